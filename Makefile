@@ -1,0 +1,86 @@
+# Fermata: every command a developer needs. `make` alone lists them.
+# Needs Python 3.11 or newer, make and a C compiler; the rest is fetched, locked by hash, into .venv.
+
+VENV  := .venv
+BIN   := $(VENV)/bin
+LOCKED    := $(VENV)/.locked
+INSTALLED := $(VENV)/.installed
+ARGS  ?=
+JOBS  ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check fast format lint types contracts pytest lock build clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(INSTALLED)  ## start server, board and simulated fleet on loopback (ARGS="--resume")
+	@$(BIN)/fermata demo $(ARGS)
+
+test: format lint types contracts pytest  ## everything CI runs: format, lint, types, contracts, tests
+
+check: test  ## the same as test
+
+fast: $(INSTALLED)  ## the quick loop: lint, contracts, tests not marked slow, first failure stops
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-logo > $(VENV)/contracts.log || { cat $(VENV)/contracts.log; exit 1; }
+	@$(BIN)/pytest -q -x -n $(JOBS) --dist loadgroup -m "not slow" $(ARGS)
+
+setup: $(INSTALLED)  ## create .venv and install everything, then stop
+
+format: $(INSTALLED)
+	@echo "== format"
+	@$(BIN)/ruff format --check .
+
+lint: $(INSTALLED)
+	@echo "== lint"
+	@$(BIN)/ruff check .
+
+types: $(INSTALLED)
+	@echo "== types"
+	@$(BIN)/mypy
+
+contracts: $(INSTALLED)
+	@echo "== contracts"
+	@$(BIN)/lint-imports --no-logo
+
+pytest: $(INSTALLED)
+	@echo "== tests"
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+lock: $(INSTALLED)  ## write the lock files anew (ARGS=--upgrade for newer versions)
+	@echo "Locking the Python dependencies"
+	@$(BIN)/uv pip compile $(UV_FLAGS) $(ARGS) pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile $(UV_FLAGS) $(ARGS) -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
+	@echo "Locking the front-end assets"
+	@$(BIN)/python hatch_build.py lock
+
+UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+build: $(INSTALLED)  ## build the wheel into dist/
+	@$(BIN)/hatchling build -t wheel
+
+clean:  ## remove .venv, caches and fetched assets
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf src/fermata/server/web/static/vendor
+
+$(BIN)/python:
+	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	  if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Creating $(VENV) with $$($$python --version)"; \
+	    exec $$python -m venv $(VENV); \
+	  fi; \
+	done; \
+	echo "No Python 3.11 or newer with venv found. Install one (Debian: apt-get install python3 python3-venv)," >&2; \
+	echo "or name it: make PYTHON=/path/to/python3.11" >&2; exit 1
+
+$(LOCKED): requirements-dev.lock | $(BIN)/python
+	@echo "Installing the locked dependencies, hashes checked"
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(INSTALLED): $(LOCKED) pyproject.toml hatch_build.py package.json package-lock.json
+	@echo "Fetching the board's assets and installing fermata into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
