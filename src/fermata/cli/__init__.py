@@ -1,0 +1,1 @@
+"""The `fermata` command, one file per noun."""

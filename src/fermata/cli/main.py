@@ -1,0 +1,77 @@
+"""Builds the `fermata` command and turns whatever goes wrong into a sentence and an exit code."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+import fermata
+from fermata.cli import check, consent, demo, inventory, output, plan, publish, report, requests, runs, serve
+from fermata.formats.faults import BadInput
+from fermata.services.errors import Refusal
+from fermata.store.database import StoreUnavailable
+
+NOUNS = (demo, inventory, requests, consent, plan, check, publish, runs, report, serve)
+
+
+def build_app() -> typer.Typer:
+    """The command with every verb registered, in the order in which a campaign needs them."""
+    app = typer.Typer(
+        name="fermata",
+        help="Planned maintenance of GPU supercomputers: consent, windows, proof of return.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    for noun in NOUNS:
+        noun.register(app)
+    return app
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Runs one command. Exit codes: 0 done, 1 refused or failed, 2 usage or bad input, 3 infeasible."""
+    arguments = sys.argv[1:] if argv is None else argv
+    as_json = "--json" in arguments
+    try:
+        build_app()(args=arguments, prog_name="fermata")
+    except BadInput as bad:
+        _tell_faults(bad, as_json=as_json)
+        sys.exit(output.BAD_INPUT)
+    except Refusal as refusal:
+        output.fail(refusal.reason.code, refusal.reason.sentence, exit_code=output.REFUSED, as_json=as_json)
+        sys.exit(output.REFUSED)
+    except StoreUnavailable as error:
+        output.fail("STORE_UNAVAILABLE", str(error), exit_code=output.REFUSED, as_json=as_json)
+        sys.exit(output.REFUSED)
+    except KeyboardInterrupt:
+        sys.exit(output.INTERRUPTED)
+    sys.exit(output.DONE)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        output.out.print(f"fermata {fermata.__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Planned maintenance of GPU supercomputers: consent, windows, proof of return."""
+
+
+def _tell_faults(bad: BadInput, *, as_json: bool) -> None:
+    if as_json:
+        faults = [fault.to_json() for fault in bad.faults]
+        output.print_json({"error": {"code": "BAD_INPUT", "total": bad.total, "faults": faults, "exit_code": 2}})
+        return
+    for fault in bad.faults:
+        output.err.print(str(fault), markup=False, soft_wrap=True)
+    hidden = bad.total - len(bad.faults)
+    if hidden:
+        output.err.print(f"... and {hidden:,} more")
+    output.err.print(f"{output.count(bad.total, 'fault')}; nothing was changed.", style="bold")

@@ -1,0 +1,137 @@
+"""The fleet as inventory reports it: clusters, nodes and the devices that nodes share."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
+
+
+class Role(StrEnum):
+    """What a node is for: test nodes take risk first."""
+
+    TEST = "test"
+    PROD = "prod"
+
+
+class NodeState(StrEnum):
+    """Whether the inventory says the node serves workloads."""
+
+    IN_SERVICE = "in_service"
+    OUT_OF_SERVICE = "out_of_service"
+
+
+class DeviceScope(StrEnum):
+    """Which column of a node says that it hangs on a device."""
+
+    RACK = "rack"
+    SCALABLE_UNIT = "scalable_unit"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """One cluster of one supercomputer; `timezone` is an IANA name."""
+
+    name: ClusterId
+    supercomputer: SupercomputerId
+    customer: CustomerId
+    region: str
+    geo: str
+    timezone: str
+    datacenter: str
+    sku: str
+    division: str
+    rolling_allowed: bool
+    single_placement_group: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One node. `versions` maps a component to what it reports; "" is unknown, and unknown blocks."""
+
+    name: NodeId
+    cluster: ClusterId
+    rack: RackId
+    fault_domain: str
+    scalable_unit: str
+    role: Role
+    workload: str
+    state: NodeState
+    versions: Mapping[str, str] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A shared device. The nodes behind it are those of `cluster` whose `scope` column equals `scope_id`."""
+
+    name: DeviceId
+    kind: str
+    cluster: ClusterId
+    scope: DeviceScope
+    scope_id: str
+    component: str
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """All inventory by name, with the indices that rules ask for. Every index keeps names sorted."""
+
+    clusters: Mapping[ClusterId, Cluster]
+    nodes: Mapping[NodeId, Node]
+    devices: Mapping[DeviceId, Device]
+
+    @cached_property
+    def nodes_by_cluster(self) -> Mapping[ClusterId, tuple[Node, ...]]:
+        """Nodes of each cluster, by name; a cluster without nodes has an empty tuple."""
+        groups: dict[ClusterId, list[Node]] = {name: [] for name in sorted(self.clusters)}
+        for name in sorted(self.nodes):
+            node = self.nodes[name]
+            groups[node.cluster].append(node)
+        return {cluster: tuple(nodes) for cluster, nodes in groups.items()}
+
+    @cached_property
+    def devices_by_cluster(self) -> Mapping[ClusterId, tuple[Device, ...]]:
+        """Devices of each cluster, by name; a cluster without devices has an empty tuple."""
+        groups: dict[ClusterId, list[Device]] = {name: [] for name in sorted(self.clusters)}
+        for name in sorted(self.devices):
+            device = self.devices[name]
+            groups[device.cluster].append(device)
+        return {cluster: tuple(devices) for cluster, devices in groups.items()}
+
+    @cached_property
+    def _nodes_by_place(self) -> Mapping[tuple[ClusterId, DeviceScope, str], tuple[Node, ...]]:
+        groups: dict[tuple[ClusterId, DeviceScope, str], list[Node]] = defaultdict(list)
+        for name in sorted(self.nodes):
+            node = self.nodes[name]
+            for place in _places(node):
+                groups[place].append(node)
+        return {place: tuple(nodes) for place, nodes in groups.items()}
+
+    @cached_property
+    def _devices_by_place(self) -> Mapping[tuple[ClusterId, DeviceScope, str], tuple[Device, ...]]:
+        groups: dict[tuple[ClusterId, DeviceScope, str], list[Device]] = defaultdict(list)
+        for name in sorted(self.devices):
+            device = self.devices[name]
+            groups[device.cluster, device.scope, device.scope_id].append(device)
+        return {place: tuple(devices) for place, devices in groups.items()}
+
+    def nodes_behind(self, device: Device) -> tuple[Node, ...]:
+        """Every node that loses a path, power or management when `device` is worked on."""
+        return self._nodes_by_place.get((device.cluster, device.scope, device.scope_id), ())
+
+    def devices_of(self, node: Node) -> tuple[Device, ...]:
+        """Every shared device that `node` hangs on."""
+        found = [d for place in _places(node) for d in self._devices_by_place.get(place, ())]
+        return tuple(sorted(found, key=lambda device: device.name))
+
+
+def _places(node: Node) -> tuple[tuple[ClusterId, DeviceScope, str], ...]:
+    return (
+        (node.cluster, DeviceScope.RACK, node.rack),
+        (node.cluster, DeviceScope.SCALABLE_UNIT, node.scalable_unit),
+        (node.cluster, DeviceScope.CLUSTER, node.cluster),
+    )

@@ -1,0 +1,47 @@
+"""Canonical content and its SHA-256: equal inputs hash equal, whatever file format or store they came from."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from typing import Any
+
+from fermata.domain.fleet import Fleet
+
+
+def to_plain(value: Any) -> Any:
+    """Domain values as JSON-ready data: dataclasses to objects, sets to sorted lists, times to ISO 8601."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(value[key]) for key in sorted(value)}
+    if isinstance(value, frozenset | set):
+        return sorted((to_plain(item) for item in value), key=str)
+    if isinstance(value, tuple | list):
+        return [to_plain(item) for item in value]
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return value
+
+
+def content_sha256(value: Any) -> str:
+    """SHA-256 (hex) of the canonical JSON of a domain value."""
+    text = json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fleet_sha256(fleet: Fleet) -> str:
+    """As `content_sha256`, fed line by line so that 20,000 nodes take a fraction of a second."""
+    digest = hashlib.sha256()
+    for cluster_name in sorted(fleet.clusters):
+        digest.update(repr(to_plain(fleet.clusters[cluster_name])).encode())
+    for node_name in sorted(fleet.nodes):
+        n = fleet.nodes[node_name]
+        fields = (n.name, n.cluster, n.rack, n.fault_domain, n.scalable_unit, n.role.value, n.workload, n.state.value)
+        digest.update("\x1f".join((*fields, *(f"{k}={n.versions[k]}" for k in sorted(n.versions)))).encode() + b"\n")
+    for device_name in sorted(fleet.devices):
+        d = fleet.devices[device_name]
+        line = (d.name, d.kind, d.cluster, d.scope.value, d.scope_id, d.component, d.version)
+        digest.update("\x1f".join(line).encode() + b"\n")
+    return digest.hexdigest()

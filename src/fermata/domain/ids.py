@@ -1,0 +1,28 @@
+"""Every kind of id, one line each, and the keys derived from them. Minting happens in `services`."""
+
+from typing import NewType
+
+ClusterId = NewType("ClusterId", str)
+SupercomputerId = NewType("SupercomputerId", str)
+CustomerId = NewType("CustomerId", str)
+RackId = NewType("RackId", str)
+NodeId = NewType("NodeId", str)
+DeviceId = NewType("DeviceId", str)
+UpdateId = NewType("UpdateId", str)
+TeamId = NewType("TeamId", str)
+CampaignId = NewType("CampaignId", str)
+RequestId = NewType("RequestId", str)
+ApprovalId = NewType("ApprovalId", str)
+FreezeId = NewType("FreezeId", str)
+PlanId = NewType("PlanId", str)
+WindowId = NewType("WindowId", str)
+RunId = NewType("RunId", str)
+StepKey = NewType("StepKey", str)
+
+
+def step_key(run: RunId, window: WindowId, subject: str, step: str, attempt: int) -> StepKey:
+    """The idempotency key an adapter gets: the same step asked twice carries the same key.
+
+    `attempt` counts from 1 and grows only when a decision orders a new try, never on a restart.
+    """
+    return StepKey(f"{run}/{window}/{subject}/{step}/{attempt}")

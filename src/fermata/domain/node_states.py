@@ -1,0 +1,141 @@
+"""The machine of one unit (node or device) in a window: a transition table, and `advance`, the only way to move."""
+
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class UnitKind(StrEnum):
+    """What a row of conducted work is about."""
+
+    NODE = "node"
+    DEVICE = "device"
+
+
+class UnitState(StrEnum):
+    """Where a unit stands in its window. Devices use pending, applying, resetting, proven and stopped only."""
+
+    PENDING = "pending"
+    LOCKED = "locked"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    APPLYING = "applying"
+    REBOOTING = "rebooting"
+    RESETTING = "resetting"
+    VERIFYING = "verifying"
+    PROVEN = "proven"
+    RETURNED = "returned"
+    KEPT_OUT = "kept_out"
+    STOPPED = "stopped"
+    LEFT_OUT = "left_out"
+
+
+class UnitEvent(StrEnum):
+    """What moves a unit."""
+
+    LOCK = "lock"
+    DRAIN = "drain"
+    EMPTIED = "emptied"
+    APPLY = "apply"
+    REBOOT = "reboot"
+    RESET = "reset"
+    STEP_ENDED = "step_ended"
+    VERIFY = "verify"
+    PROVE = "prove"
+    GIVE_BACK = "give_back"
+    KEEP_OUT = "keep_out"
+    GIVE_UP = "give_up"
+    REPAIRED = "repaired"
+    LEAVE_OUT = "leave_out"
+
+
+class IllegalMove(Exception):
+    """The table has no such move: the caller's reasoning is wrong, so nothing may be done to the unit."""
+
+    def __init__(self, kind: UnitKind, state: UnitState, event: UnitEvent) -> None:
+        super().__init__(f"a {kind} that is {state} cannot {event}")
+
+
+_S = UnitState
+_E = UnitEvent
+
+NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingProxyType(
+    {
+        (_S.PENDING, _E.LOCK): _S.LOCKED,
+        (_S.PENDING, _E.LEAVE_OUT): _S.LEFT_OUT,
+        (_S.LOCKED, _E.DRAIN): _S.DRAINING,
+        (_S.LOCKED, _E.GIVE_UP): _S.STOPPED,
+        (_S.DRAINING, _E.EMPTIED): _S.DRAINED,
+        (_S.DRAINING, _E.GIVE_UP): _S.STOPPED,
+        (_S.DRAINED, _E.APPLY): _S.APPLYING,
+        (_S.DRAINED, _E.REBOOT): _S.REBOOTING,
+        (_S.DRAINED, _E.RESET): _S.RESETTING,
+        (_S.DRAINED, _E.VERIFY): _S.VERIFYING,
+        (_S.DRAINED, _E.GIVE_UP): _S.STOPPED,
+        (_S.APPLYING, _E.STEP_ENDED): _S.DRAINED,
+        (_S.APPLYING, _E.RESET): _S.RESETTING,
+        (_S.APPLYING, _E.GIVE_UP): _S.STOPPED,
+        (_S.REBOOTING, _E.STEP_ENDED): _S.DRAINED,
+        (_S.REBOOTING, _E.RESET): _S.RESETTING,
+        (_S.REBOOTING, _E.GIVE_UP): _S.STOPPED,
+        (_S.RESETTING, _E.STEP_ENDED): _S.DRAINED,
+        (_S.RESETTING, _E.GIVE_UP): _S.STOPPED,
+        (_S.VERIFYING, _E.PROVE): _S.PROVEN,
+        (_S.VERIFYING, _E.STEP_ENDED): _S.DRAINED,
+        (_S.VERIFYING, _E.RESET): _S.RESETTING,
+        (_S.VERIFYING, _E.GIVE_UP): _S.STOPPED,
+        (_S.PROVEN, _E.GIVE_BACK): _S.RETURNED,
+        (_S.PROVEN, _E.KEEP_OUT): _S.KEPT_OUT,
+        (_S.STOPPED, _E.DRAIN): _S.DRAINING,
+        (_S.STOPPED, _E.REPAIRED): _S.DRAINED,
+    }
+)
+
+DEVICE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingProxyType(
+    {
+        (_S.PENDING, _E.APPLY): _S.APPLYING,
+        (_S.PENDING, _E.LEAVE_OUT): _S.LEFT_OUT,
+        (_S.APPLYING, _E.PROVE): _S.PROVEN,
+        (_S.APPLYING, _E.RESET): _S.RESETTING,
+        (_S.APPLYING, _E.STEP_ENDED): _S.PENDING,
+        (_S.APPLYING, _E.GIVE_UP): _S.STOPPED,
+        (_S.RESETTING, _E.STEP_ENDED): _S.PENDING,
+        (_S.RESETTING, _E.GIVE_UP): _S.STOPPED,
+        (_S.STOPPED, _E.REPAIRED): _S.PENDING,
+    }
+)
+
+OUT = frozenset(
+    {
+        _S.LOCKED,
+        _S.DRAINING,
+        _S.DRAINED,
+        _S.APPLYING,
+        _S.REBOOTING,
+        _S.RESETTING,
+        _S.VERIFYING,
+        _S.PROVEN,
+        _S.STOPPED,
+    }
+)  # a node in one of these is held by us and counts against every limit on nodes out
+EMPTY = OUT - {_S.LOCKED, _S.DRAINING}  # no workload on it, unless it stopped before its drain ended
+FINAL = frozenset({_S.RETURNED, _S.KEPT_OUT, _S.LEFT_OUT})  # nothing more happens to the node in this window
+
+
+def advance(kind: UnitKind, state: UnitState, event: UnitEvent) -> UnitState:
+    """The state after `event`. Raises IllegalMove when the table has no such move."""
+    moves = NODE_MOVES if kind is UnitKind.NODE else DEVICE_MOVES
+    after = moves.get((state, event))
+    if after is None:
+        raise IllegalMove(kind, state, event)
+    return after
+
+
+def mermaid(kind: UnitKind) -> str:
+    """The table as a Mermaid state diagram, for the docs."""
+    moves = NODE_MOVES if kind is UnitKind.NODE else DEVICE_MOVES
+    lines = ["stateDiagram-v2", f"    [*] --> {_S.PENDING}"]
+    lines += [f"    {before} --> {after}: {event}" for (before, event), after in moves.items()]
+    sources = {before for before, _ in moves}
+    ends = [state for state in UnitState if state in set(moves.values()) and state not in sources]
+    lines += [f"    {state} --> [*]" for state in ends]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,143 @@
+"""What is due on which node and device, and why. The one definition that requests, planner and conductor share."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fermata.domain.fleet import Cluster, Device, Fleet, Node
+from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.updates import NODE_TARGET, Catalogue, Update
+from fermata.domain.versions import compare_versions, is_newer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """One update due on one unit (node or device) that reports `from_version`."""
+
+    unit: str
+    update: Update
+    from_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """An older update that applies to the unit too, but whose place `by` takes."""
+
+    unit: str
+    update: Update
+    by: Update
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """A component that an update targets and whose version the unit does not report. Unknown blocks."""
+
+    unit: str
+    component: str
+    updates: tuple[UpdateId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitPending:
+    """Everything pending on one unit; `due` is ordered by update id."""
+
+    due: tuple[Due, ...] = ()
+    superseded: tuple[Superseded, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+
+
+NOTHING = UnitPending()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FleetPending:
+    """Pending work by unit. Units with nothing pending are absent."""
+
+    nodes: Mapping[NodeId, UnitPending]
+    devices: Mapping[DeviceId, UnitPending]
+
+    def of_node(self, node: Node) -> UnitPending:
+        """What is pending on the node itself, not on the devices it hangs on."""
+        return self.nodes.get(node.name, NOTHING)
+
+    def of_device(self, device: Device) -> UnitPending:
+        """What is pending on the device."""
+        return self.devices.get(device.name, NOTHING)
+
+
+def find_pending(fleet: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] | None = None) -> FleetPending:
+    """All pending production-ready work; `only` restricts it to those updates before superseding is decided."""
+    ready = [u for u in catalogue.production_ready if only is None or u.id in only]
+    by_target: dict[tuple[str, str], list[Update]] = {}
+    for update in ready:
+        by_target.setdefault((update.target, update.component), []).append(update)
+    node_groups = [(component, ups) for (target, component), ups in by_target.items() if target == NODE_TARGET]
+    nodes: dict[NodeId, UnitPending] = {}
+    for cluster_name, members in fleet.nodes_by_cluster.items():
+        cluster = fleet.clusters[cluster_name]
+        for node in members:
+            found = _combine(_judge(node.name, node.versions.get(c, ""), cluster, ups) for c, ups in node_groups)
+            if found != NOTHING:
+                nodes[node.name] = found
+    devices: dict[DeviceId, UnitPending] = {}
+    for device in fleet.devices.values():
+        ups = by_target.get((device.kind, device.component), [])
+        found = _judge(device.name, device.version, fleet.clusters[device.cluster], ups) if ups else NOTHING
+        if found != NOTHING:
+            devices[device.name] = found
+    return FleetPending(nodes=nodes, devices=devices)
+
+
+def _judge(unit: str, version: str, cluster: Cluster, updates: list[Update]) -> UnitPending:
+    """`updates` all target one component; the newest one that applies and is newer than `version` is due."""
+    if not version:
+        blind = tuple(u.id for u in updates if u.applies_to.covers(cluster, version) or _could_apply(u, cluster))
+        return (
+            UnitPending(unknown=(Unknown(unit=unit, component=updates[0].component, updates=blind),))
+            if blind
+            else NOTHING
+        )
+    fitting = [u for u in updates if u.applies_to.covers(cluster, version) and is_newer(u.to_version, version)]
+    if not fitting:
+        return NOTHING
+    newest = fitting[0]
+    for update in fitting[1:]:
+        if compare_versions(update.to_version, newest.to_version) > 0:
+            newest = update
+    older = tuple(Superseded(unit=unit, update=u, by=newest) for u in fitting if u is not newest)
+    return UnitPending(due=(Due(unit=unit, update=newest, from_version=version),), superseded=older)
+
+
+def _could_apply(update: Update, cluster: Cluster) -> bool:
+    """With the version unknown, every start version is possible."""
+    any_version = next(iter(update.applies_to.from_versions), "")
+    return update.applies_to.covers(cluster, any_version)
+
+
+def _combine(parts: Iterable[UnitPending]) -> UnitPending:
+    due: list[Due] = []
+    superseded: list[Superseded] = []
+    unknown: list[Unknown] = []
+    for part in parts:
+        if part is NOTHING:
+            continue
+        due.extend(part.due)
+        superseded.extend(part.superseded)
+        unknown.extend(part.unknown)
+    if not (due or superseded or unknown):
+        return NOTHING
+    due.sort(key=lambda item: item.update.id)
+    return UnitPending(due=tuple(due), superseded=tuple(superseded), unknown=tuple(unknown))
+
+
+def draining_devices(fleet: Fleet, pending: FleetPending, node: Node) -> tuple[Device, ...]:
+    """The shared devices of `node` with due work that a workload would feel: it drains every node behind them."""
+    return tuple(
+        device
+        for device in fleet.devices_of(node)
+        if any(item.update.needs_drain for item in pending.of_device(device).due)
+    )
+
+
+def has_work(fleet: Fleet, pending: FleetPending, node: Node) -> bool:
+    """True when a campaign has a reason to take `node`: own due work, or a device behind which it must drain."""
+    return bool(pending.of_node(node).due) or bool(draining_devices(fleet, pending, node))

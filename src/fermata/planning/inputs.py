@@ -1,0 +1,66 @@
+"""What goes into the planner and the checker, and what comes out. Both are pure functions of these values."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fermata.domain.campaign import Campaign
+from fermata.domain.fleet import Fleet
+from fermata.domain.ids import NodeId, WindowId
+from fermata.domain.plans import Plan
+from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.updates import Catalogue
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanningInput:
+    """Everything a plan depends on. `now` is aware UTC: nothing is planned before it.
+
+    `ledger` None means that no consent is on record because the files stand alone: the plan is then a draft made
+    as if everything were approved (ConsentBasis.ASSUMED). An empty tuple means that nothing is approved.
+    `policy.freezes` holds every freeze, those added later included.
+    """
+
+    fleet: Fleet
+    catalogue: Catalogue
+    policy: Policy
+    campaign: Campaign
+    ledger: tuple[ConsentEntry, ...] | None
+    now: datetime
+    seed: int = 1
+    parent: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One broken rule: the rule's code (its file in `planning/constraints`), where, and what an operator reads."""
+
+    rule: str
+    sentence: str
+    window: WindowId | None = None
+    nodes: tuple[NodeId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxation:
+    """One change that alone would make a plan possible, in the words of the campaign file."""
+
+    rule: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """A plan that the checker passed."""
+
+    plan: Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Infeasible:
+    """No plan exists: a smallest set of rules that clash, and the cheapest changes that each resolve it."""
+
+    clashes: tuple[Violation, ...]
+    relaxations: tuple[Relaxation, ...]
+
+
+PlanningOutcome = Planned | Infeasible

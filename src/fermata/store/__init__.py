@@ -1,0 +1,1 @@
+"""What is remembered: SQLAlchemy Core tables and functions on SQLite and PostgreSQL."""
