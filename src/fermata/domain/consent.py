@@ -3,15 +3,13 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 
-from fermata.domain.fleet import Cluster, Device, Fleet, Node
-from fermata.domain.ids import CustomerId, DeviceId, NodeId, UpdateId
+from fermata.domain.fleet import Fleet, Node
+from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.policy import ConsentEntry, Policy, ScopeLevel, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import request_id
 from fermata.domain.updates import Update
-
-_Needs = Mapping[NodeId, tuple[UpdateId, ...]]
 
 
 def consent_gaps(
@@ -25,7 +23,7 @@ def consent_gaps(
     """
     rules = _Rules(policy)
     decided = Decisions(fleet, ledger)
-    draining = _draining(fleet, pending)
+    draining = _draining(pending)
     behind = {name: fleet.nodes_behind(fleet.devices[name]) for name in draining}
     needed: dict[NodeId, set[UpdateId]] = {name: set() for name in pending.nodes}
     for name, unit in pending.nodes.items():
@@ -35,12 +33,7 @@ def consent_gaps(
         blocked = rules.blocked(fleet.clusters[fleet.devices[device].cluster].customer, updates)
         for node in behind[device]:
             needed.setdefault(node.name, set()).update(blocked)
-    gaps: dict[NodeId, Reason] = {}
-    for name in sorted(needed):
-        node = fleet.nodes[name]
-        missing = decided.missing(node, needed[name])
-        if missing:
-            gaps[name] = decided.why(node, missing)
+    gaps = _own_gaps(fleet, decided, needed)
     return gaps | _spread(gaps, behind)
 
 
@@ -78,10 +71,14 @@ class Decisions:
         self._fleet = fleet
         self._last: dict[tuple[str, ...], ConsentEntry] = {}
         for entry in sorted(ledger, key=lambda entry: entry.seq):
-            key: tuple[str, ...] = (entry.scope.level, entry.scope.name)
-            if entry.scope.level is ScopeLevel.RACK:  # the one name that is unique within a supercomputer only
-                key += (entry.request,)
-            self._last[key] = entry
+            self.add(entry)
+
+    def add(self, entry: ConsentEntry) -> None:
+        """Takes in a newer entry than all before."""
+        key: tuple[str, ...] = (entry.scope.level, entry.scope.name)
+        if entry.scope.level is ScopeLevel.RACK:  # the one name that is unique within a supercomputer only
+            key += (entry.request,)
+        self._last[key] = entry
 
     def entry(self, node: Node) -> ConsentEntry | None:
         """The entry that decides for `node`, or None when no scope given so far holds it."""
@@ -102,8 +99,8 @@ class Decisions:
         return tuple(sorted(set(updates) - entry.updates))
 
     def why(self, node: Node, missing: Iterable[UpdateId]) -> Reason:
-        """Why `missing` is missing on `node`; nodes of a cluster in the same position share the same sentence."""
-        cluster: Cluster = self._fleet.clusters[node.cluster]
+        """Why `missing` is missing on `node`, in words that fit all of its cluster that the same entry decides."""
+        cluster = self._fleet.clusters[node.cluster]
         entry = self.entry(node)
         request = request_id(cluster.supercomputer)
         updates = ", ".join(missing)
@@ -123,6 +120,25 @@ class Decisions:
         )
 
 
+def _own_gaps(fleet: Fleet, decided: Decisions, needed: Mapping[NodeId, set[UpdateId]]) -> dict[NodeId, Reason]:
+    """Nodes of a cluster that lack something for the same cause share one sentence, which names all that they lack."""
+    groups: dict[tuple[ClusterId, int | None], list[Node]] = defaultdict(list)
+    lacking: dict[tuple[ClusterId, int | None], set[UpdateId]] = defaultdict(set)
+    for name in sorted(needed):
+        node = fleet.nodes[name]
+        missing = decided.missing(node, needed[name])
+        if missing:
+            entry = decided.entry(node)
+            cause = (node.cluster, entry.seq if entry else None)
+            groups[cause].append(node)
+            lacking[cause].update(missing)
+    gaps: dict[NodeId, Reason] = {}
+    for cause, nodes in groups.items():
+        why = decided.why(nodes[0], sorted(lacking[cause]))
+        gaps.update((node.name, why) for node in nodes)
+    return gaps
+
+
 class _Rules:
     """A policy asked many times: what each customer's rules block, worked out once per update."""
 
@@ -140,7 +156,7 @@ class _Rules:
         return tuple(update.id for update in updates if self.blocks(customer, update))
 
 
-def _draining(fleet: Fleet, pending: FleetPending) -> Mapping[DeviceId, tuple[Update, ...]]:
+def _draining(pending: FleetPending) -> Mapping[DeviceId, tuple[Update, ...]]:
     """The due updates of every device that drains the nodes behind it: `pending.draining_devices`, asked from below."""
     found: dict[DeviceId, tuple[Update, ...]] = {}
     for name in sorted(pending.devices):
@@ -150,7 +166,7 @@ def _draining(fleet: Fleet, pending: FleetPending) -> Mapping[DeviceId, tuple[Up
     return found
 
 
-def _spread(gaps: Mapping[NodeId, Reason], behind: Mapping[DeviceId, tuple[Node, ...]]) -> Mapping[NodeId, Reason]:
+def _spread(gaps: Mapping[NodeId, Reason], behind: Mapping[DeviceId, tuple[Node, ...]]) -> dict[NodeId, Reason]:
     """The covered nodes that wait for others behind a device they share, however many devices away those are."""
     devices_of: dict[NodeId, list[DeviceId]] = defaultdict(list)
     for device, nodes in behind.items():

@@ -63,7 +63,7 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.PENDING, _E.LOCK): _S.LOCKED,
         (_S.PENDING, _E.LEAVE_OUT): _S.LEFT_OUT,
         (_S.LOCKED, _E.DRAIN): _S.DRAINING,
-        (_S.LOCKED, _E.GIVE_UP): _S.STOPPED,
+        (_S.LOCKED, _E.LEAVE_OUT): _S.LEFT_OUT,
         (_S.DRAINING, _E.EMPTIED): _S.DRAINED,
         (_S.DRAINING, _E.GIVE_UP): _S.STOPPED,
         (_S.DRAINED, _E.APPLY): _S.APPLYING,
@@ -85,7 +85,7 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.VERIFYING, _E.GIVE_UP): _S.STOPPED,
         (_S.PROVEN, _E.GIVE_BACK): _S.RETURNED,
         (_S.PROVEN, _E.KEEP_OUT): _S.KEPT_OUT,
-        (_S.STOPPED, _E.DRAIN): _S.DRAINING,
+        (_S.STOPPED, _E.LOCK): _S.LOCKED,
         (_S.STOPPED, _E.REPAIRED): _S.DRAINED,
     }
 )

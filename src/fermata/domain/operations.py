@@ -66,11 +66,13 @@ class WindowRun:
     """One window of a run. `recheck_at` None: nothing left to decide about it.
 
     `back_by` is when capacity was promised back, `hard_stop` when nothing more begins on an untouched node.
-    `taken` and `in_service_at_open` count nodes and are 0 until it opens.
+    `taken` and `in_service_at_open` count nodes and are 0 until it opens. `behind_minutes`: the forecast against the
+    planned end while open, the actual end afterwards; positive is late.
     """
 
     run: RunId
     window: WindowId
+    plan: PlanId
     cluster: ClusterId
     mode: Mode
     part: int
@@ -88,6 +90,7 @@ class WindowRun:
     left_out: tuple[LeftOut, ...] = ()
     reason: Reason | None = None
     recheck_at: datetime | None = None
+    behind_minutes: int | None = None
     version: int = 1
 
 
@@ -98,9 +101,9 @@ class UnitOp:
     step, attempt: the current action and its try, from which the step key is derived. asked: how far its call is.
     applied, active: bit masks over `Window.updates`: written, and observed as running. retries: tries after the
     first, by step. tries_max grows with every repair. position: index of the plan step it is at or waits for.
-    slip_minutes: started late (positive) against the plan. next_at None: nothing to do until another row wakes it.
-    tail_since: on the tail list since then, because of `reason`; work may go on. broken: nothing is tried until
-    a repair that was completed after `stopped_at`.
+    begun: something was changed on it. slip_minutes: its last step began late (positive) against the plan.
+    next_at None: nothing left to decide. tail_since: on the tail list since then because of `reason`; work may go on.
+    stopped_at: of a stopped unit, nothing is tried until a repair was completed after it.
     """
 
     id: int
@@ -119,6 +122,7 @@ class UnitOp:
     applied: int = 0
     active: int = 0
     position: int = 0
+    begun: bool = False
     gate: Gate | None = None
     reason: Reason | None = None
     next_at: datetime | None = None
@@ -144,3 +148,23 @@ class Sample:
     in_tail: int
     windows_open: int
     limits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busy:
+    """How many units of one fault domain of a window write one update right now."""
+
+    window: WindowId
+    step: str
+    fault_domain: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The part of a unit's operation that others behind the same device depend on."""
+
+    state: UnitState
+    step: str
+    position: int
+    begun: bool

@@ -30,6 +30,53 @@ class Code(StrEnum):
     DEMO_SEED_FIXED = "DEMO_SEED_FIXED"
     NOTHING_TO_REPORT = "NOTHING_TO_REPORT"
     CAMPAIGN_NOT_NAMED = "CAMPAIGN_NOT_NAMED"
+    # Asking and saying yes or no
+    SCOPE_UNKNOWN = "SCOPE_UNKNOWN"
+    SCOPE_AMBIGUOUS = "SCOPE_AMBIGUOUS"
+    NOTHING_PENDING = "NOTHING_PENDING"
+    APPROVER_UNKNOWN = "APPROVER_UNKNOWN"
+    REQUEST_UNKNOWN = "REQUEST_UNKNOWN"
+    REQUEST_CHANGED = "REQUEST_CHANGED"
+    WORK_STARTED = "WORK_STARTED"
+    FREEZE_UNKNOWN = "FREEZE_UNKNOWN"
+    FREEZE_EMPTY = "FREEZE_EMPTY"
+    FREEZE_NOT_YOURS = "FREEZE_NOT_YOURS"
+    # The store
+    NOT_IMPORTED = "NOT_IMPORTED"
+    CAMPAIGN_UNKNOWN = "CAMPAIGN_UNKNOWN"
+    UPDATE_UNKNOWN = "UPDATE_UNKNOWN"
+    NODES_HELD = "NODES_HELD"
+    PLAN_UNKNOWN = "PLAN_UNKNOWN"
+    PLAN_EXISTS = "PLAN_EXISTS"
+    PLAN_CONSENT_ASSUMED = "PLAN_CONSENT_ASSUMED"
+    PLAN_VIOLATES = "PLAN_VIOLATES"
+    PLAN_PARENT_STALE = "PLAN_PARENT_STALE"
+    # Conducting
+    WAITS_FOR_DEVICE = "WAITS_FOR_DEVICE"
+    WAITS_FOR_NODES = "WAITS_FOR_NODES"
+    WAITS_FOR_ISOLATION = "WAITS_FOR_ISOLATION"
+    WAITS_FOR_TEAM = "WAITS_FOR_TEAM"
+    WAITS_FOR_VERSION = "WAITS_FOR_VERSION"
+    RUN_PAUSED = "RUN_PAUSED"
+    HARD_STOP_PASSED = "HARD_STOP_PASSED"
+    DRAIN_SLOW = "DRAIN_SLOW"
+    NODE_UNREACHABLE = "NODE_UNREACHABLE"
+    STEP_FAILED = "STEP_FAILED"
+    TARGET_BUSY = "TARGET_BUSY"
+    LATE = "LATE"
+    WAITS_FOR_CAPACITY = "WAITS_FOR_CAPACITY"
+    WAITS_FOR_WINDOWS = "WAITS_FOR_WINDOWS"
+    TOO_LATE_TODAY = "TOO_LATE_TODAY"
+    PLAN_FAULTED = "PLAN_FAULTED"
+    NOTHING_TO_TAKE = "NOTHING_TO_TAKE"
+    ALREADY_HELD = "ALREADY_HELD"
+    RUN_STOPPED = "RUN_STOPPED"
+    PLAN_REPLACED = "PLAN_REPLACED"
+    RUN_LIVE = "RUN_LIVE"
+    RUN_NONE = "RUN_NONE"
+    RUN_OVER = "RUN_OVER"
+    NOT_PUBLISHED = "NOT_PUBLISHED"
+    CATALOGUE_CHANGED = "CATALOGUE_CHANGED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +94,8 @@ SENTENCES = MappingProxyType(
     {
         Code.APPROVAL_MISSING: "{customer} has not approved {updates} on {scope}: approve request {request}.",
         Code.APPROVAL_OUTDATED: (
-            "{customer} approved request {request} before {updates} joined it: approve incarnation {incarnation}."
+            "{customer} approved incarnation {incarnation} of request {request}, before {updates} joined it:"
+            " approve what it holds now."
         ),
         Code.APPROVAL_WITHDRAWN: "{actor} withdrew the approval of {scope} at {at}: approve request {request} again.",
         Code.SHARED_DEVICE_UNAPPROVED: (
@@ -68,6 +116,95 @@ SENTENCES = MappingProxyType(
         Code.DEMO_SEED_FIXED: "The demo in {folder} was started with seed {seed}: leave --seed out, or start --fresh.",
         Code.NOTHING_TO_REPORT: "{campaign} has no published plan: nothing was taken, so there is nothing to report.",
         Code.CAMPAIGN_NOT_NAMED: "The store holds several campaigns, say which: {campaigns}.",
+        Code.SCOPE_UNKNOWN: "The fleet has no {level} {name}{nearest}.",
+        Code.SCOPE_AMBIGUOUS: "Rack {name} stands in {supercomputers}: name the cluster or the nodes instead.",
+        Code.NOTHING_PENDING: "Nothing is pending on {scope}: there is nothing to say yes or no to.",
+        Code.APPROVER_UNKNOWN: (
+            "{actor} does not decide for {customer}, whose approvers are {approvers}: pass one with --as."
+        ),
+        Code.REQUEST_UNKNOWN: "There is no request {request}{nearest}.",
+        Code.REQUEST_CHANGED: (
+            "Request {request} is at incarnation {current}, not {seen}: look at it again (fermata requests --request"
+            " {request}) before deciding."
+        ),
+        Code.WORK_STARTED: "Work on {nodes} has started: consent can be withdrawn until then; stop the run instead.",
+        Code.FREEZE_UNKNOWN: "No freeze {freeze} is in force or to come{nearest}.",
+        Code.FREEZE_EMPTY: "A freeze from {start} to {end} lasts no time: its end must come after its start.",
+        Code.FREEZE_NOT_YOURS: "{scope} is not {customer}'s alone: a customer freezes only what it holds.",
+        Code.NOT_IMPORTED: "The store holds no {kind} yet: run fermata import {kind} PATH first.",
+        Code.CAMPAIGN_UNKNOWN: "The store holds no campaign {campaign}{nearest}.",
+        Code.UPDATE_UNKNOWN: "Campaign {campaign} names {update}, which the catalogue does not hold{nearest}.",
+        Code.NODES_HELD: (
+            "The import leaves out {nodes}, which an open run holds: finish or stop the run, or keep them in the files."
+        ),
+        Code.PLAN_UNKNOWN: "The store holds no plan {plan}{nearest}.",
+        Code.PLAN_EXISTS: "The store holds another plan of the id {plan}: plans do not change, make a new one.",
+        Code.PLAN_CONSENT_ASSUMED: (
+            "{plan} is a draft that assumes consent: collect approvals, plan again with them, publish that plan."
+        ),
+        Code.PLAN_VIOLATES: "{plan} breaks {count} rule(s), first {rule}: {sentence}",
+        Code.PLAN_PARENT_STALE: "{plan} was made to follow {parent}, but {current} is in force: plan again.",
+        Code.WAITS_FOR_DEVICE: (
+            "{unit} waits for {device}, where {update} is {state}: it goes on by itself when that is"
+            " proven."
+        ),
+        Code.WAITS_FOR_NODES: (
+            "{unit} is not touched before all nodes behind it are empty and idle: {nodes} are not, {example}"
+            " among them."
+        ),
+        Code.WAITS_FOR_ISOLATION: "{unit} waits its turn: {update} allows {at_once} {what} of the window at once.",
+        Code.WAITS_FOR_TEAM: (
+            "{unit} waits its turn: team {team} works on {at_once} units at once, over the whole"
+            " fleet."
+        ),
+        Code.WAITS_FOR_VERSION: (
+            "{update} on {unit} needs {requirement}, but {carrier} reports {version}: bring it there"
+            " first."
+        ),
+        Code.RUN_PAUSED: "The run is paused, so nothing new begins on {unit}: `fermata resume` lets it go on.",
+        Code.HARD_STOP_PASSED: (
+            "{unit} is empty but untouched at the hard stop, and goes on at {until}: it is not handed back"
+            " unchanged."
+        ),
+        Code.DRAIN_SLOW: (
+            "{unit} still holds a workload after {minutes} minutes of draining: ask its owner, or cancel the"
+            " job."
+        ),
+        Code.NODE_UNREACHABLE: (
+            "{unit} did not come back from {step} within {minutes} minutes: repair it, the rest follows by"
+            " itself."
+        ),
+        Code.STEP_FAILED: (
+            "{step} failed {tries} time(s) on {unit}, last with: {why}. Repair it, the rest follows by"
+            " itself."
+        ),
+        Code.TARGET_BUSY: "{unit} cannot take {step} yet: asked again in {minutes} minutes.",
+        Code.LATE: "{unit} was due back at {back_by} and is still at {step}: work on it goes on.",
+        Code.WAITS_FOR_CAPACITY: (
+            "{window} needs {nodes} nodes out, but {limit} allows {allowed} and {used} are out: looked at again"
+            " at {until}."
+        ),
+        Code.WAITS_FOR_WINDOWS: (
+            "{window} would be one window too many for {limit} ({used} of {allowed} open): looked at again at"
+            " {until}."
+        ),
+        Code.TOO_LATE_TODAY: (
+            "{window} can no longer end by {back_by} ({minutes} minutes needed): plan its {nodes} nodes again."
+            " Last hurdle: {why}"
+        ),
+        Code.PLAN_FAULTED: "{window} breaks {rule} as things stand ({fault}): plan again.",
+        Code.NOTHING_TO_TAKE: (
+            "None of the {nodes} nodes of {window} may be taken: see what was left out, and plan them"
+            " again."
+        ),
+        Code.ALREADY_HELD: "{unit} is still held by an earlier window: plan it again when it is back.",
+        Code.RUN_STOPPED: "The run was stopped before {window} opened: publish a plan for its nodes and start again.",
+        Code.PLAN_REPLACED: "{plan} took the place of the plan that {window} belongs to.",
+        Code.RUN_LIVE: "{campaign} is already being conducted by {run}: nothing to start.",
+        Code.RUN_NONE: "No run of {campaign} is going on: `fermata start {campaign}` begins one.",
+        Code.RUN_OVER: "{run} is {state}: start a new run instead.",
+        Code.NOT_PUBLISHED: "{campaign} has no published plan: `fermata publish PLAN` puts one in force.",
+        Code.CATALOGUE_CHANGED: "The {what} changed since {plan} was made: plan and publish again.",
     }
 )
 

@@ -15,7 +15,7 @@ SCHEMA = "fermata.report/1"
 
 
 class Outcome(StrEnum):
-    """Where one in-scope node stands. Only returned and tail end a node's part in the campaign with work done on it."""
+    """Where one in-scope node stands. A returned node has proven all its targets; one in the tail is still held."""
 
     RETURNED = "returned"
     TAIL = "tail"
@@ -33,7 +33,7 @@ class Punctuality(StrEnum):
     BEHIND = "behind"
 
 
-PUNCTUAL_WITHIN = timedelta(minutes=15)  # less than two reboots: nothing a customer would plan around
+PUNCTUAL_WITHIN = timedelta(minutes=5)  # one poll of a verification more or less is neither ahead nor behind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,8 @@ class WindowLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeLine:
-    """One in-scope node. `proven` maps each targeted component to the target version that the node reported.
+    """One in-scope node. `targets` maps each component that had an update due to its target version; `proven` holds
+    those of them that the node was seen to run.
 
     `as_found` is True for a node that was out of service when its window opened and was left so.
     """
@@ -104,6 +105,7 @@ class NodeLine:
     outcome: Outcome
     window: WindowId | None
     out: Span | None
+    targets: Mapping[str, str]
     proven: Mapping[str, str]
     retries: int
     as_found: bool
@@ -178,7 +180,7 @@ class Report:
     title: str
     timezone: str
     as_of: datetime
-    run: RunId | None
+    runs: tuple[RunId, ...]
     plans: tuple[PlanLine, ...]
     windows: tuple[WindowLine, ...]
     capacity: Capacity
@@ -191,6 +193,13 @@ class Report:
     def tail(self) -> tuple[NodeLine, ...]:
         """The nodes that were not proven, each with its reason."""
         return tuple(line for line in self.nodes if line.outcome is Outcome.TAIL)
+
+    @property
+    def unproven(self) -> tuple[NodeLine, ...]:
+        """Nodes that were returned without proof of every target. Always empty, or the conductor is wrong."""
+        return tuple(
+            line for line in self.nodes if line.outcome is Outcome.RETURNED and dict(line.proven) != dict(line.targets)
+        )
 
     def count(self, outcome: Outcome) -> int:
         """In-scope nodes with that outcome."""

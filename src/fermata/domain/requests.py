@@ -1,6 +1,6 @@
-"""Cumulative maintenance requests: one per supercomputer and kind, whatever its items, so that an outage is asked once."""
+"""Cumulative requests: one per supercomputer and kind, whatever its items, so that an outage is asked for once."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,9 +8,10 @@ from enum import StrEnum
 
 from fermata.domain.fleet import Device, Fleet
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import ClusterId, CustomerId, DeviceId, RequestId, SupercomputerId, UpdateId
+from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.pending import FleetPending, UnitPending
 from fermata.domain.policy import Policy
+from fermata.domain.reasons import Reason
 from fermata.domain.updates import Impact, Update
 
 
@@ -66,8 +67,8 @@ class Request:
 
     @property
     def updates(self) -> frozenset[UpdateId]:
-        """The ids of its items: what an approval of this incarnation covers."""
-        return frozenset(item.update for item in self.items)
+        """What an approval of this incarnation covers: its items, and older updates it shows whose place they take."""
+        return frozenset(item.update for item in self.items) | frozenset(older.update for older in self.superseded)
 
 
 def request_id(supercomputer: SupercomputerId, kind: RequestKind = RequestKind.DEPLOYMENT) -> RequestId:
@@ -100,6 +101,55 @@ def shared_devices(fleet: Fleet, pending: FleetPending, supercomputer: Supercomp
     """The supercomputer's shared devices with due work, by name; `fleet.nodes_behind` says whom each concerns."""
     clusters = sorted(c.name for c in fleet.clusters.values() if c.supercomputer == supercomputer)
     return tuple(d for name in clusters for d in fleet.devices_by_cluster[name] if pending.of_device(d).due)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """How far consent reaches in one cluster: nodes with work, those covered, and the rest by what they lack."""
+
+    cluster: ClusterId
+    nodes: int
+    covered: int
+    missing: tuple[tuple[Reason, int], ...]
+
+
+def cover_clusters(
+    fleet: Fleet, pending: FleetPending, gaps: Mapping[NodeId, Reason], supercomputer: SupercomputerId
+) -> tuple[Coverage, ...]:
+    """Coverage of the supercomputer's clusters that have work, by name; `gaps` as in `consent.consent_gaps`."""
+    found = []
+    for name in sorted(c.name for c in fleet.clusters.values() if c.supercomputer == supercomputer):
+        taken = nodes_with_work(fleet, pending, name)
+        if taken:
+            lacking = Counter(gaps[node] for node in taken if node in gaps)
+            missing = tuple(sorted(lacking.items(), key=lambda pair: (-pair[1], pair[0].sentence)))
+            covered = len(taken) - lacking.total()
+            found.append(Coverage(cluster=name, nodes=len(taken), covered=covered, missing=missing))
+    return tuple(found)
+
+
+def nodes_concerned(fleet: Fleet, pending: FleetPending) -> frozenset[NodeId]:
+    """Nodes that have a say: with own due work, or behind a device with due work, even if they would not feel it."""
+    own = (name for name, unit in pending.nodes.items() if unit.due)
+    shared = (
+        node.name
+        for name, unit in pending.devices.items()
+        if unit.due
+        for node in fleet.nodes_behind(fleet.devices[name])
+    )
+    return frozenset(own) | frozenset(shared)
+
+
+def nodes_with_work(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> frozenset[NodeId]:
+    """Nodes of `cluster` with own due work or behind a draining device: `pending.has_work`, asked for all at once."""
+    own = (node.name for node in fleet.nodes_by_cluster[cluster] if pending.of_node(node).due)
+    drained = (
+        node.name
+        for device in fleet.devices_by_cluster[cluster]
+        if any(item.update.needs_drain for item in pending.of_device(device).due)
+        for node in fleet.nodes_behind(device)
+    )
+    return frozenset(own) | frozenset(drained)
 
 
 def _continue(before: Request | None, built: Request) -> Request:
@@ -147,20 +197,17 @@ def _build(
     tally = _Tally()
     customers: set[CustomerId] = set()
     devices: set[DeviceId] = set()
-    out: set[str] = set()
+    out: set[NodeId] = set()
     for name in clusters:
         customers.add(fleet.clusters[name].customer)
         for node in fleet.nodes_by_cluster[name]:
             tally.add(pending.of_node(node), is_device=False)
-            if pending.of_node(node).due:
-                out.add(node.name)
         for device in fleet.devices_by_cluster[name]:
             found = pending.of_device(device)
             tally.add(found, is_device=True)
             if found.due:
                 devices.add(device.name)
-            if any(item.update.needs_drain for item in found.due):
-                out.update(node.name for node in fleet.nodes_behind(device))
+        out.update(nodes_with_work(fleet, pending, name))
     items = tuple(_item(tally, policy, update) for update in sorted(tally.updates))
     units = [(item.update, tally.nodes[item.update], tally.devices[item.update]) for item in items]
     return Request(

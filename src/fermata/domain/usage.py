@@ -1,9 +1,9 @@
 """What was out when: half-open intervals of nodes and windows swept into curves, peaks and the use of each limit."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from fermata.domain.campaign import Campaign, Limit, LimitKind
 from fermata.domain.fleet import Fleet
@@ -14,11 +14,13 @@ from fermata.domain.windows import Interval, calendar_day
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """One node taken out over `out`, from its lock until it was returned or handed on."""
+    """One node held over `out`, from its lock until it was finished, or until now while it has not `ended`."""
 
     node: NodeId
     cluster: ClusterId
     out: Interval
+    in_service_before: bool
+    ended: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +52,15 @@ Curve = tuple[tuple[datetime, int], ...]
 
 def curve(intervals: Iterable[Interval]) -> Curve:
     """How many intervals hold each instant, as steps (from this instant on, that many). Ends come before starts."""
+    return weighted_curve((interval, 1) for interval in intervals)
+
+
+def weighted_curve(intervals: Iterable[tuple[Interval, int]]) -> Curve:
+    """As `curve`, where each interval counts for so many."""
     changes: Counter[datetime] = Counter()
-    for interval in intervals:
-        changes[interval.start] += 1
-        changes[interval.end] -= 1
+    for interval, weight in intervals:
+        changes[interval.start] += weight
+        changes[interval.end] -= weight
     steps: list[tuple[datetime, int]] = []
     count = 0
     for instant in sorted(changes):
@@ -61,6 +68,31 @@ def curve(intervals: Iterable[Interval]) -> Curve:
             count += changes[instant]
             steps.append((instant, count))
     return tuple(steps)
+
+
+def peak_within(steps: Curve, over: Interval) -> int:
+    """The highest step that reaches into `over`; 0 when none does."""
+    highest = 0
+    for (start, count), end in _stretches(steps):
+        if start < over.end and (end is None or over.start < end):
+            highest = max(highest, count)
+    return highest
+
+
+def hours_within(steps: Curve, over: Interval) -> float:
+    """Count times hours under the curve over `over`: node-hours, when it counts nodes."""
+    total = 0.0
+    for (start, count), end in _stretches(steps):
+        first, last = max(start, over.start), over.end if end is None else min(end, over.end)
+        if first < last:
+            total += count * ((last - first) / timedelta(hours=1))
+    return total
+
+
+def _stretches(steps: Curve) -> Iterator[tuple[tuple[datetime, int], datetime | None]]:
+    """Each step with the instant at which the next one begins; None after the last."""
+    for index, step in enumerate(steps):
+        yield step, steps[index + 1][0] if index + 1 < len(steps) else None
 
 
 def peak(steps: Curve) -> tuple[int, datetime | None]:

@@ -7,9 +7,10 @@ _Part = tuple[int, int, str]
 
 @lru_cache(maxsize=65536)
 def _parts(version: str) -> tuple[_Part, ...]:
-    return tuple((0, int(p), "") if p.isdigit() else (1, 0, p.casefold()) for p in version.split("."))
+    return tuple((0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p.casefold()) for p in version.split("."))
 
 
+@lru_cache(maxsize=65536)  # a fleet runs few versions on many nodes
 def compare_versions(left: str, right: str) -> int:
     """-1, 0 or 1. Split at dots; two parts of digits compare as numbers, otherwise as text without case.
 

@@ -1,19 +1,24 @@
 """Opens a store and gives out its short transactions. The only place that knows which database it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import orjson
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-BUSY_SECONDS = (
-    30  # one writer at a time on SQLite: longer than any transaction we make, shorter than a caller's patience
-)
+__all__ = ["Connection", "Database", "NotStored", "StoreUnavailable", "migrate", "open_database"]
+
+BUSY_SECONDS = 30  # how long a writer waits its turn: longer than any transaction, shorter than a caller's patience
+WRITER_LOCK = 0x4645524D  # PostgreSQL's advisory lock "FERM": one writer at a time there as well
 
 
 class StoreUnavailable(Exception):
@@ -21,12 +26,22 @@ class StoreUnavailable(Exception):
 
 
 class NotStored(LookupError):
-    """The store holds no such thing: `kind` is the noun (plan, policy, ...), `name` which one, "" where there is one."""
+    """The store holds no such thing: `kind` is the noun (plan, policy, ...), `name` is "" where there is only one."""
 
     def __init__(self, kind: str, name: str) -> None:
         super().__init__(f"the store holds no {kind} {name}".rstrip())
         self.kind = kind
         self.name = name
+
+
+JSON_CODEC: Mapping[str, Any] = {
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    "json_deserializer": orjson.loads,
+}
+READ_ONLY: Mapping[str, Mapping[str, Any]] = {
+    "sqlite": {"fermata_readonly": True},
+    "postgresql": {"fermata_readonly": True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
 
 
 class Database:
@@ -40,8 +55,8 @@ class Database:
     def begin(self) -> Iterator[Connection]:
         """A write transaction, committed at the end of the block and rolled back on any error.
 
-        On SQLite it takes the write lock at once, so that what is read inside cannot go stale before it commits.
-        Raises StoreUnavailable when the database says no.
+        It waits for its turn first: one writer at a time, on either database, so that what is read inside cannot go
+        stale before it commits. Raises StoreUnavailable when the database says no.
         """
         try:
             with self.engine.begin() as connection:
@@ -54,7 +69,7 @@ class Database:
         """A read-only snapshot. Raises StoreUnavailable when the database says no."""
         try:
             with self.engine.connect() as connection:
-                readonly = connection.execution_options(fermata_readonly=True)
+                readonly = connection.execution_options(**READ_ONLY[connection.dialect.name])
                 with readonly.begin():
                     yield readonly
         except DBAPIError as error:
@@ -72,21 +87,35 @@ def open_database(url: str) -> Database:
 
 
 def migrate(url: str, revision: str = "head") -> None:
-    """Applies all migrations up to `revision`. Raises StoreUnavailable when the database cannot be reached."""
+    """Applies all migrations up to `revision` in one transaction. Raises StoreUnavailable.
+
+    A store that is up to date is only read, so opening one never waits for a writer.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["url"] = url
+    scripts = ScriptDirectory.from_config(config)
+    wanted = scripts.get_revision(revision)
+    database = Database(url)
     try:
-        command.upgrade(config, revision)
-    except DBAPIError as error:
-        raise StoreUnavailable(_sentence(error)) from error
+        with database.read() as connection:
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found != wanted.revision:
+            with database.begin() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, revision)
+    finally:
+        database.close()
 
 
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False})
+        wait = f"-c lock_timeout={BUSY_SECONDS * 1000}"
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args={"options": wait}, **JSON_CODEC)
+        event.listen(engine, "begin", _begin_postgresql)
+        return engine
+    wait_seconds = float(str(parsed.query.get("timeout", BUSY_SECONDS)))
+    engine = create_engine(parsed, connect_args={"timeout": wait_seconds, "check_same_thread": False}, **JSON_CODEC)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -102,8 +131,16 @@ def _configure_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) 
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    readonly = connection.get_execution_options().get("fermata_readonly", False)
-    connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if _is_readonly(connection) else "BEGIN IMMEDIATE")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if not _is_readonly(connection):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+
+def _is_readonly(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("fermata_readonly", False))
 
 
 def _sentence(error: DBAPIError) -> str:

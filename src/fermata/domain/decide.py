@@ -1,0 +1,225 @@
+"""What one unit needs next: a pure function of its row, what is observed of it, the facts around it, and now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from fermata.domain.decide_begin import Facts, begin_device, begin_node, bump, patience_for, redo_labels
+from fermata.domain.decisions import (
+    Begin,
+    Decision,
+    EndStep,
+    GiveUp,
+    HandBack,
+    Leave,
+    Park,
+    Prove,
+    Repeat,
+    Resume,
+    Watch,
+)
+from fermata.domain.ids import NodeId, UpdateId
+from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
+from fermata.domain.operations import Asked, Gate, UnitOp
+from fermata.domain.reasons import Code, reason
+from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY
+
+POLL = timedelta(minutes=5)  # when a target cannot tell how long it will be
+DRAIN_LOOK = timedelta(minutes=10)  # a drain past its limit is waited for, by policy: nobody's job is killed
+TAIL_LOOK = timedelta(hours=1)  # repairs take days: an hour finds a repaired node soon enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was observed of one unit just now; None: not looked at."""
+
+    progress: Progress | None = None
+    node: NodeSeen | None = None
+    device: DeviceSeen | None = None
+
+
+NOTHING_SEEN = Seen()
+
+
+def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    """The one thing to do about a unit whose call is not just about to be repeated (asked is not INTENDED)."""
+    if op.asked in (Asked.UNSURE, Asked.UNDER_WAY):
+        return _judge(op, seen, facts)
+    match op.state:
+        case UnitState.PENDING:
+            return begin_device(op, facts) if op.kind is UnitKind.DEVICE else _lock(op, facts)
+        case UnitState.LOCKED:
+            return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
+        case UnitState.DRAINED:
+            return begin_node(op, facts)
+        case UnitState.PROVEN:
+            return HandBack(step=GIVE_BACK if op.in_service_before else RELEASE)
+        case UnitState.STOPPED:
+            return _look_at_stopped(op, seen, facts)
+        case _:
+            raise AssertionError(f"{op.unit} is {op.state} with nothing asked")
+
+
+def _lock(op: UnitOp, facts: Facts) -> Decision:
+    if facts.paused:
+        why = reason(Code.RUN_PAUSED, unit=op.unit)
+        return Park(gate=Gate.PAUSE, reason=why, position=op.position, step="", until=facts.now + TAIL_LOOK)
+    return _simple(op, facts, UnitEvent.LOCK, LOCK)
+
+
+def _simple(op: UnitOp, facts: Facts, event: UnitEvent, step: str) -> Begin:
+    return Begin(
+        event=event,
+        step=step,
+        attempt=op.retries.get(step, 0) + 1,
+        position=op.position,
+        patience=patience_for(step, facts),
+        slip_minutes=op.slip_minutes,
+        changes_unit=False,
+    )
+
+
+def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    progress = seen.progress
+    match progress:
+        case None | NeverAsked():
+            return Repeat()
+        case Running(check_again_at=again):
+            if op.limit_at is not None and facts.now >= op.limit_at:
+                return _hung(op, seen, facts, again)
+            until = again if again is not None and again > facts.now else facts.now + POLL
+            return Watch(until=min(until, op.limit_at) if op.limit_at else until)
+        case Failed(why=why):
+            return retry(op, facts, why)
+        case Succeeded():
+            return _succeeded(op, seen, facts)
+        case _:
+            assert_never(progress)
+
+
+def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decision:
+    minutes = round((facts.now - (op.step_started_at or facts.now)) / timedelta(minutes=1))
+    if op.state is UnitState.DRAINING:
+        until = again if again is not None and again > facts.now else facts.now + DRAIN_LOOK
+        return Watch(until=until, reason=reason(Code.DRAIN_SLOW, unit=op.unit, minutes=minutes))
+    unreachable = seen.node is not None and not seen.node.reachable
+    if unreachable or op.state is UnitState.RESETTING:
+        return GiveUp(reason=reason(Code.NODE_UNREACHABLE, unit=op.unit, step=op.step, minutes=minutes))
+    return retry(op, facts, f"no answer for {minutes} minutes")
+
+
+def retry(op: UnitOp, facts: Facts, why: str) -> Begin | EndStep | GiveUp:
+    """Another try under a new key, after a power reset where that harms nobody; or the tail list."""
+    if op.state in (UnitState.RESETTING, UnitState.DRAINING):
+        return GiveUp(reason=reason(Code.STEP_FAILED, step=op.step, tries=op.attempt, unit=op.unit, why=why))
+    retries = bump(op.retries, (op.step,))
+    if retries[op.step] >= op.tries_max:
+        return GiveUp(reason=reason(Code.STEP_FAILED, step=op.step, tries=retries[op.step], unit=op.unit, why=why))
+    if op.kind is UnitKind.DEVICE and not facts.script.devices[facts.device_id(op)].update.needs_drain:
+        return EndStep(event=UnitEvent.STEP_ENDED, applied=0, active=0, retries=retries, why=why)
+    return Begin(
+        event=UnitEvent.RESET,
+        step=RESET_PREFIX + op.step,
+        attempt=retries[op.step],
+        position=op.position,
+        patience=patience_for(RESET_PREFIX, facts),
+        slip_minutes=op.slip_minutes,
+        changes_unit=True,
+    )
+
+
+def _succeeded(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    match op.state:
+        case UnitState.LOCKED:
+            return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
+        case UnitState.PROVEN:
+            return Leave(event=UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT)
+        case UnitState.DRAINING:
+            return EndStep(event=UnitEvent.EMPTIED, applied=op.applied, active=op.active, retries=op.retries)
+        case UnitState.RESETTING:
+            tried = op.step.removeprefix(RESET_PREFIX)
+            retries = op.retries if op.retries.get(tried, 0) >= op.attempt else bump(op.retries, (tried,))
+            return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=retries)
+        case UnitState.APPLYING:
+            return _written(op, seen, facts)
+        case UnitState.REBOOTING | UnitState.VERIFYING:
+            return _judge_versions(op, seen, facts)
+        case _:
+            raise AssertionError(f"{op.unit} is {op.state} with a call under way")
+
+
+def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    update = facts.script.by_id[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
+    bit = facts.script.bits[update.id]
+    if update.needs_reboot:
+        applied = op.applied | bit
+        return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=op.active, retries=op.retries)
+    reported = seen.device.version if seen.device else (seen.node.versions if seen.node else {}).get(update.component)
+    if reported != update.to_version:
+        return _unchanged(op, bit, facts)
+    if op.kind is UnitKind.DEVICE:
+        return Prove(active=bit)
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied | bit, active=op.active | bit, retries=op.retries)
+
+
+def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    """After a reboot: what it activated. After a health check: everything that was due."""
+    script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
+    versions: Mapping[str, str] = seen.node.versions if seen.node else {}
+    verifying = op.state is UnitState.VERIFYING
+    asked = own.due if verifying else script.activates[op.position] & op.applied
+    lacking = sum(
+        script.bits[u.id]
+        for u in script.updates
+        if script.bits[u.id] & asked and versions.get(u.component) != u.to_version
+    )
+    if lacking:
+        return _unchanged(op, lacking, facts)
+    if verifying:
+        return Prove(active=own.due)
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active | asked, retries=op.retries)
+
+
+def _unchanged(op: UnitOp, lacking: int, facts: Facts) -> Decision:
+    """A false 'done': what claims to be written does not run. Write it again, or give up."""
+    script = facts.script
+    labels = (op.step, *redo_labels(script, op, lacking))
+    retries = bump(op.retries, tuple(dict.fromkeys(labels)))
+    names = ", ".join(sorted(u.id for u in script.updates if script.bits[u.id] & lacking))
+    why = f"{names} claimed success but the version is not the target"
+    if any(retries[label] >= op.tries_max for label in labels):
+        tries = max(retries[label] for label in labels)
+        return GiveUp(reason=reason(Code.STEP_FAILED, step=op.step, tries=tries, unit=op.unit, why=why))
+    good = 0
+    if op.state is UnitState.REBOOTING:
+        good = script.activates[op.position] & op.applied & ~lacking
+    return EndStep(
+        event=UnitEvent.STEP_ENDED,
+        applied=op.applied & ~lacking,
+        active=(op.active | good) & ~lacking,
+        retries=retries,
+        why=why,
+    )
+
+
+def _look_at_stopped(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    found = seen.node or seen.device
+    since = op.stopped_at or facts.now
+    if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
+        return Watch(until=facts.now + TAIL_LOOK)
+    if op.step in (LOCK, DRAIN):
+        return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
+    stopped_in = op.step.removeprefix(RESET_PREFIX)
+    if op.kind is UnitKind.DEVICE:
+        return Resume(event=UnitEvent.REPAIRED, applied=0, active=0, retries=bump(op.retries, (stopped_in,)))
+    script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
+    versions = seen.node.versions if seen.node else {}
+    active = sum(
+        script.bits[u.id]
+        for u in script.updates
+        if script.bits[u.id] & own.due and versions.get(u.component) == u.to_version
+    )
+    labels = dict.fromkeys((stopped_in, *redo_labels(script, op, op.applied & ~active), VERIFY))
+    return Resume(event=UnitEvent.REPAIRED, applied=active, active=active, retries=bump(op.retries, tuple(labels)))

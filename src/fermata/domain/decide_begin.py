@@ -1,0 +1,233 @@
+"""What a unit may begin next, and every reason why it may not yet: the second half of `decide`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fermata.domain.decisions import Begin, Decision, Park
+from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.node_states import EMPTY, UnitEvent, UnitState
+from fermata.domain.operations import Gate, Standing, UnitOp
+from fermata.domain.plans import NodeApplyStep, VerifyStep
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.scripts import (
+    APPLY_PREFIX,
+    DRAIN,
+    LOCK,
+    RESET_PREFIX,
+    VERIFY,
+    DeviceScript,
+    NodeScript,
+    WindowScript,
+)
+from fermata.domain.tally import Tally
+from fermata.domain.updates import Catalogue, IsolationBy, Update
+from fermata.domain.versions import is_at_least
+
+HANG_FACTOR = 2.5  # times the 90th percentile: of lognormal steps, fewer than 1 in 1,000 are cut off wrongly
+GATE_LOOK = timedelta(minutes=30)  # fallback only: whoever opens a gate wakes those who wait at it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is true around a unit. `tally` counts along; `standings` are of the window, read when devices are decided.
+
+    `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
+    of the whole fleet. `versions_before`: what each node of the window ran when it was planned.
+    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may.
+    """
+
+    now: datetime
+    script: WindowScript
+    catalogue: Catalogue
+    paused: bool
+    begin_again_at: datetime | None
+    tally: Tally
+    unproven: Mapping[DeviceId, UnitState]
+    standings: Mapping[str, Standing]
+    device_versions: Mapping[DeviceId, str]
+    carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
+    versions_before: Mapping[NodeId, Mapping[str, str]]
+
+    def device_id(self, op: UnitOp) -> DeviceId:
+        """The device that `op` is about."""
+        return DeviceId(op.unit)
+
+
+def patience_for(step: str, facts: Facts) -> timedelta:
+    """How long a step may take before it counts as hung."""
+    defaults = facts.catalogue.defaults
+    if step.startswith(APPLY_PREFIX):
+        duration = facts.script.by_id[UpdateId(step.removeprefix(APPLY_PREFIX))].duration_minutes
+    elif step in (LOCK, DRAIN):
+        duration = defaults.drain_minutes
+    elif step == VERIFY:
+        duration = defaults.verify_minutes
+    else:
+        duration = defaults.reboot_minutes
+    return timedelta(minutes=round(duration.p90 * HANG_FACTOR))
+
+
+def bump(retries: Mapping[str, int], labels: Iterable[str]) -> dict[str, int]:
+    """One more try of each of these steps."""
+    found = dict(retries)
+    for label in labels:
+        tried = label.removeprefix(RESET_PREFIX)
+        found[tried] = found.get(tried, 0) + 1
+    return found
+
+
+def redo_labels(script: WindowScript, op: UnitOp, lacking: int) -> tuple[str, ...]:
+    """The steps that bring the updates in the mask `lacking` to a node: they need fresh keys when done again."""
+    own = script.nodes.get(NodeId(op.unit))
+    if own is None:
+        return ()
+    labels = []
+    for index in own.steps:
+        step = script.steps[index]
+        brings = script.bits[step.update] if isinstance(step, NodeApplyStep) else script.activates[index]
+        if brings & lacking:
+            labels.append(script.labels[index])
+    return tuple(labels)
+
+
+def begin_node(op: UnitOp, facts: Facts) -> Decision:
+    """The next own step of an empty, idle node, or what it waits for."""
+    script = facts.script
+    own = script.nodes[NodeId(op.unit)]
+    index = script.next_step(own, op.applied, op.active)
+    label = script.labels[index]
+    step = script.steps[index]
+    blocked = _closed_gate(op, own, index, facts)
+    if blocked is not None:
+        return _park(index, label, *blocked, facts)
+    if isinstance(step, VerifyStep):
+        return _begin(op, facts, UnitEvent.VERIFY, index)
+    if isinstance(step, NodeApplyStep):
+        refused = _not_admitted(op, script.by_id[step.update], facts)
+        return _park(index, label, *refused, facts) if refused else _begin(op, facts, UnitEvent.APPLY, index)
+    return _begin(op, facts, UnitEvent.REBOOT, index)
+
+
+def begin_device(op: UnitOp, facts: Facts) -> Decision:
+    """The update of an idle device, or what it waits for."""
+    device = facts.script.devices[DeviceId(op.unit)]
+    label = facts.script.labels[device.step]
+    blocked = _closed_device_gate(op, device, facts) or _not_admitted(op, device.update, facts)
+    if blocked is not None:
+        return _park(device.step, label, *blocked, facts)
+    return _begin(op, facts, UnitEvent.APPLY, device.step)
+
+
+def _begin(op: UnitOp, facts: Facts, event: UnitEvent, index: int) -> Begin:
+    label = facts.script.labels[index]
+    planned_start, _ = facts.script.planned(index)
+    return Begin(
+        event=event,
+        step=label,
+        attempt=op.retries.get(label, 0) + 1,
+        position=index,
+        patience=patience_for(label, facts),
+        slip_minutes=round((facts.now - planned_start) / timedelta(minutes=1)),
+        changes_unit=event in (UnitEvent.APPLY, UnitEvent.REBOOT),
+    )
+
+
+def _park(index: int, label: str, gate: Gate, why: Reason, facts: Facts) -> Park:
+    until = facts.now + GATE_LOOK
+    if gate is Gate.HARD_STOP and facts.begin_again_at is not None:
+        until = facts.begin_again_at
+    return Park(gate=gate, reason=why, position=index, step=label, until=until)
+
+
+def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple[Gate, Reason] | None:
+    script = facts.script
+    step = script.steps[index]
+    if not isinstance(step, VerifyStep):
+        if facts.paused:
+            return Gate.PAUSE, reason(Code.RUN_PAUSED, unit=op.unit)
+        if facts.begin_again_at is not None and not op.begun:
+            until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
+            return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
+    for name in own.devices:
+        state = facts.unproven.get(name)
+        if state in (None, UnitState.LEFT_OUT):
+            continue
+        device = script.devices[name]
+        if script.comes_before(device.step, index):
+            why = reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=device.update.id, state=state)
+            return Gate.DEVICE, why
+    if isinstance(step, NodeApplyStep):
+        return _unmet_requirement(op, own, script.by_id[step.update], facts)
+    return None
+
+
+def _unmet_requirement(op: UnitOp, own: NodeScript, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:
+    """What the update needs of the node's own components, or of the devices it hangs on, as they are now."""
+    for needed in update.requires:
+        carriers = facts.carriers.get((own.node, needed.component), ())
+        if carriers:
+            found = {name: facts.device_versions.get(name, "") for name in carriers}
+        else:
+            found = {DeviceId(own.node): _node_version(op, own, needed.component, facts)}
+        for carrier, version in found.items():
+            if not is_at_least(version, needed.min_version):
+                text = f"{needed.component} {needed.min_version}"
+                why = reason(
+                    Code.WAITS_FOR_VERSION,
+                    update=update.id,
+                    unit=op.unit,
+                    requirement=text,
+                    carrier=carrier,
+                    version=version or "nothing",
+                )
+                return Gate.REQUIREMENT, why
+    return None
+
+
+def _node_version(op: UnitOp, own: NodeScript, component: str, facts: Facts) -> str:
+    for update in facts.script.updates:
+        if update.component == component and facts.script.bits[update.id] & op.active & own.due:
+            return update.to_version
+    return facts.versions_before.get(own.node, {}).get(component, "")
+
+
+def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:
+    nodes = len(facts.script.nodes)
+    gate = facts.tally.admit(update, op.window, op.fault_domain, nodes)
+    if gate is None:
+        return None
+    if gate is Gate.TEAM:
+        at_once = facts.catalogue.team_limits[update.owner_team]
+        return gate, reason(Code.WAITS_FOR_TEAM, unit=op.unit, team=update.owner_team, at_once=at_once)
+    what = "fault domain(s)" if update.isolation.by is IsolationBy.FAULT_DOMAIN else "per cent"
+    at_once = update.isolation.at_once
+    return gate, reason(Code.WAITS_FOR_ISOLATION, unit=op.unit, update=update.id, at_once=at_once, what=what)
+
+
+def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple[Gate, Reason] | None:
+    if facts.paused:
+        return Gate.PAUSE, reason(Code.RUN_PAUSED, unit=op.unit)
+    behind = [facts.standings.get(name) for name in device.behind]
+    if facts.begin_again_at is not None and not op.begun and not any(s is not None and s.begun for s in behind):
+        until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
+        return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
+    busy = blocking_nodes(device, facts.script, facts.standings)
+    if busy:
+        return Gate.NODES, reason(Code.WAITS_FOR_NODES, unit=op.unit, nodes=len(busy), example=busy[0])
+    return None
+
+
+def blocking_nodes(device: DeviceScript, script: WindowScript, standings: Mapping[str, Standing]) -> tuple[NodeId, ...]:
+    """Nodes behind a device because of which it may not be touched: not empty, or not yet as far as the plan wants."""
+    return tuple(name for name in device.behind if not _lets_device_begin(device, script, standings.get(name)))
+
+
+def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: Standing | None) -> bool:
+    if not device.update.needs_drain:
+        return True
+    if standing is None or standing.state not in EMPTY:
+        return False
+    if standing.state is UnitState.STOPPED:
+        return standing.step not in (LOCK, DRAIN)
+    return not script.comes_before(standing.position, device.step)

@@ -1,0 +1,270 @@
+"""What may be decided about one unit, and `carry_out`, which turns a decision into the unit's next row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from fermata.domain.node_states import UnitEvent, UnitKind, advance
+from fermata.domain.operations import Asked, Gate, UnitOp
+from fermata.domain.reasons import Reason
+
+TRIES_MAX = 3  # of one step between two repairs: a fourth try of a firmware write has never helped anyone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """Start `step`: intent first, then the port call. `patience`: how long before it counts as hung."""
+
+    event: UnitEvent
+    step: str
+    attempt: int
+    position: int
+    patience: timedelta
+    slip_minutes: int
+    changes_unit: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandBack:
+    """The proven node goes back to its workloads, or is unlocked and left out of service as it was found."""
+
+    step: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeat:
+    """Ask again under the same key: the target never heard of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Under way, or waiting for a repair: look again at `until`. `reason`: why an operator should know."""
+
+    until: datetime
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """Nothing may begin: wait at `gate`, looked at again at `until` at the latest."""
+
+    gate: Gate
+    reason: Reason
+    position: int
+    step: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndStep:
+    """The step ended; what is written and what runs now, and the tries so far. `why`: it did not succeed."""
+
+    event: UnitEvent
+    applied: int
+    active: int
+    retries: Mapping[str, int]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prove:
+    """Every targeted component reports its target, and the unit is healthy."""
+
+    active: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUp:
+    """Onto the tail list: nothing more is tried before a repair."""
+
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Repaired: go on with what is not proven, with fresh tries under fresh keys."""
+
+    event: UnitEvent
+    applied: int
+    active: int
+    retries: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave:
+    """The node is out of our hands: returned, kept out as found, or never taken."""
+
+    event: UnitEvent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept:
+    """The target took the call. `check_again_at`: when it may be done; None: the call was all there is to it."""
+
+    check_again_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Whether the target took the call is unknown: observe before asking again."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postpone:
+    """The target said no for now: the same key again at `until`. `stuck`: an operator has to know."""
+
+    until: datetime
+    stuck: Reason | None = None
+
+
+Decision = Begin | HandBack | Repeat | Watch | Park | EndStep | Prove | GiveUp | Resume | Leave
+Settlement = Accept | Doubt | Postpone | Begin | EndStep | GiveUp | Leave
+
+
+def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
+    """The row after `decision`; its version is the one that was read, see `fence`. Raises IllegalMove."""
+    match decision:
+        case Begin():
+            return _begin(op, decision, now)
+        case EndStep() | Resume():
+            return _end(op, decision, now)
+        case Prove(active=active):
+            return _prove(op, active, now)
+        case GiveUp(reason=reason):
+            return _give_up(op, reason, now)
+        case Leave(event=event):
+            return _leave(op, event, now)
+        case _:
+            return _stay(op, decision, now)
+
+
+def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime) -> UnitOp:
+    match decision:
+        case HandBack(step=step):
+            return replace(op, step=step, attempt=1, asked=Asked.INTENDED, next_at=now, step_started_at=now)
+        case Repeat():
+            return replace(op, asked=Asked.INTENDED, next_at=now)
+        case Watch(until=until, reason=reason):
+            return replace(op, next_at=until, reason=reason or op.reason)
+        case Park():
+            return _park(op, decision)
+        case _:
+            assert_never(decision)
+
+
+def settle(op: UnitOp, answer: Settlement, now: datetime) -> UnitOp:
+    """The row after its port call was answered."""
+    match answer:
+        case Accept(check_again_at=until):
+            if until is None:
+                return replace(op, asked=Asked.NOTHING, next_at=now)
+            return replace(op, asked=Asked.UNDER_WAY, next_at=min(until, op.limit_at) if op.limit_at else until)
+        case Doubt(until=until):
+            return replace(op, asked=Asked.UNSURE, next_at=until)
+        case Postpone(until=until, stuck=stuck):
+            return replace(
+                op,
+                next_at=until,
+                reason=stuck or op.reason,
+                tail_since=op.tail_since or (now if stuck else None),
+            )
+        case _:
+            return carry_out(op, answer, now)
+
+
+def fence(op: UnitOp) -> UnitOp:
+    """The row with the version that it is stored under: one more than was read."""
+    return replace(op, version=op.version + 1)
+
+
+def _leave(op: UnitOp, event: UnitEvent, now: datetime) -> UnitOp:
+    return replace(
+        op,
+        state=advance(op.kind, op.state, event),
+        asked=Asked.NOTHING,
+        gate=None,
+        next_at=None,
+        limit_at=None,
+        reason=None,
+        finished_at=now,
+    )
+
+
+def _begin(op: UnitOp, decision: Begin, now: datetime) -> UnitOp:
+    return replace(
+        op,
+        state=advance(op.kind, op.state, decision.event),
+        step=decision.step,
+        attempt=decision.attempt,
+        position=decision.position,
+        asked=Asked.INTENDED,
+        gate=None,
+        reason=op.reason if op.tail_since else None,
+        next_at=now,
+        step_started_at=now,
+        limit_at=now + decision.patience,
+        slip_minutes=decision.slip_minutes,
+        begun=op.begun or decision.changes_unit,
+        locked_at=op.locked_at or (now if decision.event is UnitEvent.LOCK else None),
+    )
+
+
+def _park(op: UnitOp, decision: Park) -> UnitOp:
+    return replace(
+        op,
+        gate=decision.gate,
+        reason=decision.reason,
+        position=decision.position,
+        step=decision.step,
+        asked=Asked.NOTHING,
+        next_at=decision.until,
+    )
+
+
+def _end(op: UnitOp, decision: EndStep | Resume, now: datetime) -> UnitOp:
+    resumed = isinstance(decision, Resume)
+    return replace(
+        op,
+        state=advance(op.kind, op.state, decision.event),
+        asked=Asked.NOTHING,
+        applied=decision.applied,
+        active=decision.active,
+        retries=decision.retries,
+        tries_max=op.tries_max + TRIES_MAX if resumed else op.tries_max,
+        stopped_at=None if resumed else op.stopped_at,
+        next_at=now,
+        limit_at=None,
+    )
+
+
+def _prove(op: UnitOp, active: int, now: datetime) -> UnitOp:
+    is_device = op.kind is UnitKind.DEVICE
+    return replace(
+        op,
+        state=advance(op.kind, op.state, UnitEvent.PROVE),
+        asked=Asked.NOTHING,
+        applied=active,
+        active=active,
+        gate=None,
+        reason=None,
+        next_at=None if is_device else now,
+        limit_at=None,
+        finished_at=now if is_device else None,
+    )
+
+
+def _give_up(op: UnitOp, reason: Reason, now: datetime) -> UnitOp:
+    return replace(
+        op,
+        state=advance(op.kind, op.state, UnitEvent.GIVE_UP),
+        asked=Asked.NOTHING,
+        gate=None,
+        reason=reason,
+        next_at=now,
+        limit_at=None,
+        stopped_at=now,
+        tail_since=op.tail_since or now,
+    )

@@ -1,0 +1,93 @@
+"""What the world answers and what is observed of it: the values that ports return and decisions are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fermata.domain.fleet import NodeState
+from fermata.domain.ids import DeviceId, NodeId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """Under way, or already was under this key. `check_again_at` None: the target cannot tell."""
+
+    check_again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """TryLater for one item."""
+
+    after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """Refused for one item."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsure:
+    """OutcomeUnknown for one item."""
+
+
+Answer = Accepted | Later | Denied | Unsure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeverAsked:
+    """The target knows no such key: nothing was done under it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Not finished. `check_again_at` None: the target cannot tell."""
+
+    check_again_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Succeeded:
+    """The target claims success, which proves nothing: versions and health are observed separately."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The target gave up."""
+
+    at: datetime
+    why: str
+
+
+Progress = NeverAsked | Running | Succeeded | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSeen:
+    """A node as observed. `versions` are of the last report when it cannot be reached.
+
+    `repaired_at`: when a repair of it was last completed; None: never.
+    """
+
+    node: NodeId
+    reachable: bool
+    state: NodeState
+    versions: Mapping[str, str]
+    repaired_at: datetime | None
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSeen:
+    """A shared device as observed."""
+
+    device: DeviceId
+    reachable: bool
+    version: str
+    repaired_at: datetime | None
+    observed_at: datetime

@@ -1,0 +1,226 @@
+"""What is pending, as people and machines list it: one line per unit and update, filtered, and grouped by update."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from fermata.domain.fleet import Cluster, Fleet
+from fermata.domain.ids import ClusterId, CustomerId, NodeId, SupercomputerId, UpdateId
+from fermata.domain.pending import FleetPending, UnitPending
+from fermata.domain.policy import Policy
+from fermata.domain.reasons import Code, reason
+from fermata.domain.updates import Catalogue, Impact, Update
+
+
+class UnitKind(StrEnum):
+    """What a line is about."""
+
+    NODE = "node"
+    DEVICE = "device"
+
+
+class Standing(StrEnum):
+    """Whether the update is to be applied there, another takes its place, or the unit does not say what it runs."""
+
+    DUE = "due"
+    SUPERSEDED = "superseded"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingFilter:
+    """Which lines to list: every set that is not empty must hold the line's value. A node's lines are its own and
+    those of the devices it hangs on.
+    """
+
+    clusters: frozenset[str] = frozenset()
+    supercomputers: frozenset[str] = frozenset()
+    customers: frozenset[str] = frozenset()
+    updates: frozenset[str] = frozenset()
+    nodes: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
+    skus: frozenset[str] = frozenset()
+
+    def takes(self, cluster: Cluster) -> bool:
+        """True when lines of `cluster` may be listed."""
+        return (
+            _allows(self.clusters, cluster.name)
+            and _allows(self.supercomputers, cluster.supercomputer)
+            and _allows(self.customers, cluster.customer)
+            and _allows(self.skus, cluster.sku)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingLine:
+    """One update on one unit. `due_at` is None when no policy says what notice is due; `from_version` "" is unknown."""
+
+    kind: UnitKind
+    unit: str
+    cluster: ClusterId
+    supercomputer: SupercomputerId
+    customer: CustomerId
+    update: UpdateId
+    component: str
+    from_version: str
+    to_version: str
+    impact: Impact
+    standing: Standing
+    due_at: datetime | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingGroup:
+    """All lines of one update and standing. `from_versions` are sorted; `due_at` as in PendingLine."""
+
+    update: UpdateId
+    title: str
+    component: str
+    standing: Standing
+    impact: Impact
+    nodes: int
+    devices: int
+    clusters: int
+    from_versions: tuple[str, ...]
+    to_version: str
+    due_at: datetime | None
+
+
+def list_lines(
+    fleet: Fleet, catalogue: Catalogue, policy: Policy | None, pending: FleetPending, wanted: PendingFilter
+) -> Iterator[PendingLine]:
+    """Lines by cluster, nodes before devices, then unit and update."""
+    devices: set[str] = set(wanted.devices)
+    for name in wanted.nodes & fleet.nodes.keys():
+        devices.update(device.name for device in fleet.devices_of(fleet.nodes[NodeId(name)]))
+    names_units = bool(wanted.nodes or wanted.devices)
+    maker = _LineMaker(catalogue, policy, wanted.updates)
+    for cluster_name, nodes in fleet.nodes_by_cluster.items():
+        cluster = fleet.clusters[cluster_name]
+        if not wanted.takes(cluster):
+            continue
+        for node in nodes:
+            if not names_units or node.name in wanted.nodes:
+                yield from maker.lines(UnitKind.NODE, cluster, pending.of_node(node))
+        for device in fleet.devices_by_cluster[cluster_name]:
+            if not names_units or device.name in devices:
+                yield from maker.lines(UnitKind.DEVICE, cluster, pending.of_device(device))
+
+
+def group_lines(lines: Iterable[PendingLine], catalogue: Catalogue) -> tuple[PendingGroup, ...]:
+    """Lines counted by update and standing: what is due first, each by due date, then by update."""
+    counts: Counter[tuple[UpdateId, Standing, UnitKind]] = Counter()
+    clusters: dict[tuple[UpdateId, Standing], set[ClusterId]] = {}
+    versions: dict[tuple[UpdateId, Standing], set[str]] = {}
+    due_at: dict[UpdateId, datetime | None] = {}
+    for line in lines:
+        key = (line.update, line.standing)
+        counts[*key, line.kind] += 1
+        clusters.setdefault(key, set()).add(line.cluster)
+        versions.setdefault(key, set()).add(line.from_version)
+        due_at[line.update] = line.due_at
+    groups = [
+        PendingGroup(
+            update=update,
+            title=catalogue.updates[update].title,
+            component=catalogue.updates[update].component,
+            standing=standing,
+            impact=catalogue.updates[update].impact,
+            nodes=counts[update, standing, UnitKind.NODE],
+            devices=counts[update, standing, UnitKind.DEVICE],
+            clusters=len(clusters[update, standing]),
+            from_versions=tuple(sorted(versions[update, standing] - {""})),
+            to_version=catalogue.updates[update].to_version,
+            due_at=due_at[update],
+        )
+        for update, standing in clusters
+    ]
+    order = list(Standing)
+    return tuple(sorted(groups, key=lambda group: (order.index(group.standing), _when(group), group.update)))
+
+
+def unknown_names(fleet: Fleet, catalogue: Catalogue, wanted: PendingFilter) -> tuple[tuple[str, str], ...]:
+    """What `wanted` asks for and nobody knows, as (kind, name) pairs: an empty list must not mean a typing error."""
+    known: tuple[tuple[str, frozenset[str], Iterable[str]], ...] = (
+        ("cluster", wanted.clusters, fleet.clusters),
+        ("supercomputer", wanted.supercomputers, (c.supercomputer for c in fleet.clusters.values())),
+        ("customer", wanted.customers, (c.customer for c in fleet.clusters.values())),
+        ("sku", wanted.skus, (c.sku for c in fleet.clusters.values())),
+        ("update", wanted.updates, catalogue.updates),
+        ("node", wanted.nodes, fleet.nodes),
+        ("device", wanted.devices, fleet.devices),
+    )
+    return tuple((kind, name) for kind, asked, names in known for name in sorted(asked.difference(names)))
+
+
+def _when(group: PendingGroup) -> str:
+    return group.due_at.isoformat() if group.due_at else "~"  # a due date is UTC; none at all comes last
+
+
+def _allows(wanted: frozenset[str], value: str) -> bool:
+    return not wanted or value in wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fact:
+    """What one line says that its unit and cluster do not."""
+
+    unit: str
+    update: Update
+    from_version: str
+    standing: Standing
+    why: str
+
+
+class _LineMaker:
+    """Makes the lines of units, with what is the same for all of them looked up once."""
+
+    def __init__(self, catalogue: Catalogue, policy: Policy | None, updates: frozenset[str]) -> None:
+        self._catalogue = catalogue
+        self._updates = updates
+        self._due_at = {u.id: policy.due_at(u) if policy else None for u in catalogue.updates.values()}
+
+    def lines(self, kind: UnitKind, cluster: Cluster, unit: UnitPending) -> Iterator[PendingLine]:
+        for fact in _facts(unit, self._catalogue):
+            if _allows(self._updates, fact.update.id):
+                yield self._line(kind, cluster, fact)
+
+    def _line(self, kind: UnitKind, cluster: Cluster, fact: _Fact) -> PendingLine:
+        update = fact.update
+        return PendingLine(
+            kind=kind,
+            unit=fact.unit,
+            cluster=cluster.name,
+            supercomputer=cluster.supercomputer,
+            customer=cluster.customer,
+            update=update.id,
+            component=update.component,
+            from_version=fact.from_version,
+            to_version=update.to_version,
+            impact=update.impact,
+            standing=fact.standing,
+            due_at=self._due_at[update.id],
+            why=fact.why,
+        )
+
+
+def _facts(unit: UnitPending, catalogue: Catalogue) -> Iterator[_Fact]:
+    runs = {item.update.id: item.from_version for item in unit.due}
+    for item in unit.due:
+        why = f"reports {item.from_version}, older than {item.update.to_version}"
+        yield _Fact(unit=item.unit, update=item.update, from_version=item.from_version, standing=Standing.DUE, why=why)
+    for older in unit.superseded:
+        yield _Fact(
+            unit=older.unit,
+            update=older.update,
+            from_version=runs[older.by.id],
+            standing=Standing.SUPERSEDED,
+            why=f"{older.by.id} takes its place",
+        )
+    for blind in unit.unknown:
+        sentence = reason(Code.VERSION_UNKNOWN, unit=blind.unit, components=blind.component).sentence
+        for update in (catalogue.updates[name] for name in blind.updates):
+            yield _Fact(unit=blind.unit, update=update, from_version="", standing=Standing.UNKNOWN, why=sentence)

@@ -1,0 +1,52 @@
+"""What the answer to a port call means for the unit it was about."""
+
+from datetime import timedelta
+from typing import assert_never
+
+from fermata.domain.decide import POLL, retry
+from fermata.domain.decide_begin import Facts
+from fermata.domain.decisions import Accept, Doubt, Leave, Postpone, Settlement
+from fermata.domain.node_states import UnitEvent, UnitState
+from fermata.domain.observations import Accepted, Answer, Denied, Later, Unsure
+from fermata.domain.operations import UnitOp
+from fermata.domain.reasons import Code, reason
+from fermata.domain.scripts import GIVE_BACK
+
+DOUBT_LOOK = timedelta(minutes=1)  # a target that lost its answer deserves a moment before it is asked again
+DENIED_LOOK = timedelta(hours=1)  # a refused return needs a person first
+
+
+def judge_answer(op: UnitOp, answer: Answer, facts: Facts) -> Settlement:
+    """Pure; `op` is the row with the intent."""
+    match answer:
+        case Accepted(check_again_at=again):
+            return _accepted(op, facts, Accept(check_again_at=again))
+        case Later(after=after):
+            return Postpone(until=facts.now + after)
+        case Unsure():
+            return Doubt(until=facts.now + DOUBT_LOOK)
+        case Denied(why=why):
+            return _denied(op, facts, why)
+        case _:
+            assert_never(answer)
+
+
+def _accepted(op: UnitOp, facts: Facts, answer: Accept) -> Settlement:
+    match op.state:
+        case UnitState.LOCKED:
+            return Accept(check_again_at=None)
+        case UnitState.PROVEN:
+            return Leave(event=UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT)
+        case _:
+            return answer if answer.check_again_at is not None else Accept(check_again_at=facts.now + POLL)
+
+
+def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
+    match op.state:
+        case UnitState.LOCKED:
+            return Leave(event=UnitEvent.LEAVE_OUT)
+        case UnitState.PROVEN:
+            stuck = reason(Code.STEP_FAILED, step=op.step, tries=1, unit=op.unit, why=why)
+            return Postpone(until=facts.now + DENIED_LOOK, stuck=stuck)
+        case _:
+            return retry(op, facts, why)

@@ -1,0 +1,1 @@
+"""Conducts a published plan: observe, decide, act through ports, record, wait."""

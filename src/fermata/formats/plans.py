@@ -1,0 +1,139 @@
+"""Writes and reads plans, schema `fermata.plan/1`. The same plan gives the same bytes.
+
+The reader judges form only; whether a plan keeps the rules is the checker's to say.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, assert_never
+
+from fermata.domain.plans import (
+    SCHEMA,
+    DeviceApplyStep,
+    DrainStep,
+    NodeApplyStep,
+    ObjectiveTerm,
+    Plan,
+    RebootStep,
+    Step,
+    Unplanned,
+    VerifyStep,
+    Window,
+)
+from fermata.formats.faults import FaultLog, raise_faults
+from fermata.formats.fields import Document
+from fermata.formats.jsontext import read_json
+from fermata.formats.planreading import decode_plan
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """JSON-ready, keys in the order of the schema. Raises ValueError for a window or step not on whole seconds."""
+    return {
+        "schema": SCHEMA,
+        "id": plan.id,
+        "parent": plan.parent,
+        "campaign": plan.campaign,
+        "created_at": _time(plan.created_at.replace(microsecond=0)),
+        "inputs": {
+            "fleet_sha256": plan.inputs.fleet,
+            "updates_sha256": plan.inputs.updates,
+            "policy_sha256": plan.inputs.policy,
+            "campaign_sha256": plan.inputs.campaign,
+        },
+        "consent": plan.consent.value,
+        "windows": [_window(window) for window in plan.windows],
+        "unplanned": [_unplanned(part) for part in plan.unplanned],
+        "objective": [_term(term) for term in plan.objective],
+        "solver": {"status": plan.solver.status, "seconds": plan.solver.seconds, "seed": plan.solver.seed},
+    }
+
+
+def plan_to_bytes(plan: Plan) -> bytes:
+    """The file's bytes: UTF-8, two spaces of indent, a final line break. Raises ValueError as `plan_to_json`."""
+    return json.dumps(plan_to_json(plan), ensure_ascii=False, allow_nan=False, indent=2).encode() + b"\n"
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Write the file whole or not at all. Raises OSError when there is no room or no right."""
+    data = plan_to_bytes(plan)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read the file. Raises BadInput with all its faults, each with a JSON pointer to its place."""
+    document = Document(log=FaultLog(path))
+    root = read_json(path, document.log)
+    plan = decode_plan(document, root) if root else None
+    raise_faults([document.log])
+    assert plan is not None, "a plan without faults is read"
+    return plan
+
+
+def _time(at: datetime) -> str:
+    if at.microsecond:
+        raise ValueError(f"plans are made of whole seconds, not {at.isoformat()}")
+    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {
+        "id": window.id,
+        "cluster": window.cluster,
+        "mode": window.mode.value,
+        "part": window.part,
+        "parts": window.parts,
+        "start": _time(window.start),
+        "end": _time(window.end),
+        "nodes": list(window.nodes),
+        "updates": list(window.updates),
+        "steps": [_step(step) for step in window.steps],
+        "reboots_per_node": window.reboots_per_node,
+        "end_confidence": window.end_confidence,
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    span = {"start": _time(step.start), "end": _time(step.end)}
+    match step:
+        case DrainStep() | VerifyStep():
+            return {"step": step.step} | span
+        case DeviceApplyStep():
+            return _apply(step, devices=list(step.devices)) | span
+        case NodeApplyStep():
+            return _apply(step, nodes=step.nodes) | span
+        case RebootStep():
+            return {"step": step.step, "nodes": step.nodes, "activates": list(step.activates)} | span
+        case _:
+            assert_never(step)
+
+
+def _apply(step: DeviceApplyStep | NodeApplyStep, **units: int | Sequence[str]) -> dict[str, Any]:
+    return {"step": "apply", "update": step.update, "batch": step.batch, "batches": step.batches} | units
+
+
+def _unplanned(part: Unplanned) -> dict[str, Any]:
+    return {
+        "cluster": part.cluster,
+        "nodes": list(part.nodes),
+        "reason": part.reason.code.value,
+        "sentence": part.reason.sentence,
+    }
+
+
+def _term(term: ObjectiveTerm) -> dict[str, Any]:
+    return {"term": term.term, "value": _number(term.value), "bound": _number(term.bound)}
+
+
+def _number(value: float) -> int | float:
+    return int(value) if value == int(value) else value

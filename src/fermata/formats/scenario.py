@@ -1,0 +1,87 @@
+"""Reads a whole scenario folder: fleet/, updates.yaml, policy.yaml, campaign.yaml and, if there, approvals.
+
+Every file is judged before any fault is raised, and the files are checked against each other.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fermata.domain.campaign import Campaign
+from fermata.domain.fleet import Fleet
+from fermata.domain.hashing import content_sha256, fleet_sha256
+from fermata.domain.plans import InputHashes
+from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.updates import Catalogue
+from fermata.formats import approvals, references
+from fermata.formats.campaign import decode_campaign
+from fermata.formats.faults import FaultLog, raise_faults
+from fermata.formats.fields import Document
+from fermata.formats.fleet import decode_fleet
+from fermata.formats.ledger import LedgerMaker
+from fermata.formats.policy import decode_policy
+from fermata.formats.updates import decode_updates
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """All inputs of a plan. `ledger` None means that the folder records no consent, not that there is none to ask."""
+
+    fleet: Fleet
+    catalogue: Catalogue
+    policy: Policy
+    campaign: Campaign
+    ledger: tuple[ConsentEntry, ...] | None
+
+
+def read_scenario(folder: Path) -> Scenario:
+    """Read the folder. Raises BadInput with the faults of all its files, in the order named above."""
+    if not folder.is_dir():
+        log = FaultLog(folder)
+        log.add(
+            "This is not a folder: a scenario is a folder with fleet/, updates.yaml, policy.yaml and campaign.yaml."
+        )
+        raise_faults([log])
+    fleet, logs = decode_fleet(folder / "fleet")
+    of_updates, of_policy, of_campaign = (
+        Document(log=FaultLog(folder / f"{name}.yaml")) for name in ("updates", "policy", "campaign")
+    )
+    catalogue = decode_updates(of_updates.log.file, of_updates)
+    policy = decode_policy(of_policy.log.file, of_policy)
+    campaign = decode_campaign(of_campaign.log.file, of_campaign)
+    documents = [of_updates, of_policy, of_campaign]
+    if catalogue and not len(of_updates.log):
+        references.check_against_catalogue(of_campaign, catalogue)
+    of_approvals = _approvals_document(folder)
+    placed = approvals.decode_approvals(of_approvals.log.file, of_approvals) if of_approvals else []
+    documents += [of_approvals] if of_approvals else []
+    if fleet:
+        references.check_against_fleet(documents, fleet, list(policy.customers) if policy else [])
+    logs += [document.log for document in documents]
+    ledger = None
+    if of_approvals and fleet and catalogue and campaign and not any(logs):
+        ledger = LedgerMaker(fleet, catalogue, campaign, of_approvals.log).entries(placed)
+    raise_faults(logs)
+    if not (fleet and catalogue and policy and campaign):
+        raise AssertionError("files without faults are read")
+    return Scenario(fleet=fleet, catalogue=catalogue, policy=policy, campaign=campaign, ledger=ledger)
+
+
+def input_hashes(scenario: Scenario) -> InputHashes:
+    """SHA-256 of the content of each input; the same whatever form the files have."""
+    return InputHashes(
+        fleet=fleet_sha256(scenario.fleet),
+        updates=content_sha256(scenario.catalogue),
+        policy=content_sha256(scenario.policy),
+        campaign=content_sha256(scenario.campaign),
+    )
+
+
+def _approvals_document(folder: Path) -> Document | None:
+    """The log of the folder's one approvals file; None without one."""
+    found = [path for suffix in approvals.SUFFIXES if (path := folder / f"approvals{suffix}").exists()]
+    if not found:
+        return None
+    document = Document(log=FaultLog(found[0]))
+    if len(found) > 1:
+        document.log.add(f"{' and '.join(path.name for path in found)} stand side by side: keep one of them.")
+    return document

@@ -1,0 +1,237 @@
+"""Reads tables from CSV, JSON Lines and Parquet: whatever the form, each cell is the text that CSV would hold."""
+
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fermata.formats.faults import FaultLog, Place, one_of, quote
+from fermata.formats.jsontext import Pairs, load_json
+from fermata.formats.names import Names
+from fermata.formats.tables import Columns, Table, key_column
+from fermata.formats.text import read_text
+from fermata.formats.values import is_name
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+
+def find_table(folder: Path, stem: str) -> Path | None:
+    """The one file of a table in `folder`: None when there is none. Raises ValueError naming them when several."""
+    found = [path for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").exists()]
+    if len(found) > 1:
+        raise ValueError(f"{one_of(path.name for path in found)}: keep one of them.")
+    return found[0] if found else None
+
+
+def read_table(path: Path, columns: Columns, log: FaultLog) -> Table | None:
+    """The cells of a table, each a string; None when its columns cannot be told, with the faults in `log`."""
+    match path.suffix:
+        case ".jsonl":
+            return _read_jsonl(path, columns, log)
+        case ".parquet":
+            return _read_parquet(path, columns, log)
+        case _:
+            return _read_csv(path, columns, log)
+
+
+def _read_csv(path: Path, columns: Columns, log: FaultLog) -> Table | None:
+    text = read_text(path, log)
+    if text is None:
+        return None
+    rows, lines = _csv_rows(text, log)
+    if len(log) and rows and not columns.has(rows[0][0]):
+        return None  # the header itself is not valid CSV: nothing below it can be judged
+    if not rows:
+        return None
+    header, first_line = rows[0], lines[0]
+    complete = not len(log)
+    places = [Place(line=first_line, column=i, field=name or None) for i, name in enumerate(header, start=1)]
+    check_header(header, places, columns, log)
+    if any(len(row) != len(header) for row in rows):
+        complete = False
+        rows, lines = _fitting_rows(rows, lines, log)
+    by_name = dict(zip(header[::-1], list(zip(*rows, strict=True))[::-1], strict=True))  # of a repeated one the first
+    return Table(
+        log=log,
+        columns={name: list(map(sys.intern, by_name[name][1:])) for name in dict.fromkeys(header) if columns.has(name)},
+        numbers={name: number for number, name in reversed(list(enumerate(header, start=1)))},
+        lines=lines[1:],
+        complete=complete,
+    )
+
+
+def _fitting_rows(
+    rows: Sequence[list[str]], lines: Sequence[int], log: FaultLog
+) -> tuple[list[list[str]], Sequence[int]]:
+    """The rows as wide as the header, the first one; the others are faulted."""
+    width = len(rows[0])
+    kept: list[list[str]] = []
+    kept_lines: list[int] = []
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) == width:
+            kept.append(row)
+            kept_lines.append(line)
+        else:
+            place = Place(line=line, column=min(len(row), width) + 1)
+            log.add(f"{len(row)} fields where the header has {width}.", place)
+    return kept, kept_lines
+
+
+def _csv_rows(text: str, log: FaultLog) -> tuple[list[list[str]], Sequence[int]]:
+    """Every row that is not blank and the line where it starts. The quick way holds for plain files."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = list(reader)
+    except csv.Error:
+        rows = []
+    if len(rows) == reader.line_num and all(rows):
+        return rows, range(1, len(rows) + 1)
+    return _csv_rows_one_by_one(text, log)
+
+
+def _csv_rows_one_by_one(text: str, log: FaultLog) -> tuple[list[list[str]], list[int]]:
+    """As `_csv_rows`; a row that is not valid CSV is faulted, and reading goes on after it."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    while True:
+        line = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return rows, lines
+        except csv.Error as error:
+            log.add(f"Not valid CSV: {error}.", Place(line=line, column=1))
+            continue
+        if row:
+            rows.append(row)
+            lines.append(line)
+
+
+def check_header(header: Sequence[str], places: Sequence[Place], columns: Columns, log: FaultLog) -> None:
+    """Fault unknown, repeated and missing columns; a mistyped one counts once, with the name it stands for."""
+    missing = [name for name in columns.required if name not in header]
+    known = Names((*columns.required, *columns.optional))
+    seen: set[str] = set()
+    for name, place in zip(header, places, strict=True):
+        if name in seen:
+            log.add(f"Column {quote(name)} stands here twice.", place)
+        elif not columns.has(name):
+            near = _near_column(name, columns, Names(missing), known)
+            if near in missing:
+                missing.remove(near)
+            log.add(
+                f"Column {quote(name)} is unknown.{_prefix_hint(columns)}",
+                place,
+                wrong=name,
+                known=Names([near]) if near else None,
+            )
+        seen.add(name)
+    for name in missing:
+        log.add(f"Column {quote(name)} is missing.", Place(line=places[0].line if places else None, field=name))
+
+
+def _near_column(name: str, columns: Columns, missing: Names, known: Names) -> str | None:
+    head, dot, tail = name.partition(".")
+    if dot and columns.prefix and is_name(tail) and Names([columns.prefix[:-1]]).nearest(head):
+        return columns.prefix + tail
+    return missing.nearest(name) or known.nearest(name)
+
+
+def _prefix_hint(columns: Columns) -> str:
+    return f" A version stands in a column {columns.prefix}NAME." if columns.prefix else ""
+
+
+def _read_jsonl(path: Path, columns: Columns, log: FaultLog) -> Table | None:
+    text = read_text(path, log)
+    if text is None:
+        return None
+    rows: list[dict[str, str]] = []
+    lines: list[int] = []
+    texts: list[str] = []
+    blank = 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            blank += 1
+            continue
+        row = _jsonl_row(line, number, log)
+        if row is not None:
+            rows.append(row)
+            lines.append(number)
+            texts.append(line)
+    first: dict[str, Place] = {}
+    for row, number, line in zip(rows, lines, texts, strict=True):
+        for name in row.keys() - first.keys():
+            first[name] = Place(line=number, column=key_column(line, name), field=name)
+    header = sorted(first, key=lambda name: (first[name].line or 0, first[name].column or 0))
+    complete = len(rows) + blank == text.count("\n") + 1
+    if rows:
+        check_header(header, [first[name] for name in header], columns, log)
+    return Table(
+        log=log,
+        columns={name: [sys.intern(row.get(name, "")) for row in rows] for name in header if columns.has(name)},
+        numbers={name: number for number, name in enumerate(header, start=1)},
+        lines=lines,
+        texts=texts,
+        complete=complete,
+    )
+
+
+def _jsonl_row(text: str, number: int, log: FaultLog) -> dict[str, str] | None:
+    start = Place(line=number, column=1)
+    try:
+        pairs = load_json(text)
+    except json.JSONDecodeError as error:
+        log.add(f"Not valid JSON: {error.msg}.", Place(line=number, column=error.colno))
+        return None
+    except (ValueError, RecursionError):
+        log.add("Not valid JSON: a number out of range, or nested too deeply.", start)
+        return None
+    if not isinstance(pairs, Pairs):
+        log.add("Each line holds one object in braces.", start)
+        return None
+    row: dict[str, str] = {}
+    for name, value in pairs:
+        place = Place(line=number, column=key_column(text, name), field=name)
+        if name in row:
+            log.add(f"Key {quote(name)} stands here twice.", place)
+        row[name] = _cell(value, place, log)
+    return row
+
+
+def _cell(value: object, place: Place, log: FaultLog) -> str:
+    """The text that CSV would hold. A number with a point may have lost digits (3.10 is 3.1), so it is refused."""
+    match value:
+        case str():
+            return value
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            log.add(f'{value} is a number, which loses trailing zeros: write it in quotes, such as "{value}".', place)
+        case _:
+            log.add("A list or an object where one text belongs.", place)
+    return ""
+
+
+def _read_parquet(path: Path, columns: Columns, log: FaultLog) -> Table | None:
+    from fermata.formats import parquet  # noqa: PLC0415 - pyarrow takes a third of a second to load; most read CSV
+
+    raw = parquet.read_columns(path, log)
+    if raw is None:
+        return None
+    header = [name for name, _ in raw]
+    numbers = {name: number for number, name in enumerate(header, start=1)}
+    check_header(header, [Place(column=numbers[name], field=name) for name in header], columns, log)
+    cells: dict[str, list[str]] = {}
+    for name, values in raw:
+        if columns.has(name):
+            places = (Place(line=row, column=numbers[name], field=name) for row in range(1, len(values) + 1))
+            cells[name] = [sys.intern(_cell(v, place, log)) for v, place in zip(values, places, strict=True)]
+    rows = len(raw[0][1]) if raw else 0
+    return Table(log=log, columns=cells, numbers=numbers, lines=range(1, rows + 1))

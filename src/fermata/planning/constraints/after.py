@@ -1,0 +1,98 @@
+"""An update starts on a unit only when every update it comes `after` is active there: applied, and rebooted into.
+
+What is not due on the unit any more counts as active; an unknown version does not. Protects the order that was tested.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from fermata.domain.fleet import Device, Node
+from fermata.domain.ids import NodeId, UpdateId
+from fermata.domain.plans import DeviceApplyStep
+from fermata.planning.case import CheckCase, some
+from fermata.planning.inputs import Violation
+from fermata.planning.reading import NodeClass, Reading, WindowReading
+
+CODE = "AFTER"
+
+
+def check(reading: Reading) -> Iterator[Violation]:
+    """Updates that start too early, on nodes and on devices, by the update they should have waited for."""
+    case = reading.case
+    for view in reading.windows:
+        early: dict[tuple[UpdateId, UpdateId], set[NodeId]] = {}
+        for group in view.classes:
+            for update, first, names in _of_nodes(case, reading, view, group):
+                early.setdefault((update, first), set()).update(names)
+        for step in view.device_steps:
+            for update, first, names in _of_devices(case, reading, view, step):
+                early.setdefault((update, first), set()).update(names)
+        for (update, first), found in early.items():
+            nodes = tuple(sorted(found))
+            sentence = f"Window {view.window.id}: {update} starts before {first} is active on {some(nodes)}."
+            yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=nodes)
+
+
+Early = tuple[UpdateId, UpdateId, tuple[NodeId, ...]]
+
+
+def _of_nodes(case: CheckCase, reading: Reading, view: WindowReading, group: NodeClass) -> Iterator[Early]:
+    for name in group.due:
+        step, update = group.applied(name), case.update(name)
+        if step is None or update is None:
+            continue
+        for first in update.after:
+            if first in group.due:
+                if first not in view.unreadable and not _by(group.active_at.get(first), step.start):
+                    yield name, first, group.names
+                continue
+            late = tuple(
+                node.name
+                for node in group.nodes
+                if not _devices_done(case, reading, case.devices_of(node), first, step.start)
+            )
+            if late:
+                yield name, first, late
+
+
+def _of_devices(case: CheckCase, reading: Reading, view: WindowReading, step: DeviceApplyStep) -> Iterator[Early]:
+    update = case.update(step.update)
+    for first in update.after if update is not None else ():
+        late: list[NodeId] = []
+        for device in (case.fleet.devices[name] for name in step.devices if name in case.fleet.devices):
+            for node in case.fleet.nodes_behind(device):
+                others = [d for d in case.devices_of(node) if d.name != device.name]
+                done = _node_done(case, reading, view, node, first, step.start)
+                if not done or not _devices_done(case, reading, others, first, step.start):
+                    late.append(node.name)
+        if late:
+            yield step.update, first, tuple(late)
+
+
+def _node_done(
+    case: CheckCase, reading: Reading, view: WindowReading, node: Node, first: UpdateId, start: datetime
+) -> bool:
+    if first not in case.due.get(node.name, ()) or first in view.unreadable:
+        return True
+    if node.name in view.class_of:
+        return _by(view.class_of[node.name].active_at.get(first), start)
+    ends = [window.end for window in reading.plan.windows if node.name in window.nodes]
+    return bool(ends) and min(ends) <= start
+
+
+def _devices_done(
+    case: CheckCase, reading: Reading, devices: Iterable[Device], first: UpdateId, start: datetime
+) -> bool:
+    for device in devices:
+        if first in case.unknown_devices.get(device.name, ()):
+            return False
+        due = case.device_due.get(device.name)
+        if due is not None and due.id == first:
+            end = reading.applied_on(device.name, first)
+            if not _by(end, start) and (end is not None or reading.is_blocked(device.name)):
+                return False
+    return True
+
+
+def _by(instant: datetime | None, start: datetime) -> bool:
+    return instant is not None and instant <= start

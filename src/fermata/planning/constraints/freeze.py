@@ -1,0 +1,30 @@
+"""A freeze that touches a window's cluster, supercomputer, rack or nodes between start and end forbids it.
+
+Freezes beat approvals. Protects what a customer cannot have interrupted.
+"""
+
+from collections.abc import Iterator
+
+from fermata.planning.case import at, some
+from fermata.planning.inputs import Violation
+from fermata.planning.reading import Reading
+
+CODE = "FREEZE"
+
+
+def check(reading: Reading) -> Iterator[Violation]:
+    """Windows that share an instant with a freeze whose scope holds one of their nodes."""
+    case = reading.case
+    for view in reading.windows:
+        window = view.window
+        for freeze in case.inputs.policy.freezes:
+            if max(window.start, freeze.start) >= min(window.end, freeze.end):
+                continue
+            clusters = case.fleet.clusters
+            frozen = tuple(n.name for n in view.nodes if freeze.scope.covers(n, clusters[n.cluster]))
+            if frozen:
+                sentence = (
+                    f"Window {window.id} touches freeze {freeze.id} of {freeze.scope} ({at(freeze.start)} to"
+                    f" {at(freeze.end)}, {freeze.reason}): {some(frozen)}."
+                )
+                yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=frozen)

@@ -1,0 +1,40 @@
+"""Every in-scope node with pending production-ready work stands in exactly one window or in unplanned.
+
+Protects against work that is forgotten, and against taking a node out twice for the same campaign.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from fermata.planning.case import some
+from fermata.planning.inputs import Violation
+from fermata.planning.reading import Reading
+
+CODE = "NODES_COVERED"
+
+
+def check(reading: Reading) -> Iterator[Violation]:
+    """Nodes named nowhere (asked of whole plans only), in two windows, twice unplanned, or both planned and not."""
+    case = reading.case
+    plan = reading.plan
+    places = Counter(name for window in plan.windows for name in set(window.nodes))
+    unplanned = Counter(name for group in plan.unplanned for name in group.nodes)
+    for window in reading.selected:
+        twice = tuple(sorted(name for name in set(window.nodes) if places[name] > 1))
+        if twice:
+            sentence = f"{some(twice)} of window {window.id} also in another window: one outage is enough."
+            yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=twice)
+        both = tuple(sorted(name for name in set(window.nodes) if unplanned[name]))
+        if both:
+            sentence = f"{some(both)} of window {window.id} also listed as unplanned."
+            yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=both)
+    if reading.only is not None:
+        return
+    repeated = tuple(sorted(name for name, count in unplanned.items() if count > 1))
+    if repeated:
+        yield Violation(rule=CODE, sentence=f"{some(repeated)} listed as unplanned twice.", nodes=repeated)
+    for cluster in sorted(case.working):
+        absent = tuple(sorted(n for n in case.working[cluster] if n not in places and n not in unplanned))
+        if absent:
+            sentence = f"{cluster}: {len(absent):,} nodes with work stand neither in a window nor in unplanned: "
+            yield Violation(rule=CODE, sentence=f"{sentence}{some(absent)}.", nodes=absent)

@@ -1,0 +1,34 @@
+"""Each part of a rolled cluster takes between the minimum and maximum share, the last at most the maximum.
+
+The share is of the cluster's nodes with work. Protects capacity against a part that is too big, and the calendar
+against crumbs.
+"""
+
+from collections.abc import Iterator
+from math import ceil, floor
+
+from fermata.domain.plans import Mode
+from fermata.planning.case import exactly
+from fermata.planning.inputs import Violation
+from fermata.planning.reading import Reading
+
+CODE = "ROLLING_PART_SIZE"
+
+
+def check(reading: Reading) -> Iterator[Violation]:
+    """Parts outside the campaign's `rolling` shares."""
+    case = reading.case
+    rolling = case.inputs.campaign.rolling
+    for window in reading.selected:
+        if window.mode is not Mode.ROLLING or window.cluster not in case.working:
+            continue
+        total = len(case.working[window.cluster])
+        most = floor(exactly(rolling.max_fraction_per_day) * total)
+        is_last = window.part == window.parts
+        least = 1 if is_last else ceil(exactly(rolling.min_fraction_per_day) * total)
+        if not least <= len(window.nodes) <= most:
+            sentence = (
+                f"Window {window.id} takes {len(window.nodes):,} of {total:,} nodes of {window.cluster} with work:"
+                f" {'the last part' if is_last else 'a part'} takes {least:,} to {most:,}."
+            )
+            yield Violation(rule=CODE, sentence=sentence, window=window.id)

@@ -1,0 +1,33 @@
+"""A window takes all nodes behind a shared device whose work a workload would feel, or none of them.
+
+Racks and scalable units stay whole where such a device stands behind them. Protects nodes that serve from losing
+their network while their neighbour is serviced.
+"""
+
+from collections.abc import Iterator
+
+from fermata.domain.ids import NodeId
+from fermata.planning.case import some
+from fermata.planning.inputs import Violation
+from fermata.planning.reading import Reading
+
+CODE = "SHARED_DEVICE_WHOLE"
+
+
+def check(reading: Reading) -> Iterator[Violation]:
+    """Draining devices of which a window takes some nodes only; devices that lack the same nodes are told once."""
+    case = reading.case
+    for view in reading.windows:
+        torn: dict[tuple[NodeId, ...], list[str]] = {}
+        for device in view.devices:
+            if device in case.draining:
+                behind = case.fleet.nodes_behind(case.fleet.devices[device])
+                outside = tuple(node.name for node in behind if node.name not in view.node_names)
+                if outside:
+                    torn.setdefault(outside, []).append(device)
+        for outside, devices in torn.items():
+            sentence = (
+                f"Window {view.window.id} takes some nodes behind {some(devices)} and leaves {some(outside)} in"
+                " service: all behind a device go together."
+            )
+            yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=outside)

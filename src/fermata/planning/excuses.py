@@ -1,0 +1,120 @@
+"""Which nodes with work no window may take, and by which fact: what a plan may give as reasons for leaving them out."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from fermata.domain.fleet import Device, Node
+from fermata.domain.ids import NodeId
+from fermata.domain.reasons import Code
+from fermata.domain.updates import Requirement, Update
+from fermata.domain.versions import is_at_least
+from fermata.planning.case import CheckCase
+from fermata.planning.reading import Reading
+
+CONSENT_CODES = frozenset({Code.APPROVAL_MISSING, Code.APPROVAL_OUTDATED, Code.APPROVAL_WITHDRAWN})
+
+
+def find_excused(case: CheckCase, reading: Reading, names: Iterable[NodeId], length: timedelta) -> frozenset[NodeId]:
+    """Those of `names` that may not go, or hang on a draining device with one that may not.
+
+    `length` is how long a window of theirs takes: a freeze keeps a node only if it leaves no such gap on any day.
+    """
+    asked = frozenset(names)
+    seeds = {name for name in case.spread(asked) if _own_excuse(case, reading, name, length)}
+    return asked & case.spread(seeds)
+
+
+def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[NodeId]) -> frozenset[NodeId]:
+    """Those of `names` of which `code` may be said; codes that are the planner's own judgement support all."""
+    nodes = case.fleet.nodes
+    if code in CONSENT_CODES:
+        return names & reading.gaps.keys()
+    if code is Code.SHARED_DEVICE_UNAPPROVED:
+        return names & case.spread(reading.gaps.keys())
+    reach = case.spread(names)
+    if code is Code.VERSION_UNKNOWN:
+        return names & case.spread(name for name in reach if name in case.unknown)
+    if code is Code.REQUIREMENT_UNMET:
+        return names & case.spread(name for name in reach if is_stuck(case, reading, nodes[name]))
+    if code is Code.FROZEN:
+        return names & case.spread(name for name in reach if case.freezes_on(nodes[name]))
+    return names
+
+
+def _own_excuse(case: CheckCase, reading: Reading, name: NodeId, length: timedelta) -> bool:
+    if name in reading.gaps or name in case.unknown:
+        return True
+    node = case.fleet.nodes[name]
+    return is_stuck(case, reading, node) or _is_frozen_out(case, node, length)
+
+
+def _is_frozen_out(case: CheckCase, node: Node, length: timedelta) -> bool:
+    freezes = sorted(case.freezes_on(node), key=lambda freeze: freeze.start)
+    if not freezes:
+        return False
+    for day in case.days:
+        room = case.daily_interval(day)
+        free_from = max(room.start, case.inputs.now)
+        for freeze in freezes:
+            if min(freeze.start, room.end) - free_from >= length:
+                return False
+            free_from = max(free_from, freeze.end)
+        if room.end - free_from >= length:
+            return False
+    return True
+
+
+def is_stuck(case: CheckCase, reading: Reading, node: Node) -> bool:
+    """True when an update due on `node`, or on a draining device it hangs on, needs what this campaign cannot bring."""
+    devices = case.devices_of(node)
+    for name in case.due.get(node.name, ()):
+        update = case.inputs.catalogue.updates[name]
+        if any(_is_barred(case, reading, device, update) for device in devices):
+            return True
+        if not all(_node_can_meet(case, reading, node, need) for need in update.requires):
+            return True
+    return any(_is_device_stuck(case, reading, device) for device in devices if device.name in case.draining)
+
+
+def _is_barred(case: CheckCase, reading: Reading, device: Device, update: Update) -> bool:
+    """True when `update` comes after one on `device` that may never be applied there."""
+    due = case.device_due.get(device.name)
+    blocked = due is not None and due.id in update.after and reading.is_blocked(device.name)
+    return blocked or not case.unknown_devices.get(device.name, frozenset()).isdisjoint(update.after)
+
+
+def _node_can_meet(case: CheckCase, reading: Reading, node: Node, need: Requirement) -> bool:
+    """Asked of the node where it has the component, else of every device with it; none at all is not enough."""
+    if need.component in node.versions:
+        return _node_can_reach(case, node, need)
+    carriers = [device for device in case.devices_of(node) if device.component == need.component]
+    return bool(carriers) and all(_device_can_reach(case, reading, device, need) for device in carriers)
+
+
+def _node_can_reach(case: CheckCase, node: Node, need: Requirement) -> bool:
+    due = (case.inputs.catalogue.updates[name] for name in case.due.get(node.name, ()))
+    brought = [update.to_version for update in due if update.component == need.component]
+    return any(is_at_least(version, need.min_version) for version in (node.versions[need.component], *brought))
+
+
+def _device_can_reach(case: CheckCase, reading: Reading, device: Device, need: Requirement) -> bool:
+    if is_at_least(device.version, need.min_version):
+        return True
+    due = case.device_due.get(device.name)
+    return due is not None and not reading.is_blocked(device.name) and is_at_least(due.to_version, need.min_version)
+
+
+def _is_device_stuck(case: CheckCase, reading: Reading, device: Device) -> bool:
+    behind = case.fleet.nodes_behind(device)
+    return not all(
+        _behind_can_meet(case, reading, device, behind, need) for need in case.device_due[device.name].requires
+    )
+
+
+def _behind_can_meet(
+    case: CheckCase, reading: Reading, device: Device, behind: tuple[Node, ...], need: Requirement
+) -> bool:
+    """For work on a device: itself, the nodes behind it, and what those hang on, wherever the component is found."""
+    if device.component == need.component:
+        return _device_can_reach(case, reading, device, need)
+    return bool(behind) and all(_node_can_meet(case, reading, node, need) for node in behind)

@@ -1,0 +1,108 @@
+"""Writes a plan from the spots that were found: which part stands where, its steps in UTC, what it is worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fermata.domain.campaign import Preference, SpreadEvenly
+from fermata.domain.ids import PlanId, WindowId
+from fermata.domain.plans import ConsentBasis, InputHashes, ObjectiveTerm, Plan, SolverNote, Window
+from fermata.planning.problem import Problem, Spot
+from fermata.planning.search import Found, TermResult
+from fermata.planning.sequence import shift_steps
+from fermata.planning.values import SHARE_SCALE, count_where, place_of
+from fermata.planning.ways import Part
+
+OPTIMAL = "optimal"
+FEASIBLE = "feasible"
+SHARE_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seat:
+    """A part on its spot."""
+
+    spot: Spot
+    part: Part
+
+
+def write_plan(problem: Problem, found: Found, *, plan_id: str, hashes: InputHashes) -> Plan:
+    """The plan, windows in order of start and cluster. Its status is optimal only when every term is proven."""
+    inputs = problem.inputs
+    windows = _write_windows(problem, found.spots)
+    preferences = inputs.campaign.preferences
+    terms = tuple(_write_term(problem, windows, *pair) for pair in zip(preferences, found.terms, strict=True))
+    is_proven = all(term.bound >= term.value for term in terms)
+    return Plan(
+        id=PlanId(plan_id),
+        parent=inputs.parent.id if inputs.parent is not None else None,
+        campaign=inputs.campaign.id,
+        created_at=inputs.now,
+        inputs=hashes,
+        consent=ConsentBasis.ASSUMED if inputs.ledger is None else ConsentBasis.RECORDED,
+        windows=windows,
+        unplanned=problem.scope.unplanned,
+        objective=terms,
+        solver=SolverNote(
+            status=OPTIMAL if is_proven else FEASIBLE, seconds=round(found.effort, 2), seed=inputs.seed
+        ),
+    )
+
+
+def _write_windows(problem: Problem, spots: Sequence[Spot]) -> tuple[Window, ...]:
+    by_way: dict[int, list[Spot]] = {}
+    for spot in sorted(spots, key=lambda spot: (spot.day, spot.start)):
+        by_way.setdefault(spot.way, []).append(spot)
+    windows: list[Window] = []
+    for way, taken in by_way.items():
+        waiting = [list(group.parts) for group in problem.ways[way].groups]
+        seats = [_Seat(spot=spot, part=waiting[spot.group].pop(0)) for spot in taken]
+        windows.extend(_write_window(problem, seat, number, len(seats)) for number, seat in enumerate(seats, start=1))
+    return tuple(sorted(windows, key=lambda window: (window.start, window.cluster)))
+
+
+def _write_window(problem: Problem, seat: _Seat, number: int, parts: int) -> Window:
+    way, part, day = problem.ways[seat.spot.way], seat.part, problem.days[seat.spot.day]
+    start = day.at(seat.spot.start)
+    return Window(
+        id=WindowId(f"{way.cluster.name}-{day.date:%Y%m%d}"),
+        cluster=way.cluster.name,
+        mode=way.mode,
+        part=number,
+        parts=parts,
+        start=start,
+        end=start + timedelta(minutes=part.steps.minutes),
+        nodes=tuple(node.name for node in part.nodes),
+        updates=part.steps.updates,
+        steps=shift_steps(part.steps.steps, start),
+        reboots_per_node=part.steps.reboots_per_node,
+        end_confidence=part.end_confidence,
+    )
+
+
+def _write_term(
+    problem: Problem, windows: Sequence[Window], preference: Preference, result: TermResult
+) -> ObjectiveTerm:
+    if not isinstance(preference, SpreadEvenly):
+        return ObjectiveTerm(term=preference.term, value=result.value, bound=min(result.bound, result.value))
+    value = _measure_spread(problem, windows, preference)
+    bound = value if result.bound >= result.value else min(value, result.bound / SHARE_SCALE)
+    return ObjectiveTerm(term=preference.term, value=value, bound=bound)
+
+
+def _measure_spread(problem: Problem, windows: Sequence[Window], preference: SpreadEvenly) -> float:
+    """Exactly, where the model counts basis points of its largest parts."""
+    fleet, campaign = problem.inputs.fleet, problem.inputs.campaign
+    totals = count_where(problem, preference.where, preference.over)
+    starts = {day.at(offset): day.date for day in problem.days for offset in day.starts(0)}
+    days = (campaign.extension_until - campaign.first_day).days + 1
+    out: dict[tuple[str, object], int] = {}
+    for window in windows:
+        cluster = fleet.clusters[window.cluster]
+        count = sum(1 for name in window.nodes if preference.where.matches(fleet.nodes[name], cluster))
+        if count:
+            key = (place_of(cluster, preference.over), starts[window.start])
+            out[key] = out.get(key, 0) + count
+    shares = [count / totals[place] for (place, _), count in out.items()]
+    shares.extend([0.0] if len(shares) < len(totals) * days else [])
+    return round(max(shares, default=0.0) - min(shares, default=0.0), SHARE_DIGITS)

@@ -1,0 +1,30 @@
+"""The planner on one screen: compile the problem, search it, write the plan, check it, or explain why there is none."""
+
+from fermata.domain.plans import InputHashes
+from fermata.planning.checker import check_plan
+from fermata.planning.extract import write_plan
+from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Violation
+from fermata.planning.problem import compile_problem
+from fermata.planning.search import Found, find_plan
+
+
+class PlanFaulted(Exception):
+    """The checker faults a plan of our own: a bug in the planner or in the checker. Nothing was written."""
+
+    def __init__(self, violations: tuple[Violation, ...]) -> None:
+        told = "; ".join(f"{violation.rule}: {violation.sentence}" for violation in violations[:5])
+        super().__init__(f"the checker found {len(violations)} violations: {told}")
+        self.violations = violations
+
+
+def plan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Planned | Infeasible:
+    """A plan that the checker passed, or why there is none. Equal arguments give equal plans. Raises PlanFaulted."""
+    problem = compile_problem(inputs)
+    found = find_plan(problem)
+    if not isinstance(found, Found):
+        raise NotImplementedError
+    plan = write_plan(problem, found, plan_id=new_plan_id, hashes=hashes)
+    violations = check_plan(inputs, plan)
+    if violations:
+        raise PlanFaulted(violations)
+    return Planned(plan=plan)

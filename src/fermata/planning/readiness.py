@@ -1,0 +1,145 @@
+"""Which of a cluster's nodes and devices with work can go in this campaign: consent, known versions, order that can
+be kept. A reason spreads to whatever depends on the unit it hits; `scope.py` calls this once per cluster.
+"""
+
+from collections.abc import Mapping
+
+from fermata.domain.fleet import Cluster, Device, Fleet, Node
+from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.pending import FleetPending, UnitPending
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.updates import Requirement, Update
+from fermata.domain.versions import is_at_least
+from fermata.planning.activation import CircularOrder, brings, find_layers
+
+
+class Readiness:
+    """The nodes with work of one cluster (`nodes`), those that cannot go (`blocked`), and devices alike (`barred`).
+
+    Both mappings only grow; `settle` fills them.
+    """
+
+    def __init__(self, fleet: Fleet, pending: FleetPending, cluster: Cluster) -> None:
+        self._fleet = fleet
+        self._pending = pending
+        self._near: dict[tuple[str, str], tuple[Device, ...]] = {}
+        self.devices = tuple(d for d in fleet.devices_by_cluster[cluster.name] if pending.of_device(d).due)
+        self._draining = tuple(d for d in self.devices if any(i.update.needs_drain for i in pending.of_device(d).due))
+        forced = {node.name for device in self._draining for node in fleet.nodes_behind(device)}
+        self.nodes = tuple(
+            n for n in fleet.nodes_by_cluster[cluster.name] if n.name in pending.nodes or n.name in forced
+        )
+        self.with_work = sum(1 for n in self.nodes if pending.of_node(n).due or n.name in forced)
+        self.blocked: dict[NodeId, Reason] = {}
+        self.barred: dict[DeviceId, Reason] = {}
+
+    def settle(self, node_gaps: Mapping[NodeId, Reason], shared_gaps: Mapping[DeviceId, Reason]) -> None:
+        """Starts from missing consent and unknown versions, then judges all units until nothing more falls out."""
+        self.blocked = {n.name: node_gaps[n.name] for n in self.nodes if n.name in node_gaps}
+        self.barred = {d.name: shared_gaps[d.name] for d in self.devices if d.name in shared_gaps}
+        for node in self.nodes:
+            unknown = self._pending.of_node(node).unknown
+            if unknown:
+                components = ", ".join(sorted(item.component for item in unknown))
+                found = reason(Code.VERSION_UNKNOWN, unit=node.name, components=components)
+                self.blocked.setdefault(node.name, found)
+        self._block_circles()
+        before = -1
+        while before != len(self.blocked) + len(self.barred):
+            before = len(self.blocked) + len(self.barred)
+            self._judge()
+            self._spread()
+
+    def _judge(self) -> None:
+        for device in self.devices:
+            if device.name not in self.barred:
+                behind = self._fleet.nodes_behind(device)
+                siblings = tuple({d.name: d for n in behind for d in self._devices_near(n)}.values())
+                missing = self._find_missing(self._pending.of_device(device), behind, siblings)
+                if missing is not None:
+                    self.barred[device.name] = _unmet(*missing, device.name)
+        for node in self.nodes:
+            if node.name not in self.blocked:
+                missing = self._find_missing(self._pending.of_node(node), (node,), self._devices_near(node))
+                if missing is not None:
+                    self.blocked[node.name] = _unmet(*missing, node.name)
+
+    def _spread(self) -> None:
+        """All behind a draining device go together: one that cannot keeps the device, the device keeps the rest."""
+        for device in self._draining:
+            behind = self._fleet.nodes_behind(device)
+            held = next((self.blocked[n.name] for n in behind if n.name in self.blocked), None)
+            if held is not None:
+                self.barred.setdefault(device.name, held)
+            if device.name in self.barred:
+                for node in behind:
+                    self.blocked.setdefault(node.name, self.barred[device.name])
+
+    def _find_missing(
+        self, unit: UnitPending, nodes: tuple[Node, ...], devices: tuple[Device, ...]
+    ) -> tuple[UpdateId, str] | None:
+        """The first update of a unit with what it waits for in vain, looking at the nodes and devices around it."""
+        for item in unit.due:
+            update = item.update
+            for needed in update.requires:
+                if not self._is_met(needed, nodes, devices):
+                    return update.id, f"{needed.component} {needed.min_version}"
+            for earlier in update.after:
+                if self._is_stuck(earlier, nodes, devices):
+                    return update.id, f"{earlier} to be active"
+        return None
+
+    def _is_met(self, needed: Requirement, nodes: tuple[Node, ...], devices: tuple[Device, ...]) -> bool:
+        carriers = [n for n in nodes if needed.component in n.versions]
+        shared = [d for d in devices if d.component == needed.component]
+        return bool(carriers or shared) and all(
+            is_at_least(n.versions[needed.component], needed.min_version)
+            or (n.name not in self.blocked and _is_brought(self._pending.of_node(n), needed))
+            for n in carriers
+        ) and all(
+            is_at_least(d.version, needed.min_version)
+            or (d.name not in self.barred and _is_brought(self._pending.of_device(d), needed))
+            for d in shared
+        )
+
+    def _is_stuck(self, earlier: UpdateId, nodes: tuple[Node, ...], devices: tuple[Device, ...]) -> bool:
+        return any(n.name in self.blocked and _is_due(self._pending.of_node(n), earlier) for n in nodes) or any(
+            (d.name in self.barred and _is_due(self._pending.of_device(d), earlier))
+            or any(earlier in item.updates for item in self._pending.of_device(d).unknown)
+            for d in devices
+        )
+
+    def _devices_near(self, node: Node) -> tuple[Device, ...]:
+        place = (node.rack, node.scalable_unit)
+        if place not in self._near:
+            self._near[place] = self._fleet.devices_of(node)
+        return self._near[place]
+
+    def _block_circles(self) -> None:
+        due: dict[UpdateId, Update] = {}
+        for unit in (*map(self._pending.of_node, self.nodes), *map(self._pending.of_device, self.devices)):
+            due.update((item.update.id, item.update) for item in unit.due)
+        try:
+            find_layers(due.values())
+        except CircularOrder as circle:
+            words = f"an end to the circle of {circle}"
+            for node in self.nodes:
+                for item in self._pending.of_node(node).due:
+                    if item.update.id in circle.updates:
+                        self.blocked.setdefault(node.name, _unmet(item.update.id, words, node.name))
+            for device in self.devices:
+                for item in self._pending.of_device(device).due:
+                    if item.update.id in circle.updates:
+                        self.barred.setdefault(device.name, _unmet(item.update.id, words, device.name))
+
+
+def _is_due(unit: UnitPending, update: UpdateId) -> bool:
+    return any(item.update.id == update for item in unit.due)
+
+
+def _is_brought(unit: UnitPending, needed: Requirement) -> bool:
+    return any(brings(item.update, needed) for item in unit.due)
+
+
+def _unmet(update: UpdateId, requirement: str, unit: str) -> Reason:
+    return reason(Code.REQUIREMENT_UNMET, update=update, requirement=requirement, unit=unit)

@@ -1,0 +1,83 @@
+"""What a campaign can take: per cluster the nodes and devices that windows serve, and for every other node with
+pending work the one reason why it stays out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from fermata.domain.consent import consent_gaps, device_gaps
+from fermata.domain.fleet import Cluster, Device, Node
+from fermata.domain.ids import ClusterId, DeviceId, NodeId
+from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.plans import Unplanned
+from fermata.domain.reasons import Reason
+from fermata.planning.inputs import PlanningInput
+from fermata.planning.readiness import Readiness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterWork:
+    """The part of one cluster that windows take. Both tuples are ordered by name; `devices` all have due work.
+
+    `nodes_with_work` counts those that stay out too: the share a rolled part may take is a share of them all.
+    """
+
+    cluster: Cluster
+    nodes_with_work: int
+    nodes: tuple[Node, ...]
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """All work of a campaign. `works` is ordered by cluster; a cluster with nothing to take is absent from it.
+
+    `clusters` are those in scope, with work or without: shares are taken of all their nodes.
+    """
+
+    pending: FleetPending
+    clusters: tuple[Cluster, ...]
+    works: tuple[ClusterWork, ...]
+    unplanned: tuple[Unplanned, ...]
+
+
+def find_scope(inputs: PlanningInput) -> Scope:
+    """Sorts all pending work of the clusters that the campaign's scope matches into planned and unplanned."""
+    fleet = inputs.fleet
+    pending = find_pending(fleet, inputs.catalogue, inputs.campaign.updates)
+    clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if inputs.campaign.scope.matches_cluster(c))
+    node_gaps: Mapping[NodeId, Reason] = {}
+    shared_gaps: Mapping[DeviceId, Reason] = {}
+    if inputs.ledger is not None:
+        node_gaps = consent_gaps(fleet, inputs.policy, pending, inputs.ledger)
+        shared_gaps = device_gaps(fleet, inputs.policy, pending, inputs.ledger)
+    works: list[ClusterWork] = []
+    unplanned: list[Unplanned] = []
+    for cluster in clusters:
+        readiness = Readiness(fleet, pending, cluster)
+        readiness.settle(node_gaps, shared_gaps)
+        unplanned.extend(_group(cluster.name, readiness.blocked))
+        nodes = tuple(node for node in readiness.nodes if node.name not in readiness.blocked)
+        names = {node.name for node in nodes}
+        devices = tuple(
+            device
+            for device in readiness.devices
+            if device.name not in readiness.barred and any(n.name in names for n in fleet.nodes_behind(device))
+        )
+        if nodes:
+            works.append(
+                ClusterWork(cluster=cluster, nodes_with_work=readiness.with_work, nodes=nodes, devices=devices)
+            )
+    return Scope(pending=pending, clusters=clusters, works=tuple(works), unplanned=tuple(unplanned))
+
+
+def _group(cluster: ClusterId, blocked: Mapping[NodeId, Reason]) -> list[Unplanned]:
+    def key(name: NodeId) -> tuple[str, str]:
+        return (blocked[name].code.value, blocked[name].sentence)
+
+    groups: list[Unplanned] = []
+    for _, members in groupby(sorted(blocked, key=lambda name: (key(name), name)), key=key):
+        names = tuple(members)
+        groups.append(Unplanned(cluster=cluster, nodes=names, reason=blocked[names[0]]))
+    return groups

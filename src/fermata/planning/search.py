@@ -1,0 +1,182 @@
+"""Finds the best plan term by term: each preference is made least with the stronger ones held where they are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fermata.domain.campaign import FewestWindows, FinishByDeadline, Preference
+from fermata.planning.greedy import place_greedily
+from fermata.planning.model import PlanModel, Solved, Unsolved
+from fermata.planning.objective import add_term
+from fermata.planning.problem import Problem, Spot, build_rows, find_spots
+from fermata.planning.values import late_node_days, value_of
+from fermata.planning.ways import Way
+
+# Deterministic time; a unit takes one to three seconds on two cores. The first terms weigh most and are proven
+# quickly; the weak ones seldom are and get what keeps January well under a minute.
+EFFORT_FOR_ANY_PLAN = 40.0
+EFFORTS = (6.0, 4.0, 5.0)
+EFFORT_OF_LATER_TERMS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermResult:
+    """A term's value in the model's units and the proven bound: equal means that no better one exists."""
+
+    value: int
+    bound: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The spots of the best plan found, and one result per preference in the campaign's order."""
+
+    spots: tuple[Spot, ...]
+    terms: tuple[TermResult, ...]
+    effort: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NothingFound:
+    """No plan: `proven` when there is none, otherwise none was found within the effort."""
+
+    proven: bool
+    effort: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Start:
+    """Some complete plan, as spots, and its late node-days."""
+
+    spots: tuple[Spot, ...]
+    late: int
+    with_reserve: bool
+    effort: float
+
+
+def find_plan(problem: Problem) -> Found | NothingFound:
+    """The best plan. Room is kept for nodes that do not come back, unless that makes the plan impossible or later."""
+    spots = find_spots(problem, problem.inputs.policy.freezes)
+    least_late = find_floor(problem, spots, FinishByDeadline())
+    if least_late is None:
+        return NothingFound(proven=True, effort=0.0)
+    roomy = _find_start(problem, spots, with_reserve=True)
+    if isinstance(roomy, _Start) and roomy.late == least_late:
+        return _improve(problem, spots, roomy)
+    tight = _find_start(problem, spots, with_reserve=False)
+    if isinstance(roomy, _Start) and (isinstance(tight, NothingFound) or tight.late >= roomy.late):
+        return _improve(problem, spots, roomy)
+    return tight if isinstance(tight, NothingFound) else _improve(problem, spots, tight)
+
+
+def find_floor(problem: Problem, spots: Sequence[Spot], preference: Preference) -> int | None:
+    """What a term cannot go below even if each cluster had the calendar to itself; None when some has no way at all."""
+    days: dict[int, set[int]] = {}
+    for spot in spots:
+        days.setdefault(spot.way, set()).add(spot.day)
+    total = 0
+    for ways in problem.ways_of:
+        costs = [_way_floor(problem, problem.ways[way], days.get(way, set()), preference) for way in ways]
+        possible = [cost for cost in costs if cost is not None]
+        if not possible:
+            return None
+        total += min(possible)
+    return total
+
+
+def _way_floor(problem: Problem, way: Way, days: set[int], preference: Preference) -> int | None:
+    """Largest parts on the earliest days; None when there are fewer days than parts."""
+    if len(days) < way.windows:
+        return None
+    match preference:
+        case FinishByDeadline():
+            sizes = sorted((group.nodes for group in way.groups for _ in group.parts), reverse=True)
+            late = [problem.days[day].late for day in sorted(days)]
+            return sum(size * days_late for size, days_late in zip(sizes, late, strict=False))
+        case FewestWindows():
+            return way.windows
+        case _:
+            return 0
+
+
+def _find_start(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -> _Start | NothingFound:
+    rows = build_rows(problem, spots, with_reserve=with_reserve)
+    chosen = place_greedily(problem, spots, rows)
+    effort = 0.0
+    if chosen is None:
+        model = PlanModel(problem, spots, rows)
+        solved = model.solve(seed=problem.inputs.seed, effort=EFFORT_FOR_ANY_PLAN)
+        if isinstance(solved, Unsolved):
+            return NothingFound(proven=solved.proven, effort=solved.effort)
+        chosen, effort = solved.chosen, solved.effort
+    taken = tuple(spots[number] for number in chosen)
+    start = _Start(
+        spots=taken,
+        late=sum(late_node_days(problem, spot) for spot in taken),
+        with_reserve=with_reserve,
+        effort=effort,
+    )
+    if not problem.inputs.campaign.preferences or not _puts_deadline_first(problem):
+        return start
+    return _Descent(problem, spots, start).lessen_lateness()
+
+
+def _puts_deadline_first(problem: Problem) -> bool:
+    return isinstance(problem.inputs.campaign.preferences[0], FinishByDeadline)
+
+
+def _improve(problem: Problem, spots: Sequence[Spot], start: _Start) -> Found:
+    return _Descent(problem, spots, start).run()
+
+
+class _Descent:
+    """One model, solved for one preference after the other. Spots later than the start's lateness are left out."""
+
+    def __init__(self, problem: Problem, spots: Sequence[Spot], start: _Start) -> None:
+        self._problem = problem
+        self._start = start
+        if problem.inputs.campaign.preferences and _puts_deadline_first(problem):
+            spots = [spot for spot in spots if late_node_days(problem, spot) <= start.late]
+        self._spots = spots
+        numbers = {spot: number for number, spot in enumerate(spots)}
+        self._chosen = tuple(sorted(numbers[spot] for spot in start.spots))
+        self._model = PlanModel(problem, spots, build_rows(problem, spots, with_reserve=start.with_reserve))
+        self._effort = start.effort
+
+    def lessen_lateness(self) -> _Start:
+        """The start with the least lateness found for the first term alone."""
+        result = self._lessen(FinishByDeadline(), EFFORTS[0])
+        return _Start(
+            spots=self._taken(),
+            late=result.value,
+            with_reserve=self._start.with_reserve,
+            effort=self._effort,
+        )
+
+    def run(self) -> Found:
+        """All terms, strongest first."""
+        terms: list[TermResult] = []
+        for number, preference in enumerate(self._problem.inputs.campaign.preferences):
+            effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
+            terms.append(self._lessen(preference, effort))
+        return Found(spots=self._taken(), terms=tuple(terms), effort=self._effort)
+
+    def _taken(self) -> tuple[Spot, ...]:
+        return tuple(self._spots[number] for number in self._chosen)
+
+    def _lessen(self, preference: Preference, effort: float) -> TermResult:
+        """Makes one term least, then holds it there. A term that is at its floor already is not solved for."""
+        quantity = add_term(self._model.cp, self._problem, self._model.choices, preference)
+        value = value_of(self._problem, self._taken(), preference)
+        bound = find_floor(self._problem, self._spots, preference) or 0
+        if value > bound:
+            self._model.cp.minimize(quantity)
+            self._model.hint(self._chosen)
+            solved = self._model.solve(seed=self._problem.inputs.seed, effort=effort)
+            self._effort += solved.effort
+            self._model.cp.clear_objective()
+            if isinstance(solved, Solved):
+                self._chosen, value, bound = solved.chosen, solved.value, max(bound, solved.bound)
+            else:
+                assert not solved.proven, "the plan at hand satisfies the model"
+        self._model.cp.add(quantity <= value)
+        return TermResult(value=value, bound=bound)

@@ -1,0 +1,177 @@
+"""Every way considered to service a cluster: whole in one window, or rolled in parts on separate days."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fermata.domain.fleet import Cluster, Device, Node
+from fermata.domain.ids import FreezeId
+from fermata.domain.plans import Mode
+from fermata.planning.confidence import Minutes, choose_minutes, find_end_confidence, find_ready_minutes
+from fermata.planning.days import find_freezes
+from fermata.planning.inputs import PlanningInput
+from fermata.planning.parts import EXACT_UNITS_MOST, Split, Unit, find_splits, find_units, size_bounds
+from fermata.planning.resources import Resource, Use, find_uses
+from fermata.planning.scope import ClusterWork, Scope
+from fermata.planning.sequence import EPOCH, WindowSteps, extend_verify, lay_out_window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The nodes, devices and steps of one window that has no start yet."""
+
+    nodes: tuple[Node, ...]
+    devices: tuple[Device, ...]
+    steps: WindowSteps
+    end_confidence: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Parts that are alike to the solver: same size, length, team use over time and freezes, none before the other.
+
+    `uses` is the largest of theirs, so that any of them may stand where another does.
+    """
+
+    parts: tuple[Part, ...]
+    is_last: bool
+    minutes: int
+    nodes: int
+    uses: tuple[Use, ...]
+    freezes: tuple[FreezeId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One complete way to service a cluster; a whole one has one group of one part."""
+
+    cluster: Cluster
+    mode: Mode
+    groups: tuple[Group, ...]
+
+    @property
+    def windows(self) -> int:
+        """How many windows it takes."""
+        return sum(len(group.parts) for group in self.groups)
+
+
+class WayFinder:
+    """Finds the ways of one cluster after the other; equal windows are simulated for their length once."""
+
+    def __init__(self, inputs: PlanningInput, scope: Scope, resources: Sequence[Resource]) -> None:
+        self._inputs = inputs
+        self._scope = scope
+        self._resources = resources
+        self._ready: dict[tuple[object, ...], Minutes] = {}
+        self._lengths: dict[tuple[object, ...], int] = {}
+
+    def find_ways(self, work: ClusterWork) -> tuple[Way, ...]:
+        """The ways that every limit bears on its own, fewest windows first; none: no limit lets the cluster go."""
+        ways: list[Way] = []
+        if self._fits(work, work.nodes, Mode.WHOLE):
+            ways.append(Way(cluster=work.cluster, mode=Mode.WHOLE, groups=self._group(work, ((work.nodes,),))))
+        if work.cluster.rolling_allowed:
+            for split in self._find_splits(work):
+                ways.append(Way(cluster=work.cluster, mode=Mode.ROLLING, groups=self._group(work, split)))
+        return tuple(ways)
+
+    def _find_splits(self, work: ClusterWork) -> tuple[Split, ...]:
+        pending, fleet, catalogue = self._scope.pending, self._inputs.fleet, self._inputs.catalogue
+        units = find_units(work.nodes, work.devices, fleet=fleet, pending=pending, catalogue=catalogue)
+        least, most = size_bounds(work.nodes_with_work, self._inputs.campaign.rolling)
+        return find_splits(
+            units, least, most, fits=lambda part: self._fits(work, [n for unit in part for n in unit], Mode.ROLLING)
+        )
+
+    def is_big(self, cluster: Cluster) -> bool:
+        """True when the cluster has more nodes, with work or without, than the campaign calls big."""
+        return len(self._inputs.fleet.nodes_by_cluster[cluster.name]) > self._inputs.campaign.big_cluster_nodes
+
+    def _fits(self, work: ClusterWork, nodes: Sequence[Node], mode: Mode) -> bool:
+        uses = find_uses(self._resources, nodes, work.cluster, mode=mode, is_big=self.is_big(work.cluster))
+        return all(
+            use.units <= self._resources[use.resource].capacity
+            for use in uses
+            if not self._resources[use.resource].per_day
+        )
+
+    def _group(self, work: ClusterWork, split: Split) -> tuple[Group, ...]:
+        is_whole = len(split) == 1
+        are_few = len(split) <= EXACT_UNITS_MOST
+        devices = self._assign_devices(work, split)
+        alike: dict[tuple[object, ...], list[Part]] = {}
+        freezes: dict[tuple[object, ...], tuple[FreezeId, ...]] = {}
+        for number, members in enumerate(split):
+            part = self._lay_out(tuple(sorted((n for u in members for n in u), key=lambda n: n.name)), devices[number])
+            held = tuple(f.id for f in find_freezes(self._inputs.policy.freezes, part.nodes, work.cluster))
+            mode = Mode.WHOLE if is_whole else Mode.ROLLING
+            exact = self._uses(work, part, mode) if are_few else ()
+            key = (number == len(split) - 1, len(part.nodes), _shape(part.steps), held, exact)
+            alike.setdefault(key, []).append(part)
+            freezes[key] = held
+        return tuple(
+            Group(
+                parts=tuple(parts),
+                is_last=bool(key[0]),
+                minutes=parts[0].steps.minutes,
+                nodes=len(parts[0].nodes),
+                uses=_largest([self._uses(work, part, Mode.WHOLE if is_whole else Mode.ROLLING) for part in parts]),
+                freezes=freezes[key],
+            )
+            for key, parts in alike.items()
+        )
+
+    def _uses(self, work: ClusterWork, part: Part, mode: Mode) -> tuple[Use, ...]:
+        return find_uses(
+            self._resources,
+            part.nodes,
+            work.cluster,
+            mode=mode,
+            is_big=self.is_big(work.cluster),
+            minutes=part.steps.minutes,
+            team_uses=part.steps.team_uses,
+        )
+
+    def _assign_devices(self, work: ClusterWork, split: Split) -> list[list[Device]]:
+        """Each device to the part with nodes behind it; one that spans parts, which only untied ones do, to the first."""
+        part_of = {n.name: i for i, part in enumerate(split) for unit in part for n in unit}
+        assigned: list[list[Device]] = [[] for _ in split]
+        for device in work.devices:
+            places = [part_of[n.name] for n in self._inputs.fleet.nodes_behind(device) if n.name in part_of]
+            assigned[min(places)].append(device)
+        return assigned
+
+    def _lay_out(self, nodes: tuple[Node, ...], devices: Sequence[Device]) -> Part:
+        catalogue, campaign = self._inputs.catalogue, self._inputs.campaign
+        steps = lay_out_window(
+            nodes, devices, fleet=self._inputs.fleet, pending=self._scope.pending, catalogue=catalogue
+        )
+        shape = tuple((s.step, getattr(s, "update", None), s.start) for s in steps.steps)
+        if shape not in self._ready:
+            self._ready[shape] = find_ready_minutes(steps.steps, catalogue)
+        ready = self._ready[shape]
+        key = (shape, len(nodes))
+        if key not in self._lengths:
+            self._lengths[key] = choose_minutes(ready, len(nodes), least=steps.minutes, campaign=campaign)
+        minutes = self._lengths[key]
+        return Part(
+            nodes=nodes,
+            devices=tuple(devices),
+            steps=extend_verify(steps, minutes),
+            end_confidence=find_end_confidence(ready, minutes, len(nodes), campaign),
+        )
+
+
+def _shape(steps: WindowSteps) -> tuple[object, ...]:
+    return (steps.minutes, tuple((use.team, use.start, use.end) for use in steps.team_uses))
+
+
+def _largest(all_uses: Sequence[tuple[Use, ...]]) -> tuple[Use, ...]:
+    most: dict[tuple[int, int, int, int], int] = {}
+    for uses in all_uses:
+        seen: dict[tuple[int, int, int], int] = {}
+        for use in uses:
+            place = (use.resource, use.start, use.end)
+            seen[place] = seen.get(place, -1) + 1
+            key = (*place, seen[place])
+            most[key] = max(most.get(key, 0), use.units)
+    return tuple(Use(resource=r, start=s, end=e, units=units) for (r, s, e, _), units in sorted(most.items()))

@@ -1,0 +1,190 @@
+"""What execution needs from the world: Protocols, the values they exchange and the three errors they raise.
+
+Every call is bulk, at most `CALL_SIZE_MAX` items, and answers per item. A step key is an idempotency key: asking
+twice with one key does the work once. A whole call may raise TryLater, Refused or OutcomeUnknown.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from fermata.domain.ids import DeviceId, NodeId, RunId, StepKey, UpdateId
+from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
+
+CALL_SIZE_MAX = 1000  # items of one call: real targets page at about this size, and 1,000 rows keep a transaction short
+
+
+class TryLater(Exception):
+    """The target is busy and did nothing; ask again after `after`."""
+
+    def __init__(self, after: timedelta) -> None:
+        super().__init__(f"try again after {after}")
+        self.after = after
+
+
+class Refused(Exception):
+    """The target will not do this, now or later; nothing was done."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class OutcomeUnknown(Exception):
+    """The call may have been carried out, in whole or in part: observe before acting again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Do the step that `key` names on `unit` (a node or a device)."""
+
+    key: StepKey
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyAsk:
+    """Write one update to `unit`; what is written becomes active at once, or with the next reboot."""
+
+    key: StepKey
+    unit: str
+    update: UpdateId
+    component: str
+    to_version: str
+
+
+class NoticeKind(StrEnum):
+    """What somebody outside is told."""
+
+    NEEDS_REPAIR = "needs_repair"
+    WINDOW_OPENED = "window_opened"
+    WINDOW_CLOSED = "window_closed"
+    WINDOW_MISSED = "window_missed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message; the same key is delivered once. `subject` is a unit or a window."""
+
+    key: StepKey
+    kind: NoticeKind
+    subject: str
+    sentence: str
+
+
+class Clock(Protocol):
+    """The only reader of time."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    def wait_until(self, instant: datetime, stop: Callable[[], bool]) -> datetime:
+        """Returns at `instant`, or earlier (when `stop` turns true, or from time to time): the time it is then."""
+        ...
+
+
+class Inventory(Protocol):
+    """Reads nodes and devices; changes nothing. Units it does not know are absent from the answer."""
+
+    def observe_nodes(self, nodes: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
+        """Reachability, versions, service state."""
+        ...
+
+    def observe_devices(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceSeen]:
+        """Reachability and version."""
+        ...
+
+
+class WorkloadManager(Protocol):
+    """Takes nodes from their workloads and gives them back."""
+
+    def lock(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        """From now on the node cannot be scaled in. Done when accepted."""
+        ...
+
+    def drain(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        """Workloads leave the node; ends when `observe` says Succeeded."""
+        ...
+
+    def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        """Unlocks the node and lets workloads on it. Done when accepted."""
+        ...
+
+    def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        """Unlocks the node and leaves it out of service, as it was found. Done when accepted."""
+        ...
+
+    def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:
+        """How far each step is; every key asked about is in the answer."""
+        ...
+
+
+class Firmware(Protocol):
+    """Writes firmware, drivers, agents and operating systems of nodes and devices."""
+
+    def apply(self, asks: Sequence[ApplyAsk]) -> Mapping[StepKey, Answer]:
+        """Starts writing."""
+        ...
+
+    def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:
+        """How far each step is; every key asked about is in the answer."""
+        ...
+
+
+class Power(Protocol):
+    """Power and boot of nodes and devices."""
+
+    def reboot(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        """An orderly reboot that makes active what was written; ends when the node is reachable again."""
+        ...
+
+    def reset(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        """A hard power cycle that ends whatever hangs on the unit; ends when it is reachable again."""
+        ...
+
+    def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:
+        """How far each step is; every key asked about is in the answer."""
+        ...
+
+
+class Verifier(Protocol):
+    """Health checks of nodes."""
+
+    def check(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        """Starts a health check; Failed means unhealthy."""
+        ...
+
+    def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:
+        """How far each check is; every key asked about is in the answer."""
+        ...
+
+
+class Notifier(Protocol):
+    """Tells people and their automation."""
+
+    def notify(self, notices: Sequence[Notice]) -> Mapping[StepKey, Answer]:
+        """Delivers each key once."""
+        ...
+
+
+class Engine(Protocol):
+    """Whatever drives the run loop."""
+
+    def wake(self, run: RunId) -> None:
+        """A hint that an operator changed what is wanted of `run`; the truth is in the rows, so it may be lost."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """All ports of one site."""
+
+    inventory: Inventory
+    workloads: WorkloadManager
+    firmware: Firmware
+    power: Power
+    verifier: Verifier
+    notifier: Notifier

@@ -1,0 +1,1 @@
+"""The HTTP surface: API for automation, board for people."""

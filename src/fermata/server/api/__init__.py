@@ -1,0 +1,12 @@
+"""The JSON API under /api/v1, a router per noun. Handlers are plain functions: FastAPI runs them in worker threads."""
+
+from fastapi import APIRouter
+
+from fermata.server.api import consent, imports, journal, plans, report, requests
+from fermata.server.api.problems import RESPONSES
+
+PREFIX = "/api/v1"
+
+router = APIRouter(prefix=PREFIX, responses=RESPONSES)
+for noun in (imports, requests, consent, plans, journal, report):
+    router.include_router(noun.router)

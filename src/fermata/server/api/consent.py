@@ -1,0 +1,117 @@
+"""Approvals, withdrawals and freezes."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, status
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from fermata.domain.ids import CustomerId, FreezeId
+from fermata.domain.policy import ConsentEntry, Freeze, Scope, ScopeLevel, Verdict
+from fermata.server.context import Given
+from fermata.services import consent, freezes
+
+ORDERS_MAX = 20_000  # every node of a fleet, one by one
+TEXT_MAX = 2000
+NAME_MAX = 200
+
+router = APIRouter(tags=["consent"])
+
+Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
+Text = Annotated[str, Field(max_length=TEXT_MAX)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ScopeBody(_Body):
+    """A part of the fleet."""
+
+    level: ScopeLevel
+    name: Name
+
+    def to_scope(self) -> Scope:
+        """As the domain has it."""
+        return Scope(level=self.level, name=self.name)
+
+
+class OrderBody(_Body):
+    """One word on one scope. `incarnation` is that of the request which was looked at; null takes the current one."""
+
+    scope: ScopeBody
+    reason: Text = ""
+    incarnation: Annotated[int, Field(ge=1)] | None = None
+
+
+class OrdersBody(_Body):
+    """All of them or none. `actor` null lets the customer's first approver speak: there is no sign-in yet."""
+
+    actor: Name | None = None
+    orders: Annotated[list[OrderBody], Field(min_length=1, max_length=ORDERS_MAX)]
+
+
+class SaidLine(BaseModel):
+    """What came of one order: the entry it added to the ledger, or null when its scope stood so already."""
+
+    scope: Scope
+    nodes: int
+    entry: ConsentEntry | None
+
+
+class FreezeBody(_Body):
+    """No work in `scope` over `[start, end)`. `customer` null is the one that holds the scope."""
+
+    scope: ScopeBody
+    start: AwareDatetime
+    end: AwareDatetime
+    reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+    customer: Name | None = None
+    actor: Name | None = None
+
+
+@router.post("/approvals", status_code=status.HTTP_201_CREATED)
+def post_approvals(given: Given, body: OrdersBody) -> list[SaidLine]:
+    """Approves everything the requests hold now, scope by scope."""
+    return _decide(given, body, Verdict.APPROVED)
+
+
+@router.post("/withdrawals", status_code=status.HTTP_201_CREATED)
+def post_withdrawals(given: Given, body: OrdersBody) -> list[SaidLine]:
+    """Takes approvals back, as long as no work has started there."""
+    return _decide(given, body, Verdict.WITHDRAWN)
+
+
+@router.post("/freezes", status_code=status.HTTP_201_CREATED)
+def post_freeze(given: Given, body: FreezeBody) -> Freeze:
+    """Closes a scope for a time; beats approvals."""
+    order = freezes.FreezeOrder(
+        scope=body.scope.to_scope(),
+        start=body.start,
+        end=body.end,
+        reason=body.reason,
+        customer=CustomerId(body.customer) if body.customer else None,
+        actor=body.actor,
+    )
+    return freezes.add_freeze(given.db, order, now=given.now(), new_id=given.new_id)
+
+
+@router.delete("/freezes/{freeze_id}")
+def delete_freeze(
+    given: Given,
+    freeze_id: str,
+    actor: Annotated[str | None, Query(max_length=NAME_MAX)] = None,
+    why: Annotated[str, Query(max_length=TEXT_MAX)] = "",
+) -> Freeze:
+    """Opens a scope again from now on; answers with the freeze as it stood."""
+    return freezes.end_freeze(given.db, FreezeId(freeze_id), now=given.now(), actor=actor, why=why)
+
+
+def _decide(given: Given, body: OrdersBody, verdict: Verdict) -> list[SaidLine]:
+    orders = [
+        consent.Order(
+            scope=order.scope.to_scope(), verdict=verdict, actor=body.actor, reason=order.reason, seen=order.incarnation
+        )
+        for order in body.orders
+    ]
+    told = consent.decide(given.db, orders, now=given.now(), new_id=given.new_id)
+    return [SaidLine(scope=said.order.scope, nodes=said.nodes, entry=said.entry) for said in told]

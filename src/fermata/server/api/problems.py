@@ -1,0 +1,46 @@
+"""How errors look in the API's description. `server.errors` writes them."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Fault(BaseModel):
+    """One fault of a request: where it is and what is wrong."""
+
+    where: str
+    sentence: str
+    kind: str
+
+
+class Refused(BaseModel):
+    """One reason why a verb was refused."""
+
+    code: str
+    sentence: str
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem document with Fermata's reason code."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str = Field(description="Stable reason code, see docs/reasons.md")
+    detail: str = Field(description="The sentence an operator reads")
+    total: int | None = Field(None, description="How many faults or reasons there are; at most 50 are listed")
+    faults: list[Fault] | None = None
+    reasons: list[Refused] | None = None
+
+
+def _response(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, **_response("Refused with a reason; nothing was changed")},
+    422: {"model": Problem, **_response("Faults in the request, all of them listed; nothing was changed")},
+    503: {"model": Problem, **_response("The store does not answer; nothing was changed")},
+}

@@ -1,0 +1,17 @@
+"""The report of a campaign."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from fermata.formats.report import report_to_json
+from fermata.server.context import Given
+from fermata.services.report import make_report
+
+router = APIRouter(tags=["report"])
+
+
+@router.get("/report")
+def get_report(given: Given, campaign: Annotated[str | None, Query(max_length=200)] = None) -> dict[str, Any]:
+    """Planned against actual, window by window and node by node, schema fermata.report/1."""
+    return report_to_json(make_report(given.db, campaign=campaign))

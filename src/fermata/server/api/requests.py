@@ -1,0 +1,78 @@
+"""What is pending, and what customers are asked for."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from fermata.domain.ids import RequestId
+from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine
+from fermata.server.context import Given
+from fermata.services import requests
+
+LINES_MAX = 10_000
+NAMES_MAX = 200
+
+router = APIRouter(tags=["requests"])
+
+Names = Annotated[frozenset[str], Field(max_length=NAMES_MAX)]
+
+
+class Filter(BaseModel):
+    """Every set that is not empty must hold the line's value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cluster: Names = frozenset()
+    supercomputer: Names = frozenset()
+    customer: Names = frozenset()
+    update: Names = frozenset()
+    node: Names = frozenset()
+    sku: Names = frozenset()
+
+    def to_filter(self) -> PendingFilter:
+        """As the domain has it."""
+        return PendingFilter(
+            clusters=self.cluster,
+            supercomputers=self.supercomputer,
+            customers=self.customer,
+            updates=self.update,
+            nodes=self.node,
+            skus=self.sku,
+        )
+
+
+class PagedFilter(Filter):
+    """A filter, and which of the lines that pass it."""
+
+    limit: Annotated[int, Field(ge=1, le=LINES_MAX)] = 1000
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
+class PendingPage(BaseModel):
+    """Lines by cluster and unit from `offset` on; `groups` count all that pass the filter by update."""
+
+    total: int
+    offset: int
+    lines: list[PendingLine]
+    groups: list[PendingGroup]
+
+
+@router.get("/pending")
+def get_pending(given: Given, wanted: Annotated[PagedFilter, Query()]) -> PendingPage:
+    """What is due on which node and device, and why."""
+    found = requests.list_pending(given.db, wanted.to_filter())
+    page = list(found.lines[wanted.offset : wanted.offset + wanted.limit])
+    return PendingPage(total=len(found.lines), offset=wanted.offset, lines=page, groups=list(found.groups))
+
+
+@router.get("/requests")
+def get_requests(given: Given, wanted: Annotated[Filter, Query()]) -> list[requests.RequestView]:
+    """Open requests by due date, with how far consent reaches."""
+    return list(requests.list_requests(given.db, wanted.to_filter()))
+
+
+@router.get("/requests/{request_id}")
+def get_request(given: Given, request_id: str) -> requests.RequestView:
+    """One request with its shared devices and every node behind each."""
+    return requests.show_request(given.db, RequestId(request_id))

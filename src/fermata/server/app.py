@@ -1,0 +1,66 @@
+"""Builds the server: board, JSON API, static files and one background task that keeps the board fresh."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.staticfiles import StaticFiles
+
+import fermata
+from fermata.ports import Clock
+from fermata.server import errors
+from fermata.server.api import router as api_router
+from fermata.server.context import Context
+from fermata.server.demo import DemoInfo
+from fermata.server.guard import Guard
+from fermata.server.live import REFRESH_SECONDS, LiveBoard
+from fermata.server.web import pages
+from fermata.server.web.render import STATIC
+from fermata.services.board import BoardReader, Database
+
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+
+
+def create_app(
+    db: Database,
+    clock: Clock,
+    *,
+    new_id: Callable[[str], str],
+    demo: DemoInfo | None = None,
+    hosts: Iterable[str] = LOOPBACK_NAMES,
+    refresh_seconds: float = REFRESH_SECONDS,
+) -> FastAPI:
+    """The whole server over one open store. `hosts` are the names under which browsers may reach it."""
+    reader = BoardReader(db)
+    live = LiveBoard(pages.renderer(reader, clock.now, demo), refresh_seconds=refresh_seconds)
+    app = FastAPI(
+        title="Fermata",
+        version=fermata.__version__,
+        summary="Planned maintenance of GPU supercomputers.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.context = Context(db=db, now=clock.now, new_id=new_id, demo=demo, reader=reader, live=live)
+    app.include_router(api_router)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    errors.install(app)
+    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(Guard, hosts=frozenset(hosts))
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    refreshing = asyncio.create_task(context.live.run())
+    try:
+        yield
+    finally:
+        refreshing.cancel()
+        with suppress(asyncio.CancelledError):
+            await refreshing

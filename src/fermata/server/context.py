@@ -1,0 +1,35 @@
+"""What every request handler needs, handed over once by `create_app` and found again from the request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from fermata.server.demo import DemoInfo
+from fermata.server.live import LiveBoard
+from fermata.services.board import BoardReader, Database
+
+Now = Callable[[], datetime]
+NewId = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The store, the campaign's clock, and the board made from both."""
+
+    db: Database
+    now: Now
+    new_id: NewId
+    demo: DemoInfo | None
+    reader: BoardReader
+    live: LiveBoard
+
+
+def context_of(request: Request) -> Context:
+    """The one `create_app` made."""
+    return cast(Context, request.app.state.context)
+
+
+Given = Annotated[Context, Depends(context_of)]

@@ -1,0 +1,83 @@
+"""How the server says no: problem documents (RFC 9457) with a reason code and a sentence, for every kind of error."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from fermata.domain.reasons import Code
+from fermata.services.board import StoreUnavailable
+from fermata.services.errors import Refusal
+
+MEDIA_TYPE = "application/problem+json"
+FAULTS_MAX = 50  # in full, as file readers do; `total` counts them all
+RETRY_AFTER_SECONDS = 5
+UNPROCESSABLE = 422  # http.HTTPStatus calls it by one name up to Python 3.12 and by another from 3.13 on
+
+NOT_FOUND = frozenset({Code.PLAN_UNKNOWN, Code.REQUEST_UNKNOWN, Code.FREEZE_UNKNOWN, Code.CAMPAIGN_UNKNOWN})
+
+
+def problem(status: int, code: str, sentence: str, **extra: Any) -> Response:
+    """A problem document. `extra` members are listed beside the standard ones."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code}
+    body |= {"detail": sentence, **extra}
+    return Response(orjson.dumps(body), status_code=status, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Registers an answer for each error that a handler lets through."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(StoreUnavailable, _store_unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    status = HTTPStatus.NOT_FOUND if error.reason.code in NOT_FOUND else HTTPStatus.CONFLICT
+    reasons = [{"code": r.code, "sentence": r.sentence} for r in error.reasons[:FAULTS_MAX]]
+    return problem(status, error.reason.code, error.reason.sentence, total=len(error.reasons), reasons=reasons)
+
+
+def _store_unavailable(_request: Request, error: Exception) -> Response:
+    answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", str(error))
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return answer
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault(found) for found in error.errors()]
+    sentence = f"{len(faults)} fault(s) in the request, nothing was changed. First: {faults[0]['sentence']}"
+    return problem(UNPROCESSABLE, "BAD_INPUT", sentence, total=len(faults), faults=faults[:FAULTS_MAX])
+
+
+def _fault(found: Mapping[str, Any]) -> dict[str, str]:
+    where = _place(found["loc"])
+    return {"where": where, "sentence": f"{where}: {found['msg']}", "kind": found["type"]}
+
+
+def _place(parts: Iterable[str | int]) -> str:
+    """body.scopes[3].name."""
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).name
+    answer = problem(error.status_code, code, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _broken(_request: Request, _error: Exception) -> Response:
+    sentence = "The server failed while answering; what it was doing is in its log."
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", sentence)

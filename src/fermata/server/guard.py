@@ -1,0 +1,113 @@
+"""What stands before every handler: security headers, a limit on bodies, and no change ordered by another site."""
+
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fermata.server.errors import problem
+
+BODY_BYTES_MAX = 4 * 1024 * 1024  # 20,000 node names in one approval are 0.7 MB
+TOO_LARGE = 413  # http.HTTPStatus renamed it in Python 3.13
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class _BodyTooLarge(Exception):
+    """The client sent more than it may."""
+
+
+class Guard:
+    """ASGI middleware. A change is refused when the browser says that another site ordered it.
+
+    Browsers send Sec-Fetch-Site or Origin with every cross-site change and scripts cannot forge them; command-line
+    clients send neither and pass. A Host that is not in `hosts` is refused too, so that no name on another site
+    can be pointed at this server (DNS rebinding).
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str]) -> None:
+        self.app = app
+        self.hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refusal(scope["method"], headers)
+        if refusal is not None:
+            status, code, sentence = refusal
+            await problem(status, code, sentence)(scope, receive, _with_headers(send))
+            return
+        try:
+            await self.app(scope, _limited(receive), _with_headers(send))
+        except _BodyTooLarge:
+            answer = problem(*_too_large())
+            await answer(scope, receive, _with_headers(send))
+
+    def _refusal(self, method: str, headers: Headers) -> tuple[int, str, str] | None:
+        host = headers.get("host", "")
+        if _host_name(host) not in self.hosts:
+            sentence = f"This server does not answer to the name {host!r}: use one of {', '.join(sorted(self.hosts))}."
+            return HTTPStatus.MISDIRECTED_REQUEST, "HOST_UNKNOWN", sentence
+        if method not in SAFE_METHODS and not _same_origin(headers, host):
+            return HTTPStatus.FORBIDDEN, "CROSS_SITE", "Another site ordered this change: nothing was changed."
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
+            return _too_large()
+        return None
+
+
+def _too_large() -> tuple[int, str, str]:
+    sentence = f"A request body holds at most {BODY_BYTES_MAX:,} bytes: send it in parts."
+    return TOO_LARGE, "BODY_TOO_LARGE", sentence
+
+
+def _same_origin(headers: Headers, host: str) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == host
+
+
+def _host_name(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""
+
+
+def _limited(receive: Receive) -> Receive:
+    taken = 0
+
+    async def receive_some() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > BODY_BYTES_MAX:
+            raise _BodyTooLarge
+        return message
+
+    return receive_some
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_with_headers

@@ -1,0 +1,84 @@
+"""Runs the application on a socket: in this thread (`fermata serve`) or beside it (`fermata demo`)."""
+
+import socket
+import threading
+
+import uvicorn
+from starlette.types import ASGIApp
+
+START_SECONDS_MAX = 20  # imports and the first event loop on a busy two-core machine take about one
+GRACE_SECONDS = 1  # an open event stream never ends by itself; Ctrl-C has to be through in two seconds
+_BACKLOG = 512
+
+
+class PortTaken(Exception):
+    """Another process listens there."""
+
+
+class ServerFailed(Exception):
+    """The application did not start; its log says why."""
+
+
+def bind_socket(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes any free one. Raises PortTaken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortTaken(f"{host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """What a person types into a browser."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
+    """Serves until SIGINT or SIGTERM; returns within about GRACE_SECONDS of it."""
+    _server(app).run(sockets=[listener])
+
+
+class BackgroundServer:
+    """The application served by a thread of its own, so that whatever the main thread does, the board answers."""
+
+    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+        self._listener = listener
+        self._server = _server(app)
+        self._thread = threading.Thread(target=self._run, name="fermata-server", daemon=True)
+
+    def start(self) -> None:
+        """Returns when requests are answered. Raises ServerFailed."""
+        self._thread.start()
+        waited = threading.Event()
+        for _ in range(START_SECONDS_MAX * 100):
+            if self._server.started:
+                return
+            if not self._thread.is_alive():
+                break
+            waited.wait(0.01)
+        raise ServerFailed("the board's server did not start")
+
+    def stop(self) -> None:
+        """Ends every connection and returns; calling it twice does nothing more."""
+        self._server.should_exit = True
+        self._thread.join(timeout=GRACE_SECONDS + 0.5)
+
+    def _run(self) -> None:
+        self._server.run(sockets=[self._listener])
+
+
+def _server(app: ASGIApp) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        server_header=False,
+    )
+    return uvicorn.Server(config)

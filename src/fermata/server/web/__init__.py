@@ -1,0 +1,1 @@
+"""The board: server-rendered screens, one file per screen."""

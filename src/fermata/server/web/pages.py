@@ -1,0 +1,100 @@
+"""The board's pages and its event stream."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import HTMLResponse, Response
+from markupsafe import Markup
+from sse_starlette.sse import EventSourceResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from fermata.server.context import Given
+from fermata.server.demo import DemoInfo
+from fermata.server.web import render, words
+from fermata.services.board import BoardReader
+from fermata.services.board_assembly import tail_page
+
+SLOW_SECONDS = 20.0  # a viewer that takes nothing for so long is dropped; its browser comes back by itself
+PAGE_MAX = 10_000
+FRESH = {"Cache-Control": "no-store"}
+
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+Code = Annotated[str, Query(max_length=64)]
+Page = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+
+
+def renderer(
+    reader: BoardReader, now: Callable[[], datetime], demo: DemoInfo | None
+) -> Callable[[], Awaitable[Mapping[str, str]]]:
+    """What LiveBoard calls: reads the store and renders every part, in a worker thread."""
+
+    def make() -> Mapping[str, str]:
+        board = reader.snapshot(now())
+        parts = dict(render.render_fragments(board, tail_page(board, page=1, code=None), demo))
+        parts["charts"] = render.charts_json(board).decode()
+        parts["title"], parts["zone"] = words.headline(board), words.zone_words(board)
+        return parts
+
+    async def make_in_thread() -> Mapping[str, str]:
+        return await run_in_threadpool(make)
+
+    return make_in_thread
+
+
+@router.get("/")
+async def board_page(given: Given, code: Code = "", page: Page = 1) -> Response:
+    """The board. `code` and `page` choose what of the tail is shown, for browsers without script."""
+    parts = dict(await given.live.parts())
+    seen = given.live.event_id
+    if code or page > 1:
+        parts["tail"] = await run_in_threadpool(_tail_html, given.reader, code, page)
+    values = {name: Markup(text) for name, text in parts.items()} | {"charts": parts["charts"]}
+    html = render.render_page(
+        "board.html",
+        title=f"{parts['title']} – Fermata",
+        fragments=values,
+        stream_url=f"/board/stream?seen={seen}",
+        version=seen,
+        zone_words=parts["zone"],
+    )
+    return HTMLResponse(html, headers=FRESH)
+
+
+@router.get("/board/stream")
+async def stream(
+    given: Given, seen: Annotated[str, Query(max_length=64)] = "", last_event_id: Annotated[str | None, Header()] = None
+) -> Response:
+    """Events from what the page, or the last event, has seen on."""
+    if not given.live.admits:
+        raise HTTPException(503, "Too many viewers: try again in a minute.", {"Retry-After": "60"})
+    events = given.live.stream(last_event_id or seen)
+    return EventSourceResponse(events, ping=0, send_timeout=SLOW_SECONDS, headers=FRESH)
+
+
+@router.get("/board/tail")
+async def tail(given: Given, code: Code = "", page: Page = 1) -> Response:
+    """One page of the tail, as a fragment."""
+    await given.live.parts()
+    html = await run_in_threadpool(_tail_html, given.reader, code, page)
+    return HTMLResponse(html, headers=FRESH)
+
+
+@router.get("/windows/{window_id}")
+async def window_page(given: Given, window_id: str) -> Response:
+    """One window by itself, as of now."""
+    await given.live.parts()
+    view = await run_in_threadpool(given.reader.window, window_id)
+    if view is None:
+        raise HTTPException(404, f"The plan in force has no window {window_id}.")
+    return HTMLResponse(render.render_window(view), headers=FRESH)
+
+
+def _tail_html(reader: BoardReader, code: str, page: int) -> str:
+    board = reader.latest
+    if board is None:
+        raise HTTPException(503, "No snapshot yet: try again in a second.")
+    return render.render_tail(board, tail_page(board, page=page, code=code or None))

@@ -1,0 +1,139 @@
+"""How the board says things: numbers, times and the sentences a tired person reads first."""
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from fermata.services.board_views import Board, Chip, Figures, Head, Mark, Pace, Slip, Stage
+from fermata.services.words import span_words
+
+MARK_WORDS = {
+    Mark.PLANNED: "planned",
+    Mark.WAITING: "waiting",
+    Mark.DRAINING: "draining",
+    Mark.APPLYING: "applying",
+    Mark.VERIFYING: "verifying",
+    Mark.DONE: "done",
+    Mark.OVERRUN: "overrun",
+    Mark.MISSED: "missed",
+    Mark.SKIPPED: "skipped, nothing to do",
+}
+STANDING = {
+    Stage.NOT_STARTED: "published, not started",
+    Stage.PAUSED: "paused: open windows finish, none opens",
+    Stage.STOPPED: "stopped",
+    Stage.FINISHED: "finished",
+}
+
+
+def number(value: int) -> str:
+    """18,474."""
+    return f"{value:,}"
+
+
+def nodes(value: int) -> str:
+    """1 node, 18,474 nodes."""
+    return f"{value:,} node{'' if value == 1 else 's'}"
+
+
+def percent(part: int, whole: int, digits: int = 1) -> str:
+    """97.4 %; never rounds up to 100 what is not all, nor down to 0 what is not none."""
+    if whole <= 0:
+        return "–"
+    share = 100 * part / whole
+    if 0 < part < whole:
+        step = 10**-digits
+        share = min(max(share, step), 100 - step)
+    return f"{share:.{digits}f} %" if 0 < part < whole else f"{share:.0f} %"
+
+
+def clock(instant: datetime, zone: str) -> str:
+    """14:05, on the campaign's clock."""
+    return instant.astimezone(ZoneInfo(zone)).strftime("%H:%M")
+
+
+def moment(instant: datetime, zone: str) -> str:
+    """Sat 3 Jan 14:05, on the campaign's clock."""
+    local = instant.astimezone(ZoneInfo(zone))
+    return f"{day(local.date())} {local:%H:%M}"
+
+
+def day(value: date) -> str:
+    """Sat 3 Jan."""
+    return f"{value:%a} {value.day} {value:%b}"
+
+
+def zone_name(instant: datetime, zone: str) -> str:
+    """PST."""
+    return instant.astimezone(ZoneInfo(zone)).tzname() or zone
+
+
+def slip(value: Slip) -> str:
+    """ahead by 22 min, on time, behind by 14 min; empty when there is nothing to compare."""
+    match value.pace:
+        case Pace.AHEAD:
+            return f"ahead by {span_words(value.by)}"
+        case Pace.BEHIND:
+            return f"behind by {span_words(value.by)}"
+        case Pace.ON_TIME:
+            return "on time"
+        case Pace.NONE:
+            return ""
+
+
+def part(chip: Chip) -> str:
+    """3/12 for a part of a rolled cluster, empty for a whole one."""
+    return f"{chip.part}/{chip.parts}" if chip.parts > 1 else ""
+
+
+def chip_label(chip: Chip, zone: str) -> str:
+    """Everything a calendar cell means, in words."""
+    rolled = f", part {chip.part} of {chip.parts}" if chip.parts > 1 else ""
+    when = f"{clock(chip.start, zone)}–{clock(chip.end, zone)}"
+    text = f"{chip.cluster}{rolled}: {MARK_WORDS[chip.mark]}, {when}, {nodes(chip.nodes)}"
+    if chip.returned:
+        text += f", {number(chip.returned)} returned"
+    return f"{text}. {chip.why}" if chip.why else text
+
+
+def day_text(head: Head) -> str:
+    """Day 5 of 16."""
+    if head.day is None:
+        return f"Starts {day(head.first_day)}"
+    if head.day <= head.days:
+        return f"Day {head.day} of {head.days}"
+    late = head.day - head.days
+    return f"Day {head.day}, {late} day{'' if late == 1 else 's'} past the deadline"
+
+
+def counts_text(figures: Figures) -> str:
+    """1,204 of 18,474 nodes returned, 312 out of 1,800 allowed, 17 in the tail."""
+    out = f"{number(figures.out)} out"
+    if figures.cap is not None:
+        out += f" of {number(figures.cap)} allowed"
+    return (
+        f"{number(figures.returned)} of {nodes(figures.in_scope)} returned, {out}, {number(figures.tail)} in the tail"
+    )
+
+
+def pace_text(board: Board) -> str:
+    """The middle of the headline: the pace today, or what the run waits for."""
+    if board.figures is None or board.head is None:
+        return ""
+    said = STANDING.get(board.stage) or slip(board.figures.slip)
+    if said:
+        return said
+    if board.figures.next_start is None:
+        return "no window left to open"
+    return f"next window {moment(board.figures.next_start, board.head.timezone)}"
+
+
+def headline(board: Board) -> str:
+    """The whole first sentence, as one line of text."""
+    if board.head is None or board.figures is None:
+        return board.next_step.sentence if board.next_step else ""
+    return " – ".join(t for t in (day_text(board.head), pace_text(board), counts_text(board.figures)) if t)
+
+
+def zone_words(board: Board) -> str:
+    """Whose wall clock the times are."""
+    return f"of the campaign’s zone, {board.head.timezone}" if board.head else "UTC"

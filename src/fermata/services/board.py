@@ -1,0 +1,105 @@
+"""Takes snapshots of the board: a few reads of the store each, remembering between them what cannot change."""
+
+from datetime import datetime, time
+
+from fermata.domain.campaign import Campaign
+from fermata.domain.ids import CampaignId, RunId
+from fermata.domain.operations import Run
+from fermata.domain.plans import Plan
+from fermata.domain.run_states import WindowState
+from fermata.domain.windows import local_to_utc
+from fermata.services import runs
+from fermata.services.board_assembly import Subject, assemble, no_campaign, without_plan
+from fermata.services.board_curves import SampleBuckets
+from fermata.services.board_lanes import Conduct
+from fermata.services.board_views import Board, WindowView
+from fermata.services.board_window import view_window
+from fermata.services.run_views import RunStatus
+from fermata.store import board as board_rows
+from fermata.store import inventory, plans
+from fermata.store import runs as run_rows
+from fermata.store.database import Database, StoreUnavailable
+
+__all__ = ["BoardReader", "Database", "StoreUnavailable"]
+
+
+class BoardReader:
+    """Reads the campaign that is being conducted, else the newest one that has a plan, else the newest.
+
+    For one caller at a time: it keeps the plan in force and the samples it has folded already.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._plan: Plan | None = None
+        self._buckets: tuple[RunId, int, SampleBuckets] | None = None
+        self._latest: Board | None = None
+        self._seen: tuple[Subject, Conduct] | None = None
+
+    @property
+    def latest(self) -> Board | None:
+        """The last snapshot, or None before the first."""
+        return self._latest
+
+    def window(self, window_id: str) -> WindowView | None:
+        """One window as of the last snapshot, or None when the plan in force has no such window."""
+        if self._seen is None or self._latest is None:
+            return None
+        return view_window(*self._seen, self._latest, window_id)
+
+    def snapshot(self, now: datetime) -> Board:
+        """The board at `now`, on the campaign's clock. Raises StoreUnavailable."""
+        self._latest = self._take(now)
+        return self._latest
+
+    def _take(self, now: datetime) -> Board:
+        with self._db.read() as conn:
+            found = inventory.list_campaigns(conn)
+            run = run_rows.live_run(conn) or run_rows.latest_run(conn)
+            in_force = {campaign.id: plans.published_plan_id(conn, campaign.id) for campaign in found}
+        if not found:
+            return no_campaign(now)
+        campaign = _pick(found, run, {name for name, plan in in_force.items() if plan is not None})
+        if run is not None and run.campaign != campaign.id:
+            run = None
+        plan_id = run.plan if run else in_force[campaign.id]
+        if plan_id is None:
+            with self._db.read() as conn:
+                drafts = len(plans.list_plans(conn, campaign.id))
+            return without_plan(campaign, now, drafts=drafts)
+        with self._db.read() as conn:
+            if self._plan is None or self._plan.id != plan_id:
+                self._plan = plans.load_plan(conn, plan_id)
+        status = runs.status(self._db, run.id) if run else None
+        subject, conduct = Subject(campaign=campaign, plan=self._plan, status=status), self._conduct(status)
+        self._seen = (subject, conduct)
+        return assemble(subject, conduct, self._samples(campaign, status), now)
+
+    def _conduct(self, status: RunStatus | None) -> Conduct:
+        if status is None:
+            return Conduct(windows={}, counts={})
+        open_windows = [window.window for window in status.windows if window.state is WindowState.OPEN]
+        with self._db.read() as conn:
+            counts = board_rows.unit_counts(conn, status.run, open_windows)
+        by_window = {name: tuple(c for c in counts if c.window == name) for name in open_windows}
+        return Conduct(windows={window.window: window for window in status.windows}, counts=by_window)
+
+    def _samples(self, campaign: Campaign, status: RunStatus | None) -> SampleBuckets:
+        start = local_to_utc(campaign.first_day, time.min, campaign.timezone)
+        if status is None:
+            return SampleBuckets(start=start, baseline=0)
+        if self._buckets is None or self._buckets[0] != status.run:
+            self._buckets = (status.run, 0, SampleBuckets(start=start, baseline=status.baseline_in_service))
+        _, seq, buckets = self._buckets
+        with self._db.read() as conn:
+            seq, samples = board_rows.samples_after(conn, status.run, seq)
+        buckets.add(samples)
+        self._buckets = (status.run, seq, buckets)
+        return buckets
+
+
+def _pick(found: tuple[Campaign, ...], run: Run | None, planned: set[CampaignId]) -> Campaign:
+    of_run = next((c for c in found if run is not None and c.id == run.campaign), None)
+    if of_run is not None:
+        return of_run
+    return next((c for c in reversed(found) if c.id in planned), found[-1])

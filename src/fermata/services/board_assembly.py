@@ -1,0 +1,210 @@
+"""From what was read to what the board shows. Pure: the same values at the same instant give the same board."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from fermata.domain.campaign import Campaign, LimitKind
+from fermata.domain.plans import Plan, Window
+from fermata.domain.run_states import NOT_OPENED_YET, RunState
+from fermata.domain.windows import calendar_day, local_to_utc
+from fermata.services.board_curves import SampleBuckets, planned_curve
+from fermata.services.board_lanes import Conduct, make_axis, make_days, make_lanes, pick_day, slip_of
+from fermata.services.board_views import (
+    Board,
+    Day,
+    Figures,
+    Head,
+    Lane,
+    Mark,
+    NextStep,
+    Pace,
+    Slip,
+    Stage,
+    TailPage,
+    TailReason,
+    TailRow,
+)
+from fermata.services.run_views import RunStatus, TailEntry
+from fermata.services.words import span_words
+
+TAIL_PAGE_ROWS = 12
+ONE_DAY = timedelta(days=1)
+STAGES = {
+    RunState.RUNNING: Stage.RUNNING,
+    RunState.PAUSED: Stage.PAUSED,
+    RunState.STOPPING: Stage.STOPPED,
+    RunState.STOPPED: Stage.STOPPED,
+    RunState.FINISHED: Stage.FINISHED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A campaign with its plan in force, and the run that conducts it once it was started."""
+
+    campaign: Campaign
+    plan: Plan
+    status: RunStatus | None
+
+
+def no_campaign(now: datetime) -> Board:
+    """The board of an empty store."""
+    step = NextStep(
+        sentence="Nothing is imported yet. Import the fleet, the updates, the policy, then a campaign:",
+        command="fermata import fleet PATH",
+    )
+    return Board(now=now, stage=Stage.NO_CAMPAIGN, next_step=step)
+
+
+def without_plan(campaign: Campaign, now: datetime, *, drafts: int) -> Board:
+    """The board of a campaign without a plan in force; `drafts` plans are stored for it."""
+    if drafts:
+        step = NextStep(sentence="A plan is made but not in force. Publish it:", command="fermata publish PLAN")
+    else:
+        step = NextStep(
+            sentence="No plan yet. Collect approvals (fermata requests, fermata approve), then plan:",
+            command=f"fermata plan {campaign.id}",
+        )
+    return Board(now=now, stage=Stage.NO_PLAN, head=_head(campaign, now, None, None), next_step=step)
+
+
+def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: datetime) -> Board:
+    """The board of a campaign with a plan."""
+    campaign, plan, status = subject.campaign, subject.plan, subject.status
+    stage = STAGES[status.state] if status else Stage.NOT_STARTED
+    days = make_days(campaign, plan.windows, conduct, now)
+    shown = pick_day(days)
+    by_id: dict[str, Window] = {window.id: window for window in plan.windows}
+    lanes = make_lanes(shown, by_id, conduct, now) if shown else ()
+    planned = planned_curve(plan.windows)
+    end = local_to_utc(days[-1].day + ONE_DAY, time.min, campaign.timezone)
+    tail = _tail_rows(status.tail) if status else ()
+    counted = Counter(row.code for row in tail)
+    return Board(
+        now=now,
+        stage=stage,
+        head=_head(campaign, now, plan, status),
+        next_step=_start_step(campaign) if status is None else None,
+        note=_note(stage, days, lanes),
+        figures=_figures(subject, conduct, days, lanes, now),
+        days=days,
+        axis=make_axis(campaign, shown, lanes) if shown else None,
+        lanes_day=shown.day if shown else None,
+        lanes=lanes,
+        tail=tuple(TailReason(code=code, nodes=nodes) for code, nodes in counted.most_common()),
+        tail_rows=tail,
+        curves=buckets.curves(max(end, now), planned),
+    )
+
+
+def tail_page(board: Board, *, page: int, code: str | None) -> TailPage:
+    """One page of the tail, of one reason if `code` is given. A page past the last is the last."""
+    rows = [row for row in board.tail_rows if code is None or row.code == code]
+    pages = max(1, -(-len(rows) // TAIL_PAGE_ROWS))
+    page = min(page, pages)
+    first = (page - 1) * TAIL_PAGE_ROWS
+    shown = tuple(rows[first : first + TAIL_PAGE_ROWS])
+    return TailPage(rows=shown, page=page, pages=pages, total=len(rows), code=code)
+
+
+def _start_step(campaign: Campaign) -> NextStep:
+    return NextStep(sentence="The plan is published and waits for its start:", command=f"fermata start {campaign.id}")
+
+
+def _head(campaign: Campaign, now: datetime, plan: Plan | None, status: RunStatus | None) -> Head:
+    day = (calendar_day(now, campaign.timezone) - campaign.first_day).days + 1
+    return Head(
+        id=campaign.id,
+        title=campaign.title,
+        timezone=campaign.timezone,
+        day=day if day >= 1 else None,
+        days=(campaign.deadline - campaign.first_day).days + 1,
+        first_day=campaign.first_day,
+        deadline=campaign.deadline,
+        plan=plan.id if plan else None,
+        run=status.run if status else None,
+    )
+
+
+def _figures(subject: Subject, conduct: Conduct, days: Sequence[Day], lanes: Sequence[Lane], now: datetime) -> Figures:
+    plan, status = subject.plan, subject.status
+    today = next((day for day in days if day.is_today and day.chips), None)
+    lanes = lanes if today else ()
+    to_open = [w.start for w in plan.windows if _may_open(conduct, w) and w.start > now]
+    chips = [chip for day in days for chip in day.chips]
+    end = max((lane.forecast for lane in lanes), default=None)
+    promised = max((lane.chip.end for lane in lanes), default=None)
+    return Figures(
+        in_scope=sum(len(w.nodes) for w in plan.windows) + sum(len(left.nodes) for left in plan.unplanned),
+        returned=status.nodes_returned if status else 0,
+        due_back=sum(len(w.nodes) for w in plan.windows if w.end <= now),
+        out=status.nodes_out if status else 0,
+        cap=_cap(subject.campaign),
+        baseline=status.baseline_in_service if status else 0,
+        in_service=status.in_service if status else 0,
+        tail=status.nodes_in_tail if status else 0,
+        windows=len(chips),
+        windows_done=sum(chip.closed is not None for chip in chips),
+        end=end,
+        promised=promised,
+        next_start=min(to_open, default=None),
+        slip=_slip_today(lanes),
+    )
+
+
+def _may_open(conduct: Conduct, window: Window) -> bool:
+    status = conduct.windows.get(window.id)
+    return status is None or status.state in NOT_OPENED_YET
+
+
+def _slip_today(lanes: Sequence[Lane]) -> Slip:
+    """The day's last end, forecast against planned; nothing to compare before the first window opened."""
+    begun = any(lane.opened or lane.slip.pace is Pace.BEHIND for lane in lanes)
+    if not begun:
+        return Slip(pace=Pace.NONE)
+    return slip_of(max(lane.forecast for lane in lanes) - max(lane.chip.end for lane in lanes))
+
+
+def _cap(campaign: Campaign) -> int | None:
+    """The tightest limit on nodes out over the whole scope; limits on a part of it are not the campaign's cap."""
+    whole = [
+        limit.at_once
+        for limit in campaign.limits
+        if limit.what is LimitKind.NODES_OUT and limit.at_once is not None and not limit.where.conditions
+    ]
+    return min(whole, default=None)
+
+
+def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane]) -> str | None:
+    """What a conductor should look at first, or None."""
+    if stage is not Stage.RUNNING:
+        return None
+    missed = sum(chip.mark is Mark.MISSED for day in days for chip in day.chips)
+    behind = [lane for lane in lanes if lane.slip.pace is Pace.BEHIND and lane.closed is None]
+    told = []
+    if behind:
+        worst = max(behind, key=lambda lane: lane.slip.by)
+        told.append(f"{_windows(len(behind))} behind, worst {worst.chip.cluster} by {span_words(worst.slip.by)}")
+    if missed:
+        told.append(f"{_windows(missed)} missed, to be planned again")
+    return "; ".join(told) + "." if told else None
+
+
+def _windows(count: int) -> str:
+    return f"{count} window{'' if count == 1 else 's'}"
+
+
+def _tail_rows(tail: Sequence[TailEntry]) -> tuple[TailRow, ...]:
+    return tuple(
+        TailRow(
+            node=entry.unit,
+            cluster=entry.cluster,
+            window=entry.window,
+            since=entry.since,
+            code=entry.reason.code,
+            sentence=entry.reason.sentence,
+        )
+        for entry in tail
+    )

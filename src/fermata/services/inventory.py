@@ -1,0 +1,161 @@
+"""Imports: each is one transaction, changes only what differs, writes the journal and brings requests up to date."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fermata.domain.campaign import Campaign
+from fermata.domain.fleet import Fleet
+from fermata.domain.hashing import content_sha256, fleet_sha256
+from fermata.domain.policy import Policy
+from fermata.domain.reasons import Code, reason
+from fermata.domain.requests import Request
+from fermata.domain.updates import Catalogue
+from fermata.services.errors import Refusal, nearest, refuse_all, shorten
+from fermata.services.requests import refresh_in
+from fermata.store import inventory, journal
+from fermata.store.database import Connection, Database, NotStored
+from fermata.store.inventory import FleetDiff, UnitChange
+from fermata.store.unit_ops import nodes_in_work
+
+ENTRIES_MAX = 1000  # a re-import beyond it is a new inventory, not changes that somebody reads one by one
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSet:
+    """What one import brings; None is left as it is."""
+
+    fleet: Fleet | None = None
+    catalogue: Catalogue | None = None
+    policy: Policy | None = None
+    campaign: Campaign | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """What an import changed. `documents` names those of updates, policy and campaign that are new or different."""
+
+    fleet: FleetDiff
+    documents: tuple[str, ...]
+    requests: tuple[Request, ...]
+
+    @property
+    def changed(self) -> bool:
+        """False when everything imported was stored already."""
+        return bool(self.fleet.changes or self.documents)
+
+
+def import_fleet(db: Database, fleet: Fleet, *, now: datetime, actor: str, why: str = "") -> Imported:
+    """Makes the stored fleet equal to `fleet`; see `import_set`."""
+    return import_set(db, ImportSet(fleet=fleet), now=now, actor=actor, why=why)
+
+
+def import_updates(db: Database, catalogue: Catalogue, *, now: datetime, actor: str, why: str = "") -> Imported:
+    """Replaces the catalogue; see `import_set`."""
+    return import_set(db, ImportSet(catalogue=catalogue), now=now, actor=actor, why=why)
+
+
+def import_policy(db: Database, policy: Policy, *, now: datetime, actor: str, why: str = "") -> Imported:
+    """Replaces the imported policy; freezes added by hand stay. See `import_set`."""
+    return import_set(db, ImportSet(policy=policy), now=now, actor=actor, why=why)
+
+
+def import_campaign(db: Database, campaign: Campaign, *, now: datetime, actor: str, why: str = "") -> Imported:
+    """Adds or replaces one campaign; see `import_set`."""
+    return import_set(db, ImportSet(campaign=campaign), now=now, actor=actor, why=why)
+
+
+def import_set(db: Database, given: ImportSet, *, now: datetime, actor: str, why: str = "") -> Imported:
+    """Imports all of a set or nothing of it. Importing what is stored already changes nothing and journals nothing.
+
+    Raises Refusal when a node that an open window holds is left out, or when the campaign names an unknown update.
+    """
+    with db.begin() as conn:
+        documents = _save_documents(conn, given)
+        _check_campaign(conn, given.campaign)
+        diff = FleetDiff(changes=())
+        if given.fleet is not None:
+            diff = inventory.save_fleet(conn, given.fleet)
+            _refuse_held(conn, diff)
+            entries = _fleet_entries(given.fleet, diff)
+            journal.append_many(conn, [_entry(*entry, now=now, actor=actor, why=why) for entry in entries])
+        kept = [_document_entry(name, given) for name in documents]
+        journal.append_many(conn, [_entry(*entry, now=now, actor=actor, why=why) for entry in kept])
+        requests: tuple[Request, ...] = ()
+        if diff.changes or {"updates", "policy"} & set(documents):
+            why_changed = f"{actor} imported {', '.join(_nouns(given))}"
+            requests = refresh_in(conn, now=now, why=why_changed, fleet=given.fleet)
+    return Imported(fleet=diff, documents=documents, requests=requests)
+
+
+def _save_documents(conn: Connection, given: ImportSet) -> tuple[str, ...]:
+    changed = []
+    if given.catalogue is not None and inventory.save_catalogue(conn, given.catalogue):
+        changed.append("updates")
+    if given.policy is not None and inventory.save_policy(conn, given.policy):
+        changed.append("policy")
+    if given.campaign is not None and inventory.save_campaign(conn, given.campaign):
+        changed.append("campaign")
+    return tuple(changed)
+
+
+def _check_campaign(conn: Connection, campaign: Campaign | None) -> None:
+    if campaign is None or campaign.updates is None:
+        return
+    try:
+        known = inventory.load_catalogue(conn).updates
+    except NotStored:
+        return  # judged when a plan is made, which needs the catalogue
+    refuse_all(
+        reason(Code.UPDATE_UNKNOWN, campaign=campaign.id, update=update, nearest=nearest(update, known))
+        for update in sorted(campaign.updates - known.keys())
+    )
+
+
+def _refuse_held(conn: Connection, diff: FleetDiff) -> None:
+    gone = set(diff.names("node", "removed"))
+    held = sorted(gone & nodes_in_work(conn)) if gone else []
+    if held:
+        raise Refusal(reason(Code.NODES_HELD, nodes=shorten(held)))
+
+
+_Fact = tuple[str, str, dict[str, Any]]  # event, subject, data
+
+
+def _fleet_entries(fleet: Fleet, diff: FleetDiff) -> Iterator[_Fact]:
+    """One entry per changed unit, or one for all when there are more than ENTRIES_MAX."""
+    if len(diff.changes) > ENTRIES_MAX:
+        yield "fleet.imported", "fleet", {"counts": diff.counts(), "fleet_sha256": fleet_sha256(fleet)}
+        return
+    for change in diff.changes:
+        yield f"{change.kind}.{change.action}", f"{change.kind}:{change.name}", _fields(change)
+
+
+def _fields(change: UnitChange) -> dict[str, Any]:
+    return {name: {"before": before, "after": after} for name, (before, after) in change.fields.items()}
+
+
+def _document_entry(name: str, given: ImportSet) -> _Fact:
+    values: dict[str, tuple[str, object]] = {
+        "updates": ("updates", given.catalogue),
+        "policy": ("policy", given.policy),
+        "campaign": (f"campaign:{given.campaign.id if given.campaign else ''}", given.campaign),
+    }
+    subject, value = values[name]
+    return f"{name}.imported", subject, {"sha256": content_sha256(value)}
+
+
+def _entry(event: str, subject: str, data: dict[str, Any], *, now: datetime, actor: str, why: str) -> journal.Entry:
+    return journal.Entry(at=now, actor=actor, event=event, subject=subject, data=data, why=why)
+
+
+def _nouns(given: ImportSet) -> Iterator[str]:
+    for noun, value in (
+        ("fleet", given.fleet),
+        ("updates", given.catalogue),
+        ("policy", given.policy),
+        ("campaign", given.campaign),
+    ):
+        if value is not None:
+            yield noun

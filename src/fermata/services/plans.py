@@ -1,0 +1,206 @@
+"""Operator verbs of plans: make one from the store, take one in from a file, check it, put it in force."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from fermata.domain.campaign import Campaign
+from fermata.domain.hashing import content_sha256, fleet_sha256
+from fermata.domain.ids import CampaignId, PlanId, WindowId
+from fermata.domain.plans import ConsentBasis, InputHashes, Plan
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.updates import Catalogue
+from fermata.planning.checker import check_hashes, check_plan
+from fermata.planning.inputs import Planned, PlanningInput, PlanningOutcome, Violation
+from fermata.planning.planner import plan_campaign
+from fermata.services.errors import Refusal, refusing_unknown
+from fermata.store import consent as consent_store
+from fermata.store import inventory, journal
+from fermata.store import plans as plan_store
+from fermata.store.database import Connection, Database, NotStored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What came of publishing: the plan in force now, and whether it was so already."""
+
+    plan: Plan
+    already: bool
+
+
+def make_plan(
+    db: Database,
+    campaign_id: CampaignId,
+    *,
+    now: datetime,
+    new_id: Callable[[str], str],
+    as_of: datetime | None = None,
+    seed: int = 1,
+) -> PlanningOutcome:
+    """Plans a campaign with the consent on record, to follow the plan in force; stores it once the checker passed.
+
+    It is made for `as_of`, else for the campaign's own `planned_as_of`, else for `now`. Solving takes a while and
+    happens outside any transaction; whether the inputs are still the same is asked when the plan is published.
+    """
+    with refusing_unknown(), db.read() as conn:
+        campaign = inventory.load_campaign(conn, campaign_id)
+        parent = plan_store.published_plan(conn, campaign_id)
+        moment = as_of or campaign.planned_as_of or now
+        inputs = _gather(conn, campaign, now=moment, seed=seed, parent=parent)
+    outcome = plan_campaign(inputs, new_plan_id=new_id("plan"), hashes=_hash(inputs))
+    if isinstance(outcome, Planned):
+        _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
+        with db.begin() as conn:
+            _keep(conn, inputs, outcome.plan, now=now, actor="planner")
+    return outcome
+
+
+def import_plan(db: Database, plan: Plan, *, now: datetime, actor: str) -> bool:
+    """Stores a plan made from files, after the checker passed it. False when it was stored already.
+
+    Raises Refusal when the store holds other inputs than it was made from, or another plan of its id.
+    """
+    with refusing_unknown(), db.begin() as conn:
+        if _is_stored(conn, plan):
+            return False
+        inputs = _inputs_of(conn, plan, recorded=plan.consent is ConsentBasis.RECORDED)
+        _refuse(check_hashes(plan, _hash(inputs)))
+        _refuse_violations(plan, check_plan(inputs, plan))
+        _keep(conn, inputs, plan, now=now, actor=actor)
+        return True
+
+
+def check_stored_plan(
+    db: Database, plan_id: PlanId, *, only: frozenset[WindowId] | None = None
+) -> tuple[Violation, ...]:
+    """What a stored plan breaks now: judged against the fleet, updates and campaign it was made from, and against
+    the freezes and the consent of this moment, so that a withdrawal or a new freeze shows. `only` as in `check_plan`.
+    """
+    with refusing_unknown(), db.read() as conn:
+        plan = plan_store.load_plan(conn, plan_id)
+        inputs = PlanningInput(
+            fleet=plan_store.load_fleet_snapshot(conn, plan.inputs.fleet),
+            catalogue=plan_store.load_snapshot(conn, plan.inputs.updates, Catalogue),
+            policy=inventory.load_policy(conn),
+            campaign=plan_store.load_snapshot(conn, plan.inputs.campaign, Campaign),
+            ledger=consent_store.load_ledger(conn) if plan.consent is ConsentBasis.RECORDED else None,
+            now=plan.created_at,
+            seed=plan.solver.seed,
+            parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
+        )
+    return check_plan(inputs, plan, only=only)
+
+
+def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, why: str = "") -> Published:
+    """Puts a stored plan, or one made from files, which is stored with it, in force in the place of its parent.
+
+    Raises Refusal for a draft that assumes consent, for inputs that changed since, for a plan that breaks a rule or
+    outruns the consent of this moment, and for one whose parent is not in force. All of it is judged while nobody
+    else can write, so that what is in force was right when it came into force.
+    """
+    with refusing_unknown(), db.begin() as conn:
+        plan = given if isinstance(given, Plan) else plan_store.load_plan(conn, given)
+        is_stored = _is_stored(conn, plan)
+        current = plan_store.published_plan_id(conn, plan.campaign)
+        if current == plan.id:
+            return Published(plan=plan, already=True)
+        _refuse(_judge_standing(plan, current))
+        inputs = _inputs_of(conn, plan, recorded=True)
+        _refuse(check_hashes(plan, _hash(inputs)))
+        _refuse_violations(plan, check_plan(inputs, plan))
+        if not is_stored:
+            _keep(conn, inputs, plan, now=now, actor=actor)
+        plan_store.publish_plan(conn, plan.id, now)
+        journal.append(conn, _entry("plan.published", plan, now=now, actor=actor, why=why))
+        return Published(plan=plan, already=False)
+
+
+def _is_stored(conn: Connection, plan: Plan) -> bool:
+    """Raises Refusal when the store holds another plan of that id."""
+    try:
+        stored = plan_store.load_plan(conn, plan.id)
+    except NotStored:
+        return False
+    if stored != plan:
+        raise Refusal(reason(Code.PLAN_EXISTS, plan=plan.id))
+    return True
+
+
+def _judge_standing(plan: Plan, current: PlanId | None) -> Reason | None:
+    if plan.consent is ConsentBasis.ASSUMED:
+        return reason(Code.PLAN_CONSENT_ASSUMED, plan=plan.id)
+    if plan.parent != current:
+        parent, in_force = plan.parent or "no plan", current or "no plan"
+        return reason(Code.PLAN_PARENT_STALE, plan=plan.id, parent=parent, current=in_force)
+    return None
+
+
+def _inputs_of(conn: Connection, plan: Plan, *, recorded: bool) -> PlanningInput:
+    """The store's inputs as of now, for judging `plan` as if it were made from them at its own moment."""
+    campaign = inventory.load_campaign(conn, plan.campaign)
+    parent = plan_store.load_plan(conn, plan.parent) if plan.parent else None
+    return _gather(conn, campaign, now=plan.created_at, seed=plan.solver.seed, parent=parent, recorded=recorded)
+
+
+def _gather(
+    conn: Connection,
+    campaign: Campaign,
+    *,
+    now: datetime,
+    seed: int,
+    parent: Plan | None,
+    recorded: bool = True,
+) -> PlanningInput:
+    return PlanningInput(
+        fleet=inventory.load_fleet(conn),
+        catalogue=inventory.load_catalogue(conn),
+        policy=inventory.load_policy(conn),
+        campaign=campaign,
+        ledger=consent_store.load_ledger(conn) if recorded else None,
+        now=now,
+        seed=seed,
+        parent=parent,
+    )
+
+
+def _hash(inputs: PlanningInput) -> InputHashes:
+    return InputHashes(
+        fleet=fleet_sha256(inputs.fleet),
+        updates=content_sha256(inputs.catalogue),
+        policy=content_sha256(inputs.policy),
+        campaign=content_sha256(inputs.campaign),
+    )
+
+
+def _keep(conn: Connection, inputs: PlanningInput, plan: Plan, *, now: datetime, actor: str) -> None:
+    plan_store.save_plan(conn, plan, now)
+    plan_store.save_snapshot(conn, plan.inputs.fleet, inputs.fleet)
+    plan_store.save_snapshot(conn, plan.inputs.updates, inputs.catalogue)
+    plan_store.save_snapshot(conn, plan.inputs.policy, inputs.policy)
+    plan_store.save_snapshot(conn, plan.inputs.campaign, inputs.campaign)
+    journal.append(conn, _entry("plan.stored", plan, now=now, actor=actor, why=""))
+
+
+def _refuse(why: Reason | None) -> None:
+    if why is not None:
+        raise Refusal(why)
+
+
+def _refuse_violations(plan: Plan, violations: tuple[Violation, ...]) -> None:
+    if violations:
+        first = violations[0]
+        fields = {"count": len(violations), "rule": first.rule, "sentence": first.sentence}
+        raise Refusal(reason(Code.PLAN_VIOLATES, plan=plan.id, **fields))
+
+
+def _entry(event: str, plan: Plan, *, now: datetime, actor: str, why: str) -> journal.Entry:
+    data: dict[str, Any] = {
+        "campaign": plan.campaign,
+        "parent": plan.parent,
+        "consent": plan.consent.value,
+        "windows": len(plan.windows),
+        "nodes": sum(len(window.nodes) for window in plan.windows),
+        "unplanned": sum(len(left.nodes) for left in plan.unplanned),
+    }
+    return journal.Entry(at=now, actor=actor, event=event, subject=f"plan:{plan.id}", data=data, why=why)

@@ -1,0 +1,87 @@
+"""What the store holds, for looking up: imports, plans and the journal. Changes nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fermata.domain.ids import CampaignId, PlanId
+from fermata.domain.plans import Plan
+from fermata.services.errors import refusing_unknown
+from fermata.store import inventory, journal, plans
+from fermata.store.database import Database, NotStored
+from fermata.store.journal import Entry
+from fermata.store.plans import PlanLine
+
+__all__ = [
+    "CampaignLine",
+    "Entry",
+    "ImportsLine",
+    "PlanLine",
+    "find_plan",
+    "list_imports",
+    "list_plans",
+    "read_journal",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignLine:
+    """One campaign and the plan in force for it, if any."""
+
+    id: str
+    title: str
+    plan: PlanId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportsLine:
+    """What was imported so far. `missing` names the inputs that are still needed before a plan can be made."""
+
+    fleet: Mapping[str, int]
+    updates: int
+    policy_customers: int
+    freezes: int
+    campaigns: tuple[CampaignLine, ...]
+    missing: tuple[str, ...]
+
+
+def list_imports(db: Database) -> ImportsLine:
+    """Counts of everything imported."""
+    with db.read() as conn:
+        fleet = inventory.load_fleet(conn)
+        campaigns = inventory.list_campaigns(conn)
+        in_force = {campaign.id: plans.published_plan_id(conn, campaign.id) for campaign in campaigns}
+        try:
+            updates = len(inventory.load_catalogue(conn).updates)
+        except NotStored:
+            updates = 0
+        try:
+            policy = inventory.load_policy(conn)
+        except NotStored:
+            policy = None
+    have = {"fleet": bool(fleet.nodes), "updates": bool(updates), "policy": bool(policy), "campaign": bool(campaigns)}
+    return ImportsLine(
+        fleet={"clusters": len(fleet.clusters), "nodes": len(fleet.nodes), "devices": len(fleet.devices)},
+        updates=updates,
+        policy_customers=len(policy.customers) if policy else 0,
+        freezes=len(policy.freezes) if policy else 0,
+        campaigns=tuple(CampaignLine(id=c.id, title=c.title, plan=in_force[c.id]) for c in campaigns),
+        missing=tuple(noun for noun, there in have.items() if not there),
+    )
+
+
+def list_plans(db: Database, campaign: CampaignId | None = None) -> tuple[PlanLine, ...]:
+    """Plans in the order in which they were stored."""
+    with db.read() as conn:
+        return plans.list_plans(conn, campaign)
+
+
+def find_plan(db: Database, plan_id: PlanId) -> Plan:
+    """A whole plan. Raises Refusal for an unknown one."""
+    with refusing_unknown(), db.read() as conn:
+        return plans.load_plan(conn, plan_id)
+
+
+def read_journal(db: Database, *, after: int, limit: int, subject: str | None) -> tuple[Entry, ...]:
+    """Lines after that seq, oldest first."""
+    with db.read() as conn:
+        return journal.read(conn, after, limit, subject)

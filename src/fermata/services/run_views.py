@@ -1,0 +1,115 @@
+"""What an operator sees of a run, as values: `services.runs.status` assembles them, board, report and CLI show them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fermata.domain.campaign import Limit
+from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, WindowId
+from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.operations import LeftOut
+from fermata.domain.plans import Mode
+from fermata.domain.reasons import Reason
+from fermata.domain.run_states import Desired, RunState, WindowState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TailEntry:
+    """A unit that is out longer than promised, or that stopped. `since`: on the list from then on.
+
+    `state` stopped waits for a repair; in any other state work on it goes on.
+    """
+
+    unit: str
+    kind: UnitKind
+    cluster: ClusterId
+    window: WindowId
+    state: UnitState
+    step: str
+    reason: Reason
+    since: datetime
+    age: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitStatus:
+    """One limit of the campaign and how much of it is used now, in the limit's own count."""
+
+    limit: Limit
+    allowed: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowStatus:
+    """One window. `nodes` as planned; `taken` at the opening; the rest are nodes of those taken.
+
+    `working` and `in_tail` are not finished yet and never overlap. `behind` is positive when late, None when there is
+    nothing to compare: while open it compares the forecast with the planned end, afterwards the actual end.
+    `states` counts nodes by state. `recheck_at`: when a waiting window is looked at again.
+    """
+
+    window: WindowId
+    cluster: ClusterId
+    mode: Mode
+    part: int
+    parts: int
+    state: WindowState
+    planned_start: datetime
+    planned_end: datetime
+    back_by: datetime
+    opened_at: datetime | None
+    closed_at: datetime | None
+    forecast_end: datetime | None
+    behind: timedelta | None
+    nodes: int
+    taken: int
+    in_service_at_open: int
+    returned: int
+    kept_out: int
+    working: int
+    in_tail: int
+    states: Mapping[UnitState, int]
+    left_out: tuple[LeftOut, ...]
+    reason: Reason | None
+    recheck_at: datetime | None
+
+    @property
+    def overrunning(self) -> bool:
+        """True while it is open although its forecast lies after its planned end."""
+        return self.state is WindowState.OPEN and self.behind is not None and self.behind > timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """A whole run at `as_of`, the instant up to which it was worked on.
+
+    `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when it started,
+    `in_service` those of them in service now. `nodes_out`: held by us now, tail included.
+    """
+
+    run: RunId
+    campaign: CampaignId
+    plan: PlanId
+    state: RunState
+    desired: Desired
+    as_of: datetime
+    started_at: datetime
+    ended_at: datetime | None
+    forecast_end: datetime | None
+    baseline_nodes: int
+    baseline_in_service: int
+    in_service: int
+    nodes_planned: int
+    nodes_returned: int
+    nodes_kept_out: int
+    nodes_out: int
+    nodes_in_tail: int
+    limits: tuple[LimitStatus, ...]
+    windows: tuple[WindowStatus, ...]
+    tail: tuple[TailEntry, ...]
+
+    @property
+    def in_service_share(self) -> float:
+        """Share of the baseline that is in service now; 1.0 for an empty baseline."""
+        return self.in_service / self.baseline_in_service if self.baseline_in_service else 1.0

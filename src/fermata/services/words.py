@@ -1,0 +1,13 @@
+"""How lengths of time are said, in sentences and on the board alike."""
+
+from datetime import timedelta
+
+
+def span_words(length: timedelta) -> str:
+    """22 min, 3 h 05, 2 d 4 h; the sign is dropped."""
+    minutes = round(abs(length.total_seconds()) / 60)
+    hours, rest = divmod(minutes, 60)
+    if hours >= 24:
+        days, hours = divmod(hours, 24)
+        return f"{days} d {hours} h"
+    return f"{hours} h {rest:02d}" if hours else f"{rest} min"

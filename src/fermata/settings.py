@@ -1,0 +1,36 @@
+"""Process settings: environment variables (prefix FERMATA_) under what the command line says, read once per process."""
+
+import ipaddress
+from typing import Any
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_PORT = 8321
+
+
+class Settings(BaseSettings):
+    """What a process is told from outside. Each field is FERMATA_ and its name in capitals in the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="FERMATA_", frozen=True, extra="ignore")
+
+    store: str = Field("fermata.db", description="SQLite file or SQLAlchemy URL of the store")
+    host: str = Field("127.0.0.1", description="Address the server listens on; loopback only for now")
+    port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port the server listens on; 0 takes any free one")
+    speed: float = Field(3000.0, gt=0, le=100_000, description="Virtual seconds a second, where the fleet is simulated")
+    seed: int = Field(1, ge=0, description="Seed of the planner and of the simulated fleet")
+
+
+def read_settings(**given: Any) -> Settings:
+    """The environment's settings under those given; a given None leaves the environment's. Raises ValidationError."""
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def is_loopback(host: str) -> bool:
+    """True when only this machine can reach `host`; a name other than localhost is not trusted to stay that way."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,59 @@
+"""Dice without memory: what happens to a step depends on the seed and the step alone, not on the order of calls."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import NormalDist
+
+from fermata.domain.updates import Duration
+
+_NORMAL = NormalDist()
+_ALMOST = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How often things go wrong, as shares of steps; `fallout` of nodes at their first reboot.
+
+    fails: ends early and says so. hangs: never ends. false_done: claims success and changes nothing. slow_drain: takes
+    `slow_factor` times as long. unhealthy: fails its health check. lost: the answer to a call, and half the time the
+    call itself, gets lost. busy: the target says no for now, once.
+    """
+
+    fails: float = 0.012
+    hangs: float = 0.003
+    false_done: float = 0.005
+    slow_drain: float = 0.02
+    slow_factor: float = 6.0
+    unhealthy: float = 0.004
+    device_fails: float = 0.01
+    lost: float = 0.001
+    busy: float = 0.002
+    fallout: float = 0.015
+    mean_days_to_repair: float = 2.0
+
+
+NO_FAULTS = Faults(fails=0, hangs=0, false_done=0, slow_drain=0, unhealthy=0, device_fails=0, lost=0, busy=0, fallout=0)
+
+
+class Dice:
+    """Numbers drawn from (seed, what, purpose)."""
+
+    def __init__(self, seed: int) -> None:
+        self._key = str(seed).encode()
+
+    def draw(self, what: str, purpose: str) -> float:
+        """Uniform in (0, 1); the same for the same arguments."""
+        digest = hashlib.blake2b(f"{purpose}\x1f{what}".encode(), digest_size=7, key=self._key).digest()
+        return min(max(int.from_bytes(digest, "big") / (1 << 56), _ALMOST), 1 - _ALMOST)
+
+    def minutes(self, duration: Duration, what: str) -> timedelta:
+        """Lognormal, whole minutes, at least one: instants on the minute keep ticks few."""
+        z = _NORMAL.inv_cdf(self.draw(what, "minutes"))
+        return timedelta(minutes=max(1, round(duration.quantile(z))))
+
+    def repair(self, mean_days: float, what: str) -> timedelta:
+        """Exponential, whole minutes."""
+        days = -mean_days * math.log(1 - self.draw(what, "repair"))
+        return timedelta(minutes=max(1, round(days * 24 * 60)))

@@ -1,0 +1,278 @@
+"""The simulated fleet: a pure function of its seed, the commands it was given, and virtual now. It forbids what must
+never be done to a real one. `sim.site` puts the ports in front of it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from fermata.domain.fleet import Fleet, Node, NodeState
+from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
+from fermata.domain.versions import is_at_least
+from fermata.ports import ApplyAsk, Ask
+from fermata.sim.fates import Dice, Faults
+from fermata.sim.log import CommandLog
+from fermata.sim.machines import Machine, Step, WorldBroken
+
+INSTANT = ("lock", "give_back", "release")  # done as soon as they are accepted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One item of a call, with its key cut to what does not change from run to run."""
+
+    op: str
+    key: str
+    unit: str
+    update: Update | None = None
+
+
+class World:
+    """Machines and everything that was ever done to them. Not for two threads at once."""
+
+    def __init__(self, fleet: Fleet, catalogue: Catalogue, faults: Faults, seed: int, log: CommandLog) -> None:
+        self.fleet = fleet
+        self.catalogue = catalogue
+        self.faults = faults
+        self._dice = Dice(seed)
+        self._log = log
+        self.steps: dict[str, Step] = {}
+        self.turned_away: set[str] = set()
+        self.notices: dict[str, str] = {}
+        self.nodes = {n.name: _machine(n) for n in fleet.nodes.values()}
+        self.devices = {
+            d.name: Machine(name=d.name, versions={d.component: d.version}, in_service=True)
+            for d in fleet.devices.values()
+        }
+        self._conflicts = {u.id: _conflicts_of(u.id, catalogue) for u in catalogue.updates.values()}
+
+    def machine(self, unit: str) -> Machine | None:
+        """The node or device of that name, or None."""
+        return self.nodes.get(NodeId(unit)) or self.devices.get(DeviceId(unit))
+
+    def do(self, op: str, commands: Sequence[Command], now: datetime) -> None:
+        """Carries out new commands; whatever happens later follows from them. Raises WorldBroken before any is done."""
+        fresh = [c for c in commands if c.key not in self.steps]
+        for command in fresh:
+            self._forbid(command, now)
+        if fresh:
+            items = [[c.key, c.unit, c.update.id if c.update else ""] for c in fresh]
+            self._log.append({"at": int(now.timestamp()), "op": op, "items": items})
+            for command in fresh:
+                self._start(command, now)
+
+    def turn_away(self, keys: Sequence[str], now: datetime) -> None:
+        """Remembers that these were lost or postponed once, so that they are not again."""
+        if keys:
+            self._log.append({"at": int(now.timestamp()), "op": "turned_away", "items": [[k, "", ""] for k in keys]})
+            self.turned_away.update(keys)
+
+    def ask_repair(self, key: str, unit: str, now: datetime) -> None:
+        """Somebody is sent to repair `unit`, once per key."""
+        if key not in self.notices:
+            self._log.append({"at": int(now.timestamp()), "op": "repair", "items": [[key, unit, ""]]})
+            self._start_repair(key, unit, now)
+
+    def replay(self, entry: dict[str, Any]) -> None:
+        """One line of the log, as it happened."""
+        at = datetime.fromtimestamp(entry["at"], UTC)
+        for key, unit, update in entry["items"]:
+            match entry["op"]:
+                case "turned_away":
+                    self.turned_away.add(key)
+                case "repair":
+                    self._start_repair(key, unit, at)
+                case op:
+                    found = self.catalogue.updates[UpdateId(update)] if update else None
+                    self._start(Command(op=op, key=key, unit=unit, update=found), at)
+
+    def _start_repair(self, key: str, unit: str, now: datetime) -> None:
+        self.notices[key] = unit
+        machine = self.machine(unit)
+        if machine is not None:
+            machine.settle(now)
+            if machine.repair_at is None:
+                machine.repair_at = now + self._dice.repair(self.faults.mean_days_to_repair, key)
+
+    def _start(self, command: Command, now: datetime) -> None:
+        machine = self.machine(command.unit)
+        assert machine is not None
+        machine.settle(now)
+        step = self._fate(command, machine, now)
+        self.steps[command.key] = step
+        match command.op:
+            case "lock":
+                machine.locked = True
+            case "give_back":
+                machine.locked = machine.drained = False
+                machine.in_service = True
+            case "release":
+                machine.locked = machine.drained = False
+            case _:
+                machine.current = step
+        if command.op == "drain":
+            machine.in_service = False
+        if command.update is not None:
+            machine.targets[command.update.component] = command.update.to_version
+        if command.op == "reboot":
+            machine.reboots += 1
+            if step.ends_at is None:
+                machine.gone_since = now
+                machine.repair_at = now + self._dice.repair(self.faults.mean_days_to_repair, command.key)
+
+    def _fate(self, command: Command, machine: Machine, now: datetime) -> Step:
+        """When and how it ends, from the seed and the key alone."""
+        key, faults = command.key, self.faults
+        step = Step(op=command.op, key=key, unit=command.unit, at=now, ends_at=now)
+        if command.op in INSTANT:
+            step.settled = True
+            return step
+        takes = self._dice.minutes(self._duration(command), key)
+        luck = self._dice.draw(key, "luck")
+        match command.op:
+            case "drain":
+                if not machine.in_service:
+                    takes = timedelta(minutes=1)
+                elif luck < faults.slow_drain:
+                    takes *= faults.slow_factor
+            case "apply":
+                self._apply_fate(step, command, luck)
+            case "check" if luck < faults.unhealthy:
+                step.failed = "unhealthy"
+            case "reboot" if machine.reboots == 0 and self._dice.draw(command.unit, "fallout") < faults.fallout:
+                step.ends_at = None
+            case _:
+                pass
+        if step.failed:
+            takes = max(timedelta(minutes=1), _whole_minutes(takes * self._dice.draw(key, "share")))
+        if step.ends_at is not None:
+            step.ends_at = now + takes
+        return step
+
+    def _apply_fate(self, step: Step, command: Command, luck: float) -> None:
+        update, faults = command.update, self.faults
+        assert update is not None
+        fails = faults.fails if update.target == NODE_TARGET else faults.device_fails
+        step.update, step.component, step.version = update.id, update.component, update.to_version
+        step.with_reboot = update.needs_reboot
+        if luck < fails:
+            step.failed = "the image was not accepted"
+        elif luck < fails + faults.hangs:
+            step.ends_at = None
+        elif luck < fails + faults.hangs + faults.false_done:
+            step.effective = False
+
+    def _duration(self, command: Command) -> Duration:
+        if command.update is not None:
+            return command.update.duration_minutes
+        defaults = self.catalogue.defaults
+        return {"drain": defaults.drain_minutes, "check": defaults.verify_minutes}.get(
+            command.op, defaults.reboot_minutes
+        )
+
+    def _forbid(self, command: Command, now: datetime) -> None:
+        """What no conductor may ever ask."""
+        machine = self.machine(command.unit)
+        if machine is None:
+            raise WorldBroken(f"{command.unit} does not exist")
+        machine.settle(now)
+        is_node = command.unit in self.nodes
+        if machine.current is not None and command.op != "reset":
+            raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
+        if machine.gone_since is not None:
+            raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")
+        if is_node and command.op in ("apply", "reboot", "reset", "check") and not (machine.drained and machine.locked):
+            raise WorldBroken(f"{command.key}: {command.unit} is not locked and drained")
+        if is_node and command.op == "drain" and not machine.locked:
+            raise WorldBroken(f"{command.key}: {command.unit} is not locked")
+        if command.update is not None:
+            self._forbid_apply(command, command.update, machine, now)
+        if command.op == "give_back":
+            self._forbid_return(command, machine)
+
+    def _forbid_apply(self, command: Command, update: Update, machine: Machine, now: datetime) -> None:
+        if machine.versions.get(update.component) == update.to_version:
+            raise WorldBroken(f"{command.key}: {update.id} runs there already")
+        if machine.staged.get(update.component) == update.to_version:
+            raise WorldBroken(f"{command.key}: {update.id} is written already and waits for a reboot")
+        device = self.fleet.devices.get(DeviceId(command.unit))
+        if device is not None:
+            for node in self.fleet.nodes_behind(device):
+                near = self._settled(self.nodes[node.name], now)
+                if update.needs_drain and not near.drained:
+                    raise WorldBroken(f"{command.key}: {node.name} behind it is not drained")
+                self._forbid_conflict(command, update, near)
+            return
+        for near_device in self.fleet.devices_of(self.fleet.nodes[NodeId(command.unit)]):
+            near = self._settled(self.devices[near_device.name], now)
+            self._forbid_conflict(command, update, near)
+            for needed in update.requires:
+                version = near.versions.get(needed.component)
+                if version is not None and not is_at_least(version, needed.min_version):
+                    raise WorldBroken(f"{command.key}: {near.name} runs {needed.component} {version}")
+
+    def _forbid_conflict(self, command: Command, update: Update, near: Machine) -> None:
+        if near.current is not None and near.current.update in self._conflicts[update.id]:
+            raise WorldBroken(f"{command.key}: {near.current.update} is written on {near.name} at the same time")
+
+    def _forbid_return(self, command: Command, machine: Machine) -> None:
+        lacking = {c: v for c, v in machine.targets.items() if machine.versions.get(c) != v}
+        if lacking or machine.staged:
+            raise WorldBroken(f"{command.key}: {command.unit} does not run {lacking or machine.staged}")
+
+    def _settled(self, machine: Machine, now: datetime) -> Machine:
+        machine.settle(now)
+        return machine
+
+    def lost(self, key: str) -> str:
+        """How a call goes astray the first time: "", "busy", "lost" (never arrived) or "answer_lost" (done)."""
+        if key in self.turned_away or key in self.steps:
+            return ""
+        luck = self._dice.draw(key, "way")
+        if luck < self.faults.busy:
+            return "busy"
+        if luck < self.faults.busy + self.faults.lost:
+            return "lost" if self._dice.draw(key, "lost") < 0.5 else "answer_lost"  # a coin
+        return ""
+
+
+def open_world(fleet: Fleet, catalogue: Catalogue, *, faults: Faults, seed: int, path: Path | None) -> World:
+    """The world as its log says it is; `fleet` is what it was in the beginning. `path` None keeps no log."""
+    log = CommandLog(path)
+    world = World(fleet, catalogue, faults, seed, log)
+    for entry in log.replay():
+        world.replay(entry)
+    return world
+
+
+def commands(op: str, asks: Iterable[Ask | ApplyAsk], find: Callable[[UpdateId], Update]) -> list[Command]:
+    """Asks as commands; the run's own id is cut off the key, so that equal runs meet equal fates."""
+    return [
+        Command(
+            op=op,
+            key=cut_key(ask.key),
+            unit=ask.unit,
+            update=find(ask.update) if isinstance(ask, ApplyAsk) else None,
+        )
+        for ask in asks
+    ]
+
+
+def cut_key(key: str) -> str:
+    """A step key without its run."""
+    return key.split("/", 1)[1]
+
+
+def _machine(node: Node) -> Machine:
+    return Machine(name=node.name, versions=dict(node.versions), in_service=node.state is NodeState.IN_SERVICE)
+
+
+def _conflicts_of(update: UpdateId, catalogue: Catalogue) -> frozenset[UpdateId]:
+    return frozenset(other for pair in catalogue.conflicts if update in pair for other in pair if other != update)
+
+
+def _whole_minutes(span: timedelta) -> timedelta:
+    return timedelta(minutes=round(span / timedelta(minutes=1)))

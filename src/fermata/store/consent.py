@@ -1,0 +1,147 @@
+"""The ledger of consent, append-only like the journal, and the freezes added or ended by hand."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Row, String, Table, Text, delete, insert, select
+
+from fermata.domain.ids import ApprovalId, CustomerId, FreezeId, RequestId, UpdateId
+from fermata.domain.policy import ConsentEntry, Freeze, Scope, ScopeLevel, Verdict
+from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+
+consent_entry = Table(
+    "consent_entry",
+    metadata,
+    Column("seq", Sequence64, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("request", String, nullable=False),
+    Column("incarnation", Sequence64, nullable=False),
+    Column("updates", Json, nullable=False),
+    Column("scope_level", String, nullable=False),
+    Column("scope_name", String, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+freeze = Table(
+    "freeze",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("customer", String, nullable=False),
+    Column("scope_level", String, nullable=False),
+    Column("scope_name", String, nullable=False),
+    Column("start", UtcTime, nullable=False),
+    Column("end", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+freeze_ending = Table(  # of freezes added by hand and of imported ones alike
+    "freeze_ending",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
+
+def append_entry(conn: Connection, entry: ConsentEntry) -> int:
+    """Adds one entry and returns the seq it got; `entry.seq` is not read."""
+    result = conn.execute(insert(consent_entry).values(_to_row(entry)))
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def append_entries(conn: Connection, entries: Sequence[ConsentEntry]) -> tuple[int, ...]:
+    """Adds entries in the order given and returns the seqs they got; their own `seq` is not read."""
+    if not entries:
+        return ()
+    statement = insert(consent_entry).returning(consent_entry.c.seq, sort_by_parameter_order=True)
+    return tuple(conn.execute(statement, [_to_row(entry) for entry in entries]).scalars())
+
+
+def load_ledger(conn: Connection) -> tuple[ConsentEntry, ...]:
+    """All entries, oldest first."""
+    return tuple(_from_row(row) for row in conn.execute(select(consent_entry).order_by(consent_entry.c.seq)))
+
+
+def add_freeze(conn: Connection, added: Freeze) -> None:
+    """Adds a freeze by hand; its id must be new."""
+    conn.execute(
+        insert(freeze).values(
+            id=added.id,
+            customer=added.customer,
+            scope_level=added.scope.level.value,
+            scope_name=added.scope.name,
+            start=added.start,
+            end=added.end,
+            reason=added.reason,
+        )
+    )
+
+
+def end_freeze(conn: Connection, freeze_id: FreezeId, at: datetime) -> None:
+    """Ends a freeze at `at`, whether it was added by hand or imported; one that has not begun by then never does."""
+    conn.execute(delete(freeze_ending).where(freeze_ending.c.id == freeze_id))
+    conn.execute(insert(freeze_ending).values(id=freeze_id, at=at))
+
+
+def forget_endings(conn: Connection, freeze_ids: Sequence[FreezeId]) -> None:
+    """The freezes last to their stated end again."""
+    conn.execute(delete(freeze_ending).where(freeze_ending.c.id.in_(freeze_ids)))
+
+
+def merge_freezes(conn: Connection, imported: Sequence[Freeze]) -> tuple[Freeze, ...]:
+    """The freezes in force: imported ones in their order, then those added by hand by id, each cut at its ending."""
+    by_hand = [_freeze_from_row(row) for row in conn.execute(select(freeze).order_by(freeze.c.id))]
+    endings: dict[str, datetime] = {row.id: row.at for row in conn.execute(select(freeze_ending))}
+    kept = []
+    for stated in (*imported, *by_hand):
+        end = min(stated.end, endings.get(stated.id, stated.end))
+        if end == stated.end:
+            kept.append(stated)
+        elif end > stated.start:
+            kept.append(replace(stated, end=end))
+    return tuple(kept)
+
+
+def _to_row(entry: ConsentEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "request": entry.request,
+        "incarnation": entry.incarnation,
+        "updates": sorted(entry.updates),
+        "scope_level": entry.scope.level.value,
+        "scope_name": entry.scope.name,
+        "verdict": entry.verdict.value,
+        "actor": entry.actor,
+        "at": entry.at,
+        "reason": entry.reason,
+    }
+
+
+def _from_row(row: Row[Any]) -> ConsentEntry:
+    return ConsentEntry(
+        seq=row.seq,
+        id=ApprovalId(row.id),
+        request=RequestId(row.request),
+        incarnation=row.incarnation,
+        updates=frozenset(UpdateId(update) for update in row.updates),
+        scope=Scope(level=ScopeLevel(row.scope_level), name=row.scope_name),
+        verdict=Verdict(row.verdict),
+        actor=row.actor,
+        at=row.at,
+        reason=row.reason,
+    )
+
+
+def _freeze_from_row(row: Row[Any]) -> Freeze:
+    return Freeze(
+        id=FreezeId(row.id),
+        customer=CustomerId(row.customer),
+        scope=Scope(level=ScopeLevel(row.scope_level), name=row.scope_name),
+        start=row.start,
+        end=row.end,
+        reason=row.reason,
+    )

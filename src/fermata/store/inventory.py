@@ -1,0 +1,301 @@
+"""The four inputs as stored: clusters, nodes and devices in tables; catalogue, policy and campaigns as documents."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from sqlalchemy import Boolean, Column, Connection, ForeignKey, Index, String, Table, Text, delete, insert, select
+
+from fermata.domain.campaign import Campaign
+from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, NodeState, Role
+from fermata.domain.hashing import content_sha256
+from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, RackId
+from fermata.domain.policy import Freeze, Policy
+from fermata.domain.updates import Catalogue
+from fermata.store import consent
+from fermata.store.bulk import delete_names, insert_rows, update_rows
+from fermata.store.codec import from_json, to_json
+from fermata.store.database import NotStored
+from fermata.store.schema import Json, metadata
+
+T = TypeVar("T")
+Unit = Cluster | Node | Device
+
+cluster = Table(
+    "cluster",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("supercomputer", String, nullable=False),
+    Column("customer", String, nullable=False),
+    Column("region", String, nullable=False),
+    Column("geo", String, nullable=False),
+    Column("timezone", String, nullable=False),
+    Column("datacenter", String, nullable=False),
+    Column("sku", String, nullable=False),
+    Column("division", String, nullable=False),
+    Column("rolling_allowed", Boolean, nullable=False),
+    Column("single_placement_group", Boolean, nullable=False),
+)
+node = Table(
+    "node",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("cluster", ForeignKey("cluster.name"), nullable=False),
+    Column("rack", String, nullable=False),
+    Column("fault_domain", String, nullable=False),
+    Column("scalable_unit", String, nullable=False),
+    Column("role", String, nullable=False),
+    Column("workload", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("versions", Json, nullable=False),
+    Index("ix_node_cluster", "cluster"),
+)
+device = Table(
+    "device",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("cluster", ForeignKey("cluster.name"), nullable=False),
+    Column("scope", String, nullable=False),
+    Column("scope_id", String, nullable=False),
+    Column("component", String, nullable=False),
+    Column("version", String, nullable=False),
+    Index("ix_device_cluster", "cluster"),
+)
+document = Table(  # read and written whole, never asked by column: the text is what was imported, field for field
+    "document",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("sha256", String, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class UnitChange:
+    """One unit that an import added, changed or removed. `fields` maps what changed to (before, after), for a removed
+    unit all it was; it is empty for an added one. A component's version is the field `versions.NAME`.
+    """
+
+    kind: str
+    name: str
+    action: str
+    fields: Mapping[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict, hash=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FleetDiff:
+    """What an import changed, ordered by kind and name; empty when it changed nothing."""
+
+    changes: tuple[UnitChange, ...]
+
+    def names(self, kind: str, action: str) -> tuple[str, ...]:
+        """Names of the units of `kind` (cluster, node, device) that were "added", "changed" or "removed"."""
+        return tuple(c.name for c in self.changes if c.kind == kind and c.action == action)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """How many of each kind were added, changed and removed."""
+        kinds = ("cluster", "node", "device")
+        found = {kind: {"added": 0, "changed": 0, "removed": 0} for kind in kinds}
+        for change in self.changes:
+            found[change.kind][change.action] += 1
+        return found
+
+
+def save_fleet(conn: Connection, fleet: Fleet) -> FleetDiff:
+    """Makes the stored fleet equal to `fleet`, writing only what differs; units it does not name are removed."""
+    stored = load_fleet(conn)
+    tables = (("cluster", cluster), ("node", node), ("device", device))
+    diffs = {
+        "cluster": _diff("cluster", stored.clusters, fleet.clusters),
+        "node": _diff("node", stored.nodes, fleet.nodes),
+        "device": _diff("device", stored.devices, fleet.devices),
+    }
+    units: dict[str, Mapping[Any, Unit]] = {"cluster": fleet.clusters, "node": fleet.nodes, "device": fleet.devices}
+    for kind, table in tables:
+        _write(conn, table, units[kind], diffs[kind])
+    for kind, table in reversed(tables):  # clusters go last: nodes and devices refer to them
+        delete_names(conn, table, [c.name for c in diffs[kind] if c.action == "removed"])
+    return FleetDiff(changes=tuple(change for kind, _ in tables for change in diffs[kind]))
+
+
+def load_fleet(conn: Connection) -> Fleet:
+    """The stored fleet, every mapping in the order of names; empty when nothing was imported."""
+    clusters = [Cluster(**row) for row in conn.execute(select(cluster)).mappings()]
+    nodes = [_to_node(row) for row in conn.execute(select(node))]
+    devices = [_to_device(row) for row in conn.execute(select(device))]
+    return Fleet(
+        clusters={c.name: c for c in sorted(clusters, key=_name)},
+        nodes={n.name: n for n in sorted(nodes, key=_name)},
+        devices={d.name: d for d in sorted(devices, key=_name)},
+    )
+
+
+def record_versions(conn: Connection, versions: Mapping[NodeId, Mapping[str, str]]) -> None:
+    """What nodes now report. Components that a mapping leaves out keep what they last reported.
+
+    A node that is not stored any more is passed over: inventory, not the reporter, says which nodes exist.
+    """
+    found = {row.name: dict(row.versions) for row in _named(conn, node, versions)}
+    rows = [{"name": name, "versions": old | dict(versions[NodeId(name)])} for name, old in found.items()]
+    update_rows(conn, node, [row for row in rows if row["versions"] != found[row["name"]]])
+
+
+def record_node_states(conn: Connection, states: Mapping[NodeId, NodeState]) -> None:
+    """Which nodes now serve workloads, and which do not."""
+    update_rows(conn, node, [{"name": name, "state": state.value} for name, state in states.items()])
+
+
+def record_device_versions(conn: Connection, versions: Mapping[DeviceId, str]) -> None:
+    """What devices now report."""
+    update_rows(conn, device, [{"name": name, "version": version} for name, version in versions.items()])
+
+
+def save_catalogue(conn: Connection, catalogue: Catalogue) -> bool:
+    """Replaces the catalogue. False when it was stored already."""
+    return _save_document(conn, "catalogue", "", catalogue)
+
+
+def load_catalogue(conn: Connection) -> Catalogue:
+    """The catalogue. Raises NotStored before the first import."""
+    return _load_document(conn, "catalogue", "", Catalogue)
+
+
+def save_policy(conn: Connection, policy: Policy) -> bool:
+    """Replaces the imported policy; freezes added by hand stay. False when it was stored already.
+
+    A freeze that the new policy states differently is in force as stated, even if its former self was ended by hand.
+    """
+    before = _find_document(conn, "policy", "", Policy)
+    known: frozenset[Freeze] = frozenset(before.freezes if before else ())
+    consent.forget_endings(conn, [freeze.id for freeze in policy.freezes if freeze not in known])
+    return _save_document(conn, "policy", "", policy)
+
+
+def load_policy(conn: Connection) -> Policy:
+    """The policy in force: as imported, with the freezes added by hand, less those ended. Raises NotStored."""
+    policy = _load_document(conn, "policy", "", Policy)
+    return dataclasses.replace(policy, freezes=consent.merge_freezes(conn, policy.freezes))
+
+
+def save_campaign(conn: Connection, campaign: Campaign) -> bool:
+    """Adds or replaces the campaign of that id. False when it was stored already."""
+    return _save_document(conn, "campaign", campaign.id, campaign)
+
+
+def load_campaign(conn: Connection, campaign_id: CampaignId) -> Campaign:
+    """The campaign of that id. Raises NotStored."""
+    return _load_document(conn, "campaign", campaign_id, Campaign)
+
+
+def list_campaigns(conn: Connection) -> tuple[Campaign, ...]:
+    """All campaigns, by first day, then id."""
+    bodies = conn.execute(select(document.c.body).where(document.c.kind == "campaign")).scalars()
+    found = [from_json(Campaign, body) for body in bodies]
+    return tuple(sorted(found, key=lambda campaign: (campaign.first_day, campaign.id)))
+
+
+def _name(unit: Unit) -> str:
+    return unit.name
+
+
+def _to_node(row: Any) -> Node:
+    return Node(
+        name=NodeId(row[0]),
+        cluster=ClusterId(row[1]),
+        rack=RackId(row[2]),
+        fault_domain=row[3],
+        scalable_unit=row[4],
+        role=Role(row[5]),
+        workload=row[6],
+        state=NodeState(row[7]),
+        versions=row[8],
+    )
+
+
+def _to_device(row: Any) -> Device:
+    return Device(
+        name=DeviceId(row[0]),
+        kind=row[1],
+        cluster=ClusterId(row[2]),
+        scope=DeviceScope(row[3]),
+        scope_id=row[4],
+        component=row[5],
+        version=row[6],
+    )
+
+
+def _to_row(unit: Unit) -> dict[str, Any]:
+    row = {name: getattr(unit, name) for name in unit.__slots__}
+    if isinstance(unit, Node):
+        row["versions"] = dict(unit.versions)
+    return row
+
+
+def _diff(kind: str, before: Mapping[Any, Unit], after: Mapping[Any, Unit]) -> list[UnitChange]:
+    changes: list[UnitChange] = []
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if old is None:
+            changes.append(UnitChange(kind=kind, name=name, action="added"))
+        elif new is None:
+            lost = {field: (value, None) for field, value in _flat(old).items()}
+            changes.append(UnitChange(kind=kind, name=name, action="removed", fields=lost))
+        elif old != new:
+            changes.append(UnitChange(kind=kind, name=name, action="changed", fields=_fields(old, new)))
+    return changes
+
+
+def _fields(old: Unit, new: Unit) -> dict[str, tuple[Any, Any]]:
+    before, after = _flat(old), _flat(new)
+    names = sorted(before.keys() | after.keys())
+    return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
+
+
+def _flat(unit: Unit) -> dict[str, Any]:
+    row = _to_row(unit)
+    versions = row.pop("versions", {})
+    return row | {f"versions.{component}": version for component, version in versions.items()}
+
+
+def _write(conn: Connection, table: Table, units: Mapping[Any, Unit], changes: Iterable[UnitChange]) -> None:
+    added, changed = [], []
+    for change in changes:
+        if change.action == "added":
+            added.append(_to_row(units[change.name]))
+        elif change.action == "changed":
+            changed.append(_to_row(units[change.name]))
+    insert_rows(conn, table, added)
+    update_rows(conn, table, changed)
+
+
+def _named(conn: Connection, table: Table, names: Iterable[str]) -> list[Any]:
+    wanted = list(names)
+    found: list[Any] = []
+    for start in range(0, len(wanted), 500):
+        found.extend(conn.execute(select(table).where(table.c.name.in_(wanted[start : start + 500]))))
+    return found
+
+
+def _save_document(conn: Connection, kind: str, name: str, value: object) -> bool:
+    sha256 = content_sha256(value)
+    place = (document.c.kind == kind) & (document.c.name == name)
+    if conn.execute(select(document.c.sha256).where(place)).scalar() == sha256:
+        return False
+    conn.execute(delete(document).where(place))
+    conn.execute(insert(document).values(kind=kind, name=name, sha256=sha256, body=to_json(value).decode()))
+    return True
+
+
+def _load_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T:
+    found = _find_document(conn, kind, name, as_type)
+    if found is None:
+        raise NotStored(kind, name)
+    return found
+
+
+def _find_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T | None:
+    place = (document.c.kind == kind) & (document.c.name == name)
+    body = conn.execute(select(document.c.body).where(place)).scalar()
+    return None if body is None else from_json(as_type, body)

@@ -1,0 +1,77 @@
+"""The append-only journal: who changed what, when and why. The database itself forbids changing or deleting a line."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, insert, select
+
+from fermata.store.bulk import insert_rows
+from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+
+LINES_MAX = 10_000  # of one read: bounds the memory of a reader; page on with `after_seq`
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", Sequence64, primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("data", Json, nullable=False),
+    Column("why", Text, nullable=False),
+    Index("ix_journal_subject", "subject", "seq"),
+    sqlite_autoincrement=True,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One change. `event` is a fixed dotted name (`consent.approved`), `subject` the kind and name of what changed
+    (`node:h100-01-n0001`), `data` JSON-ready facts, `why` the reason a person gave. `seq` is 0 until it is stored.
+    """
+
+    at: datetime
+    actor: str
+    event: str
+    subject: str
+    why: str
+    data: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    seq: int = 0
+
+
+def append(conn: Connection, entry: Entry) -> int:
+    """Adds one line and returns its seq. Writers are serialised, so lines become visible in the order of seq."""
+    result = conn.execute(insert(journal).values(_to_row(entry)))
+    assert result.inserted_primary_key is not None
+    return int(result.inserted_primary_key[0])
+
+
+def append_many(conn: Connection, entries: Iterable[Entry]) -> None:
+    """Adds lines in the order given."""
+    insert_rows(conn, journal, [_to_row(entry) for entry in entries])
+
+
+def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str | None = None) -> tuple[Entry, ...]:
+    """Lines after `after_seq`, oldest first, at most `limit` (and LINES_MAX) of them."""
+    query = select(journal).where(journal.c.seq > after_seq).order_by(journal.c.seq).limit(min(limit, LINES_MAX))
+    if subject is not None:
+        query = query.where(journal.c.subject == subject)
+    return tuple(_from_row(row) for row in conn.execute(query))
+
+
+def _to_row(entry: Entry) -> dict[str, Any]:
+    return {
+        "at": entry.at,
+        "actor": entry.actor,
+        "event": entry.event,
+        "subject": entry.subject,
+        "data": dict(entry.data),
+        "why": entry.why,
+    }
+
+
+def _from_row(row: Row[Any]) -> Entry:
+    return Entry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping

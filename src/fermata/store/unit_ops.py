@@ -1,0 +1,342 @@
+"""The operations of open windows, one row per node or device: what the conductor reads, moves and counts in bulk."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    func,
+    select,
+    update,
+)
+
+from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
+from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
+from fermata.domain.operations import Asked, Busy, Gate, Standing, UnitOp
+from fermata.store.bulk import insert_rows
+from fermata.store.runs import Stale, to_reason
+from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+
+DUE_MAX = 1000  # rows of one batch step: PostgreSQL's plan turns bad near 5,000, and a transaction stays short
+
+unit_op = Table(
+    "unit_op",
+    metadata,
+    Column("id", Sequence64, primary_key=True, autoincrement=True),
+    Column("run", ForeignKey("run.id"), nullable=False),
+    Column("window", String, nullable=False),
+    Column("unit", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("cluster", String, nullable=False),
+    Column("fault_domain", String, nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("in_service_before", Boolean(create_constraint=False), nullable=False),
+    Column("state", String, nullable=False),
+    Column("step", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("asked", String, nullable=False),
+    Column("applied", Integer, nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("begun", Boolean(create_constraint=False), nullable=False),
+    Column("gate", String, nullable=True),
+    Column("reason_code", String, nullable=True),
+    Column("reason", Text, nullable=True),
+    Column("next_at", UtcTime, nullable=True),
+    Column("step_started_at", UtcTime, nullable=True),
+    Column("limit_at", UtcTime, nullable=True),
+    Column("slip_minutes", Integer, nullable=False),
+    Column("retries", Json, nullable=False),
+    Column("tries_max", Integer, nullable=False),
+    Column("locked_at", UtcTime, nullable=True),
+    Column("stopped_at", UtcTime, nullable=True),
+    Column("tail_since", UtcTime, nullable=True),
+    Column("finished_at", UtcTime, nullable=True),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("run", "window", "unit"),
+)
+_DUE = unit_op.c.next_at.is_not(None)
+Index("ix_unit_op_due", unit_op.c.run, unit_op.c.next_at, sqlite_where=_DUE, postgresql_where=_DUE)
+Index("ix_unit_op_state", unit_op.c.state, unit_op.c.kind)
+Index("ix_unit_op_unit", unit_op.c.unit)
+
+_FIXED = ("id", "run", "window", "unit", "kind", "cluster", "fault_domain", "rank", "in_service_before")
+_MOVING = tuple(column.name for column in unit_op.c if column.name not in (*_FIXED, "version"))
+_SAVE = (
+    update(unit_op)
+    .where(unit_op.c.id == bindparam("b_id"), unit_op.c.version == bindparam("b_version"))
+    .values({name: bindparam(name) for name in (*_MOVING, "version")})
+)
+_WAKE = (
+    update(unit_op)
+    .where(unit_op.c.id == bindparam("b_id"))
+    .values(next_at=bindparam("b_now"), version=unit_op.c.version + 1)
+)
+_KINDS = {kind.value: kind for kind in UnitKind}
+_STATES = {state.value: state for state in UnitState}
+_ASKED = {asked.value: asked for asked in Asked}
+_GATES = {gate.value: gate for gate in Gate}
+_OUT_VALUES = sorted(state.value for state in OUT)
+_FINAL_VALUES = sorted(state.value for state in FINAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """An operation that waits at a gate for `step`."""
+
+    id: int
+    window: WindowId
+    unit: str
+    step: str
+    fault_domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateCount:
+    """How many units of a window are in one state; `in_tail`: on the tail list."""
+
+    window: WindowId
+    kind: UnitKind
+    state: UnitState
+    in_tail: bool
+    in_service_before: bool
+    units: int
+
+
+def insert_ops(conn: Connection, ops: Iterable[UnitOp]) -> None:
+    """Adds operations; their ids are given by the database."""
+    rows = [_to_row(op) for op in ops]
+    insert_rows(conn, unit_op, rows)
+
+
+def due_ops(conn: Connection, run: RunId, now: datetime, limit: int = DUE_MAX) -> tuple[UnitOp, ...]:
+    """Operations about which something is to be decided at `now`, those that wait longest first, then by id."""
+    due = select(unit_op).where(unit_op.c.run == run, unit_op.c.next_at <= now)
+    return _fetch(conn, due.order_by(unit_op.c.next_at, unit_op.c.id).limit(limit))
+
+
+def ops_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitOp, ...]:
+    """Every operation of a window, by id."""
+    return _fetch(conn, select(unit_op).where(*_of(run, window)).order_by(unit_op.c.id))
+
+
+def parked(conn: Connection, run: RunId, gate: Gate, window: WindowId | None = None) -> tuple[Parked, ...]:
+    """Operations that wait at `gate`, of one window or of all, in the plan's order (rank, then id)."""
+    columns = (unit_op.c.id, unit_op.c.window, unit_op.c.unit, unit_op.c.step, unit_op.c.fault_domain)
+    query = select(*columns).where(unit_op.c.run == run, unit_op.c.gate == gate.value)
+    if window is not None:
+        query = query.where(unit_op.c.window == window)
+    return tuple(
+        Parked(id=row[0], window=WindowId(row[1]), unit=row[2], step=row[3], fault_domain=row[4])
+        for row in conn.execute(query.order_by(unit_op.c.rank, unit_op.c.id))
+    )
+
+
+def progress(conn: Connection, run: RunId, window: WindowId) -> Mapping[str, Standing]:
+    """Where every unit of a window stands, by name."""
+    columns = (unit_op.c.unit, unit_op.c.state, unit_op.c.step, unit_op.c.position, unit_op.c.begun)
+    query = select(*columns).where(*_of(run, window))
+    return {
+        row[0]: Standing(state=_STATES[row[1]], step=row[2], position=row[3], begun=row[4])
+        for row in conn.execute(query)
+    }
+
+
+def is_settled(conn: Connection, run: RunId, window: WindowId) -> bool:
+    """True when every unit of the window is finished or on the tail list."""
+    query = select(unit_op.c.id).where(
+        *_of(run, window), unit_op.c.finished_at.is_(None), unit_op.c.tail_since.is_(None)
+    )
+    return conn.execute(query.limit(1)).first() is None
+
+
+def wake_gate(conn: Connection, run: RunId, now: datetime, gate: Gate) -> None:
+    """Makes every operation that waits at `gate` due at `now`."""
+    change = {"next_at": now, "version": unit_op.c.version + 1}
+    conn.execute(update(unit_op).where(unit_op.c.run == run, unit_op.c.gate == gate.value).values(change))
+
+
+def wake_ops(conn: Connection, ids: Sequence[int], now: datetime) -> None:
+    """Makes these operations due at `now`."""
+    if ids:
+        conn.execute(_WAKE, [{"b_id": id_, "b_now": now} for id_ in ids])
+
+
+def save_ops(conn: Connection, ops: Sequence[UnitOp]) -> None:
+    """Stores moved operations, which carry their new version, the one that was read plus one.
+
+    Raises Stale when a row is no longer the one that was read.
+    """
+    if not ops:
+        return
+    rows = [{"b_id": op.id, "b_version": op.version - 1, **_moving(op), "version": op.version} for op in ops]
+    done = conn.execute(_SAVE, rows)
+    if done.rowcount != len(rows):
+        raise Stale(f"{len(rows) - done.rowcount} of {len(rows)} operations")
+
+
+def load_ops(conn: Connection, ids: Sequence[int]) -> tuple[UnitOp, ...]:
+    """Operations by id, in the order of id."""
+    return _fetch(conn, select(unit_op).where(unit_op.c.id.in_(list(ids))).order_by(unit_op.c.id))
+
+
+def next_due(conn: Connection, run: RunId) -> datetime | None:
+    """The earliest instant at which an operation is due, or None."""
+    query = select(unit_op.c.next_at).where(unit_op.c.run == run, _DUE).order_by(unit_op.c.next_at).limit(1)
+    found: datetime | None = conn.execute(query).scalar()
+    return found
+
+
+def busy(conn: Connection) -> tuple[Busy, ...]:
+    """Who is writing what, over all runs: the counters behind team limits and isolation."""
+    columns = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
+    query = select(*columns, func.count()).where(unit_op.c.state == UnitState.APPLYING.value).group_by(*columns)
+    return tuple(
+        Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in conn.execute(query)
+    )
+
+
+def nodes_out(conn: Connection) -> frozenset[NodeId]:
+    """Every node that any run holds right now, working on it or waiting for its repair."""
+    query = select(unit_op.c.unit).where(unit_op.c.state.in_(_OUT_VALUES), unit_op.c.kind == UnitKind.NODE.value)
+    return frozenset(NodeId(name) for name in conn.execute(query).scalars())
+
+
+def nodes_in_work(conn: Connection) -> frozenset[NodeId]:
+    """Every node whose window has opened and that is not finished: consent for these can no longer be withdrawn."""
+    open_state = unit_op.c.state.not_in(_FINAL_VALUES)
+    query = select(unit_op.c.unit).where(open_state, unit_op.c.kind == UnitKind.NODE.value)
+    return frozenset(NodeId(name) for name in conn.execute(query).scalars())
+
+
+def tail_ops(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
+    """Units on the tail list, longest there first."""
+    listed = (unit_op.c.run == run, unit_op.c.tail_since.is_not(None), unit_op.c.finished_at.is_(None))
+    return _fetch(conn, select(unit_op).where(*listed).order_by(unit_op.c.tail_since, unit_op.c.id))
+
+
+def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
+    """Counts of units of a run by window, kind, state and tail."""
+    in_tail = unit_op.c.tail_since.is_not(None)
+    columns = (unit_op.c.window, unit_op.c.kind, unit_op.c.state, in_tail, unit_op.c.in_service_before)
+    query = select(*columns, func.count()).where(unit_op.c.run == run).group_by(*columns)
+    return tuple(
+        StateCount(
+            window=WindowId(row[0]),
+            kind=_KINDS[row[1]],
+            state=_STATES[row[2]],
+            in_tail=bool(row[3]),
+            in_service_before=row[4],
+            units=row[5],
+        )
+        for row in conn.execute(query)
+    )
+
+
+def unfinished_nodes(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
+    """The nodes of a run that are taken and not finished yet, tail included, by id."""
+    conditions = (unit_op.c.run == run, unit_op.c.kind == UnitKind.NODE.value, unit_op.c.state.not_in(_FINAL_VALUES))
+    return _fetch(conn, select(unit_op).where(*conditions).order_by(unit_op.c.id))
+
+
+def _of(run: RunId, window: WindowId) -> tuple[Any, ...]:
+    return (unit_op.c.run == run, unit_op.c.window == window)
+
+
+def _fetch(conn: Connection, query: Select[Any]) -> tuple[UnitOp, ...]:
+    return tuple(_to_op(row) for row in conn.execute(query))
+
+
+def _to_op(row: Row[Any]) -> UnitOp:
+    (
+        id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
+        applied, active, position, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at, slip_minutes,
+        retries, tries_max, locked_at, stopped_at, tail_since, finished_at, version,
+    ) = tuple(row)  # fmt: skip
+    return UnitOp(
+        id=id_,
+        run=RunId(run),
+        window=WindowId(window),
+        unit=unit,
+        kind=_KINDS[kind],
+        cluster=ClusterId(cluster),
+        fault_domain=fault_domain,
+        rank=rank,
+        in_service_before=in_service_before,
+        state=_STATES[state],
+        step=step,
+        attempt=attempt,
+        asked=_ASKED[asked],
+        applied=applied,
+        active=active,
+        position=position,
+        begun=begun,
+        gate=None if gate is None else _GATES[gate],
+        reason=to_reason(reason_code, sentence),
+        next_at=next_at,
+        step_started_at=step_started_at,
+        limit_at=limit_at,
+        slip_minutes=slip_minutes,
+        retries=retries,
+        tries_max=tries_max,
+        locked_at=locked_at,
+        stopped_at=stopped_at,
+        tail_since=tail_since,
+        finished_at=finished_at,
+        version=version,
+    )
+
+
+def _to_row(op: UnitOp) -> Mapping[str, Any]:
+    return {
+        "run": op.run,
+        "window": op.window,
+        "unit": op.unit,
+        "kind": op.kind.value,
+        "cluster": op.cluster,
+        "fault_domain": op.fault_domain,
+        "rank": op.rank,
+        "in_service_before": op.in_service_before,
+        **_moving(op),
+        "version": op.version,
+    }
+
+
+def _moving(op: UnitOp) -> dict[str, Any]:
+    return {
+        "state": op.state.value,
+        "step": op.step,
+        "attempt": op.attempt,
+        "asked": op.asked.value,
+        "applied": op.applied,
+        "active": op.active,
+        "position": op.position,
+        "begun": op.begun,
+        "gate": op.gate.value if op.gate else None,
+        "reason_code": op.reason.code.value if op.reason else None,
+        "reason": op.reason.sentence if op.reason else None,
+        "next_at": op.next_at,
+        "step_started_at": op.step_started_at,
+        "limit_at": op.limit_at,
+        "slip_minutes": op.slip_minutes,
+        "retries": dict(op.retries),
+        "tries_max": op.tries_max,
+        "locked_at": op.locked_at,
+        "stopped_at": op.stopped_at,
+        "tail_since": op.tail_since,
+        "finished_at": op.finished_at,
+    }

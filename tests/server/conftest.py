@@ -1,0 +1,76 @@
+"""A server over a small campaign in progress: on a loopback port of its own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from fermata.server.app import create_app
+from fermata.server.demo import DemoInfo
+from fermata.server.serving import BackgroundServer, bind_socket, url_of
+from fermata.store.database import Database, open_database
+from tests.server import world
+
+
+@dataclass
+class HandClock:
+    """Stands still until a test moves it."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        return self.at
+
+    def wait_until(self, instant: datetime, stop: Callable[[], bool]) -> datetime:
+        self.at = instant
+        return self.at
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    """An empty store."""
+    opened = open_database(f"sqlite:///{tmp_path / 'board.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(world.NOW)
+
+
+@pytest.fixture
+def app(db: Database, clock: HandClock) -> FastAPI:
+    numbers = iter(range(1, 1000))
+    return create_app(
+        db, clock, new_id=lambda prefix: f"{prefix}_{next(numbers)}", demo=DemoInfo(speed=3000), refresh_seconds=0.05
+    )
+
+
+@pytest.fixture
+def in_progress(db: Database) -> world.Size:
+    """Saves a campaign that is half-way through."""
+    size = world.Size()
+    world.save_campaign(db, size)
+    world.save_run(db, size, world.save_plan(db, size))
+    return size
+
+
+@pytest.fixture
+def url(app: FastAPI) -> Iterator[str]:
+    """Where the application answers on a real socket."""
+    listener = bind_socket("127.0.0.1", 0)
+    server = BackgroundServer(app, listener)
+    server.start()
+    yield url_of(listener)
+    server.stop()
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=20) as opened:
+        yield opened
