@@ -109,7 +109,8 @@ customers:
     approvers: []
 notice: {regular_update: 60, critical_repair: 2}
 freezes:
-  - {id: f1, customer: lumen, scope: {rack: alpha-r1}, start: "2026-01-09T00:00:00Z", end: "2026-01-14T00:00:00Z", reason: training run}
+  - {id: f1, customer: lumen, scope: {rack: alpha-r1}, reason: training run,
+     start: "2026-01-09T00:00:00Z", end: "2026-01-14T00:00:00Z"}
 """
 CAMPAIGN = """\
 id: small
@@ -139,11 +140,6 @@ preferences:
   - {avoid: friday}
 fallout: {fraction: 0.015, mean_days_to_repair: 2}
 return_threshold: 0.95
-"""
-APPROVALS = """\
-approvals:
-  - {verdict: approve, scope: {supercomputer: sc-1}, actor: lumen-capacity, reason: agreed}
-  - {verdict: withdraw, scope: {node: alpha-n1}, actor: lumen-capacity, at: "2026-01-02T21:00:00Z"}
 """
 
 

@@ -80,10 +80,26 @@ CASES = {
     "unknown cluster": ("nodes.csv", "alpha-n1,alpha,", "alpha-n1,alhpa,", 3, 2, "cluster", "alpha"),
     "repeated node": ("nodes.csv", "beta-n1,", "beta-n0,", 6, 1, "node", None),
     "no name": ("nodes.csv", "alpha-n1,", ",", 3, 1, "node", None),
-    "space in version": ("nodes.csv", "training,in_service,28.39,2025", "training,in_service,28 39,2025", 2, 9, "component.nic_fw", None),
+    "space in version": (
+        "nodes.csv",
+        "training,in_service,28.39,2025",
+        "training,in_service,28 39,2025",
+        2,
+        9,
+        "component.nic_fw",
+        None,
+    ),
     "control character": ("nodes.csv", "alpha-r1", "alpha-\x01r1", 4, 3, "rack", None),
     "mistyped column": ("nodes.csv", "fault_domain", "fault_domian", 1, 4, "fault_domian", "fault_domain"),
-    "mistyped prefix": ("nodes.csv", "component.nic_fw", "componant.nic_fw", 1, 9, "componant.nic_fw", "component.nic_fw"),
+    "mistyped prefix": (
+        "nodes.csv",
+        "component.nic_fw",
+        "componant.nic_fw",
+        1,
+        9,
+        "componant.nic_fw",
+        "component.nic_fw",
+    ),
     "too few fields": ("nodes.csv", "alpha-n1,alpha,", "alpha-n1,", 3, 10, None, None),
     "too many fields": ("nodes.csv", "alpha-n1,alpha,", "alpha-n1,alpha,x,", 3, 11, None, None),
     "repeated column": ("nodes.csv", ",workload,", ",role,", 1, 7, "role", None),
@@ -116,7 +132,9 @@ def test_each_fault_of_a_table_has_its_place_and_nearest_name(small, refused, ca
 
 
 def test_missing_column_is_named(small, refused):
-    small.write("fleet/devices.csv", "\n".join(line.rpartition(",")[0] for line in small.text("fleet/devices.csv").split("\n")))
+    small.write(
+        "fleet/devices.csv", "\n".join(line.rpartition(",")[0] for line in small.text("fleet/devices.csv").split("\n"))
+    )
     (fault,) = refused(lambda: read_fleet(small.path("fleet")))
     assert (fault.line, fault.field, fault.sentence) == (1, "version", 'Column "version" is missing.')
 

@@ -110,7 +110,12 @@ UPDATE_CASES = {  # what is there, what takes its place (§ before the fault), w
     "isolation over 100": ("{by: percent, at_once: 50}", "{by: percent, at_once: §101}", "from 1 to 100", None),
     "isolation for nothing": ("{by: none}", "{by: none, at_once: §3}", "no meaning", None),
     "idle team": ("{id: nic, at_once: 20}", "{id: nic, at_once: §0}", "from 1", None),
-    "repeated team": ("{id: host-os, at_once: 12}", "{id: host-os, at_once: 12}\n  - {id: §nic, at_once: 1}", "on line 6", None),
+    "repeated team": (
+        "{id: host-os, at_once: 12}",
+        "{id: host-os, at_once: 12}\n  - {id: §nic, at_once: 1}",
+        "on line 6",
+        None,
+    ),
     "repeated key": ("title: Host repave\n", "title: Host repave\n    §title: again\n", "already on line 40", None),
     "list for a mapping": ("applies_to: {}", "applies_to: §[]", "must be a mapping", None),
     "mapping for a list": ("after: [nic-28.43]", "after: §{nic: 1}", "is a mapping", None),
@@ -126,7 +131,12 @@ POLICY_CASES = {
     "wrong block": ("deployments: all", "deployments: §al", "all, impactful or none", "all"),
     "wrong criticality": ("[critical_security]", "[§critical_securty]", "critical_security", "critical_security"),
     "wrong role": ("allowed_roles: [test]", "allowed_roles: [§tset]", "test or prod", "test"),
-    "no approvers": ("id: meridian\n    block: {deployments: none, repairs: all}\n    approvers: []", "§id: meridian\n    block: {deployments: none, repairs: all}", '"approvers" is missing', None),
+    "no approvers": (
+        "id: meridian\n    block: {deployments: none, repairs: all}\n    approvers: []",
+        "§id: meridian\n    block: {deployments: none, repairs: all}",
+        '"approvers" is missing',
+        None,
+    ),
     "negative notice": ("regular_update: 60", "regular_update: §-60", "from 0", None),
     "freeze backwards": ('"2026-01-14T', '§"2026-01-08T', "ends before", None),
     "freeze without scope": ("{rack: alpha-r1}", "§{}", "exactly one", None),
@@ -153,7 +163,12 @@ CAMPAIGN_CASES = {
     "fraction of zero": ("at_once_fraction: 0.21", "at_once_fraction: §0.0", "above 0", None),
     "unknown limit": ("what: nodes_out, at_once:", "what: §node_out, at_once:", "nodes_out", "nodes_out"),
     "limit without size": ("{what: nodes_out, at_once: 1800}", "§{what: nodes_out}", "exactly one", None),
-    "limit of two sizes": ("{what: nodes_out, at_once: 1800", "§{what: nodes_out, at_once: 1800, at_once_fraction: 0.1", "exactly one", None),
+    "limit of two sizes": (
+        "{what: nodes_out, at_once: 1800",
+        "§{what: nodes_out, at_once: 1800, at_once_fraction: 0.1",
+        "exactly one",
+        None,
+    ),
     "key of another limit": ("at_once: 1800", "at_once: 1800, until: §2026-01-18", "has no until", None),
     "limit days backwards": ('until: "2026-01-18"', 'from: "2026-01-19", until: §"2026-01-18"', "before from", None),
     "unknown where column": ("workload: api", "§workloud: api", 'Key "workloud"', "workload"),
@@ -170,13 +185,18 @@ CAMPAIGN_CASES = {
 
 
 def cases():
-    for file, table in (("updates.yaml", UPDATE_CASES), ("policy.yaml", POLICY_CASES), ("campaign.yaml", CAMPAIGN_CASES)):
+    for file, table in (
+        ("updates.yaml", UPDATE_CASES),
+        ("policy.yaml", POLICY_CASES),
+        ("campaign.yaml", CAMPAIGN_CASES),
+    ):
         for name, case in table.items():
-            yield pytest.param(file, *case, id=f"{file}: {name}")
+            yield pytest.param((file, *case), id=f"{file}: {name}")
 
 
-@pytest.mark.parametrize(("file", "old", "new", "words", "suggestion"), list(cases()))
-def test_each_slip_is_one_fault_with_its_place_and_nearest_name(small, refused, file, old, new, words, suggestion):
+@pytest.mark.parametrize("case", list(cases()))
+def test_each_slip_is_one_fault_with_its_place_and_nearest_name(small, refused, case):
+    file, old, new, words, suggestion = case
     path = small.replace(file, old, new)
     before, _, after = path.read_text().partition("§")
     path.write_text(before + after)
@@ -214,7 +234,9 @@ def test_thirty_faults_of_one_file_are_thirty(small, refused):
     assert [f.line for f in faults] == list(range(6, 36))
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "null\n", "[]\n", "text\n", "[" * 5000, "{a: " * 5000, "- " * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "# nothing\n", "null\n", "[]\n", "text\n", "[" * 5000, "{a: " * 5000, "- " * 5000]
+)
 @pytest.mark.parametrize("file", READERS)
 def test_what_is_no_such_document_is_refused(small, refused, file, text):
     path = small.write(file, text)

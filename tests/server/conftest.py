@@ -8,12 +8,13 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from tests.conftest import copy_sqlite
+from tests.server import world
 
 from fermata.server.app import create_app
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
-from fermata.store.database import Database, open_database
-from tests.server import world
+from fermata.store.database import Database
 
 
 @dataclass
@@ -31,9 +32,11 @@ class HandClock:
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
+def db(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]:
     """An empty store."""
-    opened = open_database(f"sqlite:///{tmp_path / 'board.sqlite'}")
+    path = tmp_path / "board.sqlite"
+    copy_sqlite(sqlite_template, path)
+    opened = Database(f"sqlite:///{path}")
     yield opened
     opened.close()
 
@@ -45,6 +48,11 @@ def clock() -> HandClock:
 
 @pytest.fixture
 def app(db: Database, clock: HandClock) -> FastAPI:
+    return make_app(db, clock)
+
+
+def make_app(db: Database, clock: HandClock) -> FastAPI:
+    """An application, for one server: each has an event loop of its own."""
     numbers = iter(range(1, 1000))
     return create_app(
         db, clock, new_id=lambda prefix: f"{prefix}_{next(numbers)}", demo=DemoInfo(speed=3000), refresh_seconds=0.05

@@ -134,9 +134,9 @@ def _steps(start: datetime, minutes: int, cluster: str, nodes: int) -> tuple[Ste
     )
 
 
-def save_campaign(db: Database, size: Size) -> None:
+def save_campaign(db: Database, size: Size, *, title: str = "January repave") -> None:
     with db.begin() as conn:
-        inventory.save_campaign(conn, campaign(size))
+        inventory.save_campaign(conn, replace(campaign(size), title=title))
 
 
 def save_plan(db: Database, size: Size, *, publish: bool = True) -> Plan:
@@ -206,6 +206,11 @@ def _window_run(window: Window, now: datetime, index: int, dice: random.Random) 
         closed = window.end + timedelta(minutes=dice.choice([-25, -12, -6, 0, 3, 28]))
         return replace(planned, state=WindowState.CLOSED, closed_at=closed, **opened)
     return replace(planned, state=WindowState.OPEN, recheck_at=now, **opened)
+
+
+def opened(waiting: WindowRun, at: datetime) -> WindowRun:
+    """A waiting window that opens at `at`."""
+    return replace(waiting, state=WindowState.OPEN, opened_at=at, taken=waiting.nodes, reason=None)
 
 
 def _ops(window: Window, state: WindowRun, now: datetime, *, in_tail: int) -> Iterator[UnitOp]:

@@ -1,5 +1,6 @@
 """How every command speaks: tables for people, JSON for machines, errors that say what to do."""
 
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -15,8 +16,19 @@ BAD_INPUT = 2
 INFEASIBLE = 3
 INTERRUPTED = 130
 
-out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
+PROSE = ("why", "reason", "sentence", "scope", "updates", "limit")  # headings of columns that may fold
+_PIPED_COLUMNS = 160  # a pipe has no width of its own: wide enough for every table of ours
+_LEAST_COLUMNS = 110  # our tables need this; a narrower terminal wraps their lines, which beats cropping a date
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    columns = max(shutil.get_terminal_size().columns, _LEAST_COLUMNS) if stream.isatty() else _PIPED_COLUMNS
+    return Console(stderr=stderr, highlight=False, width=columns)
+
+
+out = _console(stderr=False)
+err = _console(stderr=True)
 
 
 def print_json(value: Any) -> None:
@@ -27,10 +39,16 @@ def print_json(value: Any) -> None:
 
 
 def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> Table:
-    """A plain table; columns whose index is in `right` are aligned right (numbers)."""
+    """A plain table; columns whose index is in `right` are aligned right (numbers).
+
+    A narrow terminal folds the first column and those of prose; numbers and dates stay whole.
+    """
     built = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for index, heading in enumerate(headings):
-        built.add_column(heading, justify="right" if index in right else "left", overflow="fold")
+        foldable = index == 0 or heading in PROSE
+        built.add_column(
+            heading, justify="right" if index in right else "left", overflow="fold", no_wrap=not foldable
+        )
     for row in rows:
         built.add_row(*(str(cell) for cell in row))
     return built

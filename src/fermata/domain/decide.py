@@ -25,6 +25,7 @@ from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
 from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY
+from fermata.domain.versions import is_at_least
 
 POLL = timedelta(minutes=5)  # when a target cannot tell how long it will be
 DRAIN_LOOK = timedelta(minutes=10)  # a drain past its limit is waited for, by policy: nobody's job is killed
@@ -127,6 +128,7 @@ def retry(op: UnitOp, facts: Facts, why: str) -> Begin | EndStep | GiveUp:
         patience=patience_for(RESET_PREFIX, facts),
         slip_minutes=op.slip_minutes,
         changes_unit=True,
+        why=why,
     )
 
 
@@ -156,8 +158,10 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if update.needs_reboot:
         applied = op.applied | bit
         return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=op.active, retries=op.retries)
-    reported = seen.device.version if seen.device else (seen.node.versions if seen.node else {}).get(update.component)
-    if reported != update.to_version:
+    reported = (
+        seen.device.version if seen.device else (seen.node.versions if seen.node else {}).get(update.component, "")
+    )
+    if not is_at_least(reported, update.to_version):
         return _unchanged(op, bit, facts)
     if op.kind is UnitKind.DEVICE:
         return Prove(active=bit)
@@ -173,7 +177,7 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     lacking = sum(
         script.bits[u.id]
         for u in script.updates
-        if script.bits[u.id] & asked and versions.get(u.component) != u.to_version
+        if script.bits[u.id] & asked and not is_at_least(versions.get(u.component, ""), u.to_version)
     )
     if lacking:
         return _unchanged(op, lacking, facts)
@@ -219,7 +223,7 @@ def _look_at_stopped(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     active = sum(
         script.bits[u.id]
         for u in script.updates
-        if script.bits[u.id] & own.due and versions.get(u.component) == u.to_version
+        if script.bits[u.id] & own.due and is_at_least(versions.get(u.component, ""), u.to_version)
     )
     labels = dict.fromkeys((stopped_in, *redo_labels(script, op, op.applied & ~active), VERIFY))
     return Resume(event=UnitEvent.REPAIRED, applied=active, active=active, retries=bump(op.retries, tuple(labels)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.decisions import Begin, Decision, Park
+from fermata.domain.fleet import Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.node_states import EMPTY, UnitEvent, UnitState
 from fermata.domain.operations import Gate, Standing, UnitOp
@@ -33,7 +34,7 @@ class Facts:
     """What is true around a unit. `tally` counts along; `standings` are of the window, read when devices are decided.
 
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
-    of the whole fleet. `versions_before`: what each node of the window ran when it was planned.
+    of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
     `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may.
     """
 
@@ -47,7 +48,7 @@ class Facts:
     standings: Mapping[str, Standing]
     device_versions: Mapping[DeviceId, str]
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
-    versions_before: Mapping[NodeId, Mapping[str, str]]
+    nodes_before: Mapping[NodeId, Node]
 
     def device_id(self, op: UnitOp) -> DeviceId:
         """The device that `op` is about."""
@@ -154,7 +155,8 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
         if state in (None, UnitState.LEFT_OUT):
             continue
         device = script.devices[name]
-        if script.comes_before(device.step, index):
+        is_busy = state in (UnitState.APPLYING, UnitState.RESETTING) and script.comes_before(index, device.step)
+        if is_busy or script.comes_before(device.step, index):
             why = reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=device.update.id, state=state)
             return Gate.DEVICE, why
     if isinstance(step, NodeApplyStep):
@@ -189,7 +191,7 @@ def _node_version(op: UnitOp, own: NodeScript, component: str, facts: Facts) -> 
     for update in facts.script.updates:
         if update.component == component and facts.script.bits[update.id] & op.active & own.due:
             return update.to_version
-    return facts.versions_before.get(own.node, {}).get(component, "")
+    return facts.nodes_before[own.node].versions.get(component, "")
 
 
 def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:

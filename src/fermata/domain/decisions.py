@@ -14,7 +14,10 @@ TRIES_MAX = 3  # of one step between two repairs: a fourth try of a firmware wri
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
-    """Start `step`: intent first, then the port call. `patience`: how long before it counts as hung."""
+    """Start `step`: intent first, then the port call. `patience`: how long before it counts as hung.
+
+    `why`: the failure that a reset answers.
+    """
 
     event: UnitEvent
     step: str
@@ -23,6 +26,7 @@ class Begin:
     patience: timedelta
     slip_minutes: int
     changes_unit: bool
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,7 @@ class Prove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveUp:
-    """Onto the tail list: nothing more is tried before a repair."""
+    """Onto the tail list: a repair is asked for, and nothing more is tried before it is done."""
 
     reason: Reason
 
@@ -260,7 +264,7 @@ def _give_up(op: UnitOp, reason: Reason, now: datetime) -> UnitOp:
     return replace(
         op,
         state=advance(op.kind, op.state, UnitEvent.GIVE_UP),
-        asked=Asked.NOTHING,
+        asked=Asked.INTENDED,
         gate=None,
         reason=reason,
         next_at=now,

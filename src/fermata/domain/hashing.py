@@ -22,6 +22,8 @@ def to_plain(value: Any) -> Any:
         return [to_plain(item) for item in value]
     if isinstance(value, datetime | date | time):
         return value.isoformat()
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # 45 and 45.0 minutes are equal, so they must hash equal
     return value
 
 

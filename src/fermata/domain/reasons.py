@@ -61,6 +61,7 @@ class Code(StrEnum):
     HARD_STOP_PASSED = "HARD_STOP_PASSED"
     DRAIN_SLOW = "DRAIN_SLOW"
     NODE_UNREACHABLE = "NODE_UNREACHABLE"
+    UNREACHABLE = "UNREACHABLE"
     STEP_FAILED = "STEP_FAILED"
     TARGET_BUSY = "TARGET_BUSY"
     LATE = "LATE"
@@ -145,8 +146,7 @@ SENTENCES = MappingProxyType(
         Code.PLAN_VIOLATES: "{plan} breaks {count} rule(s), first {rule}: {sentence}",
         Code.PLAN_PARENT_STALE: "{plan} was made to follow {parent}, but {current} is in force: plan again.",
         Code.WAITS_FOR_DEVICE: (
-            "{unit} waits for {device}, where {update} is {state}: it goes on by itself when that is"
-            " proven."
+            "{unit} waits for {device}, where {update} is {state}: it goes on by itself when that is proven."
         ),
         Code.WAITS_FOR_NODES: (
             "{unit} is not touched before all nodes behind it are empty and idle: {nodes} are not, {example}"
@@ -154,29 +154,24 @@ SENTENCES = MappingProxyType(
         ),
         Code.WAITS_FOR_ISOLATION: "{unit} waits its turn: {update} allows {at_once} {what} of the window at once.",
         Code.WAITS_FOR_TEAM: (
-            "{unit} waits its turn: team {team} works on {at_once} units at once, over the whole"
-            " fleet."
+            "{unit} waits its turn: team {team} works on {at_once} units at once, over the whole fleet."
         ),
         Code.WAITS_FOR_VERSION: (
-            "{update} on {unit} needs {requirement}, but {carrier} reports {version}: bring it there"
-            " first."
+            "{update} on {unit} needs {requirement}, but {carrier} reports {version}: bring it there first."
         ),
         Code.RUN_PAUSED: "The run is paused, so nothing new begins on {unit}: `fermata resume` lets it go on.",
         Code.HARD_STOP_PASSED: (
-            "{unit} is empty but untouched at the hard stop, and goes on at {until}: it is not handed back"
-            " unchanged."
+            "{unit} is empty but untouched at the hard stop, and goes on at {until}: it is not handed back unchanged."
         ),
         Code.DRAIN_SLOW: (
-            "{unit} still holds a workload after {minutes} minutes of draining: ask its owner, or cancel the"
-            " job."
+            "{unit} still holds a workload after {minutes} minutes of draining: ask its owner, or cancel the job."
         ),
         Code.NODE_UNREACHABLE: (
-            "{unit} did not come back from {step} within {minutes} minutes: repair it, the rest follows by"
-            " itself."
+            "{unit} did not come back from {step} within {minutes} minutes: repair it, the rest follows by itself."
         ),
+        Code.UNREACHABLE: "{unit} cannot be reached: repair it, then plan it again.",
         Code.STEP_FAILED: (
-            "{step} failed {tries} time(s) on {unit}, last with: {why}. Repair it, the rest follows by"
-            " itself."
+            "{step} failed {tries} time(s) on {unit}, last with: {why}. Repair it, the rest follows by itself."
         ),
         Code.TARGET_BUSY: "{unit} cannot take {step} yet: asked again in {minutes} minutes.",
         Code.LATE: "{unit} was due back at {back_by} and is still at {step}: work on it goes on.",
@@ -185,8 +180,7 @@ SENTENCES = MappingProxyType(
             " at {until}."
         ),
         Code.WAITS_FOR_WINDOWS: (
-            "{window} would be one window too many for {limit} ({used} of {allowed} open): looked at again at"
-            " {until}."
+            "{window} would be one window too many for {limit} ({used} of {allowed} open): looked at again at {until}."
         ),
         Code.TOO_LATE_TODAY: (
             "{window} can no longer end by {back_by} ({minutes} minutes needed): plan its {nodes} nodes again."
@@ -194,8 +188,7 @@ SENTENCES = MappingProxyType(
         ),
         Code.PLAN_FAULTED: "{window} breaks {rule} as things stand ({fault}): plan again.",
         Code.NOTHING_TO_TAKE: (
-            "None of the {nodes} nodes of {window} may be taken: see what was left out, and plan them"
-            " again."
+            "None of the {nodes} nodes of {window} may be taken: see what was left out, and plan them again."
         ),
         Code.ALREADY_HELD: "{unit} is still held by an earlier window: plan it again when it is back.",
         Code.RUN_STOPPED: "The run was stopped before {window} opened: publish a plan for its nodes and start again.",

@@ -13,6 +13,7 @@ from fermata.formats.names import Names
 
 FAULTS_SHOWN = 50  # of each file in full; more than a person corrects before trying again
 QUOTED_LENGTH_MAX = 60
+FIELD_LENGTH_MAX = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +103,14 @@ class FaultLog:
 
     def _fault(self, entry: _Entry) -> Fault:
         place = entry.place
+        near = entry.known.nearest(entry.wrong) if entry.known else None
         return Fault(
             file=str(self.file),
             line=place.line,
             column=place.column,
-            field=place.field,
-            sentence=entry.sentence,
-            suggestion=entry.known.nearest(entry.wrong) if entry.known else None,
+            field=printable(place.field)[:FIELD_LENGTH_MAX] if place.field else None,
+            sentence=printable(entry.sentence),
+            suggestion=printable(near) if near else None,
         )
 
 
@@ -122,9 +124,13 @@ def raise_faults(logs: Iterable[FaultLog]) -> None:
 
 def quote(value: object) -> str:
     """What was written, on one line, with control characters visible, and not too long."""
-    text = json.dumps(str(value), ensure_ascii=False)
-    text = "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
+    text = printable(json.dumps(str(value), ensure_ascii=False))
     return text if len(text) <= QUOTED_LENGTH_MAX else f'{text[:QUOTED_LENGTH_MAX]}..."'
+
+
+def printable(text: str) -> str:
+    """What a file says must not move the cursor of a terminal nor fail to encode."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def one_of(values: Iterable[str]) -> str:

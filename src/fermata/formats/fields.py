@@ -159,9 +159,8 @@ class Fields:
         if found is None:
             return least
         if found.kind is not Kind.INTEGER or not least <= int(found.raw) <= most:
-            self._log.add(
-                f"{_label(found)} is {say(found)}; it must be a whole number from {least} to {most}.", found.place
-            )
+            rule = f"it must be a whole number from {least} to {most}"
+            _fault(self._log, found, f"{_label(found)} is {say(found)}; {rule}.")
             return least
         return int(found.raw)
 
@@ -229,8 +228,7 @@ def _label(spot: Spot) -> str:
 def check_text(spot: Spot, log: FaultLog, is_good: Callable[[str], bool], rule: str) -> str:
     """The text of `spot`; "" when it is none, with the fault in `log`."""
     if spot.kind in (Kind.INTEGER, Kind.NUMBER, Kind.FLAG, Kind.BARE):
-        hint = f'YAML reads {spot.raw} as {spot.kind}: write it in quotes, "{spot.raw}"'
-        _fault(log, spot, hint if spot.kind is not Kind.BARE else f'Write it in quotes: "{spot.raw}"')
+        _fault(log, spot, f"{_label(spot)} is {spot.kind}; it must be text: write it in quotes, {quote(spot.raw)}.")
         return ""
     if spot.kind is not Kind.TEXT:
         _fault(log, spot, f"{_label(spot)} is {spot.kind}; it must be text.")

@@ -17,7 +17,7 @@ class Kind(StrEnum):
     NUMBER = "a number"
     FLAG = "a truth value"
     NOTHING = "empty"
-    BARE = "a value that needs quotes"  # YAML reads it as an octal number, a timestamp, minutes and seconds, ...
+    BARE = "a special value of YAML"  # an octal or hexadecimal number, a timestamp, minutes and seconds, infinity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -194,6 +194,9 @@ def _jsonl_row(text: str, number: int, log: FaultLog) -> dict[str, str] | None:
         return None
     row: dict[str, str] = {}
     for name, value in pairs:
+        if isinstance(value, str) and name not in row:  # nearly always; places are worked out for the rest only
+            row[name] = value
+            continue
         place = Place(line=number, column=key_column(text, name), field=name)
         if name in row:
             log.add(f"Key {quote(name)} stands here twice.", place)
@@ -231,7 +234,12 @@ def _read_parquet(path: Path, columns: Columns, log: FaultLog) -> Table | None:
     cells: dict[str, list[str]] = {}
     for name, values in raw:
         if columns.has(name):
-            places = (Place(line=row, column=numbers[name], field=name) for row in range(1, len(values) + 1))
-            cells[name] = [sys.intern(_cell(v, place, log)) for v, place in zip(values, places, strict=True)]
+            texts = (
+                value
+                if isinstance(value, str)
+                else _cell(value, Place(line=row, column=numbers[name], field=name), log)
+                for row, value in enumerate(values, start=1)
+            )
+            cells[name] = [sys.intern(text) for text in texts]
     rows = len(raw[0][1]) if raw else 0
     return Table(log=log, columns=cells, numbers=numbers, lines=range(1, rows + 1))

@@ -53,6 +53,7 @@ ISOLATION_KEYS = ("by", "at_once")
 
 MINUTES_MAX = 60 * 24 * 30  # a month: no unit takes longer
 SECONDS_MAX = 86_400
+CYCLE_NAMED_MAX = 12
 CYCLES_MAX = 50  # each found cycle is broken at one place before the next is looked for
 
 
@@ -210,7 +211,8 @@ def _check_cycles(entries: Sequence[Fields]) -> None:
             cycle: list[str] = error.args[1][:-1]
             start = cycle.index(min(cycle))
             cycle = cycle[start:] + cycle[:start]
-            path = " -> ".join((*cycle, cycle[0]))
+            named = cycle if len(cycle) <= CYCLE_NAMED_MAX else [*cycle[: CYCLE_NAMED_MAX - 1], "...", cycle[-1]]
+            path = " -> ".join((*named, cycle[0]))
             by_id[cycle[0]].fault("after", f"A cycle: {path} (each must be active before the next starts).")
             graph[cycle[0]].discard(cycle[-1])
         else:

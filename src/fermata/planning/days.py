@@ -15,7 +15,7 @@ _SATURDAY = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Day:
-    """One calendar day of the campaign's zone. `room` is its daily window, in UTC; `late` counts days after the deadline.
+    """One calendar day of the campaign's zone. `room` is its daily window, UTC; `late` counts days after the deadline.
 
     `earliest` is where starts may begin: later than the room's start only on the day the plan is made.
     """

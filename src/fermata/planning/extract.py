@@ -43,9 +43,7 @@ def write_plan(problem: Problem, found: Found, *, plan_id: str, hashes: InputHas
         windows=windows,
         unplanned=problem.scope.unplanned,
         objective=terms,
-        solver=SolverNote(
-            status=OPTIMAL if is_proven else FEASIBLE, seconds=round(found.effort, 2), seed=inputs.seed
-        ),
+        solver=SolverNote(status=OPTIMAL if is_proven else FEASIBLE, seconds=round(found.effort, 2), seed=inputs.seed),
     )
 
 

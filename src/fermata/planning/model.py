@@ -68,7 +68,7 @@ class PlanModel:
 
     def hint(self, chosen: Sequence[int]) -> None:
         """Offers a solution, by indices of spots, to start from."""
-        self.cp.clear_hints()
+        self.cp.clear_hints()  # type: ignore[no-untyped-call]
         taken = set(chosen)
         for number, choice in enumerate(self.choices):
             self.cp.add_hint(choice.taken, number in taken)

@@ -22,32 +22,43 @@ def find_units(
     nodes: Sequence[Node], devices: Sequence[Device], *, fleet: Fleet, pending: FleetPending, catalogue: Catalogue
 ) -> tuple[Unit, ...]:
     """The nodes in whole racks, joined where a device drains them together or carries what another update waits for."""
-    leader: dict[NodeId, NodeId] = {node.name: node.name for node in nodes}
-
-    def find(name: NodeId) -> NodeId:
-        while leader[name] != name:
-            leader[name] = leader[leader[name]]
-            name = leader[name]
-        return name
-
-    def join(members: Sequence[Node]) -> None:
-        present = [node.name for node in members if node.name in leader]
-        for name in present[1:]:
-            low, high = sorted((find(present[0]), find(name)))
-            leader[high] = low
-
+    ties = _Ties(nodes)
     racks: dict[str, list[Node]] = {}
     for node in nodes:
         racks.setdefault(node.rack, []).append(node)
     for rack in racks.values():
-        join(rack)
+        ties.join(rack)
     for device in devices:
         if any(i.update.needs_drain or _is_entangled(i.update, catalogue) for i in pending.of_device(device).due):
-            join(fleet.nodes_behind(device))
-    units: dict[NodeId, list[Node]] = {}
-    for node in sorted(nodes, key=lambda node: node.name):
-        units.setdefault(find(node.name), []).append(node)
-    return tuple(tuple(members) for _, members in sorted(units.items()))
+            ties.join(fleet.nodes_behind(device))
+    return ties.groups(nodes)
+
+
+class _Ties:
+    """Which nodes go together: a forest in which each node leads to the first, by name, of its group."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self._leader: dict[NodeId, NodeId] = {node.name: node.name for node in nodes}
+
+    def _find(self, name: NodeId) -> NodeId:
+        while self._leader[name] != name:
+            self._leader[name] = self._leader[self._leader[name]]
+            name = self._leader[name]
+        return name
+
+    def join(self, members: Sequence[Node]) -> None:
+        """Ties those of `members` together that are known."""
+        present = [node.name for node in members if node.name in self._leader]
+        for name in present[1:]:
+            low, high = sorted((self._find(present[0]), self._find(name)))
+            self._leader[high] = low
+
+    def groups(self, nodes: Sequence[Node]) -> tuple[Unit, ...]:
+        """The groups, by the name of their first node."""
+        found: dict[NodeId, list[Node]] = {}
+        for node in sorted(nodes, key=lambda node: node.name):
+            found.setdefault(self._find(node.name), []).append(node)
+        return tuple(tuple(members) for _, members in sorted(found.items()))
 
 
 def _is_entangled(update: Update, catalogue: Catalogue) -> bool:

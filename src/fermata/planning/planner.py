@@ -2,6 +2,7 @@
 
 from fermata.domain.plans import InputHashes
 from fermata.planning.checker import check_plan
+from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Violation
 from fermata.planning.problem import compile_problem
@@ -22,7 +23,7 @@ def plan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashe
     problem = compile_problem(inputs)
     found = find_plan(problem)
     if not isinstance(found, Found):
-        raise NotImplementedError
+        return explain_infeasible(problem) if found.proven else explain_not_found()
     plan = write_plan(problem, found, plan_id=new_plan_id, hashes=hashes)
     violations = check_plan(inputs, plan)
     if violations:

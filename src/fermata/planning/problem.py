@@ -52,15 +52,20 @@ class Problem:
         return self.ways[spot.way].groups[spot.group]
 
 
-def compile_problem(inputs: PlanningInput) -> Problem:
-    """The problem behind the inputs, with every way of every cluster and every day of the campaign."""
-    scope = find_scope(inputs)
+def compile_problem(inputs: PlanningInput, *, scope: Scope | None = None, only: Sequence[int] | None = None) -> Problem:
+    """The problem behind the inputs, with every way of every cluster and every day of the campaign.
+
+    `scope`: what was found before for inputs with the same fleet, updates, consent and scope. `only` leaves out all
+    work but that of these clusters (indices into the scope's works).
+    """
+    scope = find_scope(inputs) if scope is None else scope
+    works = scope.works if only is None else tuple(scope.works[number] for number in only)
     resources = find_resources(scope, inputs.fleet, inputs.catalogue, inputs.campaign)
     finder = WayFinder(inputs, scope, resources)
     ways: list[Way] = []
     ways_of: list[tuple[int, ...]] = []
     big: set[int] = set()
-    for work in scope.works:
+    for work in works:
         found = finder.find_ways(work)
         numbers = tuple(range(len(ways), len(ways) + len(found)))
         ways.extend(found)
@@ -128,7 +133,9 @@ def _teams_bound_by_nodes_out(problem: Problem) -> frozenset[int]:
     )
 
 
-def _rows_of(problem: Problem, spots: Sequence[Spot], numbers: Sequence[int], resource: int, capacity: int) -> list[Row]:
+def _rows_of(
+    problem: Problem, spots: Sequence[Spot], numbers: Sequence[int], resource: int, capacity: int
+) -> list[Row]:
     """Rows of one resource on one day: one for the day, or one for each instant at which most uses meet."""
     uses: list[tuple[int, int, int, int]] = []  # start, end, spot, units
     peak: dict[str, int] = {}

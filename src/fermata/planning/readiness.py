@@ -92,14 +92,18 @@ class Readiness:
     def _is_met(self, needed: Requirement, nodes: tuple[Node, ...], devices: tuple[Device, ...]) -> bool:
         carriers = [n for n in nodes if needed.component in n.versions]
         shared = [d for d in devices if d.component == needed.component]
-        return bool(carriers or shared) and all(
-            is_at_least(n.versions[needed.component], needed.min_version)
-            or (n.name not in self.blocked and _is_brought(self._pending.of_node(n), needed))
-            for n in carriers
-        ) and all(
-            is_at_least(d.version, needed.min_version)
-            or (d.name not in self.barred and _is_brought(self._pending.of_device(d), needed))
-            for d in shared
+        return (
+            bool(carriers or shared)
+            and all(
+                is_at_least(n.versions[needed.component], needed.min_version)
+                or (n.name not in self.blocked and _is_brought(self._pending.of_node(n), needed))
+                for n in carriers
+            )
+            and all(
+                is_at_least(d.version, needed.min_version)
+                or (d.name not in self.barred and _is_brought(self._pending.of_device(d), needed))
+                for d in shared
+            )
         )
 
     def _is_stuck(self, earlier: UpdateId, nodes: tuple[Node, ...], devices: tuple[Device, ...]) -> bool:
@@ -116,6 +120,7 @@ class Readiness:
         return self._near[place]
 
     def _block_circles(self) -> None:
+        """Updates that wait for each other in a circle keep every unit on which they are due."""
         due: dict[UpdateId, Update] = {}
         for unit in (*map(self._pending.of_node, self.nodes), *map(self._pending.of_device, self.devices)):
             due.update((item.update.id, item.update) for item in unit.due)
@@ -124,13 +129,15 @@ class Readiness:
         except CircularOrder as circle:
             words = f"an end to the circle of {circle}"
             for node in self.nodes:
-                for item in self._pending.of_node(node).due:
-                    if item.update.id in circle.updates:
-                        self.blocked.setdefault(node.name, _unmet(item.update.id, words, node.name))
+                for update in _caught(self._pending.of_node(node), circle):
+                    self.blocked.setdefault(node.name, _unmet(update, words, node.name))
             for device in self.devices:
-                for item in self._pending.of_device(device).due:
-                    if item.update.id in circle.updates:
-                        self.barred.setdefault(device.name, _unmet(item.update.id, words, device.name))
+                for update in _caught(self._pending.of_device(device), circle):
+                    self.barred.setdefault(device.name, _unmet(update, words, device.name))
+
+
+def _caught(unit: UnitPending, circle: CircularOrder) -> list[UpdateId]:
+    return [item.update.id for item in unit.due if item.update.id in circle.updates]
 
 
 def _is_due(unit: UnitPending, update: UpdateId) -> bool:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
-from fermata.domain.fleet import Node
+from fermata.domain.fleet import Device, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.plans import (
     ConsentBasis,
@@ -20,8 +20,11 @@ from fermata.domain.plans import (
     batch_members,
 )
 from fermata.domain.reasons import Reason
+from fermata.domain.updates import Requirement
+from fermata.domain.versions import is_at_least
 from fermata.planning.case import CheckCase
 
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 NodeStep = DrainStep | NodeApplyStep | RebootStep | VerifyStep
 
 
@@ -227,6 +230,33 @@ class Reading:
         """When `update` has been applied on `device`, in whichever window; None when no step does it."""
         ends = [step.end for _, step in self.device_steps.get(device, ()) if step.update == update]
         return min(ends, default=None)
+
+    @cached_property
+    def _ready(self) -> dict[tuple[str, str, str, Requirement], datetime | None]:
+        return {}
+
+    def ready_from(self, node: Node, need: Requirement) -> datetime | None:
+        """From when on every device with the component that `node` hangs on meets `need`: ALWAYS when it does as
+        reported, None when one never does or there is none.
+        """
+        key = (node.cluster, node.rack, node.scalable_unit, need)
+        if key not in self._ready:
+            carriers = [device for device in self.case.devices_of(node) if device.component == need.component]
+            ready = [self.device_ready_from(device, need) for device in carriers]
+            self._ready[key] = max((x for x in ready if x), default=None) if all(ready) else None
+        return self._ready[key]
+
+    def device_ready_from(self, device: Device, need: Requirement) -> datetime | None:
+        """As `ready_from`, of one device with the component. Work that is due and forgotten counts as done: the rule
+        on devices faults it.
+        """
+        if is_at_least(device.version, need.min_version):
+            return ALWAYS
+        due = self.case.device_due.get(device.name)
+        if due is None or not is_at_least(due.to_version, need.min_version):
+            return None
+        done = self.applied_on(device.name, due.id)
+        return done if done or self.is_blocked(device.name) else ALWAYS
 
     @property
     def gaps(self) -> Mapping[NodeId, Reason]:

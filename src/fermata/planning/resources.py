@@ -100,30 +100,27 @@ def _expected_outstanding(limit: Limit, scope: Scope, campaign: Campaign) -> int
     return int(-(-outstanding // 1))
 
 
-def find_uses(
-    resources: Sequence[Resource],
-    nodes: Sequence[Node],
-    cluster: Cluster,
-    *,
-    mode: Mode,
-    is_big: bool,
-    minutes: int = 0,
-    team_uses: Sequence[TeamUse] = (),
-) -> tuple[Use, ...]:
-    """What a window of `nodes` uses, by resource and start; units of zero are left out."""
-    uses: list[Use] = []
-    for index, resource in enumerate(resources):
-        if not isinstance(resource.source, Limit):
-            uses.extend(
-                Use(resource=index, start=use.start, end=use.end, units=use.units)
-                for use in team_uses
-                if use.team == resource.source
-            )
-            continue
-        units = _limit_units(resource.source, nodes, cluster, is_whole_big=is_big and mode is Mode.WHOLE)
-        if units:
-            uses.append(Use(resource=index, start=0, end=minutes, units=units))
-    return tuple(uses)
+def count_limits(
+    resources: Sequence[Resource], nodes: Sequence[Node], cluster: Cluster, *, mode: Mode, is_big: bool
+) -> dict[int, int]:
+    """What a window of `nodes` uses of each limit (by the resource's index), whatever its length; zeros left out."""
+    is_whole_big = is_big and mode is Mode.WHOLE
+    counts = {
+        index: _limit_units(resource.source, nodes, cluster, is_whole_big=is_whole_big)
+        for index, resource in enumerate(resources)
+        if isinstance(resource.source, Limit)
+    }
+    return {index: units for index, units in counts.items() if units}
+
+
+def find_team_uses(resources: Sequence[Resource], team_uses: Sequence[TeamUse]) -> tuple[Use, ...]:
+    """The uses of teams that have a limit."""
+    places = {resource.source: index for index, resource in enumerate(resources)}
+    return tuple(
+        Use(resource=places[use.team], start=use.start, end=use.end, units=use.units)
+        for use in team_uses
+        if use.team in places
+    )
 
 
 def _limit_units(limit: Limit, nodes: Sequence[Node], cluster: Cluster, *, is_whole_big: bool) -> int:

@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fermata.domain.campaign import FewestWindows, FinishByDeadline, Preference
+from fermata.domain.campaign import FinishByDeadline, Preference
+from fermata.planning.floors import find_floor, find_homeless
 from fermata.planning.greedy import place_greedily
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
 from fermata.planning.problem import Problem, Spot, build_rows, find_spots
+from fermata.planning.repair import repair_plan
 from fermata.planning.values import late_node_days, value_of
-from fermata.planning.ways import Way
 
 # Deterministic time; a unit takes one to three seconds on two cores. The first terms weigh most and are proven
 # quickly; the weak ones seldom are and get what keeps January well under a minute.
 EFFORT_FOR_ANY_PLAN = 40.0
-EFFORTS = (6.0, 4.0, 5.0)
+EFFORTS = (6.0, 4.0)
 EFFORT_OF_LATER_TERMS = 2.0
+REPAIR_ROUNDS_MOST = 2000  # four milliseconds each at January size, where later ones find nothing more
+REPAIR_ROUNDS_PER_CLUSTER = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ def find_plan(problem: Problem) -> Found | NothingFound:
     """The best plan. Room is kept for nodes that do not come back, unless that makes the plan impossible or later."""
     spots = find_spots(problem, problem.inputs.policy.freezes)
     least_late = find_floor(problem, spots, FinishByDeadline())
-    if least_late is None:
+    if find_homeless(problem, spots):
         return NothingFound(proven=True, effort=0.0)
     roomy = _find_start(problem, spots, with_reserve=True)
     if isinstance(roomy, _Start) and roomy.late == least_late:
@@ -66,36 +69,6 @@ def find_plan(problem: Problem) -> Found | NothingFound:
     if isinstance(roomy, _Start) and (isinstance(tight, NothingFound) or tight.late >= roomy.late):
         return _improve(problem, spots, roomy)
     return tight if isinstance(tight, NothingFound) else _improve(problem, spots, tight)
-
-
-def find_floor(problem: Problem, spots: Sequence[Spot], preference: Preference) -> int | None:
-    """What a term cannot go below even if each cluster had the calendar to itself; None when some has no way at all."""
-    days: dict[int, set[int]] = {}
-    for spot in spots:
-        days.setdefault(spot.way, set()).add(spot.day)
-    total = 0
-    for ways in problem.ways_of:
-        costs = [_way_floor(problem, problem.ways[way], days.get(way, set()), preference) for way in ways]
-        possible = [cost for cost in costs if cost is not None]
-        if not possible:
-            return None
-        total += min(possible)
-    return total
-
-
-def _way_floor(problem: Problem, way: Way, days: set[int], preference: Preference) -> int | None:
-    """Largest parts on the earliest days; None when there are fewer days than parts."""
-    if len(days) < way.windows:
-        return None
-    match preference:
-        case FinishByDeadline():
-            sizes = sorted((group.nodes for group in way.groups for _ in group.parts), reverse=True)
-            late = [problem.days[day].late for day in sorted(days)]
-            return sum(size * days_late for size, days_late in zip(sizes, late, strict=False))
-        case FewestWindows():
-            return way.windows
-        case _:
-            return 0
 
 
 def _find_start(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -> _Start | NothingFound:
@@ -139,7 +112,8 @@ class _Descent:
         self._spots = spots
         numbers = {spot: number for number, spot in enumerate(spots)}
         self._chosen = tuple(sorted(numbers[spot] for spot in start.spots))
-        self._model = PlanModel(problem, spots, build_rows(problem, spots, with_reserve=start.with_reserve))
+        self._rows = build_rows(problem, spots, with_reserve=start.with_reserve)
+        self._model = PlanModel(problem, spots, self._rows)
         self._effort = start.effort
 
     def lessen_lateness(self) -> _Start:
@@ -153,7 +127,9 @@ class _Descent:
         )
 
     def run(self) -> Found:
-        """All terms, strongest first."""
+        """All terms, strongest first, from what repair makes of the start."""
+        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * len(self._problem.ways_of))
+        self._chosen = repair_plan(self._problem, self._spots, self._rows, self._chosen, rounds=rounds)
         terms: list[TermResult] = []
         for number, preference in enumerate(self._problem.inputs.campaign.preferences):
             effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
@@ -167,13 +143,13 @@ class _Descent:
         """Makes one term least, then holds it there. A term that is at its floor already is not solved for."""
         quantity = add_term(self._model.cp, self._problem, self._model.choices, preference)
         value = value_of(self._problem, self._taken(), preference)
-        bound = find_floor(self._problem, self._spots, preference) or 0
+        bound = find_floor(self._problem, self._spots, preference)
         if value > bound:
             self._model.cp.minimize(quantity)
             self._model.hint(self._chosen)
             solved = self._model.solve(seed=self._problem.inputs.seed, effort=effort)
             self._effort += solved.effort
-            self._model.cp.clear_objective()
+            self._model.cp.clear_objective()  # type: ignore[no-untyped-call]
             if isinstance(solved, Solved):
                 self._chosen, value, bound = solved.chosen, solved.value, max(bound, solved.bound)
             else:

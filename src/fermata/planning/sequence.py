@@ -174,9 +174,7 @@ class _Layout:
             self._use(update, self._now, self._now + minutes, size)
             start, end = self._advance(minutes)
             self._steps.append(
-                NodeApplyStep(
-                    update=update.id, batch=number, batches=len(sizes), nodes=size, start=start, end=end
-                )
+                NodeApplyStep(update=update.id, batch=number, batches=len(sizes), nodes=size, start=start, end=end)
             )
 
     def _reboot(self, layer: Layer) -> None:

@@ -1,6 +1,6 @@
 """Every way considered to service a cluster: whole in one window, or rolled in parts on separate days."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fermata.domain.fleet import Cluster, Device, Node
@@ -9,10 +9,10 @@ from fermata.domain.plans import Mode
 from fermata.planning.confidence import Minutes, choose_minutes, find_end_confidence, find_ready_minutes
 from fermata.planning.days import find_freezes
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.parts import EXACT_UNITS_MOST, Split, Unit, find_splits, find_units, size_bounds
-from fermata.planning.resources import Resource, Use, find_uses
+from fermata.planning.parts import EXACT_UNITS_MOST, Split, find_splits, find_units, size_bounds
+from fermata.planning.resources import Resource, Use, count_limits, find_team_uses
 from fermata.planning.scope import ClusterWork, Scope
-from fermata.planning.sequence import EPOCH, WindowSteps, extend_verify, lay_out_window
+from fermata.planning.sequence import WindowSteps, extend_verify, lay_out_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +70,8 @@ class WayFinder:
         if self._fits(work, work.nodes, Mode.WHOLE):
             ways.append(Way(cluster=work.cluster, mode=Mode.WHOLE, groups=self._group(work, ((work.nodes,),))))
         if work.cluster.rolling_allowed:
-            for split in self._find_splits(work):
-                ways.append(Way(cluster=work.cluster, mode=Mode.ROLLING, groups=self._group(work, split)))
+            splits = self._find_splits(work)
+            ways.extend(Way(cluster=work.cluster, mode=Mode.ROLLING, groups=self._group(work, s)) for s in splits)
         return tuple(ways)
 
     def _find_splits(self, work: ClusterWork) -> tuple[Split, ...]:
@@ -87,11 +87,11 @@ class WayFinder:
         return len(self._inputs.fleet.nodes_by_cluster[cluster.name]) > self._inputs.campaign.big_cluster_nodes
 
     def _fits(self, work: ClusterWork, nodes: Sequence[Node], mode: Mode) -> bool:
-        uses = find_uses(self._resources, nodes, work.cluster, mode=mode, is_big=self.is_big(work.cluster))
+        counts = count_limits(self._resources, nodes, work.cluster, mode=mode, is_big=self.is_big(work.cluster))
         return all(
-            use.units <= self._resources[use.resource].capacity
-            for use in uses
-            if not self._resources[use.resource].per_day
+            units <= self._resources[index].capacity
+            for index, units in counts.items()
+            if not self._resources[index].per_day
         )
 
     def _group(self, work: ClusterWork, split: Split) -> tuple[Group, ...]:
@@ -121,18 +121,13 @@ class WayFinder:
         )
 
     def _uses(self, work: ClusterWork, part: Part, mode: Mode) -> tuple[Use, ...]:
-        return find_uses(
-            self._resources,
-            part.nodes,
-            work.cluster,
-            mode=mode,
-            is_big=self.is_big(work.cluster),
-            minutes=part.steps.minutes,
-            team_uses=part.steps.team_uses,
-        )
+        counts = count_limits(self._resources, part.nodes, work.cluster, mode=mode, is_big=self.is_big(work.cluster))
+        minutes = part.steps.minutes
+        limits = (Use(resource=index, start=0, end=minutes, units=units) for index, units in counts.items())
+        return (*limits, *find_team_uses(self._resources, part.steps.team_uses))
 
     def _assign_devices(self, work: ClusterWork, split: Split) -> list[list[Device]]:
-        """Each device to the part with nodes behind it; one that spans parts, which only untied ones do, to the first."""
+        """Each device to the part with nodes behind it; one that spans parts, as untied ones may, to the first."""
         part_of = {n.name: i for i, part in enumerate(split) for unit in part for n in unit}
         assigned: list[list[Device]] = [[] for _ in split]
         for device in work.devices:

@@ -5,9 +5,9 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
+from starlette.exceptions import HTTPException as AnyHTTPException
 
 from fermata.domain.reasons import Code
 from fermata.services.board import StoreUnavailable
@@ -17,8 +17,18 @@ MEDIA_TYPE = "application/problem+json"
 FAULTS_MAX = 50  # in full, as file readers do; `total` counts them all
 RETRY_AFTER_SECONDS = 5
 UNPROCESSABLE = 422  # http.HTTPStatus calls it by one name up to Python 3.12 and by another from 3.13 on
+TOO_LARGE = 413  # likewise
 
 NOT_FOUND = frozenset({Code.PLAN_UNKNOWN, Code.REQUEST_UNKNOWN, Code.FREEZE_UNKNOWN, Code.CAMPAIGN_UNKNOWN})
+
+
+class BodyTooLarge(HTTPException):
+    """The client sent more than it may. FastAPI lets its own exceptions through while it reads a body, no others."""
+
+    code = "BODY_TOO_LARGE"
+
+    def __init__(self, bytes_max: int) -> None:
+        super().__init__(TOO_LARGE, f"A request body holds at most {bytes_max:,} bytes: send it in parts.")
 
 
 def problem(status: int, code: str, sentence: str, **extra: Any) -> Response:
@@ -33,7 +43,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)
     app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(BodyTooLarge, _too_large)
+    app.add_exception_handler(AnyHTTPException, _http)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -70,10 +81,20 @@ def _place(parts: Iterable[str | int]) -> str:
     return text
 
 
-def _http(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = HTTPStatus(error.status_code).name
-    answer = problem(error.status_code, code, str(error.detail))
+def _too_large(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BodyTooLarge)
+    return problem(error.status_code, error.code, error.detail)
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AnyHTTPException)
+    status = HTTPStatus(error.status_code)
+    sentence = str(error.detail)
+    if sentence == status.phrase:  # the framework's own: say at least what was asked
+        sentence = (
+            f"{status.phrase}: {request.method} {request.url.path}. The API is described in /api/v1/openapi.json."
+        )
+    answer = problem(status, status.name, sentence)
     answer.headers.update(error.headers or {})
     return answer
 

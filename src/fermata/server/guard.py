@@ -6,10 +6,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fermata.server.errors import problem
+from fermata.server.errors import BodyTooLarge, problem
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # 20,000 node names in one approval are 0.7 MB
-TOO_LARGE = 413  # http.HTTPStatus renamed it in Python 3.13
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -24,10 +23,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
-
-class _BodyTooLarge(Exception):
-    """The client sent more than it may."""
 
 
 class Guard:
@@ -52,11 +47,7 @@ class Guard:
             status, code, sentence = refusal
             await problem(status, code, sentence)(scope, receive, _with_headers(send))
             return
-        try:
-            await self.app(scope, _limited(receive), _with_headers(send))
-        except _BodyTooLarge:
-            answer = problem(*_too_large())
-            await answer(scope, receive, _with_headers(send))
+        await self.app(scope, _limited(receive), _with_headers(send))
 
     def _refusal(self, method: str, headers: Headers) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
@@ -67,13 +58,9 @@ class Guard:
             return HTTPStatus.FORBIDDEN, "CROSS_SITE", "Another site ordered this change: nothing was changed."
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
-            return _too_large()
+            too_large = BodyTooLarge(BODY_BYTES_MAX)
+            return too_large.status_code, too_large.code, too_large.detail
         return None
-
-
-def _too_large() -> tuple[int, str, str]:
-    sentence = f"A request body holds at most {BODY_BYTES_MAX:,} bytes: send it in parts."
-    return TOO_LARGE, "BODY_TOO_LARGE", sentence
 
 
 def _same_origin(headers: Headers, host: str) -> bool:
@@ -96,7 +83,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > BODY_BYTES_MAX:
-            raise _BodyTooLarge
+            raise BodyTooLarge(BODY_BYTES_MAX)
         return message
 
     return receive_some

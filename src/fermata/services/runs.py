@@ -1,1 +1,168 @@
 """Operator verbs on runs: start, pause, resume, stop, and the status that everything else shows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from fermata.domain.campaign import Campaign
+from fermata.domain.fleet import Fleet, NodeState
+from fermata.domain.hashing import content_sha256
+from fermata.domain.ids import CampaignId, RunId, WindowId
+from fermata.domain.operations import Run, WindowRun
+from fermata.domain.plans import Plan, Window
+from fermata.domain.reasons import Code, reason
+from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_window
+from fermata.domain.windows import calendar_day, local_to_utc
+from fermata.services.errors import Refusal
+from fermata.store import inventory, journal, plans, runs
+from fermata.store.database import Database
+from fermata.store.journal import Entry
+
+ONE_DAY = timedelta(days=1)
+
+
+def start(
+    database: Database, campaign: CampaignId, *, now: datetime, actor: str, new_id: Callable[[str], str]
+) -> Run:
+    """Begins to conduct the campaign's published plan, or lets its live run go over to a newly published one.
+
+    Windows that are open, and their tails, go on; those that have not opened give way to the new plan's. Refused when
+    nothing is published, when that plan is being conducted already, or when the catalogue or the campaign changed since.
+    """
+    with database.begin() as conn:
+        plan = plans.published_plan(conn, campaign)
+        if plan is None:
+            raise Refusal(reason(Code.NOT_PUBLISHED, campaign=campaign))
+        _refuse_changed(conn, plan)
+        live = runs.live_run(conn, campaign)
+        if live is not None and live.plan == plan.id:
+            raise Refusal(reason(Code.RUN_LIVE, campaign=campaign, run=live.id))
+        if live is not None:
+            run = _go_over(conn, live, plan)
+        else:
+            run = _begin(conn, plan, now, RunId(new_id("run")))
+        data = {"plan": plan.id, "windows": len(plan.windows)}
+        journal.append(conn, Entry(at=now, actor=actor, event="run.started", subject=f"run:{run.id}", why="", data=data))
+        return run
+
+
+def pause(database: Database, campaign: CampaignId | None, *, now: datetime, actor: str, why: str = "") -> Run:
+    """Nothing new begins: no window, no write, no reboot. What runs ends; proven nodes go back."""
+    return _want(database, campaign, Desired.PAUSE, now, actor, why)
+
+
+def resume(database: Database, campaign: CampaignId | None, *, now: datetime, actor: str, why: str = "") -> Run:
+    """Goes on after a pause."""
+    return _want(database, campaign, Desired.RUN, now, actor, why)
+
+
+def stop(database: Database, campaign: CampaignId | None, *, now: datetime, actor: str, why: str = "") -> Run:
+    """No further window opens; open ones are conducted to their end. Cannot be taken back: start again instead."""
+    return _want(database, campaign, Desired.STOP, now, actor, why)
+
+
+def _want(
+    database: Database, campaign: CampaignId | None, desired: Desired, now: datetime, actor: str, why: str
+) -> Run:
+    with database.begin() as conn:
+        run = runs.live_run(conn, campaign)
+        if run is None:
+            raise Refusal(reason(Code.RUN_NONE, campaign=campaign or "any campaign"))
+        if run.desired is Desired.STOP and desired is not Desired.STOP:
+            raise Refusal(reason(Code.RUN_OVER, run=run.id, state=RunState.STOPPING))
+        runs.set_desired(conn, run.id, desired)
+        line = Entry(at=now, actor=actor, event=f"run.asked_to_{desired}", subject=f"run:{run.id}", why=why, data={})
+        journal.append(conn, line)
+        return replace(run, desired=desired)
+
+
+def _refuse_changed(conn: Connection, plan: Plan) -> None:
+    found: Mapping[str, tuple[object, str]] = {
+        "update catalogue": (inventory.load_catalogue(conn), plan.inputs.updates),
+        "campaign": (inventory.load_campaign(conn, plan.campaign), plan.inputs.campaign),
+    }
+    for what, (value, sha256) in found.items():
+        if content_sha256(value) != sha256:
+            raise Refusal(reason(Code.CATALOGUE_CHANGED, what=what, plan=plan.id))
+
+
+def _begin(conn: Connection, plan: Plan, now: datetime, run_id: RunId) -> Run:
+    campaign = inventory.load_campaign(conn, plan.campaign)
+    fleet = inventory.load_fleet(conn)
+    nodes, in_service = count_baseline(fleet, campaign)
+    run = Run(
+        id=run_id,
+        campaign=plan.campaign,
+        plan=plan.id,
+        state=RunState.RUNNING,
+        desired=Desired.RUN,
+        started_at=now,
+        ended_at=None,
+        clock_at=now,
+        baseline_nodes=nodes,
+        baseline_in_service=in_service,
+    )
+    runs.create_run(conn, run, [window_row(run.id, plan, window, campaign) for window in plan.windows])
+    return run
+
+
+def _go_over(conn: Connection, live: Run, plan: Plan) -> Run:
+    """The live run takes on a new plan: what has not opened is replaced."""
+    campaign = inventory.load_campaign(conn, plan.campaign)
+    before = {row.window: row for row in runs.load_windows(conn, live.id)}
+    fresh = [window_row(live.id, plan, window, campaign) for window in plan.windows]
+    opened = {name for name, row in before.items() if row.state not in NOT_OPENED_YET and row.opened_at is not None}
+    added: list[WindowRun] = []
+    for row in fresh:
+        old = before.get(row.window)
+        if old is None:
+            added.append(row)
+        elif row.window not in opened:
+            runs.save_window(conn, replace(row, version=old.version))
+    kept = {row.window for row in fresh}
+    for name, row in before.items():
+        if name not in kept and row.state in NOT_OPENED_YET:
+            why = reason(Code.PLAN_REPLACED, plan=plan.id, window=name)
+            state = advance_window(row.state, WindowState.CANCELLED)
+            runs.save_window(conn, replace(row, state=state, reason=why, recheck_at=None))
+    runs.add_windows(conn, added)
+    return runs.save_run(conn, replace(live, plan=plan.id))
+
+
+def count_baseline(fleet: Fleet, campaign: Campaign) -> tuple[int, int]:
+    """In-scope nodes, and how many of them are in service."""
+    members = [n for n in fleet.nodes.values() if campaign.scope.matches_cluster(fleet.clusters[n.cluster])]
+    return len(members), sum(node.state is NodeState.IN_SERVICE for node in members)
+
+
+def window_row(run: RunId, plan: Plan, window: Window, campaign: Campaign) -> WindowRun:
+    """A planned window with the promises of its day."""
+    zone, daily = campaign.timezone, campaign.daily_window
+    day = calendar_day(window.start, zone)
+    begins = local_to_utc(day, daily.start, zone)
+    if window.start < begins:
+        day -= ONE_DAY  # past midnight of a daily window that crosses it
+        begins = local_to_utc(day, daily.start, zone)
+    back_by = local_to_utc(day, daily.back_in_service_by, zone)
+    hard_stop = local_to_utc(day, daily.hard_stop, zone)
+    if back_by <= begins:
+        back_by = local_to_utc(day + ONE_DAY, daily.back_in_service_by, zone)
+    if hard_stop <= begins:
+        hard_stop = local_to_utc(day + ONE_DAY, daily.hard_stop, zone)
+    return WindowRun(
+        run=run,
+        window=window.id,
+        plan=plan.id,
+        cluster=window.cluster,
+        mode=window.mode,
+        part=window.part,
+        parts=window.parts,
+        nodes=len(window.nodes),
+        planned_start=window.start,
+        planned_end=window.end,
+        back_by=back_by,
+        hard_stop=hard_stop,
+        recheck_at=window.start,
+    )

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, Standing, UnitOp
 from fermata.store.bulk import insert_rows
@@ -71,6 +71,9 @@ unit_op = Table(
 )
 _DUE = unit_op.c.next_at.is_not(None)
 Index("ix_unit_op_due", unit_op.c.run, unit_op.c.next_at, sqlite_where=_DUE, postgresql_where=_DUE)
+_PARKED = unit_op.c.gate.is_not(None)
+_GATE_COLUMNS = (unit_op.c.run, unit_op.c.gate, unit_op.c.window)
+Index("ix_unit_op_gate", *_GATE_COLUMNS, sqlite_where=_PARKED, postgresql_where=_PARKED)
 Index("ix_unit_op_state", unit_op.c.state, unit_op.c.kind)
 Index("ix_unit_op_unit", unit_op.c.unit)
 
@@ -154,6 +157,13 @@ def progress(conn: Connection, run: RunId, window: WindowId) -> Mapping[str, Sta
         row[0]: Standing(state=_STATES[row[1]], step=row[2], position=row[3], begun=row[4])
         for row in conn.execute(query)
     }
+
+
+def unproven_devices(conn: Connection, run: RunId, window: WindowId) -> Mapping[DeviceId, UnitState]:
+    """The devices of a window that are not proven, with their state."""
+    still = (unit_op.c.kind == UnitKind.DEVICE.value, unit_op.c.state != UnitState.PROVEN.value)
+    query = select(unit_op.c.unit, unit_op.c.state).where(*_of(run, window), *still)
+    return {DeviceId(row[0]): _STATES[row[1]] for row in conn.execute(query)}
 
 
 def is_settled(conn: Connection, run: RunId, window: WindowId) -> bool:

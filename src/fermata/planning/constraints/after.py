@@ -9,6 +9,7 @@ from datetime import datetime
 from fermata.domain.fleet import Device, Node
 from fermata.domain.ids import NodeId, UpdateId
 from fermata.domain.plans import DeviceApplyStep
+from fermata.domain.updates import NODE_TARGET
 from fermata.planning.case import CheckCase, some
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import NodeClass, Reading, WindowReading
@@ -72,7 +73,7 @@ def _of_devices(case: CheckCase, reading: Reading, view: WindowReading, step: De
 def _node_done(
     case: CheckCase, reading: Reading, view: WindowReading, node: Node, first: UpdateId, start: datetime
 ) -> bool:
-    if first not in case.due.get(node.name, ()) or first in view.unreadable:
+    if not _is_on_nodes(case, first) or first not in case.due.get(node.name, ()) or first in view.unreadable:
         return True
     if node.name in view.class_of:
         return _by(view.class_of[node.name].active_at.get(first), start)
@@ -83,6 +84,8 @@ def _node_done(
 def _devices_done(
     case: CheckCase, reading: Reading, devices: Iterable[Device], first: UpdateId, start: datetime
 ) -> bool:
+    if _is_on_nodes(case, first):
+        return True
     for device in devices:
         if first in case.unknown_devices.get(device.name, ()):
             return False
@@ -96,3 +99,8 @@ def _devices_done(
 
 def _by(instant: datetime | None, start: datetime) -> bool:
     return instant is not None and instant <= start
+
+
+def _is_on_nodes(case: CheckCase, first: UpdateId) -> bool:
+    update = case.update(first)
+    return update is not None and update.target == NODE_TARGET

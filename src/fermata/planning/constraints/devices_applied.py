@@ -57,6 +57,8 @@ def _times_fault(
         return None
     else:
         times = len(everywhere)
+        if times == 0 and reading.only is not None:
+            return None  # consent that came since is no reason to hold a window that may go
     if times == 1:
         return None
     return f"with {case.device_due[device].id} due, applied {times} times"

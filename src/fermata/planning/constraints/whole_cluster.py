@@ -17,13 +17,15 @@ CODE = "WHOLE_CLUSTER"
 
 
 def check(reading: Reading) -> Iterator[Violation]:
-    """Clusters with a whole window and another one, and unplanned nodes that a window could have taken."""
+    """Clusters with a whole window and another one; of whole plans, unplanned nodes that a window could have taken."""
     case = reading.case
     left: dict[ClusterId, set[NodeId]] = {}
     for group in reading.plan.unplanned:
         left.setdefault(group.cluster, set()).update(group.nodes)
     for cluster, windows in reading.by_cluster.items():
         yield from _one_window(cluster, windows)
+        if reading.only is not None:
+            continue  # what else could go by now is no reason to hold a window that may
         taken = {name for window in windows for name in window.nodes}
         names = left.get(cluster, set()) & case.working.get(cluster, frozenset()) - taken
         if not names:

@@ -60,6 +60,7 @@ async def board_page(given: Given, code: Code = "", page: Page = 1) -> Response:
         stream_url=f"/board/stream?seen={seen}",
         version=seen,
         zone_words=parts["zone"],
+        days=render.day_parts(parts),
     )
     return HTMLResponse(html, headers=FRESH)
 
@@ -73,6 +74,12 @@ async def stream(
         raise HTTPException(503, "Too many viewers: try again in a minute.", {"Retry-After": "60"})
     events = given.live.stream(last_event_id or seen)
     return EventSourceResponse(events, ping=0, send_timeout=SLOW_SECONDS, headers=FRESH)
+
+
+@router.get("/board/days")
+async def days(given: Given) -> Response:
+    """All days of the calendar, as a fragment: asked for when a new plan adds or drops days."""
+    return HTMLResponse(render.render_days(await given.live.parts()), headers=FRESH)
 
 
 @router.get("/board/tail")

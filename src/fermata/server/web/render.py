@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from fermata.server.demo import DemoInfo
 from fermata.server.web import words
@@ -18,7 +20,8 @@ from fermata.services.words import span_words
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
-HTML_FRAGMENTS = ("clock", "headline", "today", "calendar", "out-words", "share-words")
+HTML_FRAGMENTS = ("clock", "headline", "today", "calendar", "tail")
+DAY = "day-"  # a part per day: a window that moves re-sends one day, not the whole calendar
 MIN_BAR = 0.25  # per cent of the lane: what just started must still be seen
 
 
@@ -54,16 +57,27 @@ def asset_url(path: str) -> str:
 def render_fragments(board: Board, tail: TailPage, demo: DemoInfo | None) -> dict[str, str]:
     """Every live part of the page by its event name."""
     context = _context(board, tail, demo)
-    fragments = {name: _render(f"fragments/{name}.html", context) for name in HTML_FRAGMENTS[:4]}
+    fragments = {name: _render(f"fragments/{name}.html", context) for name in HTML_FRAGMENTS}
+    days = {f"{DAY}{day.day}": _render("fragments/day.html", context | {"d": day}) for day in board.days}
+    fragments |= days | {"layout": " ".join(days)}
     fragments["out-words"] = _out_words(board)
     fragments["share-words"] = _share_words(board)
-    fragments["tail"] = _render("fragments/tail.html", context)
     return fragments
 
 
 def render_tail(board: Board, page: TailPage) -> str:
     """The tail section at one page of one reason."""
     return _render("fragments/tail.html", _context(board, page, None))
+
+
+def render_days(parts: Mapping[str, str]) -> str:
+    """All days of the calendar, from the parts that a viewer is sent."""
+    return _render("fragments/days.html", {"days": day_parts(parts)})
+
+
+def day_parts(parts: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Name and markup of each day, in order."""
+    return [(name, Markup(parts[name])) for name in parts["layout"].split()]
 
 
 def render_page(template: str, **values: Any) -> str:

@@ -118,5 +118,8 @@ def _create_unit_op() -> None:
     )
     due = sa.text("next_at IS NOT NULL")
     op.create_index("ix_unit_op_due", "unit_op", ["run", "next_at"], sqlite_where=due, postgresql_where=due)
+    parked = sa.text("gate IS NOT NULL")
+    gate = ["run", "gate", "window"]
+    op.create_index("ix_unit_op_gate", "unit_op", gate, sqlite_where=parked, postgresql_where=parked)
     op.create_index("ix_unit_op_state", "unit_op", ["state", "kind"])
     op.create_index("ix_unit_op_unit", "unit_op", ["unit"])

@@ -1,0 +1,167 @@
+"""One batch step over due units: observe, decide, record the intent, act, record the outcome. Kill it anywhere: what
+was intended is repeated under the same key.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from fermata.domain.decide import NOTHING_SEEN, Seen, decide
+from fermata.domain.decide_begin import Facts
+from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, fence, settle
+from fermata.domain.fleet import NodeState
+from fermata.domain.ids import DeviceId, NodeId, WindowId
+from fermata.domain.node_states import UnitEvent, UnitKind
+from fermata.domain.observations import Answer
+from fermata.domain.operations import Asked, UnitOp
+from fermata.domain.settle import judge_answer
+from fermata.domain.tally import Tally
+from fermata.execution.observe import observe
+from fermata.execution.perform import perform
+from fermata.execution.stage import Stage
+from fermata.execution.trail import Mark, journal_lines
+from fermata.execution.wake import wake_others
+from fermata.store import inventory, journal, unit_ops
+
+DECISIONS_IN_A_ROW_MAX = 6  # repaired, locked, ... : more means that two decisions undo each other
+
+
+@dataclass(kw_only=True)
+class Batch:
+    """The units of one batch step, and everything decided about them so far."""
+
+    stage: Stage
+    now: datetime
+    paused: bool
+    marks: list[Mark] = field(default_factory=list)
+    settled_windows: set[WindowId] = field(default_factory=set)
+
+
+def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
+    """Moves up to DUE_MAX due units: how many there were, and the windows in which a unit finished or stopped."""
+    with stage.database.read() as conn:
+        due = unit_ops.due_ops(conn, stage.run, now)
+    if not due:
+        return 0, frozenset()
+    batch = Batch(stage=stage, now=now, paused=paused)
+    fresh = [op for op in due if op.asked is not Asked.INTENDED]
+    repeated = [op for op in due if op.asked is Asked.INTENDED]
+    seen = observe(stage.site, fresh, now)
+    stage.crash("observed")
+    intended = _record_intent(batch, fresh, seen)
+    stage.crash("intended")
+    to_do = [*repeated, *intended]
+    if to_do:
+        answers = perform(stage.site, stage.catalogue, to_do)
+        stage.crash("performed")
+        _record_outcome(batch, to_do, answers)
+        stage.crash("recorded")
+    return len(due), frozenset(batch.settled_windows)
+
+
+def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]) -> list[UnitOp]:
+    """Nodes first: whether a device may begin depends on where they stand then."""
+    stage = batch.stage
+    nodes = [op for op in ops if op.kind is UnitKind.NODE]
+    devices = [op for op in ops if op.kind is UnitKind.DEVICE]
+    with stage.database.begin() as conn:
+        tally = Tally(stage.catalogue, unit_ops.busy(conn))
+        moved: list[UnitOp] = []
+        for members in (nodes, devices):
+            changed = _decide_all(batch, conn, members, seen, tally)
+            unit_ops.save_ops(conn, changed)
+            moved += changed
+        _note(batch, conn, batch.marks)
+        wake_others(stage, conn, batch.marks, batch.now)
+        stage.crash("intent")
+    return [op for op in moved if op.asked is Asked.INTENDED]
+
+
+def _decide_all(
+    batch: Batch, conn: Connection, ops: Sequence[UnitOp], seen: Mapping[int, Seen], tally: Tally
+) -> list[UnitOp]:
+    changed: list[UnitOp] = []
+    for window, members in _by_window(ops).items():
+        facts = _facts(batch, conn, window, tally, members)
+        for op in sorted(members, key=lambda op: (op.rank, op.id)):
+            marks = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts)
+            batch.marks += marks
+            changed.append(fence(marks[-1].after))
+    return changed
+
+
+def _decide_one(op: UnitOp, seen: Seen, facts: Facts) -> list[Mark]:
+    """Decides until there is something to wait for."""
+    marks: list[Mark] = []
+    for _ in range(DECISIONS_IN_A_ROW_MAX):
+        decision = decide(op, seen, facts)
+        after = carry_out(op, decision, facts.now)
+        marks.append(Mark(before=op, decision=decision, after=after, seen=seen))
+        is_final = after.next_at is None
+        if is_final or not isinstance(decision, EndStep | Resume | Prove):
+            return marks
+        op, seen = after, NOTHING_SEEN
+    raise AssertionError(f"{op.unit} in {op.window}: decisions go round in a circle at {op.step}")
+
+
+def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, Answer]) -> None:
+    stage = batch.stage
+    with stage.database.begin() as conn:
+        tally = Tally(stage.catalogue, ())
+        marks: list[Mark] = []
+        for window, members in _by_window(ops).items():
+            facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+            for op in members:
+                answer = judge_answer(op, answers[op.id], facts)
+                after = settle(op, answer, batch.now)
+                marks.append(Mark(before=op, decision=answer, after=after, seen=NOTHING_SEEN))
+        unit_ops.save_ops(conn, [fence(mark.after) for mark in marks])
+        _note(batch, conn, marks)
+        wake_others(stage, conn, marks, batch.now)
+        stage.crash("outcome")
+
+
+def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
+    """Journal, inventory, and which windows may be over."""
+    journal.append_many(conn, journal_lines(marks, batch.now))
+    versions: dict[NodeId, Mapping[str, str]] = {}
+    device_versions: dict[DeviceId, str] = {}
+    states: dict[NodeId, NodeState] = {}
+    for mark in marks:
+        op, decision = mark.before, mark.decision
+        if mark.after.finished_at is not None or mark.after.tail_since is not None:
+            batch.settled_windows.add(op.window)
+        if isinstance(decision, Prove) and mark.seen.node is not None:
+            versions[NodeId(op.unit)] = mark.seen.node.versions
+        elif isinstance(decision, Prove) and mark.seen.device is not None:
+            device_versions[DeviceId(op.unit)] = mark.seen.device.version
+        elif isinstance(decision, Leave) and decision.event is UnitEvent.GIVE_BACK:
+            states[NodeId(op.unit)] = NodeState.IN_SERVICE
+        elif op.locked_at is None and mark.after.locked_at is not None:
+            states[NodeId(op.unit)] = NodeState.OUT_OF_SERVICE
+    inventory.record_versions(conn, versions)
+    inventory.record_device_versions(conn, device_versions)
+    inventory.record_node_states(conn, states)
+    batch.stage.device_versions.update(device_versions)
+
+
+def _facts(batch: Batch, conn: Connection, window: WindowId, tally: Tally, ops: Iterable[UnitOp]) -> Facts:
+    stage = batch.stage
+    has_devices = any(op.kind is UnitKind.DEVICE for op in ops)
+    return stage.facts(
+        window,
+        now=batch.now,
+        paused=batch.paused,
+        tally=tally,
+        unproven=unit_ops.unproven_devices(conn, stage.run, window),
+        standings=unit_ops.progress(conn, stage.run, window) if has_devices else {},
+    )
+
+
+def _by_window(ops: Iterable[UnitOp]) -> dict[WindowId, list[UnitOp]]:
+    groups: dict[WindowId, list[UnitOp]] = {}
+    for op in ops:
+        groups.setdefault(op.window, []).append(op)
+    return groups

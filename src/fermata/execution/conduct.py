@@ -1,0 +1,189 @@
+"""The run loop: whatever drives it - a thread, a process, a test - it works until nothing is due, then waits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from fermata.domain.ids import RunId, WindowId
+from fermata.domain.operations import Gate, Run
+from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
+from fermata.execution.batch import step_batch
+from fermata.execution.closing import PACE_EVERY, close_if_settled, measure_pace, put_on_tail, take_sample
+from fermata.execution.opening import open_window
+from fermata.execution.stage import Stage, set_stage
+from fermata.execution.trail import ACTOR
+from fermata.ports import Clock, Site
+from fermata.store import journal, runs, unit_ops
+from fermata.store.database import Database
+from fermata.store.journal import Entry
+from fermata.store.runs import Stale
+
+LOOK_EVERY = timedelta(minutes=30)  # at the latest: the run's clock and its curves move even when nothing else does
+ROUNDS_MAX = 10_000  # of work at one instant: 10 million units; more means that two rows wake each other forever
+STALE_MAX = 20  # times in a row that somebody else changed the same rows first
+
+
+@dataclass(kw_only=True)
+class Beat:
+    """What the loop remembers between two instants; a restart may forget it."""
+
+    desired: Desired | None = None
+    paced_at: datetime | None = None
+    sampled_at: datetime | None = None
+
+
+def conduct(
+    database: Database,
+    site: Site,
+    clock: Clock,
+    run_id: RunId,
+    *,
+    stop: Callable[[], bool],
+    crash: Callable[[str], None] | None = None,
+) -> Run:
+    """Conducts a run until it is over or `stop` turns true; call it again to go on. Returns the run as it is then.
+
+    `crash`: called at every point where a kill could hurt; for tests.
+    """
+    stage = set_stage(database, site, clock, run_id)
+    if crash is not None:
+        stage.crash = crash
+    beat = Beat()
+    while not stop():
+        run = work(stage, beat, clock.now())
+        if run.state not in LIVE_RUNS:
+            return run
+        until = _next_instant(stage, clock.now())
+        clock.wait_until(until, lambda: stop() or _wanted(database, run_id) is not run.desired)
+    return _run(stage)
+
+
+def work(stage: Stage, beat: Beat, now: datetime) -> Run:
+    """Does everything that is due at `now`. Returns the run as it is then."""
+    for attempt in range(STALE_MAX):
+        try:
+            return _work(stage, beat, now)
+        except Stale:
+            if attempt + 1 == STALE_MAX:
+                raise
+            _reload(stage)
+    raise AssertionError("unreachable")
+
+
+def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
+    run = _follow_operator(stage, beat, now)
+    paused = run.desired is not Desired.RUN and run.state is not RunState.STOPPING
+    for _ in range(ROUNDS_MAX):
+        moved = _decide_windows(stage, run, now)
+        units, settled = step_batch(stage, now, paused=paused)
+        for window in sorted(settled):
+            _close(stage, window, now)
+        if not moved and not units:
+            break
+    else:
+        raise AssertionError(f"still work to do at {now} after {ROUNDS_MAX} rounds")
+    _keep_time(stage, beat, run, now)
+    return _finish_if_over(stage, now)
+
+
+def _follow_operator(stage: Stage, beat: Beat, now: datetime) -> Run:
+    """Moves the run towards what is desired of it."""
+    run = _run(stage)
+    if beat.desired is not run.desired and run.desired is Desired.RUN:
+        with stage.database.begin() as conn:
+            unit_ops.wake_gate(conn, stage.run, now, Gate.PAUSE)
+    if beat.desired is not run.desired and run.desired is Desired.STOP:
+        _make_due(stage, now)
+    beat.desired = run.desired
+    towards = {Desired.RUN: RunState.RUNNING, Desired.PAUSE: RunState.PAUSED, Desired.STOP: RunState.STOPPING}
+    goal = towards[run.desired]
+    if run.state in LIVE_RUNS and run.state is not goal and run.state is not RunState.STOPPING:
+        run = _save_run(stage, replace(run, state=advance_run(run.state, goal)), now)
+    return run
+
+
+def _make_due(stage: Stage, now: datetime) -> None:
+    """Every window that has not opened is looked at now."""
+    with stage.database.begin() as conn:
+        for row in stage.windows.values():
+            if row.state in NOT_OPENED_YET:
+                runs.save_window(conn, replace(row, recheck_at=now))
+    _reload(stage)
+
+
+def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
+    with stage.database.read() as conn:
+        due = runs.due_windows(conn, stage.run, now)
+    for row in due:
+        stage.windows[row.window] = row
+        if row.state is WindowState.OPEN:
+            stage.windows[row.window] = put_on_tail(stage, row, now)
+        else:
+            stage.windows[row.window] = open_window(stage, row, now, run.desired)
+        after = stage.windows[row.window]
+        if after.state is WindowState.OPEN:
+            take_sample(stage, now, run.baseline_in_service)
+        elif row.state is not after.state and after.state is not WindowState.CLOSED:
+            stage.forget(row.window)
+    return bool(due)
+
+
+def _close(stage: Stage, window: WindowId, now: datetime) -> None:
+    row = stage.windows[window]
+    if row.state is WindowState.OPEN:
+        stage.windows[window] = close_if_settled(stage, row, now)
+
+
+def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
+    if beat.paced_at is None or now - beat.paced_at >= PACE_EVERY:
+        measure_pace(stage, now)
+        take_sample(stage, now, run.baseline_in_service)
+        beat.paced_at = now
+    with stage.database.begin() as conn:
+        runs.touch_clock(conn, stage.run, now)
+
+
+def _finish_if_over(stage: Stage, now: datetime) -> Run:
+    run = _run(stage)
+    with stage.database.read() as conn:
+        is_idle = unit_ops.next_due(conn, stage.run) is None
+    waiting = any(row.recheck_at is not None for row in stage.windows.values())
+    if waiting or not is_idle or run.state not in LIVE_RUNS:
+        return run
+    state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED
+    return _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
+
+
+def _next_instant(stage: Stage, now: datetime) -> datetime:
+    with stage.database.read() as conn:
+        unit = unit_ops.next_due(conn, stage.run)
+    instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None]
+    if unit is not None:
+        instants.append(unit)
+    return max(now, min([*instants, now + LOOK_EVERY]))
+
+
+def _reload(stage: Stage) -> None:
+    with stage.database.read() as conn:
+        stage.windows = {row.window: row for row in runs.load_windows(conn, stage.run)}
+
+
+def _run(stage: Stage) -> Run:
+    with stage.database.read() as conn:
+        run = runs.load_run(conn, stage.run)
+    assert run is not None
+    return run
+
+
+def _wanted(database: Database, run_id: RunId) -> Desired | None:
+    with database.read() as conn:
+        run = runs.load_run(conn, run_id)
+    return run.desired if run is not None else None
+
+
+def _save_run(stage: Stage, run: Run, now: datetime) -> Run:
+    with stage.database.begin() as conn:
+        saved = runs.save_run(conn, run)
+        line = Entry(at=now, actor=ACTOR, event=f"run.{run.state}", subject=f"run:{run.id}", why="", data={})
+        journal.append(conn, line)
+    return saved

@@ -1,0 +1,88 @@
+"""Looks at the world in bulk before anything is decided: how far steps are, what nodes and devices report."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from fermata.domain.decide import NOTHING_SEEN, Seen
+from fermata.domain.ids import DeviceId, NodeId, StepKey
+from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.observations import DeviceSeen, NodeSeen, Progress, Running, Succeeded
+from fermata.domain.operations import Asked, UnitOp
+from fermata.execution.perform import key_of
+from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused, Site, TryLater
+
+K = TypeVar("K")
+V = TypeVar("V")
+_REPORTS_VERSIONS = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.VERIFYING})
+_MAY_BE_GONE = frozenset({UnitState.REBOOTING, UnitState.RESETTING, UnitState.VERIFYING})
+
+
+def observe(site: Site, ops: Sequence[UnitOp], now: datetime) -> Mapping[int, Seen]:
+    """What there is to know about each row, by row id."""
+    progress = _observe_progress(site, [op for op in ops if op.asked in (Asked.UNSURE, Asked.UNDER_WAY)])
+    to_look = [op for op in ops if _needs_a_look(op, progress.get(op.id), now)]
+    nodes = observe_nodes(site, [NodeId(op.unit) for op in to_look if op.kind is UnitKind.NODE])
+    devices = observe_devices(site, [DeviceId(op.unit) for op in to_look if op.kind is UnitKind.DEVICE])
+    looked_at = {op.id for op in to_look}
+    seen: dict[int, Seen] = {}
+    for op in ops:
+        if op.id in looked_at:
+            seen[op.id] = Seen(
+                progress=progress.get(op.id), node=nodes.get(NodeId(op.unit)), device=devices.get(DeviceId(op.unit))
+            )
+        else:
+            seen[op.id] = Seen(progress=progress[op.id]) if op.id in progress else NOTHING_SEEN
+    return seen
+
+
+def observe_nodes(site: Site, names: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
+    """Nodes as they are; those about which the inventory says nothing right now are absent."""
+    return _in_chunks(names, site.inventory.observe_nodes)
+
+
+def observe_devices(site: Site, names: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceSeen]:
+    """Devices as they are; those about which the inventory says nothing right now are absent."""
+    return _in_chunks(names, site.inventory.observe_devices)
+
+
+def _needs_a_look(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
+    if op.state is UnitState.STOPPED:
+        return op.asked is Asked.NOTHING
+    if isinstance(progress, Succeeded):
+        return op.state in _REPORTS_VERSIONS
+    return op.state in _MAY_BE_GONE and op.limit_at is not None and now >= op.limit_at
+
+
+def _observe_progress(site: Site, ops: Iterable[UnitOp]) -> Mapping[int, Progress]:
+    groups: dict[UnitState, list[UnitOp]] = {}
+    for op in ops:
+        groups.setdefault(op.state, []).append(op)
+    found: dict[int, Progress] = {}
+    for state, members in groups.items():
+        by_key = _in_chunks([key_of(op) for op in members], _observer(site, state))
+        found.update({op.id: by_key.get(key_of(op), Running()) for op in members})
+    return found
+
+
+def _observer(site: Site, state: UnitState) -> Callable[[Sequence[StepKey]], Mapping[StepKey, Progress]]:
+    match state:
+        case UnitState.APPLYING:
+            return site.firmware.observe
+        case UnitState.REBOOTING | UnitState.RESETTING:
+            return site.power.observe
+        case UnitState.VERIFYING:
+            return site.verifier.observe
+        case _:
+            return site.workloads.observe
+
+
+def _in_chunks(keys: Sequence[K], call: Callable[[Sequence[K]], Mapping[K, V]]) -> dict[K, V]:
+    """A target that cannot answer now leaves its items out: nothing is decided about what was not seen."""
+    found: dict[K, V] = {}
+    for start in range(0, len(keys), CALL_SIZE_MAX):
+        try:
+            found.update(call(keys[start : start + CALL_SIZE_MAX]))
+        except (TryLater, Refused, OutcomeUnknown):
+            continue
+    return found

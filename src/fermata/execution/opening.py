@@ -1,0 +1,313 @@
+"""Opens windows: everything is looked at once more just before the first node is taken."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from fermata.domain.consent import consent_gaps, device_gaps
+from fermata.domain.fleet import Fleet, Node, NodeState
+from fermata.domain.ids import DeviceId, NodeId
+from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.observations import DeviceSeen, NodeSeen
+from fermata.domain.openings import limit_words, spread_over
+from fermata.domain.operations import LeftOut, UnitOp, WindowRun
+from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.run_states import Desired, WindowState, advance_window
+from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
+from fermata.domain.versions import is_at_least
+from fermata.domain.windows import Interval
+from fermata.execution.observe import observe_devices, observe_nodes
+from fermata.execution.recheck import find_fault
+from fermata.execution.stage import Stage
+from fermata.execution.trail import ACTOR
+from fermata.store import consent, inventory, journal, runs, unit_ops
+from fermata.store.journal import Entry
+
+RECHECK = timedelta(minutes=5)  # of a window that waits: capacity comes back node by node, in minutes
+REPAIR_RECHECK = timedelta(minutes=30)  # of a window that only a person can set free
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muster:
+    """The window's units as they are now, and which of them may be taken."""
+
+    script: WindowScript
+    nodes: Mapping[NodeId, NodeSeen]
+    devices: Mapping[DeviceId, DeviceSeen]
+    taken: tuple[NodeId, ...]
+    left_out: tuple[LeftOut, ...]
+    held_devices: Mapping[DeviceId, Reason]
+
+
+def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -> WindowRun:
+    """Opens a due window, or lets it wait, miss its day, or lapse, always with a reason. Returns its new row."""
+    if desired is Desired.STOP:
+        why = reason(Code.RUN_STOPPED, window=row.window)
+        return _save(stage, row, WindowState.CANCELLED, why, now, None)
+    if now + (row.planned_end - row.planned_start) > row.back_by:
+        return _miss(stage, row, now)
+    if desired is Desired.PAUSE:
+        return _wait(stage, row, reason(Code.RUN_PAUSED, unit=row.window), now, RECHECK)
+    try:
+        script = stage.script(row.window)
+    except BadScript as bad:
+        why = reason(Code.PLAN_FAULTED, window=row.window, rule="the script", fault=str(bad))
+        return _wait(stage, row, why, now, REPAIR_RECHECK)
+    fault = find_fault(stage, row, now)
+    if fault is not None:
+        return _wait(stage, row, fault, now, REPAIR_RECHECK)
+    muster = _muster(stage, row, script, now)
+    if not muster.taken:
+        why = reason(Code.NOTHING_TO_TAKE, nodes=row.nodes, window=row.window)
+        return _save(stage, replace(row, left_out=muster.left_out), WindowState.SKIPPED, why, now, None)
+    return _take(stage, row, muster, now)
+
+
+def _miss(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
+    why = reason(
+        Code.TOO_LATE_TODAY,
+        window=row.window,
+        back_by=f"{row.back_by:%Y-%m-%d %H:%MZ}",
+        minutes=round((row.planned_end - row.planned_start) / MINUTE),
+        nodes=row.nodes,
+        why=row.reason or "it was not looked at in time.",
+    )
+    return _save(stage, row, WindowState.MISSED, why, now, None)
+
+
+def _wait(stage: Stage, row: WindowRun, why: Reason, now: datetime, after: timedelta) -> WindowRun:
+    latest = row.back_by - (row.planned_end - row.planned_start) + MINUTE
+    until = min(now + after, latest) if latest > now else now + after
+    return _save(stage, row, WindowState.WAITING, why, now, until)
+
+
+def _save(
+    stage: Stage, row: WindowRun, state: WindowState, why: Reason, now: datetime, until: datetime | None
+) -> WindowRun:
+    is_new = state is not row.state or row.reason is None or row.reason.code is not why.code
+    moved = row.state if state is row.state else advance_window(row.state, state)
+    after = replace(row, state=moved, reason=why, recheck_at=until)
+    with stage.database.begin() as conn:
+        runs.save_window(conn, after)
+        if is_new:
+            journal.append(conn, _entry(now, f"window.{state}", row, str(why), {"nodes": row.nodes}))
+        stage.crash("window")
+    return replace(after, version=row.version + 1)
+
+
+def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -> Muster:
+    """Observes first, then reads consent and freezes as they stand now."""
+    fleet = stage.score(row.plan).fleet
+    members = [node.name for node in fleet.nodes_by_cluster[row.cluster]]
+    nodes = observe_nodes(stage.site, members)
+    devices = observe_devices(stage.site, [d.name for d in fleet.devices_by_cluster[row.cluster]])
+    live = _live_cluster(fleet, row, nodes, devices)
+    pending = find_pending(live, stage.catalogue, stage.campaign.updates)
+    with stage.database.read() as conn:
+        policy = inventory.load_policy(conn)
+        ledger = consent.load_ledger(conn)
+        held = unit_ops.nodes_in_work(conn)
+    first = _blocked(row, live, pending, nodes, held, policy, ledger, now)
+    shared = [
+        (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
+        for d in script.devices.values()
+        if d.update.needs_drain
+    ]
+    reasons = dict(first)
+    for name, (device, example) in spread_over(first, shared).items():
+        reasons[name] = reason(Code.SHARED_DEVICE_UNAPPROVED, device=device, nodes=1, example=example)
+    taken = tuple(name for name in script.nodes if name not in reasons)
+    gaps = device_gaps(live, policy, pending, ledger)
+    held_devices = {
+        d.device: why
+        for d in script.devices.values()
+        if (why := _why_held(d, fleet, frozenset(taken), gaps)) is not None
+    }
+    return Muster(
+        script=script,
+        nodes=nodes,
+        devices=devices,
+        taken=taken,
+        left_out=_group({name: why for name, why in reasons.items() if name in script.nodes}),
+        held_devices=held_devices,
+    )
+
+
+def _live_cluster(
+    fleet: Fleet, row: WindowRun, nodes: Mapping[NodeId, NodeSeen], devices: Mapping[DeviceId, DeviceSeen]
+) -> Fleet:
+    """The window's cluster as observed; what was not observed keeps no version, and unknown blocks."""
+    return Fleet(
+        clusters={row.cluster: fleet.clusters[row.cluster]},
+        nodes={
+            node.name: replace(node, versions=nodes[node.name].versions if node.name in nodes else {})
+            for node in fleet.nodes_by_cluster[row.cluster]
+        },
+        devices={
+            device.name: replace(device, version=devices[device.name].version if device.name in devices else "")
+            for device in fleet.devices_by_cluster[row.cluster]
+        },
+    )
+
+
+def _blocked(  # noqa: PLR0913 - every source of a no
+    row: WindowRun,
+    live: Fleet,
+    pending: FleetPending,
+    nodes: Mapping[NodeId, NodeSeen],
+    held: frozenset[NodeId],
+    policy: Policy,
+    ledger: tuple[ConsentEntry, ...],
+    now: datetime,
+) -> Mapping[NodeId, Reason]:
+    found = dict(consent_gaps(live, policy, pending, ledger))
+    span = Interval(now, now + (row.planned_end - row.planned_start))
+    freezes = [f for f in policy.freezes if Interval(f.start, f.end).overlaps(span)]
+    for node in live.nodes.values():
+        freeze = next((f for f in freezes if f.scope.covers(node, live.clusters[node.cluster])), None)
+        if node.name in held:
+            found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
+        elif node.name not in nodes or not nodes[node.name].reachable:
+            found[node.name] = reason(Code.UNREACHABLE, unit=node.name)
+        elif freeze is not None:
+            start, end = f"{freeze.start:%Y-%m-%d %H:%MZ}", f"{freeze.end:%Y-%m-%d %H:%MZ}"
+            found[node.name] = reason(
+                Code.FROZEN, freeze=freeze.id, scope=freeze.scope, start=start, end=end, why=freeze.reason
+            )
+    return found
+
+
+def _why_held(
+    device: DeviceScript, fleet: Fleet, taken: frozenset[NodeId], gaps: Mapping[DeviceId, Reason]
+) -> Reason | None:
+    if not device.update.needs_drain:
+        return gaps.get(device.device)
+    behind = [node.name for node in fleet.nodes_behind(fleet.devices[device.device])]
+    missing = [name for name in behind if name not in taken]
+    if not missing:
+        return gaps.get(device.device)
+    return reason(Code.SHARED_DEVICE_UNAPPROVED, device=device.device, nodes=len(missing), example=missing[0])
+
+
+def _group(reasons: Mapping[NodeId, Reason]) -> tuple[LeftOut, ...]:
+    groups: dict[Reason, list[NodeId]] = {}
+    for name, why in sorted(reasons.items()):
+        groups.setdefault(why, []).append(name)
+    return tuple(LeftOut(reason=why, nodes=tuple(names)) for why, names in groups.items())
+
+
+def _take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
+    """Counts what is out, and opens, in one transaction: two windows never take the same room."""
+    taken = frozenset(muster.taken)
+    with stage.database.begin() as conn:
+        windows = runs.load_windows(conn, stage.run)
+        uses = stage.capacity.uses(unit_ops.nodes_out(conn), windows, now)
+        full = stage.capacity.first_full(row, taken, uses, now)
+        if full is None:
+            after = _open(stage, conn, row, muster, now)
+            stage.crash("opening")
+            return after
+    use, added = full
+    code = Code.WAITS_FOR_CAPACITY if use.used + added > 1 and added > 1 else Code.WAITS_FOR_WINDOWS
+    why = reason(
+        code,
+        window=row.window,
+        nodes=added,
+        limit=limit_words(use.limit),
+        allowed=use.allowed,
+        used=use.used,
+        until=f"{now + RECHECK:%H:%MZ}",
+    )
+    return _wait(stage, row, why, now, RECHECK)
+
+
+def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
+    in_service = sum(muster.nodes[name].state is NodeState.IN_SERVICE for name in muster.taken)
+    after = replace(
+        row,
+        state=advance_window(row.state, WindowState.OPEN),
+        opened_at=now,
+        taken=len(muster.taken),
+        in_service_at_open=in_service,
+        left_out=muster.left_out,
+        reason=None,
+        recheck_at=row.back_by,
+        behind_minutes=round((now - row.planned_start) / MINUTE),
+    )
+    runs.save_window(conn, after)
+    fleet = stage.score(row.plan).fleet
+    unit_ops.insert_ops(conn, [_node_op(stage, row, muster, fleet.nodes[name], now) for name in muster.taken])
+    unit_ops.insert_ops(conn, _device_ops(stage, row, muster, now))
+    data = {
+        "taken": len(muster.taken),
+        "in_service": in_service,
+        "out_of_service": sorted(n for n in muster.taken if muster.nodes[n].state is not NodeState.IN_SERVICE),
+        "left_out": [{"code": left.reason.code.value, "nodes": list(left.nodes)} for left in muster.left_out],
+    }
+    journal.append(conn, _entry(now, "window.opened", row, "", data))
+    return replace(after, version=row.version + 1)
+
+
+def _node_op(stage: Stage, row: WindowRun, muster: Muster, node: Node, now: datetime) -> UnitOp:
+    script, seen = muster.script, muster.nodes[node.name]
+    own = script.nodes[node.name]
+    runs_already = sum(
+        script.bits[u.id]
+        for u in script.updates
+        if script.bits[u.id] & own.due and is_at_least(seen.versions.get(u.component, ""), u.to_version)
+    )
+    return UnitOp(
+        id=0,
+        run=stage.run,
+        window=row.window,
+        unit=node.name,
+        kind=UnitKind.NODE,
+        cluster=row.cluster,
+        fault_domain=node.fault_domain,
+        rank=own.rank,
+        in_service_before=seen.state is NodeState.IN_SERVICE,
+        applied=runs_already,
+        active=runs_already,
+        position=script.first_step(own),
+        next_at=now,
+    )
+
+
+def _device_ops(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> Sequence[UnitOp]:
+    """Devices that run their target already are proven by that; those that may not be touched are left out."""
+    ops = []
+    for rank, device in enumerate(muster.script.devices.values()):
+        seen = muster.devices.get(device.device)
+        held = muster.held_devices.get(device.device)
+        done = seen is not None and is_at_least(seen.version, device.update.to_version)
+        is_final = done or held is not None
+        state = UnitState.PROVEN if done else UnitState.LEFT_OUT if held is not None else UnitState.PENDING
+        op = UnitOp(
+            id=0,
+            run=stage.run,
+            window=row.window,
+            unit=device.device,
+            kind=UnitKind.DEVICE,
+            cluster=row.cluster,
+            fault_domain="",
+            rank=rank,
+            in_service_before=True,
+            state=state,
+            position=device.step,
+            reason=None if done else held,
+            next_at=None if is_final else now,
+            finished_at=now if is_final else None,
+        )
+        ops.append(op)
+    return ops
+
+
+def _entry(now: datetime, event: str, row: WindowRun, why: str, data: Mapping[str, object]) -> Entry:
+    return Entry(
+        at=now, actor=ACTOR, event=event, subject=f"window:{row.window}", why=why, data={"cluster": row.cluster, **data}
+    )

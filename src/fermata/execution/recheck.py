@@ -1,0 +1,52 @@
+"""The plan checked once more, by the independent checker, just before a window opens."""
+
+from datetime import datetime
+
+from fermata.domain.operations import WindowRun
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.execution.stage import Stage
+from fermata.planning.case import CheckCase, build_case
+from fermata.planning.checker import check_case
+from fermata.planning.inputs import PlanningInput
+from fermata.store import consent, inventory
+
+JUDGED_LIVE = frozenset({"CONSENT", "FREEZE"})  # node by node at the opening: a no leaves nodes out, not the window
+OF_THE_WHOLE_PLAN = frozenset(
+    {
+        "DEVICES_APPLIED",
+        "NODES_COVERED",
+        "NOT_BEFORE_NOW",
+        "OBJECTIVE_BOUNDS",
+        "OBJECTIVE_VALUES",
+        "UNPLANNED_REASON",
+        "WHOLE_CLUSTER",
+    }
+)  # whether the plan does all that it could: consent given or withdrawn later changes that, and harms no window
+
+
+def find_fault(stage: Stage, row: WindowRun, now: datetime) -> Reason | None:
+    """The first rule that the window breaks against the fleet it was planned for and today's policy, or None."""
+    score = stage.score(row.plan)
+    case = stage.cases.get(row.plan)
+    if case is None:
+        case = stage.cases[row.plan] = _build(stage, row, now)
+    for violation in check_case(case, score.plan, only=frozenset({row.window})):
+        if violation.rule not in JUDGED_LIVE | OF_THE_WHOLE_PLAN:
+            return reason(Code.PLAN_FAULTED, window=row.window, rule=violation.rule, fault=violation.sentence)
+    return None
+
+
+def _build(stage: Stage, row: WindowRun, now: datetime) -> CheckCase:
+    score = stage.score(row.plan)
+    with stage.database.read() as conn:
+        policy = inventory.load_policy(conn)
+        ledger = consent.load_ledger(conn)
+    inputs = PlanningInput(
+        fleet=score.fleet,
+        catalogue=stage.catalogue,
+        policy=policy,
+        campaign=stage.campaign,
+        ledger=ledger,
+        now=score.plan.created_at,
+    )
+    return build_case(inputs)

@@ -1,0 +1,157 @@
+"""What the conductor holds in memory, all of it read from the store and rebuilt at any time: plans, scripts, limits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from types import MappingProxyType
+
+from fermata.domain.campaign import Campaign
+from fermata.domain.decide_begin import Facts
+from fermata.domain.fleet import Fleet
+from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, WindowId
+from fermata.domain.node_states import UnitState
+from fermata.domain.openings import Capacity, begin_again_at, count_limits
+from fermata.domain.operations import Standing, WindowRun
+from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.plans import Plan, Window
+from fermata.domain.run_states import WindowState
+from fermata.domain.scripts import WindowScript, read_script
+from fermata.domain.tally import Tally
+from fermata.domain.updates import Catalogue
+from fermata.planning.case import CheckCase
+from fermata.ports import Clock, Site
+from fermata.store import inventory, plans, runs
+from fermata.store.database import Database
+
+NO_DEVICES: Mapping[DeviceId, UnitState] = MappingProxyType({})
+NO_STANDINGS: Mapping[str, Standing] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """One plan with the fleet it was made for."""
+
+    plan: Plan
+    fleet: Fleet
+    pending: FleetPending
+
+    @cached_property
+    def windows(self) -> Mapping[WindowId, Window]:
+        """The plan's windows by id."""
+        return {window.id: window for window in self.plan.windows}
+
+
+def _go_on(_point: str) -> None:
+    """Nothing happens here outside of tests."""
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
+
+    `crash` is called by name at every point where a kill could hurt: tests end the process there.
+    """
+
+    database: Database
+    site: Site
+    clock: Clock
+    run: RunId
+    catalogue: Catalogue
+    campaign: Campaign
+    fleet: Fleet
+    capacity: Capacity
+    device_versions: dict[DeviceId, str]
+    scores: dict[PlanId, Score] = field(default_factory=dict)
+    cases: dict[PlanId, CheckCase] = field(default_factory=dict)
+    scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
+    windows: dict[WindowId, WindowRun] = field(default_factory=dict)
+    carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    crash: Callable[[str], None] = _go_on
+
+    def score(self, plan_id: PlanId) -> Score:
+        """The plan of that id."""
+        if plan_id not in self.scores:
+            with self.database.read() as conn:
+                plan = plans.load_plan(conn, plan_id)
+                fleet = plans.load_fleet_snapshot(conn, plan.inputs.fleet)
+            pending = find_pending(fleet, self.catalogue, self.campaign.updates)
+            self.scores[plan_id] = Score(plan=plan, fleet=fleet, pending=pending)
+        return self.scores[plan_id]
+
+    def script(self, window: WindowId) -> WindowScript:
+        """The script of a window of the run. Raises BadScript."""
+        if window not in self.scripts:
+            score = self.score(self.windows[window].plan)
+            script = read_script(score.windows[window], score.fleet, score.pending, self.catalogue)
+            self._find_carriers(script, score.fleet)
+            self.scripts[window] = script
+        return self.scripts[window]
+
+    def forget(self, window: WindowId) -> None:
+        """Lets go of a script that is not needed soon."""
+        self.scripts.pop(window, None)
+
+    def _find_carriers(self, script: WindowScript, fleet: Fleet) -> None:
+        needed = {r.component for update in script.updates for r in update.requires}
+        for name in script.nodes if needed else ():
+            for device in fleet.devices_of(fleet.nodes[name]):
+                if device.component in needed:
+                    found = self.carriers.get((name, device.component), ())
+                    if device.name not in found:
+                        self.carriers[name, device.component] = (*found, device.name)
+
+    def facts(
+        self,
+        window: WindowId,
+        *,
+        now: datetime,
+        paused: bool,
+        tally: Tally,
+        unproven: Mapping[DeviceId, UnitState] = NO_DEVICES,
+        standings: Mapping[str, Standing] = NO_STANDINGS,
+    ) -> Facts:
+        """What is true around the units of a window."""
+        row = self.windows[window]
+        score = self.score(row.plan)
+        return Facts(
+            now=now,
+            script=self.script(window),
+            catalogue=self.catalogue,
+            paused=paused,
+            begin_again_at=begin_again_at(self.campaign, row.hard_stop, now),
+            tally=tally,
+            unproven=unproven,
+            standings=standings,
+            device_versions=self.device_versions,
+            carriers=self.carriers,
+            nodes_before=score.fleet.nodes,
+        )
+
+    def open_windows(self) -> tuple[WindowRun, ...]:
+        """The run's open windows, by id."""
+        return tuple(w for _, w in sorted(self.windows.items()) if w.state is WindowState.OPEN)
+
+
+def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> Stage:
+    """Reads everything a run needs. Raises KeyError for an unknown run."""
+    with database.read() as conn:
+        run = runs.load_run(conn, run_id)
+        if run is None:
+            raise KeyError(run_id)
+        campaign = inventory.load_campaign(conn, run.campaign)
+        catalogue = inventory.load_catalogue(conn)
+        fleet = inventory.load_fleet(conn)
+        windows = runs.load_windows(conn, run_id)
+    return Stage(
+        database=database,
+        site=site,
+        clock=clock,
+        run=run_id,
+        catalogue=catalogue,
+        campaign=campaign,
+        fleet=fleet,
+        capacity=count_limits(campaign, fleet),
+        device_versions={device.name: device.version for device in fleet.devices.values()},
+        windows={window.window: window for window in windows},
+    )

@@ -1,0 +1,76 @@
+"""What a batch of decisions leaves behind: journal lines, versions to record, and whom to wake."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fermata.domain.decide import Seen
+from fermata.domain.decisions import Begin, Decision, EndStep, GiveUp, Leave, Prove, Resume, Settlement
+from fermata.domain.node_states import UnitEvent, UnitKind
+from fermata.domain.operations import UnitOp
+from fermata.store.journal import Entry
+
+ACTOR = "conductor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """One decision as it was carried out."""
+
+    before: UnitOp
+    decision: Decision | Settlement
+    after: UnitOp
+    seen: Seen
+
+
+def journal_lines(marks: Iterable[Mark], now: datetime) -> list[Entry]:
+    """What an auditor needs: who began what (one line per window and step), how each step ended, who came back."""
+    begun: dict[tuple[str, str, int], list[str]] = {}
+    lines: list[Entry] = []
+    for mark in marks:
+        if isinstance(mark.decision, Begin):
+            key = (mark.before.window, mark.decision.step, mark.decision.attempt)
+            begun.setdefault(key, []).append(mark.before.unit)
+        told = _tell(mark.decision)
+        if told is not None:
+            lines.append(_line(now, told[0], mark.before, told[1]))
+    return [*(_beginning(now, *key, units) for key, units in begun.items()), *lines]
+
+
+def _tell(decision: Decision | Settlement) -> tuple[str, str] | None:
+    """Event and why, for what is worth a line of its own."""
+    match decision:
+        case Begin(why=why):
+            return ("step.failed", why) if why else None
+        case EndStep(why=why):
+            return ("step.failed" if why else "step.ended", why)
+        case Prove():
+            return "unit.proven", ""
+        case GiveUp(reason=reason):
+            return "unit.stopped", str(reason)
+        case Resume():
+            return "unit.resumed", "repaired"
+        case Leave(event=event):
+            return _LEAVINGS[event], ""
+        case _:
+            return None
+
+
+def _beginning(now: datetime, window: str, step: str, attempt: int, units: list[str]) -> Entry:
+    data = {"step": step, "attempt": attempt, "units": sorted(units)}
+    return Entry(at=now, actor=ACTOR, event="step.begun", subject=f"window:{window}", why="", data=data)
+
+
+_LEAVINGS = {
+    UnitEvent.GIVE_BACK: "node.returned",
+    UnitEvent.KEEP_OUT: "node.kept_out",
+    UnitEvent.LEAVE_OUT: "node.left_out",
+}
+
+
+def _line(now: datetime, event: str, op: UnitOp, why: str) -> Entry:
+    data: dict[str, object] = {"window": op.window, "step": op.step, "attempt": op.attempt}
+    if op.step_started_at is not None:
+        data["minutes"] = round((now - op.step_started_at) / timedelta(minutes=1))
+    kind = "node" if op.kind is UnitKind.NODE else "device"
+    return Entry(at=now, actor=ACTOR, event=event, subject=f"{kind}:{op.unit}", why=why, data=data)

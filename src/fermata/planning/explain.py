@@ -1,0 +1,116 @@
+"""Why there is no plan: the rules that clash, shrunk by leaving out one after the other, and for each of them the
+least change that alone makes a plan possible.
+"""
+
+from collections.abc import Sequence
+
+from fermata.planning.floors import find_homeless
+from fermata.planning.greedy import place_greedily
+from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
+from fermata.planning.loosen import Ladder, Rule, list_rules
+from fermata.planning.model import PlanModel, Unsolved
+from fermata.planning.problem import Problem, build_rows, compile_problem, find_spots
+
+EFFORT_OF_PROBE = 3.0  # deterministic time of one question "is there any plan?"
+PROBES_MOST = 150  # questions in all; at January size one takes one to ten seconds, for a single cluster milliseconds
+
+
+def explain_infeasible(problem: Problem) -> Infeasible:
+    """The clashing rules and the changes that resolve them, for a problem that is proven to have no plan."""
+    probe = _Probe(problem)
+    spots = find_spots(problem, problem.inputs.policy.freezes)
+    homeless = find_homeless(problem, spots)
+    only = homeless[:1] or None
+    clashing = _shrink(list(list_rules(problem.inputs, problem.scope)), problem, probe, only)
+    names = [problem.scope.works[cluster].cluster.name for cluster in homeless]
+    whom = f" {', '.join(names)} cannot be placed under it, even alone." if names else ""
+    return Infeasible(
+        clashes=tuple(Violation(rule=rule.name, sentence=rule.sentence + whom) for rule in clashing),
+        relaxations=tuple(
+            found for rule in clashing if (found := _find_relaxation(rule, problem.inputs, probe, homeless))
+        ),
+    )
+
+
+def explain_not_found() -> Infeasible:
+    """When neither a plan was found nor a proof that there is none."""
+    sentence = (
+        "No plan was found within the solver's effort, though none is proven impossible: raise a limit or extend the"
+        " campaign."
+    )
+    return Infeasible(clashes=(Violation(rule="EFFORT", sentence=sentence),), relaxations=())
+
+
+class _Probe:
+    """Asks whether loosened inputs have any plan, at most PROBES_MOST times."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._scope = problem.scope
+        self._asked = 0
+
+    def is_possible(self, inputs: PlanningInput, only: Sequence[int] | None) -> bool | None:
+        """For all clusters, or `only` those; None when that was not settled within the effort."""
+        if self._asked >= PROBES_MOST:
+            return None
+        self._asked += 1
+        problem = compile_problem(inputs, scope=self._scope, only=only)
+        spots = find_spots(problem, inputs.policy.freezes)
+        if find_homeless(problem, spots):
+            return False
+        rows = build_rows(problem, spots, with_reserve=False)
+        if place_greedily(problem, spots, rows) is not None:
+            return True
+        solved = PlanModel(problem, spots, rows).solve(seed=inputs.seed, effort=EFFORT_OF_PROBE)
+        if isinstance(solved, Unsolved):
+            return False if solved.proven else None
+        return True
+
+
+def _shrink(rules: Sequence[Rule], problem: Problem, probe: _Probe, only: Sequence[int] | None) -> list[Rule]:
+    """The rules without which, one at a time, the clash was not shown to last. Halves are tried before single ones."""
+    kept: list[Rule] = []
+    inputs = problem.inputs
+    waiting = [list(rules)]
+    while waiting:
+        block = waiting.pop(0)
+        without = inputs
+        for rule in block:
+            without = rule.leave_out(without)
+        if probe.is_possible(without, only) is False:
+            inputs = without
+        elif len(block) == 1:
+            kept.append(block[0])
+        else:
+            middle = len(block) // 2
+            waiting[:0] = [block[:middle], block[middle:]]
+    return kept
+
+
+def _find_relaxation(rule: Rule, inputs: PlanningInput, probe: _Probe, homeless: Sequence[int]) -> Relaxation | None:
+    """The shortest climb on any of the rule's ladders after which all clusters find room, all other rules kept."""
+    best: tuple[int, str] | None = None
+    for ladder in rule.ladders:
+        least = _climb(ladder, inputs, probe, homeless, 1) if homeless else 1
+        step = _climb(ladder, inputs, probe, None, least) if least is not None else None
+        if step is not None and (best is None or step < best[0]):
+            best = (step, ladder.loosen(inputs, step)[1])
+    return Relaxation(rule=rule.name, sentence=best[1]) if best is not None else None
+
+
+def _climb(ladder: Ladder, inputs: PlanningInput, probe: _Probe, only: Sequence[int] | None, least: int) -> int | None:
+    """The lowest step from `least` on at which a plan was found; None when there is none at the top either."""
+
+    def holds(step: int) -> bool:
+        return probe.is_possible(ladder.loosen(inputs, step)[0], only) is True
+
+    if least > ladder.steps:
+        return None
+    if holds(least):
+        return least
+    if not holds(ladder.steps):
+        return None
+    low, high = least, ladder.steps
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

@@ -1,0 +1,109 @@
+"""The JSON API by noun: answers, refusals, faults."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from tests.server import world
+
+from fermata.store import journal
+from fermata.store.database import Database
+
+API = "/api/v1"
+SNAPSHOT = Path(__file__).parent / "openapi.json"
+
+
+def test_description_of_the_api_is_the_one_on_record(app: FastAPI) -> None:
+    described = json.dumps(app.openapi(), indent=1, sort_keys=True) + "\n"
+    assert described == SNAPSHOT.read_text(), f"the API changed: look at it, then write it to {SNAPSHOT.name}"
+
+
+def test_empty_store_says_what_is_missing(client: httpx.Client) -> None:
+    answer = client.get(f"{API}/imports").json()
+    assert answer["missing"] == ["fleet", "updates", "policy", "campaign"]
+
+
+def test_imports_name_the_campaigns_and_their_plans(client: httpx.Client, in_progress: object) -> None:
+    answer = client.get(f"{API}/imports").json()
+    assert answer["campaigns"] == [{"id": "january-repave", "title": "January repave", "plan": "plan_board"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("GET", "/pending", None, 409, "NOT_IMPORTED"),
+        ("GET", "/requests", None, 409, "NOT_IMPORTED"),
+        ("GET", "/requests/req_none_deployment", None, 409, "NOT_IMPORTED"),
+        ("GET", "/plans/plan_none", None, 404, "PLAN_UNKNOWN"),
+        ("GET", "/plans/plan_none/violations", None, 404, "PLAN_UNKNOWN"),
+        ("POST", "/plans/plan_none/publish", {"actor": "sam"}, 404, "PLAN_UNKNOWN"),
+        ("GET", "/report", None, 409, "NOT_IMPORTED"),
+        ("GET", "/nowhere", None, 404, "NOT_FOUND"),
+        ("DELETE", "/imports", None, 405, "METHOD_NOT_ALLOWED"),
+        ("GET", "/journal?after=-1", None, 422, "BAD_INPUT"),
+        ("GET", "/pending?clutser=a", None, 422, "BAD_INPUT"),
+        ("POST", "/approvals", {"orders": []}, 422, "BAD_INPUT"),
+    ],
+)
+def test_refusals_are_problem_documents(
+    client: httpx.Client, method: str, path: str, body: object, status: int, code: str
+) -> None:
+    answer = client.request(method, API + path, json=body)
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert len(problem["detail"]) > 10
+
+
+def test_every_fault_of_a_body_is_listed_with_its_place(client: httpx.Client) -> None:
+    scopes = [{"level": "galaxy", "name": "a"}, {"level": "node", "name": ""}, {"level": "node", "name": "n"}]
+    body = {"orders": [{"scope": scope, "mood": "good"} for scope in scopes], "extra": 1}
+    problem = client.post(f"{API}/approvals", json=body).json()
+    where = [fault["where"] for fault in problem["faults"]]
+    assert problem["total"] == len(where) == 6
+    assert "body.orders[0].scope.level" in where
+    assert "body.orders[1].scope.name" in where
+    assert "body.extra" in where
+
+
+def test_more_faults_than_can_be_read_are_counted(client: httpx.Client) -> None:
+    body = {"orders": [{"scope": {"level": "galaxy", "name": "a"}}] * 70}
+    problem = client.post(f"{API}/approvals", json=body).json()
+    assert (problem["total"], len(problem["faults"])) == (70, 50)
+
+
+def test_freeze_needs_times_with_a_zone(client: httpx.Client) -> None:
+    body = {
+        "scope": {"level": "cluster", "name": "a"},
+        "start": "2026-01-03T10:00:00",
+        "end": "2026-01-03T11:00:00Z",
+        "reason": "launch",
+    }
+    problem = client.post(f"{API}/freezes", json=body).json()
+    assert [fault["where"] for fault in problem["faults"]] == ["body.start"]
+
+
+def test_plans_are_listed_and_read_whole(client: httpx.Client, in_progress: object) -> None:
+    lines = client.get(f"{API}/plans").json()
+    assert [(line["id"], line["windows"]) for line in lines] == [("plan_board", 24)]
+    plan = client.get(f"{API}/plans/plan_board").json()
+    assert plan["schema"] == "fermata.plan/1"
+    assert len(plan["windows"]) == 24
+
+
+def test_journal_is_paged_by_a_cursor(client: httpx.Client, db: Database) -> None:
+    entries = [
+        journal.Entry(at=world.NOW, actor="sam", event="thing.done", subject=f"thing:{n % 2}", why="", data={"n": n})
+        for n in range(5)
+    ]
+    with db.begin() as conn:
+        journal.append_many(conn, entries)
+    first = client.get(f"{API}/journal", params={"limit": 3}).json()
+    rest = client.get(f"{API}/journal", params={"after": first["next"]}).json()
+    assert [line["data"]["n"] for line in first["lines"] + rest["lines"]] == [0, 1, 2, 3, 4]
+    nothing = client.get(f"{API}/journal", params={"after": rest["next"]}).json()
+    assert (nothing["lines"], nothing["next"]) == ([], rest["next"])
+    of_one = client.get(f"{API}/journal", params={"subject": "thing:1"}).json()
+    assert [line["data"]["n"] for line in of_one["lines"]] == [1, 3]

@@ -1,0 +1,238 @@
+"""Approving, withdrawing and freezing through the services: who may, on what, and what is refused."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from tests.constraints import world as w
+from tests.services.work import start_work
+
+from fermata.domain.ids import CustomerId, FreezeId, RequestId
+from fermata.domain.pending_lines import PendingFilter
+from fermata.domain.policy import Scope, ScopeLevel, Verdict
+from fermata.services.consent import Order, Said, approve, decide, withdraw
+from fermata.services.errors import Refusal
+from fermata.services.freezes import FreezeOrder, add_freeze, end_freeze
+from fermata.services.inventory import ImportSet, import_fleet, import_set
+from fermata.services.requests import list_pending, list_requests, show_request
+from fermata.store import consent, inventory, journal
+from fermata.store.database import Database
+
+SCENARIO = w.scenario()
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _imported(db: Database) -> None:
+    policy = replace(SCENARIO.policy, customers={CustomerId("lumen"): replace(w.customer(), approvers=("ann", "bo"))})
+    given = ImportSet(fleet=SCENARIO.fleet, catalogue=SCENARIO.catalogue, policy=policy, campaign=SCENARIO.campaign)
+    import_set(db, given, now=w.NOW, actor="kim")
+
+
+def scope(text: str) -> Scope:
+    level, name = text.split()
+    return Scope(level=ScopeLevel(level), name=name)
+
+
+def yes(db: Database, text: str, actor: str | None = None) -> Said:
+    numbers = count(ledger_length(db))
+    return approve(db, scope(text), now=w.NOW, actor=actor, new_id=lambda prefix: f"{prefix}_{next(numbers)}")
+
+
+def no(db: Database, text: str) -> Said:
+    numbers = count(ledger_length(db))
+    return withdraw(db, scope(text), now=w.NOW, actor=None, new_id=lambda prefix: f"{prefix}_{next(numbers)}")
+
+
+def ledger_length(db: Database) -> int:
+    with db.read() as conn:
+        return len(consent.load_ledger(conn))
+
+
+def covered(db: Database, cluster: str = "alpha") -> int:
+    (view,) = list_requests(db, PendingFilter(clusters=frozenset({cluster})))
+    return sum(cover.covered for cover in view.coverage)
+
+
+def test_an_approval_is_bound_to_what_the_request_holds(db: Database) -> None:
+    entry = yes(db, "cluster alpha").entry
+    assert entry is not None
+    assert (entry.actor, entry.incarnation, entry.request) == ("ann", 1, "req_sc-alpha_deployment")
+    assert entry.updates == {"nic", "os", "gpu", "agent", "tor-os", "mgr"}
+    assert covered(db) == 6
+    with db.read() as conn:
+        line = journal.read(conn, subject="cluster:alpha")[-1]
+        assert consent.load_ledger(conn) == (entry,)
+    assert (line.event, line.actor, line.data["incarnation"]) == ("consent.approved", "ann", 1)
+
+
+@pytest.mark.parametrize("text", ["supercomputer sc-alpha", "cluster alpha", "rack alpha-r0", "node alpha-n00"])
+def test_saying_the_same_again_is_reported_and_records_nothing(db: Database, text: str) -> None:
+    assert no(db, text).entry is None
+    assert yes(db, text).entry is not None
+    assert yes(db, text).entry is None
+    assert no(db, text).entry is not None
+    assert no(db, text).entry is None
+    assert ledger_length(db) == 2
+
+
+def test_approving_wider_than_before_counts_for_nodes_that_join_later(db: Database) -> None:
+    for name in ("alpha-r0", "alpha-r1"):
+        yes(db, f"rack {name}")
+    assert yes(db, "cluster alpha").entry is not None
+    joined = w.node("alpha", 9, 3)
+    import_fleet(
+        db, replace(SCENARIO.fleet, nodes={**SCENARIO.fleet.nodes, joined.name: joined}), now=w.NOW, actor="kim"
+    )
+    assert covered(db) == 7
+
+
+def test_a_new_item_needs_a_new_word(db: Database) -> None:
+    yes(db, "cluster alpha")
+    newer = replace(SCENARIO.catalogue.updates[w.UpdateId("nic")], id=w.UpdateId("nic-3"), to_version="3.0")
+    catalogue = replace(SCENARIO.catalogue, updates={**SCENARIO.catalogue.updates, newer.id: newer})
+    import_set(db, ImportSet(catalogue=catalogue), now=w.NOW, actor="kim")
+    assert covered(db) == 0
+    entry = yes(db, "cluster alpha").entry
+    assert entry is not None
+    assert (entry.incarnation, "nic-3" in entry.updates) == (2, True)
+    assert covered(db) == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "part"),
+    [
+        ("cluster alpah", "SCOPE_UNKNOWN", "nearest is alpha"),
+        ("node alpha-r0", "SCOPE_UNKNOWN", "no node alpha-r0"),
+        ("supercomputer lumen", "SCOPE_UNKNOWN", "no supercomputer lumen"),
+    ],
+)
+def test_an_unknown_scope_is_refused_with_the_nearest_name(db: Database, text: str, code: str, part: str) -> None:
+    with pytest.raises(Refusal, match=part) as refused:
+        yes(db, text)
+    assert refused.value.reason.code == code
+
+
+def test_approving_where_nothing_is_pending_is_refused(db: Database) -> None:
+    idle = w.with_versions(SCENARIO.fleet, "omega-n00", nic_fw="2.0", host_os="2.0", gpu_fw="2.0", agent="2.0")
+    import_fleet(db, idle, now=w.NOW, actor="kim")
+    with pytest.raises(Refusal) as refused:
+        yes(db, "cluster omega")
+    assert refused.value.reason.code == "NOTHING_PENDING"
+
+
+def test_only_an_approver_of_the_customer_decides(db: Database) -> None:
+    assert yes(db, "cluster beta", actor="bo").entry is not None
+    with pytest.raises(Refusal, match="ann, bo") as refused:
+        yes(db, "cluster alpha", actor="eve")
+    assert refused.value.reason.code == "APPROVER_UNKNOWN"
+
+
+def test_a_rack_name_that_stands_in_two_supercomputers_is_refused(db: Database) -> None:
+    twin = replace(w.node("beta", 99, 3), rack=w.RackId("alpha-r0"))
+    import_fleet(db, replace(SCENARIO.fleet, nodes={**SCENARIO.fleet.nodes, twin.name: twin}), now=w.NOW, actor="kim")
+    with pytest.raises(Refusal, match="sc-alpha, sc-beta") as refused:
+        yes(db, "rack alpha-r0")
+    assert refused.value.reason.code == "SCOPE_AMBIGUOUS"
+
+
+def test_a_word_on_an_older_incarnation_than_the_current_is_refused(db: Database) -> None:
+    import_fleet(db, w.with_versions(SCENARIO.fleet, "alpha-n00", nic_fw="2.0"), now=w.NOW, actor="kim")
+    order = Order(scope=scope("cluster alpha"), verdict=Verdict.APPROVED, seen=1)
+    with pytest.raises(Refusal, match="incarnation 2, not 1") as refused:
+        decide(db, [order], now=w.NOW, new_id=lambda prefix: prefix)
+    assert refused.value.reason.code == "REQUEST_CHANGED"
+
+
+def test_a_bulk_file_with_one_wrong_line_changes_nothing_and_names_every_fault(db: Database) -> None:
+    orders = [Order(scope=scope(f"node alpha-n0{i}"), verdict=Verdict.APPROVED) for i in range(9)]
+    with pytest.raises(Refusal) as refused:
+        decide(db, orders, now=w.NOW, new_id=lambda prefix: prefix)
+    assert [why.code for why in refused.value.reasons] == ["SCOPE_UNKNOWN"] * 3
+    assert ledger_length(db) == 0
+
+
+def test_bulk_orders_are_carried_out_in_their_order(db: Database) -> None:
+    orders = [
+        Order(scope=scope("cluster alpha"), verdict=Verdict.APPROVED, actor="bo"),
+        Order(scope=scope("rack alpha-r1"), verdict=Verdict.WITHDRAWN, reason="launch", at=w.NOW - DAY),
+        Order(scope=scope("cluster alpha"), verdict=Verdict.APPROVED),
+    ]
+    numbers = count()
+    told = decide(db, orders, now=w.NOW, new_id=lambda prefix: f"{prefix}_{next(numbers)}")
+    assert [said.entry.seq if said.entry else None for said in told] == [1, 2, 3]
+    assert [said.entry.at if said.entry else None for said in told] == [w.NOW, w.NOW - DAY, w.NOW]
+    assert covered(db) == 6
+
+
+def test_a_finer_withdrawal_holds_its_rack_and_no_other(db: Database) -> None:
+    yes(db, "supercomputer sc-alpha")
+    no(db, "node alpha-n01")
+    assert covered(db) == 3
+
+
+def test_consent_cannot_be_withdrawn_once_work_on_a_node_has_started(db: Database) -> None:
+    yes(db, "cluster alpha")
+    with db.begin() as conn:
+        start_work(conn, "alpha-n01")
+    with pytest.raises(Refusal, match="alpha-n01") as refused:
+        no(db, "cluster alpha")
+    assert refused.value.reason.code == "WORK_STARTED"
+    assert no(db, "node alpha-n00").entry is not None
+
+
+def test_an_import_cannot_drop_a_node_that_a_window_holds(db: Database) -> None:
+    with db.begin() as conn:
+        start_work(conn, "alpha-n01")
+    nodes = {name: node for name, node in SCENARIO.fleet.nodes.items() if name != "alpha-n01"}
+    with pytest.raises(Refusal, match="alpha-n01") as refused:
+        import_fleet(db, replace(SCENARIO.fleet, nodes=nodes), now=w.NOW, actor="kim")
+    assert refused.value.reason.code == "NODES_HELD"
+
+
+def test_freezes_are_added_and_ended_with_a_journal_line_each(db: Database) -> None:
+    order = FreezeOrder(scope=scope("cluster alpha"), start=w.NOW, end=w.NOW + 3 * DAY, reason="launch")
+    freeze = add_freeze(db, order, now=w.NOW, new_id=lambda prefix: f"{prefix}_1")
+    assert (freeze.id, freeze.customer) == ("freeze_1", "lumen")
+    end_freeze(db, freeze.id, now=w.NOW + DAY, why="done early")
+    with db.read() as conn:
+        (found,) = inventory.load_policy(conn).freezes
+        assert [line.event for line in journal.read(conn, subject="freeze:freeze_1")] == [
+            "freeze.added",
+            "freeze.ended",
+        ]
+    assert found.end == w.NOW + DAY
+    with pytest.raises(Refusal, match="No freeze freeze_1"):
+        end_freeze(db, FreezeId("freeze_1"), now=w.NOW + 2 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"scope": scope("rack nope")}, "SCOPE_UNKNOWN"),
+        ({"end": w.NOW}, "FREEZE_EMPTY"),
+        ({"customer": CustomerId("meridian")}, "FREEZE_NOT_YOURS"),
+        ({"actor": "eve"}, "APPROVER_UNKNOWN"),
+    ],
+)
+def test_a_wrong_freeze_is_refused(db: Database, changes: dict[str, object], code: str) -> None:
+    order = FreezeOrder(scope=scope("cluster alpha"), start=w.NOW, end=w.NOW + DAY, reason="launch")
+    with pytest.raises(Refusal) as refused:
+        add_freeze(db, replace(order, **changes), now=w.NOW, new_id=lambda prefix: prefix)  # type: ignore[arg-type]
+    assert refused.value.reason.code == code
+
+
+def test_a_request_in_detail_names_every_node_behind_each_shared_device(db: Database) -> None:
+    view = show_request(db, RequestId("req_sc-alpha_deployment"))
+    work = {found.device.name: found for found in view.devices}
+    assert work["alpha-r0-tor"].nodes == ("alpha-n00", "alpha-n01", "alpha-n02")  # type: ignore[index]
+    assert (work["alpha-r0-tor"].drains, work["alpha-r0-mgr"].drains) == (True, False)  # type: ignore[index]
+    with pytest.raises(Refusal, match="nearest is req_sc-alpha_deployment"):
+        show_request(db, RequestId("req_sc-alfa_deployment"))
+
+
+def test_an_unknown_name_in_a_filter_is_refused_and_not_an_empty_list(db: Database) -> None:
+    with pytest.raises(Refusal, match="nearest is alpha-n01"):
+        list_pending(db, PendingFilter(nodes=frozenset({"alpha-n1"})))
+    assert list_pending(db, PendingFilter(nodes=frozenset({"alpha-n01"}))).lines

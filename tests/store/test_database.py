@@ -1,0 +1,107 @@
+"""Transactions: whole or not at all, one writer at a time, readers see one moment; and what happens when it fails."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from tests.constraints import world as w
+from tests.store.test_append_only import ENTRY
+
+from fermata.store import inventory, journal
+from fermata.store.database import Database, StoreUnavailable, migrate, open_database
+
+
+def test_an_error_inside_a_transaction_undoes_all_of_it(db: Database) -> None:
+    def fail_half_way() -> None:
+        with db.begin() as conn:
+            inventory.save_fleet(conn, w.fleet())
+            journal.append(conn, ENTRY)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    with db.read() as conn:
+        assert inventory.load_fleet(conn).clusters == {}
+        assert journal.read(conn) == ()
+
+
+def test_a_reader_sees_one_moment_while_others_write(db: Database) -> None:
+    with db.read() as reader:
+        assert journal.read(reader) == ()
+        with db.begin() as writer:
+            journal.append(writer, ENTRY)
+        assert journal.read(reader) == ()
+    with db.read() as reader:
+        assert len(journal.read(reader)) == 1
+
+
+def test_a_second_writer_waits_and_then_sees_what_the_first_wrote(db: Database) -> None:
+    seen: list[int] = []
+    started = threading.Event()
+
+    def write() -> None:
+        started.set()
+        with db.begin() as conn:
+            seen.append(len(journal.read(conn)))
+            journal.append(conn, ENTRY)
+
+    with db.begin() as conn:
+        second = threading.Thread(target=write)
+        second.start()
+        started.wait()
+        journal.append(conn, ENTRY)
+    second.join()
+    assert seen == [1]
+    with db.read() as conn:
+        assert [line.seq for line in journal.read(conn)] == [1, 2]
+
+
+def test_a_locked_store_is_a_clear_error_and_no_partial_state(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    holder = open_database(url)
+    impatient = Database(f"{url}?timeout=0.05")
+    with holder.begin() as conn:
+        journal.append(conn, ENTRY)
+        with pytest.raises(StoreUnavailable, match="nothing was saved: database is locked"), impatient.begin():
+            pass
+        with impatient.read() as reader:
+            assert journal.read(reader) == ()
+    with impatient.read() as reader:
+        assert len(journal.read(reader)) == 1
+    holder.close()
+    impatient.close()
+
+
+def test_a_full_disk_is_a_clear_error_and_no_partial_state(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'store.db'}")
+    with database.begin() as conn:
+        journal.append(conn, ENTRY)
+        pages = conn.exec_driver_sql("PRAGMA page_count").scalar_one()
+        conn.exec_driver_sql(f"PRAGMA max_page_count = {pages + 3}")
+
+    def write_much() -> None:
+        with database.begin() as conn:
+            inventory.save_fleet(conn, w.fleet())
+            journal.append_many(conn, [ENTRY] * 500)
+
+    with pytest.raises(StoreUnavailable, match="nothing was saved: database or disk is full"):
+        write_much()
+    with database.begin() as conn:
+        assert inventory.load_fleet(conn).clusters == {}
+        assert len(journal.read(conn)) == 1
+        journal.append(conn, ENTRY)  # there is room for a small change still
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:////no/such/folder/store.db", "postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=2"]
+)
+def test_a_store_that_cannot_be_reached_is_a_clear_error(url: str) -> None:
+    with pytest.raises(StoreUnavailable, match="nothing was saved"):
+        open_database(url)
+
+
+def test_a_file_that_is_no_store_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a database\n" * 100, encoding="utf-8")
+    with pytest.raises(StoreUnavailable, match="not a database"):
+        migrate(f"sqlite:///{tmp_path / 'notes.txt'}")
