@@ -40,10 +40,13 @@ def main(argv: list[str] | None = None) -> NoReturn:
         _tell_faults(bad, as_json=as_json)
         sys.exit(output.BAD_INPUT)
     except Refusal as refusal:
-        output.fail(refusal.reason.code, refusal.reason.sentence, exit_code=output.REFUSED, as_json=as_json)
+        _tell_refusal(refusal, as_json=as_json)
         sys.exit(output.REFUSED)
     except StoreUnavailable as error:
         output.fail("STORE_UNAVAILABLE", str(error), exit_code=output.REFUSED, as_json=as_json)
+        sys.exit(output.REFUSED)
+    except OSError as error:
+        output.fail("FILE_UNUSABLE", _file_sentence(error), exit_code=output.REFUSED, as_json=as_json)
         sys.exit(output.REFUSED)
     except KeyboardInterrupt:
         sys.exit(output.INTERRUPTED)
@@ -64,14 +67,23 @@ def _root(
     """Planned maintenance of GPU supercomputers: consent, windows, proof of return."""
 
 
+def _tell_refusal(refusal: Refusal, *, as_json: bool) -> None:
+    if as_json:
+        reasons = [{"code": reason.code, "sentence": reason.sentence} for reason in refusal.reasons]
+        output.print_json({"error": {**reasons[0], "exit_code": output.REFUSED, "reasons": reasons}})
+        return
+    for reason in refusal.reasons:
+        output.fail(reason.code, reason.sentence, exit_code=output.REFUSED, as_json=False)
+
+
+def _file_sentence(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; nothing was written"
+
+
 def _tell_faults(bad: BadInput, *, as_json: bool) -> None:
     if as_json:
-        faults = [fault.to_json() for fault in bad.faults]
-        output.print_json({"error": {"code": "BAD_INPUT", "total": bad.total, "faults": faults, "exit_code": 2}})
+        output.print_json({"error": {"code": "BAD_INPUT", "exit_code": output.BAD_INPUT, **bad.as_json()}})
         return
-    for fault in bad.faults:
-        output.err.print(str(fault), markup=False, soft_wrap=True)
-    hidden = bad.total - len(bad.faults)
-    if hidden:
-        output.err.print(f"... and {hidden:,} more")
+    output.err.print(str(bad), markup=False, soft_wrap=True)
     output.err.print(f"{output.count(bad.total, 'fault')}; nothing was changed.", style="bold")

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 DONE = 0
@@ -46,9 +47,7 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]],
     built = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for index, heading in enumerate(headings):
         foldable = index == 0 or heading in PROSE
-        built.add_column(
-            heading, justify="right" if index in right else "left", overflow="fold", no_wrap=not foldable
-        )
+        built.add_column(heading, justify="right" if index in right else "left", overflow="fold", no_wrap=not foldable)
     for row in rows:
         built.add_row(*(str(cell) for cell in row))
     return built
@@ -74,4 +73,4 @@ def fail(code: str, sentence: str, *, exit_code: int, as_json: bool, detail: dic
     if as_json:
         print_json({"error": {"code": code, "sentence": sentence, "exit_code": exit_code, **(detail or {})}})
         return
-    err.print(f"[bold red]{code}[/]  {sentence}", soft_wrap=True)
+    err.print(f"[bold red]{code}[/]  {escape(sentence)}", soft_wrap=True)

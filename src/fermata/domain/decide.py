@@ -108,17 +108,21 @@ def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decis
     unreachable = seen.node is not None and not seen.node.reachable
     if unreachable or op.state is UnitState.RESETTING:
         return GiveUp(reason=reason(Code.NODE_UNREACHABLE, unit=op.unit, step=op.step, minutes=minutes))
-    return retry(op, facts, f"no answer for {minutes} minutes")
+    return retry(op, facts, f"no answer for {minutes} minutes", hung=True)
 
 
-def retry(op: UnitOp, facts: Facts, why: str) -> Begin | EndStep | GiveUp:
-    """Another try under a new key, after a power reset where that harms nobody; or the tail list."""
+def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | EndStep | GiveUp:
+    """Another try under a new key, after a power reset; or the tail list.
+
+    A device that workloads need, because its update is impactless and nobody was drained, is reset only when it hangs.
+    """
     if op.state in (UnitState.RESETTING, UnitState.DRAINING):
         return GiveUp(reason=reason(Code.STEP_FAILED, step=op.step, tries=op.attempt, unit=op.unit, why=why))
     retries = bump(op.retries, (op.step,))
     if retries[op.step] >= op.tries_max:
         return GiveUp(reason=reason(Code.STEP_FAILED, step=op.step, tries=retries[op.step], unit=op.unit, why=why))
-    if op.kind is UnitKind.DEVICE and not facts.script.devices[facts.device_id(op)].update.needs_drain:
+    in_use = op.kind is UnitKind.DEVICE and not facts.script.devices[facts.device_id(op)].update.needs_drain
+    if in_use and not hung:
         return EndStep(event=UnitEvent.STEP_ENDED, applied=0, active=0, retries=retries, why=why)
     return Begin(
         event=UnitEvent.RESET,

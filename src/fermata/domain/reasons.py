@@ -20,6 +20,7 @@ class Code(StrEnum):
     # Planning
     NO_ROOM = "NO_ROOM"
     TOO_LONG_FOR_A_DAY = "TOO_LONG_FOR_A_DAY"
+    NO_PLAN = "NO_PLAN"
     # Checking a plan
     PLAN_INPUTS_CHANGED = "PLAN_INPUTS_CHANGED"
     # Server, demo and report
@@ -106,6 +107,7 @@ SENTENCES = MappingProxyType(
         Code.VERSION_UNKNOWN: "{unit} does not report the version of {components}: unknown blocks, mend inventory.",
         Code.REQUIREMENT_UNMET: "{update} needs {requirement}, which {unit} neither runs nor gets in this campaign.",
         Code.NO_ROOM: "No day up to {extension_until} has room for {cluster} under the limits: raise one or extend.",
+        Code.NO_PLAN: "{campaign} cannot be planned, {count} rule(s) clash: loosen one of them, or approve less of it.",
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
         Code.TOO_LONG_FOR_A_DAY: "{cluster} needs {minutes} minutes, more than a day's {room}: allow rolling.",
         Code.NOT_LOOPBACK: (

@@ -1,5 +1,6 @@
 """The board's pages and its event stream."""
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated
@@ -7,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
-from sse_starlette.sse import EventSourceResponse
+from sse_starlette.sse import EventSourceResponse, SendTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from fermata.server.context import Given
 from fermata.server.demo import DemoInfo
@@ -18,6 +20,8 @@ from fermata.services.board import BoardReader
 from fermata.services.board_assembly import tail_page
 
 SLOW_SECONDS = 20.0  # a viewer that takes nothing for so long is dropped; its browser comes back by itself
+
+_log = logging.getLogger("fermata.board")
 PAGE_MAX = 10_000
 FRESH = {"Cache-Control": "no-store"}
 
@@ -25,6 +29,16 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 Code = Annotated[str, Query(max_length=64)]
 Page = Annotated[int, Query(ge=1, le=PAGE_MAX)]
+
+
+class _Stream(EventSourceResponse):
+    """Events until the viewer leaves, or takes nothing for too long."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            _log.warning("board.viewer_dropped client=%s seconds=%s", scope.get("client"), SLOW_SECONDS)
 
 
 def renderer(
@@ -73,7 +87,7 @@ async def stream(
     if not given.live.admits:
         raise HTTPException(503, "Too many viewers: try again in a minute.", {"Retry-After": "60"})
     events = given.live.stream(last_event_id or seen)
-    return EventSourceResponse(events, ping=0, send_timeout=SLOW_SECONDS, headers=FRESH)
+    return _Stream(events, ping=0, send_timeout=SLOW_SECONDS, headers=FRESH)
 
 
 @router.get("/board/days")
