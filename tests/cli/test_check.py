@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -114,17 +115,17 @@ def test_a_valid_plan_passes_with_a_line_of_what_was_checked(folder: Path, capsy
 
 def test_violations_are_told_by_rule(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = valid_plan(folder)
-    late = replace(plan, windows=(replace(plan.windows[0], end_confidence=2.0, reboots_per_node=1),))
+    late = replace(plan, windows=(replace(plan.windows[0], start=w.MONDAY - timedelta(hours=1), reboots_per_node=1),))
     path = saved(late, folder)
     assert run(path, "--scenario", str(folder)) == 1
     told = capsys.readouterr().out
-    assert "END_CONFIDENCE  A window's confidence in its end is a probability." in told
+    assert "DAILY_WINDOW  A window starts and ends inside the daily window of one calendar day" in told
     assert "Window w-alpha states 1 reboots a node, not 0." in told
     assert "2 violations in plan_1" in told
     assert run(path, "--scenario", str(folder), "--json") == 1
     answer = json.loads(capsys.readouterr().out)
     assert (answer["ok"], answer["windows"], answer["nodes"]) == (False, 1, 2)
-    assert [x["rule"] for x in answer["violations"]] == ["END_CONFIDENCE", "REBOOTS_PER_NODE"]
+    assert [x["rule"] for x in answer["violations"]] == ["DAILY_WINDOW", "REBOOTS_PER_NODE"]
     assert answer["violations"][0]["window"] == "w-alpha"
 
 
@@ -157,3 +158,8 @@ def test_a_forgotten_node_is_found(folder: Path, capsys: pytest.CaptureFixture[s
     assert {"rule": "NODES_COVERED", "window": None, "nodes": ["alpha-n1"]}.items() <= next(
         x for x in answer["violations"] if x["rule"] == "NODES_COVERED"
     ).items()
+
+
+def test_a_plan_that_the_store_does_not_hold_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan_ghost", "--store", str(tmp_path / "store.db"), "--json") == 1
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "PLAN_UNKNOWN"

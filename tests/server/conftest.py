@@ -13,8 +13,11 @@ from tests.server import world
 
 from fermata.server.app import create_app
 from fermata.server.demo import DemoInfo
+from fermata.server.live import Timing
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.store.database import Database
+
+QUICK = Timing(refresh=0.05)
 
 
 @dataclass
@@ -51,12 +54,11 @@ def app(db: Database, clock: HandClock) -> FastAPI:
     return make_app(db, clock)
 
 
-def make_app(db: Database, clock: HandClock) -> FastAPI:
+def make_app(db: Database, clock: HandClock, timing: Timing = QUICK) -> FastAPI:
     """An application, for one server: each has an event loop of its own."""
     numbers = iter(range(1, 1000))
-    return create_app(
-        db, clock, new_id=lambda prefix: f"{prefix}_{next(numbers)}", demo=DemoInfo(speed=3000), refresh_seconds=0.05
-    )
+    demo = DemoInfo(speed=3000)
+    return create_app(db, clock, new_id=lambda prefix: f"{prefix}_{next(numbers)}", demo=demo, timing=timing)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
-from fermata.server.live import VIEWERS_MAX, LiveBoard
+from fermata.server.live import VIEWERS_MAX, LiveBoard, Timing
 
 
 class Source:
@@ -24,8 +24,8 @@ class Source:
         return dict(self.parts)
 
 
-def board_of(source: Source, refresh_seconds: float = 0.0) -> LiveBoard:
-    return LiveBoard(source.render, refresh_seconds=refresh_seconds)
+def board_of(source: Source, refresh: float = 0.0, heartbeat: float = 5.0) -> LiveBoard:
+    return LiveBoard(source.render, Timing(refresh=refresh, heartbeat=heartbeat))
 
 
 def events(message: bytes) -> list[tuple[str, str]]:
@@ -133,7 +133,7 @@ def test_slow_viewer_skips_versions_and_gets_the_newest() -> None:
 def test_snapshot_is_taken_once_however_many_ask() -> None:
     async def story() -> None:
         source = Source(headline="one")
-        board = board_of(source, refresh_seconds=60)
+        board = board_of(source, refresh=60)
         await asyncio.gather(*(board.parts() for _ in range(200)))
         assert source.asked == 1
 
@@ -143,7 +143,7 @@ def test_snapshot_is_taken_once_however_many_ask() -> None:
 def test_nothing_is_read_while_nobody_watches() -> None:
     async def story() -> None:
         source = Source(headline="one")
-        board = board_of(source, refresh_seconds=0.01)
+        board = board_of(source, refresh=0.01)
         running = asyncio.create_task(board.run())
         await asyncio.sleep(0.1)
         assert source.asked == 0
@@ -163,7 +163,7 @@ def test_nothing_is_read_while_nobody_watches() -> None:
 def test_failed_refresh_is_told_and_taken_back(caplog: pytest.LogCaptureFixture) -> None:
     async def story() -> None:
         source = Source(headline="one")
-        board = board_of(source, refresh_seconds=0.01)
+        board = board_of(source, refresh=0.01)
         await board.parts()
         running = asyncio.create_task(board.run())
         stream = await opened(board, board.event_id)
@@ -186,7 +186,7 @@ def test_failed_refresh_is_told_and_taken_back(caplog: pytest.LogCaptureFixture)
 
 def test_heartbeat_comes_when_nothing_changes() -> None:
     async def story() -> None:
-        board = LiveBoard(Source(headline="one").render, refresh_seconds=0.0, heartbeat_seconds=0.02)
+        board = board_of(Source(headline="one"), heartbeat=0.02)
         await board.parts()
         stream = await opened(board, board.event_id)
         assert [names(await next_message(stream)) for _ in range(3)] == [["tick"]] * 3

@@ -11,7 +11,7 @@ import pytest
 from starlette.types import Message, Scope
 from tests.server.conftest import HandClock, make_app
 
-from fermata.server.web import pages
+from fermata.server.live import Timing
 from fermata.store.database import Database
 
 ASSUMED_PATIENCE = 10.0
@@ -39,6 +39,7 @@ def until_tick(lines: Iterator[str]) -> tuple[list[str], str]:
 def test_reconnecting_viewer_is_sent_what_it_missed_and_nothing_else(
     url: str, clock: HandClock, in_progress: object
 ) -> None:
+    httpx.get(url)
     with stream(url) as lines:
         names, seen = until_tick(lines)
         assert {"headline", "today", "calendar", "tail", "charts", "day-2026-01-07"} <= set(names)
@@ -61,15 +62,10 @@ def test_page_and_its_stream_join_without_a_gap_or_a_repeat(url: str, in_progres
 
 
 def test_viewer_that_takes_nothing_is_dropped(
-    db: Database,
-    clock: HandClock,
-    in_progress: object,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    db: Database, clock: HandClock, in_progress: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(pages, "SLOW_SECONDS", 0.1)
     caplog.set_level(logging.WARNING, logger="fermata.board")
-    app = make_app(db, clock)
+    app = make_app(db, clock, Timing(refresh=0.05, slow=0.1))
     scope: Scope = {
         "type": "http",
         "method": "GET",

@@ -8,7 +8,7 @@ from fermata.domain.decisions import Begin, Decision, Park
 from fermata.domain.fleet import Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.node_states import EMPTY, UnitEvent, UnitState
-from fermata.domain.operations import Gate, Standing, UnitOp
+from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.plans import NodeApplyStep, VerifyStep
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scripts import (
@@ -31,7 +31,7 @@ GATE_LOOK = timedelta(minutes=30)  # fallback only: whoever opens a gate wakes t
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is true around a unit. `tally` counts along; `standings` are of the window, read when devices are decided.
+    """What is true around a unit. `tally` counts along; `standings`: the window's units by name, as they are now.
 
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
@@ -45,7 +45,7 @@ class Facts:
     begin_again_at: datetime | None
     tally: Tally
     unproven: Mapping[DeviceId, UnitState]
-    standings: Mapping[str, Standing]
+    standings: Mapping[str, UnitOp]
     device_versions: Mapping[DeviceId, str]
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
@@ -220,12 +220,12 @@ def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple
     return None
 
 
-def blocking_nodes(device: DeviceScript, script: WindowScript, standings: Mapping[str, Standing]) -> tuple[NodeId, ...]:
+def blocking_nodes(device: DeviceScript, script: WindowScript, standings: Mapping[str, UnitOp]) -> tuple[NodeId, ...]:
     """Nodes behind a device because of which it may not be touched: not empty, or not yet as far as the plan wants."""
     return tuple(name for name in device.behind if not _lets_device_begin(device, script, standings.get(name)))
 
 
-def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: Standing | None) -> bool:
+def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: UnitOp | None) -> bool:
     if not device.update.needs_drain:
         return True
     if standing is None or standing.state not in EMPTY:

@@ -129,7 +129,7 @@ Settlement = Accept | Doubt | Postpone | Begin | EndStep | GiveUp | Leave
 
 
 def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
-    """The row after `decision`; its version is the one that was read, see `fence`. Raises IllegalMove."""
+    """The row after `decision`, with a higher version. Raises IllegalMove."""
     match decision:
         case Begin():
             return _begin(op, decision, now)
@@ -148,11 +148,13 @@ def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
 def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime) -> UnitOp:
     match decision:
         case HandBack(step=step):
-            return replace(op, step=step, attempt=1, asked=Asked.INTENDED, next_at=now, step_started_at=now)
+            return replace(
+                op, step=step, attempt=1, asked=Asked.INTENDED, next_at=now, step_started_at=now, version=op.version + 1
+            )
         case Repeat():
-            return replace(op, asked=Asked.INTENDED, next_at=now)
+            return replace(op, asked=Asked.INTENDED, next_at=now, version=op.version + 1)
         case Watch(until=until, reason=reason):
-            return replace(op, next_at=until, reason=reason or op.reason)
+            return replace(op, next_at=until, reason=reason or op.reason, version=op.version + 1)
         case Park():
             return _park(op, decision)
         case _:
@@ -160,28 +162,29 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
 
 
 def settle(op: UnitOp, answer: Settlement, now: datetime) -> UnitOp:
-    """The row after its port call was answered."""
+    """The row after its port call was answered, with a higher version."""
     match answer:
         case Accept(check_again_at=until):
             if until is None:
-                return replace(op, asked=Asked.NOTHING, next_at=now)
-            return replace(op, asked=Asked.UNDER_WAY, next_at=min(until, op.limit_at) if op.limit_at else until)
+                return replace(op, asked=Asked.NOTHING, next_at=now, version=op.version + 1)
+            return replace(
+                op,
+                asked=Asked.UNDER_WAY,
+                next_at=min(until, op.limit_at) if op.limit_at else until,
+                version=op.version + 1,
+            )
         case Doubt(until=until):
-            return replace(op, asked=Asked.UNSURE, next_at=until)
+            return replace(op, asked=Asked.UNSURE, next_at=until, version=op.version + 1)
         case Postpone(until=until, stuck=stuck):
             return replace(
                 op,
                 next_at=until,
                 reason=stuck or op.reason,
                 tail_since=op.tail_since or (now if stuck else None),
+                version=op.version + 1,
             )
         case _:
             return carry_out(op, answer, now)
-
-
-def fence(op: UnitOp) -> UnitOp:
-    """The row with the version that it is stored under: one more than was read."""
-    return replace(op, version=op.version + 1)
 
 
 def _leave(op: UnitOp, event: UnitEvent, now: datetime) -> UnitOp:
@@ -194,6 +197,7 @@ def _leave(op: UnitOp, event: UnitEvent, now: datetime) -> UnitOp:
         limit_at=None,
         reason=None,
         finished_at=now,
+        version=op.version + 1,
     )
 
 
@@ -213,6 +217,7 @@ def _begin(op: UnitOp, decision: Begin, now: datetime) -> UnitOp:
         slip_minutes=decision.slip_minutes,
         begun=op.begun or decision.changes_unit,
         locked_at=op.locked_at or (now if decision.event is UnitEvent.LOCK else None),
+        version=op.version + 1,
     )
 
 
@@ -225,6 +230,7 @@ def _park(op: UnitOp, decision: Park) -> UnitOp:
         step=decision.step,
         asked=Asked.NOTHING,
         next_at=decision.until,
+        version=op.version + 1,
     )
 
 
@@ -241,6 +247,7 @@ def _end(op: UnitOp, decision: EndStep | Resume, now: datetime) -> UnitOp:
         stopped_at=None if resumed else op.stopped_at,
         next_at=now,
         limit_at=None,
+        version=op.version + 1,
     )
 
 
@@ -257,6 +264,7 @@ def _prove(op: UnitOp, active: int, now: datetime) -> UnitOp:
         next_at=None if is_device else now,
         limit_at=None,
         finished_at=now if is_device else None,
+        version=op.version + 1,
     )
 
 
@@ -271,4 +279,5 @@ def _give_up(op: UnitOp, reason: Reason, now: datetime) -> UnitOp:
         limit_at=None,
         stopped_at=now,
         tail_since=op.tail_since or now,
+        version=op.version + 1,
     )

@@ -158,13 +158,3 @@ class Busy:
     step: str
     fault_domain: str
     units: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """The part of a unit's operation that others behind the same device depend on."""
-
-    state: UnitState
-    step: str
-    position: int
-    begun: bool

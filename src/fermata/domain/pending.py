@@ -70,21 +70,49 @@ def find_pending(fleet: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] |
     by_target: dict[tuple[str, str], list[Update]] = {}
     for update in ready:
         by_target.setdefault((update.target, update.component), []).append(update)
-    node_groups = [(component, ups) for (target, component), ups in by_target.items() if target == NODE_TARGET]
-    nodes: dict[NodeId, UnitPending] = {}
+    return FleetPending(nodes=_find_on_nodes(fleet, by_target), devices=_find_on_devices(fleet, by_target))
+
+
+_Groups = Mapping[tuple[str, str], list[Update]]  # by target and component
+
+
+def _find_on_nodes(fleet: Fleet, by_target: _Groups) -> Mapping[NodeId, UnitPending]:
+    """Nodes of a cluster that report the same versions are judged once: there are few kinds among many."""
+    groups = [(component, updates) for (target, component), updates in by_target.items() if target == NODE_TARGET]
+    found: dict[NodeId, UnitPending] = {}
     for cluster_name, members in fleet.nodes_by_cluster.items():
         cluster = fleet.clusters[cluster_name]
+        known: dict[tuple[str, ...], UnitPending] = {}
         for node in members:
-            found = _combine(_judge(node.name, node.versions.get(c, ""), cluster, ups) for c, ups in node_groups)
-            if found != NOTHING:
-                nodes[node.name] = found
-    devices: dict[DeviceId, UnitPending] = {}
+            versions = tuple(node.versions.get(component, "") for component, _ in groups)
+            if versions not in known:
+                judged = zip(versions, groups, strict=True)
+                known[versions] = _combine(_judge(node.name, v, cluster, updates) for v, (_, updates) in judged)
+            if known[versions] != NOTHING:
+                found[node.name] = _for_unit(node.name, known[versions])
+    return found
+
+
+def _find_on_devices(fleet: Fleet, by_target: _Groups) -> Mapping[DeviceId, UnitPending]:
+    found: dict[DeviceId, UnitPending] = {}
+    known: dict[tuple[str, str, str, str], UnitPending] = {}
     for device in fleet.devices.values():
-        ups = by_target.get((device.kind, device.component), [])
-        found = _judge(device.name, device.version, fleet.clusters[device.cluster], ups) if ups else NOTHING
-        if found != NOTHING:
-            devices[device.name] = found
-    return FleetPending(nodes=nodes, devices=devices)
+        updates = by_target.get((device.kind, device.component), [])
+        alike = (device.cluster, device.kind, device.component, device.version)
+        if updates and alike not in known:
+            known[alike] = _judge(device.name, device.version, fleet.clusters[device.cluster], updates)
+        if updates and known[alike] != NOTHING:
+            found[device.name] = _for_unit(device.name, known[alike])
+    return found
+
+
+def _for_unit(unit: str, alike: UnitPending) -> UnitPending:
+    """What was judged for another unit of the same cluster and versions, said of `unit`."""
+    return UnitPending(
+        due=tuple(Due(unit=unit, update=item.update, from_version=item.from_version) for item in alike.due),
+        superseded=tuple(Superseded(unit=unit, update=item.update, by=item.by) for item in alike.superseded),
+        unknown=tuple(Unknown(unit=unit, component=item.component, updates=item.updates) for item in alike.unknown),
+    )
 
 
 def _judge(unit: str, version: str, cluster: Cluster, updates: list[Update]) -> UnitPending:

@@ -209,7 +209,7 @@ def _build(
                 devices.add(device.name)
         out.update(nodes_with_work(fleet, pending, name))
     items = tuple(_item(tally, policy, update) for update in sorted(tally.updates))
-    units = [(item.update, tally.nodes[item.update], tally.devices[item.update]) for item in items]
+    units = [(i.update, "\n".join(tally.nodes[i.update]), "\n".join(tally.devices[i.update])) for i in items]
     return Request(
         id=request_id(supercomputer),
         supercomputer=supercomputer,

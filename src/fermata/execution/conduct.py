@@ -8,7 +8,7 @@ from fermata.domain.ids import RunId, WindowId
 from fermata.domain.operations import Gate, Run
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
-from fermata.execution.closing import PACE_EVERY, close_if_settled, measure_pace, put_on_tail, take_sample
+from fermata.execution.closing import PACE_EVERY, close_if_over, measure_pace, take_sample
 from fermata.execution.opening import open_window
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
@@ -53,8 +53,7 @@ def conduct(
         run = work(stage, beat, clock.now())
         if run.state not in LIVE_RUNS:
             return run
-        until = _next_instant(stage, clock.now())
-        clock.wait_until(until, lambda: stop() or _wanted(database, run_id) is not run.desired)
+        clock.wait_until(_next_instant(stage, clock.now()), _changed(database, run, stop))
     return _run(stage)
 
 
@@ -117,21 +116,19 @@ def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
     for row in due:
         stage.windows[row.window] = row
         if row.state is WindowState.OPEN:
-            stage.windows[row.window] = put_on_tail(stage, row, now)
+            stage.windows[row.window] = close_if_over(stage, row, now)
         else:
             stage.windows[row.window] = open_window(stage, row, now, run.desired)
         after = stage.windows[row.window]
         if after.state is WindowState.OPEN:
             take_sample(stage, now, run.baseline_in_service)
-        elif row.state is not after.state and after.state is not WindowState.CLOSED:
-            stage.forget(row.window)
     return bool(due)
 
 
 def _close(stage: Stage, window: WindowId, now: datetime) -> None:
     row = stage.windows[window]
     if row.state is WindowState.OPEN:
-        stage.windows[window] = close_if_settled(stage, row, now)
+        stage.windows[window] = close_if_over(stage, row, now)
 
 
 def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
@@ -175,10 +172,17 @@ def _run(stage: Stage) -> Run:
     return run
 
 
-def _wanted(database: Database, run_id: RunId) -> Desired | None:
-    with database.read() as conn:
-        run = runs.load_run(conn, run_id)
-    return run.desired if run is not None else None
+def _changed(database: Database, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
+    """True when the wait should end: somebody wants the loop, or the run, to do something else."""
+
+    def check() -> bool:
+        if stop():
+            return True
+        with database.read() as conn:
+            found = runs.load_run(conn, run.id)
+        return found is None or found.desired is not run.desired
+
+    return check
 
 
 def _save_run(stage: Stage, run: Run, now: datetime) -> Run:

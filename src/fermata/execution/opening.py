@@ -236,7 +236,7 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
         in_service_at_open=in_service,
         left_out=muster.left_out,
         reason=None,
-        recheck_at=row.back_by,
+        recheck_at=min(row.planned_end, row.back_by) if row.planned_end > now else row.back_by,
         behind_minutes=round((now - row.planned_start) / MINUTE),
     )
     runs.save_window(conn, after)

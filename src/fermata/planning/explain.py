@@ -4,6 +4,7 @@ least change that alone makes a plan possible.
 
 from collections.abc import Sequence
 
+from fermata.domain.ids import ClusterId
 from fermata.planning.floors import find_homeless
 from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
@@ -12,6 +13,7 @@ from fermata.planning.model import PlanModel, Unsolved
 from fermata.planning.problem import Problem, build_rows, compile_problem, find_spots
 
 EFFORT_OF_PROBE = 3.0  # deterministic time of one question "is there any plan?"
+NAMES_SHOWN = 3
 PROBES_MOST = 150  # questions in all; at January size one takes one to ten seconds, for a single cluster milliseconds
 
 
@@ -22,14 +24,21 @@ def explain_infeasible(problem: Problem) -> Infeasible:
     homeless = find_homeless(problem, spots)
     only = homeless[:1] or None
     clashing = _shrink(list(list_rules(problem.inputs, problem.scope)), problem, probe, only)
-    names = [problem.scope.works[cluster].cluster.name for cluster in homeless]
-    whom = f" {', '.join(names)} cannot be placed under it, even alone." if names else ""
+    whom = _tell_homeless([problem.scope.works[cluster].cluster.name for cluster in homeless])
     return Infeasible(
         clashes=tuple(Violation(rule=rule.name, sentence=rule.sentence + whom) for rule in clashing),
         relaxations=tuple(
             found for rule in clashing if (found := _find_relaxation(rule, problem.inputs, probe, homeless))
         ),
     )
+
+
+def _tell_homeless(names: Sequence[ClusterId]) -> str:
+    if not names:
+        return ""
+    hidden = len(names) - NAMES_SHOWN
+    more = f" and {hidden} more" if hidden > 0 else ""
+    return f" {', '.join(names[:NAMES_SHOWN])}{more} cannot be placed, even alone."
 
 
 def explain_not_found() -> Infeasible:

@@ -15,7 +15,7 @@ from fermata.server.api import router as api_router
 from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
 from fermata.server.guard import Guard
-from fermata.server.live import REFRESH_SECONDS, LiveBoard
+from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.web import pages
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
@@ -30,11 +30,11 @@ def create_app(
     new_id: Callable[[str], str],
     demo: DemoInfo | None = None,
     hosts: Iterable[str] = LOOPBACK_NAMES,
-    refresh_seconds: float = REFRESH_SECONDS,
+    timing: Timing = DEFAULT_TIMING,
 ) -> FastAPI:
     """The whole server over one open store. `hosts` are the names under which browsers may reach it."""
     reader = BoardReader(db)
-    live = LiveBoard(pages.renderer(reader, clock.now, demo), refresh_seconds=refresh_seconds)
+    live = LiveBoard(pages.renderer(reader, clock.now, demo), timing)
     app = FastAPI(
         title="Fermata",
         version=fermata.__version__,

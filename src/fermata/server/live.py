@@ -11,11 +11,22 @@ import orjson
 
 _log = logging.getLogger("fermata.board")
 
-REFRESH_SECONDS = 1.0  # at most one snapshot a second, however many watch
-HEARTBEAT_SECONDS = 5.0  # board.js calls its figures old after three of them
 RETRY_MS = 2000  # a browser's pause before it connects again
 VIEWERS_MAX = 1000  # descriptors and memory are finite; the next one is told to come back
 TROUBLE = "The board cannot be refreshed: the figures are old. Look at the server's log."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """In seconds. `slow`: a viewer that takes nothing for so long is dropped; its browser comes back by itself."""
+
+    refresh: float = 1.0  # at most one snapshot a second, however many watch
+    heartbeat: float = 5.0  # board.js calls its figures old after three of them
+    slow: float = 20.0
+
+
+DEFAULT_TIMING = Timing()
+
 
 Render = Callable[[], Awaitable[Mapping[str, str]]]
 
@@ -44,16 +55,9 @@ class LiveBoard:
     and holds no memory. Event ids carry this process's epoch: after a restart a viewer gets everything again.
     """
 
-    def __init__(
-        self,
-        render: Render,
-        *,
-        refresh_seconds: float = REFRESH_SECONDS,
-        heartbeat_seconds: float = HEARTBEAT_SECONDS,
-    ) -> None:
+    def __init__(self, render: Render, timing: Timing) -> None:
         self._render = render
-        self._refresh_seconds = refresh_seconds
-        self._heartbeat_seconds = heartbeat_seconds
+        self.timing = timing
         self._epoch = secrets.token_hex(4)
         self._state = _State()
         self._lock = asyncio.Lock()
@@ -86,7 +90,7 @@ class LiveBoard:
             except Exception:  # noqa: BLE001 - top of the loop: viewers are told, the next second tries again
                 _log.exception("board.refresh_failed")
                 self._set_trouble(TROUBLE)
-            await asyncio.sleep(self._refresh_seconds)
+            await asyncio.sleep(self.timing.refresh)
 
     async def stream(self, last_event_id: str | None) -> AsyncIterator[bytes]:
         """Events from what `last_event_id` has seen on, without end; a heartbeat when nothing changes."""
@@ -100,7 +104,7 @@ class LiveBoard:
                 yield self._message(seen)
                 seen = version
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), self._heartbeat_seconds)
+                    await asyncio.wait_for(changed.wait(), self.timing.heartbeat)
         finally:
             self.viewers -= 1
             if not self.viewers:
@@ -109,7 +113,7 @@ class LiveBoard:
     async def _refresh(self) -> None:
         async with self._lock:
             now = asyncio.get_running_loop().time()
-            if now - self._state.refreshed < self._refresh_seconds * 0.9:
+            if now - self._state.refreshed < self.timing.refresh * 0.9:
                 return
             texts = await self._render()
             self._state.refreshed = now

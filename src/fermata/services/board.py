@@ -3,13 +3,12 @@
 from datetime import datetime, time
 
 from fermata.domain.campaign import Campaign
-from fermata.domain.ids import CampaignId, RunId
+from fermata.domain.ids import CampaignId, PlanId, RunId
 from fermata.domain.operations import Run
-from fermata.domain.plans import Plan
 from fermata.domain.run_states import WindowState
 from fermata.domain.windows import local_to_utc
 from fermata.services import runs
-from fermata.services.board_assembly import Subject, assemble, no_campaign, without_plan
+from fermata.services.board_assembly import Followed, Subject, assemble, no_campaign, without_plan
 from fermata.services.board_curves import SampleBuckets
 from fermata.services.board_lanes import Conduct
 from fermata.services.board_views import Board, WindowView
@@ -26,12 +25,12 @@ __all__ = ["BoardReader", "Database", "StoreUnavailable"]
 class BoardReader:
     """Reads the campaign that is being conducted, else the newest one that has a plan, else the newest.
 
-    For one caller at a time: it keeps the plan in force and the samples it has folded already.
+    For one caller at a time: it keeps the plans followed and the samples it has folded already.
     """
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._plan: Plan | None = None
+        self._followed: tuple[tuple[PlanId, ...], Followed] | None = None
         self._buckets: tuple[RunId, int, SampleBuckets] | None = None
         self._latest: Board | None = None
         self._seen: tuple[Subject, Conduct] | None = None
@@ -67,13 +66,19 @@ class BoardReader:
             with self._db.read() as conn:
                 drafts = len(plans.list_plans(conn, campaign.id))
             return without_plan(campaign, now, drafts=drafts)
-        with self._db.read() as conn:
-            if self._plan is None or self._plan.id != plan_id:
-                self._plan = plans.load_plan(conn, plan_id)
-        status = runs.status(self._db, run.id) if run else None
-        subject, conduct = Subject(campaign=campaign, plan=self._plan, status=status), self._conduct(status)
+        followed = self._follow(run, plan_id)
+        status = runs.status(self._db, campaign.id, now=now) if run else None
+        subject, conduct = Subject(campaign=campaign, followed=followed, status=status), self._conduct(status)
         self._seen = (subject, conduct)
         return assemble(subject, conduct, self._samples(campaign, status), now)
+
+    def _follow(self, run: Run | None, plan_id: PlanId) -> Followed:
+        with self._db.read() as conn:
+            earlier = board_rows.plans_followed(conn, run.id) if run else ()
+            names = (*(name for name in earlier if name != plan_id), plan_id)
+            if self._followed is None or self._followed[0] != names:
+                self._followed = (names, Followed.of([plans.load_plan(conn, name) for name in names]))
+        return self._followed[1]
 
     def _conduct(self, status: RunStatus | None) -> Conduct:
         if status is None:

@@ -41,11 +41,28 @@ STAGES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """The plan in force with those that its run followed before. `windows` holds the newest of each id."""
+
+    plan: Plan
+    windows: tuple[Window, ...]
+    nodes: int
+
+    @classmethod
+    def of(cls, plans: Sequence[Plan]) -> "Followed":
+        """From plans, oldest first; `nodes` counts every node that any of them names, once."""
+        windows = {window.id: window for plan in plans for window in plan.windows}
+        nodes = {node for window in windows.values() for node in window.nodes}
+        nodes |= {node for left in plans[-1].unplanned for node in left.nodes}
+        return cls(plan=plans[-1], windows=tuple(windows.values()), nodes=len(nodes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """A campaign with its plan in force, and the run that conducts it once it was started."""
 
     campaign: Campaign
-    plan: Plan
+    followed: Followed
     status: RunStatus | None
 
 
@@ -72,20 +89,21 @@ def without_plan(campaign: Campaign, now: datetime, *, drafts: int) -> Board:
 
 def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: datetime) -> Board:
     """The board of a campaign with a plan."""
-    campaign, plan, status = subject.campaign, subject.plan, subject.status
+    campaign, status = subject.campaign, subject.status
+    windows = [window for window in subject.followed.windows if not conduct.is_cancelled(window)]
     stage = STAGES[status.state] if status else Stage.NOT_STARTED
-    days = make_days(campaign, plan.windows, conduct, now)
+    days = make_days(campaign, windows, conduct, now)
     shown = pick_day(days)
-    by_id: dict[str, Window] = {window.id: window for window in plan.windows}
+    by_id: dict[str, Window] = {window.id: window for window in windows}
     lanes = make_lanes(shown, by_id, conduct, now) if shown else ()
-    planned = planned_curve(plan.windows)
+    planned = planned_curve(windows)
     end = local_to_utc(days[-1].day + ONE_DAY, time.min, campaign.timezone)
     tail = _tail_rows(status.tail) if status else ()
     counted = Counter(row.code for row in tail)
     return Board(
         now=now,
         stage=stage,
-        head=_head(campaign, now, plan, status),
+        head=_head(campaign, now, subject.followed.plan, status),
         next_step=_start_step(campaign) if status is None else None,
         note=_note(stage, days, lanes),
         figures=_figures(subject, conduct, days, lanes, now),
@@ -129,17 +147,18 @@ def _head(campaign: Campaign, now: datetime, plan: Plan | None, status: RunStatu
 
 
 def _figures(subject: Subject, conduct: Conduct, days: Sequence[Day], lanes: Sequence[Lane], now: datetime) -> Figures:
-    plan, status = subject.plan, subject.status
+    status = subject.status
+    windows = [window for window in subject.followed.windows if not conduct.is_cancelled(window)]
     today = next((day for day in days if day.is_today and day.chips), None)
     lanes = lanes if today else ()
-    to_open = [w.start for w in plan.windows if _may_open(conduct, w) and w.start > now]
+    to_open = [w.start for w in windows if _may_open(conduct, w) and w.start > now]
     chips = [chip for day in days for chip in day.chips]
     end = max((lane.forecast for lane in lanes), default=None)
     promised = max((lane.chip.end for lane in lanes), default=None)
     return Figures(
-        in_scope=sum(len(w.nodes) for w in plan.windows) + sum(len(left.nodes) for left in plan.unplanned),
+        in_scope=subject.followed.nodes,
         returned=status.nodes_returned if status else 0,
-        due_back=sum(len(w.nodes) for w in plan.windows if w.end <= now),
+        due_back=sum(len(w.nodes) for w in windows if w.end <= now),
         out=status.nodes_out if status else 0,
         cap=_cap(subject.campaign),
         baseline=status.baseline_in_service if status else 0,

@@ -26,6 +26,11 @@ class Conduct:
     windows: Mapping[WindowId, WindowStatus]
     counts: Mapping[WindowId, Sequence[UnitCount]]
 
+    def is_cancelled(self, window: Window) -> bool:
+        """True when a newer plan took its place before it opened."""
+        status = self.windows.get(window.id)
+        return status is not None and status.state is WindowState.CANCELLED
+
 
 def slip_of(behind: timedelta | None) -> Slip:
     """A lateness as a pace."""
@@ -43,9 +48,8 @@ def make_days(campaign: Campaign, windows: Iterable[Window], conduct: Conduct, n
     of_day: dict[date, list[Chip]] = {}
     for window in windows:
         status = conduct.windows.get(window.id)
-        if status is None or status.state is not WindowState.CANCELLED:
-            chip = make_chip(window, status, conduct.counts.get(window.id, ()), now)
-            of_day.setdefault(calendar_day(window.start, zone), []).append(chip)
+        chip = make_chip(window, status, conduct.counts.get(window.id, ()), now)
+        of_day.setdefault(calendar_day(window.start, zone), []).append(chip)
     last = max((campaign.deadline, *of_day))
     first = min((campaign.first_day, *of_day))
     every = days_between(first, last)

@@ -13,7 +13,7 @@ from fermata.store.board import UnitCount
 
 def view_window(subject: Subject, conduct: Conduct, board: Board, window_id: str) -> WindowView | None:
     """The window of that id in the plan in force, or None."""
-    window = next((w for w in subject.plan.windows if w.id == window_id), None)
+    window = next((w for w in subject.followed.windows if w.id == window_id), None)
     if window is None:
         return None
     zone = subject.campaign.timezone

@@ -41,12 +41,11 @@ class VirtualClock:
 
     def _sleep(self, instant: datetime, began: float, stop: Callable[[], bool]) -> bool:
         span = 0.0 if self._speed is None else (instant - self._now).total_seconds() / self._speed
-        while not stop():
-            left = began + span - time.monotonic()
-            if left <= 0:
-                return False
+        while (left := began + span - time.monotonic()) > 0:
+            if stop():
+                return True
             time.sleep(min(left, NAP_SECONDS))
-        return True
+        return False
 
     def _flowing(self) -> datetime:
         if self._waiting is None or self._speed is None:

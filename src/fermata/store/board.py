@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from fermata.domain.ids import RunId, WindowId
+from fermata.domain.ids import PlanId, RunId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Sample
-from fermata.store.runs import run_sample
+from fermata.store.plans import plan
+from fermata.store.runs import run_sample, window_run
 from fermata.store.unit_ops import unit_op
 
 SAMPLES_MAX = 20_000  # of one read: more wait for the next second
@@ -38,6 +39,13 @@ def unit_counts(conn: Connection, run: RunId, windows: Sequence[WindowId]) -> tu
         )
         for row in conn.execute(query)
     )
+
+
+def plans_followed(conn: Connection, run: RunId) -> tuple[PlanId, ...]:
+    """Every plan that a window of the run belongs to, the oldest first."""
+    query = select(window_run.c.plan).where(window_run.c.run == run).distinct()
+    of_run = select(plan.c.id).where(plan.c.id.in_(query)).order_by(plan.c.saved_at, plan.c.id)
+    return tuple(PlanId(name) for name in conn.execute(of_run).scalars())
 
 
 def samples_after(conn: Connection, run: RunId, seq: int) -> tuple[int, tuple[Sample, ...]]:

@@ -204,6 +204,12 @@ def load_ops(conn: Connection, ids: Sequence[int]) -> tuple[UnitOp, ...]:
     return _fetch(conn, select(unit_op).where(unit_op.c.id.in_(list(ids))).order_by(unit_op.c.id))
 
 
+def returned(conn: Connection, run: RunId, window: WindowId) -> int:
+    """How many nodes of a window are back in service."""
+    query = select(func.count()).where(*_of(run, window), unit_op.c.state == UnitState.RETURNED.value)
+    return int(conn.execute(query).scalar_one())
+
+
 def next_due(conn: Connection, run: RunId) -> datetime | None:
     """The earliest instant at which an operation is due, or None."""
     query = select(unit_op.c.next_at).where(unit_op.c.run == run, _DUE).order_by(unit_op.c.next_at).limit(1)

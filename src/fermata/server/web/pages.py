@@ -19,8 +19,6 @@ from fermata.server.web import render, words
 from fermata.services.board import BoardReader
 from fermata.services.board_assembly import tail_page
 
-SLOW_SECONDS = 20.0  # a viewer that takes nothing for so long is dropped; its browser comes back by itself
-
 _log = logging.getLogger("fermata.board")
 PAGE_MAX = 10_000
 FRESH = {"Cache-Control": "no-store"}
@@ -38,7 +36,7 @@ class _Stream(EventSourceResponse):
         try:
             await super().__call__(scope, receive, send)
         except SendTimeoutError:
-            _log.warning("board.viewer_dropped client=%s seconds=%s", scope.get("client"), SLOW_SECONDS)
+            _log.warning("board.viewer_dropped client=%s", scope.get("client"))
 
 
 def renderer(
@@ -87,7 +85,7 @@ async def stream(
     if not given.live.admits:
         raise HTTPException(503, "Too many viewers: try again in a minute.", {"Retry-After": "60"})
     events = given.live.stream(last_event_id or seen)
-    return _Stream(events, ping=0, send_timeout=SLOW_SECONDS, headers=FRESH)
+    return _Stream(events, ping=0, send_timeout=given.live.timing.slow, headers=FRESH)
 
 
 @router.get("/board/days")

@@ -1,0 +1,103 @@
+"""The open operations in memory: a copy of rows, indexed for the questions every batch asks. The rows are the truth:
+whoever saves one says which version it was read at, and a refusal means that this copy is read again.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from fermata.domain.ids import DeviceId, WindowId
+from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.operations import Gate, UnitOp
+
+
+class Roster:
+    """All units of windows in which something is unfinished."""
+
+    def __init__(self, ops: Iterable[UnitOp]) -> None:
+        self._ops: dict[int, UnitOp] = {}
+        self._windows: dict[WindowId, dict[str, int]] = {}
+        self._parked: dict[Gate, dict[WindowId, set[int]]] = {gate: {} for gate in Gate}
+        self._heap: list[tuple[datetime, int]] = []
+        self.put(ops)
+
+    def put(self, ops: Iterable[UnitOp]) -> None:
+        """Takes in new or changed rows."""
+        for op in ops:
+            before = self._ops.get(op.id)
+            if before is None:
+                self._windows.setdefault(op.window, {})[op.unit] = op.id
+            elif before.gate is not None:
+                self._parked[before.gate][op.window].discard(op.id)
+            self._ops[op.id] = op
+            if op.gate is not None:
+                self._parked[op.gate].setdefault(op.window, set()).add(op.id)
+            if op.next_at is not None:
+                heapq.heappush(self._heap, (op.next_at, op.id))
+
+    def get(self, id_: int) -> UnitOp:
+        """The row as it is known."""
+        return self._ops[id_]
+
+    def due(self, now: datetime, limit: int) -> list[UnitOp]:
+        """Those about which something is to be decided at `now`, longest waiting first. They stay due."""
+        found: list[UnitOp] = []
+        taken: list[tuple[datetime, int]] = []
+        seen: set[int] = set()
+        while self._heap and self._heap[0][0] <= now and len(found) < limit:
+            entry = heapq.heappop(self._heap)
+            if self._is_current(entry) and entry[1] not in seen:
+                seen.add(entry[1])
+                taken.append(entry)
+                found.append(self._ops[entry[1]])
+        for entry in taken:
+            heapq.heappush(self._heap, entry)
+        return found
+
+    def next_due(self) -> datetime | None:
+        """When something is due next, or None."""
+        while self._heap and not self._is_current(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def _is_current(self, entry: tuple[datetime, int]) -> bool:
+        op = self._ops.get(entry[1])
+        return op is not None and op.next_at == entry[0]
+
+    def parked(self, gate: Gate, window: WindowId | None = None) -> list[UnitOp]:
+        """Those that wait at `gate`, of one window or of all, in the plan's order."""
+        windows = self._parked[gate]
+        ids = windows.get(window, ()) if window is not None else [i for found in windows.values() for i in found]
+        return sorted((self._ops[i] for i in ids), key=lambda op: (op.rank, op.id))
+
+    def of_window(self, window: WindowId) -> list[UnitOp]:
+        """Every unit of a window that is on the roster."""
+        return [self._ops[i] for i in self._windows.get(window, {}).values()]
+
+    def standings(self, window: WindowId) -> Mapping[str, UnitOp]:
+        """The units of a window by name."""
+        return {unit: self._ops[i] for unit, i in self._windows.get(window, {}).items()}
+
+    def unproven_devices(self, window: WindowId) -> Mapping[DeviceId, UnitState]:
+        """The devices of a window that are not proven, with their state."""
+        return {
+            DeviceId(op.unit): op.state
+            for op in self.of_window(window)
+            if op.kind is UnitKind.DEVICE and op.state is not UnitState.PROVEN
+        }
+
+    def is_settled(self, window: WindowId) -> bool:
+        """True when every unit of the window is finished or on the tail list."""
+        return all(op.finished_at is not None or op.tail_since is not None for op in self.of_window(window))
+
+    def working(self) -> Iterable[UnitOp]:
+        """Every unit that is not finished."""
+        return (op for op in self._ops.values() if op.finished_at is None)
+
+    def drop_finished(self, window: WindowId) -> None:
+        """Lets go of a window in which everything is finished."""
+        members = self.of_window(window)
+        if all(op.finished_at is not None for op in members):
+            for op in members:
+                del self._ops[op.id]
+            self._windows.pop(window, None)

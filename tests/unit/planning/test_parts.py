@@ -1,0 +1,68 @@
+"""How a cluster is split into the parts it is rolled in."""
+
+from collections.abc import Sequence
+
+import pytest
+from tests.unit.planning import bench as b
+
+from fermata.domain.campaign import Rolling
+from fermata.domain.fleet import DeviceScope
+from fermata.domain.pending import find_pending
+from fermata.domain.updates import Impact
+from fermata.planning.parts import Unit, find_splits, find_units, part_size, size_bounds
+
+CLUSTER = b.make_cluster("alpha", rolling=True)
+
+
+def units_of(sizes: Sequence[int]) -> tuple[Unit, ...]:
+    nodes = b.make_nodes(CLUSTER, sizes)
+    racks = sorted({node.rack for node in nodes}, key=lambda rack: int(rack.rpartition("r")[2]))
+    return tuple(tuple(node for node in nodes if node.rack == rack) for rack in racks)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "low", "high", "bounds"),
+    [(2956, 0.05, 0.10, (148, 295)), (100, 0.07, 0.29, (7, 29)), (100, 0.05, 0.10, (5, 10)), (7, 0.2, 0.7, (2, 4))],
+)
+def test_bounds_of_a_part_are_whole_nodes(nodes: int, low: float, high: float, bounds: tuple[int, int]) -> None:
+    assert size_bounds(nodes, Rolling(min_fraction_per_day=low, max_fraction_per_day=high)) == bounds
+
+
+@pytest.mark.parametrize(
+    ("sizes", "least", "most", "expected"),
+    [
+        ([32] * 92 + [12], 148, 295, [288] * 10 + [76]),
+        ([72] * 30, 108, 216, [216] * 10),
+        ([4] * 6, 4, 8, [8, 8, 8]),
+        ([9] * 6, 4, 8, None),  # a unit larger than a part
+        ([5, 5, 5, 5, 5, 1], 4, 5, [5, 5, 5, 5, 5, 1]),
+    ],
+)
+def test_many_units_fill_the_fewest_parts_and_leave_a_small_rest(
+    sizes: list[int], least: int, most: int, expected: list[int] | None
+) -> None:
+    splits = find_splits(units_of(sizes), least, most, fits=lambda _: True)
+    assert [[part_size(part) for part in split] for split in splits] == ([expected] if expected else [])
+
+
+def test_parts_get_smaller_where_a_limit_does_not_bear_full_ones() -> None:
+    (split,) = find_splits(units_of([4] * 8), 4, 16, fits=lambda part: part_size(part) <= 8)
+    assert [part_size(part) for part in split] == [8, 8, 8, 8]
+
+
+def test_few_units_are_split_in_every_way() -> None:
+    splits = find_splits(units_of([2, 2, 3]), 2, 5, fits=lambda _: True)
+    shapes = [[part_size(part) for part in split] for split in splits]
+    assert sorted(shapes) == [[2, 2, 3], [2, 3, 2], [2, 3, 2], [2, 5], [2, 5], [3, 4], [4, 3], [5, 2], [5, 2]]
+
+
+def test_racks_behind_one_draining_device_stay_together() -> None:
+    nodes = b.make_nodes(CLUSTER, [2, 2, 2])
+    catalogue = b.make_catalogue(b.LONG_NIC, b.make_update("leaf", "leaf_fw", 5, Impact.IMPACTFUL, target="leaf"))
+    leaf = b.make_device("alpha", "leaf", "alpha-su0", scope=DeviceScope.SCALABLE_UNIT)
+    fleet = b.make_fleet([CLUSTER], nodes, [leaf])
+    pending = find_pending(fleet, catalogue)
+    tied = find_units(nodes, [leaf], fleet=fleet, pending=pending, catalogue=catalogue)
+    free = find_units(nodes, [], fleet=fleet, pending=pending, catalogue=catalogue)
+    assert [len(unit) for unit in tied] == [6]
+    assert [len(unit) for unit in free] == [2, 2, 2]

@@ -1,0 +1,150 @@
+"""The steps of one window: order, reboots, batches, team limits, conflicts."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import pytest
+from tests.unit.planning import bench as b
+
+from fermata.domain.fleet import Device, DeviceScope, Fleet, Node
+from fermata.domain.pending import find_pending
+from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, VerifyStep, batch_members
+from fermata.domain.updates import Catalogue, Impact, Isolation, IsolationBy, Requirement
+from fermata.planning.activation import CircularOrder
+from fermata.planning.sequence import WindowSteps, lay_out_window
+
+REBOOTFUL, IMPACTFUL, IMPACTLESS = Impact.REBOOTFUL, Impact.IMPACTFUL, Impact.IMPACTLESS
+STACK = (
+    b.make_update("driver", "gpu_driver", 15, REBOOTFUL, after=("os",), conflicts_with=("nvl",)),
+    b.make_update("os", "host_os", 40, REBOOTFUL, after=("nic",)),
+    b.make_update("nic", "nic_fw", 45, REBOOTFUL, requires=(Requirement(component="leaf_fw", min_version=b.NEW),)),
+    b.make_update("gpu", "gpu_fw", 15, REBOOTFUL),
+    b.make_update("agent", "agent", 2, IMPACTLESS),
+    b.make_update("leaf", "leaf_fw", 15, IMPACTFUL, target="leaf"),
+    b.make_update("nvl", "nvl_fw", 25, IMPACTFUL, target="nvl"),
+)
+COMPONENTS = ("gpu_driver", "host_os", "nic_fw", "gpu_fw", "agent")
+
+
+def build(racks: Sequence[int], catalogue: Catalogue, **versions: str) -> tuple[Fleet, list[Node], list[Device]]:
+    cluster = b.make_cluster("alpha")
+    nodes = b.make_nodes(cluster, racks, components=COMPONENTS)
+    devices = [
+        b.make_device("alpha", kind, f"alpha-r{rack}", version=versions.get(kind, b.OLD))
+        for kind in ("leaf", "nvl")
+        for rack in range(len(racks))
+    ]
+    return b.make_fleet([cluster], nodes, devices), nodes, devices
+
+
+def lay_out(racks: Sequence[int], catalogue: Catalogue) -> WindowSteps:
+    fleet, nodes, devices = build(racks, catalogue)
+    return lay_out_window(nodes, devices, fleet=fleet, pending=find_pending(fleet, catalogue), catalogue=catalogue)
+
+
+def of_update(steps: Sequence[Step], update: str) -> list[NodeApplyStep | DeviceApplyStep]:
+    return [s for s in steps if isinstance(s, NodeApplyStep | DeviceApplyStep) and s.update == update]
+
+
+def test_nic_before_os_before_driver_takes_three_reboots() -> None:
+    steps = lay_out([4] * 5, b.make_catalogue(*STACK))
+    reboots = [step.activates for step in steps.steps if isinstance(step, RebootStep)]
+    assert reboots == [("gpu", "nic"), ("os",), ("driver",)]
+    assert steps.reboots_per_node == 3
+
+
+def test_updates_without_an_order_share_one_reboot() -> None:
+    free = (b.make_update("nic", "nic_fw", 5, REBOOTFUL), b.make_update("gpu", "gpu_fw", 5, REBOOTFUL))
+    assert lay_out([2], b.make_catalogue(*free)).reboots_per_node == 1
+
+
+def test_impactless_work_needs_neither_drain_nor_reboot() -> None:
+    steps = lay_out([2], b.make_catalogue(b.make_update("agent", "agent", 2, IMPACTLESS)))
+    assert [step.step for step in steps.steps] == ["node_apply", "verify"]
+    assert steps.reboots_per_node == 0
+
+
+def test_drain_comes_first_and_verification_last() -> None:
+    steps = lay_out([4] * 5, b.make_catalogue(*STACK)).steps
+    assert isinstance(steps[0], DrainStep)
+    assert isinstance(steps[-1], VerifyStep)
+    assert all(step.start >= steps[0].end for step in steps[1:])
+    assert all(step.end <= steps[-1].start for step in steps[:-1])
+
+
+def test_what_an_update_requires_on_a_device_is_finished_before() -> None:
+    steps = lay_out([4] * 5, b.make_catalogue(*STACK)).steps
+    assert max(s.end for s in of_update(steps, "leaf")) <= min(s.start for s in of_update(steps, "nic"))
+
+
+def test_device_update_after_a_node_update_waits_for_its_reboot() -> None:
+    nic = b.make_update("nic", "nic_fw", 5, REBOOTFUL)
+    leaf = b.make_update("leaf", "leaf_fw", 5, IMPACTFUL, target="leaf", after=("nic",))
+    steps = lay_out([2, 2], b.make_catalogue(nic, leaf)).steps
+    reboot = next(step for step in steps if isinstance(step, RebootStep))
+    assert all(step.start >= reboot.end for step in of_update(steps, "leaf"))
+
+
+def test_conflicting_updates_never_overlap() -> None:
+    tor = b.make_update("leaf", "leaf_fw", 5, IMPACTFUL, target="leaf", conflicts_with=("nvl",))
+    nvl = b.make_update("nvl", "nvl_fw", 5, IMPACTFUL, target="nvl")
+    steps = lay_out([2, 2], b.make_catalogue(tor, nvl)).steps
+    pairs = combinations([*of_update(steps, "leaf"), *of_update(steps, "nvl")], 2)
+    assert all(x.end <= y.start or y.end <= x.start for x, y in pairs)
+
+
+def test_device_updates_without_conflict_run_side_by_side() -> None:
+    steps = lay_out([2, 2], b.make_catalogue(*STACK)).steps
+    assert of_update(steps, "leaf")[0].start == of_update(steps, "nvl")[0].start
+
+
+@pytest.mark.parametrize(("racks", "at_once", "sizes"), [(5, 3, [12, 8]), (5, 2, [8, 8, 4]), (5, 5, [20]), (2, 3, [8])])
+def test_batches_keep_to_so_many_fault_domains(racks: int, at_once: int, sizes: list[int]) -> None:
+    isolated = Isolation(by=IsolationBy.FAULT_DOMAIN, at_once=at_once)
+    catalogue = b.make_catalogue(b.make_update("os", "host_os", 5, REBOOTFUL, isolation=isolated))
+    fleet, nodes, devices = build([4] * racks, catalogue)
+    steps = lay_out_window(nodes, devices, fleet=fleet, pending=find_pending(fleet, catalogue), catalogue=catalogue)
+    found = [s.nodes for s in steps.steps if isinstance(s, NodeApplyStep)]
+    assert found == sizes
+    assert all(len({n.fault_domain for n in batch}) <= at_once for batch in batch_members(nodes, found))
+
+
+@pytest.mark.parametrize(("nodes", "percent", "sizes"), [(10, 50, [5, 5]), (9, 50, [3, 3, 3]), (3, 10, [1, 1, 1])])
+def test_batches_keep_to_a_share_of_the_window(nodes: int, percent: int, sizes: list[int]) -> None:
+    isolated = Isolation(by=IsolationBy.PERCENT, at_once=percent)
+    catalogue = b.make_catalogue(b.make_update("gpu", "gpu_fw", 5, REBOOTFUL, isolation=isolated))
+    assert [s.nodes for s in lay_out([nodes], catalogue).steps if isinstance(s, NodeApplyStep)] == sizes
+
+
+def test_batches_keep_to_what_a_team_can_carry() -> None:
+    nic = b.make_update("nic", "nic_fw", 5, REBOOTFUL, owner_team="nic")
+    leaf = b.make_update("leaf", "leaf_fw", 5, IMPACTFUL, target="leaf", owner_team="net")
+    steps = lay_out([4] * 5, b.make_catalogue(nic, leaf, teams={"nic": 7, "net": 2})).steps
+    assert [s.nodes for s in steps if isinstance(s, NodeApplyStep)] == [7, 7, 6]
+    assert [len(s.devices) for s in steps if isinstance(s, DeviceApplyStep)] == [2, 2, 1]
+
+
+def test_one_team_carries_two_device_updates_one_after_the_other() -> None:
+    leaf = b.make_update("leaf", "leaf_fw", 5, IMPACTFUL, target="leaf", owner_team="net")
+    nvl = b.make_update("nvl", "nvl_fw", 5, IMPACTFUL, target="nvl", owner_team="net")
+    steps = lay_out([2, 2], b.make_catalogue(leaf, nvl, teams={"net": 3})).steps
+    assert of_update(steps, "leaf")[0].end <= of_update(steps, "nvl")[0].start
+
+
+def test_updates_in_a_circle_are_named() -> None:
+    circle = (
+        b.make_update("nic", "nic_fw", 5, REBOOTFUL, requires=(Requirement(component="gpu_fw", min_version=b.NEW),)),
+        b.make_update("gpu", "gpu_fw", 5, REBOOTFUL, after=("nic",)),
+    )
+    with pytest.raises(CircularOrder, match="gpu, nic"):
+        lay_out([2], b.make_catalogue(*circle))
+
+
+def test_device_of_a_cluster_is_one_unit() -> None:
+    cluster = b.make_cluster("alpha")
+    nodes = b.make_nodes(cluster, [2, 2])
+    leaf = b.make_device("alpha", "leaf", "alpha", scope=DeviceScope.CLUSTER)
+    fleet = b.make_fleet([cluster], nodes, [leaf])
+    catalogue = b.make_catalogue(b.make_update("leaf", "leaf_fw", 5, IMPACTFUL, target="leaf"), teams={"team-leaf": 1})
+    steps = lay_out_window(nodes, [leaf], fleet=fleet, pending=find_pending(fleet, catalogue), catalogue=catalogue)
+    assert [s.devices for s in steps.steps if isinstance(s, DeviceApplyStep)] == [("alpha-leaf",)]
