@@ -9,7 +9,7 @@ ARGS  ?=
 JOBS  ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fast format lint types contracts pytest lock build clean
+.PHONY: help setup demo test check fast format lint types contracts pytest lock reasons build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ lock: $(INSTALLED)  ## write the lock files anew (ARGS=--upgrade for newer versi
 
 UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+reasons: $(INSTALLED)  ## write docs/reasons.md from the code
+	@$(BIN)/python tools/write_reasons.py
 
 build: $(INSTALLED)  ## build the wheel into dist/
 	@$(BIN)/hatchling build -t wheel

@@ -2,13 +2,76 @@
 
 import secrets
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
+from fermata.domain.ids import CampaignId
+from fermata.ports import Clock, Site
+from fermata.server.app import create_app
+from fermata.server.demo import DemoInfo
+from fermata.server.serving import Application
+from fermata.sim.clock import SystemClock, VirtualClock
+from fermata.sim.fates import Faults
+from fermata.sim.site import open_site
+from fermata.sim.world import open_world
+from fermata.store import inventory, plans
 from fermata.store.database import Database, StoreUnavailable, open_database
 
-__all__ = ["Database", "StoreUnavailable", "mint_id", "open_database", "utc_now"]
+__all__ = [
+    "CampaignClock",
+    "Database",
+    "StoreUnavailable",
+    "SystemClock",
+    "make_app",
+    "mint_id",
+    "open_database",
+    "open_simulated_site",
+    "utc_now",
+]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class CampaignClock:
+    """The virtual clock that server and conductor share; it can be set forward while nothing is conducted."""
+
+    def __init__(self, start: datetime, speed: float) -> None:
+        self._speed = speed
+        self._clock = VirtualClock(start, speed)
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return self._clock.now()
+
+    def wait_until(self, instant: datetime, stop: Callable[[], bool]) -> datetime:
+        """Returns at `instant`, or earlier when `stop` turns true: the time it is then."""
+        return self._clock.wait_until(instant, stop)
+
+    def jump_to(self, instant: datetime) -> None:
+        """It is `instant` from now on."""
+        self._clock = VirtualClock(instant, self._speed)
+
+
+def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Clock, seed: int, log: Path) -> Site:
+    """All ports over a simulated fleet that begins as the campaign's first plan found it.
+
+    `log` is what was done to it since; the file grows with every command and brings the same fleet back.
+    """
+    with database.read() as conn:
+        first = plans.load_plan(conn, plans.list_plans(conn, campaign)[0].id)
+        fleet = plans.load_fleet_snapshot(conn, first.inputs.fleet)
+        catalogue = inventory.load_catalogue(conn)
+        fallout = inventory.load_campaign(conn, campaign).fallout
+    faults = replace(Faults(), fallout=fallout.fraction, mean_days_to_repair=fallout.mean_days_to_repair)
+    return open_site(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock)
+
+
+def make_app(database: Database, clock: Clock, *, simulated_at: float | None) -> Application:
+    """Board and API over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
+    demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
+    return create_app(database, clock, new_id=mint_id, demo=demo)
 
 
 def utc_now() -> datetime:

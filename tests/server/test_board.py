@@ -30,13 +30,13 @@ def test_empty_store_says_what_to_import_first(client: httpx.Client, db: Databas
     assert snapshot(db).stage is Stage.NO_CAMPAIGN
     page = client.get("/")
     assert page.status_code == 200
-    assert "fermata import fleet PATH" in page.text
+    assert "fermata import scenario DIR" in page.text
 
 
 def test_campaign_without_a_plan_says_how_to_plan(client: httpx.Client, db: Database) -> None:
     world.save_campaign(db, SIZE)
     assert snapshot(db).stage is Stage.NO_PLAN
-    assert "fermata plan january-repave" in client.get("/").text
+    assert "fermata plan DIR" in client.get("/").text
 
 
 def test_plan_that_is_not_published_says_how_to_publish(client: httpx.Client, db: Database) -> None:

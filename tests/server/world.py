@@ -203,9 +203,11 @@ def _window_run(window: Window, now: datetime, index: int, dice: random.Random) 
         )
         return replace(planned, state=WindowState.WAITING, reason=why, recheck_at=now)
     if window.end < now:
-        closed = window.end + timedelta(minutes=dice.choice([-25, -12, -6, 0, 3, 28]))
-        return replace(planned, state=WindowState.CLOSED, closed_at=closed, **opened)
-    return replace(planned, state=WindowState.OPEN, recheck_at=now, **opened)
+        behind = dice.choice([-25, -12, -6, 0, 3, 28])
+        closed = window.end + timedelta(minutes=behind)
+        return replace(planned, state=WindowState.CLOSED, closed_at=closed, behind_minutes=behind, **opened)
+    behind = [-14, 3, 33, -2, 8][index % 5]
+    return replace(planned, state=WindowState.OPEN, recheck_at=now, behind_minutes=behind, **opened)
 
 
 def opened(waiting: WindowRun, at: datetime) -> WindowRun:

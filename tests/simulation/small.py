@@ -14,6 +14,7 @@ from fermata.domain.ids import (
     ClusterId,
     CustomerId,
     DeviceId,
+    FreezeId,
     NodeId,
     PlanId,
     RackId,
@@ -23,6 +24,7 @@ from fermata.domain.ids import (
     UpdateId,
     WindowId,
 )
+from fermata.domain.operations import WindowRun
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import (
     ConsentBasis,
@@ -62,6 +64,8 @@ from fermata.domain.updates import (
     StepDefaults,
     Update,
 )
+
+__all__ = ["FreezeId", "WindowRun"]
 
 START = datetime(2026, 1, 5, 19, tzinfo=UTC)  # 11:00 in Los Angeles, a Monday
 NOW = datetime(2026, 1, 5, 18, tzinfo=UTC)
@@ -266,17 +270,17 @@ def _window(found: Fleet, updates: Catalogue, cluster: ClusterId, start: datetim
     for name, kind in (("tor", "tor"), ("manager", "rack_manager"), ("leaf", "ib_leaf")):
         devices = tuple(d.name for d in found.devices_by_cluster[cluster] if d.kind == kind and pending.of_device(d).due)
         if devices:
-            steps.add(20, DeviceApplyStep, update=UpdateId(name), devices=devices, batch=1, batches=1)
-    steps.add(20, NodeApplyStep, update=UpdateId("bmc"), batch=1, batches=1, nodes=count)
-    steps.add(20, NodeApplyStep, update=UpdateId("nic"), batch=1, batches=1, nodes=count)
+            steps.add(12, DeviceApplyStep, update=UpdateId(name), devices=devices, batch=1, batches=1)
+    steps.add(12, NodeApplyStep, update=UpdateId("bmc"), batch=1, batches=1, nodes=count)
+    steps.add(12, NodeApplyStep, update=UpdateId("nic"), batch=1, batches=1, nodes=count)
     half = count // 2
     for batch, size in enumerate((half, count - half), 1):
-        steps.add(20, NodeApplyStep, update=UpdateId("gpu"), batch=batch, batches=2, nodes=size)
+        steps.add(12, NodeApplyStep, update=UpdateId("gpu"), batch=batch, batches=2, nodes=size)
     steps.add(12, RebootStep, nodes=count, activates=(UpdateId("gpu"), UpdateId("nic")))
     domains = sorted(node.fault_domain for node in nodes)
     pairs = (sum(d in ("0", "1") for d in domains), sum(d in ("2", "3") for d in domains))
     for batch, size in enumerate(pairs, 1):
-        steps.add(20, NodeApplyStep, update=UpdateId("os"), batch=batch, batches=2, nodes=size)
+        steps.add(12, NodeApplyStep, update=UpdateId("os"), batch=batch, batches=2, nodes=size)
     steps.add(12, RebootStep, nodes=count, activates=(UpdateId("os"),))
     steps.add(10, VerifyStep)
     names = ("bmc", "gpu", "leaf", "manager", "nic", "os", "tor")

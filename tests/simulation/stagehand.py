@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tests.simulation import small
+
 from fermata.domain.ids import RunId
 from fermata.domain.node_states import FINAL, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp
@@ -17,9 +19,8 @@ from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.sim.site import open_site
 from fermata.sim.world import World, open_world
 from fermata.store import consent, inventory, plans, runs, unit_ops
-from fermata.store.database import Database
+from fermata.store.database import Database, migrate
 
-from . import small
 
 
 @dataclass(kw_only=True)

@@ -14,7 +14,7 @@ from fermata.services.errors import Refusal
 LOCK = "lock"
 STORE = "fermata.db"
 FACTS = "demo.json"
-LOG = "server.log"
+WORLD = "world.jsonl"
 _STORE_FILES = (STORE, f"{STORE}-wal", f"{STORE}-shm", f"{STORE}-journal")
 
 
@@ -30,9 +30,9 @@ class DemoFolder:
         return self.path / STORE
 
     @property
-    def log(self) -> Path:
-        """Where the server writes its warnings."""
-        return self.path / LOG
+    def world(self) -> Path:
+        """What was done to the simulated fleet."""
+        return self.path / WORLD
 
     def has_state(self) -> bool:
         """True when a demo was started here before, however far it came."""
@@ -40,7 +40,7 @@ class DemoFolder:
 
     def forget(self) -> None:
         """Deletes what a demo wrote, and nothing else that may lie in the folder."""
-        for name in (*_STORE_FILES, FACTS, LOG):
+        for name in (*_STORE_FILES, FACTS, WORLD):
             (self.path / name).unlink(missing_ok=True)
 
     def remember_seed(self, seed: int) -> None:

@@ -168,7 +168,7 @@ def _clock_span(start: datetime, end: datetime | None, zone: ZoneInfo) -> str:
 def _tail(made: Report) -> Table:
     reasons = Counter(line.reason.code for line in made.tail if line.reason)
     title = "Tail: " + ", ".join(f"{number:,} {code}" for code, number in reasons.most_common())
-    rows = [
+    rows: list[tuple[str, str, str]] = [
         (
             line.node,
             _since(line.out.start if line.out else None, made.as_of),

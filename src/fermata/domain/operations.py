@@ -38,6 +38,7 @@ class Run:
     """One conducting of one plan. `clock_at` is the last instant that was worked on: a restart goes on from there.
 
     `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when the run started.
+    `limits_allowed`: what each limit of the campaign allows, in its own count, in the campaign's order.
     """
 
     id: RunId
@@ -50,6 +51,7 @@ class Run:
     clock_at: datetime
     baseline_nodes: int
     baseline_in_service: int
+    limits_allowed: tuple[int, ...] = ()
     version: int = 1
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from fermata.domain.decide import NOTHING_SEEN, Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, fence, settle
+from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, settle
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
 from fermata.domain.node_states import UnitEvent, UnitKind
@@ -25,6 +25,7 @@ from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
 from fermata.store import inventory, journal, unit_ops
 
+DUE_MAX = 1000  # units of one batch step: a transaction stays short, and a port call holds as many
 DECISIONS_IN_A_ROW_MAX = 6  # repaired, locked, ... : more means that two decisions undo each other
 
 
@@ -35,14 +36,12 @@ class Batch:
     stage: Stage
     now: datetime
     paused: bool
-    marks: list[Mark] = field(default_factory=list)
     settled_windows: set[WindowId] = field(default_factory=set)
 
 
 def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
     """Moves up to DUE_MAX due units: how many there were, and the windows in which a unit finished or stopped."""
-    with stage.database.read() as conn:
-        due = unit_ops.due_ops(conn, stage.run, now)
+    due = stage.roster.due(now, DUE_MAX)
     if not due:
         return 0, frozenset()
     batch = Batch(stage=stage, now=now, paused=paused)
@@ -64,32 +63,35 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
 def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]) -> list[UnitOp]:
     """Nodes first: whether a device may begin depends on where they stand then."""
     stage = batch.stage
-    nodes = [op for op in ops if op.kind is UnitKind.NODE]
-    devices = [op for op in ops if op.kind is UnitKind.DEVICE]
+    if not ops:
+        return []
     with stage.database.begin() as conn:
         tally = Tally(stage.catalogue, unit_ops.busy(conn))
-        moved: list[UnitOp] = []
-        for members in (nodes, devices):
-            changed = _decide_all(batch, conn, members, seen, tally)
-            unit_ops.save_ops(conn, changed)
+        marks: list[Mark] = []
+        moved: list[tuple[int, UnitOp]] = []
+        for kind in (UnitKind.NODE, UnitKind.DEVICE):
+            found, changed = _decide_all(batch, [op for op in ops if op.kind is kind], seen, tally)
+            stage.roster.put(op for _, op in changed)
+            marks += found
             moved += changed
-        _note(batch, conn, batch.marks)
-        wake_others(stage, conn, batch.marks, batch.now)
+        unit_ops.save_ops(conn, moved)
+        _note(batch, conn, marks)
         stage.crash("intent")
-    return [op for op in moved if op.asked is Asked.INTENDED]
+    return [op for _, op in moved if op.asked is Asked.INTENDED]
 
 
 def _decide_all(
-    batch: Batch, conn: Connection, ops: Sequence[UnitOp], seen: Mapping[int, Seen], tally: Tally
-) -> list[UnitOp]:
-    changed: list[UnitOp] = []
+    batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen], tally: Tally
+) -> tuple[list[Mark], list[tuple[int, UnitOp]]]:
+    marks: list[Mark] = []
+    changed: list[tuple[int, UnitOp]] = []
     for window, members in _by_window(ops).items():
-        facts = _facts(batch, conn, window, tally, members)
+        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
         for op in sorted(members, key=lambda op: (op.rank, op.id)):
-            marks = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts)
-            batch.marks += marks
-            changed.append(fence(marks[-1].after))
-    return changed
+            found = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts)
+            marks += found
+            changed.append((op.version, found[-1].after))
+    return marks, changed
 
 
 def _decide_one(op: UnitOp, seen: Seen, facts: Facts) -> list[Mark]:
@@ -108,30 +110,30 @@ def _decide_one(op: UnitOp, seen: Seen, facts: Facts) -> list[Mark]:
 
 def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, Answer]) -> None:
     stage = batch.stage
+    tally = Tally(stage.catalogue, ())
+    marks: list[Mark] = []
+    for window, members in _by_window(ops).items():
+        facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        for op in members:
+            answer = judge_answer(op, answers[op.id], facts)
+            after = settle(op, answer, batch.now)
+            marks.append(Mark(before=op, decision=answer, after=after, seen=NOTHING_SEEN))
     with stage.database.begin() as conn:
-        tally = Tally(stage.catalogue, ())
-        marks: list[Mark] = []
-        for window, members in _by_window(ops).items():
-            facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
-            for op in members:
-                answer = judge_answer(op, answers[op.id], facts)
-                after = settle(op, answer, batch.now)
-                marks.append(Mark(before=op, decision=answer, after=after, seen=NOTHING_SEEN))
-        unit_ops.save_ops(conn, [fence(mark.after) for mark in marks])
+        unit_ops.save_ops(conn, [(mark.before.version, mark.after) for mark in marks])
+        stage.roster.put(mark.after for mark in marks)
         _note(batch, conn, marks)
-        wake_others(stage, conn, marks, batch.now)
         stage.crash("outcome")
 
 
 def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
-    """Journal, inventory, and which windows may be over."""
+    """Journal, inventory, whom to wake, and which windows may be over."""
     journal.append_many(conn, journal_lines(marks, batch.now))
     versions: dict[NodeId, Mapping[str, str]] = {}
     device_versions: dict[DeviceId, str] = {}
     states: dict[NodeId, NodeState] = {}
     for mark in marks:
         op, decision = mark.before, mark.decision
-        if mark.after.finished_at is not None or mark.after.tail_since is not None:
+        if mark.after.finished_at is not None or (op.tail_since is None and mark.after.tail_since is not None):
             batch.settled_windows.add(op.window)
         if isinstance(decision, Prove) and mark.seen.node is not None:
             versions[NodeId(op.unit)] = mark.seen.node.versions
@@ -141,23 +143,14 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
             states[NodeId(op.unit)] = NodeState.IN_SERVICE
         elif op.locked_at is None and mark.after.locked_at is not None:
             states[NodeId(op.unit)] = NodeState.OUT_OF_SERVICE
-    inventory.record_versions(conn, versions)
-    inventory.record_device_versions(conn, device_versions)
-    inventory.record_node_states(conn, states)
-    batch.stage.device_versions.update(device_versions)
-
-
-def _facts(batch: Batch, conn: Connection, window: WindowId, tally: Tally, ops: Iterable[UnitOp]) -> Facts:
-    stage = batch.stage
-    has_devices = any(op.kind is UnitKind.DEVICE for op in ops)
-    return stage.facts(
-        window,
-        now=batch.now,
-        paused=batch.paused,
-        tally=tally,
-        unproven=unit_ops.unproven_devices(conn, stage.run, window),
-        standings=unit_ops.progress(conn, stage.run, window) if has_devices else {},
-    )
+    if versions:
+        inventory.record_versions(conn, versions)
+    if device_versions:
+        inventory.record_device_versions(conn, device_versions)
+        batch.stage.device_versions.update(device_versions)
+    if states:
+        inventory.record_node_states(conn, states)
+    wake_others(batch.stage, conn, marks, batch.now)
 
 
 def _by_window(ops: Iterable[UnitOp]) -> dict[WindowId, list[UnitOp]]:

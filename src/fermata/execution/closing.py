@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from fermata.domain.decisions import fence
-from fermata.domain.node_states import OUT, UnitKind
+from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import Sample, UnitOp, WindowRun
 from fermata.domain.pace import MINUTE, minutes_behind
 from fermata.domain.reasons import Code, reason
@@ -25,12 +24,10 @@ def close_if_over(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     """Closes an open window when every unit is finished or on the tail list; after its planned end as soon as enough
     of its nodes are back to ramp up; and at `back_by` in any case. Returns its row as it is then.
     """
-    with stage.database.read() as conn:
-        settled = unit_ops.is_settled(conn, stage.run, row.window)
-        back = unit_ops.returned(conn, stage.run, row.window) if now >= row.planned_end else 0
-    if settled:
+    if stage.roster.is_settled(row.window):
         with stage.database.begin() as conn:
             return _close(stage, conn, row, now)
+    back = sum(op.state is UnitState.RETURNED for op in stage.roster.of_window(row.window))
     enough = back >= row.in_service_at_open * stage.campaign.return_threshold - ALMOST
     if now >= row.back_by or (now >= row.planned_end and enough):
         return _put_on_tail(stage, row, now)
@@ -44,11 +41,11 @@ def close_if_over(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
 
 def _put_on_tail(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     """Whoever is not back is on the tail list from now on, and the window is over; work on the tail goes on."""
+    units = stage.roster.of_window(row.window)
+    late = [_listed(op, row, now) for op in units if op.finished_at is None and op.tail_since is None]
     with stage.database.begin() as conn:
-        late = [
-            op for op in unit_ops.ops_of_window(conn, stage.run, row.window) if not op.finished_at and not op.tail_since
-        ]
-        unit_ops.save_ops(conn, [_listed(op, row, now) for op in late])
+        unit_ops.save_ops(conn, [(op.version - 1, op) for op in late])
+        stage.roster.put(late)
         journal.append_many(
             conn,
             [
@@ -69,7 +66,7 @@ def _put_on_tail(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
 def _listed(op: UnitOp, row: WindowRun, now: datetime) -> UnitOp:
     step = op.step or op.state.value
     late = reason(Code.LATE, unit=op.unit, back_by=f"{row.planned_end:%Y-%m-%d %H:%MZ}", step=step)
-    return fence(replace(op, tail_since=now, reason=op.reason or late))
+    return replace(op, tail_since=now, reason=op.reason or late, version=op.version + 1)
 
 
 def _close(stage: Stage, conn: Connection, row: WindowRun, now: datetime) -> WindowRun:
@@ -94,37 +91,38 @@ def measure_pace(stage: Stage, now: datetime) -> None:
     rows = stage.open_windows()
     if not rows:
         return
+    working: dict[str, list[UnitOp]] = {}
+    for op in stage.roster.working():
+        if op.tail_since is None and op.kind is UnitKind.NODE:
+            working.setdefault(op.window, []).append(op)
+    changed: list[WindowRun] = []
+    for row in rows:
+        behind = minutes_behind(
+            stage.script(row.window),
+            working.get(row.window, ()),
+            taken=row.taken,
+            threshold=stage.campaign.return_threshold,
+            now=now,
+        )
+        if behind is not None and behind != row.behind_minutes:
+            changed.append(replace(row, behind_minutes=behind))
     with stage.database.begin() as conn:
-        working: dict[str, list[UnitOp]] = {}
-        for op in unit_ops.unfinished_nodes(conn, stage.run):
-            if op.tail_since is None:
-                working.setdefault(op.window, []).append(op)
-        for row in rows:
-            behind = minutes_behind(
-                stage.script(row.window),
-                working.get(row.window, ()),
-                taken=row.taken,
-                threshold=stage.campaign.return_threshold,
-                now=now,
-            )
-            if behind is not None and behind != row.behind_minutes:
-                runs.save_window(conn, replace(row, behind_minutes=behind))
-                stage.windows[row.window] = replace(row, behind_minutes=behind, version=row.version + 1)
+        for row in changed:
+            runs.save_window(conn, row)
+            stage.windows[row.window] = replace(row, version=row.version + 1)
 
 
 def take_sample(stage: Stage, now: datetime, baseline_in_service: int) -> None:
     """Keeps what is out right now, against every limit."""
+    held = [op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT]
     with stage.database.begin() as conn:
         out = unit_ops.nodes_out(conn)
-        counts = unit_ops.state_counts(conn, stage.run)
-        lost = sum(c.units for c in counts if c.kind is UnitKind.NODE and c.in_service_before and c.state in OUT)
-        windows = tuple(stage.windows.values())
         sample = Sample(
             at=now,
             nodes_out=len(out),
-            in_service=baseline_in_service - lost,
-            in_tail=sum(c.units for c in counts if c.kind is UnitKind.NODE and c.in_tail and c.state in OUT),
+            in_service=baseline_in_service - sum(op.in_service_before for op in held),
+            in_tail=sum(op.tail_since is not None for op in held),
             windows_open=len(stage.open_windows()),
-            limits=tuple(use.used for use in stage.capacity.uses(out, windows, now)),
+            limits=tuple(use.used for use in stage.capacity.uses(out, tuple(stage.windows.values()), now)),
         )
         runs.add_sample(conn, stage.run, sample)

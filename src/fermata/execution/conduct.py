@@ -5,15 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.ids import RunId, WindowId
-from fermata.domain.operations import Gate, Run
+from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
 from fermata.execution.closing import PACE_EVERY, close_if_over, measure_pace, take_sample
 from fermata.execution.opening import open_window
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
+from fermata.execution.wake import wake_paused
 from fermata.ports import Clock, Site
-from fermata.store import journal, runs, unit_ops
+from fermata.store import journal, runs
 from fermata.store.database import Database
 from fermata.store.journal import Entry
 from fermata.store.runs import Stale
@@ -65,7 +66,7 @@ def work(stage: Stage, beat: Beat, now: datetime) -> Run:
         except Stale:
             if attempt + 1 == STALE_MAX:
                 raise
-            _reload(stage)
+            stage.reload()
     raise AssertionError("unreachable")
 
 
@@ -82,15 +83,14 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     else:
         raise AssertionError(f"still work to do at {now} after {ROUNDS_MAX} rounds")
     _keep_time(stage, beat, run, now)
-    return _finish_if_over(stage, now)
+    return _finish_if_over(stage, run, now)
 
 
 def _follow_operator(stage: Stage, beat: Beat, now: datetime) -> Run:
     """Moves the run towards what is desired of it."""
     run = _run(stage)
     if beat.desired is not run.desired and run.desired is Desired.RUN:
-        with stage.database.begin() as conn:
-            unit_ops.wake_gate(conn, stage.run, now, Gate.PAUSE)
+        wake_paused(stage, now)
     if beat.desired is not run.desired and run.desired is Desired.STOP:
         _make_due(stage, now)
     beat.desired = run.desired
@@ -107,14 +107,12 @@ def _make_due(stage: Stage, now: datetime) -> None:
         for row in stage.windows.values():
             if row.state in NOT_OPENED_YET:
                 runs.save_window(conn, replace(row, recheck_at=now))
-    _reload(stage)
+    stage.reload()
 
 
 def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
-    with stage.database.read() as conn:
-        due = runs.due_windows(conn, stage.run, now)
-    for row in due:
-        stage.windows[row.window] = row
+    due = [row for row in stage.windows.values() if row.recheck_at is not None and row.recheck_at <= now]
+    for row in sorted(due, key=lambda row: (row.planned_start, row.window)):
         if row.state is WindowState.OPEN:
             stage.windows[row.window] = close_if_over(stage, row, now)
         else:
@@ -128,7 +126,9 @@ def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
 def _close(stage: Stage, window: WindowId, now: datetime) -> None:
     row = stage.windows[window]
     if row.state is WindowState.OPEN:
-        stage.windows[window] = close_if_over(stage, row, now)
+        row = stage.windows[window] = close_if_over(stage, row, now)
+    if row.state is WindowState.CLOSED:
+        stage.roster.drop_finished(window)
 
 
 def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
@@ -140,29 +140,18 @@ def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
         runs.touch_clock(conn, stage.run, now)
 
 
-def _finish_if_over(stage: Stage, now: datetime) -> Run:
-    run = _run(stage)
-    with stage.database.read() as conn:
-        is_idle = unit_ops.next_due(conn, stage.run) is None
+def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     waiting = any(row.recheck_at is not None for row in stage.windows.values())
-    if waiting or not is_idle or run.state not in LIVE_RUNS:
+    if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS:
         return run
     state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED
     return _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
 
 
 def _next_instant(stage: Stage, now: datetime) -> datetime:
-    with stage.database.read() as conn:
-        unit = unit_ops.next_due(conn, stage.run)
     instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None]
-    if unit is not None:
-        instants.append(unit)
-    return max(now, min([*instants, now + LOOK_EVERY]))
-
-
-def _reload(stage: Stage) -> None:
-    with stage.database.read() as conn:
-        stage.windows = {row.window: row for row in runs.load_windows(conn, stage.run)}
+    unit = stage.roster.next_due()
+    return max(now, min([*instants, *([unit] if unit else []), now + LOOK_EVERY]))
 
 
 def _run(stage: Stage) -> Run:

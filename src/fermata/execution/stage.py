@@ -4,28 +4,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from types import MappingProxyType
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import Facts
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, WindowId
-from fermata.domain.node_states import UnitState
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
-from fermata.domain.operations import Standing, WindowRun
+from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
 from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
+from fermata.execution.roster import Roster
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
-from fermata.store import inventory, plans, runs
+from fermata.store import inventory, plans, runs, unit_ops
 from fermata.store.database import Database
-
-NO_DEVICES: Mapping[DeviceId, UnitState] = MappingProxyType({})
-NO_STANDINGS: Mapping[str, Standing] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +62,7 @@ class Stage:
     cases: dict[PlanId, CheckCase] = field(default_factory=dict)
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
+    roster: Roster = field(default_factory=lambda: Roster(()))
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
     crash: Callable[[str], None] = _go_on
 
@@ -108,8 +105,6 @@ class Stage:
         now: datetime,
         paused: bool,
         tally: Tally,
-        unproven: Mapping[DeviceId, UnitState] = NO_DEVICES,
-        standings: Mapping[str, Standing] = NO_STANDINGS,
     ) -> Facts:
         """What is true around the units of a window."""
         row = self.windows[window]
@@ -121,12 +116,18 @@ class Stage:
             paused=paused,
             begin_again_at=begin_again_at(self.campaign, row.hard_stop, now),
             tally=tally,
-            unproven=unproven,
-            standings=standings,
+            unproven=self.roster.unproven_devices(window),
+            standings=self.roster.standings(window),
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
         )
+
+    def reload(self) -> None:
+        """Reads windows and units again: another hand changed rows, or a transaction failed."""
+        with self.database.read() as conn:
+            self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
+            self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
 
     def open_windows(self) -> tuple[WindowRun, ...]:
         """The run's open windows, by id."""
@@ -142,8 +143,7 @@ def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> St
         campaign = inventory.load_campaign(conn, run.campaign)
         catalogue = inventory.load_catalogue(conn)
         fleet = inventory.load_fleet(conn)
-        windows = runs.load_windows(conn, run_id)
-    return Stage(
+    stage = Stage(
         database=database,
         site=site,
         clock=clock,
@@ -153,5 +153,6 @@ def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> St
         fleet=fleet,
         capacity=count_limits(campaign, fleet),
         device_versions={device.name: device.version for device in fleet.devices.values()},
-        windows={window.window: window for window in windows},
     )
+    stage.reload()
+    return stage

@@ -1,6 +1,7 @@
 """Who waits at a gate that a batch has just opened is woken in the same transaction; nobody polls."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from fermata.domain.decide_begin import blocking_nodes
 from fermata.domain.decisions import EndStep, GiveUp, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.operations import Gate
+from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.scripts import APPLY_PREFIX
 from fermata.domain.tally import Tally
 from fermata.execution.stage import Stage
@@ -35,39 +36,53 @@ def wake_others(stage: Stage, conn: Connection, marks: Sequence[Mark], now: date
             proven.setdefault(op.window, set()).update(behind)
         else:
             moved.add(op.window)
-    ids = [*_nodes_behind(stage, conn, proven), *_ready_devices(stage, conn, moved), *_admitted(stage, conn, freed)]
-    unit_ops.wake_ops(conn, sorted(set(ids)), now)
+    woken = {
+        op.id: op
+        for op in (*_nodes_behind(stage, proven), *_ready_devices(stage, moved), *_admitted(stage, conn, freed))
+        if op.next_at != now
+    }
+    changes = [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in woken.values()]
+    unit_ops.save_ops(conn, changes)
+    stage.roster.put(op for _, op in changes)
 
 
-def _nodes_behind(stage: Stage, conn: Connection, proven: dict[WindowId, set[str]]) -> Iterable[int]:
+def wake_paused(stage: Stage, now: datetime) -> None:
+    """Everybody who waits because the run was paused may go on."""
+    changes = [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in stage.roster.parked(Gate.PAUSE)]
+    with stage.database.begin() as conn:
+        unit_ops.save_ops(conn, changes)
+    stage.roster.put(op for _, op in changes)
+
+
+def _nodes_behind(stage: Stage, proven: dict[WindowId, set[str]]) -> Iterable[UnitOp]:
     for window, names in proven.items():
         for gate in (Gate.DEVICE, Gate.REQUIREMENT):
-            yield from (p.id for p in unit_ops.parked(conn, stage.run, gate, window) if p.unit in names)
+            yield from (op for op in stage.roster.parked(gate, window) if op.unit in names)
 
 
-def _ready_devices(stage: Stage, conn: Connection, moved: Iterable[WindowId]) -> Iterable[int]:
+def _ready_devices(stage: Stage, moved: Iterable[WindowId]) -> Iterable[UnitOp]:
     for window in sorted(moved):
-        waiting = unit_ops.parked(conn, stage.run, Gate.NODES, window)
+        waiting = stage.roster.parked(Gate.NODES, window)
         if waiting:
             script = stage.script(window)
-            standings = unit_ops.progress(conn, stage.run, window)
-            for parked in waiting:
-                if not blocking_nodes(script.devices[DeviceId(parked.unit)], script, standings):
-                    yield parked.id
+            standings = stage.roster.standings(window)
+            for op in waiting:
+                if not blocking_nodes(script.devices[DeviceId(op.unit)], script, standings):
+                    yield op
 
 
-def _admitted(stage: Stage, conn: Connection, freed: set[WindowId]) -> Iterable[int]:
+def _admitted(stage: Stage, conn: Connection, freed: set[WindowId]) -> Iterable[UnitOp]:
     """As many as fit, in the plan's order. Team limits are of the whole fleet, isolation is of the window."""
     if not freed:
         return
-    waiting = [*unit_ops.parked(conn, stage.run, Gate.TEAM)]
+    waiting = stage.roster.parked(Gate.TEAM)
     for window in sorted(freed):
-        waiting += unit_ops.parked(conn, stage.run, Gate.ISOLATION, window)
+        waiting += stage.roster.parked(Gate.ISOLATION, window)
     if not waiting:
         return
     tally = Tally(stage.catalogue, unit_ops.busy(conn))
-    for parked in waiting:
-        update = stage.catalogue.updates[UpdateId(parked.step.removeprefix(APPLY_PREFIX))]
-        nodes = len(stage.script(parked.window).nodes)
-        if tally.admit(update, parked.window, parked.fault_domain, nodes) is None:
-            yield parked.id
+    for op in waiting:
+        update = stage.catalogue.updates[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
+        nodes = len(stage.script(op.window).nodes)
+        if tally.admit(update, op.window, op.fault_domain, nodes) is None:
+            yield op

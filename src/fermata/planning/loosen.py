@@ -14,7 +14,7 @@ from fermata.planning.inputs import PlanningInput
 from fermata.planning.resources import count_nodes, describe_limit, limit_capacity
 from fermata.planning.scope import Scope
 
-EXTRA_DAYS_MOST = 120
+EXTRA_DAYS_MOST = 45  # a campaign that needs more is better split, and every day makes the question larger
 LATER_STEP_MINUTES = 15
 _DAY_MINUTES = 24 * 60
 

@@ -4,6 +4,7 @@ device with work ties together.
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from math import ceil, floor
 
 from fermata.domain.campaign import Rolling
 from fermata.domain.fleet import Device, Fleet, Node
@@ -72,16 +73,10 @@ def _is_entangled(update: Update, catalogue: Catalogue) -> bool:
 def size_bounds(nodes: int, rolling: Rolling) -> tuple[int, int]:
     """Fewest nodes of a part that is not the last and most of any part, for a cluster with work on `nodes` nodes.
 
-    They hold whichever way a reader computes the shares, exactly or in floating point.
+    Shares are taken as written, so that 0.07 of 100 is 7.
     """
-    low, high = rolling.min_fraction_per_day, rolling.max_fraction_per_day
-    least = -int(-Fraction(str(low)) * nodes // 1)
-    most = int(Fraction(str(high)) * nodes // 1)
-    if least < low * nodes or least / nodes < low:
-        least += 1
-    if most > high * nodes or most / nodes > high:
-        most -= 1
-    return least, most
+    least = ceil(Fraction(str(rolling.min_fraction_per_day)) * nodes)
+    return least, floor(Fraction(str(rolling.max_fraction_per_day)) * nodes)
 
 
 def find_splits(

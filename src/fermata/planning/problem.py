@@ -87,15 +87,23 @@ def find_spots(problem: Problem, freezes: Iterable[Freeze]) -> tuple[Spot, ...]:
     """Every spot that the daily windows and `freezes` leave, ordered by way, group, day, start."""
     closed: Mapping[FreezeId, Interval] = {f.id: Interval(f.start, f.end) for f in freezes}
     spots: list[Spot] = []
+    outs: dict[int, list[list[tuple[int, Interval]]]] = {}  # by length and day: every start and the time out
     for w, way in enumerate(problem.ways):
         for g, group in enumerate(way.groups):
             held = [closed[name] for name in group.freezes if name in closed]
-            for d, day in enumerate(problem.days):
-                for start in day.starts(group.minutes):
-                    out = Interval(day.at(start), day.at(start + group.minutes))
-                    if not any(out.overlaps(freeze) for freeze in held):
-                        spots.append(Spot(way=w, group=g, day=d, start=start))
+            if group.minutes not in outs:
+                outs[group.minutes] = [_times_out(day, group.minutes) for day in problem.days]
+            spots.extend(
+                Spot(way=w, group=g, day=d, start=start)
+                for d, times in enumerate(outs[group.minutes])
+                for start, out in times
+                if not any(out.overlaps(freeze) for freeze in held)
+            )
     return tuple(spots)
+
+
+def _times_out(day: Day, minutes: int) -> list[tuple[int, Interval]]:
+    return [(start, Interval(day.at(start), day.at(start + minutes))) for start in day.starts(minutes)]
 
 
 def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -> tuple[Row, ...]:

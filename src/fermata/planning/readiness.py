@@ -14,9 +14,8 @@ from fermata.planning.activation import CircularOrder, brings, find_layers
 
 
 class Readiness:
-    """The nodes with work of one cluster (`nodes`), those that cannot go (`blocked`), and devices alike (`barred`).
-
-    Both mappings only grow; `settle` fills them.
+    """The nodes of one cluster with something pending (`nodes`; `with_work`: those with more than an unknown version),
+    those of them that cannot go (`blocked`), and devices alike (`barred`). `settle` fills both mappings.
     """
 
     def __init__(self, fleet: Fleet, pending: FleetPending, cluster: Cluster) -> None:
@@ -29,7 +28,7 @@ class Readiness:
         self.nodes = tuple(
             n for n in fleet.nodes_by_cluster[cluster.name] if n.name in pending.nodes or n.name in forced
         )
-        self.with_work = sum(1 for n in self.nodes if pending.of_node(n).due or n.name in forced)
+        self.with_work = frozenset(n.name for n in self.nodes if pending.of_node(n).due or n.name in forced)
         self.blocked: dict[NodeId, Reason] = {}
         self.barred: dict[DeviceId, Reason] = {}
 

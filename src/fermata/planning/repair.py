@@ -11,6 +11,7 @@ from fermata.planning.problem import Problem, Row, Spot
 from fermata.planning.tally import Cost, Tally
 
 RUINED_MOST = 8  # clusters at once: more rarely come back better
+STRICT_TERMS = 2  # the strongest terms never get worse on the way, weaker ones may by DRIFT
 DRIFT = 0.01  # how much worse than the best, in the strongest term that still differs, a plan may get on its way
 
 
@@ -101,4 +102,4 @@ def _is_near(value: Cost, best: Cost, now: Cost) -> bool:
     if value <= now:
         return True
     term = next(i for i, (a, b) in enumerate(zip(value, best, strict=True)) if a != b) if value != best else 0
-    return value[term] <= best[term] * (1 + DRIFT) and value[:term] == best[:term] and term >= 2
+    return term >= STRICT_TERMS and value[term] <= best[term] * (1 + DRIFT)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from math import ceil, floor
 
 from fermata.domain.campaign import NODE_KEYS, Campaign, Limit, LimitKind
 from fermata.domain.fleet import Cluster, Fleet, Node
@@ -73,12 +74,11 @@ def describe_limit(limit: Limit) -> str:
 
 
 def limit_capacity(limit: Limit, clusters: Sequence[Cluster], fleet: Fleet) -> int:
-    """How many the limit allows. A share is rounded down, whether taken exactly or in floating point."""
+    """How many the limit allows. A share is taken as written and rounded down."""
     if limit.at_once_fraction is None:
         return (limit.at_once if limit.at_once is not None else limit.per_day) or 0
     matching = sum(count_nodes(limit, fleet.nodes_by_cluster[cluster.name], cluster) for cluster in clusters)
-    exact = int(Fraction(str(limit.at_once_fraction)) * matching // 1)
-    return min(exact, int(limit.at_once_fraction * matching))
+    return floor(Fraction(str(limit.at_once_fraction)) * matching)
 
 
 def count_nodes(limit: Limit, nodes: Sequence[Node], cluster: Cluster) -> int:
@@ -97,7 +97,7 @@ def _expected_outstanding(limit: Limit, scope: Scope, campaign: Campaign) -> int
     days = max(1, (campaign.deadline - campaign.first_day).days + 1)
     served = sum(count_nodes(limit, work.nodes, work.cluster) for work in scope.works)
     outstanding = served / days * campaign.fallout.fraction * campaign.fallout.mean_days_to_repair
-    return int(-(-outstanding // 1))
+    return ceil(outstanding)
 
 
 def count_limits(

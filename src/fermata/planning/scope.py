@@ -1,5 +1,5 @@
 """What a campaign can take: per cluster the nodes and devices that windows serve, and for every other node with
-pending work the one reason why it stays out.
+work the one reason why it stays out.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,8 @@ def find_scope(inputs: PlanningInput) -> Scope:
     for cluster in clusters:
         readiness = Readiness(fleet, pending, cluster)
         readiness.settle(node_gaps, shared_gaps)
-        unplanned.extend(_group(cluster.name, readiness.blocked))
+        left_out = {name: why for name, why in readiness.blocked.items() if name in readiness.with_work}
+        unplanned.extend(_group(cluster.name, left_out))
         nodes = tuple(node for node in readiness.nodes if node.name not in readiness.blocked)
         names = {node.name for node in nodes}
         devices = tuple(
@@ -67,7 +68,7 @@ def find_scope(inputs: PlanningInput) -> Scope:
         )
         if nodes:
             works.append(
-                ClusterWork(cluster=cluster, nodes_with_work=readiness.with_work, nodes=nodes, devices=devices)
+                ClusterWork(cluster=cluster, nodes_with_work=len(readiness.with_work), nodes=nodes, devices=devices)
             )
     return Scope(pending=pending, clusters=clusters, works=tuple(works), unplanned=tuple(unplanned))
 

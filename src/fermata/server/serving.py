@@ -6,6 +6,7 @@ import threading
 import uvicorn
 from starlette.types import ASGIApp
 
+Application = ASGIApp
 START_SECONDS_MAX = 20  # imports and the first event loop on a busy two-core machine take about one
 GRACE_SECONDS = 1  # an open event stream never ends by itself; Ctrl-C has to be through in two seconds
 _BACKLOG = 512
@@ -39,7 +40,7 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
+def serve_until_signal(app: Application, listener: socket.socket) -> None:
     """Serves until SIGINT or SIGTERM; returns within about GRACE_SECONDS of it."""
     _server(app).run(sockets=[listener])
 
@@ -47,7 +48,7 @@ def serve_until_signal(app: ASGIApp, listener: socket.socket) -> None:
 class BackgroundServer:
     """The application served by a thread of its own, so that whatever the main thread does, the board answers."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
+    def __init__(self, app: Application, listener: socket.socket) -> None:
         self._listener = listener
         self._server = _server(app)
         self._thread = threading.Thread(target=self._run, name="fermata-server", daemon=True)
@@ -73,7 +74,7 @@ class BackgroundServer:
         self._server.run(sockets=[self._listener])
 
 
-def _server(app: ASGIApp) -> uvicorn.Server:
+def _server(app: Application) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         log_config=None,

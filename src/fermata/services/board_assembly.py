@@ -69,8 +69,8 @@ class Subject:
 def no_campaign(now: datetime) -> Board:
     """The board of an empty store."""
     step = NextStep(
-        sentence="Nothing is imported yet. Import the fleet, the updates, the policy, then a campaign:",
-        command="fermata import fleet PATH",
+        sentence="Nothing is imported yet. Import fleet, updates, policy and campaign in one go, or one by one:",
+        commands=("fermata import scenario DIR", "fermata import fleet|updates|policy|campaign PATH"),
     )
     return Board(now=now, stage=Stage.NO_CAMPAIGN, next_step=step)
 
@@ -78,11 +78,16 @@ def no_campaign(now: datetime) -> Board:
 def without_plan(campaign: Campaign, now: datetime, *, drafts: int) -> Board:
     """The board of a campaign without a plan in force; `drafts` plans are stored for it."""
     if drafts:
-        step = NextStep(sentence="A plan is made but not in force. Publish it:", command="fermata publish PLAN")
+        step = NextStep(sentence="A plan is stored but not in force. Publish it:", commands=("fermata publish PLAN",))
     else:
         step = NextStep(
-            sentence="No plan yet. Collect approvals (fermata requests, fermata approve), then plan:",
-            command=f"fermata plan {campaign.id}",
+            sentence="No plan yet. See what is asked for, collect approvals, plan, publish:",
+            commands=(
+                "fermata requests",
+                "fermata approve supercomputer NAME",
+                "fermata plan DIR --out plan.json",
+                "fermata publish plan.json",
+            ),
         )
     return Board(now=now, stage=Stage.NO_PLAN, head=_head(campaign, now, None, None), next_step=step)
 
@@ -128,7 +133,9 @@ def tail_page(board: Board, *, page: int, code: str | None) -> TailPage:
 
 
 def _start_step(campaign: Campaign) -> NextStep:
-    return NextStep(sentence="The plan is published and waits for its start:", command=f"fermata start {campaign.id}")
+    return NextStep(
+        sentence="The plan is published and waits for its start:", commands=(f"fermata start {campaign.id}",)
+    )
 
 
 def _head(campaign: Campaign, now: datetime, plan: Plan | None, status: RunStatus | None) -> Head:

@@ -179,19 +179,21 @@ def forecast_end(window: Window, status: WindowStatus | None, now: datetime) -> 
         return window.end
     if status.closed_at is not None:
         return status.closed_at
-    if status.forecast_end is not None:
-        return status.forecast_end
-    late = max(now - window.start, timedelta(0)) if status.state in NOT_OPENED_YET else timedelta(0)
-    return window.end + late
+    if status.state in NOT_OPENED_YET:
+        return window.end + max(now - window.start, timedelta(0))
+    return max(status.forecast_end or window.end, now)
 
 
 def _behind(window: Window, status: WindowStatus | None, now: datetime) -> timedelta | None:
-    if status is None or status.state in {WindowState.MISSED, WindowState.SKIPPED, WindowState.CANCELLED}:
+    """How late it is or will be; None when there is nothing to compare yet."""
+    if status is None:
         return None
-    if status.behind is not None:
-        return status.behind
-    started_late = status.state in NOT_OPENED_YET and now > window.start + ON_TIME
-    return now - window.start if started_late else None
+    if status.state is WindowState.OPEN:
+        late = now - window.end if now > window.end else None  # whatever was forecast, it is that late already
+        return max((d for d in (status.behind, late) if d is not None), default=None)
+    if status.state in NOT_OPENED_YET:
+        return now - window.start if now > window.start + ON_TIME else None
+    return status.behind if status.state is WindowState.CLOSED else None
 
 
 def _planned_steps(steps: Sequence[Step]) -> tuple[PlannedStep, ...]:
@@ -237,7 +239,7 @@ def _doing(chip: Chip, window: Window, counts: Sequence[UnitCount]) -> str:
         return "closed"
     at_work = [count for count in counts if count.state in OUT and count.state is not UnitState.STOPPED]
     if not at_work:
-        return "planned" if chip.mark is Mark.PLANNED else ""
+        return ""
     total: dict[tuple[UnitKind, int], int] = {}
     for count in at_work:
         key = (count.kind, count.position)

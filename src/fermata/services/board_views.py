@@ -50,10 +50,10 @@ class Slip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NextStep:
-    """What to do when there is nothing to show yet."""
+    """What to do when there is nothing to show yet: the commands, in order."""
 
     sentence: str
-    command: str
+    commands: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

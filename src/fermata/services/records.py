@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fermata.domain.campaign import Campaign
 from fermata.domain.ids import CampaignId, PlanId
+from fermata.domain.operations import Run
 from fermata.domain.plans import Plan
 from fermata.services.errors import refusing_unknown
-from fermata.store import inventory, journal, plans
+from fermata.store import inventory, journal, plans, runs
 from fermata.store.database import Database, NotStored
 from fermata.store.journal import Entry
 from fermata.store.plans import PlanLine
@@ -27,7 +29,7 @@ __all__ = [
 class CampaignLine:
     """One campaign and the plan in force for it, if any."""
 
-    id: str
+    id: CampaignId
     title: str
     plan: PlanId | None
 
@@ -69,6 +71,12 @@ def list_imports(db: Database) -> ImportsLine:
     )
 
 
+def list_campaigns(db: Database) -> tuple[Campaign, ...]:
+    """All campaigns, by first day, then id."""
+    with db.read() as conn:
+        return inventory.list_campaigns(conn)
+
+
 def list_plans(db: Database, campaign: CampaignId | None = None) -> tuple[PlanLine, ...]:
     """Plans in the order in which they were stored."""
     with db.read() as conn:
@@ -79,6 +87,12 @@ def find_plan(db: Database, plan_id: PlanId) -> Plan:
     """A whole plan. Raises Refusal for an unknown one."""
     with refusing_unknown(), db.read() as conn:
         return plans.load_plan(conn, plan_id)
+
+
+def find_run(db: Database, campaign: CampaignId) -> Run | None:
+    """The campaign's newest run, over or not; None before the first."""
+    with db.read() as conn:
+        return runs.latest_run(conn, campaign)
 
 
 def read_journal(db: Database, *, after: int, limit: int, subject: str | None) -> tuple[Entry, ...]:

@@ -1,22 +1,23 @@
 """The report of a campaign, put together from what the store holds. For `fermata report`, the board and the API."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fermata.domain.accounts import Books, account_for_nodes, account_for_versions, outages_of
 from fermata.domain.campaign import Campaign
 from fermata.domain.capacity import measure_capacity
+from fermata.domain.failures import FAILURE_EVENTS, Failure, count_failures
 from fermata.domain.ids import CampaignId, WindowId
-from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, WindowRun
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code, reason
-from fermata.domain.report import PlanLine, Report, Span, WindowLine
+from fermata.domain.report import FailureLine, PlanLine, Report, Span, WindowLine
 from fermata.domain.usage import OpenWindow, measure_limits
 from fermata.domain.windows import Interval
 from fermata.services.errors import Refusal, refusing_unknown
-from fermata.store import inventory, plans, runs, unit_ops
+from fermata.store import inventory, journal, plans, runs, unit_ops
 from fermata.store.database import Connection, Database
 
 
@@ -29,7 +30,8 @@ def make_report(db: Database, *, campaign: str | None = None) -> Report:
         found = choose_campaign(conn, campaign)
         conducted = runs.list_runs(conn, found.id)
         books = _read_books(conn, found, conducted)
-    return _report(books, conducted)
+        failures = count_failures(_failures(conn), held=frozenset(op.unit for op in books.ops if op.state in OUT))
+    return _report(books, conducted, failures)
 
 
 def choose_campaign(conn: Connection, name: str | None) -> Campaign:
@@ -64,6 +66,11 @@ def _read_books(conn: Connection, campaign: Campaign, conducted: Sequence[Run]) 
     )
 
 
+def _failures(conn: Connection) -> Iterator[Failure]:
+    for line in journal.read_events(conn, FAILURE_EVENTS):
+        yield Failure(event=line.event, unit=line.subject.partition(":")[2], why=line.why)
+
+
 def _windows_of(conn: Connection, conducted: Sequence[Run]) -> tuple[WindowRun, ...]:
     """Every window once, by planned start: a later run's word counts, unless the window opened under an earlier one."""
     found: dict[WindowId, WindowRun] = {}
@@ -82,7 +89,7 @@ def _followed_plans(conn: Connection, campaign: Campaign) -> tuple[Plan, ...]:
     return tuple(plans.load_plan(conn, line.id) for line in lines)
 
 
-def _report(books: Books, conducted: Sequence[Run]) -> Report:
+def _report(books: Books, conducted: Sequence[Run], failures: tuple[FailureLine, ...]) -> Report:
     outages = outages_of(books)
     opened = tuple(
         OpenWindow(
@@ -108,7 +115,7 @@ def _report(books: Books, conducted: Sequence[Run]) -> Report:
         ),
         windows=_window_lines(books),
         capacity=measure_capacity(books, conducted[0] if conducted else None, outages),
-        failures=count_failures(books),
+        failures=failures,
         versions=account_for_versions(books),
         limits=measure_limits(books.campaign, books.fleet, outages, opened),
         nodes=account_for_nodes(books),

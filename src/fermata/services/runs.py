@@ -1,6 +1,6 @@
 """Operator verbs on runs: start, pause, resume, stop, and the status that everything else shows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,13 +9,16 @@ from sqlalchemy import Connection
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Fleet, NodeState
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import CampaignId, RunId, WindowId
+from fermata.domain.ids import CampaignId, RunId
+from fermata.domain.openings import count_limits
 from fermata.domain.operations import Run, WindowRun
 from fermata.domain.plans import Plan, Window
 from fermata.domain.reasons import Code, reason
-from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_window
+from fermata.domain.run_states import NOT_OPENED_YET, Desired, RunState, WindowState, advance_window
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.errors import Refusal
+from fermata.services.run_status import assemble
+from fermata.services.run_views import RunStatus
 from fermata.store import inventory, journal, plans, runs
 from fermata.store.database import Database
 from fermata.store.journal import Entry
@@ -23,13 +26,11 @@ from fermata.store.journal import Entry
 ONE_DAY = timedelta(days=1)
 
 
-def start(
-    database: Database, campaign: CampaignId, *, now: datetime, actor: str, new_id: Callable[[str], str]
-) -> Run:
+def start(database: Database, campaign: CampaignId, *, now: datetime, actor: str, new_id: Callable[[str], str]) -> Run:
     """Begins to conduct the campaign's published plan, or lets its live run go over to a newly published one.
 
-    Windows that are open, and their tails, go on; those that have not opened give way to the new plan's. Refused when
-    nothing is published, when that plan is being conducted already, or when the catalogue or the campaign changed since.
+    Windows that are open, and their tails, go on; those that have not opened give way to the new plan's. Refused
+    when nothing is published, when that plan is being conducted already, or when catalogue or campaign changed since.
     """
     with database.begin() as conn:
         plan = plans.published_plan(conn, campaign)
@@ -39,13 +40,23 @@ def start(
         live = runs.live_run(conn, campaign)
         if live is not None and live.plan == plan.id:
             raise Refusal(reason(Code.RUN_LIVE, campaign=campaign, run=live.id))
-        if live is not None:
-            run = _go_over(conn, live, plan)
-        else:
-            run = _begin(conn, plan, now, RunId(new_id("run")))
+        run = _begin(conn, plan, now, RunId(new_id("run"))) if live is None else _go_over(conn, live, plan)
         data = {"plan": plan.id, "windows": len(plan.windows)}
-        journal.append(conn, Entry(at=now, actor=actor, event="run.started", subject=f"run:{run.id}", why="", data=data))
+        line = Entry(at=now, actor=actor, event="run.started", subject=f"run:{run.id}", why="", data=data)
+        journal.append(conn, line)
         return run
+
+
+def only_campaign(database: Database) -> CampaignId:
+    """The campaign that a command means when it names none. Refused when there is not exactly one on record."""
+    with database.read() as conn:
+        found = inventory.list_campaigns(conn)
+    if not found:
+        raise Refusal(reason(Code.RUN_NONE, campaign="CAMPAIGN"))
+    if len(found) > 1:
+        names = ", ".join(campaign.id for campaign in found)
+        raise Refusal(reason(Code.CAMPAIGN_NOT_NAMED, campaigns=names))
+    return found[0].id
 
 
 def pause(database: Database, campaign: CampaignId | None, *, now: datetime, actor: str, why: str = "") -> Run:
@@ -61,6 +72,18 @@ def resume(database: Database, campaign: CampaignId | None, *, now: datetime, ac
 def stop(database: Database, campaign: CampaignId | None, *, now: datetime, actor: str, why: str = "") -> Run:
     """No further window opens; open ones are conducted to their end. Cannot be taken back: start again instead."""
     return _want(database, campaign, Desired.STOP, now, actor, why)
+
+
+def status(database: Database, campaign: CampaignId | None = None, *, now: datetime | None = None) -> RunStatus:
+    """The newest run, of that campaign if one is named. `now` None: the instant up to which it was worked on.
+
+    Refused when there is none.
+    """
+    with database.read() as conn:
+        run = runs.live_run(conn, campaign) or runs.latest_run(conn, campaign)
+        if run is None:
+            raise Refusal(reason(Code.RUN_NONE, campaign=campaign or "CAMPAIGN"))
+        return assemble(conn, run, now or run.clock_at)
 
 
 def _want(
@@ -103,6 +126,7 @@ def _begin(conn: Connection, plan: Plan, now: datetime, run_id: RunId) -> Run:
         clock_at=now,
         baseline_nodes=nodes,
         baseline_in_service=in_service,
+        limits_allowed=tuple(allowed for _, _, allowed in count_limits(campaign, fleet).counted),
     )
     runs.create_run(conn, run, [window_row(run.id, plan, window, campaign) for window in plan.windows])
     return run
@@ -113,7 +137,7 @@ def _go_over(conn: Connection, live: Run, plan: Plan) -> Run:
     campaign = inventory.load_campaign(conn, plan.campaign)
     before = {row.window: row for row in runs.load_windows(conn, live.id)}
     fresh = [window_row(live.id, plan, window, campaign) for window in plan.windows]
-    opened = {name for name, row in before.items() if row.state not in NOT_OPENED_YET and row.opened_at is not None}
+    opened = {name for name, row in before.items() if row.opened_at is not None}
     added: list[WindowRun] = []
     for row in fresh:
         old = before.get(row.window)

@@ -1,6 +1,6 @@
 """The append-only journal: who changed what, when and why. The database itself forbids changing or deleting a line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -60,6 +60,13 @@ def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str |
     if subject is not None:
         query = query.where(journal.c.subject == subject)
     return tuple(_from_row(row) for row in conn.execute(query))
+
+
+def read_events(conn: Connection, events: Collection[str]) -> Iterator[Entry]:
+    """Every line of one of these events, oldest first, a batch at a time."""
+    query = select(journal).where(journal.c.event.in_(sorted(events))).order_by(journal.c.seq)
+    for row in conn.execute(query).yield_per(LINES_MAX):
+        yield _from_row(row)
 
 
 def _to_row(entry: Entry) -> dict[str, Any]:

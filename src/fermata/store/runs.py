@@ -41,6 +41,7 @@ run = Table(
     Column("clock_at", UtcTime, nullable=False),
     Column("baseline_nodes", Integer, nullable=False),
     Column("baseline_in_service", Integer, nullable=False),
+    Column("limits_allowed", Json, nullable=False),
     Column("version", Integer, nullable=False),
 )
 window_run = Table(
@@ -159,13 +160,6 @@ def load_window(conn: Connection, run_id: RunId, window: WindowId) -> WindowRun 
     return None if row is None else _to_window(row)
 
 
-def due_windows(conn: Connection, run_id: RunId, now: datetime) -> tuple[WindowRun, ...]:
-    """Windows about which something is to be decided at `now`, by planned start and id."""
-    query = select(window_run).where(window_run.c.run == run_id, window_run.c.recheck_at <= now)
-    rows = conn.execute(query.order_by(window_run.c.planned_start, window_run.c.window)).mappings()
-    return tuple(_to_window(row) for row in rows)
-
-
 def save_window(conn: Connection, changed: WindowRun) -> None:
     """Stores a window whose row is still the one that was read. Raises Stale when it is not."""
     row = _window_row(changed)
@@ -198,16 +192,24 @@ def add_sample(conn: Connection, run_id: RunId, sample: Sample) -> None:
 def load_samples(conn: Connection, run_id: RunId) -> tuple[Sample, ...]:
     """The samples of a run, oldest first, at most SAMPLES_MAX."""
     query = select(run_sample).where(run_sample.c.run == run_id).order_by(run_sample.c.seq).limit(SAMPLES_MAX)
-    return tuple(
-        Sample(
-            at=row["at"],
-            nodes_out=row["nodes_out"],
-            in_service=row["in_service"],
-            in_tail=row["in_tail"],
-            windows_open=row["windows_open"],
-            limits=tuple(row["limits"]),
-        )
-        for row in conn.execute(query).mappings()
+    return tuple(_to_sample(row) for row in conn.execute(query).mappings())
+
+
+def latest_sample(conn: Connection, run_id: RunId) -> Sample | None:
+    """The newest sample of a run, or None."""
+    query = select(run_sample).where(run_sample.c.run == run_id).order_by(run_sample.c.seq.desc()).limit(1)
+    row = conn.execute(query).mappings().first()
+    return None if row is None else _to_sample(row)
+
+
+def _to_sample(row: RowMapping) -> Sample:
+    return Sample(
+        at=row["at"],
+        nodes_out=row["nodes_out"],
+        in_service=row["in_service"],
+        in_tail=row["in_tail"],
+        windows_open=row["windows_open"],
+        limits=tuple(row["limits"]),
     )
 
 
@@ -228,6 +230,7 @@ def _run_row(made: Run) -> dict[str, Any]:
         "clock_at": made.clock_at,
         "baseline_nodes": made.baseline_nodes,
         "baseline_in_service": made.baseline_in_service,
+        "limits_allowed": list(made.limits_allowed),
         "version": made.version,
     }
 
@@ -244,6 +247,7 @@ def _to_run(row: RowMapping) -> Run:
         clock_at=row["clock_at"],
         baseline_nodes=row["baseline_nodes"],
         baseline_in_service=row["baseline_in_service"],
+        limits_allowed=tuple(row["limits_allowed"]),
         version=row["version"],
     )
 

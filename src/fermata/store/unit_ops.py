@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -24,14 +23,12 @@ from sqlalchemy import (
     update,
 )
 
-from fermata.domain.ids import ClusterId, DeviceId, NodeId, RunId, WindowId
+from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
-from fermata.domain.operations import Asked, Busy, Gate, Standing, UnitOp
+from fermata.domain.operations import Asked, Busy, Gate, UnitOp
 from fermata.store.bulk import insert_rows
 from fermata.store.runs import Stale, to_reason
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
-
-DUE_MAX = 1000  # rows of one batch step: PostgreSQL's plan turns bad near 5,000, and a transaction stays short
 
 unit_op = Table(
     "unit_op",
@@ -69,11 +66,8 @@ unit_op = Table(
     Column("version", Integer, nullable=False),
     UniqueConstraint("run", "window", "unit"),
 )
-_DUE = unit_op.c.next_at.is_not(None)
-Index("ix_unit_op_due", unit_op.c.run, unit_op.c.next_at, sqlite_where=_DUE, postgresql_where=_DUE)
-_PARKED = unit_op.c.gate.is_not(None)
-_GATE_COLUMNS = (unit_op.c.run, unit_op.c.gate, unit_op.c.window)
-Index("ix_unit_op_gate", *_GATE_COLUMNS, sqlite_where=_PARKED, postgresql_where=_PARKED)
+_WORKING = unit_op.c.finished_at.is_(None)
+Index("ix_unit_op_working", unit_op.c.run, unit_op.c.window, sqlite_where=_WORKING, postgresql_where=_WORKING)
 Index("ix_unit_op_state", unit_op.c.state, unit_op.c.kind)
 Index("ix_unit_op_unit", unit_op.c.unit)
 
@@ -84,28 +78,12 @@ _SAVE = (
     .where(unit_op.c.id == bindparam("b_id"), unit_op.c.version == bindparam("b_version"))
     .values({name: bindparam(name) for name in (*_MOVING, "version")})
 )
-_WAKE = (
-    update(unit_op)
-    .where(unit_op.c.id == bindparam("b_id"))
-    .values(next_at=bindparam("b_now"), version=unit_op.c.version + 1)
-)
 _KINDS = {kind.value: kind for kind in UnitKind}
 _STATES = {state.value: state for state in UnitState}
 _ASKED = {asked.value: asked for asked in Asked}
 _GATES = {gate.value: gate for gate in Gate}
 _OUT_VALUES = sorted(state.value for state in OUT)
 _FINAL_VALUES = sorted(state.value for state in FINAL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parked:
-    """An operation that waits at a gate for `step`."""
-
-    id: int
-    window: WindowId
-    unit: str
-    step: str
-    fault_domain: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,95 +104,22 @@ def insert_ops(conn: Connection, ops: Iterable[UnitOp]) -> None:
     insert_rows(conn, unit_op, rows)
 
 
-def due_ops(conn: Connection, run: RunId, now: datetime, limit: int = DUE_MAX) -> tuple[UnitOp, ...]:
-    """Operations about which something is to be decided at `now`, those that wait longest first, then by id."""
-    due = select(unit_op).where(unit_op.c.run == run, unit_op.c.next_at <= now)
-    return _fetch(conn, due.order_by(unit_op.c.next_at, unit_op.c.id).limit(limit))
-
-
 def ops_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitOp, ...]:
     """Every operation of a window, by id."""
     return _fetch(conn, select(unit_op).where(*_of(run, window)).order_by(unit_op.c.id))
 
 
-def parked(conn: Connection, run: RunId, gate: Gate, window: WindowId | None = None) -> tuple[Parked, ...]:
-    """Operations that wait at `gate`, of one window or of all, in the plan's order (rank, then id)."""
-    columns = (unit_op.c.id, unit_op.c.window, unit_op.c.unit, unit_op.c.step, unit_op.c.fault_domain)
-    query = select(*columns).where(unit_op.c.run == run, unit_op.c.gate == gate.value)
-    if window is not None:
-        query = query.where(unit_op.c.window == window)
-    return tuple(
-        Parked(id=row[0], window=WindowId(row[1]), unit=row[2], step=row[3], fault_domain=row[4])
-        for row in conn.execute(query.order_by(unit_op.c.rank, unit_op.c.id))
-    )
-
-
-def progress(conn: Connection, run: RunId, window: WindowId) -> Mapping[str, Standing]:
-    """Where every unit of a window stands, by name."""
-    columns = (unit_op.c.unit, unit_op.c.state, unit_op.c.step, unit_op.c.position, unit_op.c.begun)
-    query = select(*columns).where(*_of(run, window))
-    return {
-        row[0]: Standing(state=_STATES[row[1]], step=row[2], position=row[3], begun=row[4])
-        for row in conn.execute(query)
-    }
-
-
-def unproven_devices(conn: Connection, run: RunId, window: WindowId) -> Mapping[DeviceId, UnitState]:
-    """The devices of a window that are not proven, with their state."""
-    still = (unit_op.c.kind == UnitKind.DEVICE.value, unit_op.c.state != UnitState.PROVEN.value)
-    query = select(unit_op.c.unit, unit_op.c.state).where(*_of(run, window), *still)
-    return {DeviceId(row[0]): _STATES[row[1]] for row in conn.execute(query)}
-
-
-def is_settled(conn: Connection, run: RunId, window: WindowId) -> bool:
-    """True when every unit of the window is finished or on the tail list."""
-    query = select(unit_op.c.id).where(
-        *_of(run, window), unit_op.c.finished_at.is_(None), unit_op.c.tail_since.is_(None)
-    )
-    return conn.execute(query.limit(1)).first() is None
-
-
-def wake_gate(conn: Connection, run: RunId, now: datetime, gate: Gate) -> None:
-    """Makes every operation that waits at `gate` due at `now`."""
-    change = {"next_at": now, "version": unit_op.c.version + 1}
-    conn.execute(update(unit_op).where(unit_op.c.run == run, unit_op.c.gate == gate.value).values(change))
-
-
-def wake_ops(conn: Connection, ids: Sequence[int], now: datetime) -> None:
-    """Makes these operations due at `now`."""
-    if ids:
-        conn.execute(_WAKE, [{"b_id": id_, "b_now": now} for id_ in ids])
-
-
-def save_ops(conn: Connection, ops: Sequence[UnitOp]) -> None:
-    """Stores moved operations, which carry their new version, the one that was read plus one.
+def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
+    """Stores moved operations, each with the version at which it was read; its own version is higher.
 
     Raises Stale when a row is no longer the one that was read.
     """
     if not ops:
         return
-    rows = [{"b_id": op.id, "b_version": op.version - 1, **_moving(op), "version": op.version} for op in ops]
+    rows = [{"b_id": op.id, "b_version": read_at, **_moving(op), "version": op.version} for read_at, op in ops]
     done = conn.execute(_SAVE, rows)
     if done.rowcount != len(rows):
         raise Stale(f"{len(rows) - done.rowcount} of {len(rows)} operations")
-
-
-def load_ops(conn: Connection, ids: Sequence[int]) -> tuple[UnitOp, ...]:
-    """Operations by id, in the order of id."""
-    return _fetch(conn, select(unit_op).where(unit_op.c.id.in_(list(ids))).order_by(unit_op.c.id))
-
-
-def returned(conn: Connection, run: RunId, window: WindowId) -> int:
-    """How many nodes of a window are back in service."""
-    query = select(func.count()).where(*_of(run, window), unit_op.c.state == UnitState.RETURNED.value)
-    return int(conn.execute(query).scalar_one())
-
-
-def next_due(conn: Connection, run: RunId) -> datetime | None:
-    """The earliest instant at which an operation is due, or None."""
-    query = select(unit_op.c.next_at).where(unit_op.c.run == run, _DUE).order_by(unit_op.c.next_at).limit(1)
-    found: datetime | None = conn.execute(query).scalar()
-    return found
 
 
 def busy(conn: Connection) -> tuple[Busy, ...]:
@@ -263,10 +168,11 @@ def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
     )
 
 
-def unfinished_nodes(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
-    """The nodes of a run that are taken and not finished yet, tail included, by id."""
-    conditions = (unit_op.c.run == run, unit_op.c.kind == UnitKind.NODE.value, unit_op.c.state.not_in(_FINAL_VALUES))
-    return _fetch(conn, select(unit_op).where(*conditions).order_by(unit_op.c.id))
+def ops_of_open_windows(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
+    """Every operation, finished or not, of the windows in which something is unfinished, by id."""
+    unfinished = select(unit_op.c.window).where(unit_op.c.run == run, unit_op.c.finished_at.is_(None))
+    in_them = select(unit_op).where(unit_op.c.run == run, unit_op.c.window.in_(unfinished))
+    return _fetch(conn, in_them.order_by(unit_op.c.id))
 
 
 def _of(run: RunId, window: WindowId) -> tuple[Any, ...]:
@@ -274,7 +180,7 @@ def _of(run: RunId, window: WindowId) -> tuple[Any, ...]:
 
 
 def _fetch(conn: Connection, query: Select[Any]) -> tuple[UnitOp, ...]:
-    return tuple(_to_op(row) for row in conn.execute(query))
+    return tuple(_to_op(row) for row in conn.execute(query).all())
 
 
 def _to_op(row: Row[Any]) -> UnitOp:

@@ -87,7 +87,9 @@ def render_page(template: str, **values: Any) -> str:
 
 def render_window(view: WindowView) -> str:
     """The page of one window."""
-    return render_page("window.html", view=view, zone=view.timezone, lane=_lane(view.lane, view.axis, view.now))
+    return render_page(
+        "window.html", view=view, zone=view.timezone, lane=_lane(view.lane, view.axis, view.now, view.timezone)
+    )
 
 
 def charts_json(board: Board) -> bytes:
@@ -143,7 +145,7 @@ def _lanes_context(board: Board, zone: str) -> dict[str, Any]:
     axis = board.axis
     inside = axis.start <= board.now <= axis.end
     return context | {
-        "lanes": [_lane(lane, axis, board.now) for lane in board.lanes],
+        "lanes": [_lane(lane, axis, board.now, zone) for lane in board.lanes],
         "ticks": _ticks(axis, zone),
         "back_by_x": _x(axis, axis.back_by),
         "now_x": _x(axis, board.now) if inside else None,
@@ -159,13 +161,15 @@ def _lanes_words(board: Board, zone: str) -> tuple[str, str]:
     return f"Next windows, {words.day(board.lanes_day)}", "No window is left."
 
 
-def _lane(lane: Lane, axis: Axis, now: datetime) -> dict[str, Any]:
+def _lane(lane: Lane, axis: Axis, now: datetime, zone: str) -> dict[str, Any]:
+    planned = f"{words.clock(lane.chip.start, zone)} to {words.clock(lane.chip.end, zone)}"
     shown: dict[str, Any] = {
         "chip": lane.chip,
         "segments": [{"kind": s.kind, **_bar(axis, s.start, s.end)} for s in lane.steps],
         "slip": words.slip(lane.slip),
         "pace": lane.slip.pace,
-        "doing": lane.doing,
+        "doing": lane.doing or (planned if lane.opened is None else ""),
+        "size": _size(lane),
         "share": "",
         "actual": None,
         "forecast": None,
@@ -179,6 +183,12 @@ def _lane(lane: Lane, axis: Axis, now: datetime) -> dict[str, Any]:
         if lane.forecast > until:
             shown["forecast"] = _bar(axis, until, lane.forecast)
     return shown
+
+
+def _size(lane: Lane) -> str:
+    if lane.opened is None:
+        return words.nodes(lane.chip.nodes)
+    return f"{words.number(lane.chip.returned)} of {words.number(lane.chip.nodes)} back"
 
 
 def _ticks(axis: Axis, zone: str) -> list[dict[str, Any]]:
@@ -226,6 +236,8 @@ def _share_words(board: Board) -> str:
     if board.curves is None or board.figures is None:
         return "Drawn once a plan is published."
     figures: Figures = board.figures
+    if not figures.baseline:
+        return "Drawn once the run starts: the nodes in service then are the baseline."
     lowest = min(board.curves.in_service, default=figures.in_service)
     return (
         f"Now {words.percent(figures.in_service, figures.baseline)} of {words.nodes(figures.baseline)}"

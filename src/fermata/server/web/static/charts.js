@@ -89,10 +89,12 @@
   }
 
   function draw() {
-    if (!data || !window.echarts) return;
+    const drawn = { out: data !== null, share: data !== null && data.baseline > 0 };
+    for (const [name, shown] of Object.entries(drawn)) document.getElementById(`chart-${name}`).hidden = !shown;
+    if (!window.echarts) return;
     for (const [name, option] of [["out", outOption], ["share", shareOption]]) {
       const box = document.getElementById(`chart-${name}`);
-      if (!box) continue;
+      if (box.hidden) continue;
       charts[name] ??= window.echarts.init(box, null, { renderer: "canvas" });
       charts[name].setOption(option(box.clientWidth), { notMerge: true, lazyUpdate: true });
     }

@@ -46,6 +46,7 @@ def _create_run() -> None:
         sa.Column("clock_at", UTC_TIME, nullable=False),
         sa.Column("baseline_nodes", sa.Integer(), nullable=False),
         sa.Column("baseline_in_service", sa.Integer(), nullable=False),
+        sa.Column("limits_allowed", JSON, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
     )
     op.create_index("ix_run_campaign", "run", ["campaign"])
@@ -116,10 +117,8 @@ def _create_unit_op() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.UniqueConstraint("run", "window", "unit", name="uq_unit_op_run_window_unit"),
     )
-    due = sa.text("next_at IS NOT NULL")
-    op.create_index("ix_unit_op_due", "unit_op", ["run", "next_at"], sqlite_where=due, postgresql_where=due)
-    parked = sa.text("gate IS NOT NULL")
-    gate = ["run", "gate", "window"]
-    op.create_index("ix_unit_op_gate", "unit_op", gate, sqlite_where=parked, postgresql_where=parked)
+    working = sa.text("finished_at IS NULL")
+    columns = ["run", "window"]
+    op.create_index("ix_unit_op_working", "unit_op", columns, sqlite_where=working, postgresql_where=working)
     op.create_index("ix_unit_op_state", "unit_op", ["state", "kind"])
     op.create_index("ix_unit_op_unit", "unit_op", ["unit"])

@@ -1,0 +1,213 @@
+"""`fermata start`, `pause`, `resume`, `stop` and `status`: what is wanted of a run, and where it stands."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from fermata import wiring
+from fermata.cli import options, output
+from fermata.domain.hashing import to_plain
+from fermata.domain.ids import CampaignId
+from fermata.domain.operations import Run
+from fermata.domain.run_states import WindowState
+from fermata.services import runs
+from fermata.services.run_views import RunStatus, TailEntry, WindowStatus
+
+TAIL_SHOWN = 20  # of a long tail on a terminal; all of it in --json
+MINUTE = timedelta(minutes=1)
+
+CampaignArgument = Annotated[
+    str | None,
+    typer.Argument(help="The campaign's id, if more than one is on record.", show_default=False),
+]
+WhyOption = Annotated[str, typer.Option("--why", help="Why; goes into the journal.", show_default=False)]
+AllOption = Annotated[bool, typer.Option("--all", help="Every window, not only those of interest now.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("start")(start)
+    app.command("pause")(pause)
+    app.command("resume")(resume)
+    app.command("stop")(stop)
+    app.command("status")(status)
+
+
+def start(
+    campaign: CampaignArgument = None,
+    *,
+    actor: options.ActorOption = "operator",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Begins to conduct the campaign's published plan; a live run goes over to a newly published one."""
+    with options.opened_store(store) as database:
+        named = CampaignId(campaign) if campaign else runs.only_campaign(database)
+        run = runs.start(database, named, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+    _tell(run, f"{run.id} conducts {run.plan}. `fermata worker` or `fermata serve` does the work.", as_json=as_json)
+
+
+def pause(
+    campaign: CampaignArgument = None,
+    *,
+    why: WhyOption = "",
+    actor: options.ActorOption = "operator",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Nothing new begins; what runs ends, and proven nodes go back."""
+    _ask(runs.pause, (campaign, why, actor, store), "pauses: nothing new begins.", as_json=as_json)
+
+
+def resume(
+    campaign: CampaignArgument = None,
+    *,
+    why: WhyOption = "",
+    actor: options.ActorOption = "operator",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Goes on after a pause."""
+    _ask(runs.resume, (campaign, why, actor, store), "goes on.", as_json=as_json)
+
+
+def stop(
+    campaign: CampaignArgument = None,
+    *,
+    why: WhyOption = "",
+    actor: options.ActorOption = "operator",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """No further window opens; open ones are conducted to their end. Cannot be taken back."""
+    _ask(runs.stop, (campaign, why, actor, store), "stops: no further window opens.", as_json=as_json)
+
+
+def status(
+    campaign: CampaignArgument = None,
+    *,
+    everything: AllOption = False,
+    store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Where the run stands: windows, nodes out against the limits, share in service, tail list."""
+    with options.opened_store(store) as database:
+        found = runs.status(database, CampaignId(campaign) if campaign else None)
+    if as_json:
+        output.print_json(_plain(found))
+        return
+    _print_head(found)
+    _print_limits(found)
+    _print_windows(found, everything=everything)
+    _print_tail(found)
+
+
+def _ask(verb: Callable[..., Run], given: tuple[str | None, str, str, str], says: str, *, as_json: bool) -> None:
+    campaign, why, actor, store = given
+    with options.opened_store(store) as database:
+        named = CampaignId(campaign) if campaign else None
+        run = verb(database, named, now=wiring.utc_now(), actor=actor, why=why)
+    _tell(run, f"{run.id} {says}", as_json=as_json)
+
+
+def _tell(run: Run, sentence: str, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json({"schema": "fermata.run/1", "run": _times(to_plain(run))})
+    else:
+        output.out.print(escape(sentence))
+
+
+def _plain(found: RunStatus) -> dict[str, Any]:
+    body = to_plain(found)
+    body["in_service_share"] = round(found.in_service_share, 4)
+    for line, window in zip(body["windows"], found.windows, strict=True):
+        line["behind_minutes"] = None if window.behind is None else round(window.behind / MINUTE)
+        del line["behind"]
+    for line, entry in zip(body["tail"], found.tail, strict=True):
+        line["age_minutes"] = round(entry.age / MINUTE)
+        del line["age"]
+    return {"schema": "fermata.status/1", **_times(body)}
+
+
+def _times(value: Any) -> Any:
+    """ISO 8601 with Z, as in every file of ours."""
+    if isinstance(value, dict):
+        return {key: _times(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_times(item) for item in value]
+    return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value
+
+
+def _print_head(found: RunStatus) -> None:
+    wanted = "" if found.desired.value == "run" else f", asked to {found.desired}"
+    output.out.print(f"[bold]{escape(found.campaign)}[/]  {found.state}{wanted} as of {output.utc(found.as_of)}")
+    output.out.print(
+        f"{output.count(found.nodes_returned, 'node')} back of {found.nodes_planned:,} planned, "
+        f"{found.nodes_kept_out:,} proven but left out as found, {found.nodes_out:,} out, "
+        f"{found.nodes_in_tail:,} of them on the tail list; {found.in_service_share:.1%} of {found.baseline_in_service:,} in service"
+    )
+    if found.forecast_end is not None:
+        output.out.print(f"Last window foretold to end {output.utc(found.forecast_end)}")
+
+
+def _print_limits(found: RunStatus) -> None:
+    rows = [(_limit(item.limit.what, item.limit.where.conditions), item.used, item.allowed) for item in found.limits]
+    output.out.print(output.table("Limits", ("limit", "now", "allowed"), rows, right=(1, 2)))
+
+
+def _limit(what: str, conditions: Any) -> str:
+    where = ", ".join(f"{key} {'/'.join(sorted(values))}" for key, values in sorted(conditions.items()))
+    return f"{what} where {where}" if where else what
+
+
+def _print_windows(found: RunStatus, *, everything: bool) -> None:
+    interesting = (WindowState.OPEN, WindowState.WAITING, WindowState.MISSED, WindowState.SKIPPED)
+    shown = [w for w in found.windows if everything or w.state in interesting]
+    headings = ("window", "state", "start", "end", "pace", "nodes", "back", "working", "tail", "reason")
+    rows = [_window_row(window) for window in shown]
+    hidden = len(found.windows) - len(shown)
+    title = f"Windows ({hidden} more: --all)" if hidden else "Windows"
+    output.out.print(output.table(title, headings, rows, right=(5, 6, 7, 8)))
+
+
+def _window_row(window: WindowStatus) -> tuple[object, ...]:
+    return (
+        window.window,
+        window.state,
+        output.utc(window.opened_at or window.planned_start),
+        output.utc(window.closed_at or window.planned_end),
+        _pace(window.behind),
+        window.taken or window.nodes,
+        window.returned + window.kept_out,
+        window.working,
+        window.in_tail,
+        escape(window.reason.sentence) if window.reason else "",
+    )
+
+
+def _pace(behind: timedelta | None) -> str:
+    if behind is None:
+        return ""
+    minutes = round(behind / MINUTE)
+    if minutes == 0:
+        return "on time"
+    return f"{minutes} min late" if minutes > 0 else f"{-minutes} min early"
+
+
+def _print_tail(found: RunStatus) -> None:
+    rows = [_tail_row(entry) for entry in found.tail[:TAIL_SHOWN]]
+    hidden = len(found.tail) - len(rows)
+    title = f"Tail list ({hidden} more: --json)" if hidden else "Tail list"
+    output.out.print(output.table(title, ("unit", "age", "state", "reason"), rows))
+
+
+def _tail_row(entry: TailEntry) -> tuple[object, ...]:
+    return entry.unit, _age(entry.age), entry.state, escape(str(entry.reason))
+
+
+def _age(age: timedelta) -> str:
+    hours = age / timedelta(hours=1)
+    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"

@@ -1,0 +1,41 @@
+"""Conducting on a simulated fleet in virtual time: what `fermata demo` and `fermata serve --simulate` share."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from fermata import wiring
+from fermata.domain.ids import CampaignId
+from fermata.domain.operations import Run
+from fermata.execution.conduct import conduct
+from fermata.services import records, runs
+
+LEAD = timedelta(minutes=30)  # of virtual time before the first window: the night before it shows nothing
+
+
+def begin_run(database: wiring.Database, campaign: CampaignId, clock: wiring.CampaignClock, *, actor: str) -> Run:
+    """Starts the plan in force, or lets the live run go over to it; the clock goes forward to shortly before its work.
+
+    Raises Refusal, as `services.runs.start` does.
+    """
+    if records.find_run(database, campaign) is None:
+        in_force = next(c.plan for c in records.list_imports(database).campaigns if c.id == campaign)
+        windows = records.find_plan(database, in_force).windows if in_force else ()
+        first = min((window.start for window in windows), default=clock.now())
+        clock.jump_to(max(clock.now(), first - LEAD))
+    return runs.start(database, campaign, now=clock.now(), actor=actor, new_id=wiring.mint_id)
+
+
+def conduct_simulated(
+    database: wiring.Database,
+    run: Run,
+    clock: wiring.CampaignClock,
+    *,
+    seed: int,
+    log: Path,
+    stop: Callable[[], bool],
+) -> Run:
+    """Conducts until the run is over or `stop` turns true, from the instant at which it was left. Returns the run."""
+    clock.jump_to(max(clock.now(), run.clock_at))
+    site = wiring.open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
+    return conduct(database, site, clock, run.id, stop=stop)
