@@ -24,6 +24,7 @@ from fermata.domain.ids import (
     UpdateId,
     WindowId,
 )
+from fermata.domain.node_states import OUT
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import (
@@ -65,7 +66,7 @@ from fermata.domain.updates import (
     Update,
 )
 
-__all__ = ["FreezeId", "WindowRun"]
+__all__ = ["OUT", "FreezeId", "WindowRun"]
 
 START = datetime(2026, 1, 5, 19, tzinfo=UTC)  # 11:00 in Los Angeles, a Monday
 NOW = datetime(2026, 1, 5, 18, tzinfo=UTC)

@@ -112,6 +112,28 @@ def set_up(
     )
 
 
+def reopen(url: str, folder: Path, *, faults: Faults, seed: int) -> Rig:
+    """What a new process finds: a store with a run in it, and the world's log."""
+    database = Database(url)
+    with database.read() as conn:
+        run = runs.latest_run(conn)
+        assert run is not None
+        plan = plans.load_plan(conn, run.plan)
+    clock = VirtualClock(run.clock_at, None)
+    world, site = open_sim(plan, folder, database, clock, faults, seed)
+    return Rig(
+        database=database,
+        plan=plan,
+        run=run.id,
+        folder=folder,
+        faults=faults,
+        seed=seed,
+        world=world,
+        clock=clock,
+        site=site,
+    )
+
+
 def assert_nothing_lost(rig: Rig) -> None:
     """Every node of the plan is finished or on the tail list; every returned one runs its targets in the world."""
     ops = {op.unit: op for op in rig.ops()}
@@ -130,7 +152,9 @@ def assert_nothing_lost(rig: Rig) -> None:
                 assert not machine.in_service
     for op in ops.values():
         if op.kind is UnitKind.DEVICE and op.state is UnitState.PROVEN:
-            assert list(rig.world.devices[small.DeviceId(op.unit)].versions.values()) == ["2.0"]
+            device = rig.world.devices[small.DeviceId(op.unit)]
+            device.settle(now)
+            assert list(device.versions.values()) == ["2.0"]
 
 
 def hours(count: float) -> timedelta:

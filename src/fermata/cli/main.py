@@ -1,5 +1,6 @@
 """Builds the `fermata` command and turns whatever goes wrong into a sentence and an exit code."""
 
+import gc
 import sys
 from typing import Annotated, NoReturn
 
@@ -32,6 +33,7 @@ def build_app() -> typer.Typer:
 
 def main(argv: list[str] | None = None) -> NoReturn:
     """Runs one command. Exit codes: 0 done, 1 refused or failed, 2 usage or bad input, 3 infeasible."""
+    gc.set_threshold(100_000, 20, 100)  # a fleet is a million small objects: the default walks them again and again
     arguments = sys.argv[1:] if argv is None else argv
     as_json = "--json" in arguments
     try:

@@ -115,7 +115,10 @@ class Unplanned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveTerm:
-    """One preference: what the plan reaches, and what no plan can be better than. Smaller is better."""
+    """One preference: what the plan reaches, and what no plan can be better than. Smaller is better.
+
+    The bound is over the plans that the planner considers: its parts, step lengths, grid of starts and spare room.
+    """
 
     term: str
     value: float

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fermata.domain.campaign import FinishByDeadline, Preference
+from fermata.domain.campaign import FinishByDeadline, OrderClasses, Preference
 from fermata.planning.floors import find_floor, find_homeless
 from fermata.planning.greedy import place_greedily
 from fermata.planning.model import PlanModel, Solved, Unsolved
@@ -16,7 +16,8 @@ from fermata.planning.values import late_node_days, value_of
 # quickly; the weak ones seldom are and get what keeps January well under a minute.
 EFFORT_FOR_ANY_PLAN = 40.0
 EFFORTS = (6.0, 4.0)
-EFFORT_OF_LATER_TERMS = 2.0
+EFFORT_OF_LATER_TERMS = 1.0
+ORDER_SPOTS_MOST = 3000  # pairs of windows are products in the model: beyond this the solver adds nothing to repair
 REPAIR_ROUNDS_MOST = 2000  # four milliseconds each at January size, where later ones find nothing more
 REPAIR_ROUNDS_PER_CLUSTER = 40
 
@@ -62,16 +63,18 @@ def find_plan(problem: Problem) -> Found | NothingFound:
     least_late = find_floor(problem, spots, FinishByDeadline())
     if find_homeless(problem, spots):
         return NothingFound(proven=True, effort=0.0)
-    roomy = _find_start(problem, spots, with_reserve=True)
+    roomy = _find_start(problem, spots, least_late, with_reserve=True)
     if isinstance(roomy, _Start) and roomy.late == least_late:
         return _improve(problem, spots, roomy)
-    tight = _find_start(problem, spots, with_reserve=False)
+    tight = _find_start(problem, spots, least_late, with_reserve=False)
     if isinstance(roomy, _Start) and (isinstance(tight, NothingFound) or tight.late >= roomy.late):
         return _improve(problem, spots, roomy)
     return tight if isinstance(tight, NothingFound) else _improve(problem, spots, tight)
 
 
-def _find_start(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -> _Start | NothingFound:
+def _find_start(
+    problem: Problem, spots: Sequence[Spot], least_late: int, *, with_reserve: bool
+) -> _Start | NothingFound:
     rows = build_rows(problem, spots, with_reserve=with_reserve)
     chosen = place_greedily(problem, spots, rows)
     effort = 0.0
@@ -88,13 +91,14 @@ def _find_start(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) 
         with_reserve=with_reserve,
         effort=effort,
     )
-    if not problem.inputs.campaign.preferences or not _puts_deadline_first(problem):
+    if start.late == least_late or not _puts_deadline_first(problem):
         return start
     return _Descent(problem, spots, start).lessen_lateness()
 
 
 def _puts_deadline_first(problem: Problem) -> bool:
-    return isinstance(problem.inputs.campaign.preferences[0], FinishByDeadline)
+    preferences = problem.inputs.campaign.preferences
+    return bool(preferences) and isinstance(preferences[0], FinishByDeadline)
 
 
 def _improve(problem: Problem, spots: Sequence[Spot], start: _Start) -> Found:
@@ -107,7 +111,7 @@ class _Descent:
     def __init__(self, problem: Problem, spots: Sequence[Spot], start: _Start) -> None:
         self._problem = problem
         self._start = start
-        if problem.inputs.campaign.preferences and _puts_deadline_first(problem):
+        if _puts_deadline_first(problem):
             spots = [spot for spot in spots if late_node_days(problem, spot) <= start.late]
         self._spots = spots
         numbers = {spot: number for number, spot in enumerate(spots)}
@@ -139,12 +143,15 @@ class _Descent:
     def _taken(self) -> tuple[Spot, ...]:
         return tuple(self._spots[number] for number in self._chosen)
 
+    def _is_left_to_repair(self, preference: Preference) -> bool:
+        return isinstance(preference, OrderClasses) and len(self._spots) > ORDER_SPOTS_MOST
+
     def _lessen(self, preference: Preference, effort: float) -> TermResult:
         """Makes one term least, then holds it there. A term that is at its floor already is not solved for."""
         quantity = add_term(self._model.cp, self._problem, self._model.choices, preference)
         value = value_of(self._problem, self._taken(), preference)
         bound = find_floor(self._problem, self._spots, preference)
-        if value > bound:
+        if value > bound and not self._is_left_to_repair(preference):
             self._model.cp.minimize(quantity)
             self._model.hint(self._chosen)
             solved = self._model.solve(seed=self._problem.inputs.seed, effort=effort)

@@ -82,6 +82,7 @@ def make_chip(window: Window, status: WindowStatus | None, counts: Sequence[Unit
         end=window.end,
         mark=_mark(status, counts, now) if status else Mark.PLANNED,
         closed=status.closed_at if status else None,
+        taken=status.taken if status else 0,
         returned=status.returned if status else 0,
         why=_why(status) if status else None,
     )
@@ -236,7 +237,8 @@ def _reached(window: Window, count: UnitCount) -> float:
 def _doing(chip: Chip, window: Window, counts: Sequence[UnitCount]) -> str:
     """What most units at work do, and how many of the window's nodes do it."""
     if chip.closed is not None:
-        return "closed"
+        left = chip.taken - chip.returned
+        return f"closed, {left:,} not back" if left > 0 else "closed, all back"
     at_work = [count for count in counts if count.state in OUT and count.state is not UnitState.STOPPED]
     if not at_work:
         return ""

@@ -98,7 +98,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chip:
-    """One window in the calendar. `closed` None until it ended."""
+    """One window in the calendar. `closed` None until it ended; `returned` are nodes of those `taken`."""
 
     id: str
     cluster: str
@@ -109,6 +109,7 @@ class Chip:
     end: datetime
     mark: Mark
     closed: datetime | None = None
+    taken: int = 0
     returned: int = 0
     why: str | None = None
 

@@ -129,6 +129,7 @@ def _context(board: Board, tail: TailPage, demo: DemoInfo | None) -> dict[str, A
         "demo": demo,
         "zone": zone,
         "pace": words.pace_text(board),
+        "end_word": "all closed" if board.lanes and all(lane.closed for lane in board.lanes) else "forecast",
         "counts": words.counts_text(board.figures) if board.figures else "",
         "mark_counts": [(mark, marks[mark]) for mark in Mark if marks[mark]],
         "page": tail,
@@ -188,7 +189,7 @@ def _lane(lane: Lane, axis: Axis, now: datetime, zone: str) -> dict[str, Any]:
 def _size(lane: Lane) -> str:
     if lane.opened is None:
         return words.nodes(lane.chip.nodes)
-    return f"{words.number(lane.chip.returned)} of {words.number(lane.chip.nodes)} back"
+    return f"{words.number(lane.chip.returned)} of {words.number(lane.chip.taken)} back"
 
 
 def _ticks(axis: Axis, zone: str) -> list[dict[str, Any]]:

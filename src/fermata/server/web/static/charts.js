@@ -65,7 +65,8 @@
     ];
     if (data.cap !== null) {
       option.series[1].markLine = limitLine(data.cap, `limit ${number.format(data.cap)}`);
-      option.yAxis.max = (extent) => Math.ceil(Math.max(extent.max, data.cap) * 1.12 / 100) * 100;
+      option.yAxis.max = (extent) => Math.max(extent.max, data.cap) * 1.14;
+      option.yAxis.axisLabel.showMaxLabel = false;
     }
     return option;
   }
@@ -84,7 +85,8 @@
     const lowest = Math.min(...option.series.flatMap((one) => one.data.map((point) => point[1])));
     option.yAxis.max = 100;
     option.yAxis.min = Math.max(0, Math.floor((lowest - 1) / 5) * 5);
-    option.yAxis.interval = (100 - option.yAxis.min) / (option.yAxis.min >= 90 ? 2 : 4);
+    const room = 100 - option.yAxis.min;
+    option.yAxis.interval = room <= 20 ? 5 : room <= 40 ? 10 : 25;
     return option;
   }
 
