@@ -6,6 +6,8 @@ BIN   := $(VENV)/bin
 LOCKED    := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 ARGS  ?=
+OUT   ?=
+BENCHMARKS := importing pending planning conducting
 JOBS  ?= 2
 
 .DEFAULT_GOAL := help
@@ -25,6 +27,9 @@ fast: $(INSTALLED)  ## the quick loop: lint, contracts, tests not marked slow, f
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --no-logo > $(VENV)/contracts.log || { cat $(VENV)/contracts.log; exit 1; }
 	@$(BIN)/pytest -q -x -n $(JOBS) --dist loadgroup -m "not slow" $(ARGS)
+
+bench: $(INSTALLED)  ## speed and memory beside plain baselines, see docs/benchmarks.md (ARGS="--runs 5")
+	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(ARGS) $(if $(OUT),--json $(OUT)/$$name.json) || exit 1; done
 
 setup: $(INSTALLED)  ## create .venv and install everything, then stop
 

@@ -99,9 +99,7 @@ def fill(database: Database, scenario: Scenario, plan: Plan) -> None:
         plans.publish_plan(conn, plan.id, now)
 
 
-def conduct_all(  # noqa: PLR0913 - a benchmark's knobs
-    database: Database, scenario: Scenario, plan: Plan, folder: Path, seed: int, days: float
-) -> None:
+def conduct_all(database: Database, scenario: Scenario, plan: Plan, folder: Path, seed: int, days: float) -> None:
     """Runs it and prints the table."""
     campaign = scenario.campaign
     fallout = campaign.fallout

@@ -14,9 +14,6 @@ from pathlib import Path
 import harness
 import stores
 from conduct import fill, make_plan
-from fleets import write_scenario
-from harness import Benchmark, Case, Place, Sample, Watch
-
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.plans import NodeApplyStep
 from fermata.execution.conduct import conduct
@@ -27,6 +24,8 @@ from fermata.sim.clock import VirtualClock
 from fermata.store import runs, unit_ops
 from fermata.store.database import open_database
 from fermata.wiring import open_simulated_site
+from fleets import write_scenario
+from harness import Benchmark, Case, Place, Sample, Watch
 
 SEED = 1
 DAYS_MAX = 60  # of virtual time: nodes that no repair brings back would keep a run going for ever

@@ -10,14 +10,14 @@ import resource
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 Place = Mapping[str, str]  # what the cases of one run share: folders, files, database URLs by name
@@ -69,7 +69,7 @@ class Benchmark:
 class Watch:
     """Wall and CPU time of what happens inside a `with` block; the CPU time counts every thread of this process."""
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> Self:
         self._cpu, self._began = cpu_seconds(), time.perf_counter()
         return self
 
@@ -111,9 +111,28 @@ def read_options(about: str, *, runs: int = 5) -> Options:
 
 
 def in_own_process(call: Callable[..., T], *given: Any) -> T:
-    """The answer of `call`, made by a fresh interpreter that shares nothing with this one."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(call, *given).result()
+    """The answer of `call`, made by a fresh interpreter that shares nothing with this one and ends with it.
+
+    Raises SystemExit when that interpreter failed; it has said why.
+    """
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(sender, call, given), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        answer: T = receiver.recv()
+    except EOFError:
+        process.join()
+        raise SystemExit(f"a run ended with exit code {process.exitcode}") from None
+    finally:
+        receiver.close()
+    process.join()
+    return answer
+
+
+def _answer(sender: Connection, call: Callable[..., T], given: Sequence[Any]) -> None:
+    sender.send(call(*given))
 
 
 def run(benchmark: Benchmark, options: Options) -> None:

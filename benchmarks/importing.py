@@ -10,21 +10,21 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import harness
 import psycopg
-import stores
-from fleets import TABLES, write_changed_fleet, write_scenario
-from harness import Benchmark, Case, Place, Sample, Watch
 from sqlalchemy import make_url
 
+import harness
+import stores
 from fermata.formats.fleet import read_fleet
 from fermata.formats.scenario import read_scenario
 from fermata.services.inventory import ImportSet, import_set
 from fermata.store.database import Database, open_database
+from fleets import TABLES, write_changed_fleet, write_scenario
+from harness import Benchmark, Case, Place, Sample, Watch
 
 NODES = 20_000
 CHANGES = 50
-IMPORT_SECONDS = 5.0  # the targets
+IMPORT_SECONDS = 5.0  # what was promised, for NODES nodes
 REIMPORT_SECONDS = 2.0
 NOW = datetime(2026, 1, 2, 20, tzinfo=UTC)
 
@@ -42,7 +42,7 @@ def main() -> None:
             Benchmark(
                 name="importing",
                 title=f"files to store, {options.nodes or NODES:,} nodes",
-                cases=[case for backend in backends for case in _cases(backend)],
+                cases=[case for backend in backends for case in _cases(backend, judged=options.nodes is None)],
                 each_run=lambda: stores.fresh_stores(server, ("store", "raw"), shared),
                 versions={} if server is None else {"PostgreSQL": stores.postgres_version(server)},
                 notes=[stores.NO_POSTGRES] if server is None else [],
@@ -51,17 +51,26 @@ def main() -> None:
         )
 
 
-def _cases(backend: str) -> list[Case]:
+def _cases(backend: str, *, judged: bool) -> list[Case]:
     raw = f"{backend}: raw rows"
     return [
         Case(name=raw, run=partial(store_raw, backend=backend)),
-        Case(name=f"{backend}: import", run=partial(import_all, backend=backend), baseline=raw, target_seconds=IMPORT_SECONDS),
-        Case(name=f"{backend}: again, unchanged", run=partial(import_again, backend=backend, fleet="scenario"), baseline=raw),
+        Case(
+            name=f"{backend}: import",
+            run=partial(import_all, backend=backend),
+            baseline=raw,
+            target_seconds=IMPORT_SECONDS if judged else None,
+        ),
+        Case(
+            name=f"{backend}: again, unchanged",
+            run=partial(import_again, backend=backend, fleet="scenario"),
+            baseline=raw,
+        ),
         Case(
             name=f"{backend}: again, {CHANGES} changed",
             run=partial(import_again, backend=backend, fleet="changed"),
             baseline=raw,
-            target_seconds=REIMPORT_SECONDS,
+            target_seconds=REIMPORT_SECONDS if judged else None,
         ),
     ]
 

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 import harness
 import stores
-import yaml
-from fleets import Row, read_rows, write_scenario
-from harness import Benchmark, Case, Place, Sample, Watch
-
 from fermata.domain.pending import find_pending
 from fermata.domain.requests import build_requests
 from fermata.formats.scenario import read_scenario
+from fleets import Row, read_rows, write_scenario
+from harness import Benchmark, Case, Place, Sample, Watch
 
 
 def main() -> None:
@@ -61,7 +61,9 @@ def find_requests(place: Place) -> Sample:
 def loop_plainly(place: Place, *, requests: bool) -> Sample:
     """What a script would do."""
     folder = Path(place["scenario"])
-    clusters, nodes, devices = (read_rows(folder / "fleet" / f"{name}.csv") for name in ("clusters", "nodes", "devices"))
+    clusters, nodes, devices = (
+        read_rows(folder / "fleet" / f"{name}.csv") for name in ("clusters", "nodes", "devices")
+    )
     updates = yaml.safe_load((folder / "updates.yaml").read_text(encoding="utf-8"))["updates"]
     ready = [update for update in updates if update["stage"] == "production_ready"]
     with Watch() as watch:
@@ -89,7 +91,7 @@ def _due(
         to_version = _parts(update["to_version"])
         for unit, cluster, version in units:
             if (skus is None or clusters[cluster]["sku"] in skus) and version and _parts(version) < to_version:
-                due.append((unit, cluster, update["id"]))  # noqa: PERF401 - plain is the point
+                due.append((unit, cluster, update["id"]))
     return due
 
 

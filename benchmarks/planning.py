@@ -1,5 +1,5 @@
-"""Plans the January campaign and checks the plan. Baselines: a greedy list schedule that books whole days, cluster after
-cluster, and a plain loop that checks three rules of the many.
+"""Plans the January campaign and checks the plan. Baselines: a greedy list schedule that books whole days, cluster
+after cluster, and a plain loop that checks three rules of the many.
 """
 
 import itertools
@@ -11,11 +11,8 @@ from pathlib import Path
 
 import harness
 import stores
-from fleets import write_scenario
-from harness import Benchmark, Case, Place, Sample, Watch
-
 from fermata.domain.campaign import Campaign, Limit, LimitKind
-from fermata.domain.fleet import Fleet, Node
+from fermata.domain.fleet import Cluster, Fleet, Node
 from fermata.domain.ids import ClusterId
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import Plan
@@ -27,8 +24,10 @@ from fermata.formats.scenario import Scenario, input_hashes, read_scenario
 from fermata.planning.checker import check_plan
 from fermata.planning.inputs import Infeasible, PlanningInput
 from fermata.planning.planner import plan_campaign
+from fleets import write_scenario
+from harness import Benchmark, Case, Place, Sample, Watch
 
-PLAN_SECONDS = 60.0  # the issue's target for reading, planning and writing
+PLAN_SECONDS = 60.0  # what was promised, on 2 cores, for all of January
 WEEKEND = (5, 6)
 Booking = tuple[date, Sequence[Node]]
 
@@ -38,13 +37,14 @@ def main() -> None:
     options = harness.read_options(__doc__ or "", runs=3)
     with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
         scenario = write_scenario(Path(name), options.nodes)
+        target = PLAN_SECONDS if options.nodes is None else None
         harness.run(
             Benchmark(
                 name="planning",
                 title="plan and check",
                 cases=[
                     Case(name="list schedule", run=schedule),
-                    Case(name="plan", run=plan, baseline="list schedule", target_seconds=PLAN_SECONDS),
+                    Case(name="plan", run=plan, baseline="list schedule", target_seconds=target),
                     Case(name="three rules in a loop", run=check_plainly),
                     Case(name="check", run=check, baseline="three rules in a loop"),
                 ],
@@ -103,8 +103,8 @@ def schedule(place: Place) -> Sample:
 
 
 def list_schedule(read: Scenario) -> tuple[list[Booking], int]:
-    """Small clusters first, each on the first day with room for all of it, or in parts where it is too large and may be
-    rolled. A window takes its whole day. Returns the bookings and how many nodes found no day.
+    """Small clusters first, each on the first day with room for all of it, or in parts where no day ever has and it may
+    be rolled. A window takes its whole day. Returns the bookings and how many nodes found no day.
     """
     campaign, fleet = read.campaign, read.fleet
     days = list(days_between(campaign.first_day, campaign.extension_until))
@@ -115,17 +115,19 @@ def list_schedule(read: Scenario) -> tuple[list[Booking], int]:
     unplaced = 0
     for cluster, nodes in sorted(_works(read).items(), key=lambda work: (len(work[1]), work[0])):
         is_big = len(nodes) > campaign.big_cluster_nodes
-        first = 0
-        for part in _parts(nodes, campaign, fleet, cluster):
-            for number in range(first, len(days)):
-                day, is_whole = days[number], len(part) == len(nodes)
-                costs = [_units(limit, part, fleet, day, big=is_big and is_whole) for limit in campaign.limits]
-                fits = all(not c or used[i, day] + c <= rooms[i] for i, c in enumerate(costs))
-                if fits and not _is_frozen(read.policy.freezes, cluster, day, campaign):
-                    for i, cost in enumerate(costs):
+        whole = _costs(campaign.limits, nodes, fleet.clusters[cluster], big=is_big)
+        fits = all(cost <= room for cost, room in zip(whole, rooms, strict=True))
+        must_roll = fleet.clusters[cluster].rolling_allowed and not fits
+        size = max(1, int(len(nodes) * campaign.rolling.max_fraction_per_day)) if must_roll else len(nodes)
+        free = iter([day for day in days if not _is_frozen(read.policy.freezes, cluster, day, campaign)])
+        for part in (nodes[at : at + size] for at in range(0, len(nodes), size)):
+            costs = _costs(campaign.limits, part, fleet.clusters[cluster], big=is_big and not must_roll)
+            for day in free:  # the next part goes on from here: parts lie on separate days
+                due = {i: cost for i, cost in enumerate(costs) if cost and _holds_on(campaign.limits[i], day)}
+                if all(used[i, day] + cost <= rooms[i] for i, cost in due.items()):
+                    for i, cost in due.items():
                         used[i, day] += cost
                     booked.append((day, part))
-                    first = number + 1
                     break
             else:
                 unplaced += len(part)
@@ -142,23 +144,22 @@ def _works(read: Scenario) -> Mapping[ClusterId, Sequence[Node]]:
     return works
 
 
-def _parts(nodes: Sequence[Node], campaign: Campaign, fleet: Fleet, cluster: ClusterId) -> Iterator[Sequence[Node]]:
-    room = min((x.at_once for x in campaign.limits if x.what is LimitKind.NODES_OUT and x.at_once), default=len(nodes))
-    may_roll = fleet.clusters[cluster].rolling_allowed and len(nodes) > room
-    size = max(1, int(len(nodes) * campaign.rolling.max_fraction_per_day)) if may_roll else len(nodes)
-    return (nodes[at : at + size] for at in range(0, len(nodes), size))
+def _costs(limits: Sequence[Limit], nodes: Sequence[Node], cluster: Cluster, *, big: bool) -> list[int]:
+    """What a window of these nodes uses of each limit."""
+    costs = []
+    for limit in limits:
+        match limit.what:
+            case LimitKind.NODES_OUT:
+                costs.append(sum(limit.where.matches(node, cluster) for node in nodes))
+            case LimitKind.CLUSTER_WINDOWS:
+                costs.append(int(limit.where.matches_cluster(cluster)))
+            case LimitKind.WHOLE_BIG_CLUSTERS:
+                costs.append(int(big and limit.where.matches_cluster(cluster)))
+    return costs
 
 
-def _units(limit: Limit, nodes: Sequence[Node], fleet: Fleet, day: date, *, big: bool) -> int:
-    """What a window of these nodes uses of a limit on that day."""
-    cluster = fleet.clusters[nodes[0].cluster]
-    if limit.what is LimitKind.NODES_OUT:
-        return sum(limit.where.matches(node, cluster) for node in nodes)
-    if not limit.where.matches_cluster(cluster):
-        return 0
-    if limit.what is LimitKind.CLUSTER_WINDOWS:
-        return 1
-    return int(big and (limit.first_day or day) <= day <= (limit.last_day or day))
+def _holds_on(limit: Limit, day: date) -> bool:
+    return (limit.first_day or day) <= day <= (limit.last_day or day)
 
 
 def _capacity(limit: Limit, campaign: Campaign, fleet: Fleet) -> int:
@@ -194,7 +195,9 @@ def check_plainly(place: Place) -> Sample:
 def _broken(made: Plan, campaign: Campaign) -> Iterator[bool]:
     names = [name for window in made.windows for name in window.nodes]
     yield len(names) != len(set(names))
-    caps = [x.at_once for x in campaign.limits if x.what is LimitKind.NODES_OUT and x.at_once and not x.where.conditions]
+    caps = [
+        x.at_once for x in campaign.limits if x.what is LimitKind.NODES_OUT and x.at_once and not x.where.conditions
+    ]
     moves = [(w.start, len(w.nodes)) for w in made.windows] + [(w.end, -len(w.nodes)) for w in made.windows]
     out = itertools.accumulate(change for _, change in sorted(moves))
     yield max(out, default=0) > min(caps, default=len(names))

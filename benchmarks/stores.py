@@ -13,7 +13,9 @@ from sqlalchemy import URL, make_url
 from harness import Place
 
 VARIABLE = "FERMATA_TEST_POSTGRES"
-NO_POSTGRES = f"PostgreSQL was not measured: none on loopback lets us in. Set {VARIABLE} to a URL that may create databases."
+NO_POSTGRES = (
+    f"PostgreSQL was not measured: none on loopback lets us in. Set {VARIABLE} to a URL that may create databases."
+)
 
 
 def find_postgres() -> URL | None:

@@ -6,8 +6,9 @@ from fermata.domain.reasons import SENTENCES, Code
 
 HEAD = """# Reason codes
 
-Every wait, refusal, hold and violation carries one of these codes and its sentence. The codes are stable: automation may match on them.
-What stands in braces is filled in. Rules of a plan have codes of their own: [rules.md](rules.md). Written by `make reasons`.
+Every wait, refusal, hold and violation carries one of these codes and its sentence. The codes are stable:
+automation may match on them. What stands in braces is filled in. Rules of a plan have codes
+of their own: [rules.md](rules.md). Written by `make reasons`.
 
 | code | sentence |
 |---|---|

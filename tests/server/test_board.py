@@ -102,10 +102,9 @@ def test_waiting_window_says_why_and_how_late_it_is(client: httpx.Client, db: Da
 def test_open_window_says_what_it_does_and_how_far_it_is(db: Database, in_progress: object) -> None:
     lanes = [lane for lane in snapshot(db).lanes if lane.opened and not lane.closed]
     assert lanes
+    step = r"(drain|apply [\w.-]+( \(batch \d of \d\))?|reboot|verify)"
     for lane in lanes:
-        assert re.match(r"(drain|apply [\w.-]+( \(batch \d of \d\))?|reboot|verify): \d+ nodes?$", lane.doing), (
-            lane.doing
-        )
+        assert re.fullmatch(rf"{step}: \d+ nodes?|\d+ nodes? at {step}, waiting", lane.doing)
         assert 0 < lane.done <= 1
         assert lane.due == pytest.approx((world.NOW - lane.chip.start) / (lane.chip.end - lane.chip.start))
 

@@ -1,7 +1,6 @@
 """A small fleet, a catalogue with every kind of order and isolation, and a hand-made plan for it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -76,7 +75,9 @@ CAMPAIGN = CampaignId("small")
 DEVICE_KINDS = {"tor": "tor_os", "rack_manager": "rm_fw", "ib_leaf": "ib_fw"}
 
 
-def update(name: str, component: str, *, target: str = "node", impact: Impact = Impact.REBOOTFUL, **more: object) -> Update:
+def update(
+    name: str, component: str, *, target: str = "node", impact: Impact = Impact.REBOOTFUL, **more: object
+) -> Update:
     team = TeamId("switches" if target != "node" else "hosts")
     fields: dict[str, object] = {
         "id": UpdateId(name),
@@ -210,7 +211,9 @@ def policy() -> Policy:
     return Policy(customers={CUSTOMER: customer}, notice=Notice(), freezes=())
 
 
-def approval(found: Catalogue, verdict: Verdict = Verdict.APPROVED, *, seq: int = 1, scope: Scope | None = None) -> ConsentEntry:
+def approval(
+    found: Catalogue, verdict: Verdict = Verdict.APPROVED, *, seq: int = 1, scope: Scope | None = None
+) -> ConsentEntry:
     return ConsentEntry(
         seq=seq,
         id=ApprovalId(f"appr_{seq}"),
@@ -269,7 +272,9 @@ def _window(found: Fleet, updates: Catalogue, cluster: ClusterId, start: datetim
     steps = _Steps(start)
     steps.add(15, DrainStep)
     for name, kind in (("tor", "tor"), ("manager", "rack_manager"), ("leaf", "ib_leaf")):
-        devices = tuple(d.name for d in found.devices_by_cluster[cluster] if d.kind == kind and pending.of_device(d).due)
+        devices = tuple(
+            d.name for d in found.devices_by_cluster[cluster] if d.kind == kind and pending.of_device(d).due
+        )
         if devices:
             steps.add(12, DeviceApplyStep, update=UpdateId(name), devices=devices, batch=1, batches=1)
     steps.add(12, NodeApplyStep, update=UpdateId("bmc"), batch=1, batches=1, nodes=count)
@@ -298,15 +303,6 @@ def _window(found: Fleet, updates: Catalogue, cluster: ClusterId, start: datetim
         steps=tuple(steps.steps),
         reboots_per_node=2,
         end_confidence=0.9,
-    )
-
-
-def at_rest(found: Fleet, versions: dict[str, str]) -> Fleet:
-    """The fleet with every node reporting `versions`."""
-    return Fleet(
-        clusters=found.clusters,
-        devices=found.devices,
-        nodes={name: replace(node, versions=versions) for name, node in found.nodes.items()},
     )
 
 

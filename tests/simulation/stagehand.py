@@ -21,6 +21,7 @@ from fermata.sim.world import World, open_world
 from fermata.store import consent, inventory, plans, runs, unit_ops
 from fermata.store.database import Database, migrate
 
+OPENED: list[Database] = []
 
 
 @dataclass(kw_only=True)
@@ -37,12 +38,16 @@ class Rig:
     clock: VirtualClock
     site: Site
 
-    def conduct(
-        self, until: datetime | None = None, crash: Callable[[str], None] | None = None, stop: Callable[[], bool] | None = None
-    ) -> Run:
+    def conduct(self, until: datetime | None = None, crash: Callable[[str], None] | None = None) -> Run:
         """Conducts to the end, or until virtual time passes `until`."""
-        ended = stop or (lambda: until is not None and self.clock.now() >= until)
-        return conduct(self.database, self.site, self.clock, self.run, stop=ended, crash=crash)
+        return conduct(
+            self.database,
+            self.site,
+            self.clock,
+            self.run,
+            stop=lambda: until is not None and self.clock.now() >= until,
+            crash=crash,
+        )
 
     def restart(self) -> None:
         """As after kill -9: nothing survives but the store and the world's log."""
@@ -60,6 +65,19 @@ class Rig:
         return tuple(found)
 
 
+def fresh_sqlite(folder: Path) -> str:
+    """The URL of a new, migrated store."""
+    url = f"sqlite:///{folder / 'store.sqlite'}"
+    migrate(url)
+    return url
+
+
+def open_store(url: str) -> Database:
+    """Closed after the test."""
+    OPENED.append(Database(url))
+    return OPENED[-1]
+
+
 def open_sim(
     plan: Plan, folder: Path, database: Database, clock: VirtualClock, faults: Faults, seed: int
 ) -> tuple[World, Site]:
@@ -70,7 +88,7 @@ def open_sim(
     return world, open_site(world, clock)
 
 
-def set_up(
+def set_up(  # noqa: PLR0913 - what a test may want different
     url: str,
     folder: Path,
     *,
@@ -86,7 +104,7 @@ def set_up(
     updates = catalogue or small.catalogue()
     of = campaign or small.campaign()
     made = plan or small.plan(found, updates, of)
-    database = Database(url)
+    database = open_store(url)
     with database.begin() as conn:
         inventory.save_fleet(conn, found)
         inventory.save_catalogue(conn, updates)
@@ -114,7 +132,7 @@ def set_up(
 
 def reopen(url: str, folder: Path, *, faults: Faults, seed: int) -> Rig:
     """What a new process finds: a store with a run in it, and the world's log."""
-    database = Database(url)
+    database = open_store(url)
     with database.read() as conn:
         run = runs.latest_run(conn)
         assert run is not None

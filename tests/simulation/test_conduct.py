@@ -118,9 +118,7 @@ def test_window_waits_while_an_overrunning_one_holds_its_room_and_then_opens(sto
         assert max(sample.nodes_out for sample in runs.load_samples(conn, rig.run)) <= 12
 
 
-def test_window_that_cannot_end_in_time_is_missed_and_its_nodes_stay_untouched(
-    store_url: str, tmp_path: Path
-) -> None:
+def test_window_that_cannot_end_in_time_is_missed_and_its_nodes_stay_untouched(store_url: str, tmp_path: Path) -> None:
     rig = one_after_the_other(store_url, tmp_path, slow_factor=60.0)
     rig.conduct()
     missed = windows(rig)["win-c1"]
@@ -167,7 +165,11 @@ def test_hard_stop_keeps_untouched_nodes_on_the_tail_until_the_next_day(store_ur
     ops = [op for op in rig.ops() if op.kind is UnitKind.NODE and op.in_service_before]
     assert not any(op.begun for op in ops)
     assert all(op.tail_since is not None for op in ops)
-    assert {op.reason.code for op in ops if op.reason} <= {Code.DRAIN_SLOW, Code.HARD_STOP_PASSED, Code.WAITS_FOR_DEVICE}
+    assert {op.reason.code for op in ops if op.reason} <= {
+        Code.DRAIN_SLOW,
+        Code.HARD_STOP_PASSED,
+        Code.WAITS_FOR_DEVICE,
+    }
     assert not any(step.op in ("apply", "reboot") and step.unit in rig.world.nodes for step in rig.world.steps.values())
     assert rig.conduct().state is RunState.FINISHED
     stagehand.assert_nothing_lost(rig)
@@ -203,8 +205,7 @@ def test_equal_seeds_give_equal_runs(tmp_path: Path) -> None:
     for name in ("a", "b"):
         folder = tmp_path / name
         folder.mkdir()
-        url = f"sqlite:///{folder / 'store.sqlite'}"
-        stagehand.migrate(url)
+        url = stagehand.fresh_sqlite(folder)
         rig = stagehand.set_up(url, folder, faults=stagehand.Faults(), seed=7)
         rig.conduct()
         endings.append([(op.unit, op.state, op.finished_at, op.retries) for op in rig.ops()])

@@ -17,6 +17,7 @@ from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.store import journal
 
 TINY = small.fleet(nodes=4)
+ONCE = {"step.ended", "unit.proven", "node.returned", "window.opened", "window.closed", "unit.stopped"}
 ROUGH = Faults(fails=0.1, hangs=0.0, false_done=0.05, busy=0.05, lost=0.1, fallout=0.3, mean_days_to_repair=0.2)
 
 
@@ -41,15 +42,15 @@ def journal_of(rig: stagehand.Rig) -> Counter[tuple[str, str, str, int]]:
     return Counter(
         (line.event, line.subject, str(line.data.get("step")), line.data.get("attempt", 0))
         for line in lines
-        if line.event in ("step.ended", "unit.proven", "node.returned", "window.opened", "window.closed", "unit.stopped")
+        if line.event
+        in ("step.ended", "unit.proven", "node.returned", "window.opened", "window.closed", "unit.stopped")
     )
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("faults", [NO_FAULTS, ROUGH], ids=["calm", "rough"])
 def test_killed_at_every_single_point_once_nothing_is_lost_or_done_twice(tmp_path: Path, faults: Faults) -> None:
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
-    stagehand.migrate(url)
+    url = stagehand.fresh_sqlite(tmp_path)
     rig = stagehand.set_up(url, tmp_path, fleet=TINY, faults=faults, seed=5)
     spared: set[tuple[object, str]] = set()
 
@@ -77,8 +78,7 @@ def test_killed_now_and_then_it_ends_as_if_it_never_was(store_url: str, tmp_path
 
 
 def test_torn_last_line_of_the_world_log_never_happened(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
-    stagehand.migrate(url)
+    url = stagehand.fresh_sqlite(tmp_path)
     rig = stagehand.set_up(url, tmp_path, fleet=TINY)
     rig.conduct(until=small.START + stagehand.hours(1))
     log = small.world_path(tmp_path)
@@ -105,8 +105,7 @@ print("over", flush=True)
 
 @pytest.mark.timeout(180)
 def test_real_process_killed_with_signal_9_goes_on_where_it_was(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'store.sqlite'}"
-    stagehand.migrate(url)
+    url = stagehand.fresh_sqlite(tmp_path)
     rig = stagehand.set_up(url, tmp_path, fleet=small.fleet(nodes=8), faults=Faults(), seed=3)
     kills = 0
     root = Path(__file__).parents[2]

@@ -15,6 +15,7 @@ from fermata.cli.simulating import begin_run, conduct_simulated
 from fermata.domain.ids import PlanId
 from fermata.domain.operations import Run
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
+from fermata.domain.reasons import Code, reason
 from fermata.domain.report import Outcome, Report
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, WindowState
 from fermata.formats.scenario import Scenario
@@ -156,12 +157,19 @@ class DemoLine:
             )
             if isinstance(outcome, Infeasible):
                 conclude("No plan exists: " + "; ".join(clash.sentence for clash in outcome.clashes))
+                self._refuse_without_plan(len(outcome.clashes))
                 return None
             plan = outcome.plan
             nodes, left = sum(len(w.nodes) for w in plan.windows), sum(len(u.nodes) for u in plan.unplanned)
             words = f"{output.count(len(plan.windows), 'window')} for {output.count(nodes, 'node')}, {left:,} left out"
             conclude(words, plan=plan.id, windows=len(plan.windows), nodes=nodes, unplanned=left)
         return plan.id if plan.windows else None
+
+    def _refuse_without_plan(self, clashes: int) -> None:
+        """What is left over after a plan may stay left; but without a first one there is no demo."""
+        campaign = self.scenario.campaign.id
+        if _in_force(records.list_plans(self.database, campaign)) is None:
+            raise Refusal(reason(Code.NO_PLAN, campaign=campaign, count=clashes))
 
     def _start(self) -> None:
         run = begin_run(self.database, self.scenario.campaign.id, self.clock, actor=ACTOR)

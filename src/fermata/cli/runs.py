@@ -147,7 +147,8 @@ def _print_head(found: RunStatus) -> None:
     output.out.print(
         f"{output.count(found.nodes_returned, 'node')} back of {found.nodes_planned:,} planned, "
         f"{found.nodes_kept_out:,} proven but left out as found, {found.nodes_out:,} out, "
-        f"{found.nodes_in_tail:,} of them on the tail list; {found.in_service_share:.1%} of {found.baseline_in_service:,} in service"
+        f"{found.nodes_in_tail:,} of them on the tail list; "
+        f"{found.in_service_share:.1%} of {found.baseline_in_service:,} in service"
     )
     if found.forecast_end is not None:
         output.out.print(f"Last window foretold to end {output.utc(found.forecast_end)}")

@@ -1,6 +1,6 @@
 """What a unit may begin next, and every reason why it may not yet: the second half of `decide`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,10 +28,12 @@ from fermata.domain.versions import is_at_least
 HANG_FACTOR = 2.5  # times the 90th percentile: of lognormal steps, fewer than 1 in 1,000 are cut off wrongly
 GATE_LOOK = timedelta(minutes=30)  # fallback only: whoever opens a gate wakes those who wait at it
 
+Standing = Callable[[str], UnitOp | None]  # where a unit of the window stands; None: it was not taken
+
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is true around a unit. `tally` counts along; `standings`: the window's units by name, as they are now.
+    """What is true around a unit. `tally` counts along; `standing`: a unit of the window as it is now.
 
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
@@ -45,7 +47,7 @@ class Facts:
     begin_again_at: datetime | None
     tally: Tally
     unproven: Mapping[DeviceId, UnitState]
-    standings: Mapping[str, UnitOp]
+    standing: Standing
     device_versions: Mapping[DeviceId, str]
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
@@ -210,19 +212,19 @@ def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reaso
 def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple[Gate, Reason] | None:
     if facts.paused:
         return Gate.PAUSE, reason(Code.RUN_PAUSED, unit=op.unit)
-    behind = [facts.standings.get(name) for name in device.behind]
+    behind = [facts.standing(name) for name in device.behind]
     if facts.begin_again_at is not None and not op.begun and not any(s is not None and s.begun for s in behind):
         until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
         return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
-    busy = blocking_nodes(device, facts.script, facts.standings)
+    busy = blocking_nodes(device, facts.script, facts.standing)
     if busy:
         return Gate.NODES, reason(Code.WAITS_FOR_NODES, unit=op.unit, nodes=len(busy), example=busy[0])
     return None
 
 
-def blocking_nodes(device: DeviceScript, script: WindowScript, standings: Mapping[str, UnitOp]) -> tuple[NodeId, ...]:
+def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standing) -> tuple[NodeId, ...]:
     """Nodes behind a device because of which it may not be touched: not empty, or not yet as far as the plan wants."""
-    return tuple(name for name in device.behind if not _lets_device_begin(device, script, standings.get(name)))
+    return tuple(name for name in device.behind if not _lets_device_begin(device, script, standing(name)))
 
 
 def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: UnitOp | None) -> bool:

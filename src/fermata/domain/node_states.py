@@ -139,3 +139,13 @@ def mermaid(kind: UnitKind) -> str:
     ends = [state for state in UnitState if state in set(moves.values()) and state not in sources]
     lines += [f"    {state} --> [*]" for state in ends]
     return "\n".join(lines) + "\n"
+
+
+def diagram_page() -> str:
+    """The page docs/node-machine.md: both machines, drawn from their tables."""
+    parts = ["# How a node and a shared device move through a window", ""]
+    for kind in UnitKind:
+        parts += [f"## {kind}", "", "```mermaid", mermaid(kind).rstrip(), "```", ""]
+    command = "python -c 'from fermata.domain.node_states import diagram_page; print(diagram_page(), end=\"\")'"
+    parts.append(f"Drawn from the tables in `fermata.domain.node_states` by `{command}`.")
+    return "\n".join(parts) + "\n"

@@ -51,7 +51,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowLine:
-    """One window, planned against actual. `actual` None: it never opened. `reason` says why it was missed or held."""
+    """One window, planned against actual. `actual` None: it never opened. `reason` says why it was missed or held.
+
+    `ready_at`: when as many of its baseline were back as the campaign's return threshold asks; None: not yet.
+    """
 
     id: WindowId
     plan: PlanId
@@ -67,15 +70,21 @@ class WindowLine:
     baseline: int
     planned: Span
     actual: Span | None
+    ready_at: datetime | None
     back_by: datetime
     reason: Reason | None
 
     @property
+    def has_ended(self) -> bool:
+        """True when it opened and is over."""
+        return self.actual is not None and self.actual.end is not None
+
+    @property
     def late(self) -> timedelta | None:
-        """Actual end minus planned end; negative is ahead. None until it ended."""
+        """When it was ready, or else over, minus its planned end; negative is ahead. None until it ended."""
         if self.actual is None or self.actual.end is None or self.planned.end is None:
             return None
-        return self.actual.end - self.planned.end
+        return (self.ready_at or self.actual.end) - self.planned.end
 
     @property
     def punctuality(self) -> Punctuality | None:
@@ -88,8 +97,8 @@ class WindowLine:
 
     @property
     def kept_promise(self) -> bool | None:
-        """True when it ended by the time at which capacity was promised back; None until it ended."""
-        return None if self.actual is None or self.actual.end is None else self.actual.end <= self.back_by
+        """True when it was ready by the time at which capacity was promised back; None until it ended."""
+        return None if not self.has_ended else self.ready_at is not None and self.ready_at <= self.back_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

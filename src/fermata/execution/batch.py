@@ -23,7 +23,7 @@ from fermata.execution.perform import perform
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
-from fermata.store import inventory, journal, unit_ops
+from fermata.store import inventory, journal, runs, unit_ops
 
 DUE_MAX = 1000  # units of one batch step: a transaction stays short, and a port call holds as many
 DECISIONS_IN_A_ROW_MAX = 6  # repaired, locked, ... : more means that two decisions undo each other
@@ -75,6 +75,7 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]
             marks += found
             moved += changed
         unit_ops.save_ops(conn, moved)
+        runs.touch_clock(conn, stage.run, batch.now)
         _note(batch, conn, marks)
         stage.crash("intent")
     return [op for _, op in moved if op.asked is Asked.INTENDED]
@@ -128,29 +129,37 @@ def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, A
 def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
     """Journal, inventory, whom to wake, and which windows may be over."""
     journal.append_many(conn, journal_lines(marks, batch.now))
-    versions: dict[NodeId, Mapping[str, str]] = {}
-    device_versions: dict[DeviceId, str] = {}
+    for mark in marks:
+        is_listed = mark.before.tail_since is None and mark.after.tail_since is not None
+        if is_listed or mark.after.finished_at is not None:
+            batch.settled_windows.add(mark.before.window)
+    _record_versions(batch.stage, conn, marks)
+    _record_states(conn, marks)
+    wake_others(batch.stage, conn, marks, batch.now)
+
+
+def _record_versions(stage: Stage, conn: Connection, marks: Sequence[Mark]) -> None:
+    """What proven units report goes into the inventory."""
+    proven = [mark for mark in marks if isinstance(mark.decision, Prove)]
+    nodes = {NodeId(mark.before.unit): mark.seen.node.versions for mark in proven if mark.seen.node is not None}
+    devices = {DeviceId(mark.before.unit): mark.seen.device.version for mark in proven if mark.seen.device is not None}
+    if nodes:
+        inventory.record_versions(conn, nodes)
+    if devices:
+        inventory.record_device_versions(conn, devices)
+        stage.device_versions.update(devices)
+
+
+def _record_states(conn: Connection, marks: Sequence[Mark]) -> None:
+    """A node is out of service from its lock to its return."""
     states: dict[NodeId, NodeState] = {}
     for mark in marks:
-        op, decision = mark.before, mark.decision
-        if mark.after.finished_at is not None or (op.tail_since is None and mark.after.tail_since is not None):
-            batch.settled_windows.add(op.window)
-        if isinstance(decision, Prove) and mark.seen.node is not None:
-            versions[NodeId(op.unit)] = mark.seen.node.versions
-        elif isinstance(decision, Prove) and mark.seen.device is not None:
-            device_versions[DeviceId(op.unit)] = mark.seen.device.version
-        elif isinstance(decision, Leave) and decision.event is UnitEvent.GIVE_BACK:
-            states[NodeId(op.unit)] = NodeState.IN_SERVICE
-        elif op.locked_at is None and mark.after.locked_at is not None:
-            states[NodeId(op.unit)] = NodeState.OUT_OF_SERVICE
-    if versions:
-        inventory.record_versions(conn, versions)
-    if device_versions:
-        inventory.record_device_versions(conn, device_versions)
-        batch.stage.device_versions.update(device_versions)
+        if isinstance(mark.decision, Leave) and mark.decision.event is UnitEvent.GIVE_BACK:
+            states[NodeId(mark.before.unit)] = NodeState.IN_SERVICE
+        elif mark.before.locked_at is None and mark.after.locked_at is not None:
+            states[NodeId(mark.before.unit)] = NodeState.OUT_OF_SERVICE
     if states:
         inventory.record_node_states(conn, states)
-    wake_others(batch.stage, conn, marks, batch.now)
 
 
 def _by_window(ops: Iterable[UnitOp]) -> dict[WindowId, list[UnitOp]]:

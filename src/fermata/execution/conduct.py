@@ -73,16 +73,18 @@ def work(stage: Stage, beat: Beat, now: datetime) -> Run:
 def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     run = _follow_operator(stage, beat, now)
     paused = run.desired is not Desired.RUN and run.state is not RunState.STOPPING
+    worked = False
     for _ in range(ROUNDS_MAX):
         moved = _decide_windows(stage, run, now)
         units, settled = step_batch(stage, now, paused=paused)
+        worked = worked or bool(units)
         for window in sorted(settled):
             _close(stage, window, now)
         if not moved and not units:
             break
     else:
         raise AssertionError(f"still work to do at {now} after {ROUNDS_MAX} rounds")
-    _keep_time(stage, beat, run, now)
+    _keep_time(stage, beat, run, now, worked=worked)
     return _finish_if_over(stage, run, now)
 
 
@@ -131,13 +133,14 @@ def _close(stage: Stage, window: WindowId, now: datetime) -> None:
         stage.roster.drop_finished(window)
 
 
-def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
+def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: bool) -> None:
     if beat.paced_at is None or now - beat.paced_at >= PACE_EVERY:
         measure_pace(stage, now)
         take_sample(stage, now, run.baseline_in_service)
         beat.paced_at = now
-    with stage.database.begin() as conn:
-        runs.touch_clock(conn, stage.run, now)
+    if run.clock_at < now and not worked:
+        with stage.database.begin() as conn:
+            runs.touch_clock(conn, stage.run, now)
 
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:

@@ -13,8 +13,8 @@ from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words, spread_over
 from fermata.domain.operations import LeftOut, UnitOp, WindowRun
-from fermata.domain.pending import FleetPending, find_pending
-from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.pending import find_pending
+from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import Desired, WindowState, advance_window
 from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
@@ -44,6 +44,15 @@ class Muster:
     held_devices: Mapping[DeviceId, Reason]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Consented:
+    """What customers say now: `gaps` lack consent, `policy` has the freezes. `held`: by other windows."""
+
+    policy: Policy
+    held: frozenset[NodeId]
+    gaps: Mapping[NodeId, Reason]
+
+
 def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -> WindowRun:
     """Opens a due window, or lets it wait, miss its day, or lapse, always with a reason. Returns its new row."""
     if desired is Desired.STOP:
@@ -58,7 +67,7 @@ def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -
     except BadScript as bad:
         why = reason(Code.PLAN_FAULTED, window=row.window, rule="the script", fault=str(bad))
         return _wait(stage, row, why, now, REPAIR_RECHECK)
-    fault = find_fault(stage, row, now)
+    fault = find_fault(stage, row)
     if fault is not None:
         return _wait(stage, row, fault, now, REPAIR_RECHECK)
     muster = _muster(stage, row, script, now)
@@ -112,7 +121,8 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
         held = unit_ops.nodes_in_work(conn)
-    first = _blocked(row, live, pending, nodes, held, policy, ledger, now)
+    consented = Consented(policy=policy, held=held, gaps=consent_gaps(live, policy, pending, ledger))
+    first = _blocked(row, live, nodes, consented, now)
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
         for d in script.devices.values()
@@ -155,17 +165,12 @@ def _live_cluster(
     )
 
 
-def _blocked(  # noqa: PLR0913 - every source of a no
-    row: WindowRun,
-    live: Fleet,
-    pending: FleetPending,
-    nodes: Mapping[NodeId, NodeSeen],
-    held: frozenset[NodeId],
-    policy: Policy,
-    ledger: tuple[ConsentEntry, ...],
-    now: datetime,
+def _blocked(
+    row: WindowRun, live: Fleet, nodes: Mapping[NodeId, NodeSeen], consented: Consented, now: datetime
 ) -> Mapping[NodeId, Reason]:
-    found = dict(consent_gaps(live, policy, pending, ledger))
+    """Every node of the cluster that may not be taken now, with the reason."""
+    found = dict(consented.gaps)
+    policy, held = consented.policy, consented.held
     span = Interval(now, now + (row.planned_end - row.planned_start))
     freezes = [f for f in policy.freezes if Interval(f.start, f.end).overlaps(span)]
     for node in live.nodes.values():
@@ -206,7 +211,7 @@ def _take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> Window
     taken = frozenset(muster.taken)
     with stage.database.begin() as conn:
         windows = runs.load_windows(conn, stage.run)
-        uses = stage.capacity.uses(unit_ops.nodes_out(conn), windows, now)
+        uses = stage.capacity.uses(unit_ops.nodes_in_work(conn), windows, now)
         full = stage.capacity.first_full(row, taken, uses, now)
         if full is None:
             after = _open(stage, conn, row, muster, now)

@@ -1,7 +1,5 @@
 """The plan checked once more, by the independent checker, just before a window opens."""
 
-from datetime import datetime
-
 from fermata.domain.operations import WindowRun
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.execution.stage import Stage
@@ -24,19 +22,19 @@ OF_THE_WHOLE_PLAN = frozenset(
 )  # whether the plan does all that it could: consent given or withdrawn later changes that, and harms no window
 
 
-def find_fault(stage: Stage, row: WindowRun, now: datetime) -> Reason | None:
+def find_fault(stage: Stage, row: WindowRun) -> Reason | None:
     """The first rule that the window breaks against the fleet it was planned for and today's policy, or None."""
     score = stage.score(row.plan)
     case = stage.cases.get(row.plan)
     if case is None:
-        case = stage.cases[row.plan] = _build(stage, row, now)
+        case = stage.cases[row.plan] = _build(stage, row)
     for violation in check_case(case, score.plan, only=frozenset({row.window})):
         if violation.rule not in JUDGED_LIVE | OF_THE_WHOLE_PLAN:
             return reason(Code.PLAN_FAULTED, window=row.window, rule=violation.rule, fault=violation.sentence)
     return None
 
 
-def _build(stage: Stage, row: WindowRun, now: datetime) -> CheckCase:
+def _build(stage: Stage, row: WindowRun) -> CheckCase:
     score = stage.score(row.plan)
     with stage.database.read() as conn:
         policy = inventory.load_policy(conn)

@@ -18,6 +18,7 @@ class Roster:
         self._ops: dict[int, UnitOp] = {}
         self._windows: dict[WindowId, dict[str, int]] = {}
         self._parked: dict[Gate, dict[WindowId, set[int]]] = {gate: {} for gate in Gate}
+        self._unproven: dict[WindowId, dict[DeviceId, UnitState]] = {}
         self._heap: list[tuple[datetime, int]] = []
         self.put(ops)
 
@@ -30,6 +31,8 @@ class Roster:
             elif before.gate is not None:
                 self._parked[before.gate][op.window].discard(op.id)
             self._ops[op.id] = op
+            if op.kind is UnitKind.DEVICE:
+                self._note_device(op)
             if op.gate is not None:
                 self._parked[op.gate].setdefault(op.window, set()).add(op.id)
             if op.next_at is not None:
@@ -74,17 +77,21 @@ class Roster:
         """Every unit of a window that is on the roster."""
         return [self._ops[i] for i in self._windows.get(window, {}).values()]
 
-    def standings(self, window: WindowId) -> Mapping[str, UnitOp]:
-        """The units of a window by name."""
-        return {unit: self._ops[i] for unit, i in self._windows.get(window, {}).items()}
+    def standing(self, window: WindowId, unit: str) -> UnitOp | None:
+        """One unit of a window, or None when it was not taken."""
+        id_ = self._windows.get(window, {}).get(unit)
+        return None if id_ is None else self._ops[id_]
 
     def unproven_devices(self, window: WindowId) -> Mapping[DeviceId, UnitState]:
         """The devices of a window that are not proven, with their state."""
-        return {
-            DeviceId(op.unit): op.state
-            for op in self.of_window(window)
-            if op.kind is UnitKind.DEVICE and op.state is not UnitState.PROVEN
-        }
+        return self._unproven.get(window, {})
+
+    def _note_device(self, op: UnitOp) -> None:
+        of_window = self._unproven.setdefault(op.window, {})
+        if op.state is UnitState.PROVEN:
+            of_window.pop(DeviceId(op.unit), None)
+        else:
+            of_window[DeviceId(op.unit)] = op.state
 
     def is_settled(self, window: WindowId) -> bool:
         """True when every unit of the window is finished or on the tail list."""
@@ -101,3 +108,4 @@ class Roster:
             for op in members:
                 del self._ops[op.id]
             self._windows.pop(window, None)
+            self._unproven.pop(window, None)

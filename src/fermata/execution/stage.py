@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import Facts
@@ -117,7 +117,7 @@ class Stage:
             begin_again_at=begin_again_at(self.campaign, row.hard_stop, now),
             tally=tally,
             unproven=self.roster.unproven_devices(window),
-            standings=self.roster.standings(window),
+            standing=partial(self.roster.standing, window),
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,

@@ -1,14 +1,15 @@
 """Who waits at a gate that a batch has just opened is woken in the same transaction; nobody polls."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
 from fermata.domain.decide_begin import blocking_nodes
 from fermata.domain.decisions import EndStep, GiveUp, Leave, Prove, Resume
-from fermata.domain.ids import DeviceId, UpdateId, WindowId
+from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.scripts import APPLY_PREFIX
@@ -23,7 +24,7 @@ _ENDINGS = (EndStep, GiveUp, Prove, Resume, Leave)
 def wake_others(stage: Stage, conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
     """Wakes nodes behind proven devices, devices whose nodes are ready, and those for whom there is room now."""
     proven: dict[WindowId, set[str]] = {}
-    moved: set[WindowId] = set()
+    moved: dict[WindowId, set[DeviceId]] = {}
     freed: set[WindowId] = set()
     for mark in marks:
         op = mark.before
@@ -35,7 +36,8 @@ def wake_others(stage: Stage, conn: Connection, marks: Sequence[Mark], now: date
             behind = stage.script(op.window).devices[DeviceId(op.unit)].behind
             proven.setdefault(op.window, set()).update(behind)
         else:
-            moved.add(op.window)
+            own = stage.script(op.window).nodes[NodeId(op.unit)]
+            moved.setdefault(op.window, set()).update(own.devices)
     woken = {
         op.id: op
         for op in (*_nodes_behind(stage, proven), *_ready_devices(stage, moved), *_admitted(stage, conn, freed))
@@ -60,15 +62,15 @@ def _nodes_behind(stage: Stage, proven: dict[WindowId, set[str]]) -> Iterable[Un
             yield from (op for op in stage.roster.parked(gate, window) if op.unit in names)
 
 
-def _ready_devices(stage: Stage, moved: Iterable[WindowId]) -> Iterable[UnitOp]:
-    for window in sorted(moved):
-        waiting = stage.roster.parked(Gate.NODES, window)
-        if waiting:
-            script = stage.script(window)
-            standings = stage.roster.standings(window)
-            for op in waiting:
-                if not blocking_nodes(script.devices[DeviceId(op.unit)], script, standings):
-                    yield op
+def _ready_devices(stage: Stage, moved: Mapping[WindowId, set[DeviceId]]) -> Iterable[UnitOp]:
+    """Of the devices that the moved nodes hang on, those that wait for no node any more."""
+    for window, names in moved.items():
+        waiting = [op for op in stage.roster.parked(Gate.NODES, window) if op.unit in names]
+        script = stage.script(window)
+        standing = partial(stage.roster.standing, window)
+        for op in waiting:
+            if not blocking_nodes(script.devices[DeviceId(op.unit)], script, standing):
+                yield op
 
 
 def _admitted(stage: Stage, conn: Connection, freed: set[WindowId]) -> Iterable[UnitOp]:

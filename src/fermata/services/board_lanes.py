@@ -1,5 +1,6 @@
 """From a plan, and what became of its windows, to the board's calendar and to the lanes of the day."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,6 +17,16 @@ from fermata.services.run_views import WindowStatus
 from fermata.store.board import UnitCount
 
 ON_TIME = timedelta(minutes=5)  # within it a window is neither ahead nor behind: one verify poll more or less
+ACTING = frozenset(
+    {
+        UnitState.LOCKED,
+        UnitState.DRAINING,
+        UnitState.APPLYING,
+        UnitState.REBOOTING,
+        UnitState.RESETTING,
+        UnitState.VERIFYING,
+    }
+)
 MIN_AXIS_MARGIN = timedelta(minutes=30)  # room on the axis after the last end, for a forecast that slips
 
 
@@ -235,21 +246,35 @@ def _reached(window: Window, count: UnitCount) -> float:
 
 
 def _doing(chip: Chip, window: Window, counts: Sequence[UnitCount]) -> str:
-    """What most units at work do, and how many of the window's nodes do it."""
+    """What most of its nodes do; what its devices do while every node waits for them; or that nodes wait."""
     if chip.closed is not None:
         left = chip.taken - chip.returned
         return f"closed, {left:,} not back" if left > 0 else "closed, all back"
-    at_work = [count for count in counts if count.state in OUT and count.state is not UnitState.STOPPED]
-    if not at_work:
-        return ""
-    total: dict[tuple[UnitKind, int], int] = {}
-    for count in at_work:
-        key = (count.kind, count.position)
-        total[key] = total.get(key, 0) + count.units
-    (kind, position), units = max(total.items(), key=lambda item: (item[1], item[0]))
-    what = step_words(window.steps[position]) if position < len(window.steps) else "return"
-    noun = "node" if kind is UnitKind.NODE else "device"
-    return f"{what}: {units:,} {noun}{'' if units == 1 else 's'}"
+    nodes = [count for count in counts if count.kind is UnitKind.NODE]
+    devices = [count for count in counts if count.kind is UnitKind.DEVICE]
+    for noun, units in (("node", nodes), ("device", devices)):
+        acting = _most_at(count for count in units if count.state in ACTING)
+        if acting is not None:
+            position, number = acting
+            return f"{_step_at(window, position)}: {_count(number, noun)}"
+    waiting = _most_at(count for count in nodes if count.state in EMPTY and count.state is not UnitState.STOPPED)
+    return f"{_count(waiting[1], 'node')} at {_step_at(window, waiting[0])}, waiting" if waiting else ""
+
+
+def _most_at(counts: Iterable[UnitCount]) -> tuple[int, int] | None:
+    """The plan step at which most units stand, the later of equals, and how many they are."""
+    total: Counter[int] = Counter()
+    for count in counts:
+        total[count.position] += count.units
+    return max(total.items(), key=lambda item: (item[1], item[0]), default=None)
+
+
+def _step_at(window: Window, position: int) -> str:
+    return step_words(window.steps[position]) if position < len(window.steps) else "return"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def step_words(step: Step) -> str:

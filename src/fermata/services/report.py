@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from math import ceil
 
 from fermata.domain.accounts import Books, account_for_nodes, account_for_versions, outages_of
 from fermata.domain.campaign import Campaign
@@ -9,7 +11,7 @@ from fermata.domain.capacity import measure_capacity
 from fermata.domain.failures import FAILURE_EVENTS, Failure, count_failures
 from fermata.domain.ids import CampaignId, WindowId
 from fermata.domain.node_states import OUT, UnitKind, UnitState
-from fermata.domain.operations import Run, WindowRun
+from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code, reason
@@ -123,17 +125,15 @@ def _report(books: Books, conducted: Sequence[Run], failures: tuple[FailureLine,
 
 
 def _window_lines(books: Books) -> tuple[WindowLine, ...]:
-    counts: dict[WindowId, Counter[UnitState]] = defaultdict(Counter)
-    tails: Counter[WindowId] = Counter()
+    nodes: dict[WindowId, list[UnitOp]] = defaultdict(list)
     for op in books.ops:
         if op.kind is UnitKind.NODE:
-            counts[op.window][op.state] += 1
-            tails[op.window] += op.tail_since is not None
-    return tuple(_window_line(window, counts[window.window], tails[window.window]) for window in books.windows)
+            nodes[op.window].append(op)
+    return tuple(_window_line(window, nodes[window.window], books.campaign) for window in books.windows)
 
 
-def _window_line(window: WindowRun, states: Counter[UnitState], tail: int) -> WindowLine:
-    actual = None if window.opened_at is None else Span(start=window.opened_at, end=window.closed_at)
+def _window_line(window: WindowRun, ops: Sequence[UnitOp], campaign: Campaign) -> WindowLine:
+    states = Counter(op.state for op in ops)
     return WindowLine(
         id=window.window,
         plan=window.plan,
@@ -145,10 +145,20 @@ def _window_line(window: WindowRun, states: Counter[UnitState], tail: int) -> Wi
         nodes_planned=window.nodes,
         nodes_taken=window.taken,
         nodes_returned=states[UnitState.RETURNED] + states[UnitState.KEPT_OUT],
-        nodes_tail=tail,
+        nodes_tail=sum(op.tail_since is not None for op in ops),
         baseline=window.in_service_at_open,
         planned=Span(start=window.planned_start, end=window.planned_end),
-        actual=actual,
+        actual=None if window.opened_at is None else Span(start=window.opened_at, end=window.closed_at),
+        ready_at=_ready_at(window, ops, campaign.return_threshold),
         back_by=window.back_by,
         reason=window.reason,
     )
+
+
+def _ready_at(window: WindowRun, ops: Sequence[UnitOp], threshold: float) -> datetime | None:
+    """When `threshold` of the nodes in service at the opening were back; without any of those, when it closed."""
+    needed = ceil(threshold * window.in_service_at_open)
+    if not needed:
+        return window.closed_at
+    back = sorted(op.finished_at for op in ops if op.finished_at and op.in_service_before)
+    return back[needed - 1] if len(back) >= needed else None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 NAP_SECONDS = 0.1  # how long a wait goes on before it asks again whether to stop
-CREDIT_SECONDS = 0.25  # of real time spent working that a later wait may be shorter by
+CREDIT_SECONDS = 60.0  # of real time that work may lag behind `speed` and catch up with in quiet hours: a busy day's
 
 
 class VirtualClock:
@@ -32,20 +32,14 @@ class VirtualClock:
         with self._lock:
             began = max(self._left_at, time.monotonic() - CREDIT_SECONDS)
             self._waiting = (instant, began)
-        stopped = self._sleep(instant, began, stop)
+        span = 0.0 if self._speed is None else (instant - self._now).total_seconds() / self._speed
+        due = began + max(0.0, span)
+        stopped = _sleep_until(due, stop)
         with self._lock:
             self._now = self._flowing() if stopped else max(self._now, instant)
             self._waiting = None
-            self._left_at = time.monotonic()
+            self._left_at = time.monotonic() if stopped else due
             return self._now
-
-    def _sleep(self, instant: datetime, began: float, stop: Callable[[], bool]) -> bool:
-        span = 0.0 if self._speed is None else (instant - self._now).total_seconds() / self._speed
-        while (left := began + span - time.monotonic()) > 0:
-            if stop():
-                return True
-            time.sleep(min(left, NAP_SECONDS))
-        return False
 
     def _flowing(self) -> datetime:
         if self._waiting is None or self._speed is None:
@@ -53,6 +47,15 @@ class VirtualClock:
         instant, began = self._waiting
         gone = timedelta(seconds=int((time.monotonic() - began) * self._speed))
         return min(max(self._now, self._now + gone), max(self._now, instant))
+
+
+def _sleep_until(due: float, stop: Callable[[], bool]) -> bool:
+    """Sleeps until `due` on the monotonic clock; True when `stop` ended it."""
+    while (left := due - time.monotonic()) > 0:
+        if stop():
+            return True
+        time.sleep(min(left, NAP_SECONDS))
+    return False
 
 
 class SystemClock:

@@ -1,4 +1,4 @@
-"""The simulated world's memory: an append-only file of commands, one JSON line a call. A torn last line never happened."""
+"""The simulated world's memory: an append-only file, one JSON line a call. A torn last line never happened."""
 
 import os
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from fermata.domain.fleet import Fleet, Node, NodeState
+from fermata.domain.fleet import Device, Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
 from fermata.domain.versions import is_at_least
@@ -134,10 +134,7 @@ class World:
         luck = self._dice.draw(key, "luck")
         match command.op:
             case "drain":
-                if not machine.in_service:
-                    takes = timedelta(minutes=1)
-                elif luck < faults.slow_drain:
-                    takes *= faults.slow_factor
+                takes = self._drain_time(takes, machine, luck)
             case "apply":
                 self._apply_fate(step, command, luck)
             case "check" if luck < faults.unhealthy:
@@ -146,11 +143,19 @@ class World:
                 step.ends_at = None
             case _:
                 pass
-        if step.failed:
-            takes = max(timedelta(minutes=1), _whole_minutes(takes * self._dice.draw(key, "share")))
         if step.ends_at is not None:
-            step.ends_at = now + takes
+            step.ends_at = now + self._cut_short(step, takes)
         return step
+
+    def _drain_time(self, takes: timedelta, machine: Machine, luck: float) -> timedelta:
+        if not machine.in_service:
+            return timedelta(minutes=1)  # nothing runs there
+        return takes * self.faults.slow_factor if luck < self.faults.slow_drain else takes
+
+    def _cut_short(self, step: Step, takes: timedelta) -> timedelta:
+        """A step that fails ends early; all spans are whole minutes."""
+        share = self._dice.draw(step.key, "share") if step.failed else 1.0
+        return timedelta(minutes=max(1, round(takes * share / timedelta(minutes=1))))
 
     def _apply_fate(self, step: Step, command: Command, luck: float) -> None:
         update, faults = command.update, self.faults
@@ -200,14 +205,20 @@ class World:
             raise WorldBroken(f"{command.key}: {update.id} is written already and waits for a reboot")
         device = self.fleet.devices.get(DeviceId(command.unit))
         if device is not None:
-            for node in self.fleet.nodes_behind(device):
-                near = self._settled(self.nodes[node.name], now)
-                if update.needs_drain and not near.drained:
-                    raise WorldBroken(f"{command.key}: {node.name} behind it is not drained")
-                self._forbid_conflict(command, update, near)
-            return
-        for near_device in self.fleet.devices_of(self.fleet.nodes[NodeId(command.unit)]):
-            near = self._settled(self.devices[near_device.name], now)
+            self._forbid_on_device(command, update, device, now)
+        else:
+            self._forbid_on_node(command, update, now)
+
+    def _forbid_on_device(self, command: Command, update: Update, device: Device, now: datetime) -> None:
+        for node in self.fleet.nodes_behind(device):
+            near = self._settled(self.nodes[node.name], now)
+            if update.needs_drain and not near.drained:
+                raise WorldBroken(f"{command.key}: {node.name} behind it is not drained")
+            self._forbid_conflict(command, update, near)
+
+    def _forbid_on_node(self, command: Command, update: Update, now: datetime) -> None:
+        for device in self.fleet.devices_of(self.fleet.nodes[NodeId(command.unit)]):
+            near = self._settled(self.devices[device.name], now)
             self._forbid_conflict(command, update, near)
             for needed in update.requires:
                 version = near.versions.get(needed.component)
@@ -272,7 +283,3 @@ def _machine(node: Node) -> Machine:
 
 def _conflicts_of(update: UpdateId, catalogue: Catalogue) -> frozenset[UpdateId]:
     return frozenset(other for pair in catalogue.conflicts if update in pair for other in pair if other != update)
-
-
-def _whole_minutes(span: timedelta) -> timedelta:
-    return timedelta(minutes=round(span / timedelta(minutes=1)))

@@ -106,5 +106,6 @@
     show(text) { data = JSON.parse(text); draw(); },
   };
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  window.addEventListener("resize", () => Object.values(charts).forEach((chart) => chart && chart.resize()));
+  const sizes = new ResizeObserver(() => Object.values(charts).forEach((chart) => chart && chart.resize()));
+  document.querySelectorAll(".chart").forEach((box) => sizes.observe(box));
 })();
