@@ -17,7 +17,6 @@ from fermata.formats.scenario import input_hashes, read_scenario
 from fermata.planning.checker import check_hashes, check_plan, list_rules
 from fermata.planning.inputs import PlanningInput, Violation
 from fermata.services.errors import Refusal
-from fermata.services.plans import check_stored_plan
 
 TOLD_PER_RULE_MAX = 10  # on a terminal; --json tells all
 
@@ -41,6 +40,7 @@ def check(
     ],
     scenario: options.ScenarioOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Judges a plan file against the files it was made from, or a stored plan against the consent of this moment.
@@ -53,7 +53,7 @@ def check(
     if not is_file and scenario is not None:
         raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
     with output.err.status("Checking"):
-        verdict = _judge_file(Path(plan), scenario) if scenario is not None else _judge_stored(PlanId(plan), store)
+        verdict = _judge_file(Path(plan), scenario) if scenario else _judge_stored(PlanId(plan), store, server)
     if as_json:
         output.print_json(_to_json(verdict))
     else:
@@ -81,10 +81,10 @@ def _judge_file(path: Path, folder: Path) -> _Verdict:
     return _Verdict(plan_id=plan.id, plan=plan, violations=violations, seconds=perf_counter() - began)
 
 
-def _judge_stored(plan_id: PlanId, store: str) -> _Verdict:
+def _judge_stored(plan_id: PlanId, store: str, server: str | None) -> _Verdict:
     began = perf_counter()
-    with options.opened_store(store) as database:
-        violations = check_stored_plan(database, plan_id)
+    with options.opened_place(store, server) as place:
+        violations = tuple(place.check_plan(plan_id))
     return _Verdict(plan_id=plan_id, plan=None, violations=violations, seconds=perf_counter() - began)
 
 

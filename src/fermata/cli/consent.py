@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.domain.ids import CustomerId, FreezeId
 from fermata.domain.policy import Freeze, Scope, ScopeLevel, Verdict
 from fermata.formats.approvals import read_approvals
-from fermata.services.consent import Order, Said, decide
-from fermata.services.freezes import FreezeOrder, add_freeze, end_freeze
+from fermata.services.consent import Order, Said
+from fermata.services.freezes import FreezeOrder
 
 SAID_SHOWN = 20  # of a bulk file on a terminal; all of them in --json
 
@@ -54,11 +53,12 @@ def approve(
     actor: WhoOption = None,
     why: WhyOption = "",
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Approves all that is pending on a supercomputer, cluster, rack or node."""
     orders = _orders(Verdict.APPROVED, level, names or [], file, (actor, why, seen))
-    _decide(orders, store, as_json=as_json)
+    _decide(orders, store, server, as_json=as_json)
 
 
 def withdraw(
@@ -70,11 +70,12 @@ def withdraw(
     actor: WhoOption = None,
     why: WhyOption = "",
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Takes an approval back, as long as no work has started there."""
     orders = _orders(Verdict.WITHDRAWN, level, names or [], file, (actor, why, seen))
-    _decide(orders, store, as_json=as_json)
+    _decide(orders, store, server, as_json=as_json)
 
 
 def freeze_add(
@@ -91,6 +92,7 @@ def freeze_add(
     ] = None,
     actor: WhoOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Adds a freeze (no-fly zone): no work that a workload would feel, in that scope, for that time."""
@@ -102,8 +104,8 @@ def freeze_add(
         customer=CustomerId(customer) if customer else None,
         actor=actor,
     )
-    with options.opened_store(store) as database:
-        freeze = add_freeze(database, order, now=wiring.utc_now(), new_id=wiring.mint_id)
+    with options.opened_place(store, server) as place:
+        freeze = place.add_freeze(order)
     if as_json:
         output.print_json(_freeze_json(freeze))
         return
@@ -118,14 +120,15 @@ def freeze_end(
     actor: WhoOption = None,
     why: WhyOption = "",
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Ends a freeze now, whether it was added by hand or imported."""
-    now = wiring.utc_now()
-    with options.opened_store(store) as database:
-        freeze = end_freeze(database, FreezeId(freeze_id), now=now, actor=actor, why=why)
+    with options.opened_place(store, server) as place:
+        ended = place.end_freeze(FreezeId(freeze_id), actor=actor, why=why)
+    freeze = ended.freeze
     if as_json:
-        output.print_json({**_freeze_json(freeze), "ended_at": output.iso(now)})
+        output.print_json({**_freeze_json(freeze), "ended_at": output.iso(ended.ended_at)})
         return
     output.out.print(f"{freeze.id}: {freeze.scope} is open again", markup=False, soft_wrap=True)
 
@@ -150,9 +153,9 @@ def _orders(
     return [Order(scope=o.scope, verdict=o.verdict, actor=o.actor, reason=o.reason or why, at=o.at) for o in given]
 
 
-def _decide(orders: list[Order], store: str, *, as_json: bool) -> None:
-    with options.opened_store(store) as database:
-        told = decide(database, orders, now=wiring.utc_now(), new_id=wiring.mint_id)
+def _decide(orders: list[Order], store: str, server: str | None, *, as_json: bool) -> None:
+    with options.opened_place(store, server) as place:
+        told = place.decide(orders)
     if as_json:
         output.print_json({"orders": [_said_json(said) for said in told]})
         return

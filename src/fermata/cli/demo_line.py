@@ -26,10 +26,11 @@ from fermata.services.errors import Refusal
 from fermata.services.inventory import ImportSet, import_set
 from fermata.services.records import PlanLine
 from fermata.services.report import make_report
+from fermata.services.run_views import RunStatus
 
 ACTOR = "demo"
 PLANS_MAX = 6  # plans after which what is left stays left: each takes what the one before it missed
-STATUS_SECONDS = 0.5
+STATUS_SECONDS = 1.0  # one reading takes 40 ms of the conductor's own thread
 _NOT_OVER = NOT_OPENED_YET | {WindowState.OPEN}
 
 
@@ -74,7 +75,7 @@ class DemoLine:
                 case Next.START:
                     self._start()
                 case Next.CONDUCT:
-                    self._conduct(self._are_windows_over)
+                    self._conduct(_are_windows_over)
                 case Next.FINISH:
                     return
                 case _:
@@ -84,7 +85,7 @@ class DemoLine:
         """Goes on with the nodes whose repair is awaited, until the run is over or `stop` is set."""
         run = self._run()
         if run is not None and run.state in LIVE_RUNS:
-            self._conduct(lambda: False)
+            self._conduct(_never)
 
     def next_step(self) -> Next:
         """Read from the store alone, so that it is the same after any kind of end."""
@@ -95,7 +96,7 @@ class DemoLine:
         run = self._run()
         if run is None or run.plan != in_force:
             return Next.START
-        if not self._are_windows_over():
+        if not _are_windows_over(runs.status(self.database, run.campaign)):
             return Next.CONDUCT
         self.report = make_report(self.database, campaign=run.campaign)
         published = sum(line.published_at is not None for line in lines)
@@ -176,32 +177,34 @@ class DemoLine:
         words = f"Conducting from {output.utc(self.clock.now())}"
         self.teller.tell("run_started", words, run=run.id, plan=run.plan, as_of=output.iso(self.clock.now()))
 
-    def _conduct(self, is_done: Callable[[], bool]) -> None:
+    def _conduct(self, is_done: Callable[[RunStatus], bool]) -> None:
         run = self._run()
         assert run is not None
         conduct_simulated(
             self.database, run, self.clock, seed=self.seed, log=self.world_log, stop=lambda: self._look(run, is_done)
         )
 
-    def _look(self, run: Run, is_done: Callable[[], bool]) -> bool:
+    def _look(self, run: Run, is_done: Callable[[RunStatus], bool]) -> bool:
         """Asked by the conductor many times a second: whether to stop; shows the status now and then."""
         if self.stop.is_set():
             return True
         if time.monotonic() - self._told_at < STATUS_SECONDS:
             return False
-        self.teller.status(runs.status(self.database, run.campaign))
-        done = is_done()
+        status = runs.status(self.database, run.campaign)
+        self.teller.status(status)
         self._told_at = time.monotonic()
-        return done
+        return is_done(status)
 
     def _run(self) -> Run | None:
         return records.find_run(self.database, self.scenario.campaign.id)
 
-    def _are_windows_over(self) -> bool:
-        run = self._run()
-        return run is not None and not any(
-            w.state in _NOT_OVER for w in runs.status(self.database, run.campaign).windows
-        )
+
+def _never(_: RunStatus) -> bool:
+    return False
+
+
+def _are_windows_over(status: RunStatus) -> bool:
+    return not any(window.state in _NOT_OVER for window in status.windows)
 
 
 def _in_force(lines: Sequence[PlanLine]) -> PlanId | None:

@@ -2,17 +2,20 @@
 
 import gc
 import sys
+from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
 
 import fermata
 from fermata.cli import check, consent, demo, inventory, output, plan, publish, report, requests, runs, serve
+from fermata.cli.remote_link import ServerRefusal
 from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable
 
 NOUNS = (demo, inventory, requests, consent, plan, check, publish, runs, report, serve)
+REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
 
 
 def build_app() -> typer.Typer:
@@ -42,7 +45,11 @@ def main(argv: list[str] | None = None) -> NoReturn:
         _tell_faults(bad, as_json=as_json)
         sys.exit(output.BAD_INPUT)
     except Refusal as refusal:
-        _tell_refusal(refusal, as_json=as_json)
+        reasons = [(reason.code, reason.sentence) for reason in refusal.reasons]
+        _tell_refusal(reasons, len(reasons), as_json=as_json)
+        sys.exit(output.REFUSED)
+    except ServerRefusal as refusal:
+        _tell_refusal(refusal.reasons, refusal.total, as_json=as_json)
         sys.exit(output.REFUSED)
     except StoreUnavailable as error:
         output.fail("STORE_UNAVAILABLE", str(error), exit_code=output.REFUSED, as_json=as_json)
@@ -69,13 +76,15 @@ def _root(
     """Planned maintenance of GPU supercomputers: consent, windows, proof of return."""
 
 
-def _tell_refusal(refusal: Refusal, *, as_json: bool) -> None:
+def _tell_refusal(reasons: Sequence[tuple[str, str]], total: int, *, as_json: bool) -> None:
+    shown = [{"code": code, "sentence": sentence} for code, sentence in reasons[:REASONS_SHOWN]]
     if as_json:
-        reasons = [{"code": reason.code, "sentence": reason.sentence} for reason in refusal.reasons]
-        output.print_json({"error": {**reasons[0], "exit_code": output.REFUSED, "reasons": reasons}})
+        output.print_json({"error": {**shown[0], "exit_code": output.REFUSED, "total": total, "reasons": shown}})
         return
-    for reason in refusal.reasons:
-        output.fail(reason.code, reason.sentence, exit_code=output.REFUSED, as_json=False)
+    for why in shown:
+        output.fail(why["code"], why["sentence"], exit_code=output.REFUSED, as_json=False)
+    if total > len(shown):
+        output.err.print(f"... and {total - len(shown):,} more.")
 
 
 def _file_sentence(error: OSError) -> str:

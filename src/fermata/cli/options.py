@@ -1,4 +1,4 @@
-"""Options that several commands share, and what their values turn into."""
+"""Options that several commands share, and what their values turn into: above all the one place a command works on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,23 +9,73 @@ from typing import Annotated
 import typer
 
 from fermata import wiring
+from fermata.cli.local import StoreVerbs
+from fermata.cli.remote import opened_server
+from fermata.cli.remote_link import parse_server
+from fermata.cli.verbs import Verbs
 from fermata.store.database import Database
 
 DEFAULT_STORE = "fermata.db"
+
+_NAMED, _INHERITED = "COMMANDLINE", "ENVIRONMENT"
+
+
+def _choose(context: typer.Context, option: typer.CallbackParam, value: object) -> object:
+    """What the command line names beats the environment; a server and another place named alike are a usage error.
+
+    Options of the command line are always processed before those of the environment.
+    """
+    sources = {name: context.get_parameter_source(name) for name in ("server", "store", "scenario")}
+    given = {name: found.name for name, found in sources.items() if found and found.name in {_NAMED, _INHERITED}}
+    if option.name not in given:
+        return value
+    if given[option.name] == _INHERITED and _NAMED in given.values():
+        return DEFAULT_STORE if option.name == "store" else None
+    if "server" in given and len(given) > 1:
+        options = " or ".join(f"--{name}" for name in given)
+        variables = " (FERMATA_SERVER, FERMATA_STORE)" if _INHERITED in given.values() else ""
+        raise typer.BadParameter(f"work on {options}, on one of them alone{variables}")
+    return value
+
+
+def _choose_server(context: typer.Context, option: typer.CallbackParam, value: str | None) -> str | None:
+    if value is None or _choose(context, option, value) is None:
+        return None
+    try:
+        return parse_server(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
 
 StoreOption = Annotated[
     str,
     typer.Option(
         "--store",
         envvar="FERMATA_STORE",
+        callback=_choose,
         help="Store to work on: a SQLite file, or a URL such as postgresql+psycopg://user@host/name.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys, and nothing else.")]
+ServerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--server",
+        envvar="FERMATA_SERVER",
+        callback=_choose_server,
+        help="URL of the server to work on in place of a store, such as http://127.0.0.1:8321.",
+        show_default=False,
+    ),
+]
 ScenarioOption = Annotated[
     Path | None,
-    typer.Option("--scenario", help="Work on the files of this folder alone instead of a store.", show_default=False),
+    typer.Option(
+        "--scenario",
+        callback=_choose,
+        help="Work on the files of this folder alone instead of a store.",
+        show_default=False,
+    ),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys, and nothing else.")]
 ActorOption = Annotated[str, typer.Option("--as", help="Who says so; goes into the journal.", show_default=False)]
 
 
@@ -50,6 +100,17 @@ def opened_store(text: str) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+@contextmanager
+def opened_place(store: str, server: str | None) -> Iterator[Verbs]:
+    """The verbs of the server, if one is named, else of the store. Raises StoreUnavailable."""
+    if server is not None:
+        with opened_server(server) as verbs:
+            yield verbs
+        return
+    with opened_store(store) as database:
+        yield StoreVerbs(database)
 
 
 def parse_time(text: str) -> datetime:

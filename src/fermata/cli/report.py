@@ -11,10 +11,10 @@ import typer
 from rich.table import Table
 
 from fermata.cli import options, output
+from fermata.domain.ids import CampaignId
 from fermata.domain.report import Outcome, Punctuality, Report, WindowLine
 from fermata.formats.report import report_to_json
 from fermata.server.web.report import late_words, limit_words, render_report
-from fermata.services.report import make_report
 
 TAIL_SHOWN = 20  # nodes named one by one on a terminal; all of them are in --json and --html
 _OUTCOME_WORDS = {
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
 def report(
     campaign: Annotated[str | None, typer.Argument(help="Campaign to report on.", show_default=False)] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     html: Annotated[
         Path | None,
         typer.Option("--html", help="Write one self-contained HTML file.", show_default=False),
@@ -42,8 +43,8 @@ def report(
     as_json: options.JsonOption = False,
 ) -> None:
     """Shows how a campaign went: planned against actual, capacity, failures, limits, versions, tail."""
-    with options.opened_store(store) as database:
-        made = make_report(database, campaign=campaign)
+    with options.opened_place(store, server) as place:
+        made = place.make_report(CampaignId(campaign) if campaign else None)
     if html is not None:
         html.write_text(render_report(made), encoding="utf-8")
     if as_json:

@@ -1,8 +1,8 @@
 """`fermata pending` and `fermata requests`: what is due on what and why, and what customers are asked for."""
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,18 +10,13 @@ import typer
 from rich.table import Table
 
 from fermata.cli import options, output
+from fermata.cli.local import FolderListing
+from fermata.cli.verbs import Listing
 from fermata.domain.ids import RequestId
 from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine, Standing
 from fermata.domain.requests import Request
 from fermata.formats.scenario import read_scenario
-from fermata.services.requests import (
-    Inputs,
-    RequestView,
-    list_pending,
-    list_requests,
-    read_inputs,
-    show_request,
-)
+from fermata.services.requests import Inputs, PendingPage, RequestView
 
 LIMIT = 50  # rows of a table that names units
 NODES_SHOWN = 3  # behind one device on a terminal; all of them in --json
@@ -61,6 +56,7 @@ def pending(
     limit: LimitOption = LIMIT,
     scenario: options.ScenarioOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Shows what is due on which nodes and devices, and why."""
@@ -73,18 +69,15 @@ def pending(
         nodes=frozenset(node or ()),
         devices=frozenset(device or ()),
     )
-    found = list_pending(_inputs(scenario, store), wanted)
-    hidden = () if superseded else (Standing.SUPERSEDED,)
-    groups = [group for group in found.groups if group.standing not in hidden]
-    lines = [line for line in found.lines if line.standing not in hidden]
     by_unit = detail or bool(node or device)
-    shown = list(islice(lines, limit or None)) if by_unit else []
+    with _listing(scenario, store, server) as listing:
+        found = listing.page_pending(wanted, superseded=superseded, limit=(limit or None) if by_unit else 0)
     if as_json:
-        output.print_json(_pending_json(groups, lines, shown))
+        output.print_json(_pending_json(found))
         return
-    _print_groups(groups)
+    _print_groups(found.groups)
     if by_unit:
-        _print_lines(shown, len(lines))
+        _print_lines(found.lines, found.total)
 
 
 def requests(
@@ -98,12 +91,13 @@ def requests(
     limit: LimitOption = LIMIT,
     scenario: options.ScenarioOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Shows the cumulative requests: what customers are asked to approve, by when, and how far they have."""
-    inputs = _inputs(scenario, store)
     if request is not None:
-        view = show_request(inputs, RequestId(request))
+        with _listing(scenario, store, server) as listing:
+            view = listing.show_request(RequestId(request))
         if as_json:
             output.print_json(_request_json(view, detail=True))
         else:
@@ -116,20 +110,25 @@ def requests(
         updates=frozenset(update or ()),
         skus=frozenset(sku or ()),
     )
-    views = list_requests(inputs, wanted)
+    with _listing(scenario, store, server) as listing:
+        views = listing.list_requests(wanted)
     if as_json:
         output.print_json({"requests": [_request_json(view, detail=False) for view in views]})
     else:
         _print_requests(views)
 
 
-def _inputs(scenario: Path | None, store: str) -> Inputs:
+@contextmanager
+def _listing(scenario: Path | None, store: str, server: str | None) -> Iterator[Listing]:
     with output.err.status("Reading"):
         if scenario is None:
-            with options.opened_store(store) as database:
-                return read_inputs(database)
+            with options.opened_place(store, server) as place:
+                yield place
+            return
         read = read_scenario(scenario)
-        return Inputs(fleet=read.fleet, catalogue=read.catalogue, policy=read.policy, ledger=read.ledger or ())
+        yield FolderListing(
+            Inputs(fleet=read.fleet, catalogue=read.catalogue, policy=read.policy, ledger=read.ledger or ())
+        )
 
 
 def _print_groups(groups: Sequence[PendingGroup]) -> None:
@@ -244,11 +243,9 @@ def _say_hidden(number: int, noun: str) -> None:
         output.out.print(f"... {output.count(number, f'more {noun}')}: --limit 0 shows all")
 
 
-def _pending_json(
-    groups: Sequence[PendingGroup], lines: Sequence[PendingLine], shown: Sequence[PendingLine]
-) -> dict[str, Any]:
+def _pending_json(found: PendingPage) -> dict[str, Any]:
     return {
-        "total": len(lines),
+        "total": found.total,
         "groups": [
             {
                 "update": group.update,
@@ -263,9 +260,9 @@ def _pending_json(
                 "to_version": group.to_version,
                 "due_at": output.iso(group.due_at) if group.due_at else None,
             }
-            for group in groups
+            for group in found.groups
         ],
-        "lines": [_line_json(line) for line in shown],
+        "lines": [_line_json(line) for line in found.lines],
     }
 
 

@@ -1,19 +1,17 @@
 """`fermata start`, `pause`, `resume`, `stop` and `status`: what is wanted of a run, and where it stands."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.verbs import RunChange
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import WindowState
-from fermata.services import runs
 from fermata.services.run_views import RunStatus, TailEntry, WindowStatus
 
 TAIL_SHOWN = 20  # of a long tail on a terminal; all of it in --json
@@ -41,12 +39,12 @@ def start(
     *,
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Begins to conduct the campaign's published plan; a live run goes over to a newly published one."""
-    with options.opened_store(store) as database:
-        named = CampaignId(campaign) if campaign else runs.only_campaign(database)
-        run = runs.start(database, named, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+    with options.opened_place(store, server) as place:
+        run = place.start_run(_named(campaign), actor=actor)
     _tell(run, f"{run.id} conducts {run.plan}. `fermata worker` or `fermata serve` does the work.", as_json=as_json)
 
 
@@ -56,10 +54,11 @@ def pause(
     why: WhyOption = "",
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Nothing new begins; what runs ends, and proven nodes go back."""
-    _ask(runs.pause, (campaign, why, actor, store), "pauses: nothing new begins.", as_json=as_json)
+    _ask(RunChange.PAUSE, (campaign, why, actor), (store, server), "pauses: nothing new begins.", as_json=as_json)
 
 
 def resume(
@@ -68,10 +67,11 @@ def resume(
     why: WhyOption = "",
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Goes on after a pause."""
-    _ask(runs.resume, (campaign, why, actor, store), "goes on.", as_json=as_json)
+    _ask(RunChange.RESUME, (campaign, why, actor), (store, server), "goes on.", as_json=as_json)
 
 
 def stop(
@@ -80,10 +80,11 @@ def stop(
     why: WhyOption = "",
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """No further window opens; open ones are conducted to their end. Cannot be taken back."""
-    _ask(runs.stop, (campaign, why, actor, store), "stops: no further window opens.", as_json=as_json)
+    _ask(RunChange.STOP, (campaign, why, actor), (store, server), "stops: no further window opens.", as_json=as_json)
 
 
 def status(
@@ -91,11 +92,12 @@ def status(
     *,
     everything: AllOption = False,
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Where the run stands: windows, nodes out against the limits, share in service, tail list."""
-    with options.opened_store(store) as database:
-        found = runs.status(database, CampaignId(campaign) if campaign else None)
+    with options.opened_place(store, server) as place:
+        found = place.show_status(_named(campaign))
     if as_json:
         output.print_json(_plain(found))
         return
@@ -105,12 +107,17 @@ def status(
     _print_tail(found)
 
 
-def _ask(verb: Callable[..., Run], given: tuple[str | None, str, str, str], says: str, *, as_json: bool) -> None:
-    campaign, why, actor, store = given
-    with options.opened_store(store) as database:
-        named = CampaignId(campaign) if campaign else None
-        run = verb(database, named, now=wiring.utc_now(), actor=actor, why=why)
-    _tell(run, f"{run.id} {says}", as_json=as_json)
+def _ask(
+    change: RunChange, said: tuple[str | None, str, str], where: tuple[str, str | None], outcome: str, *, as_json: bool
+) -> None:
+    campaign, why, actor = said
+    with options.opened_place(*where) as place:
+        run = place.change_run(change, _named(campaign), actor=actor, why=why)
+    _tell(run, f"{run.id} {outcome}", as_json=as_json)
+
+
+def _named(campaign: str | None) -> CampaignId | None:
+    return CampaignId(campaign) if campaign else None
 
 
 def _tell(run: Run, sentence: str, *, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from fermata.domain.decisions import Begin, Decision, Park
 from fermata.domain.fleet import Node
@@ -21,7 +22,7 @@ from fermata.domain.scripts import (
     NodeScript,
     WindowScript,
 )
-from fermata.domain.tally import Tally
+from fermata.domain.tally import Tally, count_queue
 from fermata.domain.updates import Catalogue, IsolationBy, Update
 from fermata.domain.versions import is_at_least
 
@@ -198,7 +199,8 @@ def _node_version(op: UnitOp, own: NodeScript, component: str, facts: Facts) -> 
 
 def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:
     nodes = len(facts.script.nodes)
-    gate = facts.tally.admit(update, op.window, op.fault_domain, nodes)
+    queue = partial(count_queue, facts.script, update, facts.standing)
+    gate = facts.tally.admit(update, op.window, op.fault_domain, nodes=nodes, queue=queue)
     if gate is None:
         return None
     if gate is Gate.TEAM:

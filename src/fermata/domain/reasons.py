@@ -26,6 +26,8 @@ class Code(StrEnum):
     # Server, demo and report
     NOT_LOOPBACK = "NOT_LOOPBACK"
     PORT_TAKEN = "PORT_TAKEN"
+    SERVER_UNREACHABLE = "SERVER_UNREACHABLE"
+    SERVER_NOT_UNDERSTOOD = "SERVER_NOT_UNDERSTOOD"
     DEMO_RUNNING = "DEMO_RUNNING"
     DEMO_HAS_STATE = "DEMO_HAS_STATE"
     DEMO_SEED_FIXED = "DEMO_SEED_FIXED"
@@ -114,6 +116,11 @@ SENTENCES = MappingProxyType(
             "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."
         ),
         Code.PORT_TAKEN: "Port {port} of {host} is taken by another process: stop it, or name a free one with --port.",
+        Code.SERVER_UNREACHABLE: "{url} gives no answer ({why}): {advice}.",
+        Code.SERVER_NOT_UNDERSTOOD: (
+            "{url} does not answer as a Fermata server of version {version} does ({why}): mend --server, or use the"
+            " same version on both sides."
+        ),
         Code.DEMO_RUNNING: "A demo runs in {folder} (process {process}): stop it, or name another folder with --dir.",
         Code.DEMO_HAS_STATE: "{folder} holds a demo: go on with --resume, or delete it and start anew with --fresh.",
         Code.DEMO_SEED_FIXED: "The demo in {folder} was started with seed {seed}: leave --seed out, or start --fresh.",

@@ -1,13 +1,71 @@
 """Who writes what right now, counted: room under isolation and team limits. Lives for one batch of decisions."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 from fermata.domain.ids import TeamId, UpdateId, WindowId
-from fermata.domain.operations import Busy, Gate
-from fermata.domain.scripts import APPLY_PREFIX
+from fermata.domain.node_states import UnitState
+from fermata.domain.operations import Busy, Gate, UnitOp
+from fermata.domain.scripts import APPLY_PREFIX, WindowScript
 from fermata.domain.updates import NODE_TARGET, Catalogue, IsolationBy, Update
+
+# A fault domain keeps letting nodes in until this share of them is in: its last few come after the domains that wait
+# for its place. What is left over all domains has to fit, with the fallout, into what a return threshold leaves.
+TURN_SHARE = 0.97
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """The nodes of a window on which one update is due, counted by fault domain.
+
+    `stragglers`: how many may come last. `to_come`: neither written nor being written, and still conducted; who is let
+    in is taken off. `waiting`: domains in which a node waits for its turn.
+    """
+
+    stragglers: Mapping[str, int]
+    to_come: dict[str, int]
+    waiting: frozenset[str]
+
+
+def count_queue(script: WindowScript, update: Update, standing: Callable[[str], UnitOp | None]) -> Queue:
+    """The queue of `update` as the window's nodes stand now."""
+    bit = script.bits[update.id]
+    sizes: Counter[str] = Counter()
+    to_come: dict[str, int] = defaultdict(int)
+    waiting: set[str] = set()
+    for own in script.nodes.values():
+        op = standing(own.node)
+        if op is None or not own.due & bit:
+            continue
+        sizes[op.fault_domain] += 1
+        is_writing = op.state is UnitState.APPLYING and op.step == APPLY_PREFIX + update.id
+        if (op.applied | op.active) & bit or is_writing or op.tail_since is not None or op.finished_at is not None:
+            continue
+        to_come[op.fault_domain] += 1
+        if op.gate is Gate.ISOLATION and op.step == APPLY_PREFIX + update.id:
+            waiting.add(op.fault_domain)
+    return Queue(
+        stragglers={domain: int(size * (1 - TURN_SHARE) + _ALMOST) for domain, size in sizes.items()},
+        to_come=to_come,
+        waiting=frozenset(waiting),
+    )
+
+
+def in_turn(waiting: Sequence[UnitOp], catalogue: Catalogue) -> list[UnitOp]:
+    """Who is asked first when there is room again: the fault domain with most units waiting, then the plan's order."""
+    crowd = Counter((op.window, op.step, op.fault_domain) for op in waiting)
+
+    def key(op: UnitOp) -> tuple[int, int, int]:
+        update = catalogue.updates[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
+        by_domain = update.isolation.by is IsolationBy.FAULT_DOMAIN
+        return -crowd[op.window, op.step, op.fault_domain] if by_domain else 0, op.rank, op.id
+
+    return sorted(waiting, key=key)
+
+
+_ALMOST = 1e-6  # (1 - 0.97) x 100 is a little more or less than 3 in floating point
 
 
 class Tally:
@@ -17,15 +75,19 @@ class Tally:
         self._limits: Mapping[TeamId, int] = catalogue.team_limits
         self._domains: dict[tuple[WindowId, UpdateId], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._teams: dict[TeamId, int] = defaultdict(int)
+        self._queues: dict[tuple[WindowId, UpdateId], Queue] = {}
         for item in busy:
             update = catalogue.updates[UpdateId(item.step.removeprefix(APPLY_PREFIX))]
             self._domains[item.window, update.id][item.fault_domain] += item.units
             self._teams[update.owner_team] += item.units
 
-    def admit(self, update: Update, window: WindowId, fault_domain: str, nodes: int) -> Gate | None:
+    def admit(
+        self, update: Update, window: WindowId, fault_domain: str, *, nodes: int, queue: Callable[[], Queue]
+    ) -> Gate | None:
         """None when one more unit may write `update`, which then counts; else what it must wait for.
 
         `nodes`: of the whole window, of which isolation by per cent takes its share; at least one is always let in.
+        `queue`: the update's queue in the window, counted at most once per tally and only where it matters.
         Devices whose update is isolated go one at a time: who is behind them overlaps.
         """
         limit = self._limits.get(update.owner_team)
@@ -34,9 +96,29 @@ class Tally:
         domains = self._domains[window, update.id]
         if not _isolation_allows(update, domains, fault_domain, nodes):
             return Gate.ISOLATION
+        if self._must_make_room(update, window, fault_domain, queue):
+            return Gate.ISOLATION
         domains[fault_domain] += 1
         self._teams[update.owner_team] += 1
         return None
+
+    def _must_make_room(
+        self, update: Update, window: WindowId, fault_domain: str, queue: Callable[[], Queue]
+    ) -> bool:
+        """True for the stragglers of a domain that is in, when another domain waits for a place and there is none."""
+        if update.target != NODE_TARGET or update.isolation.by is not IsolationBy.FAULT_DOMAIN:
+            return False
+        taken = {domain for domain, units in self._domains[window, update.id].items() if units}
+        if len(taken) < update.isolation.at_once:
+            return False
+        key = (window, update.id)
+        if key not in self._queues:
+            self._queues[key] = queue()
+        found = self._queues[key]
+        if found.to_come.get(fault_domain, 0) <= found.stragglers.get(fault_domain, 0) and found.waiting - taken:
+            return True
+        found.to_come[fault_domain] = found.to_come.get(fault_domain, 0) - 1
+        return False
 
 
 def _isolation_allows(update: Update, domains: Mapping[str, int], fault_domain: str, nodes: int) -> bool:

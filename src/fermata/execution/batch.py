@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from fermata.domain.decide import NOTHING_SEEN, Seen, decide
 from fermata.domain.decide_begin import Facts
 from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, settle
@@ -24,6 +22,7 @@ from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
 from fermata.store import inventory, journal, runs, unit_ops
+from fermata.store.database import Connection
 
 DUE_MAX = 1000  # units of one batch step: a transaction stays short, and a port call holds as many
 DECISIONS_IN_A_ROW_MAX = 6  # repaired, locked, ... : more means that two decisions undo each other

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import Sample, UnitOp, WindowRun
 from fermata.domain.pace import MINUTE, minutes_behind
@@ -13,6 +11,7 @@ from fermata.domain.run_states import WindowState, advance_window
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.store import journal, runs, unit_ops
+from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
 OVERRUN_LOOK = timedelta(minutes=5)  # a returning node is looked at anyway: this catches the time promised

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from fermata.domain.consent import consent_gaps, device_gaps
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId
@@ -25,6 +23,7 @@ from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.store import consent, inventory, journal, runs, unit_ops
+from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
 RECHECK = timedelta(minutes=5)  # of a window that waits: capacity comes back node by node, in minutes

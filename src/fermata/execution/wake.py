@@ -5,18 +5,17 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection
-
 from fermata.domain.decide_begin import blocking_nodes
 from fermata.domain.decisions import EndStep, GiveUp, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.scripts import APPLY_PREFIX
-from fermata.domain.tally import Tally
+from fermata.domain.tally import Tally, count_queue, in_turn
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark
 from fermata.store import unit_ops
+from fermata.store.database import Connection
 
 _ENDINGS = (EndStep, GiveUp, Prove, Resume, Leave)
 
@@ -74,7 +73,9 @@ def _ready_devices(stage: Stage, moved: Mapping[WindowId, set[DeviceId]]) -> Ite
 
 
 def _admitted(stage: Stage, conn: Connection, freed: set[WindowId]) -> Iterable[UnitOp]:
-    """As many as fit, in the plan's order. Team limits are of the whole fleet, isolation is of the window."""
+    """As many as fit, the longest queue of a fault domain first. Teams' limits are of the whole fleet, isolation is of
+    the window.
+    """
     if not freed:
         return
     waiting = stage.roster.parked(Gate.TEAM)
@@ -83,8 +84,9 @@ def _admitted(stage: Stage, conn: Connection, freed: set[WindowId]) -> Iterable[
     if not waiting:
         return
     tally = Tally(stage.catalogue, unit_ops.busy(conn))
-    for op in waiting:
+    for op in in_turn(waiting, stage.catalogue):
         update = stage.catalogue.updates[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
-        nodes = len(stage.script(op.window).nodes)
-        if tally.admit(update, op.window, op.fault_domain, nodes) is None:
+        script = stage.script(op.window)
+        queue = partial(count_queue, script, update, partial(stage.roster.standing, op.window))
+        if tally.admit(update, op.window, op.fault_domain, nodes=len(script.nodes), queue=queue) is None:
             yield op

@@ -1,89 +1,29 @@
-"""How long a window takes to be back with confidence, and how sure that is.
-
-A node starts a step when the plan says so or when it is through with its previous step, whichever is later; every
-step draws its length from the catalogue's lognormal durations, device steps included. Over SAMPLES seeded draws that
-gives the share p of nodes ready at each minute; of those, the campaign's fallout does not return at all. The
-confidence is the binomial probability that the return threshold of the window's n nodes is back:
-P(Bin(n, p (1 - fallout)) >= ceil(threshold n)). Nodes are drawn independently and as if every update were due on each
-of them; a bad update that hits all at once is not in this figure.
-"""
+"""How long a window is planned and how sure its end is, from when its rehearsals had enough nodes back."""
 
 import math
-from collections.abc import Sequence
-from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fermata.domain.campaign import Campaign
-from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, VerifyStep
-from fermata.domain.updates import Catalogue, Duration
-from fermata.planning.sequence import EPOCH
+from fermata.planning.rehearsal import Minutes
 
-CONFIDENCE_WANTED = 0.95  # a window ends when it is this sure, or
-READY_SHARE_MOST = 0.995  # when this share of nodes is ready: in small windows fallout alone keeps it less sure
-SAMPLES = 4000  # the standard error of a share near 0.98 is then 0.2 %
-_SEED = 20260103  # any fixed number: equal windows get equal lengths in every plan
-
-Minutes = NDArray[np.float64]
+CONFIDENCE_WANTED = 0.9  # among the rehearsals that end at all: in small windows fallout alone makes the end less sure
+START_SLACK_MINUTES = 30  # left of the day's room where it is short: a window that takes all of it misses its day when
+# it has to wait for capacity even once, and its nodes are then late by days instead of minutes
 
 
-def find_ready_minutes(steps: Sequence[Step], catalogue: Catalogue) -> Minutes:
-    """For SAMPLES nodes, ascending: minutes from EPOCH until a node is through with all `steps`, verify included."""
-    dice = np.random.default_rng(_SEED)
-    position = (np.arange(SAMPLES) + 0.5) / SAMPLES  # where a node stands in the order of batches, as a share
-    ready = np.zeros(SAMPLES)
-    waits: list[Minutes] = []
-    for step in steps:
-        if not isinstance(step, DeviceApplyStep) and waits:
-            ready = np.maximum.reduce([ready, *waits])
-            waits = []
-        begun = np.maximum(ready, (step.start - EPOCH).total_seconds() / 60)
-        match step:
-            case DrainStep():
-                ready = begun + _draw(catalogue.defaults.drain_minutes, dice)
-            case VerifyStep():
-                ready = begun + _draw(catalogue.defaults.verify_minutes, dice)
-            case RebootStep():
-                ready = begun + _draw(catalogue.defaults.reboot_minutes, dice)
-            case DeviceApplyStep():
-                waits.append(begun + _draw(catalogue.updates[step.update].duration_minutes, dice))
-            case NodeApplyStep():
-                length = _draw(catalogue.updates[step.update].duration_minutes, dice)
-                ready = np.where(_is_in_batch(step, position), begun + length, ready)
-            case _:
-                assert_never(step)
-    return np.sort(ready)
+def choose_minutes(back: Minutes, *, least: int, room: int) -> int:
+    """The shortest length that is as sure as wanted, but no longer than `room` less the slack; `least` in any case.
+
+    `back`: minutes until enough nodes were back, per rehearsal, ascending.
+    """
+    ended = back[np.isfinite(back)]
+    longest = max(least, room - START_SLACK_MINUTES)
+    if not len(ended):
+        return longest
+    wanted = math.ceil(ended[math.ceil(CONFIDENCE_WANTED * len(ended)) - 1])
+    return min(max(least, wanted), longest)
 
 
-def _draw(duration: Duration, dice: np.random.Generator) -> Minutes:
-    return np.exp(duration.mu + duration.sigma * dice.standard_normal(SAMPLES))
-
-
-def _is_in_batch(step: NodeApplyStep, position: Minutes) -> NDArray[np.bool_]:
-    place = position * step.batches
-    return (place >= step.batch - 1) & (place < step.batch)
-
-
-def choose_minutes(ready: Minutes, nodes: int, *, least: int, campaign: Campaign) -> int:
-    """The shortest whole length, of at least `least` minutes, that is as sure as wanted for a window of `nodes`."""
-    longest = math.ceil(ready[math.ceil(READY_SHARE_MOST * len(ready)) - 1])
-    minutes = least
-    while minutes < longest and find_end_confidence(ready, minutes, nodes, campaign) < CONFIDENCE_WANTED:
-        minutes += 1
-    return minutes
-
-
-def find_end_confidence(ready: Minutes, minutes: int, nodes: int, campaign: Campaign) -> float:
-    """The probability, to two decimals, that the return threshold of `nodes` is back after `minutes`."""
-    share = float(np.searchsorted(ready, minutes, side="right")) / len(ready)
-    lost = 1 - share * (1 - campaign.fallout.fraction)
-    needed = math.ceil(round(campaign.return_threshold * nodes, 6))
-    return round(min(1.0, sum(_binomial(nodes, k, lost) for k in range(nodes - needed + 1))), 2)
-
-
-def _binomial(n: int, k: int, p: float) -> float:
-    if p <= 0.0 or p >= 1.0:
-        return float(k == (n if p >= 1.0 else 0))
-    log = math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p)
-    return math.exp(log)
+def find_end_confidence(back: Minutes, minutes: int) -> float:
+    """The share, to two decimals, of rehearsals in which enough nodes were back after `minutes`."""
+    return round(float(np.searchsorted(back, minutes, side="right")) / len(back), 2)

@@ -1,6 +1,7 @@
 """How the server says no: problem documents (RFC 9457) with a reason code and a sentence, for every kind of error."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -10,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from fermata.domain.reasons import Code
+from fermata.formats.faults import BadInput
 from fermata.services.board import StoreUnavailable
 from fermata.services.errors import Refusal
 
@@ -43,6 +45,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(BadInput, _bad_input)
     app.add_exception_handler(BodyTooLarge, _too_large)
     app.add_exception_handler(AnyHTTPException, _http)
     app.add_exception_handler(Exception, _broken)
@@ -71,6 +74,13 @@ def _invalid(_request: Request, error: Exception) -> Response:
 def _fault(found: Mapping[str, Any]) -> dict[str, str]:
     where = _place(found["loc"])
     return {"where": where, "sentence": f"{where}: {found['msg']}", "kind": found["type"]}
+
+
+def _bad_input(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BadInput)
+    faults = [{"where": str(f).removesuffix(f.sentence), "kind": "file", **asdict(f)} for f in error.faults]
+    sentence = f"{error.total} fault(s) in the files, nothing was changed. First: {error.faults[0]}"
+    return problem(UNPROCESSABLE, "BAD_INPUT", sentence, total=error.total, faults=faults)
 
 
 def _place(parts: Iterable[str | int]) -> str:

@@ -9,6 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fermata.server.errors import BodyTooLarge, problem
 
 BODY_BYTES_MAX = 4 * 1024 * 1024  # 20,000 node names in one approval are 0.7 MB
+UPLOAD_BYTES_MAX = 64 * 1024 * 1024  # a fleet of 20,000 nodes as CSV is 6 MB, its plan 2 MB
+UPLOADS = frozenset({"/api/v1/imports", "/api/v1/plans"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
@@ -42,14 +44,15 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope["method"], headers)
+        bytes_max = UPLOAD_BYTES_MAX if scope["path"] in UPLOADS else BODY_BYTES_MAX
+        refusal = self._refusal(scope["method"], headers, bytes_max)
         if refusal is not None:
             status, code, sentence = refusal
             await problem(status, code, sentence)(scope, receive, _with_headers(send))
             return
-        await self.app(scope, _limited(receive), _with_headers(send))
+        await self.app(scope, _limited(receive, bytes_max), _with_headers(send))
 
-    def _refusal(self, method: str, headers: Headers) -> tuple[int, str, str] | None:
+    def _refusal(self, method: str, headers: Headers, bytes_max: int) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
         if _host_name(host) not in self.hosts:
             sentence = f"This server does not answer to the name {host!r}: use one of {', '.join(sorted(self.hosts))}."
@@ -57,8 +60,8 @@ class Guard:
         if method not in SAFE_METHODS and not _same_origin(headers, host):
             return HTTPStatus.FORBIDDEN, "CROSS_SITE", "Another site ordered this change: nothing was changed."
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
-            too_large = BodyTooLarge(BODY_BYTES_MAX)
+        if not length.isdecimal() or int(length) > bytes_max:
+            too_large = BodyTooLarge(bytes_max)
             return too_large.status_code, too_large.code, too_large.detail
         return None
 
@@ -75,15 +78,15 @@ def _host_name(host: str) -> str:
     return urlsplit(f"//{host}").hostname or ""
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, bytes_max: int) -> Receive:
     taken = 0
 
     async def receive_some() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > BODY_BYTES_MAX:
-            raise BodyTooLarge(BODY_BYTES_MAX)
+        if taken > bytes_max:
+            raise BodyTooLarge(bytes_max)
         return message
 
     return receive_some

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from fermata.domain.node_states import FINAL, UnitState
+from fermata.domain.node_states import FINAL, UnitKind, UnitState
 from fermata.domain.windows import calendar_day
 from fermata.services.board_assembly import Subject
 from fermata.services.board_lanes import Conduct, make_axis, make_chip, make_lanes, step_words
@@ -50,8 +50,10 @@ def view_window(subject: Subject, conduct: Conduct, board: Board, window_id: str
 
 
 def _units_at(counts: Sequence[UnitCount]) -> Counter[int]:
+    """Units that still have to leave each step; a proven device has."""
     at: Counter[int] = Counter()
     for count in counts:
-        if count.state not in FINAL and count.state is not UnitState.PENDING:
+        is_over = count.state in FINAL or (count.kind is UnitKind.DEVICE and count.state is UnitState.PROVEN)
+        if not is_over and count.state is not UnitState.PENDING:
             at[count.position] += count.units
     return at

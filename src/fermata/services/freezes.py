@@ -32,6 +32,14 @@ class FreezeOrder:
     actor: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedFreeze:
+    """A freeze as it stood, and when (UTC) its scope was opened again."""
+
+    freeze: Freeze
+    ended_at: datetime
+
+
 def add_freeze(db: Database, order: FreezeOrder, *, now: datetime, new_id: NewId) -> Freeze:
     """Closes a scope. Raises Refusal for an unknown scope, one that another customer holds too, or an empty time."""
     with refusing_unknown(), db.begin() as conn:
@@ -51,8 +59,10 @@ def add_freeze(db: Database, order: FreezeOrder, *, now: datetime, new_id: NewId
         return freeze
 
 
-def end_freeze(db: Database, freeze_id: FreezeId, *, now: datetime, actor: str | None = None, why: str = "") -> Freeze:
-    """Opens a scope again from now on; returns the freeze as it stood. Raises Refusal when none of that id lasts on."""
+def end_freeze(
+    db: Database, freeze_id: FreezeId, *, now: datetime, actor: str | None = None, why: str = ""
+) -> EndedFreeze:
+    """Opens a scope again from now on. Raises Refusal when no freeze of that id lasts on."""
     with refusing_unknown(), db.begin() as conn:
         policy = inventory.load_policy(conn)
         lasting = {freeze.id: freeze for freeze in policy.freezes if freeze.end > now}
@@ -62,7 +72,7 @@ def end_freeze(db: Database, freeze_id: FreezeId, *, now: datetime, actor: str |
         spoken = _approver(policy, freeze.customer, actor)
         consent_store.end_freeze(conn, freeze_id, now)
         journal.append(conn, _entry("freeze.ended", freeze, now=now, actor=spoken, why=why))
-        return freeze
+        return EndedFreeze(freeze=freeze, ended_at=now)
 
 
 def _judge(scopes: Scopes, order: FreezeOrder) -> CustomerId:

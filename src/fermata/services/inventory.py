@@ -1,13 +1,15 @@
 """Imports: each is one transaction, changes only what differs, writes the journal and brings requests up to date."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Fleet
 from fermata.domain.hashing import content_sha256, fleet_sha256
+from fermata.domain.ids import RequestId
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, reason
 from fermata.domain.requests import Request
@@ -19,6 +21,7 @@ from fermata.store.database import Connection, Database, NotStored
 from fermata.store.inventory import FleetDiff, UnitChange
 from fermata.store.unit_ops import nodes_in_work
 
+NAMES_MAX = 10  # of each action; all of them stand in the journal
 ENTRIES_MAX = 1000  # a re-import beyond it is a new inventory, not changes that somebody reads one by one
 
 
@@ -44,6 +47,36 @@ class Imported:
     def changed(self) -> bool:
         """False when everything imported was stored already."""
         return bool(self.fleet.changes or self.documents)
+
+    @property
+    def summary(self) -> "ImportSummary":
+        """What a person is told."""
+        return ImportSummary(
+            changed=self.changed,
+            fleet=self.fleet.counts(),
+            named={action: _first_names(self.fleet, action) for action in ("changed", "removed")},
+            documents=self.documents,
+            requests=tuple(RequestLine(id=request.id, incarnation=request.incarnation) for request in self.requests),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLine:
+    """A request that changed, and its incarnation now."""
+
+    id: RequestId
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportSummary:
+    """What an import changed: units by kind and action, and the first NAMES_MAX changed and removed ones by name."""
+
+    changed: bool
+    fleet: Mapping[str, Mapping[str, int]]
+    named: Mapping[str, tuple[str, ...]]
+    documents: tuple[str, ...]
+    requests: tuple[RequestLine, ...]
 
 
 def import_fleet(db: Database, fleet: Fleet, *, now: datetime, actor: str, why: str = "") -> Imported:
@@ -118,6 +151,11 @@ def _refuse_held(conn: Connection, diff: FleetDiff) -> None:
     held = sorted(gone & nodes_in_work(conn)) if gone else []
     if held:
         raise Refusal(reason(Code.NODES_HELD, nodes=shorten(held)))
+
+
+def _first_names(diff: FleetDiff, action: str) -> tuple[str, ...]:
+    names = (name for kind in ("cluster", "node", "device") for name in diff.names(kind, action))
+    return tuple(islice(names, NAMES_MAX))
 
 
 _Fact = tuple[str, str, dict[str, Any]]  # event, subject, data

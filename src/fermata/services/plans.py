@@ -28,6 +28,25 @@ class Published:
     plan: Plan
     already: bool
 
+    @property
+    def line(self) -> "PublishedLine":
+        """Without its windows."""
+        plan = self.plan
+        return PublishedLine(
+            plan=plan.id, campaign=plan.campaign, parent=plan.parent, windows=len(plan.windows), already=self.already
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedLine:
+    """The plan in force now. `already`: it was so before."""
+
+    plan: PlanId
+    campaign: CampaignId
+    parent: PlanId | None
+    windows: int
+    already: bool
+
 
 def make_plan(
     db: Database,

@@ -12,6 +12,7 @@ from fermata.domain.pending_lines import (
     PendingFilter,
     PendingGroup,
     PendingLine,
+    Standing,
     group_lines,
     list_lines,
     unknown_names,
@@ -44,6 +45,16 @@ class Inputs:
 class PendingList:
     """Lines that passed the filter, and the same counted by update."""
 
+    lines: tuple[PendingLine, ...]
+    groups: tuple[PendingGroup, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingPage:
+    """Some of the lines that passed a filter: those from `offset` on. `total` and `groups` count all of them."""
+
+    total: int
+    offset: int
     lines: tuple[PendingLine, ...]
     groups: tuple[PendingGroup, ...]
 
@@ -110,6 +121,21 @@ def list_pending(source: Database | Inputs, wanted: PendingFilter) -> PendingLis
     pending = find_pending(inputs.fleet, inputs.catalogue)
     lines = tuple(list_lines(inputs.fleet, inputs.catalogue, inputs.policy, pending, wanted))
     return PendingList(lines=lines, groups=group_lines(lines, inputs.catalogue))
+
+
+def page_pending(
+    source: Database | Inputs, wanted: PendingFilter, *, superseded: bool, offset: int = 0, limit: int | None = None
+) -> PendingPage:
+    """As `list_pending`, `limit` lines of it, None for all; without `superseded` as if older updates did not exist."""
+    found = list_pending(source, wanted)
+    hidden = () if superseded else (Standing.SUPERSEDED,)
+    lines = [line for line in found.lines if line.standing not in hidden]
+    return PendingPage(
+        total=len(lines),
+        offset=offset,
+        lines=tuple(lines[offset : None if limit is None else offset + limit]),
+        groups=tuple(group for group in found.groups if group.standing not in hidden),
+    )
 
 
 def list_requests(source: Database | Inputs, wanted: PendingFilter) -> tuple[RequestView, ...]:

@@ -4,8 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from fermata.domain.ids import WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
@@ -13,6 +11,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, WindowStatus
 from fermata.store import inventory, runs, unit_ops
+from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
 MINUTE = timedelta(minutes=1)

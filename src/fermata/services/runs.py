@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
-
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Fleet, NodeState
 from fermata.domain.hashing import content_sha256
@@ -20,7 +18,7 @@ from fermata.services.errors import Refusal
 from fermata.services.run_status import assemble
 from fermata.services.run_views import RunStatus
 from fermata.store import inventory, journal, plans, runs
-from fermata.store.database import Database
+from fermata.store.database import Connection, Database
 from fermata.store.journal import Entry
 
 ONE_DAY = timedelta(days=1)

@@ -1,5 +1,6 @@
 """Approvals, withdrawals and freezes."""
 
+from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Query, status
@@ -36,11 +37,16 @@ class ScopeBody(_Body):
 
 
 class OrderBody(_Body):
-    """One word on one scope. `incarnation` is that of the request which was looked at; null takes the current one."""
+    """One word on one scope. `incarnation` is that of the request which was looked at; null takes the current one.
+
+    `actor` null is that of all orders; `at` is when the word was given, null when it is recorded.
+    """
 
     scope: ScopeBody
     reason: Text = ""
     incarnation: Annotated[int, Field(ge=1)] | None = None
+    actor: Name | None = None
+    at: AwareDatetime | None = None
 
 
 class OrdersBody(_Body):
@@ -86,8 +92,8 @@ def post_freeze(given: Given, body: FreezeBody) -> Freeze:
     """Closes a scope for a time; beats approvals."""
     order = freezes.FreezeOrder(
         scope=body.scope.to_scope(),
-        start=body.start,
-        end=body.end,
+        start=body.start.astimezone(UTC),
+        end=body.end.astimezone(UTC),
         reason=body.reason,
         customer=CustomerId(body.customer) if body.customer else None,
         actor=body.actor,
@@ -101,7 +107,7 @@ def delete_freeze(
     freeze_id: str,
     actor: Annotated[str | None, Query(max_length=NAME_MAX)] = None,
     why: Annotated[str, Query(max_length=TEXT_MAX)] = "",
-) -> Freeze:
+) -> freezes.EndedFreeze:
     """Opens a scope again from now on; answers with the freeze as it stood."""
     return freezes.end_freeze(given.db, FreezeId(freeze_id), now=given.now(), actor=actor, why=why)
 
@@ -109,7 +115,12 @@ def delete_freeze(
 def _decide(given: Given, body: OrdersBody, verdict: Verdict) -> list[SaidLine]:
     orders = [
         consent.Order(
-            scope=order.scope.to_scope(), verdict=verdict, actor=body.actor, reason=order.reason, seen=order.incarnation
+            scope=order.scope.to_scope(),
+            verdict=verdict,
+            actor=order.actor or body.actor,
+            reason=order.reason,
+            seen=order.incarnation,
+            at=order.at.astimezone(UTC) if order.at else None,
         )
         for order in body.orders
     ]

@@ -2,17 +2,19 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, UploadFile, status
 from pydantic import BaseModel, ConfigDict, Field
 
 from fermata.domain.ids import CampaignId, PlanId
-from fermata.formats.plans import plan_to_json
+from fermata.formats.plans import plan_to_json, read_plan
 from fermata.planning.inputs import Violation
+from fermata.server.api.uploads import ActorField, WhyField, saved_files
 from fermata.server.context import Given
 from fermata.services import plans, records
 
 NAME_MAX = 200
 TEXT_MAX = 2000
+PLAN_FILE = "plan.json"
 
 router = APIRouter(tags=["plans"])
 
@@ -24,15 +26,6 @@ class PublishBody(BaseModel):
 
     actor: Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
     why: Annotated[str, Field(max_length=TEXT_MAX)] = ""
-
-
-class PublishedLine(BaseModel):
-    """The plan in force now. `already`: it was so before."""
-
-    plan: str
-    campaign: str
-    windows: int
-    already: bool
 
 
 @router.get("/plans")
@@ -56,9 +49,14 @@ def get_violations(given: Given, plan_id: str) -> list[Violation]:
 
 
 @router.post("/plans/{plan_id}/publish")
-def post_publish(given: Given, plan_id: str, body: PublishBody) -> PublishedLine:
+def post_publish(given: Given, plan_id: str, body: PublishBody) -> plans.PublishedLine:
     """Puts a plan in force in the place of its parent, after the checker passed it once more."""
-    done = plans.publish(given.db, PlanId(plan_id), now=given.now(), actor=body.actor, why=body.why)
-    return PublishedLine(
-        plan=done.plan.id, campaign=done.plan.campaign, windows=len(done.plan.windows), already=done.already
-    )
+    return plans.publish(given.db, PlanId(plan_id), now=given.now(), actor=body.actor, why=body.why).line
+
+
+@router.post("/plans", status_code=status.HTTP_201_CREATED)
+def post_plan(given: Given, plan: UploadFile, actor: ActorField, why: WhyField = "") -> plans.PublishedLine:
+    """Stores a plan made from files and puts it in force, both or neither; otherwise as `publish`."""
+    with saved_files({PLAN_FILE: plan}) as folder:
+        made = read_plan(folder / PLAN_FILE)
+    return plans.publish(given.db, made, now=given.now(), actor=actor, why=why).line

@@ -8,11 +8,16 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Fault(BaseModel):
-    """One fault of a request: where it is and what is wrong."""
+    """One fault of a request: where it is and what is wrong. The rest is filled in for a fault of an uploaded file."""
 
     where: str
     sentence: str
     kind: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    field: str | None = None
+    suggestion: str | None = None
 
 
 class Refused(BaseModel):

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from fermata.domain.ids import RequestId
-from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine
+from fermata.domain.pending_lines import PendingFilter
 from fermata.server.context import Given
 from fermata.services import requests
 
@@ -28,6 +28,7 @@ class Filter(BaseModel):
     customer: Names = frozenset()
     update: Names = frozenset()
     node: Names = frozenset()
+    device: Names = frozenset()
     sku: Names = frozenset()
 
     def to_filter(self) -> PendingFilter:
@@ -38,32 +39,25 @@ class Filter(BaseModel):
             customers=self.customer,
             updates=self.update,
             nodes=self.node,
+            devices=self.device,
             skus=self.sku,
         )
 
 
 class PagedFilter(Filter):
-    """A filter, and which of the lines that pass it."""
+    """A filter, and which of the lines that pass it. `superseded`: also older updates whose place a newer one takes."""
 
-    limit: Annotated[int, Field(ge=1, le=LINES_MAX)] = 1000
+    superseded: bool = True
+    limit: Annotated[int, Field(ge=0, le=LINES_MAX)] = 1000
     offset: Annotated[int, Field(ge=0)] = 0
 
 
-class PendingPage(BaseModel):
-    """Lines by cluster and unit from `offset` on; `groups` count all that pass the filter by update."""
-
-    total: int
-    offset: int
-    lines: list[PendingLine]
-    groups: list[PendingGroup]
-
-
 @router.get("/pending")
-def get_pending(given: Given, wanted: Annotated[PagedFilter, Query()]) -> PendingPage:
-    """What is due on which node and device, and why."""
-    found = requests.list_pending(given.db, wanted.to_filter())
-    page = list(found.lines[wanted.offset : wanted.offset + wanted.limit])
-    return PendingPage(total=len(found.lines), offset=wanted.offset, lines=page, groups=list(found.groups))
+def get_pending(given: Given, wanted: Annotated[PagedFilter, Query()]) -> requests.PendingPage:
+    """What is due on which node and device, and why: lines by cluster and unit, and counts by update."""
+    return requests.page_pending(
+        given.db, wanted.to_filter(), superseded=wanted.superseded, offset=wanted.offset, limit=wanted.limit
+    )
 
 
 @router.get("/requests")

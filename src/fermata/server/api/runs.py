@@ -14,7 +14,12 @@ from fermata.services.run_views import RunStatus
 NAME_MAX = 200
 TEXT_MAX = 2000
 
-router = APIRouter(prefix="/campaigns/{campaign}/run", tags=["runs"])
+NAMED = "/campaigns/{campaign}/run"
+ONLY = "/run"  # of the one campaign on record, or of the one that `campaign` of the query names
+
+router = APIRouter(tags=["runs"])
+
+Campaign = str | None
 
 
 class StartBody(BaseModel):
@@ -31,31 +36,41 @@ class ChangeBody(StartBody):
     why: Annotated[str, Field(max_length=TEXT_MAX)] = ""
 
 
-@router.get("")
-def get_status(given: Given, campaign: str) -> RunStatus:
-    """The newest run of the campaign, window by window, with its limits and its tail."""
-    return runs.status(given.db, CampaignId(campaign), now=given.now())
+@router.get(NAMED)
+@router.get(ONLY)
+def get_status(given: Given, campaign: Campaign = None) -> RunStatus:
+    """The newest run, window by window, with its limits and tail, as of the instant up to which it was worked on."""
+    return runs.status(given.db, _named(campaign))
 
 
-@router.post("/start", status_code=status.HTTP_201_CREATED)
-def post_start(given: Given, campaign: str, body: StartBody) -> Run:
+@router.post(f"{NAMED}/start", status_code=status.HTTP_201_CREATED)
+@router.post(f"{ONLY}/start", status_code=status.HTTP_201_CREATED)
+def post_start(given: Given, body: StartBody, campaign: Campaign = None) -> Run:
     """Begins to conduct the published plan, or lets the live run go over to a newly published one."""
-    return runs.start(given.db, CampaignId(campaign), now=given.now(), actor=body.actor, new_id=given.new_id)
+    named = _named(campaign) or runs.only_campaign(given.db)
+    return runs.start(given.db, named, now=given.now(), actor=body.actor, new_id=given.new_id)
 
 
-@router.post("/pause")
-def post_pause(given: Given, campaign: str, body: ChangeBody) -> Run:
+@router.post(f"{NAMED}/pause")
+@router.post(f"{ONLY}/pause")
+def post_pause(given: Given, body: ChangeBody, campaign: Campaign = None) -> Run:
     """Nothing new begins: no window, no write, no reboot. What runs ends; proven nodes go back."""
-    return runs.pause(given.db, CampaignId(campaign), now=given.now(), actor=body.actor, why=body.why)
+    return runs.pause(given.db, _named(campaign), now=given.now(), actor=body.actor, why=body.why)
 
 
-@router.post("/resume")
-def post_resume(given: Given, campaign: str, body: ChangeBody) -> Run:
+@router.post(f"{NAMED}/resume")
+@router.post(f"{ONLY}/resume")
+def post_resume(given: Given, body: ChangeBody, campaign: Campaign = None) -> Run:
     """Goes on after a pause."""
-    return runs.resume(given.db, CampaignId(campaign), now=given.now(), actor=body.actor, why=body.why)
+    return runs.resume(given.db, _named(campaign), now=given.now(), actor=body.actor, why=body.why)
 
 
-@router.post("/stop")
-def post_stop(given: Given, campaign: str, body: ChangeBody) -> Run:
+@router.post(f"{NAMED}/stop")
+@router.post(f"{ONLY}/stop")
+def post_stop(given: Given, body: ChangeBody, campaign: Campaign = None) -> Run:
     """No further window opens; open ones are conducted to their end. Cannot be taken back."""
-    return runs.stop(given.db, CampaignId(campaign), now=given.now(), actor=body.actor, why=body.why)
+    return runs.stop(given.db, _named(campaign), now=given.now(), actor=body.actor, why=body.why)
+
+
+def _named(campaign: Campaign) -> CampaignId | None:
+    return CampaignId(campaign) if campaign else None

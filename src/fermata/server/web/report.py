@@ -167,7 +167,7 @@ def _day_ticks(first: datetime, last: datetime, zone: str) -> tuple[Tick, ...]:
     ticks = []
     for number in range(0, days + 1, every):
         instant = (midnight + timedelta(days=number)).astimezone(UTC)
-        if first <= instant <= last:
+        if first <= instant <= last - (last - first) * 0.04:  # a later label would stick out
             ticks.append(Tick(at=(instant - first).total_seconds() * scale, label=_local(instant, zone, "%d %b")))
     return tuple(ticks)
 

@@ -1,0 +1,93 @@
+"""Commands' verbs over a store of one's own, and what can be listed from files alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from fermata import wiring
+from fermata.cli.verbs import RunChange
+from fermata.domain.ids import CampaignId, FreezeId, PlanId, RequestId
+from fermata.domain.operations import Run
+from fermata.domain.pending_lines import PendingFilter
+from fermata.domain.plans import Plan
+from fermata.domain.policy import Freeze
+from fermata.domain.report import Report
+from fermata.planning.inputs import Violation
+from fermata.services import consent, freezes, inventory, plans, report, requests, runs
+from fermata.services.import_files import ImportKind
+from fermata.services.run_views import RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class FolderListing:
+    """What is pending and asked for by files alone."""
+
+    inputs: requests.Inputs
+
+    def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
+        return requests.page_pending(self.inputs, wanted, superseded=superseded, limit=limit)
+
+    def list_requests(self, wanted: PendingFilter) -> Sequence[requests.RequestView]:
+        return requests.list_requests(self.inputs, wanted)
+
+    def show_request(self, request: RequestId) -> requests.RequestView:
+        return requests.show_request(self.inputs, request)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreVerbs:
+    """The services, on real time, called as they are."""
+
+    database: wiring.Database
+
+    def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
+        return requests.page_pending(self.database, wanted, superseded=superseded, limit=limit)
+
+    def list_requests(self, wanted: PendingFilter) -> Sequence[requests.RequestView]:
+        return requests.list_requests(self.database, wanted)
+
+    def show_request(self, request: RequestId) -> requests.RequestView:
+        return requests.show_request(self.database, request)
+
+    def import_files(
+        self, kind: ImportKind, files: Mapping[str, Path], read: inventory.ImportSet, *, actor: str, why: str
+    ) -> inventory.ImportSummary:
+        return inventory.import_set(self.database, read, now=wiring.utc_now(), actor=actor, why=why).summary
+
+    def decide(self, orders: Sequence[consent.Order]) -> Sequence[consent.Said]:
+        return consent.decide(self.database, orders, now=wiring.utc_now(), new_id=wiring.mint_id)
+
+    def add_freeze(self, order: freezes.FreezeOrder) -> Freeze:
+        return freezes.add_freeze(self.database, order, now=wiring.utc_now(), new_id=wiring.mint_id)
+
+    def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> freezes.EndedFreeze:
+        return freezes.end_freeze(self.database, freeze, now=wiring.utc_now(), actor=actor, why=why)
+
+    def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> plans.PublishedLine:
+        return plans.publish(self.database, plan, now=wiring.utc_now(), actor=actor, why=why).line
+
+    def check_plan(self, plan: PlanId) -> Sequence[Violation]:
+        return plans.check_stored_plan(self.database, plan)
+
+    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
+        named = campaign or runs.only_campaign(self.database)
+        return runs.start(self.database, named, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+
+    def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
+        now = wiring.utc_now()
+        match change:
+            case RunChange.PAUSE:
+                return runs.pause(self.database, campaign, now=now, actor=actor, why=why)
+            case RunChange.RESUME:
+                return runs.resume(self.database, campaign, now=now, actor=actor, why=why)
+            case RunChange.STOP:
+                return runs.stop(self.database, campaign, now=now, actor=actor, why=why)
+            case _:
+                assert_never(change)
+
+    def show_status(self, campaign: CampaignId | None) -> RunStatus:
+        return runs.status(self.database, campaign)
+
+    def make_report(self, campaign: CampaignId | None) -> Report:
+        return report.make_report(self.database, campaign=campaign)

@@ -1,0 +1,152 @@
+"""Commands' verbs over a server's API: the same values as from a store, so that nothing is rendered twice."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fermata.cli.remote_link import Params, ServerLink
+from fermata.cli.verbs import RunChange
+from fermata.domain.ids import CampaignId, FreezeId, PlanId, RequestId
+from fermata.domain.operations import Run
+from fermata.domain.pending_lines import PendingFilter
+from fermata.domain.plans import Plan
+from fermata.domain.policy import Freeze, Verdict
+from fermata.domain.report import Report
+from fermata.formats.faults import BadInput
+from fermata.formats.plans import plan_to_bytes
+from fermata.planning.inputs import Violation
+from fermata.server.api.consent import SaidLine
+from fermata.server.api.requests import LINES_MAX
+from fermata.services.consent import Order, Said
+from fermata.services.freezes import EndedFreeze, FreezeOrder
+from fermata.services.import_files import ImportKind
+from fermata.services.inventory import ImportSet, ImportSummary
+from fermata.services.plans import PublishedLine
+from fermata.services.requests import PendingPage, RequestView
+from fermata.services.run_views import RunStatus
+
+
+@contextmanager
+def opened_server(url: str) -> Iterator["ServerVerbs"]:
+    """The verbs of the server at `url`; its connection is closed at the end of the block."""
+    with ServerLink(url) as link:
+        yield ServerVerbs(link)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerVerbs:
+    """Each verb is one request, but for long lists, which come in pages."""
+
+    link: ServerLink
+
+    def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> PendingPage:
+        page = self._pending(wanted, superseded=superseded, offset=0, limit=limit)
+        lines = page.lines
+        end = page.total if limit is None else min(limit, page.total)
+        while len(lines) < end:
+            rest = None if limit is None else limit - len(lines)
+            following = self._pending(wanted, superseded=superseded, offset=len(lines), limit=rest).lines
+            if not following:
+                break
+            lines += following
+        return replace(page, lines=lines)
+
+    def list_requests(self, wanted: PendingFilter) -> Sequence[RequestView]:
+        return self.link.get(list[RequestView], "/requests", _filter(wanted))
+
+    def show_request(self, request: RequestId) -> RequestView:
+        return self.link.get(RequestView, f"/requests/{_part(request)}")
+
+    def import_files(
+        self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str
+    ) -> ImportSummary:
+        parts = [("files", (name, path.read_bytes())) for name, path in files.items()]
+        fields = {"kind": kind.value, "actor": actor, "why": why}
+        try:
+            return self.link.upload(ImportSummary, "/imports", fields, parts)
+        except BadInput as bad:  # the server's readers are stricter than ours: say it of the files as they are here
+            named = (replace(f, file=str(files[f.file])) if f.file in files else f for f in bad.faults)
+            raise BadInput(tuple(named), bad.total) from bad
+
+    def decide(self, orders: Sequence[Order]) -> Sequence[Said]:
+        if not orders:
+            return ()
+        noun = "approvals" if orders[0].verdict is Verdict.APPROVED else "withdrawals"
+        lines = self.link.post(list[SaidLine], f"/{noun}", {"orders": [_order(order) for order in orders]})
+        return [Said(order=o, nodes=line.nodes, entry=line.entry) for o, line in zip(orders, lines, strict=True)]
+
+    def add_freeze(self, order: FreezeOrder) -> Freeze:
+        body = {
+            "scope": {"level": order.scope.level, "name": order.scope.name},
+            "start": order.start.isoformat(),
+            "end": order.end.isoformat(),
+            "reason": order.reason,
+            "customer": order.customer,
+            "actor": order.actor,
+        }
+        return self.link.post(Freeze, "/freezes", body)
+
+    def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> EndedFreeze:
+        params = [("why", why), *([("actor", actor)] if actor is not None else [])]
+        return self.link.delete(EndedFreeze, f"/freezes/{_part(freeze)}", params)
+
+    def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> PublishedLine:
+        said = {"actor": actor, "why": why}
+        if isinstance(plan, Plan):
+            return self.link.upload(PublishedLine, "/plans", said, [("plan", ("plan.json", plan_to_bytes(plan)))])
+        return self.link.post(PublishedLine, f"/plans/{_part(plan)}/publish", said)
+
+    def check_plan(self, plan: PlanId) -> Sequence[Violation]:
+        return self.link.get(list[Violation], f"/plans/{_part(plan)}/violations")
+
+    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
+        return self.link.post(Run, "/run/start", {"actor": actor}, _campaign(campaign))
+
+    def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
+        return self.link.post(Run, f"/run/{change}", {"actor": actor, "why": why}, _campaign(campaign))
+
+    def show_status(self, campaign: CampaignId | None) -> RunStatus:
+        return self.link.get(RunStatus, "/run", _campaign(campaign))
+
+    def make_report(self, campaign: CampaignId | None) -> Report:
+        return self.link.get(Report, "/report/values", _campaign(campaign))
+
+    def _pending(self, wanted: PendingFilter, *, superseded: bool, offset: int, limit: int | None) -> PendingPage:
+        size = LINES_MAX if limit is None else min(limit, LINES_MAX)
+        page: Params = [("superseded", superseded), ("offset", offset), ("limit", size)]
+        return self.link.get(PendingPage, "/pending", [*_filter(wanted), *page])
+
+
+def _filter(wanted: PendingFilter) -> Params:
+    asked = {
+        "cluster": wanted.clusters,
+        "supercomputer": wanted.supercomputers,
+        "customer": wanted.customers,
+        "update": wanted.updates,
+        "node": wanted.nodes,
+        "device": wanted.devices,
+        "sku": wanted.skus,
+    }
+    return [(key, name) for key, names in asked.items() for name in sorted(names)]
+
+
+def _campaign(campaign: CampaignId | None) -> Params:
+    return [] if campaign is None else [("campaign", campaign)]
+
+
+def _part(name: str) -> str:
+    """As one part of a path, whatever it holds."""
+    return quote(name, safe="")
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {
+        "scope": {"level": order.scope.level, "name": order.scope.name},
+        "reason": order.reason,
+        "incarnation": order.seen,
+        "actor": order.actor,
+        "at": order.at.isoformat() if order.at else None,
+    }

@@ -1,0 +1,81 @@
+"""What commands ask for: the one seam between them and the place they work on, a store here or a server elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from fermata.domain.ids import CampaignId, FreezeId, PlanId, RequestId
+from fermata.domain.operations import Run
+from fermata.domain.pending_lines import PendingFilter
+from fermata.domain.plans import Plan
+from fermata.domain.policy import Freeze
+from fermata.domain.report import Report
+from fermata.planning.inputs import Violation
+from fermata.services.consent import Order, Said
+from fermata.services.freezes import EndedFreeze, FreezeOrder
+from fermata.services.import_files import ImportKind
+from fermata.services.inventory import ImportSet, ImportSummary
+from fermata.services.plans import PublishedLine
+from fermata.services.requests import PendingPage, RequestView
+from fermata.services.run_views import RunStatus
+
+
+class RunChange(StrEnum):
+    """What may be wanted of a run that goes on."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+class Listing(Protocol):
+    """What can be looked up in files alone, too. Names that nobody knows raise Refusal."""
+
+    def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> PendingPage:
+        """The first `limit` lines, None for all."""
+
+    def list_requests(self, wanted: PendingFilter) -> Sequence[RequestView]:
+        """Open requests by due date."""
+
+    def show_request(self, request: RequestId) -> RequestView:
+        """One request with its shared devices."""
+
+
+class Verbs(Listing, Protocol):
+    """Everything that works on a store. Each raises Refusal, or ServerRefusal, when it says no: nothing was changed.
+
+    A campaign of None is the one on record, an actor of None the customer's first approver.
+    """
+
+    def import_files(
+        self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str
+    ) -> ImportSummary:
+        """Imports all or nothing. `read` is what stands in `files`, which are named as in `find_files`."""
+
+    def decide(self, orders: Sequence[Order]) -> Sequence[Said]:
+        """Carries out all orders, of one verdict, or none."""
+
+    def add_freeze(self, order: FreezeOrder) -> Freeze:
+        """Closes a scope for a time."""
+
+    def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> EndedFreeze:
+        """Opens it again."""
+
+    def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> PublishedLine:
+        """Puts a stored plan in force, or one made from files, which is stored with it."""
+
+    def check_plan(self, plan: PlanId) -> Sequence[Violation]:
+        """What a stored plan breaks now."""
+
+    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
+        """Begins to conduct the plan in force."""
+
+    def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
+        """Says what is wanted of the live run."""
+
+    def show_status(self, campaign: CampaignId | None) -> RunStatus:
+        """The newest run."""
+
+    def make_report(self, campaign: CampaignId | None) -> Report:
+        """How the campaign went."""
