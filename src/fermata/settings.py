@@ -3,7 +3,7 @@
 import ipaddress
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_PORT = 8321
@@ -21,9 +21,17 @@ class Settings(BaseSettings):
     seed: int = Field(1, ge=0, description="Seed of the planner and of the simulated fleet")
 
 
+class BadSetting(ValueError):
+    """A setting that cannot be used; says which, and why."""
+
+
 def read_settings(**given: Any) -> Settings:
-    """The environment's settings under those given; a given None leaves the environment's. Raises ValidationError."""
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    """The environment's settings under those given; a given None leaves the environment's. Raises BadSetting."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        faults = (f"FERMATA_{str(fault['loc'][0]).upper()}, or its option: {fault['msg']}" for fault in error.errors())
+        raise BadSetting("; ".join(faults)) from error
 
 
 def is_loopback(host: str) -> bool:

@@ -1,12 +1,16 @@
 """The demo's line: from files to returned capacity, cut off anywhere and taken up again."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.cli.demo_world import play, report_of
 
+from fermata import wiring
 from fermata.cli.demo_line import DemoLine
+from fermata.domain.policy import Scope, ScopeLevel
 from fermata.domain.report import Outcome, Report
+from fermata.services.freezes import FreezeOrder, add_freeze
 
 STEPS = ("import", "approve", "plan", "publish")
 
@@ -75,3 +79,26 @@ def test_nothing_is_imported_or_approved_twice(tmp_path: Path) -> None:
     first = play(tmp_path, lambda line, event: line.stop.set() if event == "publish.finish" else None)
     assert first.names[0] == "import.begin"
     assert not set(play(tmp_path).names) & {"import.begin", "approve.begin"}
+
+
+def test_what_a_freeze_kept_from_its_window_is_planned_again(tmp_path: Path) -> None:
+    frozen: list[str] = []
+
+    def freeze_once(line: DemoLine, event: str) -> None:
+        if event == "run_started" and not frozen:
+            frozen.append(event)
+            start = line.clock.now()
+            order = FreezeOrder(
+                scope=Scope(level=ScopeLevel.CLUSTER, name="alpha"),
+                start=start,
+                end=start + timedelta(days=2),
+                reason="launch",
+            )
+            add_freeze(line.database, order, now=start, new_id=wiring.mint_id)
+
+    told = play(tmp_path, freeze_once)
+    report = report_of(tmp_path)
+    first, second = report.plans
+    assert second.parent == first.id
+    assert told.names.count("run_started") == 2
+    assert not {line.outcome for line in report.nodes} - {Outcome.RETURNED, Outcome.TAIL}

@@ -79,12 +79,14 @@ def test_failures_are_counted_by_kind(troubled: Report) -> None:
 
 
 def test_limits_are_measured_over_what_was_really_out(store_url: str, tmp_path: Path) -> None:
-    tight = Limit(what=LimitKind.NODES_OUT, at_once=20)
-    report = conducted(store_url, tmp_path, NO_FAULTS, tight)
-    (use,) = report.limits
-    assert 0 < use.observed <= use.allowed == 20
-    assert report.capacity.nodes_out_max == use.observed
-    assert not use.exceeded
+    limits = (Limit(what=LimitKind.NODES_OUT, at_once=32), Limit(what=LimitKind.CLUSTER_WINDOWS, at_once=2))
+    report = conducted(store_url, tmp_path, NO_FAULTS, *limits)
+    nodes_out, windows = report.limits
+    assert (nodes_out.allowed, windows.allowed) == (32, 2)
+    assert 0 < nodes_out.observed == report.capacity.nodes_out_max <= 32
+    assert windows.observed == 2
+    assert not nodes_out.exceeded
+    assert not windows.exceeded
 
 
 def test_json_holds_what_the_docs_say_and_every_node_once(troubled: Report) -> None:

@@ -19,13 +19,14 @@ from fermata.cli import options, output
 from fermata.cli.demo_folder import DemoFolder, held_folder
 from fermata.cli.demo_line import DemoLine
 from fermata.cli.demo_view import JsonTeller, LiveTeller, PlainTeller, Teller, told_step
+from fermata.cli.simulating import chosen_settings
 from fermata.domain.reasons import Code, reason
 from fermata.formats.report import summary_to_json
 from fermata.formats.scenario import read_scenario
 from fermata.server.serving import BackgroundServer, PortTaken, bind_socket, url_of
 from fermata.services.errors import Refusal
 from fermata.services.report import make_report
-from fermata.settings import Settings, read_settings
+from fermata.settings import Settings
 
 DEFAULT_FOLDER = Path("fermata-demo")
 SCENARIO = "january"
@@ -57,7 +58,7 @@ def demo(
         raise typer.BadParameter("--resume goes on, --fresh starts anew: choose one")
     with held_folder(directory) as folder:
         chosen_seed = _prepare_folder(folder, resume=resume, fresh=fresh, seed=seed)
-        settings = read_settings(host=HOST, port=port, speed=speed, seed=chosen_seed)
+        settings = chosen_settings(host=HOST, port=port, speed=speed, seed=chosen_seed)
         folder.remember_seed(settings.seed)
         listener = _listen(settings.port, is_named=port is not None)
         teller = _choose_teller(as_json=as_json)

@@ -173,11 +173,11 @@ def status_words(status: RunStatus) -> str:
     facts = status_facts(status)
     of_cap = "" if facts["nodes_out_cap"] is None else f"/{facts['nodes_out_cap']:,}"
     missed = f", {facts['windows_missed']} missed" if facts["windows_missed"] else ""
+    pace = pace_words(run_behind(status))
     return (
-        f"{output.utc(status.as_of)}  windows {facts['windows_done']} done, {facts['windows_open']} open,"
-        f" {facts['windows_left']} to come{missed};"
-        f" nodes {facts['nodes_returned']:,}/{facts['nodes_planned']:,} returned,"
-        f" {facts['nodes_out']:,}{of_cap} out, {facts['nodes_in_tail']:,} tail; {pace_words(run_behind(status))}"
+        f"{output.utc(status.as_of)}  {facts['windows_done']} done, {facts['windows_open']} open,"
+        f" {facts['windows_left']} to come{missed} | {facts['nodes_returned']:,}/{facts['nodes_planned']:,} back,"
+        f" {facts['nodes_out']:,}{of_cap} out, {facts['nodes_in_tail']:,} tail{' | ' if pace else ''}{pace}"
     )
 
 

@@ -41,6 +41,7 @@ class ServerVerbs:
     """Each verb is one request, but for long lists, which come in pages."""
 
     link: ServerLink
+    lines_per_page: int = LINES_MAX
 
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> PendingPage:
         page = self._pending(wanted, superseded=superseded, offset=0, limit=limit)
@@ -115,7 +116,7 @@ class ServerVerbs:
         return self.link.get(Report, "/report/values", _campaign(campaign))
 
     def _pending(self, wanted: PendingFilter, *, superseded: bool, offset: int, limit: int | None) -> PendingPage:
-        size = LINES_MAX if limit is None else min(limit, LINES_MAX)
+        size = self.lines_per_page if limit is None else min(limit, self.lines_per_page)
         page: Params = [("superseded", superseded), ("offset", offset), ("limit", size)]
         return self.link.get(PendingPage, "/pending", [*_filter(wanted), *page])
 

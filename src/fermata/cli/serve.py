@@ -11,14 +11,14 @@ from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
-from fermata.cli.simulating import begin_run, conduct_simulated
+from fermata.cli.simulating import begin_run, chosen_settings, conduct_simulated
 from fermata.domain.operations import Run
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import LIVE_RUNS
 from fermata.server.serving import PortTaken, bind_socket, serve_until_signal, url_of
 from fermata.services import records
 from fermata.services.errors import Refusal
-from fermata.settings import Settings, is_loopback, read_settings
+from fermata.settings import Settings, is_loopback
 
 ACTOR = "serve --simulate"
 LOOK_SECONDS = 1.0  # for a plan in force, while there is nothing to conduct
@@ -50,7 +50,7 @@ def serve(
     as_json: options.JsonOption = False,
 ) -> None:
     """Serves the board and the API of a store until Ctrl-C. Loopback only: there is no sign-in yet."""
-    settings = read_settings(store=store, host=host, port=port, speed=speed, seed=seed)
+    settings = chosen_settings(store=store, host=host, port=port, speed=speed, seed=seed)
     listener = _listen(settings)
     with options.opened_store(settings.store) as database:
         _say(url_of(listener), as_json=as_json)

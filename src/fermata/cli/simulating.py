@@ -1,16 +1,28 @@
-"""Conducting on a simulated fleet in virtual time: what `fermata demo` and `fermata serve --simulate` share."""
+"""Settings, and conducting on a simulated fleet in virtual time: shared by `demo` and `serve --simulate`."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+
+import typer
 
 from fermata import wiring
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
 from fermata.execution.conduct import conduct
 from fermata.services import records, runs
+from fermata.settings import BadSetting, Settings, read_settings
 
 LEAD = timedelta(minutes=30)  # of virtual time before the first window: the night before it shows nothing
+
+
+def chosen_settings(**given: Any) -> Settings:
+    """The settings with the options given. Raises typer.BadParameter."""
+    try:
+        return read_settings(**given)
+    except BadSetting as bad:
+        raise typer.BadParameter(str(bad)) from bad
 
 
 def begin_run(database: wiring.Database, campaign: CampaignId, clock: wiring.CampaignClock, *, actor: str) -> Run:

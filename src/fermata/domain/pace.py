@@ -1,35 +1,55 @@
-"""Ahead, on time or behind: how late an open window's nodes are against the plan's own steps."""
+"""Ahead, on time or behind: when enough of an open window's nodes are back at the plan's own speed, against its end."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from fermata.domain.node_states import UnitState
 from fermata.domain.operations import UnitOp
+from fermata.domain.plans import VerifyStep
 from fermata.domain.scripts import WindowScript
 
 MINUTE = timedelta(minutes=1)
 
 
 def minutes_behind(
-    script: WindowScript, working: Iterable[UnitOp], taken: int, threshold: float, now: datetime
+    script: WindowScript, working: Iterable[UnitOp], *, may_miss: int, verify: timedelta, now: datetime
 ) -> int | None:
-    """Minutes by which the window is late (negative: early) when `threshold` of the nodes `taken` are to be back.
+    """Minutes by which the window is late (positive) or early (negative) when all but `may_miss` nodes are back.
 
-    `working`: its nodes that are neither finished nor on the tail list; None when there are none.
+    A plan pools its spare time in the verify step, of which a node needs `verify`: late is only who uses up all of it,
+    early who is ahead of the steps themselves; in between a window is on time, 0. `working`: its nodes that are
+    neither finished nor on the tail list; None when there are none.
     """
-    late = sorted((_lateness(script, op, now) for op in working), reverse=True)
-    if not late:
+    back = sorted((_projected_back(script, op, verify, now) for op in working), reverse=True)
+    if not back:
         return None
-    stragglers = int(taken * (1 - threshold))
-    return late[min(stragglers, len(late) - 1)]
+    enough = back[min(max(may_miss, 0), len(back) - 1)]
+    if enough > script.window.end:
+        return round((enough - script.window.end) / MINUTE)
+    return min(0, round((enough - _bare_end(script, verify)) / MINUTE))
 
 
-def _lateness(script: WindowScript, op: UnitOp, now: datetime) -> int:
-    if op.state is UnitState.PROVEN:
-        return round((now - script.window.end) / MINUTE)
+def _bare_end(script: WindowScript, verify: timedelta) -> datetime:
+    """When the plan's steps end without the spare time."""
+    start = next(step.start for step in script.steps if isinstance(step, VerifyStep))
+    return min(start + verify, script.window.end)
+
+
+def _projected_back(script: WindowScript, op: UnitOp, verify: timedelta, now: datetime) -> datetime:
+    """When a node is back if what it still has to do takes as long, and waits as long, as planned."""
     start, end = script.planned(op.position)
-    if op.state in (UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING, UnitState.VERIFYING):
-        return max(op.slip_minutes, round((now - end) / MINUTE))
-    if op.state is UnitState.DRAINED:
-        return round((now - start) / MINUTE) if now > start else op.slip_minutes
-    return max(round(((op.locked_at or now) - start) / MINUTE), round((now - end) / MINUTE))
+    is_verify = isinstance(script.steps[op.position], VerifyStep)
+    takes = verify if is_verify else end - start
+    rest = timedelta(0) if is_verify else _bare_end(script, verify) - end
+    match op.state:
+        case UnitState.PROVEN | UnitState.RETURNED | UnitState.KEPT_OUT | UnitState.LEFT_OUT:
+            return now
+        case UnitState.APPLYING | UnitState.REBOOTING | UnitState.VERIFYING | UnitState.DRAINING:
+            return max(now, (op.step_started_at or now) + takes) + rest
+        case UnitState.DRAINED:
+            return max(now, start) + takes + rest
+        case UnitState.PENDING | UnitState.LOCKED | UnitState.RESETTING | UnitState.STOPPED:
+            return now + takes + rest
+        case _:
+            assert_never(op.state)

@@ -102,9 +102,7 @@ class Tally:
         self._teams[update.owner_team] += 1
         return None
 
-    def _must_make_room(
-        self, update: Update, window: WindowId, fault_domain: str, queue: Callable[[], Queue]
-    ) -> bool:
+    def _must_make_room(self, update: Update, window: WindowId, fault_domain: str, queue: Callable[[], Queue]) -> bool:
         """True for the stragglers of a domain that is in, when another domain waits for a place and there is none."""
         if update.target != NODE_TARGET or update.isolation.by is not IsolationBy.FAULT_DOMAIN:
             return False

@@ -1,5 +1,6 @@
 """Open windows: how late they are, the tail list at the time capacity was promised back, and their end."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -91,16 +92,22 @@ def measure_pace(stage: Stage, now: datetime) -> None:
     if not rows:
         return
     working: dict[str, list[UnitOp]] = {}
+    in_tail: Counter[str] = Counter()
     for op in stage.roster.working():
-        if op.tail_since is None and op.kind is UnitKind.NODE:
+        if op.kind is not UnitKind.NODE:
+            continue
+        if op.tail_since is None:
             working.setdefault(op.window, []).append(op)
+        else:
+            in_tail[op.window] += 1
+    verify = stage.catalogue.defaults.verify_minutes.p50 * MINUTE
     changed: list[WindowRun] = []
     for row in rows:
         behind = minutes_behind(
             stage.script(row.window),
             working.get(row.window, ()),
-            taken=row.taken,
-            threshold=stage.campaign.return_threshold,
+            may_miss=int(row.taken * (1 - stage.campaign.return_threshold) + ALMOST) - in_tail[row.window],
+            verify=verify,
             now=now,
         )
         if behind is not None and behind != row.behind_minutes:

@@ -59,7 +59,7 @@ def find_layers(updates: Iterable[Update]) -> tuple[Layer, ...]:
         if not ready:
             raise CircularOrder(frozenset(by_id.keys() - place.keys()))
         for update in ready:
-            place[update] = max((_next_place(by_id[b], place[b]) for b in before[update]), default=(0, 0))
+            place[update] = max((next_place(by_id[b], place[b]) for b in before[update]), default=(0, 0))
     layers: list[Layer] = []
     for number in sorted({layer for layer, _ in place.values()}):
         waves = sorted({wave for layer, wave in place.values() if layer == number})
@@ -68,6 +68,7 @@ def find_layers(updates: Iterable[Update]) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def _next_place(update: Update, place: tuple[int, int]) -> tuple[int, int]:
+def next_place(update: Update, place: tuple[int, int]) -> tuple[int, int]:
+    """The first layer and wave in which what waits for `update` may run when that runs at `place`."""
     layer, wave = place
     return (layer + 1, 0) if update.needs_reboot else (layer, wave + 1)

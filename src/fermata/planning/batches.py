@@ -18,7 +18,7 @@ def node_batches(update: Update, nodes: Sequence[Node], *, limit: int | None, wi
         case IsolationBy.NONE:
             return cut_evenly(len(nodes), most)
         case IsolationBy.PERCENT:
-            return cut_evenly(len(nodes), min(most, _share(update, window)))
+            return cut_evenly(len(nodes), min(most, share_of_window(update, window)))
         case IsolationBy.FAULT_DOMAIN:
             domains = [len(list(g)) for _, g in groupby(sorted(node.fault_domain for node in nodes))]
             sizes: list[int] = []
@@ -53,11 +53,12 @@ def device_batches(
 def _fits(update: Update, devices: Sequence[Device], fleet: Fleet, window: int) -> bool:
     behind = {node.name: node for device in devices for node in fleet.nodes_behind(device)}
     if update.isolation.by is IsolationBy.PERCENT:
-        return len(behind) <= _share(update, window)
+        return len(behind) <= share_of_window(update, window)
     return len({node.fault_domain for node in behind.values()}) <= update.isolation.at_once
 
 
-def _share(update: Update, window: int) -> int:
+def share_of_window(update: Update, window: int) -> int:
+    """Nodes of a window of `window` nodes that an update isolated by percent may take at once, at least one."""
     return max(1, window * update.isolation.at_once // 100)
 
 

@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
+from fermata.planning.days import START_GRID_MINUTES
 from fermata.planning.rehearsal import Minutes
 
 CONFIDENCE_WANTED = 0.9  # among the rehearsals that end at all: in small windows fallout alone makes the end less sure
-START_SLACK_MINUTES = 30  # left of the day's room where it is short: a window that takes all of it misses its day when
-# it has to wait for capacity even once, and its nodes are then late by days instead of minutes
+# Left of the day's room where that is short, so that such a window may start at two instants of the day, not at one:
+# teams cannot serve all windows of a day from the same minute on. In January nodes would otherwise be late by days.
+START_SLACK_MINUTES = START_GRID_MINUTES
 
 
 def choose_minutes(back: Minutes, *, least: int, room: int) -> int:
@@ -20,7 +22,7 @@ def choose_minutes(back: Minutes, *, least: int, room: int) -> int:
     longest = max(least, room - START_SLACK_MINUTES)
     if not len(ended):
         return longest
-    wanted = math.ceil(ended[math.ceil(CONFIDENCE_WANTED * len(ended)) - 1])
+    wanted = math.ceil(float(ended[math.ceil(CONFIDENCE_WANTED * len(ended)) - 1]))
     return min(max(least, wanted), longest)
 
 

@@ -28,11 +28,15 @@ class Day:
     def starts(self, minutes: int) -> Iterator[int]:
         """Every start on the grid, in minutes from the room's start, from which `minutes` fit into the room."""
         offset = 0
-        length = (self.room.end - self.room.start) // timedelta(minutes=1)
-        while offset + minutes <= length:
+        while offset + minutes <= self.minutes:
             if self.at(offset) >= self.earliest:
                 yield offset
             offset += START_GRID_MINUTES
+
+    @property
+    def minutes(self) -> int:
+        """The length of the room."""
+        return (self.room.end - self.room.start) // timedelta(minutes=1)
 
     def at(self, offset: int) -> datetime:
         """The instant `offset` minutes after the room's start."""

@@ -134,10 +134,9 @@ class _Rehearsal:
                 assert_never(step)
 
     def _in_order(self) -> Iterator[tuple[int, ...]]:
-        """Steps by start, as indices; batches that take turns by fault domain together, as soon as all of their nodes
-        have done what comes before.
+        """Steps by start, as indices; the batches of an update together as soon as their nodes have done what comes
+        before: of one that takes turns by fault domain all, of others those whose nodes have.
         """
-        together = self._find_together()
         waiting = list(range(len(self.steps)))
         while waiting:
             blocked = np.zeros(len(self.cast.nodes), dtype=np.bool_)
@@ -146,18 +145,19 @@ class _Rehearsal:
                 if not blocked[self.takes_part[index]].any():
                     open_.append(index)
                 blocked[self.takes_part[index]] = True
-            chosen = next((together[i] for i in open_ if set(together[i]) <= set(open_)), (open_[0],))
+            chosen = next((found for i in open_ if (found := self._together(i, open_))), (open_[0],))
             waiting = [index for index in waiting if index not in chosen]
             yield chosen
 
-    def _find_together(self) -> dict[int, tuple[int, ...]]:
-        found: dict[int, tuple[int, ...]] = {}
-        for index, step in enumerate(self.steps):
-            found[index] = (index,)
-            if isinstance(step, NodeApplyStep) and self._takes_turns(self.catalogue.updates[step.update]):
-                own = [i for i, s in enumerate(self.steps) if isinstance(s, NodeApplyStep) and s.update == step.update]
-                found[index] = tuple(sorted(own, key=lambda i: getattr(self.steps[i], "batch", 0)))
-        return found
+    def _together(self, index: int, open_: Sequence[int]) -> tuple[int, ...]:
+        """The batches among `open_` that are played with this step, itself included; none: it waits for the rest."""
+        step = self.steps[index]
+        if not isinstance(step, NodeApplyStep):
+            return (index,)
+        own = [(s.batch, i) for i in open_ if isinstance(s := self.steps[i], NodeApplyStep) and s.update == step.update]
+        if len(own) < step.batches and self._takes_turns(self.catalogue.updates[step.update]):
+            return ()
+        return tuple(i for _, i in sorted(own))
 
     def _takes_turns(self, update: Update) -> bool:
         return update.isolation.by is IsolationBy.FAULT_DOMAIN
@@ -242,4 +242,5 @@ class _Rehearsal:
 
     def _lognormal(self, duration: Duration, units: int) -> Minutes:
         z = self.dice.standard_normal((RUNS, units), dtype=np.float32)
-        return np.exp(np.float32(duration.mu) + np.float32(duration.sigma) * z)
+        takes: Minutes = np.exp(np.float32(duration.mu) + np.float32(duration.sigma) * z)
+        return takes

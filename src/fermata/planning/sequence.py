@@ -14,6 +14,7 @@ from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, Rebo
 from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
 from fermata.planning.activation import Layer, find_layers
 from fermata.planning.batches import device_batches, node_batches
+from fermata.planning.stagger import Room, Turns, find_turns, gather, lay_out_turns
 
 # Steps are planned with the median of one unit. Nodes late in one step catch up in a later one and, in the end, while
 # others verify: the time for that is pooled there (`confidence.py`), where it protects the end that was promised best.
@@ -107,12 +108,11 @@ class _Layout:
         if any(update.needs_drain for update in self._updates.values()):
             start, end = self._advance(planned_minutes(defaults.drain_minutes))
             self._steps.append(DrainStep(start=start, end=end))
-        for layer in find_layers(self._updates.values()):
+        layers = find_layers(self._updates.values())
+        turns = find_turns(tuple(self._updates.values()), self._nodes)
+        for layer in layers if turns is None else gather(layers, turns.update.id):
             for wave in layer.waves:
-                self._apply_to_devices([update for update in wave if update.target != NODE_TARGET])
-                for update in wave:
-                    if update.target == NODE_TARGET:
-                        self._apply_to_nodes(update)
+                self._apply_wave(wave, turns)
             self._reboot(layer)
         start, end = self._advance(planned_minutes(defaults.verify_minutes))
         self._steps.append(VerifyStep(start=start, end=end))
@@ -123,6 +123,34 @@ class _Layout:
             reboots_per_node=max(self._reboots.values(), default=0),
             team_uses=tuple(self._uses),
         )
+
+    def _apply_wave(self, wave: Sequence[Update], turns: Turns | None) -> None:
+        self._apply_to_devices([update for update in wave if update.target != NODE_TARGET])
+        on_nodes = [update for update in wave if update.target == NODE_TARGET]
+        if turns is not None and turns.update in on_nodes:
+            self._apply_in_turns(turns, [update for update in on_nodes if update is not turns.update])
+            return
+        for update in on_nodes:
+            self._apply_to_nodes(update)
+
+    def _apply_in_turns(self, turns: Turns, others: Sequence[Update]) -> None:
+        room = Room(catalogue=self._catalogue, window=len(self._all))
+        batches = lay_out_turns(turns, others, self._nodes, start=self._now, room=room)
+        for update in (turns.update, *others):
+            own = [batch for batch in batches if batch.update is update]
+            for number, batch in enumerate(own, start=1):
+                self._use(update, batch.start, batch.end, batch.nodes)
+                self._steps.append(
+                    NodeApplyStep(
+                        update=update.id,
+                        batch=number,
+                        batches=len(own),
+                        nodes=batch.nodes,
+                        start=EPOCH + timedelta(minutes=batch.start),
+                        end=EPOCH + timedelta(minutes=batch.end),
+                    )
+                )
+        self._now = max(batch.end for batch in batches)
 
     def _apply_to_devices(self, updates: Sequence[Update]) -> None:
         """Updates on different devices run side by side, but for conflicts and what a team cannot carry at once."""

@@ -104,7 +104,8 @@ class _Turns:
         here = self.left & (self.arrive <= now[:, None])
         waiting = np.add.reduceat(here, self.firsts, axis=1, dtype=np.int32)
         waiting[is_in] = -1
-        return waiting.argmax(axis=1)
+        turn: Numbers = waiting.argmax(axis=1)
+        return turn
 
     def _closes_at(self, now: Minutes, turn: Numbers, members: Truth, coming: Minutes) -> Minutes:
         """When all but the stragglers are in, or later, when there is first a domain for which no place is left."""
@@ -115,4 +116,5 @@ class _Turns:
         others[self.runs, turn] = NEVER
         spare = (self.free <= now[:, None]).sum(axis=1) - 1
         contested = np.sort(others, axis=1)[self.runs, np.clip(spare, 0, others.shape[1] - 1)]
-        return np.maximum(np.maximum(nearly_all, now), contested)
+        close: Minutes = np.maximum(np.maximum(nearly_all, now), contested)
+        return close

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from fermata.domain.fleet import Cluster, Device, Node
 from fermata.domain.ids import FreezeId
 from fermata.domain.plans import Mode
-from fermata.planning.confidence import Minutes, choose_minutes, find_end_confidence, find_ready_minutes
-from fermata.planning.days import find_freezes
+from fermata.planning.confidence import choose_minutes, find_end_confidence
+from fermata.planning.days import find_days, find_freezes
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.parts import EXACT_UNITS_MOST, Split, find_splits, find_units, size_bounds
+from fermata.planning.rehearsal import Minutes, find_cast, rehearse
 from fermata.planning.resources import Resource, Use, count_limits, find_team_uses
 from fermata.planning.scope import ClusterWork, Scope
 from fermata.planning.sequence import WindowSteps, extend_verify, lay_out_window
@@ -61,8 +62,8 @@ class WayFinder:
         self._inputs = inputs
         self._scope = scope
         self._resources = resources
-        self._ready: dict[tuple[object, ...], Minutes] = {}
-        self._lengths: dict[tuple[object, ...], int] = {}
+        self._room = max((day.minutes for day in find_days(inputs.campaign, inputs.now)), default=0)
+        self._backs: dict[tuple[object, ...], Minutes] = {}
 
     def find_ways(self, work: ClusterWork) -> tuple[Way, ...]:
         """The ways that every limit bears on its own, fewest windows first; none: no limit lets the cluster go."""
@@ -136,24 +137,32 @@ class WayFinder:
         return assigned
 
     def _lay_out(self, nodes: tuple[Node, ...], devices: Sequence[Device]) -> Part:
-        catalogue, campaign = self._inputs.catalogue, self._inputs.campaign
         steps = lay_out_window(
-            nodes, devices, fleet=self._inputs.fleet, pending=self._scope.pending, catalogue=catalogue
+            nodes,
+            devices,
+            fleet=self._inputs.fleet,
+            pending=self._scope.pending,
+            catalogue=self._inputs.catalogue,
         )
-        shape = tuple((s.step, getattr(s, "update", None), s.start) for s in steps.steps)
-        if shape not in self._ready:
-            self._ready[shape] = find_ready_minutes(steps.steps, catalogue)
-        ready = self._ready[shape]
-        key = (shape, len(nodes))
-        if key not in self._lengths:
-            self._lengths[key] = choose_minutes(ready, len(nodes), least=steps.minutes, campaign=campaign)
-        minutes = self._lengths[key]
+        back = self._rehearse(steps, nodes, devices)
+        minutes = choose_minutes(back, least=steps.minutes, room=self._room)
         return Part(
             nodes=nodes,
             devices=tuple(devices),
             steps=extend_verify(steps, minutes),
-            end_confidence=find_end_confidence(ready, minutes, len(nodes), campaign),
+            end_confidence=find_end_confidence(back, minutes),
         )
+
+    def _rehearse(self, steps: WindowSteps, nodes: tuple[Node, ...], devices: Sequence[Device]) -> Minutes:
+        """Windows with equal steps, as many nodes and equally many behind each device are rehearsed once."""
+        shape = tuple((s.step, getattr(s, "update", None), s.start) for s in steps.steps)
+        behind = sorted(len(self._inputs.fleet.nodes_behind(device)) for device in devices)
+        key = (shape, len(nodes), tuple(behind))
+        if key not in self._backs:
+            catalogue, campaign = self._inputs.catalogue, self._inputs.campaign
+            cast = find_cast(nodes, steps.steps, fleet=self._inputs.fleet, pending=self._scope.pending)
+            self._backs[key] = rehearse(steps.steps, cast, catalogue=catalogue, campaign=campaign)
+        return self._backs[key]
 
 
 def _shape(steps: WindowSteps) -> tuple[object, ...]:

@@ -32,7 +32,7 @@ def make_report(db: Database, *, campaign: str | None = None) -> Report:
         found = choose_campaign(conn, campaign)
         conducted = runs.list_runs(conn, found.id)
         books = _read_books(conn, found, conducted)
-        failures = count_failures(_failures(conn), held=frozenset(op.unit for op in books.ops if op.state in OUT))
+        failures = count_failures(_failures(conn), held=_held(books))
     return _report(books, conducted, failures)
 
 
@@ -65,6 +65,13 @@ def _read_books(conn: Connection, campaign: Campaign, conducted: Sequence[Run]) 
         windows=windows,
         ops=tuple(op for window in opened for op in unit_ops.ops_of_window(conn, window.run, window.window)),
         as_of=conducted[-1].clock_at if conducted else followed[-1].created_at,
+    )
+
+
+def _held(books: Books) -> frozenset[str]:
+    """Nodes that we hold now, and devices that wait for a repair."""
+    return frozenset(
+        op.unit for op in books.ops if op.state is UnitState.STOPPED or (op.kind is UnitKind.NODE and op.state in OUT)
     )
 
 

@@ -1,49 +1,56 @@
 """How long a window is planned and how sure its end is."""
 
-from dataclasses import replace
-
+import numpy as np
 import pytest
-from tests.unit.planning import bench as b
 
-from fermata.domain.campaign import Fallout
-from fermata.domain.pending import find_pending
-from fermata.domain.updates import Duration, Impact
-from fermata.planning.confidence import CONFIDENCE_WANTED, Minutes, choose_minutes, find_end_confidence
-from fermata.planning.confidence import find_ready_minutes as find_ready
-from fermata.planning.sequence import lay_out_window
+from fermata.planning.confidence import (
+    CONFIDENCE_WANTED,
+    START_SLACK_MINUTES,
+    choose_minutes,
+    find_end_confidence,
+)
+from fermata.planning.rehearsal import Minutes
 
-CAMPAIGN = b.make_campaign(fallout=Fallout(fraction=0.015, mean_days_to_repair=2))
-
-
-def ready_of(p90: float) -> tuple[Minutes, int]:
-    nic = replace(b.make_update("nic", "nic_fw", 60, Impact.REBOOTFUL), duration_minutes=Duration(p50=60, p90=p90))
-    cluster = b.make_cluster("alpha")
-    nodes = b.make_nodes(cluster, [10])
-    fleet = b.make_fleet([cluster], nodes)
-    catalogue = b.make_catalogue(nic)
-    steps = lay_out_window(nodes, [], fleet=fleet, pending=find_pending(fleet, catalogue), catalogue=catalogue)
-    return find_ready(steps.steps, catalogue), steps.minutes
+ROOM = 480
 
 
-def test_window_ends_when_it_is_as_sure_as_wanted() -> None:
-    ready, least = ready_of(90)
-    minutes = choose_minutes(ready, 300, least=least, campaign=CAMPAIGN)
-    assert find_end_confidence(ready, minutes, 300, CAMPAIGN) >= CONFIDENCE_WANTED
-    assert find_end_confidence(ready, minutes - 1, 300, CAMPAIGN) < CONFIDENCE_WANTED
+def backs(first: float, last: float, never: int = 0) -> Minutes:
+    """A hundred rehearsals, `never` of which do not end."""
+    found = np.linspace(first, last, 100, dtype=np.float32)
+    found[100 - never :] = np.inf
+    return found
 
 
-def test_wider_durations_make_longer_windows() -> None:
-    narrow, wide = (choose_minutes(*ready_of(p90)[:1], 100, least=80, campaign=CAMPAIGN) for p90 in (70, 120))
-    assert narrow < wide
+def test_window_is_as_short_as_the_confidence_wanted_allows() -> None:
+    back = backs(200, 299)
+    minutes = choose_minutes(back, least=100, room=ROOM)
+    assert find_end_confidence(back, minutes) >= CONFIDENCE_WANTED > find_end_confidence(back, minutes - 1)
 
 
-def test_confidence_of_a_small_window_is_told_as_low_as_fallout_makes_it() -> None:
-    ready, least = ready_of(90)
-    minutes = choose_minutes(ready, 36, least=least, campaign=CAMPAIGN)
-    told = find_end_confidence(ready, minutes, 36, CAMPAIGN)
-    assert told == pytest.approx(0.84, abs=0.02)  # 1 of 36 may miss; 1.5 % fall out and 0.5 % are late
+def test_window_is_never_shorter_than_its_steps() -> None:
+    assert choose_minutes(backs(50, 60), least=100, room=ROOM) == 100
 
 
-def test_without_fallout_all_ready_is_certain() -> None:
-    ready, _ = ready_of(90)
-    assert find_end_confidence(ready, 10_000, 36, b.make_campaign()) == 1.0
+def test_window_too_long_for_the_day_takes_the_room_and_tells_its_honest_confidence() -> None:
+    back = backs(401, 500)
+    minutes = choose_minutes(back, least=100, room=ROOM)
+    assert minutes == ROOM - START_SLACK_MINUTES
+    assert find_end_confidence(back, minutes) == 0.5
+
+
+def test_steps_that_need_all_of_the_day_leave_no_slack() -> None:
+    assert choose_minutes(backs(500, 600), least=ROOM, room=ROOM) == ROOM
+
+
+def test_fallout_makes_a_window_less_sure_and_not_longer() -> None:
+    back = backs(200, 299, never=20)
+    minutes = choose_minutes(back, least=100, room=ROOM)
+    assert minutes < 280
+    assert find_end_confidence(back, minutes) == pytest.approx(0.8 * CONFIDENCE_WANTED, abs=0.01)
+
+
+def test_window_that_never_has_enough_nodes_back_takes_the_room() -> None:
+    back = backs(1, 1, never=100)
+    minutes = choose_minutes(back, least=100, room=ROOM)
+    assert minutes == ROOM - START_SLACK_MINUTES
+    assert find_end_confidence(back, minutes) == 0.0

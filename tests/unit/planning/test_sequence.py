@@ -148,3 +148,50 @@ def test_device_of_a_cluster_is_one_unit() -> None:
     catalogue = b.make_catalogue(b.make_update("leaf", "leaf_fw", 5, IMPACTFUL, target="leaf"), teams={"team-leaf": 1})
     steps = lay_out_window(nodes, [leaf], fleet=fleet, pending=find_pending(fleet, catalogue), catalogue=catalogue)
     assert [s.devices for s in steps.steps if isinstance(s, DeviceApplyStep)] == [("alpha-leaf",)]
+
+
+TURNING = (
+    *STACK[:1],
+    b.make_update(
+        "os",
+        "host_os",
+        40,
+        REBOOTFUL,
+        after=("nic",),
+        isolation=Isolation(by=IsolationBy.FAULT_DOMAIN, at_once=3),
+    ),
+    STACK[2],
+    b.make_update("gpu", "gpu_fw", 45, REBOOTFUL, isolation=Isolation(by=IsolationBy.PERCENT, at_once=50)),
+    *STACK[4:],
+)
+
+
+def test_second_group_of_fault_domains_does_other_work_while_the_first_has_its_turn() -> None:
+    steps = lay_out([4] * 5, b.make_catalogue(*TURNING)).steps
+    first, second = of_update(steps, "os")
+    assert [first.nodes, second.nodes] == [12, 8]  # type: ignore[union-attr]
+    assert second.start >= first.end
+    before = [s for s in of_update(steps, "gpu") if s.start < first.end]
+    assert [s.nodes for s in before if isinstance(s, NodeApplyStep)] == [8]
+    assert before[0].end <= second.start
+
+
+def test_work_that_fills_a_turn_keeps_to_its_own_isolation() -> None:
+    steps = lay_out([4] * 5, b.make_catalogue(*TURNING)).steps
+    writes = [s for s in of_update(steps, "gpu") if isinstance(s, NodeApplyStep)]
+    assert sum(s.nodes for s in writes) == 20
+    for step in writes:
+        assert sum(s.nodes for s in writes if s.start <= step.start < s.end) <= 10
+
+
+def test_work_that_another_update_waits_for_does_not_fill_a_turn() -> None:
+    held = b.make_update("gpu", "gpu_fw", 45, IMPACTLESS)
+    nic = b.make_update("nic", "nic_fw", 45, REBOOTFUL, after=("gpu",))
+    steps = lay_out([4] * 5, b.make_catalogue(*TURNING[:2], nic, held)).steps
+    assert max(s.end for s in of_update(steps, "gpu")) <= min(s.start for s in of_update(steps, "nic"))
+
+
+def test_filling_a_turn_costs_no_reboot() -> None:
+    plain = lay_out([4] * 5, b.make_catalogue(*STACK))
+    turning = lay_out([4] * 5, b.make_catalogue(*TURNING))
+    assert turning.reboots_per_node == plain.reboots_per_node == 3

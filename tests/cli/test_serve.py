@@ -1,0 +1,43 @@
+"""`fermata serve`: loopback only, and a simulated fleet that takes whatever plan is in force."""
+
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.demo_world import AS_FAST_AS_IT_GOES, play, report_of
+from tests.cli.line import Line
+
+from fermata import wiring
+from fermata.cli.serve import Simulation
+from fermata.server.serving import bind_socket
+from fermata.settings import read_settings
+
+SECONDS_MAX = 45
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.com"])
+def test_addresses_that_others_can_reach_are_refused(host: str, line: Line) -> None:
+    answer = line.run("serve", "--host", host, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "NOT_LOOPBACK")
+
+
+def test_a_port_that_is_taken_is_refused(line: Line) -> None:
+    taken = bind_socket("127.0.0.1", 0)
+    answer = line.run("serve", "--port", str(taken.getsockname()[1]), "--json")
+    taken.close()
+    assert (answer.code, answer.json["error"]["code"]) == (1, "PORT_TAKEN")
+
+
+def test_simulation_conducts_the_plan_in_force(tmp_path: Path) -> None:
+    play(tmp_path, lambda line, event: line.stop.set() if event == "publish.finish" else None)
+    database = wiring.open_database(f"sqlite:///{tmp_path / 'demo.db'}")
+    simulation = Simulation(
+        database=database, settings=read_settings(speed=AS_FAST_AS_IT_GOES, seed=1), log=tmp_path / "world.jsonl"
+    )
+    simulation.start()
+    deadline = time.monotonic() + SECONDS_MAX
+    while not (runs := report_of(tmp_path)).is_complete and time.monotonic() < deadline:
+        time.sleep(0.1)
+    simulation.end()
+    database.close()
+    assert runs.is_complete
