@@ -59,14 +59,11 @@ class NoticeKind(StrEnum):
     """What somebody outside is told."""
 
     NEEDS_REPAIR = "needs_repair"
-    WINDOW_OPENED = "window_opened"
-    WINDOW_CLOSED = "window_closed"
-    WINDOW_MISSED = "window_missed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """One message; the same key is delivered once. `subject` is a unit or a window."""
+    """One message; the same key is delivered once. `subject` is a unit."""
 
     key: StepKey
     kind: NoticeKind

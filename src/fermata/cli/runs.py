@@ -45,7 +45,7 @@ def start(
     """Begins to conduct the campaign's published plan; a live run goes over to a newly published one."""
     with options.opened_place(store, server) as place:
         run = place.start_run(_named(campaign), actor=actor)
-    _tell(run, f"{run.id} conducts {run.plan}. `fermata worker` or `fermata serve` does the work.", as_json=as_json)
+    _tell(run, f"{run.id} conducts {run.plan}. `fermata serve --simulate` does the work.", as_json=as_json)
 
 
 def pause(
