@@ -43,6 +43,12 @@ def test_starting_afresh_deletes_only_what_a_demo_wrote(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "lock"}
 
 
+def test_a_folder_that_cannot_be_is_refused(line: Line, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    answer = line.run("demo", "--dir", str(tmp_path / "file" / "demo"), "--json", store=False)
+    assert (answer.code, answer.json["error"]["code"]) == (1, "DEMO_FOLDER_UNUSABLE")
+
+
 def test_seed_is_remembered(tmp_path: Path) -> None:
     with held_folder(tmp_path) as folder:
         assert folder.remembered_seed() is None
@@ -75,12 +81,11 @@ def test_a_named_port_that_is_taken_is_refused(line: Line, tmp_path: Path) -> No
 @contextmanager
 def running_demo(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
     command = [sys.executable, "-m", "fermata", "demo", "--dir", str(folder), "--port", "0", "--json", *words]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def read_until(process: "subprocess.Popen[str]", event: str) -> dict[str, object]:
@@ -119,3 +124,15 @@ def test_january_killed_while_it_is_conducted_goes_on(tmp_path: Path) -> None:
         assert int(str(first["nodes_out"])) > 0
         while int(str(read_until(process, "status")["nodes_returned"])) == 0:
             pass
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ctrl_c_is_heard_after_the_solver_ran_in_the_same_process(tmp_path: Path) -> None:
+    with running_demo(tmp_path / "demo") as process:
+        read_until(process, "status")
+        process.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        read_until(process, "stopped")
+        assert process.wait(timeout=10) == 130
+        assert time.monotonic() - sent < STOP_SECONDS_MAX

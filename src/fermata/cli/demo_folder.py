@@ -61,8 +61,18 @@ class DemoFolder:
 def held_folder(path: Path) -> Iterator[DemoFolder]:
     """The folder, made if it is not there, locked until the block or the process ends.
 
-    Raises Refusal when another demo holds it.
+    Raises Refusal when another demo holds it, or when it cannot be written to, now or within the block.
     """
+    try:
+        with _locked(path):
+            yield DemoFolder(path=path)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise Refusal(reason(Code.DEMO_FOLDER_UNUSABLE, folder=path, why=why)) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
     path.mkdir(parents=True, exist_ok=True)
     with (path / LOCK).open("a+", encoding="utf-8") as lock:
         try:
@@ -74,4 +84,4 @@ def held_folder(path: Path) -> Iterator[DemoFolder]:
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
-        yield DemoFolder(path=path)
+        yield

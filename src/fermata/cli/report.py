@@ -46,7 +46,7 @@ def report(
     with options.opened_place(store, server) as place:
         made = place.make_report(CampaignId(campaign) if campaign else None)
     if html is not None:
-        html.write_text(render_report(made), encoding="utf-8")
+        _write(html, render_report(made))
     if as_json:
         output.print_json(report_to_json(made))
         return
@@ -55,6 +55,13 @@ def report(
         output.out.print()
     if html is not None:
         output.out.print(f"Written to {html}", markup=False)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from error
 
 
 def report_parts(made: Report) -> Iterator[Table | str]:
@@ -133,14 +140,14 @@ def _versions(made: Report) -> Table:
 
 def _failures(made: Report) -> Table:
     rows = [(f.kind, f"{f.seen:,}", f"{f.nodes:,}", f"{f.ended_in_tail:,}", f.sentence) for f in made.failures]
-    return output.table("Failures", ("kind", "seen", "nodes", "tail", "meaning"), rows, right=(1, 2, 3))
+    return output.table("Failures", ("kind", "seen", "nodes", "tail", "sentence"), rows, right=(1, 2, 3))
 
 
 def _windows(made: Report) -> Table:
     rows = [_window_row(line, ZoneInfo(made.timezone)) for line in made.windows]
     return output.table(
-        f"Windows (times of {made.timezone}; behind is plus)",
-        ("day", "cluster", "part", "state", "planned", "actual", "against", "taken", "back", "tail"),
+        f"Windows (times of {made.timezone}; minutes late, minus is ahead)",
+        ("day", "cluster", "part", "state", "planned", "actual", "late", "took", "back", "tail"),
         rows,
         right=(6, 7, 8, 9),
     )

@@ -31,6 +31,7 @@ class Code(StrEnum):
     DEMO_RUNNING = "DEMO_RUNNING"
     DEMO_HAS_STATE = "DEMO_HAS_STATE"
     DEMO_SEED_FIXED = "DEMO_SEED_FIXED"
+    DEMO_FOLDER_UNUSABLE = "DEMO_FOLDER_UNUSABLE"
     NOTHING_TO_REPORT = "NOTHING_TO_REPORT"
     CAMPAIGN_NOT_NAMED = "CAMPAIGN_NOT_NAMED"
     # Asking and saying yes or no
@@ -124,6 +125,7 @@ SENTENCES = MappingProxyType(
         Code.DEMO_RUNNING: "A demo runs in {folder} (process {process}): stop it, or name another folder with --dir.",
         Code.DEMO_HAS_STATE: "{folder} holds a demo: go on with --resume, or delete it and start anew with --fresh.",
         Code.DEMO_SEED_FIXED: "The demo in {folder} was started with seed {seed}: leave --seed out, or start --fresh.",
+        Code.DEMO_FOLDER_UNUSABLE: "{folder} cannot be used ({why}): mend that, or name another folder with --dir.",
         Code.NOTHING_TO_REPORT: "{campaign} has no published plan: nothing was taken, so there is nothing to report.",
         Code.CAMPAIGN_NOT_NAMED: "The store holds several campaigns, say which: {campaigns}.",
         Code.SCOPE_UNKNOWN: "The fleet has no {level} {name}{nearest}.",

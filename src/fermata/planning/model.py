@@ -80,6 +80,7 @@ class PlanModel:
         solver.parameters.num_workers = WORKERS
         solver.parameters.interleave_search = True
         solver.parameters.max_deterministic_time = effort
+        solver.parameters.catch_sigint_signal = False  # else it leaves the process without anybody's own Ctrl-C handler
         status = solver.solve(self.cp)
         spent = solver.response_proto.deterministic_time
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

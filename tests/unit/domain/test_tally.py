@@ -1,14 +1,17 @@
 """Room under isolation: who is let in, who has to wait, and whose turn it is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from fermata.domain.ids import ClusterId, RunId, TeamId, UpdateId, WindowId
-from fermata.domain.node_states import UnitKind
+from fermata.domain.ids import ClusterId, NodeId, RunId, TeamId, UpdateId, WindowId
+from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Busy, Gate, UnitOp
-from fermata.domain.scripts import APPLY_PREFIX
-from fermata.domain.tally import Queue, Tally, in_turn
+from fermata.domain.plans import Mode, Window
+from fermata.domain.scripts import APPLY_PREFIX, NodeScript, WindowScript
+from fermata.domain.tally import Queue, Tally, count_queue, in_turn
 from fermata.domain.updates import (
     AppliesTo,
     Catalogue,
@@ -24,6 +27,21 @@ from fermata.domain.updates import (
 
 WINDOW = WindowId("w")
 MINUTES = Duration(p50=10, p90=20)
+NOW = datetime(2026, 1, 5, 19, tzinfo=UTC)
+EMPTY_WINDOW = Window(
+    id=WINDOW,
+    cluster=ClusterId("c"),
+    mode=Mode.WHOLE,
+    part=1,
+    parts=1,
+    start=NOW,
+    end=NOW,
+    nodes=(),
+    updates=(UpdateId("os"),),
+    steps=(),
+    reboots_per_node=0,
+    end_confidence=0.9,
+)
 
 
 def update(by: IsolationBy = IsolationBy.FAULT_DOMAIN, at_once: int = 2) -> Update:
@@ -104,8 +122,8 @@ def test_share_of_the_window_needs_no_queue() -> None:
     assert tally.admit(os, WINDOW, "a", nodes=200, queue=never) is None
 
 
-def waiting(id_: int, domain: str) -> UnitOp:
-    return UnitOp(
+def waiting(id_: int, domain: str, **more: Any) -> UnitOp:
+    parked = UnitOp(
         id=id_,
         run=RunId("r"),
         window=WINDOW,
@@ -118,9 +136,45 @@ def waiting(id_: int, domain: str) -> UnitOp:
         step=APPLY_PREFIX + "os",
         gate=Gate.ISOLATION,
     )
+    return replace(parked, **more)
 
 
 @pytest.mark.parametrize(("by", "ids"), [(IsolationBy.FAULT_DOMAIN, [2, 3, 1]), (IsolationBy.PERCENT, [1, 2, 3])])
 def test_fault_domain_with_most_nodes_waiting_is_asked_first(by: IsolationBy, ids: list[int]) -> None:
     ops = [waiting(1, "a"), waiting(2, "b"), waiting(3, "b")]
     assert [op.id for op in in_turn(ops, catalogue(update(by)))] == ids
+
+
+def test_queue_counts_who_is_still_to_come_and_who_waits() -> None:
+    ops = [
+        waiting(1, "a"),
+        waiting(2, "a", state=UnitState.APPLYING, gate=None),
+        waiting(3, "a", applied=1, gate=None, step="reboot:3"),
+        waiting(4, "a", gate=None, step=APPLY_PREFIX + "nic", state=UnitState.APPLYING),
+        waiting(5, "b", gate=None, tail_since=NOW),
+        waiting(6, "b", gate=None, finished_at=NOW),
+        waiting(7, "b", gate=Gate.TEAM),
+    ]
+    standing = {op.unit: op for op in ops}
+    script = WindowScript(
+        window=EMPTY_WINDOW,
+        steps=(),
+        updates=(update(),),
+        nodes={
+            NodeId(name): NodeScript(node=NodeId(name), steps=(), due=int(name != "n8"), devices=(), rank=0)
+            for name in (*standing, "n8", "never-taken")
+        },
+        devices={},
+    )
+    found = count_queue(script, update(), standing.get)
+    assert dict(found.to_come) == {"a": 2, "b": 1}
+    assert found.waiting == {"a"}
+    assert found.stragglers == {"a": 0, "b": 0}
+
+
+@pytest.mark.parametrize(("nodes", "stragglers"), [(33, 0), (34, 1), (100, 3), (300, 9)])
+def test_share_of_a_fault_domain_that_may_come_last(nodes: int, stragglers: int) -> None:
+    ops = {f"n{i}": waiting(i, "a") for i in range(nodes)}
+    scripts = {NodeId(n): NodeScript(node=NodeId(n), steps=(), due=1, devices=(), rank=0) for n in ops}
+    script = WindowScript(window=EMPTY_WINDOW, steps=(), updates=(update(),), nodes=scripts, devices={})
+    assert count_queue(script, update(), ops.get).stragglers == {"a": stragglers}
