@@ -1,7 +1,6 @@
 """`fermata plan`: makes a checked plan from a campaign's files, or says why there is none."""
 
 import hashlib
-from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
 from fermata.domain.hashing import content_sha256
 from fermata.domain.plans import ConsentBasis, InputHashes, Plan
@@ -26,6 +26,7 @@ from fermata.planning.planner import PlanFaulted, plan_campaign
 from fermata.services.errors import Refusal
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LEFT_OUT_SHOWN = 20  # a screen; --json holds every node
 _DRAFT_NOTICE = (
     "A draft: no approvals were given, so this is planned as if every request were approved."
     " Ask consent with it; nothing can be published from it."
@@ -77,7 +78,8 @@ def plan(
     hashes = input_hashes(scenario)
     with output.err.status(f"Planning {campaign.id}"):
         try:
-            outcome = plan_campaign(inputs, new_plan_id=derive_plan_id(inputs, hashes), hashes=hashes)
+            plan_id = derive_plan_id(inputs, hashes)
+            outcome = wait_for(lambda: plan_campaign(inputs, new_plan_id=plan_id, hashes=hashes))
         except PlanFaulted as faulted:
             first = faulted.violations[0]
             fields = {"plan": "The new plan", "count": len(faulted.violations), "rule": first.rule}
@@ -125,11 +127,10 @@ def _tell_plan(made: Plan, campaign: Campaign, out: Path | None) -> None:
     headings = ("preference", "value", "bound", "")
     output.out.print(output.table("What the plan reaches", headings, rows, right=(1, 2)))
     if made.unplanned:
-        counts = Counter[Code]()
-        for group in made.unplanned:
-            counts[group.reason.code] += len(group.nodes)
-        unplanned = [(code, f"{count:,}") for code, count in sorted(counts.items())]
-        output.out.print(output.table("Left out", ("reason", "nodes"), unplanned, right=(1,)))
+        left_out = [(group.cluster, f"{len(group.nodes):,}", str(group.reason)) for group in made.unplanned]
+        output.out.print(output.table("Left out", ("cluster", "nodes", "why"), left_out[:LEFT_OUT_SHOWN], right=(1,)))
+        if len(left_out) > LEFT_OUT_SHOWN:
+            output.out.print(f"... and {len(left_out) - LEFT_OUT_SHOWN:,} more groups; --json tells all, node by node")
     if out is not None:
         output.out.print(f"Written to {out}", markup=False, soft_wrap=True)
 
