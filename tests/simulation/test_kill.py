@@ -106,7 +106,7 @@ print("over", flush=True)
 @pytest.mark.timeout(180)
 def test_real_process_killed_with_signal_9_goes_on_where_it_was(tmp_path: Path) -> None:
     url = stagehand.fresh_sqlite(tmp_path)
-    rig = stagehand.set_up(url, tmp_path, fleet=small.fleet(nodes=8), faults=Faults(), seed=3)
+    rig = stagehand.set_up(url, tmp_path, fleet=small.fleet(nodes=48), faults=Faults(), seed=3)
     kills = 0
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
@@ -116,7 +116,7 @@ def test_real_process_killed_with_signal_9_goes_on_where_it_was(tmp_path: Path) 
         )
         assert process.stdout is not None
         assert process.stdout.readline() == "on stage\n"
-        time.sleep(0.2 + 0.15 * kills)
+        time.sleep(0.05 + 0.1 * kills)
         process.send_signal(signal.SIGKILL)
         rest = process.stdout.read()
         process.wait()
