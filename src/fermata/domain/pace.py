@@ -27,11 +27,11 @@ def minutes_behind(
     enough = back[min(max(may_miss, 0), len(back) - 1)]
     if enough > script.window.end:
         return round((enough - script.window.end) / MINUTE)
-    return min(0, round((enough - _bare_end(script, verify)) / MINUTE))
+    return min(0, round((enough - bare_end(script, verify)) / MINUTE))
 
 
-def _bare_end(script: WindowScript, verify: timedelta) -> datetime:
-    """When the plan's steps end without the spare time."""
+def bare_end(script: WindowScript, verify: timedelta) -> datetime:
+    """When the plan's steps end without the spare time that the verify step pools; `verify`: what one node needs."""
     start = next(step.start for step in script.steps if isinstance(step, VerifyStep))
     return min(start + verify, script.window.end)
 
@@ -41,7 +41,7 @@ def _projected_back(script: WindowScript, op: UnitOp, verify: timedelta, now: da
     start, end = script.planned(op.position)
     is_verify = isinstance(script.steps[op.position], VerifyStep)
     takes = verify if is_verify else end - start
-    rest = timedelta(0) if is_verify else _bare_end(script, verify) - end
+    rest = timedelta(0) if is_verify else bare_end(script, verify) - end
     match op.state:
         case UnitState.PROVEN | UnitState.RETURNED | UnitState.KEPT_OUT | UnitState.LEFT_OUT:
             return now

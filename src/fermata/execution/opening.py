@@ -11,6 +11,7 @@ from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words, spread_over
 from fermata.domain.operations import LeftOut, UnitOp, WindowRun
+from fermata.domain.pace import bare_end
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
@@ -57,7 +58,7 @@ def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -
     if desired is Desired.STOP:
         why = reason(Code.RUN_STOPPED, window=row.window)
         return _save(stage, row, WindowState.CANCELLED, why, now, None)
-    if now + (row.planned_end - row.planned_start) > row.back_by:
+    if now + _least(stage, row) > row.back_by:
         return _miss(stage, row, now)
     if desired is Desired.PAUSE:
         return _wait(stage, row, reason(Code.RUN_PAUSED, unit=row.window), now, RECHECK)
@@ -76,12 +77,22 @@ def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -
     return _take(stage, row, muster, now)
 
 
+def _least(stage: Stage, row: WindowRun) -> timedelta:
+    """What the window's steps need: a late window may use up its spare time, but not start what cannot end that day."""
+    try:
+        script = stage.script(row.window)
+    except BadScript:
+        return row.planned_end - row.planned_start
+    verify = stage.catalogue.defaults.verify_minutes.p50 * MINUTE
+    return bare_end(script, verify) - row.planned_start
+
+
 def _miss(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     why = reason(
         Code.TOO_LATE_TODAY,
         window=row.window,
         back_by=f"{row.back_by:%Y-%m-%d %H:%MZ}",
-        minutes=round((row.planned_end - row.planned_start) / MINUTE),
+        minutes=round(_least(stage, row) / MINUTE),
         nodes=row.nodes,
         why=row.reason or "it was not looked at in time.",
     )
@@ -89,7 +100,7 @@ def _miss(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
 
 
 def _wait(stage: Stage, row: WindowRun, why: Reason, now: datetime, after: timedelta) -> WindowRun:
-    latest = row.back_by - (row.planned_end - row.planned_start) + MINUTE
+    latest = row.back_by - _least(stage, row) + MINUTE
     until = min(now + after, latest) if latest > now else now + after
     return _save(stage, row, WindowState.WAITING, why, now, until)
 
