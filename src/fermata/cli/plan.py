@@ -1,6 +1,8 @@
 """`fermata plan`: makes a checked plan from a campaign's files, or says why there is none."""
 
 import hashlib
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ from fermata.cli import options, output
 from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
 from fermata.domain.hashing import content_sha256
+from fermata.domain.ids import CampaignId
 from fermata.domain.plans import ConsentBasis, InputHashes, Plan
 from fermata.domain.policy import ConsentEntry
 from fermata.domain.reasons import Code, reason
@@ -21,8 +24,9 @@ from fermata.formats.fields import Document
 from fermata.formats.ledger import LedgerMaker
 from fermata.formats.plans import plan_to_json, write_plan
 from fermata.formats.scenario import Scenario, input_hashes, read_scenario
-from fermata.planning.inputs import Infeasible, PlanningInput
+from fermata.planning.inputs import Infeasible, PlanningInput, PlanningOutcome
 from fermata.planning.planner import PlanFaulted, plan_campaign
+from fermata.services import plans, records
 from fermata.services.errors import Refusal
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -39,14 +43,16 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    folder: Annotated[
-        Path,
+    campaign: Annotated[
+        str,
         typer.Argument(
-            metavar="CAMPAIGN_DIR",
-            help="Folder with fleet/, updates.yaml, policy.yaml, campaign.yaml and, if given, approvals.",
+            metavar="CAMPAIGN",
+            help="Folder with fleet/, updates.yaml, policy.yaml, campaign.yaml and, if given, approvals;"
+            " or the id of a campaign in the store, planned with the consent on record there.",
             show_default=False,
         ),
     ],
+    *,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.", show_default=False)] = None,
     approvals: Annotated[
         Path | None,
@@ -57,35 +63,29 @@ def plan(
         typer.Option("--now", help="Plan as of this time; else the campaign's planned_as_of.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Equal seeds give equal plans.")] = 1,
+    store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Makes a plan that passed the checker. With --json prints the plan itself.
 
-    Exit code 0: a plan. 1: the checker faults it, nothing is written. 2: files that cannot be read. 3: no plan exists.
+    Exit code 0: a plan. 1: refused, or the checker faults it; nothing is written. 2: files that cannot be read.
+    3: no plan exists.
     """
-    scenario = read_scenario(folder)
-    campaign = scenario.campaign
-    moment = options.parse_time(now) if now is not None else campaign.planned_as_of or wiring.utc_now()
-    inputs = PlanningInput(
-        fleet=scenario.fleet,
-        catalogue=scenario.catalogue,
-        policy=scenario.policy,
-        campaign=campaign,
-        ledger=_read_ledger(scenario, approvals) if approvals is not None else scenario.ledger,
-        now=moment,
-        seed=seed,
-    )
-    hashes = input_hashes(scenario)
-    with output.err.status(f"Planning {campaign.id}"):
-        try:
-            plan_id = derive_plan_id(inputs, hashes)
-            outcome = wait_for(lambda: plan_campaign(inputs, new_plan_id=plan_id, hashes=hashes))
-        except PlanFaulted as faulted:
-            first = faulted.violations[0]
-            fields = {"plan": "The new plan", "count": len(faulted.violations), "rule": first.rule}
-            raise Refusal(reason(Code.PLAN_VIOLATES, **fields, sentence=first.sentence)) from faulted
+    moment = options.parse_time(now) if now is not None else None
+    outcome: PlanningOutcome
+    if Path(campaign).is_dir():
+        scenario = read_scenario(Path(campaign))
+        of = scenario.campaign
+        outcome = _plan_files(scenario, approvals, now=moment, seed=seed)
+    else:
+        if approvals is not None:
+            raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
+        if "/" in campaign or campaign.startswith("."):
+            raise typer.BadParameter(f"'{campaign}' is not a folder")
+        with options.opened_store(store) as database:
+            of, outcome = _plan_stored(database, CampaignId(campaign), as_of=moment, seed=seed)
     if isinstance(outcome, Infeasible):
-        _tell_infeasible(outcome, campaign, as_json=as_json)
+        _tell_infeasible(outcome, of, as_json=as_json)
         raise typer.Exit(output.INFEASIBLE)
     if out is not None:
         write_plan(outcome.plan, out)
@@ -94,7 +94,44 @@ def plan(
     if as_json:
         output.print_json(plan_to_json(outcome.plan))
     else:
-        _tell_plan(outcome.plan, campaign, out)
+        _tell_plan(outcome.plan, of, out)
+
+
+def _plan_files(scenario: Scenario, approvals: Path | None, *, now: datetime | None, seed: int) -> PlanningOutcome:
+    inputs = PlanningInput(
+        fleet=scenario.fleet,
+        catalogue=scenario.catalogue,
+        policy=scenario.policy,
+        campaign=scenario.campaign,
+        ledger=_read_ledger(scenario, approvals) if approvals is not None else scenario.ledger,
+        now=now or scenario.campaign.planned_as_of or wiring.utc_now(),
+        seed=seed,
+    )
+    hashes = input_hashes(scenario)
+    plan_id = derive_plan_id(inputs, hashes)
+    return _search(scenario.campaign.id, lambda: plan_campaign(inputs, new_plan_id=plan_id, hashes=hashes))
+
+
+def _plan_stored(
+    database: wiring.Database, name: CampaignId, *, as_of: datetime | None, seed: int
+) -> tuple[Campaign, PlanningOutcome]:
+    of = records.find_campaign(database, name)
+    outcome = _search(
+        name,
+        lambda: plans.make_plan(database, name, now=wiring.utc_now(), new_id=wiring.mint_id, as_of=as_of, seed=seed),
+    )
+    return of, outcome
+
+
+def _search(name: str, work: Callable[[], PlanningOutcome]) -> PlanningOutcome:
+    """Raises Refusal when the checker faults what was found: nothing is written then."""
+    with output.err.status(f"Planning {name}"):
+        try:
+            return wait_for(work)
+        except PlanFaulted as faulted:
+            first = faulted.violations[0]
+            fields = {"plan": "The new plan", "count": len(faulted.violations), "rule": first.rule}
+            raise Refusal(reason(Code.PLAN_VIOLATES, **fields, sentence=first.sentence)) from faulted
 
 
 def _read_ledger(scenario: Scenario, path: Path) -> tuple[ConsentEntry, ...]:

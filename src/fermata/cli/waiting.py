@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 def wait_for(work: Callable[[], Result]) -> Result:
-    """What `work` returns, or raises. An interrupt leaves it unfinished, so it must change nothing by itself."""
+    """What `work` returns, or raises. An interrupt cuts it off anywhere: what it changes must be whole or not be."""
     done: SimpleQueue[Result | BaseException] = SimpleQueue()
 
     def run() -> None:

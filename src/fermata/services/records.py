@@ -77,6 +77,12 @@ def list_campaigns(db: Database) -> tuple[Campaign, ...]:
         return inventory.list_campaigns(conn)
 
 
+def find_campaign(db: Database, name: CampaignId) -> Campaign:
+    """One campaign. Raises Refusal for an unknown one."""
+    with refusing_unknown(), db.read() as conn:
+        return inventory.load_campaign(conn, name)
+
+
 def list_plans(db: Database, campaign: CampaignId | None = None) -> tuple[PlanLine, ...]:
     """Plans in the order in which they were stored."""
     with db.read() as conn:
