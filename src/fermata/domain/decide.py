@@ -24,7 +24,7 @@ from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
-from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY
+from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY, name_step
 from fermata.domain.versions import is_at_least
 
 POLL = timedelta(minutes=5)  # when a target cannot tell how long it will be
@@ -107,7 +107,7 @@ def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decis
         return Watch(until=until, reason=reason(Code.DRAIN_SLOW, unit=op.unit, minutes=minutes))
     unreachable = seen.node is not None and not seen.node.reachable
     if unreachable or op.state is UnitState.RESETTING:
-        return GiveUp(reason=reason(Code.NODE_UNREACHABLE, unit=op.unit, step=op.step, minutes=minutes))
+        return GiveUp(reason=reason(Code.NODE_UNREACHABLE, unit=op.unit, step=name_step(op.step), minutes=minutes))
     return retry(op, facts, f"no answer for {minutes} minutes", hung=True)
 
 
@@ -117,10 +117,12 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     A device that workloads need, because its update is impactless and nobody was drained, is reset only when it hangs.
     """
     if op.state in (UnitState.RESETTING, UnitState.DRAINING):
-        return GiveUp(reason=reason(Code.STEP_FAILED, step=op.step, tries=op.attempt, unit=op.unit, why=why))
+        return GiveUp(reason=reason(Code.STEP_FAILED, step=name_step(op.step), tries=op.attempt, unit=op.unit, why=why))
     retries = bump(op.retries, (op.step,))
     if retries[op.step] >= op.tries_max:
-        return GiveUp(reason=reason(Code.STEP_FAILED, step=op.step, tries=retries[op.step], unit=op.unit, why=why))
+        return GiveUp(
+            reason=reason(Code.STEP_FAILED, step=name_step(op.step), tries=retries[op.step], unit=op.unit, why=why)
+        )
     in_use = op.kind is UnitKind.DEVICE and not facts.script.devices[facts.device_id(op)].update.needs_drain
     if in_use and not hung:
         return EndStep(event=UnitEvent.STEP_ENDED, applied=0, active=0, retries=retries, why=why)
@@ -199,7 +201,7 @@ def _unchanged(op: UnitOp, lacking: int, facts: Facts) -> Decision:
     why = f"{names} claimed success but the version is not the target"
     if any(retries[label] >= op.tries_max for label in labels):
         tries = max(retries[label] for label in labels)
-        return GiveUp(reason=reason(Code.STEP_FAILED, step=op.step, tries=tries, unit=op.unit, why=why))
+        return GiveUp(reason=reason(Code.STEP_FAILED, step=name_step(op.step), tries=tries, unit=op.unit, why=why))
     good = 0
     if op.state is UnitState.REBOOTING:
         good = script.activates[op.position] & op.applied & ~lacking

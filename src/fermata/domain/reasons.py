@@ -19,7 +19,6 @@ class Code(StrEnum):
     REQUIREMENT_UNMET = "REQUIREMENT_UNMET"
     # Planning
     NO_ROOM = "NO_ROOM"
-    TOO_LONG_FOR_A_DAY = "TOO_LONG_FOR_A_DAY"
     NO_PLAN = "NO_PLAN"
     # Checking a plan
     PLAN_INPUTS_CHANGED = "PLAN_INPUTS_CHANGED"
@@ -67,7 +66,6 @@ class Code(StrEnum):
     NODE_UNREACHABLE = "NODE_UNREACHABLE"
     UNREACHABLE = "UNREACHABLE"
     STEP_FAILED = "STEP_FAILED"
-    TARGET_BUSY = "TARGET_BUSY"
     LATE = "LATE"
     WAITS_FOR_CAPACITY = "WAITS_FOR_CAPACITY"
     WAITS_FOR_WINDOWS = "WAITS_FOR_WINDOWS"
@@ -112,7 +110,6 @@ SENTENCES = MappingProxyType(
         Code.NO_ROOM: "No day up to {extension_until} has room for {cluster} under the limits: raise one or extend.",
         Code.NO_PLAN: "{campaign} cannot be planned, {count} rule(s) clash: loosen one of them, or approve less of it.",
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
-        Code.TOO_LONG_FOR_A_DAY: "{cluster} needs {minutes} minutes, more than a day's {room}: allow rolling.",
         Code.NOT_LOOPBACK: (
             "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."
         ),
@@ -182,9 +179,8 @@ SENTENCES = MappingProxyType(
         ),
         Code.UNREACHABLE: "{unit} cannot be reached: repair it, then plan it again.",
         Code.STEP_FAILED: (
-            "{step} failed {tries} time(s) on {unit}, last with: {why}. Repair it, the rest follows by itself."
+            "{unit} failed {step} {tries} time(s), last with: {why}. Repair it, the rest follows by itself."
         ),
-        Code.TARGET_BUSY: "{unit} cannot take {step} yet: asked again in {minutes} minutes.",
         Code.LATE: "{unit} was due back at {back_by} and is still at {step}: work on it goes on.",
         Code.WAITS_FOR_CAPACITY: (
             "{window} needs {nodes} nodes out, but {limit} allows {allowed} and {used} are out: looked at again"

@@ -30,6 +30,20 @@ REBOOT_PREFIX = "reboot:"
 RESET_PREFIX = "reset:"
 
 
+_WORDS = {LOCK: "its lock", DRAIN: "its drain", VERIFY: "its health check", GIVE_BACK: "its return"}
+
+
+def name_step(step: str) -> str:
+    """A step as people call it: what a sentence about one unit says."""
+    if step.startswith(RESET_PREFIX):
+        return "its power cycle"
+    if step.startswith(REBOOT_PREFIX):
+        return "its reboot"
+    if step.startswith(APPLY_PREFIX):
+        return f"update {step.removeprefix(APPLY_PREFIX)}"
+    return _WORDS.get(step, step)
+
+
 class BadScript(Exception):
     """The window cannot be conducted as planned; the message says why. Nothing of it may begin."""
 

@@ -10,7 +10,7 @@ from fermata.domain.node_states import UnitEvent, UnitState
 from fermata.domain.observations import Accepted, Answer, Denied, Later, Unsure
 from fermata.domain.operations import UnitOp
 from fermata.domain.reasons import Code, reason
-from fermata.domain.scripts import GIVE_BACK
+from fermata.domain.scripts import GIVE_BACK, name_step
 
 DOUBT_LOOK = timedelta(minutes=1)  # a target that lost its answer deserves a moment before it is asked again
 DENIED_LOOK = timedelta(hours=1)  # a refused return needs a person first
@@ -50,7 +50,7 @@ def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
         case UnitState.STOPPED:
             return Postpone(until=facts.now + DENIED_LOOK)
         case UnitState.PROVEN:
-            stuck = reason(Code.STEP_FAILED, step=op.step, tries=1, unit=op.unit, why=why)
+            stuck = reason(Code.STEP_FAILED, step=name_step(op.step), tries=1, unit=op.unit, why=why)
             return Postpone(until=facts.now + DENIED_LOOK, stuck=stuck)
         case _:
             return retry(op, facts, why)

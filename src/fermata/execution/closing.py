@@ -9,6 +9,7 @@ from fermata.domain.operations import Sample, UnitOp, WindowRun
 from fermata.domain.pace import MINUTE, minutes_behind
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import WindowState, advance_window
+from fermata.domain.scripts import name_step
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.store import journal, runs, unit_ops
@@ -64,7 +65,7 @@ def _put_on_tail(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
 
 
 def _listed(op: UnitOp, row: WindowRun, now: datetime) -> UnitOp:
-    step = op.step or op.state.value
+    step = name_step(op.step) if op.step else op.state.value
     late = reason(Code.LATE, unit=op.unit, back_by=f"{row.planned_end:%Y-%m-%d %H:%MZ}", step=step)
     return replace(op, tail_since=now, reason=op.reason or late, version=op.version + 1)
 
