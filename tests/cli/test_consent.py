@@ -37,7 +37,7 @@ def test_half_an_order_is_a_usage_error(imported: Line, monkeypatch: pytest.Monk
 
 
 def test_an_approver_of_somebody_else_is_refused(imported: Line) -> None:
-    refused = imported.run("approve", "cluster", "alpha", "--as", "eve")
+    refused = imported.run("approve", "cluster", "alpha", "--as", "stranger")
     assert refused.code == 1
     assert "lumen-capacity" in refused.err
 

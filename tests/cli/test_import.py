@@ -51,9 +51,9 @@ def test_a_store_that_cannot_be_written_exits_1_with_a_sentence(line: Line) -> N
 
 
 def test_who_imported_and_why_stands_in_the_journal(line: Line) -> None:
-    line.run("import", "policy", str(line.small.path("policy.yaml")), "--as", "kim", "--why", "new contract")
+    line.run("import", "policy", str(line.small.path("policy.yaml")), "--as", "operator-1", "--why", "new contract")
     database = open_database(f"sqlite:///{line.store}")
     with database.read() as conn:
         row = conn.exec_driver_sql("SELECT actor, event, why FROM journal").one()
     database.close()
-    assert tuple(row) == ("kim", "policy.imported", "new contract")
+    assert tuple(row) == ("operator-1", "policy.imported", "new contract")

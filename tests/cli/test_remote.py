@@ -186,7 +186,7 @@ def test_plan_is_published_checked_conducted_and_reported(planned: Twins) -> Non
     assert "was in force already" in planned.agree("publish", plan).out
     for words in ((), (JSON,)):
         assert planned.agree("check", first["id"], *words).code == 0
-    assert planned.agree("start", "--as", "kim").code == 0
+    assert planned.agree("start", "--as", "operator-1").code == 0
     for verb in ("pause", "resume", "stop"):
         assert planned.agree(verb, "small", "--why", "asked", JSON).json["run"]["id"]
     for words in (["status"], ["status", "--all"], ["status", "small", JSON], ["report"], ["report", "small", JSON]):

@@ -50,7 +50,7 @@ def test_imports_name_the_campaigns_and_their_plans(client: httpx.Client, in_pro
         ("GET", "/requests/req_none_deployment", None, 409, "NOT_IMPORTED"),
         ("GET", "/plans/plan_none", None, 404, "PLAN_UNKNOWN"),
         ("GET", "/plans/plan_none/violations", None, 404, "PLAN_UNKNOWN"),
-        ("POST", "/plans/plan_none/publish", {"actor": "sam"}, 404, "PLAN_UNKNOWN"),
+        ("POST", "/plans/plan_none/publish", {"actor": "operator-3"}, 404, "PLAN_UNKNOWN"),
         ("GET", "/report", None, 409, "NOT_IMPORTED"),
         ("GET", "/nowhere", None, 404, "NOT_FOUND"),
         ("DELETE", "/imports", None, 405, "METHOD_NOT_ALLOWED"),
@@ -107,7 +107,9 @@ def test_plans_are_listed_and_read_whole(client: httpx.Client, in_progress: obje
 
 def test_journal_is_paged_by_a_cursor(client: httpx.Client, db: Database) -> None:
     entries = [
-        journal.Entry(at=world.NOW, actor="sam", event="thing.done", subject=f"thing:{n % 2}", why="", data={"n": n})
+        journal.Entry(
+            at=world.NOW, actor="operator-3", event="thing.done", subject=f"thing:{n % 2}", why="", data={"n": n}
+        )
         for n in range(5)
     ]
     with db.begin() as conn:

@@ -8,7 +8,7 @@ import pytest
 from fermata.server.guard import BODY_BYTES_MAX
 
 PUBLISH = "/api/v1/plans/plan_none/publish"
-BODY = {"actor": "sam"}
+BODY = {"actor": "operator-3"}
 
 
 @pytest.mark.parametrize("path", ["/", "/static/board.css", "/api/v1/imports", "/nowhere", "/api/v1/openapi.json"])

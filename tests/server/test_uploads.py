@@ -26,7 +26,7 @@ def parts(small: Small, *names: str) -> Parts:
 
 
 def send(client: httpx.Client, kind: str, files: Parts) -> httpx.Response:
-    return client.post(f"{API}/imports", data={"kind": kind, "actor": "kim"}, files=files)
+    return client.post(f"{API}/imports", data={"kind": kind, "actor": "operator-1"}, files=files)
 
 
 def test_files_are_imported_and_the_journal_knows_by_whom(client: httpx.Client, small: Small) -> None:
@@ -34,7 +34,7 @@ def test_files_are_imported_and_the_journal_knows_by_whom(client: httpx.Client, 
     answer = send(client, "fleet", fleet)
     assert (answer.status_code, answer.json()["fleet"]["node"]) == (201, {"added": 5, "changed": 0, "removed": 0})
     lines = client.get(f"{API}/journal").json()["lines"]
-    assert {line["actor"] for line in lines} == {"kim"}
+    assert {line["actor"] for line in lines} == {"operator-1"}
 
 
 def test_faults_carry_the_name_that_was_sent_and_their_place(client: httpx.Client, small: Small) -> None:
@@ -61,12 +61,12 @@ def test_file_sent_twice_is_refused(client: httpx.Client, small: Small) -> None:
 
 
 def test_form_without_kind_or_files_is_faulted(client: httpx.Client) -> None:
-    problem = client.post(f"{API}/imports", data={"actor": "kim"}).json()
+    problem = client.post(f"{API}/imports", data={"actor": "operator-1"}).json()
     assert {fault["where"] for fault in problem["faults"]} == {"body.kind", "body.files"}
 
 
 def test_plan_that_cannot_be_read_is_faulted_by_its_place(client: httpx.Client) -> None:
-    answer = client.post(f"{API}/plans", data={"actor": "kim"}, files={"plan": ("any.json", b'{"schema": 1}')})
+    answer = client.post(f"{API}/plans", data={"actor": "operator-1"}, files={"plan": ("any.json", b'{"schema": 1}')})
     problem = answer.json()
     assert (answer.status_code, problem["faults"][0]["file"]) == (422, "plan.json")
 
@@ -86,7 +86,7 @@ def test_uploads_may_be_larger_than_other_bodies_but_not_endless(client: httpx.C
 def test_upload_ordered_by_another_site_is_refused(client: httpx.Client, small: Small) -> None:
     answer = client.post(
         f"{API}/imports",
-        data={"kind": "policy", "actor": "kim"},
+        data={"kind": "policy", "actor": "operator-1"},
         files=parts(small, "policy.yaml"),
         headers={"Origin": "https://elsewhere.example"},
     )

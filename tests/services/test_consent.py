@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 def _imported(db: Database) -> None:
     policy = replace(SCENARIO.policy, customers={CustomerId("lumen"): replace(w.customer(), approvers=("ann", "bo"))})
     given = ImportSet(fleet=SCENARIO.fleet, catalogue=SCENARIO.catalogue, policy=policy, campaign=SCENARIO.campaign)
-    import_set(db, given, now=w.NOW, actor="kim")
+    import_set(db, given, now=w.NOW, actor="operator-1")
 
 
 def scope(text: str) -> Scope:
@@ -83,7 +83,7 @@ def test_approving_wider_than_before_counts_for_nodes_that_join_later(db: Databa
     assert yes(db, "cluster alpha").entry is not None
     joined = w.node("alpha", 9, 3)
     import_fleet(
-        db, replace(SCENARIO.fleet, nodes={**SCENARIO.fleet.nodes, joined.name: joined}), now=w.NOW, actor="kim"
+        db, replace(SCENARIO.fleet, nodes={**SCENARIO.fleet.nodes, joined.name: joined}), now=w.NOW, actor="operator-1"
     )
     assert covered(db) == 7
 
@@ -92,7 +92,7 @@ def test_a_new_item_needs_a_new_word(db: Database) -> None:
     yes(db, "cluster alpha")
     newer = replace(SCENARIO.catalogue.updates[w.UpdateId("nic")], id=w.UpdateId("nic-3"), to_version="3.0")
     catalogue = replace(SCENARIO.catalogue, updates={**SCENARIO.catalogue.updates, newer.id: newer})
-    import_set(db, ImportSet(catalogue=catalogue), now=w.NOW, actor="kim")
+    import_set(db, ImportSet(catalogue=catalogue), now=w.NOW, actor="operator-1")
     assert covered(db) == 0
     entry = yes(db, "cluster alpha").entry
     assert entry is not None
@@ -116,7 +116,7 @@ def test_an_unknown_scope_is_refused_with_the_nearest_name(db: Database, text: s
 
 def test_approving_where_nothing_is_pending_is_refused(db: Database) -> None:
     idle = w.with_versions(SCENARIO.fleet, "omega-n00", nic_fw="2.0", host_os="2.0", gpu_fw="2.0", agent="2.0")
-    import_fleet(db, idle, now=w.NOW, actor="kim")
+    import_fleet(db, idle, now=w.NOW, actor="operator-1")
     with pytest.raises(Refusal) as refused:
         yes(db, "cluster omega")
     assert refused.value.reason.code == "NOTHING_PENDING"
@@ -125,20 +125,22 @@ def test_approving_where_nothing_is_pending_is_refused(db: Database) -> None:
 def test_only_an_approver_of_the_customer_decides(db: Database) -> None:
     assert yes(db, "cluster beta", actor="bo").entry is not None
     with pytest.raises(Refusal, match="ann, bo") as refused:
-        yes(db, "cluster alpha", actor="eve")
+        yes(db, "cluster alpha", actor="stranger")
     assert refused.value.reason.code == "APPROVER_UNKNOWN"
 
 
 def test_a_rack_name_that_stands_in_two_supercomputers_is_refused(db: Database) -> None:
     twin = replace(w.node("beta", 99, 3), rack=w.RackId("alpha-r0"))
-    import_fleet(db, replace(SCENARIO.fleet, nodes={**SCENARIO.fleet.nodes, twin.name: twin}), now=w.NOW, actor="kim")
+    import_fleet(
+        db, replace(SCENARIO.fleet, nodes={**SCENARIO.fleet.nodes, twin.name: twin}), now=w.NOW, actor="operator-1"
+    )
     with pytest.raises(Refusal, match="sc-alpha, sc-beta") as refused:
         yes(db, "rack alpha-r0")
     assert refused.value.reason.code == "SCOPE_AMBIGUOUS"
 
 
 def test_a_word_on_an_older_incarnation_than_the_current_is_refused(db: Database) -> None:
-    import_fleet(db, w.with_versions(SCENARIO.fleet, "alpha-n00", nic_fw="2.0"), now=w.NOW, actor="kim")
+    import_fleet(db, w.with_versions(SCENARIO.fleet, "alpha-n00", nic_fw="2.0"), now=w.NOW, actor="operator-1")
     order = Order(scope=scope("cluster alpha"), verdict=Verdict.APPROVED, seen=1)
     with pytest.raises(Refusal, match="incarnation 2, not 1") as refused:
         decide(db, [order], now=w.NOW, new_id=lambda prefix: prefix)
@@ -187,7 +189,7 @@ def test_an_import_cannot_drop_a_node_that_a_window_holds(db: Database) -> None:
         start_work(conn, "alpha-n01")
     nodes = {name: node for name, node in SCENARIO.fleet.nodes.items() if name != "alpha-n01"}
     with pytest.raises(Refusal, match="alpha-n01") as refused:
-        import_fleet(db, replace(SCENARIO.fleet, nodes=nodes), now=w.NOW, actor="kim")
+        import_fleet(db, replace(SCENARIO.fleet, nodes=nodes), now=w.NOW, actor="operator-1")
     assert refused.value.reason.code == "NODES_HELD"
 
 
@@ -213,7 +215,7 @@ def test_freezes_are_added_and_ended_with_a_journal_line_each(db: Database) -> N
         ({"scope": scope("rack nope")}, "SCOPE_UNKNOWN"),
         ({"end": w.NOW}, "FREEZE_EMPTY"),
         ({"customer": CustomerId("meridian")}, "FREEZE_NOT_YOURS"),
-        ({"actor": "eve"}, "APPROVER_UNKNOWN"),
+        ({"actor": "stranger"}, "APPROVER_UNKNOWN"),
     ],
 )
 def test_a_wrong_freeze_is_refused(db: Database, changes: dict[str, object], code: str) -> None:

@@ -45,12 +45,12 @@ def _imported(db: Database) -> None:
     given = ImportSet(
         fleet=SCENARIO.fleet, catalogue=SCENARIO.catalogue, policy=SCENARIO.policy, campaign=SCENARIO.campaign
     )
-    import_set(db, given, now=w.NOW, actor="kim")
+    import_set(db, given, now=w.NOW, actor="operator-1")
 
 
 def refusal(db: Database, plan: Plan | PlanId) -> str:
     with pytest.raises(Refusal) as refused:
-        publish(db, plan, now=w.NOW, actor="kim")
+        publish(db, plan, now=w.NOW, actor="operator-1")
     return refused.value.reason.code.value
 
 
@@ -64,19 +64,19 @@ def test_a_plan_made_from_the_store_is_checked_stored_and_published(db: Database
     assert isinstance(made, Planned)
     assert (made.plan.id, made.plan.consent, made.plan.created_at) == ("plan_1", ConsentBasis.RECORDED, w.NOW)
     assert check_stored_plan(db, made.plan.id) == ()
-    assert not publish(db, made.plan.id, now=w.NOW, actor="kim", why="agreed").already
+    assert not publish(db, made.plan.id, now=w.NOW, actor="operator-1", why="agreed").already
     assert in_force(db) == "plan_1"
     with db.read() as conn:
         lines = journal.read(conn, subject="plan:plan_1")
     assert [(line.event, line.actor, line.why) for line in lines] == [
         ("plan.stored", "planner", ""),
-        ("plan.published", "kim", "agreed"),
+        ("plan.published", "operator-1", "agreed"),
     ]
 
 
 def test_without_consent_everything_is_left_unplanned_with_its_reason(db: Database) -> None:
     blocked = replace(POLICY, customers={CustomerId("lumen"): w.customer(Blocked.ALL)})
-    import_set(db, ImportSet(policy=blocked), now=w.NOW, actor="kim")
+    import_set(db, ImportSet(policy=blocked), now=w.NOW, actor="operator-1")
     made = make_plan(db, SMALL, now=w.NOW, new_id=ids())
     assert isinstance(made, Planned)
     assert made.plan.windows == ()
@@ -84,15 +84,15 @@ def test_without_consent_everything_is_left_unplanned_with_its_reason(db: Databa
 
 
 def test_publishing_the_plan_in_force_again_is_reported_and_not_repeated(db: Database) -> None:
-    publish(db, by_hand(), now=w.NOW, actor="kim")
-    assert publish(db, PlanId("plan_1"), now=w.NOW, actor="kim").already
+    publish(db, by_hand(), now=w.NOW, actor="operator-1")
+    assert publish(db, PlanId("plan_1"), now=w.NOW, actor="operator-1").already
 
 
 def test_a_plan_from_files_is_stored_once_and_never_under_anothers_id(db: Database) -> None:
-    assert import_plan(db, by_hand(), now=w.NOW, actor="kim")
-    assert not import_plan(db, by_hand(), now=w.NOW, actor="kim")
+    assert import_plan(db, by_hand(), now=w.NOW, actor="operator-1")
+    assert not import_plan(db, by_hand(), now=w.NOW, actor="operator-1")
     with pytest.raises(Refusal) as refused:
-        import_plan(db, replace(by_hand(), windows=()), now=w.NOW, actor="kim")
+        import_plan(db, replace(by_hand(), windows=()), now=w.NOW, actor="operator-1")
     assert refused.value.reason.code == "PLAN_EXISTS"
 
 
@@ -120,16 +120,16 @@ def change(db: Database, what: str) -> None:
 
 @pytest.mark.parametrize("changed", ["fleet", "policy"])
 def test_a_plan_for_inputs_that_changed_since_is_refused_and_they_are_named(db: Database, changed: str) -> None:
-    import_plan(db, by_hand(), now=w.NOW, actor="kim")
+    import_plan(db, by_hand(), now=w.NOW, actor="operator-1")
     change(db, changed)
     with pytest.raises(Refusal, match=changed) as refused:
-        publish(db, PlanId("plan_1"), now=w.NOW, actor="kim")
+        publish(db, PlanId("plan_1"), now=w.NOW, actor="operator-1")
     assert refused.value.reason.code == "PLAN_INPUTS_CHANGED"
     assert in_force(db) is None
 
 
 def test_a_stored_plan_is_judged_by_its_own_fleet_and_by_todays_freezes(db: Database) -> None:
-    import_plan(db, by_hand(), now=w.NOW, actor="kim")
+    import_plan(db, by_hand(), now=w.NOW, actor="operator-1")
     change(db, "fleet")
     assert check_stored_plan(db, PlanId("plan_1")) == ()
     change(db, "policy")
@@ -140,18 +140,18 @@ def test_a_plan_that_breaks_a_rule_is_refused(db: Database) -> None:
     twice = by_hand()
     assert refusal(db, replace(twice, windows=(*twice.windows, twice.windows[0]))) == "PLAN_VIOLATES"
     with pytest.raises(Refusal, match="breaks"):
-        import_plan(db, replace(twice, windows=twice.windows[1:]), now=w.NOW, actor="kim")
+        import_plan(db, replace(twice, windows=twice.windows[1:]), now=w.NOW, actor="operator-1")
 
 
 def test_a_plan_that_outruns_consent_is_refused(db: Database) -> None:
     blocked = replace(POLICY, customers={CustomerId("lumen"): w.customer(Blocked.ALL)})
-    import_set(db, ImportSet(policy=blocked), now=w.NOW, actor="kim")
+    import_set(db, ImportSet(policy=blocked), now=w.NOW, actor="operator-1")
     assert refusal(db, by_hand(policy=blocked)) == "PLAN_VIOLATES"
 
 
 def test_a_plan_takes_the_place_of_its_parent_only(db: Database) -> None:
     assert refusal(db, replace(by_hand("plan_2"), parent=PlanId("plan_1"))) == "PLAN_PARENT_STALE"
-    publish(db, by_hand(), now=w.NOW, actor="kim")
+    publish(db, by_hand(), now=w.NOW, actor="operator-1")
     assert refusal(db, by_hand("plan_2")) == "PLAN_PARENT_STALE"
     assert in_force(db) == "plan_1"
 

@@ -13,7 +13,12 @@ from fermata.store import consent, journal
 from fermata.store.database import Database, StoreUnavailable
 
 ENTRY = journal.Entry(
-    at=w.NOW, actor="kim", event="node.changed", subject="node:n1", why="moved", data={"rack": ["r1", "r2"], "n": 1.5}
+    at=w.NOW,
+    actor="operator-1",
+    event="node.changed",
+    subject="node:n1",
+    why="moved",
+    data={"rack": ["r1", "r2"], "n": 1.5},
 )
 WORD = ConsentEntry(
     seq=0,
@@ -72,7 +77,7 @@ def test_the_database_forbids_changing_or_deleting_a_line(db: Database, table: T
         with pytest.raises(StoreUnavailable, match="append-only"), db.begin() as conn:
             conn.execute(statement)
     with db.read() as conn:
-        assert journal.read(conn)[0].actor == "kim"
+        assert journal.read(conn)[0].actor == "operator-1"
         assert consent.load_ledger(conn)[0].actor == "lumen-capacity"
 
 
