@@ -82,6 +82,8 @@ def play(folder: Path, heard: Callable[[DemoLine, str], None] = ignore) -> Liste
     teller.heard = lambda event: heard(line, event)
     try:
         line.run()
+        if not line.stop.is_set():
+            line.conduct_tail()  # to the last repair: how far the tail gets beside the line is a matter of timing
     finally:
         database.close()
     return teller
