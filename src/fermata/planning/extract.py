@@ -10,7 +10,7 @@ from fermata.domain.plans import ConsentBasis, InputHashes, ObjectiveTerm, Plan,
 from fermata.planning.problem import Problem, Spot
 from fermata.planning.search import Found, TermResult
 from fermata.planning.sequence import shift_steps
-from fermata.planning.values import SHARE_SCALE, count_where, place_of
+from fermata.planning.terms import SHARE_SCALE, count_where, place_of
 from fermata.planning.ways import Part
 
 OPTIMAL = "optimal"
@@ -30,8 +30,7 @@ def write_plan(problem: Problem, found: Found, *, plan_id: str, hashes: InputHas
     """The plan, windows in order of start and cluster. Its status is optimal only when every term is proven."""
     inputs = problem.inputs
     windows = _write_windows(problem, found.spots)
-    preferences = inputs.campaign.preferences
-    terms = tuple(_write_term(problem, windows, *pair) for pair in zip(preferences, found.terms, strict=True))
+    terms = _write_terms(problem, windows, found.terms)
     is_proven = all(term.bound >= term.value for term in terms)
     return Plan(
         id=PlanId(plan_id),
@@ -78,11 +77,27 @@ def _write_window(problem: Problem, seat: _Seat, number: int, parts: int) -> Win
     )
 
 
+def _write_terms(
+    problem: Problem, windows: Sequence[Window], results: Sequence[TermResult]
+) -> tuple[ObjectiveTerm, ...]:
+    """Terms that lead the campaign's preferences as they are; what shares are is measured on the windows."""
+    preferences = problem.inputs.campaign.preferences
+    leading = len(results) - len(preferences)
+    return (
+        *(_write_whole(result) for result in results[:leading]),
+        *(_write_term(problem, windows, *pair) for pair in zip(preferences, results[leading:], strict=True)),
+    )
+
+
+def _write_whole(result: TermResult) -> ObjectiveTerm:
+    return ObjectiveTerm(term=result.name, value=result.value, bound=min(result.bound, result.value))
+
+
 def _write_term(
     problem: Problem, windows: Sequence[Window], preference: Preference, result: TermResult
 ) -> ObjectiveTerm:
     if not isinstance(preference, SpreadEvenly):
-        return ObjectiveTerm(term=preference.term, value=result.value, bound=min(result.bound, result.value))
+        return _write_whole(result)
     value = _measure_spread(problem, windows, preference)
     bound = value if result.bound >= result.value else min(value, result.bound / SHARE_SCALE)
     return ObjectiveTerm(term=preference.term, value=value, bound=bound)

@@ -1,23 +1,24 @@
 """What each term cannot go below, found without a solver: every cluster has the calendar to itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import assert_never
 
-from fermata.domain.campaign import AvoidWeekday, FewestWindows, FinishByDeadline, Preference, SpreadEvenly
 from fermata.planning.problem import Problem, Spot
-from fermata.planning.values import calendar_days, count_where, spread_weights
+from fermata.planning.terms import CostTerm, OrderTerm, SpreadTerm, Term
 from fermata.planning.ways import Way
 
 
-def find_floor(problem: Problem, spots: Sequence[Spot], preference: Preference) -> int:
+def find_floor(problem: Problem, spots: Sequence[Spot], term: Term) -> int:
     """A lower bound of the term over all plans on these spots, in the units of `values.value_of`."""
-    if isinstance(preference, SpreadEvenly):
-        return _spread_floor(problem, preference)
-    days = days_of_ways(spots)
-    total = 0
-    for ways in problem.ways_of:
-        possible = [way for way in ways if len(days.get(way, ())) >= problem.ways[way].windows]
-        total += min((_way_floor(problem, problem.ways[way], days[way], preference) for way in possible), default=0)
-    return total
+    match term:
+        case CostTerm():
+            return _cost_floor(problem, spots, term)
+        case OrderTerm():
+            return 0
+        case SpreadTerm():
+            return _spread_floor(problem, term)
+        case _:
+            assert_never(term)
 
 
 def find_homeless(problem: Problem, spots: Sequence[Spot]) -> tuple[int, ...]:
@@ -40,30 +41,56 @@ def days_of_ways(spots: Sequence[Spot]) -> dict[int, set[int]]:
     return days
 
 
-def _way_floor(problem: Problem, way: Way, days: set[int], preference: Preference) -> int:
-    match preference:
-        case FinishByDeadline():  # the largest parts on the earliest days
-            sizes = sorted((group.nodes for group in way.groups for _ in group.parts), reverse=True)
-            late = [problem.days[day].late for day in sorted(days)]
-            return sum(size * days_late for size, days_late in zip(sizes, late, strict=False))
-        case FewestWindows():
-            return way.windows
-        case AvoidWeekday(weekday=weekday):  # parts for which other days do not suffice
-            others = sum(1 for day in days if problem.days[day].date.weekday() != weekday)
-            return max(0, way.windows - others)
-        case _:
-            return 0
+def _cost_floor(problem: Problem, spots: Sequence[Spot], term: CostTerm) -> int:
+    """Every cluster in its cheapest way, of those that its days leave room for."""
+    cheapest: dict[int, dict[int, dict[int, int]]] = {}  # by way, group and day
+    for spot in spots:
+        days = cheapest.setdefault(spot.way, {}).setdefault(spot.group, {})
+        cost = term.cost(spot)
+        days[spot.day] = min(cost, days.get(spot.day, cost))
+    total = 0
+    for ways in problem.ways_of:
+        floors = (_way_floor(problem.ways[way], cheapest[way]) for way in ways if way in cheapest)
+        total += min((floor for floor in floors if floor is not None), default=0)
+    return total
 
 
-def _spread_floor(problem: Problem, preference: SpreadEvenly) -> int:
+def _way_floor(way: Way, cheapest: Mapping[int, Mapping[int, int]]) -> int | None:
+    """The least cost of the parts on separate days, the last one after the others; None: its days do not suffice."""
+    last = next((g for g, group in enumerate(way.groups) if group.is_last), 0)
+    if way.windows == 1:
+        return min(cheapest.get(last, {}).values(), default=None)
+    others = {g: cheapest.get(g, {}) for g in range(len(way.groups)) if g != last}
+    found: list[int] = []
+    for end, cost in cheapest.get(last, {}).items():
+        before = {g: {day: c for day, c in days.items() if day < end} for g, days in others.items()}
+        rest = _parts_floor(way, before)
+        if rest is not None:
+            found.append(cost + rest)
+    return min(found, default=None)
+
+
+def _parts_floor(way: Way, cheapest: Mapping[int, Mapping[int, int]]) -> int | None:
+    """The larger of two: each group on its cheapest days; all parts on the days that are cheapest for any of them."""
+    wanted = {g: len(way.groups[g].parts) for g in cheapest}
+    anywhere: dict[int, int] = {}
+    for days in cheapest.values():
+        for day, cost in days.items():
+            anywhere[day] = min(cost, anywhere.get(day, cost))
+    if any(len(cheapest[g]) < count for g, count in wanted.items()) or len(anywhere) < sum(wanted.values()):
+        return None
+    apart = sum(sum(sorted(cheapest[g].values())[:count]) for g, count in wanted.items())
+    return max(apart, sum(sorted(anywhere.values())[: sum(wanted.values())]))
+
+
+def _spread_floor(problem: Problem, term: SpreadTerm) -> int:
     """Some place has nothing out on some day, so the largest share that any cluster takes at once counts in full."""
-    weights = spread_weights(problem, preference)
-    places = len(count_where(problem, preference.where, preference.over))
     windows_most = sum(max((problem.ways[way].windows for way in ways), default=0) for ways in problem.ways_of)
-    if windows_most >= places * calendar_days(problem):
+    if windows_most >= len(term.places) * term.days:
         return 0
     largest = 0
     for ways in problem.ways_of:
-        peaks = [max(weights.get((way, g), ("", 0))[1] for g in range(len(problem.ways[way].groups))) for way in ways]
+        groups = [range(len(problem.ways[way].groups)) for way in ways]
+        peaks = [max(term.weights.get((way, g), ("", 0))[1] for g in gs) for way, gs in zip(ways, groups, strict=True)]
         largest = max(largest, min(peaks, default=0))
     return largest

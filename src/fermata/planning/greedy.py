@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fermata.domain.campaign import OrderClasses
 from fermata.planning.board import Board
 from fermata.planning.problem import Problem, Row, Spot
-from fermata.planning.values import class_of, late_node_days
+from fermata.planning.terms import class_of, late_node_days
 
 ROUNDS_MOST = 60  # a round takes about 30 ms at January size; later ones rarely find more
 

@@ -1,4 +1,4 @@
-"""What "better" means to the solver: each of the campaign's preferences as a quantity of the model to be made least."""
+"""What "better" means to the solver: each term as a quantity of the model to be made least."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,8 @@ from typing import assert_never
 
 from ortools.sat.python import cp_model
 
-from fermata.domain.campaign import (
-    AvoidWeekday,
-    FewestWindows,
-    FinishByDeadline,
-    OrderClasses,
-    Preference,
-    SpreadEvenly,
-)
-from fermata.planning.problem import Problem, Spot
-from fermata.planning.values import SHARE_SCALE, calendar_days, class_of, count_where, late_node_days, spread_weights
+from fermata.planning.problem import Spot
+from fermata.planning.terms import SHARE_SCALE, CostTerm, OrderTerm, SpreadTerm, Term
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,42 +18,31 @@ class Choice:
     taken: cp_model.IntVar
 
 
-def add_term(
-    model: cp_model.CpModel, problem: Problem, choices: Sequence[Choice], preference: Preference
-) -> cp_model.LinearExprT:
-    """The quantity that `preference` wants least, with the variables it needs added to `model`."""
-    match preference:
-        case FinishByDeadline():
-            costs = [late_node_days(problem, c.spot) for c in choices]
-            return cp_model.LinearExpr.weighted_sum([c.taken for c in choices], costs)
-        case FewestWindows():
-            return cp_model.LinearExpr.sum([c.taken for c in choices])
-        case AvoidWeekday(weekday=weekday):
-            avoided = {d for d, day in enumerate(problem.days) if day.date.weekday() == weekday}
-            return cp_model.LinearExpr.sum([c.taken for c in choices if c.spot.day in avoided])
-        case OrderClasses(classes=classes):
-            return _add_wrong_pairs(model, problem, choices, classes)
-        case SpreadEvenly():
-            return _add_spread(model, problem, choices, preference)
+def add_term(model: cp_model.CpModel, choices: Sequence[Choice], term: Term) -> cp_model.LinearExprT:
+    """The quantity that `term` wants least, with the variables it needs added to `model`."""
+    match term:
+        case CostTerm(cost=cost):
+            return cp_model.LinearExpr.weighted_sum([c.taken for c in choices], [cost(c.spot) for c in choices])
+        case OrderTerm():
+            return _add_wrong_pairs(model, choices, term)
+        case SpreadTerm():
+            return _add_spread(model, choices, term)
         case _:
-            assert_never(preference)
+            assert_never(term)
 
 
-def _add_wrong_pairs(
-    model: cp_model.CpModel, problem: Problem, choices: Sequence[Choice], classes: Sequence[str]
-) -> cp_model.LinearExprT:
+def _add_wrong_pairs(model: cp_model.CpModel, choices: Sequence[Choice], term: OrderTerm) -> cp_model.LinearExprT:
     """Over all instants and pairs of classes: windows of the later class that start then, times those of the earlier
     class that start after it.
     """
-    at: dict[tuple[str, tuple[int, int]], list[cp_model.IntVar]] = {}
+    at: dict[tuple[int, tuple[int, int]], list[cp_model.IntVar]] = {}
     for choice in choices:
-        at.setdefault((class_of(problem, choice.spot.way), (choice.spot.day, choice.spot.start)), []).append(
-            choice.taken
-        )
+        key = (term.ranks[choice.spot.way], (choice.spot.day, choice.spot.start))
+        at.setdefault(key, []).append(choice.taken)
     instants = sorted({instant for _, instant in at}, reverse=True)
     pairs: list[cp_model.IntVar] = []
-    for number, earlier in enumerate(classes):
-        for later in classes[number + 1 :]:
+    for earlier in range(term.classes):
+        for later in range(earlier + 1, term.classes):
             following: list[cp_model.IntVar] = []
             for instant in instants:
                 starting = at.get((later, instant), [])
@@ -83,17 +64,13 @@ def _add_product(
     return product
 
 
-def _add_spread(
-    model: cp_model.CpModel, problem: Problem, choices: Sequence[Choice], preference: SpreadEvenly
-) -> cp_model.LinearExprT:
-    """Over all places and calendar days: the largest minus the smallest share of its nodes a place has out that day."""
-    weights = spread_weights(problem, preference)
+def _add_spread(model: cp_model.CpModel, choices: Sequence[Choice], term: SpreadTerm) -> cp_model.LinearExprT:
     shares: dict[tuple[str, int], list[tuple[cp_model.IntVar, int]]] = {}
     for choice in choices:
-        place, weight = weights.get((choice.spot.way, choice.spot.group), ("", 0))
+        place, weight = term.weights.get((choice.spot.way, choice.spot.group), ("", 0))
         if weight:
             shares.setdefault((place, choice.spot.day), []).append((choice.taken, weight))
-    everywhere = len(count_where(problem, preference.where, preference.over)) * calendar_days(problem)
+    everywhere = len(term.places) * term.days
     largest = model.new_int_var(0, 2 * SHARE_SCALE, "")
     smallest = model.new_int_var(0, 2 * SHARE_SCALE if len(shares) == everywhere else 0, "")
     for terms in shares.values():

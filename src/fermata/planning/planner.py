@@ -5,8 +5,8 @@ from fermata.planning.checker import check_plan
 from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Violation
-from fermata.planning.problem import compile_problem
-from fermata.planning.search import Found, find_plan
+from fermata.planning.problem import Problem, compile_problem
+from fermata.planning.search import DEFAULTS, Found, SearchOptions, find_plan
 
 
 class PlanFaulted(Exception):
@@ -20,12 +20,18 @@ class PlanFaulted(Exception):
 
 def plan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Planned | Infeasible:
     """A plan that the checker passed, or why there is none. Equal arguments give equal plans. Raises PlanFaulted."""
-    problem = compile_problem(inputs)
-    found = find_plan(problem)
+    return plan_problem(compile_problem(inputs), DEFAULTS, new_plan_id=new_plan_id, hashes=hashes)
+
+
+def plan_problem(
+    problem: Problem, options: SearchOptions, *, new_plan_id: str, hashes: InputHashes
+) -> Planned | Infeasible:
+    """As `plan_campaign`, of inputs that are compiled already, with leading terms or fewer spots."""
+    found = find_plan(problem, options)
     if not isinstance(found, Found):
         return explain_infeasible(problem) if found.proven else explain_not_found()
     plan = write_plan(problem, found, plan_id=new_plan_id, hashes=hashes)
-    violations = check_plan(inputs, plan)
+    violations = check_plan(problem.inputs, plan)
     if violations:
         raise PlanFaulted(violations)
     return Planned(plan=plan)

@@ -1,5 +1,5 @@
 """Ruin and recreate: takes a few clusters off a complete plan and puts each back where it costs least, again and
-again. Every preference counts, strongest first; the solver starts from what this finds.
+again. Every term counts, strongest first; the solver starts from what this finds.
 """
 
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fermata.planning.board import Board
-from fermata.planning.problem import Problem, Row, Spot
+from fermata.planning.problem import Problem
 from fermata.planning.tally import Cost, Tally
 
 RUINED_MOST = 8  # clusters at once: more rarely come back better
@@ -15,24 +15,25 @@ STRICT_TERMS = 2  # the strongest terms never get worse on the way, weaker ones 
 DRIFT = 0.01  # how much worse than the best, in the strongest term that still differs, a plan may get on its way
 
 
-def repair_plan(
-    problem: Problem, spots: Sequence[Spot], rows: Sequence[Row], chosen: Sequence[int], *, rounds: int
-) -> tuple[int, ...]:
-    """The best choice found from `chosen` in so many rounds, never a worse one; equal arguments give equal choices."""
-    return _Repair(problem, spots, rows, chosen).run(rounds)
+def repair_plan(problem: Problem, board: Board, tally: Tally, chosen: Sequence[int], *, rounds: int) -> tuple[int, ...]:
+    """The best choice found from `chosen` in so many rounds, never a worse one; equal arguments give equal choices.
+
+    `board` and `tally` are empty, over the same spots.
+    """
+    return _Repair(problem, board, tally, chosen).run(rounds)
 
 
 class _Repair:
     """The plan at hand, per cluster (index into `ways_of`), and the best one seen."""
 
-    def __init__(self, problem: Problem, spots: Sequence[Spot], rows: Sequence[Row], chosen: Sequence[int]) -> None:
+    def __init__(self, problem: Problem, board: Board, tally: Tally, chosen: Sequence[int]) -> None:
         self._problem = problem
-        self._board = Board(problem, spots, rows)
-        self._tally = Tally(problem, spots)
+        self._board = board
+        self._tally = tally
         cluster_of = {way: c for c, ways in enumerate(problem.ways_of) for way in ways}
         self._taken: list[list[int]] = [[] for _ in problem.ways_of]
         for number in chosen:
-            self._taken[cluster_of[spots[number].way]].append(number)
+            self._taken[cluster_of[board.spots[number].way]].append(number)
             self._tally.add(number, 1)
         self._board.take(chosen)
         self._dice = np.random.default_rng(problem.inputs.seed)

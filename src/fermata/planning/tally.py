@@ -1,15 +1,15 @@
 """Counts what windows stand where, so that the worth of taking one more spot is known without counting all pairs."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fermata.domain.campaign import OrderClasses, Preference, SpreadEvenly
-from fermata.planning.problem import Problem, Spot
-from fermata.planning.values import calendar_days, class_of, count_where, spread_weights, value_of
+from fermata.planning.problem import Spot
+from fermata.planning.terms import CostTerm, OrderTerm, SpreadTerm, Term
 
-Cost = tuple[int, ...]  # one number per preference, strongest first
+Cost = tuple[int, ...]  # one number per term, strongest first
 
 _Counts = NDArray[np.int64]
 
@@ -17,14 +17,11 @@ _Counts = NDArray[np.int64]
 class OrderTally:
     """Windows per class and instant; `cost_of` a spot is the number of wrong pairs it would be part of."""
 
-    def __init__(self, problem: Problem, spots: Sequence[Spot], preference: OrderClasses) -> None:
+    def __init__(self, spots: Sequence[Spot], term: OrderTerm) -> None:
         instants = sorted({(spot.day, spot.start) for spot in spots})
         place = {instant: i for i, instant in enumerate(instants)}
-        classes = preference.classes
-        names = [class_of(problem, way) for way in range(len(problem.ways))]
-        ranks = [classes.index(name) if name in classes else -1 for name in names]
-        self._at = [(ranks[spot.way], place[spot.day, spot.start]) for spot in spots]
-        self._counts: _Counts = np.zeros((len(classes), len(instants)), dtype=np.int64)
+        self._at = [(term.ranks[spot.way], place[spot.day, spot.start]) for spot in spots]
+        self._counts: _Counts = np.zeros((term.classes, len(instants)), dtype=np.int64)
         self._costs: _Counts | None = None
 
     def add(self, number: int, sign: int) -> None:
@@ -60,16 +57,13 @@ class OrderTally:
 class SpreadTally:
     """Share of its nodes, in basis points, that each place has out on each day."""
 
-    def __init__(self, problem: Problem, spots: Sequence[Spot], preference: SpreadEvenly) -> None:
-        weights = spread_weights(problem, preference)
-        places = sorted(count_where(problem, preference.where, preference.over))
-        self._shares: _Counts = np.zeros((max(1, len(places)), calendar_days(problem)), dtype=np.int64)
-        first = problem.inputs.campaign.first_day
+    def __init__(self, spots: Sequence[Spot], term: SpreadTerm) -> None:
+        places = {place: number for number, place in enumerate(term.places)}
+        self._shares: _Counts = np.zeros((max(1, len(places)), term.days), dtype=np.int64)
         self._at: list[tuple[int, int, int]] = []
         for spot in spots:
-            place, weight = weights.get((spot.way, spot.group), ("", 0))
-            day = (problem.days[spot.day].date - first).days
-            self._at.append((places.index(place) if weight else 0, day, weight))
+            place, weight = term.weights.get((spot.way, spot.group), ("", 0))
+            self._at.append((places[place] if weight else 0, term.calendar[spot.day], weight))
 
     def add(self, number: int, sign: int) -> None:
         """Puts a window on a spot (sign 1) or takes it off (sign -1)."""
@@ -86,11 +80,11 @@ class SpreadTally:
         return int(self._shares.max() - self._shares.min())
 
 
-class FixedTally:
+class CostTally:
     """A term to which each spot adds a number of its own."""
 
-    def __init__(self, problem: Problem, spots: Sequence[Spot], preference: Preference) -> None:
-        self._costs = [value_of(problem, [spot], preference) for spot in spots]
+    def __init__(self, spots: Sequence[Spot], term: CostTerm) -> None:
+        self._costs = [term.cost(spot) for spot in spots]
         self._total = 0
 
     def add(self, number: int, sign: int) -> None:
@@ -107,18 +101,10 @@ class FixedTally:
 
 
 class Tally:
-    """All preferences of a campaign, strongest first."""
+    """All terms of a search, strongest first."""
 
-    def __init__(self, problem: Problem, spots: Sequence[Spot]) -> None:
-        self._terms: list[OrderTally | SpreadTally | FixedTally] = []
-        for preference in problem.inputs.campaign.preferences:
-            match preference:
-                case OrderClasses():
-                    self._terms.append(OrderTally(problem, spots, preference))
-                case SpreadEvenly():
-                    self._terms.append(SpreadTally(problem, spots, preference))
-                case _:
-                    self._terms.append(FixedTally(problem, spots, preference))
+    def __init__(self, spots: Sequence[Spot], terms: Sequence[Term]) -> None:
+        self._terms = [_tally_of(spots, term) for term in terms]
 
     def add(self, number: int, sign: int) -> None:
         """Puts a window on a spot (sign 1) or takes it off (sign -1)."""
@@ -132,3 +118,15 @@ class Tally:
     def total(self) -> Cost:
         """The value of every term, as `values.value_of` has it."""
         return tuple(term.total() for term in self._terms)
+
+
+def _tally_of(spots: Sequence[Spot], term: Term) -> OrderTally | SpreadTally | CostTally:
+    match term:
+        case CostTerm():
+            return CostTally(spots, term)
+        case OrderTerm():
+            return OrderTally(spots, term)
+        case SpreadTerm():
+            return SpreadTally(spots, term)
+        case _:
+            assert_never(term)
