@@ -1,0 +1,61 @@
+"""From a campaign's files to what the planner takes: inputs, hashes, and the id of the plan that they give."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from fermata import wiring
+from fermata.domain.hashing import content_sha256
+from fermata.domain.plans import InputHashes
+from fermata.domain.policy import ConsentEntry
+from fermata.formats.approvals import decode_approvals
+from fermata.formats.faults import FaultLog, raise_faults
+from fermata.formats.fields import Document
+from fermata.formats.ledger import LedgerMaker
+from fermata.formats.scenario import Scenario, input_hashes
+from fermata.planning.inputs import PlanningInput
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One plan to be made."""
+
+    inputs: PlanningInput
+    hashes: InputHashes
+    plan_id: str
+
+
+def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | None, seed: int) -> Order:
+    """The plan of a folder's files; `approvals` in place of the folder's own. Raises BadInput for those."""
+    inputs = PlanningInput(
+        fleet=scenario.fleet,
+        catalogue=scenario.catalogue,
+        policy=scenario.policy,
+        campaign=scenario.campaign,
+        ledger=_read_ledger(scenario, approvals) if approvals is not None else scenario.ledger,
+        now=now or scenario.campaign.planned_as_of or wiring.utc_now(),
+        seed=seed,
+    )
+    hashes = input_hashes(scenario)
+    return Order(inputs=inputs, hashes=hashes, plan_id=derive_plan_id(inputs, hashes))
+
+
+def derive_plan_id(inputs: PlanningInput, hashes: InputHashes) -> str:
+    """The id of the plan that these inputs give: shaped like a minted one, yet equal for equal inputs."""
+    content = (hashes, inputs.now, inputs.seed, inputs.ledger)
+    digest = hashlib.sha256(content_sha256(content).encode()).digest()
+    milliseconds = int(inputs.now.timestamp() * 1000)
+    number = (milliseconds << 80) | int.from_bytes(digest[:10])
+    return "plan_" + "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def _read_ledger(scenario: Scenario, path: Path) -> tuple[ConsentEntry, ...]:
+    document = Document(log=FaultLog(path))
+    placed = decode_approvals(path, document)
+    raise_faults([document.log])
+    ledger = LedgerMaker(scenario.fleet, scenario.catalogue, scenario.campaign, document.log).entries(placed)
+    raise_faults([document.log])
+    return ledger
