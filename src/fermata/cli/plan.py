@@ -64,19 +64,12 @@ def plan(
     3: no plan exists.
     """
     moment = options.parse_time(now) if now is not None else None
-    outcome: PlanningOutcome
     if Path(campaign).is_dir():
-        scenario = read_scenario(Path(campaign))
-        of = scenario.campaign
-        order = order_plan(scenario, approvals, now=moment, seed=seed)
-        outcome = _search(of.id, lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes))
+        of, outcome = _plan_folder(Path(campaign), approvals, now=moment, seed=seed)
     else:
         if approvals is not None:
             raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
-        if "/" in campaign or campaign.startswith("."):
-            raise typer.BadParameter(f"'{campaign}' is not a folder")
-        with options.opened_store(store) as database:
-            of, outcome = _plan_stored(database, CampaignId(campaign), as_of=moment, seed=seed)
+        of, outcome = _plan_stored(campaign, store, as_of=moment, seed=seed)
     if isinstance(outcome, Infeasible):
         tell_infeasible(outcome, of, as_json=as_json)
         raise typer.Exit(output.INFEASIBLE)
@@ -92,15 +85,30 @@ def plan(
             output.out.print(f"Written to {out}", markup=False, soft_wrap=True)
 
 
-def _plan_stored(
-    database: wiring.Database, name: CampaignId, *, as_of: datetime | None, seed: int
+def _plan_folder(
+    folder: Path, approvals: Path | None, *, now: datetime | None, seed: int
 ) -> tuple[Campaign, PlanningOutcome]:
-    of = records.find_campaign(database, name)
-    outcome = _search(
-        name,
-        lambda: plans.make_plan(database, name, now=wiring.utc_now(), new_id=wiring.mint_id, as_of=as_of, seed=seed),
+    scenario = read_scenario(folder)
+    order = order_plan(scenario, approvals, now=now, seed=seed)
+    found = _search(
+        scenario.campaign.id, lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes)
     )
-    return of, outcome
+    return scenario.campaign, found
+
+
+def _plan_stored(campaign: str, store: str, *, as_of: datetime | None, seed: int) -> tuple[Campaign, PlanningOutcome]:
+    if "/" in campaign or campaign.startswith("."):
+        raise typer.BadParameter(f"'{campaign}' is not a folder")
+    name = CampaignId(campaign)
+    with options.opened_store(store) as database:
+        of = records.find_campaign(database, name)
+        found = _search(
+            name,
+            lambda: plans.make_plan(
+                database, name, now=wiring.utc_now(), new_id=wiring.mint_id, as_of=as_of, seed=seed
+            ),
+        )
+    return of, found
 
 
 def _search(name: str, work: Callable[[], PlanningOutcome]) -> PlanningOutcome:
