@@ -4,13 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Cluster, Node
-from fermata.domain.policy import Freeze
-from fermata.domain.windows import Interval, day_interval, days_between
+from fermata.domain.ids import FreezeId
+from fermata.domain.windows import Interval, days_between
+from fermata.planning.encoding import Calendar, Closed
 
 START_GRID_MINUTES = 30  # starts lie on this grid from the daily window's start: finer ones double the model
-_SATURDAY = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +42,19 @@ class Day:
         return self.room.start + timedelta(minutes=offset)
 
 
-def find_days(campaign: Campaign, now: datetime) -> tuple[Day, ...]:
-    """The days on which windows may lie at all, first to last; weekends only where they are staffed."""
+def find_days(calendar: Calendar, deadline: date) -> tuple[Day, ...]:
+    """The days on which windows may lie at all, first to last."""
+    assert calendar.room is not None, "a rule says when on a day windows may lie"
     days: list[Day] = []
-    hours = campaign.daily_window
-    for day in days_between(campaign.first_day, campaign.extension_until):
-        room = day_interval(day, hours.start, hours.back_in_service_by, campaign.timezone)
-        if room.end <= now or (day.weekday() >= _SATURDAY and not campaign.weekends_staffed):
+    for day in days_between(calendar.first_day, calendar.last_day):
+        room = calendar.room(day)
+        if room.end <= calendar.not_before or day.weekday() not in calendar.weekdays:
             continue
-        late = max(0, (day - campaign.deadline).days)
-        days.append(Day(date=day, room=room, earliest=max(now, room.start), late=late))
+        late = max(0, (day - deadline).days)
+        days.append(Day(date=day, room=room, earliest=max(calendar.not_before, room.start), late=late))
     return tuple(days)
 
 
-def find_freezes(freezes: Sequence[Freeze], nodes: Sequence[Node], cluster: Cluster) -> tuple[Freeze, ...]:
+def find_freezes(closed: Sequence[Closed], nodes: Sequence[Node], cluster: Cluster) -> tuple[FreezeId, ...]:
     """The freezes that hold any of `nodes`, all of `cluster`."""
-    return tuple(f for f in freezes if any(f.scope.covers(node, cluster) for node in nodes))
+    return tuple(c.freeze for c in closed if any(c.covers(node, cluster) for node in nodes))

@@ -11,7 +11,7 @@ from fermata.domain.campaign import DailyWindow, Limit
 from fermata.domain.ids import TeamId
 from fermata.domain.policy import Freeze
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.resources import count_nodes, describe_limit, limit_capacity
+from fermata.planning.limits import count_nodes, describe_limit, limit_capacity
 from fermata.planning.scope import Scope
 
 EXTRA_DAYS_MOST = 45  # a campaign that needs more is better split, and every day makes the question larger

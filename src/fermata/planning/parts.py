@@ -3,10 +3,7 @@ device with work ties together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
-from math import ceil, floor
 
-from fermata.domain.campaign import Rolling
 from fermata.domain.fleet import Device, Fleet, Node
 from fermata.domain.ids import NodeId
 from fermata.domain.pending import FleetPending
@@ -20,9 +17,15 @@ Split = tuple[tuple[Unit, ...], ...]  # the parts; the last one goes last and ma
 
 
 def find_units(
-    nodes: Sequence[Node], devices: Sequence[Device], *, fleet: Fleet, pending: FleetPending, catalogue: Catalogue
+    nodes: Sequence[Node],
+    devices: Sequence[Device],
+    *,
+    fleet: Fleet,
+    pending: FleetPending,
+    catalogue: Catalogue,
+    ties_nodes: Callable[[Update], bool],
 ) -> tuple[Unit, ...]:
-    """The nodes in whole racks, joined where a device drains them together or carries what another update waits for."""
+    """The nodes in whole racks, joined where work on a device ties them or carries what another update waits for."""
     ties = _Ties(nodes)
     racks: dict[str, list[Node]] = {}
     for node in nodes:
@@ -30,7 +33,7 @@ def find_units(
     for rack in racks.values():
         ties.join(rack)
     for device in devices:
-        if any(i.update.needs_drain or _is_entangled(i.update, catalogue) for i in pending.of_device(device).due):
+        if any(ties_nodes(i.update) or _is_entangled(i.update, catalogue) for i in pending.of_device(device).due):
             ties.join(fleet.nodes_behind(device))
     return ties.groups(nodes)
 
@@ -68,15 +71,6 @@ def _is_entangled(update: Update, catalogue: Catalogue) -> bool:
         update.id in other.after or any(needed.component == update.component for needed in other.requires)
         for other in catalogue.production_ready
     )
-
-
-def size_bounds(nodes: int, rolling: Rolling) -> tuple[int, int]:
-    """Fewest nodes of a part that is not the last and most of any part, for a cluster with work on `nodes` nodes.
-
-    Shares are taken as written, so that 0.07 of 100 is 7.
-    """
-    least = ceil(Fraction(str(rolling.min_fraction_per_day)) * nodes)
-    return least, floor(Fraction(str(rolling.max_fraction_per_day)) * nodes)
 
 
 def find_splits(

@@ -2,16 +2,17 @@
 rows, what spots may use of a resource at one instant or on one day.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fermata.domain.campaign import Limit, LimitKind
-from fermata.domain.ids import FreezeId
 from fermata.domain.policy import Freeze
 from fermata.domain.windows import Interval
 from fermata.planning.days import Day, find_days
+from fermata.planning.encoders import Encoder, Encoding, encode_windows, list_encoders
+from fermata.planning.encoding import Facts, Resource
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.resources import Resource, find_resources
+from fermata.planning.resources import find_resources
 from fermata.planning.scope import Scope, find_scope
 from fermata.planning.ways import Group, Way, WayFinder
 
@@ -41,6 +42,7 @@ class Problem:
 
     inputs: PlanningInput
     scope: Scope
+    encoding: Encoding
     resources: tuple[Resource, ...]
     days: tuple[Day, ...]
     ways: tuple[Way, ...]
@@ -52,16 +54,24 @@ class Problem:
         return self.ways[spot.way].groups[spot.group]
 
 
-def compile_problem(inputs: PlanningInput, *, scope: Scope | None = None, only: Sequence[int] | None = None) -> Problem:
+def compile_problem(
+    inputs: PlanningInput,
+    *,
+    scope: Scope | None = None,
+    only: Sequence[int] | None = None,
+    encoders: Sequence[Encoder] | None = None,
+) -> Problem:
     """The problem behind the inputs, with every way of every cluster and every day of the campaign.
 
     `scope`: what was found before for inputs with the same fleet, updates, consent and scope. `only` leaves out all
-    work but that of these clusters (indices into the scope's works).
+    work but that of these clusters (indices into the scope's works). `encoders`: the rules that are asked, None: all.
     """
-    scope = find_scope(inputs) if scope is None else scope
+    encoders = list_encoders() if encoders is None else encoders
+    scope = find_scope(inputs, encoders=encoders) if scope is None else scope
     works = scope.works if only is None else tuple(scope.works[number] for number in only)
-    resources = find_resources(scope, inputs.fleet, inputs.catalogue, inputs.campaign)
-    finder = WayFinder(inputs, scope, resources)
+    encoding = encode_windows(Facts(inputs=inputs, pending=scope.pending), encoders)
+    resources = find_resources(encoding.capacities, scope, inputs.campaign)
+    finder = WayFinder(inputs, scope, encoding, resources)
     ways: list[Way] = []
     ways_of: list[tuple[int, ...]] = []
     big: set[int] = set()
@@ -75,8 +85,9 @@ def compile_problem(inputs: PlanningInput, *, scope: Scope | None = None, only: 
     return Problem(
         inputs=inputs,
         scope=scope,
+        encoding=encoding,
         resources=resources,
-        days=find_days(inputs.campaign, inputs.now),
+        days=find_days(encoding.calendar, inputs.campaign.deadline),
         ways=tuple(ways),
         ways_of=tuple(ways_of),
         big=frozenset(big),
@@ -84,8 +95,11 @@ def compile_problem(inputs: PlanningInput, *, scope: Scope | None = None, only: 
 
 
 def find_spots(problem: Problem, freezes: Iterable[Freeze]) -> tuple[Spot, ...]:
-    """Every spot that the daily windows and `freezes` leave, ordered by way, group, day, start."""
-    closed: Mapping[FreezeId, Interval] = {f.id: Interval(f.start, f.end) for f in freezes}
+    """Every spot that the calendar leaves, with those of its closed times that come of `freezes`, ordered by way,
+    group, day, start.
+    """
+    asked = {freeze.id for freeze in freezes}
+    closed = {each.freeze: each.time for each in problem.encoding.calendar.closed if each.freeze in asked}
     spots: list[Spot] = []
     outs: dict[int, list[list[tuple[int, Interval]]]] = {}  # by length and day: every start and the time out
     for w, way in enumerate(problem.ways):
@@ -111,59 +125,64 @@ def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -
     by_day: dict[int, list[int]] = {}
     for number, spot in enumerate(spots):
         by_day.setdefault(spot.day, []).append(number)
-    covered = _teams_bound_by_nodes_out(problem)
+    never_bind = _find_never_binding(problem.resources)
     rows: list[Row] = []
     for day in sorted(by_day):
-        for index, resource in enumerate(problem.resources):
-            if index in covered or not resource.holds_on(problem.days[day].date):
-                continue
-            capacity = resource.capacity - (resource.reserve if with_reserve else 0)
-            rows.extend(_rows_of(problem, spots, by_day[day], index, max(0, capacity)))
+        uses = _uses_by_resource(problem, spots, by_day[day])
+        for index in sorted(uses.keys() - never_bind):
+            resource = problem.resources[index]
+            if resource.holds_on(problem.days[day].date):
+                capacity = max(0, resource.capacity - (resource.reserve if with_reserve else 0))
+                rows.extend(_rows_of(problem, spots, uses[index], index, capacity))
     return tuple(rows)
 
 
-def _teams_bound_by_nodes_out(problem: Problem) -> frozenset[int]:
-    """Teams that work on nodes only and may take as many as may be out at all: their rows never bind."""
+_SpotUse = tuple[int, int, int, int]  # start, end, spot, units
+
+
+def _uses_by_resource(problem: Problem, spots: Sequence[Spot], numbers: Sequence[int]) -> dict[int, list[_SpotUse]]:
+    found: dict[int, list[_SpotUse]] = {}
+    for number in numbers:
+        start = spots[number].start
+        for use in problem.group_of(spots[number]).uses:
+            found.setdefault(use.resource, []).append((start + use.start, start + use.end, number, use.units))
+    return found
+
+
+def _find_never_binding(resources: Sequence[Resource]) -> frozenset[int]:
+    """What counts only nodes that are out, and takes as many as may be out at all."""
     totals = [
         r.capacity
-        for r in problem.resources
+        for r in resources
         if isinstance(r.source, Limit)
         and r.source.what is LimitKind.NODES_OUT
-        and not r.source.where.conditions
-        and not r.per_day
+        and not (r.source.where.conditions or r.first_day or r.last_day)
     ]
-    catalogue = problem.inputs.catalogue
-    on_devices = {u.owner_team for u in catalogue.production_ready if u.target != "node"}
+    least = min(totals, default=None)
     return frozenset(
-        i
-        for i, r in enumerate(problem.resources)
-        if not isinstance(r.source, Limit) and r.source not in on_devices and totals and r.capacity >= min(totals)
+        i for i, r in enumerate(resources) if least is not None and r.within_nodes_out and r.capacity >= least
     )
 
 
 def _rows_of(
-    problem: Problem, spots: Sequence[Spot], numbers: Sequence[int], resource: int, capacity: int
+    problem: Problem, spots: Sequence[Spot], uses: Sequence[_SpotUse], resource: int, capacity: int
 ) -> list[Row]:
     """Rows of one resource on one day: one for the day, or one for each instant at which most uses meet."""
-    uses: list[tuple[int, int, int, int]] = []  # start, end, spot, units
+    units_of: dict[int, int] = {}
+    for _, _, number, units in uses:
+        units_of[number] = units_of.get(number, 0) + units
     peak: dict[str, int] = {}
-    for number in numbers:
-        spot = spots[number]
-        most = 0
-        for use in problem.group_of(spot).uses:
-            if use.resource == resource:
-                uses.append((spot.start + use.start, spot.start + use.end, number, use.units))
-                most += use.units
-        cluster = problem.ways[spot.way].cluster.name
-        peak[cluster] = max(peak.get(cluster, 0), most)
+    for number, units in units_of.items():
+        cluster = problem.ways[spots[number].way].cluster.name
+        peak[cluster] = max(peak.get(cluster, 0), units)
     if sum(peak.values()) <= capacity:
         return []
     if problem.resources[resource].per_day:
-        return [Row(resource=resource, capacity=capacity, terms=tuple((n, units) for _, _, n, units in uses))]
+        return [Row(resource=resource, capacity=capacity, terms=tuple(sorted(units_of.items())))]
     return [Row(resource=resource, capacity=capacity, terms=terms) for terms in _cliques(uses)]
 
 
-def _cliques(uses: Sequence[tuple[int, int, int, int]]) -> list[tuple[tuple[int, int], ...]]:
+def _cliques(uses: Sequence[_SpotUse]) -> list[tuple[tuple[int, int], ...]]:
     """Sets of uses that meet, each at a last start before an end: every other instant's set lies within one."""
     events = sorted([(end, 0, i) for i, (_, end, _, _) in enumerate(uses)] + [(u[0], 1, i) for i, u in enumerate(uses)])
     opened: dict[int, None] = {}

@@ -32,16 +32,10 @@ class Readiness:
         self.blocked: dict[NodeId, Reason] = {}
         self.barred: dict[DeviceId, Reason] = {}
 
-    def settle(self, node_gaps: Mapping[NodeId, Reason], shared_gaps: Mapping[DeviceId, Reason]) -> None:
-        """Starts from missing consent and unknown versions, then judges all units until nothing more falls out."""
-        self.blocked = {n.name: node_gaps[n.name] for n in self.nodes if n.name in node_gaps}
-        self.barred = {d.name: shared_gaps[d.name] for d in self.devices if d.name in shared_gaps}
-        for node in self.nodes:
-            unknown = self._pending.of_node(node).unknown
-            if unknown:
-                components = ", ".join(sorted(item.component for item in unknown))
-                found = reason(Code.VERSION_UNKNOWN, unit=node.name, components=components)
-                self.blocked.setdefault(node.name, found)
+    def settle(self, blocked: Mapping[NodeId, Reason], barred: Mapping[DeviceId, Reason]) -> None:
+        """Starts from what the rules keep out, then judges all units until nothing more falls out."""
+        self.blocked = {n.name: blocked[n.name] for n in self.nodes if n.name in blocked}
+        self.barred = {d.name: barred[d.name] for d in self.devices if d.name in barred}
         self._block_circles()
         before = -1
         while before != len(self.blocked) + len(self.barred):

@@ -2,16 +2,17 @@
 work the one reason why it stays out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from fermata.domain.consent import consent_gaps, device_gaps
 from fermata.domain.fleet import Cluster, Device, Node
-from fermata.domain.ids import ClusterId, DeviceId, NodeId
+from fermata.domain.ids import ClusterId, NodeId
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Unplanned
 from fermata.domain.reasons import Reason
+from fermata.planning.encoders import Encoder, ask, join_takes, list_encoders
+from fermata.planning.encoding import Facts, Takes
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.readiness import Readiness
 
@@ -42,21 +43,18 @@ class Scope:
     unplanned: tuple[Unplanned, ...]
 
 
-def find_scope(inputs: PlanningInput) -> Scope:
-    """Sorts all pending work of the clusters that the campaign's scope matches into planned and unplanned."""
+def find_scope(inputs: PlanningInput, *, encoders: Sequence[Encoder] | None = None) -> Scope:
+    """Sorts all pending work of the clusters in scope into planned and unplanned. `encoders`: None asks all rules."""
     fleet = inputs.fleet
     pending = find_pending(fleet, inputs.catalogue, inputs.campaign.updates)
-    clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if inputs.campaign.scope.matches_cluster(c))
-    node_gaps: Mapping[NodeId, Reason] = {}
-    shared_gaps: Mapping[DeviceId, Reason] = {}
-    if inputs.ledger is not None:
-        node_gaps = consent_gaps(fleet, inputs.policy, pending, inputs.ledger)
-        shared_gaps = device_gaps(fleet, inputs.policy, pending, inputs.ledger)
+    told = ask(Takes, Facts(inputs=inputs, pending=pending), list_encoders() if encoders is None else encoders)
+    takes = join_takes(told)
+    clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if takes.covers(c))
     works: list[ClusterWork] = []
     unplanned: list[Unplanned] = []
     for cluster in clusters:
         readiness = Readiness(fleet, pending, cluster)
-        readiness.settle(node_gaps, shared_gaps)
+        readiness.settle(takes.blocked, takes.barred)
         left_out = {name: why for name, why in readiness.blocked.items() if name in readiness.with_work}
         unplanned.extend(_group(cluster.name, left_out))
         nodes = tuple(node for node in readiness.nodes if node.name not in readiness.blocked)

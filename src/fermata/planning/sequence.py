@@ -14,22 +14,13 @@ from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, Rebo
 from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
 from fermata.planning.activation import Layer, find_layers
 from fermata.planning.batches import device_batches, node_batches
+from fermata.planning.encoding import TeamUse
 from fermata.planning.stagger import Room, Turns, find_turns, gather, lay_out_turns
 
 # Steps are planned with the median of one unit. Nodes late in one step catch up in a later one and, in the end, while
 # others verify: the time for that is pooled there (`confidence.py`), where it protects the end that was promised best.
 STEP_QUANTILE_Z = 0.0
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # steps are laid out from here and shifted when their window has a start
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TeamUse:
-    """Units that a team works on over `[start, end)`, in minutes from the start of the window."""
-
-    team: TeamId
-    start: int
-    end: int
-    units: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,12 @@ from fermata.domain.ids import FreezeId
 from fermata.domain.plans import Mode
 from fermata.planning.confidence import choose_minutes, find_end_confidence
 from fermata.planning.days import find_days, find_freezes
+from fermata.planning.encoders import Encoding
+from fermata.planning.encoding import Resource, Taken, Use
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.parts import EXACT_UNITS_MOST, Split, find_splits, find_units, size_bounds
+from fermata.planning.parts import EXACT_UNITS_MOST, Split, find_splits, find_units
 from fermata.planning.rehearsal import Minutes, find_cast, rehearse
-from fermata.planning.resources import Resource, Use, count_limits, find_team_uses
+from fermata.planning.resources import find_uses
 from fermata.planning.scope import ClusterWork, Scope
 from fermata.planning.sequence import WindowSteps, extend_verify, lay_out_window
 
@@ -58,11 +60,14 @@ class Way:
 class WayFinder:
     """Finds the ways of one cluster after the other; equal windows are simulated for their length once."""
 
-    def __init__(self, inputs: PlanningInput, scope: Scope, resources: Sequence[Resource]) -> None:
+    def __init__(self, inputs: PlanningInput, scope: Scope, encoding: Encoding, resources: Sequence[Resource]) -> None:
         self._inputs = inputs
         self._scope = scope
-        self._resources = resources
-        self._room = max((day.minutes for day in find_days(inputs.campaign, inputs.now)), default=0)
+        self._encoding = encoding
+        days = find_days(encoding.calendar, inputs.campaign.deadline)
+        self._room = max((day.minutes for day in days), default=0)
+        always = (i for i, r in enumerate(resources) if all(r.holds_on(day.date) for day in days))
+        self._most = {index: resources[index].capacity for index in always}
         self._backs: dict[tuple[object, ...], Minutes] = {}
 
     def find_ways(self, work: ClusterWork) -> tuple[Way, ...]:
@@ -70,15 +75,21 @@ class WayFinder:
         ways: list[Way] = []
         if self._fits(work, work.nodes, Mode.WHOLE):
             ways.append(Way(cluster=work.cluster, mode=Mode.WHOLE, groups=self._group(work, ((work.nodes,),))))
-        if work.cluster.rolling_allowed:
+        if self._encoding.parts.may_roll(work.cluster):
             splits = self._find_splits(work)
             ways.extend(Way(cluster=work.cluster, mode=Mode.ROLLING, groups=self._group(work, s)) for s in splits)
         return tuple(ways)
 
     def _find_splits(self, work: ClusterWork) -> tuple[Split, ...]:
-        pending, fleet, catalogue = self._scope.pending, self._inputs.fleet, self._inputs.catalogue
-        units = find_units(work.nodes, work.devices, fleet=fleet, pending=pending, catalogue=catalogue)
-        least, most = size_bounds(work.nodes_with_work, self._inputs.campaign.rolling)
+        units = find_units(
+            work.nodes,
+            work.devices,
+            fleet=self._inputs.fleet,
+            pending=self._scope.pending,
+            catalogue=self._inputs.catalogue,
+            ties_nodes=self._encoding.parts.ties,
+        )
+        least, most = self._encoding.parts.sizes(work.nodes_with_work)
         return find_splits(
             units, least, most, fits=lambda part: self._fits(work, [n for unit in part for n in unit], Mode.ROLLING)
         )
@@ -88,12 +99,9 @@ class WayFinder:
         return len(self._inputs.fleet.nodes_by_cluster[cluster.name]) > self._inputs.campaign.big_cluster_nodes
 
     def _fits(self, work: ClusterWork, nodes: Sequence[Node], mode: Mode) -> bool:
-        counts = count_limits(self._resources, nodes, work.cluster, mode=mode, is_big=self.is_big(work.cluster))
-        return all(
-            units <= self._resources[index].capacity
-            for index, units in counts.items()
-            if not self._resources[index].per_day
-        )
+        taken = Taken(cluster=work.cluster, nodes=nodes, mode=mode, minutes=1)
+        uses = find_uses(self._encoding.capacities, taken)
+        return all(use.units <= self._most.get(use.resource, use.units) for use in uses)
 
     def _group(self, work: ClusterWork, split: Split) -> tuple[Group, ...]:
         is_whole = len(split) == 1
@@ -103,7 +111,7 @@ class WayFinder:
         freezes: dict[tuple[object, ...], tuple[FreezeId, ...]] = {}
         for number, members in enumerate(split):
             part = self._lay_out(tuple(sorted((n for u in members for n in u), key=lambda n: n.name)), devices[number])
-            held = tuple(f.id for f in find_freezes(self._inputs.policy.freezes, part.nodes, work.cluster))
+            held = find_freezes(self._encoding.calendar.closed, part.nodes, work.cluster)
             mode = Mode.WHOLE if is_whole else Mode.ROLLING
             exact = self._uses(work, part, mode) if are_few else ()
             key = (number == len(split) - 1, len(part.nodes), _shape(part.steps), held, exact)
@@ -122,10 +130,11 @@ class WayFinder:
         )
 
     def _uses(self, work: ClusterWork, part: Part, mode: Mode) -> tuple[Use, ...]:
-        counts = count_limits(self._resources, part.nodes, work.cluster, mode=mode, is_big=self.is_big(work.cluster))
-        minutes = part.steps.minutes
-        limits = (Use(resource=index, start=0, end=minutes, units=units) for index, units in counts.items())
-        return (*limits, *find_team_uses(self._resources, part.steps.team_uses))
+        steps = part.steps
+        taken = Taken(
+            cluster=work.cluster, nodes=part.nodes, mode=mode, minutes=steps.minutes, team_uses=steps.team_uses
+        )
+        return find_uses(self._encoding.capacities, taken)
 
     def _assign_devices(self, work: ClusterWork, split: Split) -> list[list[Device]]:
         """Each device to the part with nodes behind it; one that spans parts, as untied ones may, to the first."""

@@ -1,6 +1,8 @@
 """How a cluster is split into the parts it is rolled in."""
 
 from collections.abc import Sequence
+from functools import partial
+from operator import attrgetter
 
 import pytest
 from tests.unit.planning import bench as b
@@ -9,8 +11,11 @@ from fermata.domain.campaign import Rolling
 from fermata.domain.fleet import DeviceScope
 from fermata.domain.pending import find_pending
 from fermata.domain.updates import Impact
-from fermata.planning.parts import Unit, find_splits, find_units, part_size, size_bounds
+from fermata.planning.constraints import rolling_part_size
+from fermata.planning.encoding import Facts
+from fermata.planning.parts import Unit, find_splits, find_units, part_size
 
+is_felt = attrgetter("needs_drain")
 CLUSTER = b.make_cluster("alpha", rolling=True)
 
 
@@ -25,7 +30,10 @@ def units_of(sizes: Sequence[int]) -> tuple[Unit, ...]:
     [(2956, 0.05, 0.10, (148, 295)), (100, 0.07, 0.29, (7, 29)), (100, 0.05, 0.10, (5, 10)), (7, 0.2, 0.7, (2, 4))],
 )
 def test_bounds_of_a_part_are_whole_nodes(nodes: int, low: float, high: float, bounds: tuple[int, int]) -> None:
-    assert size_bounds(nodes, Rolling(min_fraction_per_day=low, max_fraction_per_day=high)) == bounds
+    campaign = b.make_campaign(rolling=Rolling(min_fraction_per_day=low, max_fraction_per_day=high))
+    fleet, catalogue = b.make_fleet([], []), b.make_catalogue()
+    facts = Facts(inputs=b.make_inputs(fleet, catalogue, campaign), pending=find_pending(fleet, catalogue))
+    assert rolling_part_size.encode(facts).sizes(nodes) == bounds
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,8 @@ def test_racks_behind_one_draining_device_stay_together() -> None:
     leaf = b.make_device("alpha", "leaf", "alpha-su0", scope=DeviceScope.SCALABLE_UNIT)
     fleet = b.make_fleet([CLUSTER], nodes, [leaf])
     pending = find_pending(fleet, catalogue)
-    tied = find_units(nodes, [leaf], fleet=fleet, pending=pending, catalogue=catalogue)
-    free = find_units(nodes, [], fleet=fleet, pending=pending, catalogue=catalogue)
+    find = partial(find_units, nodes, fleet=fleet, pending=pending, catalogue=catalogue, ties_nodes=is_felt)
+    tied = find([leaf])
+    free = find([])
     assert [len(unit) for unit in tied] == [6]
     assert [len(unit) for unit in free] == [2, 2, 2]

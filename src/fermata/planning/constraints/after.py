@@ -11,6 +11,7 @@ from fermata.domain.ids import NodeId, UpdateId
 from fermata.domain.plans import DeviceApplyStep
 from fermata.domain.updates import NODE_TARGET
 from fermata.planning.case import CheckCase, some
+from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import NodeClass, Reading, WindowReading
 
@@ -104,3 +105,8 @@ def _by(instant: datetime | None, start: datetime) -> bool:
 def _is_on_nodes(case: CheckCase, first: UpdateId) -> bool:
     update = case.update(first)
     return update is not None and update.target == NODE_TARGET
+
+
+def encode(facts: Facts) -> Steps:
+    """Each update waits for those it comes after."""
+    return Steps(before={u.id: frozenset(u.after) for u in facts.inputs.catalogue.production_ready if u.after})

@@ -11,6 +11,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading, WindowReading
 
 CODE = "BATCHES"
+WRITTEN = "The layout of a window cuts the nodes on which an update is due into batches, all of them."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

@@ -7,10 +7,12 @@ machines on one day, and the teams from two long evenings at once.
 from collections.abc import Iterator
 from datetime import date
 
-from fermata.domain.campaign import LimitKind
+from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.plans import Mode, Window
 from fermata.planning.case import some
+from fermata.planning.encoding import Capacity, Facts, Taken
 from fermata.planning.inputs import Violation
+from fermata.planning.limits import find_limits, make_capacity
 from fermata.planning.reading import Reading
 
 CODE = "BIG_CLUSTERS_PER_DAY"
@@ -36,3 +38,15 @@ def check(reading: Reading) -> Iterator[Violation]:
                     f" {some(window.cluster for window in windows)}."
                 )
                 yield Violation(rule=CODE, sentence=sentence, window=windows[0].id)
+
+
+def encode(facts: Facts) -> Capacity:
+    """One resource a limit and day; a window that takes a big cluster whole uses one."""
+    nodes_of, bound = facts.inputs.fleet.nodes_by_cluster, facts.inputs.campaign.big_cluster_nodes
+
+    def count(limit: Limit, taken: Taken) -> int:
+        is_big = len(nodes_of[taken.cluster.name]) > bound
+        return int(is_big and taken.mode is Mode.WHOLE and limit.where.matches_cluster(taken.cluster))
+
+    numbers = find_limits(facts, LimitKind.WHOLE_BIG_CLUSTERS, lambda limit: limit.per_day is not None)
+    return make_capacity(facts, numbers, count)

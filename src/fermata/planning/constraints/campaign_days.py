@@ -5,6 +5,7 @@ Protects the time outside the campaign, which nobody agreed to.
 
 from collections.abc import Iterator
 
+from fermata.planning.encoding import Calendar, Facts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -23,3 +24,9 @@ def check(reading: Reading) -> Iterator[Violation]:
                 f" {campaign.extension_until}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=window.id)
+
+
+def encode(facts: Facts) -> Calendar:
+    """The campaign's first day and the end of its extension."""
+    campaign = facts.inputs.campaign
+    return Calendar(first_day=campaign.first_day, last_day=campaign.extension_until)

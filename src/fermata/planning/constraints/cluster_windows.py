@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from fermata.domain.campaign import LimitKind
 from fermata.planning.case import at, limit_text, some
+from fermata.planning.encoding import Capacity, Facts
 from fermata.planning.inputs import Violation
+from fermata.planning.limits import find_limits, make_capacity
 from fermata.planning.reading import Reading
 from fermata.planning.sweep import Span, find_peaks
 
@@ -34,3 +36,9 @@ def check(reading: Reading) -> Iterator[Violation]:
                 f" {some(peak.windows)}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=peak.windows[0])
+
+
+def encode(facts: Facts) -> Capacity:
+    """One resource a limit; a window of a cluster that matches uses one."""
+    numbers = find_limits(facts, LimitKind.CLUSTER_WINDOWS, lambda limit: limit.at_once is not None)
+    return make_capacity(facts, numbers, lambda limit, taken: int(limit.where.matches_cluster(taken.cluster)))

@@ -9,6 +9,7 @@ from fermata.domain.fleet import Node
 from fermata.domain.ids import NodeId
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep
 from fermata.planning.case import CheckCase, some
+from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading, WindowReading
 
@@ -50,3 +51,8 @@ def _works(case: CheckCase, view: WindowReading) -> Iterator[tuple[NodeApplyStep
 
 def _names(nodes: tuple[Node, ...]) -> frozenset[NodeId]:
     return frozenset(node.name for node in nodes)
+
+
+def encode(facts: Facts) -> Steps:
+    """The catalogue's pairs."""
+    return Steps(apart=facts.inputs.catalogue.conflicts)

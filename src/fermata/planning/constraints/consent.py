@@ -5,10 +5,12 @@ A draft assumes consent and is let through here; it cannot be published. Protect
 
 from collections.abc import Iterator
 
+from fermata.domain.consent import consent_gaps, device_gaps
 from fermata.domain.ids import NodeId
 from fermata.domain.plans import ConsentBasis
 from fermata.domain.reasons import Reason
 from fermata.planning.case import some
+from fermata.planning.encoding import Facts, Takes
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -35,3 +37,14 @@ def check(reading: Reading) -> Iterator[Violation]:
         if blocked:
             sentence = f"Window {view.window.id} works on {some(blocked)} without consent of all nodes behind."
             yield Violation(rule=CODE, sentence=sentence, window=view.window.id)
+
+
+def encode(facts: Facts) -> Takes:
+    """Keeps out every gap in the consent on record; a draft, which has no record, keeps out nothing."""
+    inputs = facts.inputs
+    if inputs.ledger is None:
+        return Takes()
+    return Takes(
+        blocked=consent_gaps(inputs.fleet, inputs.policy, facts.pending, inputs.ledger),
+        barred=device_gaps(inputs.fleet, inputs.policy, facts.pending, inputs.ledger),
+    )

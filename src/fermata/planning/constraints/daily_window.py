@@ -5,8 +5,11 @@ capacity back the same evening.
 """
 
 from collections.abc import Iterator
+from datetime import date
 
+from fermata.domain.windows import Interval, day_interval
 from fermata.planning.case import at
+from fermata.planning.encoding import Calendar, Facts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -25,3 +28,13 @@ def check(reading: Reading) -> Iterator[Violation]:
                 f" {at(allowed.start)} to {at(allowed.end)}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=window.id)
+
+
+def encode(facts: Facts) -> Calendar:
+    """The room of a day: from the daily window's start until nodes are promised back."""
+    hours, zone = facts.inputs.campaign.daily_window, facts.inputs.campaign.timezone
+
+    def room(day: date) -> Interval:
+        return day_interval(day, hours.start, hours.back_in_service_by, zone)
+
+    return Calendar(room=room)

@@ -12,6 +12,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading, WindowReading
 
 CODE = "DEVICES_APPLIED"
+WRITTEN = "Each device with due work goes with the one part that takes the nodes behind it."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

@@ -9,6 +9,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "END_CONFIDENCE"
+WRITTEN = "It is the share of rehearsals that kept the promise, and is read off them."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

@@ -5,7 +5,9 @@ Freezes beat approvals. Protects what a customer cannot have interrupted.
 
 from collections.abc import Iterator
 
+from fermata.domain.windows import Interval
 from fermata.planning.case import at, some
+from fermata.planning.encoding import Calendar, Closed, Facts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -28,3 +30,13 @@ def check(reading: Reading) -> Iterator[Violation]:
                     f" {at(freeze.end)}, {freeze.reason}): {some(frozen)}."
                 )
                 yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=frozen)
+
+
+def encode(facts: Facts) -> Calendar:
+    """Every freeze, closed to the nodes in its scope."""
+    return Calendar(
+        closed=tuple(
+            Closed(freeze=freeze.id, covers=freeze.scope.covers, time=Interval(freeze.start, freeze.end))
+            for freeze in facts.inputs.policy.freezes
+        )
+    )

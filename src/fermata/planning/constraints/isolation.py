@@ -10,6 +10,7 @@ from fermata.domain.fleet import Node
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep
 from fermata.domain.updates import IsolationBy, Update
 from fermata.planning.case import CheckCase, at
+from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading, WindowReading
 
@@ -58,3 +59,9 @@ def _fault(update: Update, total: int, running: list[Node]) -> str | None:
         case IsolationBy.PERCENT:
             most = max(1, total * at_once // 100)
             return f"on {len(running):,} nodes, {most:,} may be" if len(running) > most else None
+
+
+def encode(facts: Facts) -> Steps:
+    """The isolation of each update that has one."""
+    ready = facts.inputs.catalogue.production_ready
+    return Steps(isolated={u.id: u.isolation for u in ready if u.isolation.by is not IsolationBy.NONE})

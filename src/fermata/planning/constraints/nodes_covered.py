@@ -11,6 +11,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "NODES_COVERED"
+WRITTEN = "The model chooses exactly one way for each cluster; a way takes each node once."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

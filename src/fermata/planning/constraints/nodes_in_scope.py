@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from fermata.domain.ids import NodeId, WindowId
 from fermata.planning.case import CheckCase, some
+from fermata.planning.encoding import Facts, Takes
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -36,3 +37,8 @@ def _judge(case: CheckCase, names: Iterable[NodeId], place: str, window: WindowI
     for fault, nodes in found.items():
         sentence = f"{place} holds {len(nodes):,} nodes {fault}: {some(nodes)}."
         yield Violation(rule=CODE, sentence=sentence, window=window, nodes=tuple(nodes))
+
+
+def encode(facts: Facts) -> Takes:
+    """Clusters that the campaign's scope matches; which of their nodes have work is `domain.pending`'s to say."""
+    return Takes(covers=facts.inputs.campaign.scope.matches_cluster)

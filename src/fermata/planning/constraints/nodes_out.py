@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from fermata.domain.campaign import LimitKind
 from fermata.planning.case import at, limit_text, some
+from fermata.planning.encoding import Capacity, Facts
 from fermata.planning.inputs import Violation
+from fermata.planning.limits import count_nodes, find_limits, make_capacity
 from fermata.planning.reading import Reading
 from fermata.planning.sweep import find_node_peaks
 
@@ -26,3 +28,14 @@ def check(reading: Reading) -> Iterator[Violation]:
                 f" windows {some(peak.windows)}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=peak.windows[0])
+
+
+def encode(facts: Facts) -> Capacity:
+    """One resource a limit; a window uses its nodes that match."""
+    numbers = find_limits(facts, LimitKind.NODES_OUT, lambda limit: limit.at_once is not None)
+    return make_capacity(
+        facts,
+        numbers,
+        lambda limit, taken: count_nodes(limit, taken.nodes, taken.cluster),
+        keeps_reserve=True,
+    )

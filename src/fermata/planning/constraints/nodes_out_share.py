@@ -9,7 +9,9 @@ from math import floor
 
 from fermata.domain.campaign import LimitKind
 from fermata.planning.case import at, exactly, limit_text, some
+from fermata.planning.encoding import Capacity, Facts
 from fermata.planning.inputs import Violation
+from fermata.planning.limits import count_nodes, find_limits, make_capacity
 from fermata.planning.reading import Reading
 from fermata.planning.sweep import find_node_peaks
 
@@ -29,3 +31,14 @@ def check(reading: Reading) -> Iterator[Violation]:
                 f" ({limit_text(limit)}, {limit.at_once_fraction:g}): windows {some(peak.windows)}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=peak.windows[0])
+
+
+def encode(facts: Facts) -> Capacity:
+    """One resource a limit; a window uses its nodes that match."""
+    numbers = find_limits(facts, LimitKind.NODES_OUT, lambda limit: limit.at_once_fraction is not None)
+    return make_capacity(
+        facts,
+        numbers,
+        lambda limit, taken: count_nodes(limit, taken.nodes, taken.cluster),
+        keeps_reserve=True,
+    )

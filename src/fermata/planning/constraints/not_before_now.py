@@ -6,6 +6,7 @@ Protects against a plan that is already late when it is read.
 from collections.abc import Iterator
 
 from fermata.planning.case import at
+from fermata.planning.encoding import Calendar, Facts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -19,3 +20,8 @@ def check(reading: Reading) -> Iterator[Violation]:
         if window.start < now:
             sentence = f"Window {window.id} starts at {at(window.start)}, before {at(now)}."
             yield Violation(rule=CODE, sentence=sentence, window=window.id)
+
+
+def encode(facts: Facts) -> Calendar:
+    """The planner's now."""
+    return Calendar(not_before=facts.inputs.now)

@@ -9,6 +9,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "OBJECTIVE_BOUNDS"
+WRITTEN = "A bound is written no higher than the value that it bounds."
 TOLERANCE = 1e-6  # shares are written as decimals
 
 

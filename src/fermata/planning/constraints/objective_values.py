@@ -11,6 +11,7 @@ from fermata.planning.reading import Reading
 from fermata.planning.scores import score
 
 CODE = "OBJECTIVE_VALUES"
+WRITTEN = "Values are counted from the windows that were chosen."
 TOLERANCE = 1e-6  # shares are written as decimals
 
 

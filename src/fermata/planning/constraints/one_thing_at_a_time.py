@@ -6,7 +6,9 @@ Protects a node from two hands at once, and a plan from counting the same minute
 from collections.abc import Iterator
 from itertools import pairwise
 
+from fermata.domain.updates import NODE_TARGET
 from fermata.planning.case import at, some
+from fermata.planning.encoding import DRAIN, REBOOT, VERIFY, Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -24,3 +26,10 @@ def check(reading: Reading) -> Iterator[Violation]:
                         f" {some(group.names)}, whose {first.step} step ends at {at(first.end)}."
                     )
                     yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=group.names)
+
+
+def encode(facts: Facts) -> Steps:
+    """Node updates and the steps that no update owns; work on devices may run beside them."""
+    ready = facts.inputs.catalogue.production_ready
+    on_nodes = (update.id for update in ready if update.target == NODE_TARGET)
+    return Steps(alone=frozenset({DRAIN, REBOOT, VERIFY, *on_nodes}))

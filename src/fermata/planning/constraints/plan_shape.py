@@ -13,6 +13,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "PLAN_SHAPE"
+WRITTEN = "Names, times and sorting are those in which every plan is written."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fermata.domain.ids import UpdateId
 from fermata.domain.plans import NodeApplyStep, RebootStep
 from fermata.planning.case import CheckCase, at, some
+from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import NodeClass, Reading, WindowReading, fits
 
@@ -52,3 +53,9 @@ def _order_faults(case: CheckCase, view: WindowReading, group: NodeClass) -> Ite
             waiting.clear()
     if waiting:
         yield f"never reboots into {', '.join(sorted(waiting))}"
+
+
+def encode(facts: Facts) -> Steps:
+    """Updates that run only from a reboot on."""
+    ready = facts.inputs.catalogue.production_ready
+    return Steps(rebooted=frozenset(update.id for update in ready if update.needs_reboot))

@@ -10,6 +10,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "REBOOTS_PER_NODE"
+WRITTEN = "It is counted from the steps."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

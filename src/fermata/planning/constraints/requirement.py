@@ -13,6 +13,7 @@ from fermata.domain.ids import NodeId, UpdateId
 from fermata.domain.updates import Requirement
 from fermata.domain.versions import is_at_least
 from fermata.planning.case import CheckCase, some
+from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading, WindowReading
 
@@ -85,3 +86,22 @@ def _is_met_behind(
 
 def _by(instant: datetime | None, start: datetime) -> bool:
     return instant is not None and instant <= start
+
+
+def encode(facts: Facts) -> Steps:
+    """Each update waits for every other that brings what it requires, even where the reported version would do."""
+    ready = facts.inputs.catalogue.production_ready
+    return Steps(
+        before={
+            update.id: frozenset(
+                other.id
+                for other in ready
+                for need in update.requires
+                if other is not update
+                and other.component == need.component
+                and is_at_least(other.to_version, need.min_version)
+            )
+            for update in ready
+            if update.requires
+        }
+    )

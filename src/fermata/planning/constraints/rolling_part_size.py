@@ -5,10 +5,12 @@ against crumbs.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from math import ceil, floor
 
 from fermata.domain.plans import Mode
 from fermata.planning.case import exactly
+from fermata.planning.encoding import Facts, Parts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -32,3 +34,10 @@ def check(reading: Reading) -> Iterator[Violation]:
                 f" {'the last part' if is_last else 'a part'} takes {least:,} to {most:,}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=window.id)
+
+
+def encode(facts: Facts) -> Parts:
+    """The shares as written, so that 0.07 of 100 is 7."""
+    rolling = facts.inputs.campaign.rolling
+    low, high = (Fraction(str(share)) for share in (rolling.min_fraction_per_day, rolling.max_fraction_per_day))
+    return Parts(sizes=lambda nodes: (ceil(low * nodes), floor(high * nodes)))

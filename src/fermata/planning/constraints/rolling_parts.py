@@ -11,6 +11,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "ROLLING_PARTS"
+WRITTEN = "The model puts each part of a way on a day of its own, the last one last; numbers follow the days."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

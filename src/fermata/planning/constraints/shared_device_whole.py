@@ -7,7 +7,9 @@ their network while their neighbour is serviced.
 from collections.abc import Iterator
 
 from fermata.domain.ids import NodeId
+from fermata.domain.updates import Update
 from fermata.planning.case import some
+from fermata.planning.encoding import Facts, Parts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -31,3 +33,12 @@ def check(reading: Reading) -> Iterator[Violation]:
                 " service: all behind a device go together."
             )
             yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=outside)
+
+
+def encode(_facts: Facts) -> Parts:
+    """An update that a workload would feel ties the nodes behind its device."""
+    return Parts(ties=_ties)
+
+
+def _ties(update: Update) -> bool:
+    return update.needs_drain

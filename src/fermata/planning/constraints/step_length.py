@@ -5,10 +5,12 @@ Protects the promised end against a plan that is shorter than the work.
 
 from collections.abc import Iterator
 from datetime import timedelta
+from math import ceil
 
 from fermata.domain.plans import DrainStep, RebootStep, Step, VerifyStep
 from fermata.domain.updates import Duration
 from fermata.planning.case import CheckCase
+from fermata.planning.encoding import DRAIN, REBOOT, VERIFY, Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -39,3 +41,15 @@ def _duration(case: CheckCase, step: Step) -> Duration | None:
         return defaults.verify_minutes
     update = case.update(step.update)
     return update.duration_minutes if update is not None else None
+
+
+def encode(facts: Facts) -> Steps:
+    """Medians in whole minutes, at least one."""
+    catalogue = facts.inputs.catalogue
+    medians: dict[str, float] = {
+        DRAIN: catalogue.defaults.drain_minutes.p50,
+        REBOOT: catalogue.defaults.reboot_minutes.p50,
+        VERIFY: catalogue.defaults.verify_minutes.p50,
+        **{update.id: update.duration_minutes.p50 for update in catalogue.production_ready},
+    }
+    return Steps(minutes={name: max(1, ceil(median)) for name, median in medians.items()})

@@ -10,6 +10,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "STEPS_IN_WINDOW"
+WRITTEN = "A window is as long as its steps."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

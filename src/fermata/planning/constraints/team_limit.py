@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from fermata.domain.ids import TeamId
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep
+from fermata.domain.updates import NODE_TARGET
 from fermata.planning.case import at, some
+from fermata.planning.encoding import Capacity, Facts, Resource, Taken, Use
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 from fermata.planning.sweep import Span, find_peaks
@@ -36,3 +38,28 @@ def check(reading: Reading) -> Iterator[Violation]:
                 f" {some(peak.windows)}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=peak.windows[0])
+
+
+def encode(facts: Facts) -> Capacity:
+    """One resource a team with a limit, used by the steps of its updates while they run."""
+    catalogue = facts.inputs.catalogue
+    on_devices = {update.owner_team for update in catalogue.production_ready if update.target != NODE_TARGET}
+    resources = tuple(
+        Resource(
+            source=team,
+            name=f"team {team}, {most} at once",
+            capacity=most,
+            within_nodes_out=team not in on_devices,
+        )
+        for team, most in sorted(catalogue.team_limits.items())
+    )
+    places = {resource.source: index for index, resource in enumerate(resources)}
+
+    def count(taken: Taken) -> tuple[Use, ...]:
+        return tuple(
+            Use(resource=places[use.team], start=use.start, end=use.end, units=use.units)
+            for use in taken.team_uses
+            if use.team in places
+        )
+
+    return Capacity(resources=resources, count=count)

@@ -5,7 +5,10 @@ Protects against updating from nobody knows what.
 
 from collections.abc import Iterator
 
+from fermata.domain.ids import NodeId
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.planning.case import some
+from fermata.planning.encoding import Facts, Takes
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -24,3 +27,13 @@ def check(reading: Reading) -> Iterator[Violation]:
                 " unknown blocks, mend inventory."
             )
             yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=unknown)
+
+
+def encode(facts: Facts) -> Takes:
+    """Keeps out nodes with an empty version, naming the components."""
+    blocked: dict[NodeId, Reason] = {}
+    for name, unit in facts.pending.nodes.items():
+        if unit.unknown:
+            components = ", ".join(sorted(item.component for item in unit.unknown))
+            blocked[name] = reason(Code.VERSION_UNKNOWN, unit=name, components=components)
+    return Takes(blocked=blocked)

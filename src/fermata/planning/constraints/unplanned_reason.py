@@ -12,6 +12,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "UNPLANNED_REASON"
+WRITTEN = "The reason is the one by which the node was kept out when the scope was found."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from fermata.domain.plans import VerifyStep
 from fermata.planning.case import at
+from fermata.planning.encoding import DRAIN, REBOOT, VERIFY, Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -28,3 +29,9 @@ def check(reading: Reading) -> Iterator[Violation]:
                 f" {at(verifies[0].start)}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=window.id)
+
+
+def encode(facts: Facts) -> Steps:
+    """Verification waits for everything else."""
+    ready = facts.inputs.catalogue.production_ready
+    return Steps(before={VERIFY: frozenset({DRAIN, REBOOT, *(update.id for update in ready)})})

@@ -5,6 +5,7 @@ Protects the people who would have to come in, and the nodes nobody would be the
 
 from collections.abc import Iterator
 
+from fermata.planning.encoding import EVERY_WEEKDAY, Calendar, Facts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -22,3 +23,9 @@ def check(reading: Reading) -> Iterator[Violation]:
         if day.weekday() >= SATURDAY:
             sentence = f"Window {window.id} lies on {day:%A} {day}, and weekends are not staffed."
             yield Violation(rule=CODE, sentence=sentence, window=window.id)
+
+
+def encode(facts: Facts) -> Calendar:
+    """Monday to Friday, or every day where weekends are staffed."""
+    is_staffed = facts.inputs.campaign.weekends_staffed
+    return Calendar(weekdays=EVERY_WEEKDAY if is_staffed else EVERY_WEEKDAY - {5, 6})

@@ -14,6 +14,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "WHOLE_CLUSTER"
+WRITTEN = "Every way takes all nodes of its cluster that may go: whole in one window, otherwise in its parts."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

@@ -11,6 +11,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "WINDOW_CLUSTER"
+WRITTEN = "A way belongs to one cluster and takes nodes of no other."
 
 
 def check(reading: Reading) -> Iterator[Violation]:

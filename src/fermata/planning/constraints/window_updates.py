@@ -10,6 +10,7 @@ from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
 CODE = "WINDOW_UPDATES"
+WRITTEN = "The list is gathered from the steps."
 
 
 def check(reading: Reading) -> Iterator[Violation]:
