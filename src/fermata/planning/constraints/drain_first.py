@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, Window
 from fermata.planning.case import CheckCase, at
-from fermata.planning.encoding import DRAIN, REBOOT, VERIFY, Facts, Steps
+from fermata.planning.encoding import DRAIN, REBOOT, Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -44,6 +44,6 @@ def _is_felt(case: CheckCase, step: Step) -> bool:
 
 
 def encode(facts: Facts) -> Steps:
-    """What a workload would feel waits until the drain is over; so do reboots and verification."""
+    """What a workload would feel waits until the drain is over; so do reboots."""
     felt = frozenset(update.id for update in facts.inputs.catalogue.production_ready if update.needs_drain)
-    return Steps(drained=felt, before={REBOOT: frozenset({DRAIN}), VERIFY: frozenset({DRAIN})})
+    return Steps(drained=felt, before={REBOOT: frozenset({DRAIN})})

@@ -1,0 +1,142 @@
+"""Trial of rules that tell what may be taken: every node of a small fleet alone in a window, under many ledgers."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from itertools import product
+
+from tests.properties.hearing import hear, local, make_judge, make_window
+from tests.unit.planning import bench as b
+
+from fermata.domain.campaign import Where
+from fermata.domain.fleet import Device, Node
+from fermata.domain.ids import ApprovalId, CustomerId, DeviceId, NodeId, RequestId, UpdateId
+from fermata.domain.pending import find_pending, has_work
+from fermata.domain.plans import DeviceApplyStep, Window
+from fermata.domain.policy import (
+    Blocked,
+    ConsentEntry,
+    Customer,
+    Flighting,
+    Notice,
+    Policy,
+    Scope,
+    ScopeLevel,
+    Verdict,
+)
+from fermata.domain.updates import Impact
+from fermata.planning.encoders import Encoder
+from fermata.planning.encoding import Takes
+from fermata.planning.inputs import PlanningInput
+
+START = local(date(2026, 1, 5), 12)
+CLUSTERS = (b.make_cluster("alpha"), b.make_cluster("beta", division="applied"))
+NIC = b.make_update("nic", "nic_fw", 5, Impact.REBOOTFUL)
+AGENT = b.make_update("agent", "agent", 5, Impact.IMPACTLESS)
+TOR = b.make_update("tor", "tor_fw", 5, Impact.IMPACTFUL, target="tor")
+MGR = b.make_update("mgr", "mgr_fw", 5, Impact.IMPACTLESS, target="mgr")
+VERSIONS = ((b.OLD, b.OLD), (b.NEW, b.NEW), ("", b.NEW), (b.OLD, ""), (b.NEW, b.OLD), (b.NEW, b.NEW))
+ALL = frozenset({NIC.id, AGENT.id, TOR.id, MGR.id})
+
+
+def find_disagreements(encoder: Encoder) -> Iterator[str]:
+    """Nodes and devices, by setting, that the rule's check and what it tells judge differently."""
+    for setting, inputs in enumerate(settings()):
+        told = hear(encoder, inputs)
+        assert isinstance(told, Takes)
+        windows = [*node_windows(inputs), *device_windows(inputs)]
+        faulted = make_judge(encoder.code, inputs)(windows)
+        pending = find_pending(inputs.fleet, inputs.catalogue)
+        for window in windows:
+            members = [inputs.fleet.nodes[name] for name in window.nodes]
+            devices = [name for step in window.steps if isinstance(step, DeviceApplyStep) for name in step.devices]
+            may_go = all(may_take(inputs, told, node) for node in members) and not told.barred.keys() & set(devices)
+            asks_work = encoder.code == "NODES_IN_SCOPE"  # that a node has work is domain's to say, not the rule's
+            may_go = may_go and (not asks_work or all(has_work(inputs.fleet, pending, node) for node in members))
+            if may_go == (window.id in faulted):
+                yield f"{setting}-{window.id}"
+
+
+def settings() -> Iterator[PlanningInput]:
+    """Scopes of the campaign, what the customer blocks, and what is on record."""
+    scopes = (Where(), Where(conditions={"division": frozenset({"applied"})}))
+    for scope, blocked, ledger in product(scopes, (Blocked.ALL, Blocked.IMPACTFUL, Blocked.NONE), ledgers()):
+        customer = Customer(
+            id=CustomerId("lumen"),
+            deployments=blocked,
+            repairs=blocked,
+            except_criticality=frozenset(),
+            flighting=Flighting(allowed_roles=frozenset(), max_nodes=0),
+            approvers=("lumen-capacity",),
+        )
+        policy = Policy(customers={customer.id: customer}, notice=Notice(), freezes=())
+        fleet = b.make_fleet(CLUSTERS, list(make_nodes()), list(make_devices()))
+        inputs = b.make_inputs(fleet, b.make_catalogue(NIC, AGENT, TOR, MGR), b.make_campaign(scope=scope))
+        yield replace(inputs, policy=policy, ledger=ledger)
+
+
+def ledgers() -> Iterator[tuple[ConsentEntry, ...] | None]:
+    """None at all, nothing, a whole cluster, one with a node withdrawn, a rack without its switch, one update only."""
+    cluster, rack = Scope(level=ScopeLevel.CLUSTER, name="alpha"), Scope(level=ScopeLevel.RACK, name="beta-r0")
+    one = Scope(level=ScopeLevel.NODE, name="alpha-r0-n00")
+    yield None
+    yield ()
+    yield (make_entry(1, cluster, ALL),)
+    yield (make_entry(1, cluster, ALL), make_entry(2, one, ALL, Verdict.WITHDRAWN))
+    yield (make_entry(1, rack, ALL - {TOR.id}), make_entry(2, cluster, ALL))
+    yield (make_entry(1, rack, ALL), make_entry(2, cluster, frozenset({NIC.id})))
+
+
+def make_entry(
+    seq: int, scope: Scope, updates: frozenset[UpdateId], verdict: Verdict = Verdict.APPROVED
+) -> ConsentEntry:
+    return ConsentEntry(
+        seq=seq,
+        id=ApprovalId(f"approval-{seq}"),
+        request=RequestId(f"request-sc-{'beta' if scope.name.startswith('beta') else 'alpha'}"),
+        incarnation=1,
+        updates=updates,
+        scope=scope,
+        verdict=verdict,
+        actor="lumen-capacity",
+        at=b.NOW,
+        reason="as asked",
+    )
+
+
+def make_nodes() -> Iterator[Node]:
+    for cluster in CLUSTERS:
+        for node, (nic, agent) in zip(b.make_nodes(cluster, [2, 2, 2]), VERSIONS, strict=True):
+            yield replace(node, versions={"nic_fw": nic, "agent": agent})
+
+
+def make_devices() -> Iterator[Device]:
+    for cluster in CLUSTERS:
+        yield b.make_device(cluster.name, "tor", f"{cluster.name}-r0")
+        yield b.make_device(cluster.name, "mgr", f"{cluster.name}-r1")
+        yield b.make_device(cluster.name, "mgr", f"{cluster.name}-r2", version=b.NEW)
+
+
+def node_windows(inputs: PlanningInput) -> Iterator[Window]:
+    for node in inputs.fleet.nodes.values():
+        yield make_window(node.name, [node], START, 60)
+
+
+def device_windows(inputs: PlanningInput) -> Iterator[Window]:
+    """Work on a manager, in a window of a node of another rack: only consent for the device is then asked."""
+    for cluster in CLUSTERS:
+        step = DeviceApplyStep(
+            update=MGR.id,
+            devices=(DeviceId(f"{cluster.name}-r1-mgr"),),
+            batch=1,
+            batches=1,
+            start=START,
+            end=START,
+        )
+        node = inputs.fleet.nodes[NodeId(f"{cluster.name}-r2-n01")]
+        yield make_window(f"{cluster.name}-mgr", [node], START, 60, steps=[step])
+
+
+def may_take(inputs: PlanningInput, told: Takes, node: Node) -> bool:
+    """True when what the rule tells lets the node go."""
+    return told.covers(inputs.fleet.clusters[node.cluster]) and node.name not in told.blocked
