@@ -26,7 +26,7 @@ from fermata.planning.encoders import Encoder
 from fermata.planning.encoding import DRAIN, REBOOT, VERIFY, Steps
 from fermata.planning.inputs import PlanningInput
 
-LAYOUTS = 400
+LAYOUTS = 200
 START = local(date(2026, 1, 5), 12)
 CLUSTER = b.make_cluster("alpha")
 NODES = [
