@@ -1,0 +1,133 @@
+"""For every rule that the planner hears when it places windows: campaigns in which that rule alone is in the way."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from tests.properties.hearing import local
+from tests.properties.trial_taken import ALL, MGR, NIC, make_entry
+from tests.unit.planning import bench as b
+
+from fermata.domain import campaign as c
+from fermata.domain.fleet import Device, DeviceScope
+from fermata.domain.ids import CustomerId, FreezeId, TeamId
+from fermata.domain.policy import Freeze, Scope, ScopeLevel
+from fermata.domain.updates import Impact, Update
+from fermata.planning.inputs import PlanningInput
+
+MONDAY = date(2026, 1, 5)
+SATURDAY = date(2026, 1, 10)
+AFTER_CLOCKS = date(2026, 3, 9)
+HALF_DAY = b.make_update("nic", "nic_fw", 180, Impact.REBOOTFUL)  # a window of it takes more than half of the room
+LEAF = b.make_update("leaf", "leaf_fw", 5, Impact.IMPACTFUL, target="leaf")
+OUT = c.LimitKind.NODES_OUT
+
+
+def pinch(
+    *racks: tuple[int, ...],
+    days: tuple[date, date] = (MONDAY, MONDAY),
+    may_roll: bool = False,
+    updates: tuple[Update, ...] = (HALF_DAY,),
+    **campaign: Any,
+) -> PlanningInput:
+    """Clusters a, b, ... of these racks, all to be serviced on these days, from 11:00 to 19:00."""
+    clusters = [b.make_cluster(name, rolling=may_roll) for name in "abc"[: len(racks)]]
+    nodes = [node for cluster, sizes in zip(clusters, racks, strict=True) for node in b.make_nodes(cluster, sizes)]
+    first, last = days
+    made = b.make_campaign(first_day=first, deadline=last, extension_until=last, **{"big_cluster_nodes": 3, **campaign})
+    return b.make_inputs(b.make_fleet(clusters, nodes), b.make_catalogue(*updates), made)
+
+
+def with_device(inputs: PlanningInput, device: Device) -> PlanningInput:
+    return replace(inputs, fleet=replace(inputs.fleet, devices={device.name: device}))
+
+
+def with_freeze(inputs: PlanningInput, frozen: Freeze) -> PlanningInput:
+    return replace(inputs, policy=replace(inputs.policy, freezes=(frozen,)))
+
+
+def with_team(inputs: PlanningInput, team: str, at_once: int) -> PlanningInput:
+    return replace(inputs, catalogue=replace(inputs.catalogue, team_limits={TeamId(team): at_once}))
+
+
+def freeze(level: ScopeLevel, name: str, start: datetime, end: datetime) -> Freeze:
+    return Freeze(
+        id=FreezeId("freeze-1"),
+        customer=CustomerId("lumen"),
+        scope=Scope(level=level, name=name),
+        start=start,
+        end=end,
+        reason="training run",
+    )
+
+
+def shares(low: float, high: float) -> c.Rolling:
+    return c.Rolling(min_fraction_per_day=low, max_fraction_per_day=high)
+
+
+def hours(start: time, end: time) -> c.DailyWindow:
+    return c.DailyWindow(start=start, back_in_service_by=end, hard_stop=end)
+
+
+def with_unknown(inputs: PlanningInput) -> PlanningInput:
+    """One node does not report its version."""
+    first, *others = inputs.fleet.nodes.values()
+    nodes = [replace(first, versions={"nic_fw": ""}), *others]
+    return replace(inputs, fleet=b.make_fleet(list(inputs.fleet.clusters.values()), nodes))
+
+
+TUESDAY = MONDAY + timedelta(days=1)
+TWO_DAYS = (MONDAY, TUESDAY)
+NEXT_YEAR = local(date(2027, 1, 1), 0)
+ALL_MONDAY = freeze(ScopeLevel.CLUSTER, "a", local(MONDAY, 0), local(TUESDAY, 0))
+FOR_NODES = (make_entry(1, Scope(level=ScopeLevel.CLUSTER, name="a"), ALL - {MGR.id}),)
+MANAGER = b.make_device("a", "mgr", "a-r0")
+SWITCH = b.make_device("a", "leaf", "a-su0", scope=DeviceScope.SCALABLE_UNIT)
+
+PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
+    "BIG_CLUSTERS_PER_DAY": (pinch((4,), (4,), limits=(c.Limit(what=c.LimitKind.WHOLE_BIG_CLUSTERS, per_day=1),)),),
+    "CAMPAIGN_DAYS": (with_freeze(pinch((2,)), ALL_MONDAY),),
+    "CLUSTER_WINDOWS": (pinch((2,), (2,), (2,), limits=(c.Limit(what=c.LimitKind.CLUSTER_WINDOWS, at_once=1),)),),
+    "CONSENT": (
+        replace(pinch((2,), updates=(NIC,)), ledger=()),
+        replace(with_device(pinch((2,), updates=(NIC, MGR)), MANAGER), ledger=FOR_NODES),
+    ),
+    "DAILY_WINDOW": (
+        pinch((2,), daily_window=hours(time(11), time(14))),
+        pinch((2,), days=(AFTER_CLOCKS, AFTER_CLOCKS), daily_window=hours(time(11), time(14, 45))),
+    ),
+    "FREEZE": (
+        with_freeze(pinch((2, 2)), freeze(ScopeLevel.RACK, "a-r1", b.NOW, NEXT_YEAR)),
+        with_freeze(pinch((2,)), freeze(ScopeLevel.CLUSTER, "a", b.NOW, local(MONDAY, 16.5))),
+    ),
+    "NODES_IN_SCOPE": (pinch((2,), (2,), scope=c.Where(conditions={"cluster": frozenset({"a"})})),),
+    "NODES_OUT": (pinch((3,), (3,), (3,), limits=(c.Limit(what=OUT, at_once=5),)),),
+    "NODES_OUT_SHARE": (pinch((2,), (1,), limits=(c.Limit(what=OUT, at_once_fraction=0.5),)),),
+    "NOT_BEFORE_NOW": (replace(pinch((2,)), now=local(MONDAY, 16)),),
+    "ROLLING_ALLOWED": (pinch((2, 2), days=TWO_DAYS, limits=(c.Limit(what=OUT, at_once=2),)),),
+    "ROLLING_PART_SIZE": (
+        pinch((3, 2), days=TWO_DAYS, may_roll=True, rolling=shares(0.2, 0.5), limits=(c.Limit(what=OUT, at_once=4),)),
+        with_freeze(
+            pinch(
+                (1, 3), days=TWO_DAYS, may_roll=True, rolling=shares(0.5, 0.75), limits=(c.Limit(what=OUT, at_once=3),)
+            ),
+            freeze(ScopeLevel.RACK, "a-r1", b.NOW, local(TUESDAY, 0)),
+        ),
+    ),
+    "SHARED_DEVICE_WHOLE": (
+        with_device(
+            pinch(
+                (2, 2),
+                days=TWO_DAYS,
+                may_roll=True,
+                updates=(HALF_DAY, LEAF),
+                limits=(c.Limit(what=OUT, at_once=2),),
+            ),
+            SWITCH,
+        ),
+    ),
+    "TEAM_LIMIT": (with_team(pinch((3,), (3,), (3,)), "team-nic", 5),),
+    "UNKNOWN_VERSION": (with_unknown(pinch((2,))),),
+    "WEEKENDS": (pinch((2,), days=(SATURDAY, SATURDAY), weekends_staffed=False),),
+}
