@@ -10,7 +10,7 @@ from tests.unit.planning import bench as b
 
 from fermata.domain.campaign import Where
 from fermata.domain.fleet import Device, Node
-from fermata.domain.ids import ApprovalId, CustomerId, DeviceId, NodeId, RequestId, UpdateId
+from fermata.domain.ids import ApprovalId, CustomerId, DeviceId, NodeId, SupercomputerId, UpdateId
 from fermata.domain.pending import find_pending, has_work
 from fermata.domain.plans import DeviceApplyStep, Window
 from fermata.domain.policy import (
@@ -24,6 +24,7 @@ from fermata.domain.policy import (
     ScopeLevel,
     Verdict,
 )
+from fermata.domain.requests import request_id
 from fermata.domain.updates import Impact
 from fermata.planning.encoders import Encoder
 from fermata.planning.encoding import Takes
@@ -93,7 +94,7 @@ def make_entry(
     return ConsentEntry(
         seq=seq,
         id=ApprovalId(f"approval-{seq}"),
-        request=RequestId(f"request-sc-{'beta' if scope.name.startswith('beta') else 'alpha'}"),
+        request=request_id(SupercomputerId(f"sc-{scope.name.partition('-')[0]}")),
         incarnation=1,
         updates=updates,
         scope=scope,
