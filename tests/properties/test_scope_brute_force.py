@@ -33,7 +33,7 @@ SCOPES = (
 def tiny_scopes(draw: st.DrawFn) -> PlanningInput:
     """Three racks of up to two nodes, switches and a leaf with or without work, a ledger of a few words."""
     nodes = [
-        replace(node, versions={"nic_fw": draw(st.sampled_from([b.OLD, b.OLD, b.NEW, ""]))})
+        replace(node, versions={"nic_fw": draw(st.sampled_from([b.OLD, b.NEW, b.OLD, b.OLD, b.OLD, ""]))})
         for node in b.make_nodes(CLUSTER, draw(st.tuples(*(st.integers(1, 2) for _ in range(3)))))
     ]
     devices: list[Device] = [
@@ -51,7 +51,9 @@ def tiny_scopes(draw: st.DrawFn) -> PlanningInput:
 
 
 def draw_words(draw: st.DrawFn) -> Iterator[ConsentEntry]:
-    for seq in range(1, draw(st.integers(0, 4)) + 1):
+    if draw(st.sampled_from([True, True, False])):
+        yield make_entry(1, SCOPES[0], EVERYTHING)
+    for seq in range(2, draw(st.integers(1, 4)) + 1):
         updates = draw(st.sampled_from([EVERYTHING, EVERYTHING, EVERYTHING - {TOR.id}]))
         verdict = draw(st.sampled_from([Verdict.APPROVED, Verdict.APPROVED, Verdict.WITHDRAWN]))
         yield make_entry(seq, draw(st.sampled_from(SCOPES)), updates, verdict)
