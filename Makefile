@@ -7,7 +7,7 @@ LOCKED    := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 ARGS  ?=
 OUT   ?=
-BENCHMARKS := importing pending planning conducting
+BENCHMARKS := importing pending planning standing conducting
 JOBS  ?= 2
 
 .DEFAULT_GOAL := help

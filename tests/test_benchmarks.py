@@ -20,6 +20,11 @@ CASES = {
     ],
     "pending": ["plain loop: due", "find_pending", "plain loop: due, requests", "find_pending, build_requests"],
     "planning": ["list schedule", "plan", "three rules in a loop", "check"],
+    "standing": [
+        f"{updates} updates: {case}"
+        for updates in (20, 40)
+        for case in ("join the next due", "known in advance", "planned weekly")
+    ],
     "conducting": ["bare event queue", "sqlite: conduct"],
 }
 WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that are no times
@@ -33,6 +38,7 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     },
     "pending": {"plain loop: due/due": 152, "find_pending/due": 152, "find_pending, build_requests/requests": 6},
     "planning": {"list schedule/nodes": NODES, "plan/nodes": NODES, "check/violations": 0},
+    "standing": {f"{updates} updates: known in advance/faults": 0 for updates in (20, 40)},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
 }
 MACHINE = {"cpu", "cores", "memory_gib", "system", "python", "sqlite", "load_before"}

@@ -20,6 +20,11 @@ class Code(StrEnum):
     # Planning
     NO_ROOM = "NO_ROOM"
     NO_PLAN = "NO_PLAN"
+    # Standing plans
+    DUE_DATE_TOO_SOON = "DUE_DATE_TOO_SOON"
+    DUE_DATE_FROZEN = "DUE_DATE_FROZEN"
+    ORDER_CIRCULAR = "ORDER_CIRCULAR"
+    OUTAGE_TOO_LONG = "OUTAGE_TOO_LONG"
     # Checking a plan
     PLAN_INPUTS_CHANGED = "PLAN_INPUTS_CHANGED"
     # Server, demo and report
@@ -109,6 +114,19 @@ SENTENCES = MappingProxyType(
         Code.REQUIREMENT_UNMET: "{update} needs {requirement}, which {unit} neither runs nor gets in this campaign.",
         Code.NO_ROOM: "No day up to {extension_until} has room for {cluster} under the limits: raise one or extend.",
         Code.NO_PLAN: "{campaign} cannot be planned, {count} rule(s) clash: loosen one of them, or approve less of it.",
+        Code.DUE_DATE_TOO_SOON: (
+            "{update} on {cluster} is due on {due} and cannot be done before {day}: tell its customer, or move"
+            " the due date."
+        ),
+        Code.DUE_DATE_FROZEN: (
+            "Freezes close every day for {update} on {cluster} up to its due date {due}; {day} is the first open"
+            " one: end a freeze sooner, or tell its customer."
+        ),
+        Code.ORDER_CIRCULAR: "{updates} wait for each other on {cluster}: mend `after` or `requires` in the catalogue.",
+        Code.OUTAGE_TOO_LONG: (
+            "What is due on {cluster} by {day} takes {minutes} min and a day has {room}: begin some of it sooner, or"
+            " give the day more hours."
+        ),
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
         Code.NOT_LOOPBACK: (
             "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."

@@ -85,3 +85,17 @@ def _approvals_document(folder: Path) -> Document | None:
     if len(found) > 1:
         document.log.add(f"{' and '.join(path.name for path in found)} stand side by side: keep one of them.")
     return document
+
+
+def read_inventory(folder: Path) -> tuple[Fleet, Catalogue, Policy]:
+    """Fleet, updates and policy of the folder, whatever else stands there. Raises BadInput with all their faults."""
+    fleet, logs = decode_fleet(folder / "fleet")
+    of_updates, of_policy = (Document(log=FaultLog(folder / f"{name}.yaml")) for name in ("updates", "policy"))
+    catalogue = decode_updates(of_updates.log.file, of_updates)
+    policy = decode_policy(of_policy.log.file, of_policy)
+    if fleet:
+        references.check_against_fleet([of_updates, of_policy], fleet, list(policy.customers) if policy else [])
+    raise_faults([*logs, of_updates.log, of_policy.log])
+    if not (fleet and catalogue and policy):
+        raise AssertionError("files without faults are read")
+    return fleet, catalogue, policy
