@@ -25,6 +25,27 @@ class Code(StrEnum):
     DUE_DATE_FROZEN = "DUE_DATE_FROZEN"
     ORDER_CIRCULAR = "ORDER_CIRCULAR"
     OUTAGE_TOO_LONG = "OUTAGE_TOO_LONG"
+    # Planning again
+    CONSENT_AGAIN = "CONSENT_AGAIN"
+    WITHDRAWN = "WITHDRAWN"
+    PARENT_OF_OTHER_CAMPAIGN = "PARENT_OF_OTHER_CAMPAIGN"
+    PARENT_OF_OTHER_FLEET = "PARENT_OF_OTHER_FLEET"
+    PARENT_LATER = "PARENT_LATER"
+    RAN_UNOBSERVED = "RAN_UNOBSERVED"
+    RAN_OUTSIDE = "RAN_OUTSIDE"
+    OBSERVED_WINDOW_UNKNOWN = "OBSERVED_WINDOW_UNKNOWN"
+    OBSERVED_CONTRADICTED = "OBSERVED_CONTRADICTED"
+    DID_NOT_RUN = "DID_NOT_RUN"
+    LEFT_OVER = "LEFT_OVER"
+    DAY_CLOSED = "DAY_CLOSED"
+    LONGER_NOW = "LONGER_NOW"
+    LIMIT_FULL = "LIMIT_FULL"
+    MADE_ROOM = "MADE_ROOM"
+    SPLIT_ANEW = "SPLIT_ANEW"
+    NODES_GONE = "NODES_GONE"
+    NOTHING_DUE = "NOTHING_DUE"
+    WORK_CHANGED = "WORK_CHANGED"
+    NEWLY_PLANNED = "NEWLY_PLANNED"
     # Checking a plan
     PLAN_INPUTS_CHANGED = "PLAN_INPUTS_CHANGED"
     # Server, demo and report
@@ -127,6 +148,42 @@ SENTENCES = MappingProxyType(
             "What is due on {cluster} by {day} takes {minutes} min and a day has {room}: begin some of it sooner, or"
             " give the day more hours."
         ),
+        Code.CONSENT_AGAIN: (
+            "{window} was told for {start}, nearer than the notice of {hours} hours, and cannot stay: {why} Ask for a"
+            " new consent to another time, then plan again."
+        ),
+        Code.WITHDRAWN: "{scope} was withdrawn from the campaign ({why}): nothing more of it is planned.",
+        Code.PARENT_OF_OTHER_CAMPAIGN: (
+            "{plan} is a plan of campaign {other}, not of {campaign}: name the plan that this campaign follows."
+        ),
+        Code.PARENT_OF_OTHER_FLEET: (
+            "{plan} was made for another fleet: the inventory knows {known} of its {nodes} nodes. Name the plan that"
+            " this campaign follows, or mend the inventory."
+        ),
+        Code.PARENT_LATER: (
+            "{plan} was made at {created}, after {as_of}: plan as of a time after that, or follow an older plan."
+        ),
+        Code.RAN_UNOBSERVED: (
+            "{count} window(s) began before {as_of} and nothing says what became of them ({example}): list each in the"
+            " observations, or say there as_planned: true."
+        ),
+        Code.RAN_OUTSIDE: "{window} ran {where}, and the campaign leaves that out now: keep in it what ran.",
+        Code.OBSERVED_WINDOW_UNKNOWN: "{plan} has no window {window}{nearest}: observe the plan that is named as parent.",
+        Code.OBSERVED_CONTRADICTED: (
+            "{unit} came back from {window} by what was observed, but the inventory says that {update} is still due on"
+            " it: import the inventory anew, or list the node as not serviced."
+        ),
+        Code.DID_NOT_RUN: "{window} was {fate}: what it was for is planned again.",
+        Code.LEFT_OVER: "{window} left {nodes} of its nodes as they were: they are planned again.",
+        Code.DAY_CLOSED: "Work is not allowed at that time any more: the campaign's days or hours changed.",
+        Code.LONGER_NOW: "It takes {minutes} minutes now and took {before} when it was planned.",
+        Code.LIMIT_FULL: "{limit} allows {allowed}, and it would bring {used} with {others}.",
+        Code.MADE_ROOM: "It makes room for {others} under {limit}.",
+        Code.SPLIT_ANEW: "{cluster} is divided anew: its parts do not fit the campaign's rules for rolling any more.",
+        Code.NODES_GONE: "{nodes} of its nodes are not in the inventory any more ({example}).",
+        Code.NOTHING_DUE: "Nothing is due any more on {nodes} of its nodes.",
+        Code.WORK_CHANGED: "The work due on its nodes is not what it was when it was planned.",
+        Code.NEWLY_PLANNED: "{nodes} node(s) that no window took before can go now.",
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
         Code.NOT_LOOPBACK: (
             "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."

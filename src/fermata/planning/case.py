@@ -10,9 +10,11 @@ from fermata.domain.campaign import SCOPE_KEYS, Limit, LimitKind, Where
 from fermata.domain.consent import consent_gaps, device_gaps
 from fermata.domain.fleet import Device, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
+from fermata.domain.observed import withdrawn_nodes
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Reason
+from fermata.domain.replanning import Standing, served_nodes, waiting_nodes
 from fermata.domain.updates import Update
 from fermata.domain.windows import Interval, calendar_day, day_interval, days_between
 from fermata.planning.inputs import PlanningInput
@@ -22,7 +24,10 @@ NAMES_SHOWN = 3  # in a sentence; the violation itself carries every node
 
 @dataclass(frozen=True, kw_only=True)
 class CheckCase:
-    """Inputs with what follows from them. Immutable; build it once and judge many plans or windows by it."""
+    """Inputs with what follows from them. Immutable; build it once and judge many plans or windows by it.
+
+    In a re-plan, what ran of the parent is taken as well ended: `fleet` and `pending` are what is left after it.
+    """
 
     inputs: PlanningInput
     pending: FleetPending
@@ -30,7 +35,33 @@ class CheckCase:
     @property
     def fleet(self) -> Fleet:
         """The inventory the plan is judged against."""
-        return self.inputs.fleet
+        return self.inputs.fleet_to_come
+
+    @property
+    def standing(self) -> Standing:
+        """What of the parent plan still stands; nothing of it without a parent."""
+        return self.inputs.standing
+
+    @cached_property
+    def served(self) -> Mapping[ClusterId, frozenset[NodeId]]:
+        """By cluster, the nodes that windows took which ran already."""
+        return served_nodes(self.standing)
+
+    @cached_property
+    def withdrawn(self) -> Mapping[NodeId, Reason]:
+        """Nodes that left the campaign."""
+        return withdrawn_nodes(self.fleet, self.inputs.observed)
+
+    @cached_property
+    def waiting(self) -> frozenset[NodeId]:
+        """Nodes that a published window was taken away from, and that nobody was asked about since."""
+        inputs = self.inputs
+        return waiting_nodes(self.fleet, inputs.policy, self.pending, inputs.parent, inputs.ledger)
+
+    @cached_property
+    def promised(self) -> Mapping[NodeId, datetime]:
+        """When each node of a window within the notice was told to go."""
+        return {name: window.start for window in self.standing.held for name in window.nodes}
 
     def update(self, name: UpdateId) -> Update | None:
         """The update of that id, None when the catalogue has none."""
@@ -182,7 +213,7 @@ class CheckCase:
 
 def build_case(inputs: PlanningInput) -> CheckCase:
     """Derive every fact that checks need, so that judging a single window afterwards takes milliseconds."""
-    pending = find_pending(inputs.fleet, inputs.catalogue, inputs.campaign.updates)
+    pending = find_pending(inputs.fleet_to_come, inputs.catalogue, inputs.campaign.updates)
     case = CheckCase(inputs=inputs, pending=pending)
     consent = (case.gaps, case.device_gaps)
     facts = (case.due, case.working, case.unknown, case.unknown_devices, consent, case.big, case.limits)

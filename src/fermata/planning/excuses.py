@@ -36,13 +36,19 @@ def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[Nod
         return names & case.spread(name for name in reach if name in case.unknown)
     if code is Code.REQUIREMENT_UNMET:
         return names & case.spread(name for name in reach if is_stuck(case, reading, nodes[name]))
+    if code is Code.WITHDRAWN:
+        return names & case.spread(case.withdrawn.keys())
+    if code is Code.CONSENT_AGAIN:
+        return names & case.spread({*case.waiting, *case.promised})
     if code is Code.FROZEN:
         return names & case.spread(name for name in reach if case.freezes_on(nodes[name]))
     return names
 
 
 def _own_excuse(case: CheckCase, reading: Reading, name: NodeId, length: timedelta) -> bool:
-    if name in reading.gaps or name in case.unknown:
+    if name in reading.gaps or name in case.unknown or name in case.withdrawn:
+        return True
+    if name in case.waiting or name in case.promised:
         return True
     node = case.fleet.nodes[name]
     return is_stuck(case, reading, node) or _is_frozen_out(case, node, length)

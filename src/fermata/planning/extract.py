@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 
 from fermata.domain.campaign import Preference, SpreadEvenly
 from fermata.domain.ids import PlanId, WindowId
 from fermata.domain.plans import ConsentBasis, InputHashes, ObjectiveTerm, Plan, SolverNote, Window
+from fermata.domain.windows import calendar_day
 from fermata.planning.problem import Problem, Spot
 from fermata.planning.search import Found, TermResult
 from fermata.planning.sequence import shift_steps
@@ -85,7 +86,7 @@ def _write_terms(
     leading = len(results) - len(preferences)
     return (
         *(_write_whole(result) for result in results[:leading]),
-        *(_write_term(problem, windows, *pair) for pair in zip(preferences, results[leading:], strict=True)),
+        *(write_term(problem, windows, *pair) for pair in zip(preferences, results[leading:], strict=True)),
     )
 
 
@@ -93,9 +94,10 @@ def _write_whole(result: TermResult) -> ObjectiveTerm:
     return ObjectiveTerm(term=result.name, value=result.value, bound=min(result.bound, result.value))
 
 
-def _write_term(
+def write_term(
     problem: Problem, windows: Sequence[Window], preference: Preference, result: TermResult
 ) -> ObjectiveTerm:
+    """The term as a plan states it; of a spread exactly, from the windows."""
     if not isinstance(preference, SpreadEvenly):
         return _write_whole(result)
     value = _measure_spread(problem, windows, preference)
@@ -103,18 +105,23 @@ def _write_term(
     return ObjectiveTerm(term=preference.term, value=value, bound=bound)
 
 
+def _date_of(problem: Problem, start: datetime) -> date:
+    """The calendar day whose room holds `start`; of a window of other hours, its own."""
+    own = calendar_day(start, problem.inputs.campaign.timezone)
+    return next((day.date for day in problem.days if day.room.start <= start < day.room.end), own)
+
+
 def _measure_spread(problem: Problem, windows: Sequence[Window], preference: SpreadEvenly) -> float:
     """Exactly, where the model counts basis points of its largest parts."""
     fleet, campaign = problem.inputs.fleet, problem.inputs.campaign
     totals = count_where(problem, preference.where, preference.over)
-    starts = {day.at(offset): day.date for day in problem.days for offset in day.starts(0)}
     days = (campaign.extension_until - campaign.first_day).days + 1
     out: dict[tuple[str, object], int] = {}
     for window in windows:
         cluster = fleet.clusters[window.cluster]
         count = sum(1 for name in window.nodes if preference.where.matches(fleet.nodes[name], cluster))
         if count:
-            key = (place_of(cluster, preference.over), starts[window.start])
+            key = (place_of(cluster, preference.over), _date_of(problem, window.start))
             out[key] = out.get(key, 0) + count
     shares = [count / totals[place] for (place, _), count in out.items()]
     shares.extend([0.0] if len(shares) < len(totals) * days else [])

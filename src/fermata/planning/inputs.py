@@ -1,13 +1,17 @@
 """What goes into the planner and the checker, and what comes out. Both are pure functions of these values."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, WindowId
+from fermata.domain.observed import Observed
+from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.replanning import NO_PARENT, Standing, advance_fleet, find_standing, lead_time
 from fermata.domain.updates import Catalogue
 
 
@@ -18,6 +22,8 @@ class PlanningInput:
     `ledger` None means that no consent is on record because the files stand alone: the plan is then a draft made
     as if everything were approved (ConsentBasis.ASSUMED). An empty tuple means that nothing is approved.
     `policy.freezes` holds every freeze, those added later included.
+    With a `parent` this is a re-plan as of `now`: what ran of it stays and what was published moves only if it must.
+    `observed` None means that what has begun of the parent ran as planned.
     """
 
     fleet: Fleet
@@ -28,6 +34,28 @@ class PlanningInput:
     now: datetime
     seed: int = 1
     parent: Plan | None = None
+    observed: Observed | None = None
+
+    @cached_property
+    def lead(self) -> timedelta:
+        """How long before its start a published window is settled: see `replanning.lead_time`."""
+        return lead_time(self.policy)
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What of the parent still stands at `now`; nothing without a parent."""
+        if self.parent is None:
+            return NO_PARENT
+        return find_standing(self.parent, self.observed, self.fleet, self._pending, now=self.now, lead=self.lead)
+
+    @cached_property
+    def _pending(self) -> FleetPending:
+        return find_pending(self.fleet, self.catalogue, self.campaign.updates)
+
+    @cached_property
+    def fleet_to_come(self) -> Fleet:
+        """The fleet as if what ran, or is running, of the parent had ended well: what is due on it is left to plan."""
+        return advance_fleet(self.fleet, self.standing, self._pending) if self.standing.history else self.fleet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,15 @@
-"""The planner on one screen: compile the problem, search it, write the plan, check it, or explain why there is none."""
+"""The planner on one screen: compile the problem, search it, write the plan, check it, or explain why there is none.
 
-from fermata.domain.plans import InputHashes
+With a parent plan that is `replan.py`'s business instead.
+"""
+
+from fermata.domain.plans import InputHashes, Plan
 from fermata.planning.checker import check_plan
 from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Violation
 from fermata.planning.problem import Problem, compile_problem
+from fermata.planning.replan import replan_campaign
 from fermata.planning.search import DEFAULTS, Found, SearchOptions, find_plan
 
 
@@ -20,6 +24,8 @@ class PlanFaulted(Exception):
 
 def plan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Planned | Infeasible:
     """A plan that the checker passed, or why there is none. Equal arguments give equal plans. Raises PlanFaulted."""
+    if inputs.parent is not None:
+        return _judge(inputs, replan_campaign(inputs, new_plan_id=new_plan_id, hashes=hashes))
     return plan_problem(compile_problem(inputs), DEFAULTS, new_plan_id=new_plan_id, hashes=hashes)
 
 
@@ -30,8 +36,13 @@ def plan_problem(
     found = find_plan(problem, options)
     if not isinstance(found, Found):
         return explain_infeasible(problem) if found.proven else explain_not_found()
-    plan = write_plan(problem, found, plan_id=new_plan_id, hashes=hashes)
-    violations = check_plan(problem.inputs, plan)
+    return _judge(problem.inputs, write_plan(problem, found, plan_id=new_plan_id, hashes=hashes))
+
+
+def _judge(inputs: PlanningInput, plan: Plan | Infeasible) -> Planned | Infeasible:
+    if isinstance(plan, Infeasible):
+        return plan
+    violations = check_plan(inputs, plan)
     if violations:
         raise PlanFaulted(violations)
     return Planned(plan=plan)

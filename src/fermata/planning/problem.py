@@ -2,8 +2,9 @@
 rows, what spots may use of a resource at one instant or on one day.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.policy import Freeze
@@ -29,7 +30,10 @@ class Spot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The chosen ones of `terms`, pairs of a spot and its units, may add up to `capacity` of `resource`."""
+    """The chosen ones of `terms`, pairs of a spot and its units, may add up to `capacity` of `resource`.
+
+    `resource` -1: the one window a day that a cluster may have.
+    """
 
     resource: int
     capacity: int
@@ -38,7 +42,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Everything compiled; `ways_of` lists, per cluster with work and in order of name, its ways."""
+    """Everything compiled; `ways_of` lists, per cluster with work and in order of name, its ways.
+
+    In a re-plan a cluster may stand there several times, once for each window or set of windows that is chosen by
+    itself, and `seats` are the places that are not for choosing: the way stands there, whatever rows say of it.
+    """
 
     inputs: PlanningInput
     scope: Scope
@@ -48,6 +56,7 @@ class Problem:
     ways: tuple[Way, ...]
     ways_of: tuple[tuple[int, ...], ...]
     big: frozenset[int] = field(default_factory=frozenset)
+    seats: Mapping[int, Spot] = field(default_factory=dict)
 
     def group_of(self, spot: Spot) -> Group:
         """The parts of which one stands on `spot`."""
@@ -103,6 +112,9 @@ def find_spots(problem: Problem, freezes: Iterable[Freeze]) -> tuple[Spot, ...]:
     spots: list[Spot] = []
     outs: dict[int, list[list[tuple[int, Interval]]]] = {}  # by length and day: every start and the time out
     for w, way in enumerate(problem.ways):
+        if w in problem.seats:
+            spots.append(problem.seats[w])
+            continue
         for g, group in enumerate(way.groups):
             held = [closed[name] for name in group.freezes if name in closed]
             if group.minutes not in outs:
@@ -134,7 +146,31 @@ def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -
             if resource.holds_on(problem.days[day].date):
                 capacity = max(0, resource.capacity - (resource.reserve if with_reserve else 0))
                 rows.extend(_rows_of(problem, spots, uses[index], index, capacity))
-    return tuple(rows)
+    return settle_rows([*rows, *_rows_of_clusters(problem, spots)], spots, problem.seats.keys())
+
+
+def _rows_of_clusters(problem: Problem, spots: Sequence[Spot]) -> list[Row]:
+    """One window a day for clusters whose windows are chosen one by one."""
+    times = Counter(problem.ways[ways[0]].cluster.name for ways in problem.ways_of if ways)
+    by_place: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    for number, spot in enumerate(spots):
+        cluster = problem.ways[spot.way].cluster.name
+        if times[cluster] > 1:
+            by_place.setdefault((cluster, spot.day), []).append((number, 1))
+    return [Row(resource=-1, capacity=1, terms=tuple(terms)) for _, terms in sorted(by_place.items())]
+
+
+def settle_rows(rows: Iterable[Row], spots: Sequence[Spot], seated: Collection[int]) -> tuple[Row, ...]:
+    """What the rows leave to choose when the ways of `seated` take theirs: at least nothing, never less."""
+    if not seated:
+        return tuple(rows)
+    settled: list[Row] = []
+    for row in rows:
+        free = tuple(term for term in row.terms if spots[term[0]].way not in seated)
+        taken = sum(units for number, units in row.terms if spots[number].way in seated)
+        if free:
+            settled.append(replace(row, capacity=max(0, row.capacity - taken), terms=free))
+    return tuple(settled)
 
 
 _SpotUse = tuple[int, int, int, int]  # start, end, spot, units

@@ -196,9 +196,34 @@ class Reading:
     only: frozenset[WindowId] | None = None
 
     @cached_property
+    def past(self) -> frozenset[WindowId]:
+        """Windows that ran, as they stood in the parent: nobody can mend them, so their faults are not asked for."""
+        ran = {window.id: window for window in self.case.standing.history}
+        return frozenset(w.id for w in self.plan.windows if ran.get(w.id) == w)
+
+    @cached_property
+    def carried(self) -> frozenset[WindowId]:
+        """Windows that stand as the parent had them: past ones and published ones."""
+        published = {window.id: window for window in self.case.standing.published}
+        return self.past | {w.id for w in self.plan.windows if published.get(w.id) == w}
+
+    @cached_property
+    def settled(self) -> frozenset[WindowId]:
+        """Windows of a time that cannot change any more: past ones, and those at a time told within the notice."""
+        promised = self.case.promised
+        near = {w.id for w in self.plan.windows if all(promised.get(name) == w.start for name in w.nodes)}
+        return self.past | near
+
+    @cached_property
     def selected(self) -> tuple[Window, ...]:
         """The windows whose faults are asked for."""
-        return tuple(w for w in self.plan.windows if self.only is None or w.id in self.only)
+        asked = (w for w in self.plan.windows if self.only is None or w.id in self.only)
+        return tuple(w for w in asked if w.id not in self.past)
+
+    @property
+    def asked(self) -> frozenset[WindowId] | None:
+        """The ids of `selected`; None when these are all windows."""
+        return None if self.only is None and not self.past else frozenset(window.id for window in self.selected)
 
     @cached_property
     def windows(self) -> tuple[WindowReading, ...]:
@@ -217,10 +242,10 @@ class Reading:
 
     @cached_property
     def device_steps(self) -> Mapping[DeviceId, tuple[tuple[Window, DeviceApplyStep], ...]]:
-        """Every step of the whole plan that works on a device."""
+        """Every step to come of the whole plan that works on a device."""
         found: dict[DeviceId, list[tuple[Window, DeviceApplyStep]]] = {}
         for window in self.plan.windows:
-            for step in window.steps:
+            for step in window.steps if window.id not in self.past else ():
                 if isinstance(step, DeviceApplyStep):
                     for device in step.devices:
                         found.setdefault(device, []).append((window, step))

@@ -5,6 +5,7 @@ work the one reason why it stays out.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 
 from fermata.domain.fleet import Cluster, Device, Node
 from fermata.domain.ids import ClusterId, NodeId
@@ -43,12 +44,20 @@ class Scope:
     unplanned: tuple[Unplanned, ...]
 
 
-def find_scope(inputs: PlanningInput, *, encoders: Sequence[Encoder] | None = None) -> Scope:
-    """Sorts all pending work of the clusters in scope into planned and unplanned. `encoders`: None asks all rules."""
+def find_scope(
+    inputs: PlanningInput,
+    *,
+    kept_out: Mapping[NodeId, Reason] = MappingProxyType({}),
+    encoders: Sequence[Encoder] | None = None,
+) -> Scope:
+    """Sorts all pending work of the clusters in scope into planned and unplanned.
+
+    `kept_out`: nodes that may not go for a reason that no rule knows. `encoders`: None asks all rules.
+    """
     fleet = inputs.fleet
     pending = find_pending(fleet, inputs.catalogue, inputs.campaign.updates)
     told = ask(Takes, Facts(inputs=inputs, pending=pending), list_encoders() if encoders is None else encoders)
-    takes = join_takes(told)
+    takes = join_takes((*told, Takes(blocked=kept_out)))
     clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if takes.covers(c))
     works: list[ClusterWork] = []
     unplanned: list[Unplanned] = []

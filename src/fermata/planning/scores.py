@@ -15,6 +15,7 @@ from fermata.domain.campaign import (
 )
 from fermata.domain.ids import NodeId
 from fermata.domain.plans import Plan, Window
+from fermata.domain.replanning import BROKEN_TERM, MOVED_TERM, WEIGHT_TODAY, count_broken, weigh_moves
 from fermata.planning.case import CheckCase
 
 
@@ -33,6 +34,20 @@ def score(case: CheckCase, plan: Plan, preference: Preference) -> float:
             return sum(case.day_of(window.start).weekday() == preference.weekday for window in plan.windows)
         case _:
             assert_never(preference)
+
+
+def score_moves(case: CheckCase, plan: Plan) -> tuple[tuple[str, float], ...]:
+    """What a re-plan costs those who were told the parent's times: the terms before all preferences, with their values.
+
+    Nothing for a plan that follows no other.
+    """
+    if case.inputs.parent is None:
+        return ()
+    broken = count_broken(case.standing, plan.windows, plan.unplanned)
+    return (
+        (BROKEN_TERM, broken),
+        (MOVED_TERM, weigh_moves(case.standing, plan.windows, now=case.inputs.now) / WEIGHT_TODAY),
+    )
 
 
 def _late_node_days(case: CheckCase, plan: Plan) -> int:

@@ -157,7 +157,8 @@ class _Descent:
 
     def run(self) -> Found:
         """All terms, strongest first, from what repair makes of the start."""
-        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * len(self._problem.ways_of))
+        free = sum(1 for ways in self._problem.ways_of if not self._problem.seats.keys() >= set(ways))
+        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * free)
         board = Board(self._problem, self._spots, self._rows)
         self._chosen = repair_plan(self._problem, board, Tally(self._spots, self._terms), self._chosen, rounds=rounds)
         terms: list[TermResult] = []

@@ -75,7 +75,7 @@ def find_node_peaks(
         Span(start=windows[index].start, end=windows[index].end, units=len(nodes), window=windows[index].id)
         for index, nodes in taken.items()
     ]
-    for peak in find_peaks(spans, cap, reading.only):
+    for peak in find_peaks(spans, cap, reading.asked):
         out: set[NodeId] = set()
         for index, nodes in taken.items():
             if windows[index].start <= peak.at < windows[index].end:

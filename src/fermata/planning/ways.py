@@ -110,7 +110,7 @@ class WayFinder:
         alike: dict[tuple[object, ...], list[Part]] = {}
         freezes: dict[tuple[object, ...], tuple[FreezeId, ...]] = {}
         for number, members in enumerate(split):
-            part = self._lay_out(tuple(sorted((n for u in members for n in u), key=lambda n: n.name)), devices[number])
+            part = self.lay_out(tuple(sorted((n for u in members for n in u), key=lambda n: n.name)), devices[number])
             held = find_freezes(self._encoding.calendar.closed, part.nodes, work.cluster)
             mode = Mode.WHOLE if is_whole else Mode.ROLLING
             exact = self._uses(work, part, mode) if are_few else ()
@@ -145,7 +145,8 @@ class WayFinder:
             assigned[min(places)].append(device)
         return assigned
 
-    def _lay_out(self, nodes: tuple[Node, ...], devices: Sequence[Device]) -> Part:
+    def lay_out(self, nodes: tuple[Node, ...], devices: Sequence[Device]) -> Part:
+        """The window of `nodes` and `devices`, as long as its rehearsals ask for."""
         steps = lay_out_window(
             nodes,
             devices,

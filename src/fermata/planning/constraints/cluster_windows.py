@@ -30,7 +30,7 @@ def check(reading: Reading) -> Iterator[Violation]:
             and limit.where.matches_cluster(clusters[window.cluster])
             and case.counts_on(limit, window.start)
         ]
-        for peak in find_peaks(spans, limit.at_once, reading.only):
+        for peak in find_peaks(spans, limit.at_once, reading.asked):
             sentence = (
                 f"{peak.total} windows are open at {at(peak.at)}, {limit.at_once} may be ({limit_text(limit)}):"
                 f" {some(peak.windows)}."

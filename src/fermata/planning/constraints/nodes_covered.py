@@ -20,7 +20,7 @@ def check(reading: Reading) -> Iterator[Violation]:
     plan = reading.plan
     places = Counter(name for window in plan.windows for name in set(window.nodes))
     unplanned = Counter(name for group in plan.unplanned for name in group.nodes)
-    for window in reading.selected:
+    for window in reading.selected if reading.only is not None else plan.windows:
         twice = tuple(sorted(name for name in set(window.nodes) if places[name] > 1))
         if twice:
             sentence = f"{some(twice)} of window {window.id} also in another window: one outage is enough."

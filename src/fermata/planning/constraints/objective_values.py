@@ -1,6 +1,6 @@
 """The objective names every preference of the campaign in its order, with the value the windows really reach.
 
-Protects whoever chooses between plans by it.
+A re-plan states before them what it breaks and moves of the plan that it follows. Protects whoever chooses between plans by it.
 """
 
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from math import isclose
 
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
-from fermata.planning.scores import score
+from fermata.planning.scores import score, score_moves
 
 CODE = "OBJECTIVE_VALUES"
 WRITTEN = "Values are counted from the windows that were chosen."
@@ -22,11 +22,13 @@ def check(reading: Reading) -> Iterator[Violation]:
         return
     preferences = case.inputs.campaign.preferences
     stated = reading.plan.objective
-    if [term.term for term in stated] != [preference.term for preference in preferences]:
+    wanted = [*(term for term, _ in score_moves(case, reading.plan)), *(p.term for p in preferences)]
+    if [term.term for term in stated] != wanted:
         told = ", ".join(term.term for term in stated) or "nothing"
         yield Violation(rule=CODE, sentence=f"The objective states {told}: not the campaign's preferences in order.")
         return
-    for term, preference in zip(stated, preferences, strict=True):
-        value = score(case, reading.plan, preference)
+    values = [value for _, value in score_moves(case, reading.plan)]
+    values += [score(case, reading.plan, preference) for preference in preferences]
+    for term, value in zip(stated, values, strict=True):
         if not isclose(term.value, value, rel_tol=0, abs_tol=TOLERANCE):
             yield Violation(rule=CODE, sentence=f"The objective states {term.term} {term.value:g}; it is {value:g}.")

@@ -1,6 +1,7 @@
 """Each part of a rolled cluster takes between the minimum and maximum share, the last at most the maximum.
 
-The share is of the cluster's nodes with work. Protects capacity against a part that is too big, and the calendar
+The share is of the cluster's nodes with work, those that were served already included. Where a re-plan carries parts
+over, what is left may be small. Protects capacity against a part that is too big, and the calendar
 against crumbs.
 """
 
@@ -24,14 +25,16 @@ def check(reading: Reading) -> Iterator[Violation]:
     for window in reading.selected:
         if window.mode is not Mode.ROLLING or window.cluster not in case.working:
             continue
-        total = len(case.working[window.cluster])
+        total = len(case.working[window.cluster] | case.served.get(window.cluster, frozenset()))
         most = floor(exactly(rolling.max_fraction_per_day) * total)
-        is_last = window.part == window.parts
+        is_rest = any(other.id in reading.carried for other in reading.by_cluster[window.cluster])
+        is_last = is_rest or window.part == window.parts
         least = 1 if is_last else ceil(exactly(rolling.min_fraction_per_day) * total)
         if not least <= len(window.nodes) <= most:
+            place = "what is left" if is_rest else "the last part" if is_last else "a part"
             sentence = (
                 f"Window {window.id} takes {len(window.nodes):,} of {total:,} nodes of {window.cluster} with work:"
-                f" {'the last part' if is_last else 'a part'} takes {least:,} to {most:,}."
+                f" {place} takes {least:,} to {most:,}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=window.id)
 

@@ -32,7 +32,7 @@ def check(reading: Reading) -> Iterator[Violation]:
                 teams.setdefault(update.owner_team, []).append(span)
     limits = case.inputs.catalogue.team_limits
     for team in sorted(teams.keys() & limits.keys()):
-        for peak in find_peaks(teams[team], limits[team], reading.only):
+        for peak in find_peaks(teams[team], limits[team], reading.asked):
             sentence = (
                 f"Team {team} works on {peak.total:,} units at {at(peak.at)}, it can on {limits[team]:,}: windows"
                 f" {some(peak.windows)}."

@@ -1,6 +1,6 @@
 """A cluster that gets a window gives all its nodes with work that may go: whole in one window, rolling in its parts.
 
-Nodes stay behind only where consent, an unknown version, an unmet requirement or a freeze without a gap keeps them,
+What a re-plan leaves as it ran, or as it was told within the notice, does not count as one of several. Nodes stay behind only where consent, a withdrawal, an unknown version, an unmet requirement or a freeze without a gap keeps them,
 or keeps a node that must be out together with them. Protects the customer from paying for the same outage twice.
 """
 
@@ -24,7 +24,7 @@ def check(reading: Reading) -> Iterator[Violation]:
     for group in reading.plan.unplanned:
         left.setdefault(group.cluster, set()).update(group.nodes)
     for cluster, windows in reading.by_cluster.items():
-        yield from _one_window(cluster, windows)
+        yield from _one_window(cluster, tuple(w for w in windows if w.id not in reading.settled))
         if reading.only is not None:
             continue  # what else could go by now is no reason to hold a window that may
         taken = {name for window in windows for name in window.nodes}

@@ -1,0 +1,47 @@
+"""Planning again under way: what ran stays, what was told moves only if it must, and then as little as can be."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from fermata.domain.plans import InputHashes, Plan
+from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
+from fermata.planning.replan_agenda import Agenda, settle_agenda, tell
+from fermata.planning.replan_search import Placed, find_places
+from fermata.planning.replan_write import write_replan
+
+EXTENSIONS_TRIED = (1, 2, 4, 8, 16)  # days; each costs another search
+
+
+def replan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Plan | Infeasible:
+    """A plan that follows `inputs.parent`, or why there is none. Equal arguments give equal plans.
+
+    In this order: as few promises broken as can be, as few published windows moved and rather far ones than near
+    ones, then the campaign's preferences for what has to be placed anyway.
+    """
+    agenda = settle_agenda(inputs, hashes)
+    placed = find_places(agenda)
+    if isinstance(placed, Placed):
+        return write_replan(inputs, agenda, placed, plan_id=new_plan_id, hashes=hashes)
+    return _explain(inputs, agenda, hashes)
+
+
+def _explain(inputs: PlanningInput, agenda: Agenda, hashes: InputHashes) -> Infeasible:
+    """Who finds no place, and how many days more would give one, which is tried."""
+    names = sorted({agenda.tasks[i].cluster.name for i in agenda.others(than=agenda.settled())})
+    sentence = (
+        f"No place up to {inputs.campaign.extension_until} for all that is left ({tell(names)}) beside what runs and"
+        " what was told within the notice."
+    )
+    return Infeasible(
+        clashes=(Violation(rule="NO_ROOM", sentence=sentence),), relaxations=tuple(_extend(inputs, hashes))
+    )
+
+
+def _extend(inputs: PlanningInput, hashes: InputHashes) -> list[Relaxation]:
+    for days in EXTENSIONS_TRIED:
+        until = inputs.campaign.extension_until + timedelta(days=days)
+        longer = replace(inputs, campaign=replace(inputs.campaign, extension_until=until))
+        if isinstance(find_places(settle_agenda(longer, hashes)), Placed):
+            more = f"{days} day{'s' if days > 1 else ''} more"
+            return [Relaxation(rule="extension_until", sentence=f"extension_until {until}, {more}, makes it possible.")]
+    return []

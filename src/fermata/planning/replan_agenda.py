@@ -1,0 +1,283 @@
+"""The tasks of a re-plan with the calendar they lie on, and which windows told within the notice cannot stay."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from fermata.domain.ids import NodeId
+from fermata.domain.observed import stretch_catalogue, withdrawn_nodes
+from fermata.domain.plans import InputHashes, Window
+from fermata.domain.policy import Freeze
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.replanning import Standing, needs_asking, waiting_nodes
+from fermata.domain.windows import Interval, calendar_day, day_interval
+from fermata.planning.days import Day, find_days
+from fermata.planning.inputs import PlanningInput
+from fermata.planning.problem import Problem, Spot, build_rows
+from fermata.planning.replan_stay import choose_stays
+from fermata.planning.replan_tasks import Brief, Kind, Task, find_tasks
+from fermata.planning.resources import Resource, find_resources
+from fermata.planning.scope import Scope, find_scope
+from fermata.planning.ways import Way, WayFinder
+
+NAMES_SHOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agenda:
+    """Everything that a re-plan chooses from. `homes`: by task (its index), day and minutes into its room of a place
+    that was told and is still possible for it alone. Tasks that are settled have theirs there too.
+    """
+
+    ahead: PlanningInput
+    scope: Scope
+    resources: tuple[Resource, ...]
+    days: tuple[Day, ...]
+    tasks: tuple[Task, ...]
+    homes: Mapping[int, tuple[int, int]]
+
+    def settled(self) -> tuple[int, ...]:
+        """Tasks of which nothing is for choosing."""
+        return tuple(i for i, task in enumerate(self.tasks) if task.kind in (Kind.PAST, Kind.HELD))
+
+    def others(self, than: Collection[int]) -> tuple[int, ...]:
+        """All tasks but those."""
+        return tuple(i for i in range(len(self.tasks)) if i not in than)
+
+    def problem(self, seated: Collection[int], free: Collection[int]) -> Problem:
+        """The problem of finding a place for the `free` tasks beside the `seated` ones, each at its home."""
+        ways: list[Way] = []
+        ways_of: list[tuple[int, ...]] = []
+        seats: dict[int, Spot] = {}
+        big: set[int] = set()
+        bound = self.ahead.campaign.big_cluster_nodes
+        for i in sorted({*seated, *free}):
+            task = self.tasks[i]
+            numbers = tuple(range(len(ways), len(ways) + len(task.ways)))
+            ways.extend(task.ways)
+            ways_of.append(numbers)
+            if i in seated:
+                seats[numbers[0]] = self.home_spot(i, numbers[0])
+            if len(self.ahead.fleet.nodes_by_cluster[task.cluster.name]) > bound:
+                big.update(numbers)
+        return Problem(
+            inputs=self.ahead,
+            scope=self.scope,
+            resources=self.resources,
+            days=self.days,
+            ways=tuple(ways),
+            ways_of=tuple(ways_of),
+            big=frozenset(big),
+            seats=seats,
+        )
+
+    def home_spot(self, task: int, way: int) -> Spot:
+        """The task's home, as a spot of its only way, which is `way` in some problem."""
+        day, start = self.homes[task]
+        return Spot(way=way, group=0, day=day, start=start)
+
+
+def settle_agenda(inputs: PlanningInput, hashes: InputHashes) -> Agenda:
+    """The agenda with every window told within the notice that can stay. Nodes of the others wait for a new consent;
+    where nobody has to be asked, they are planned anew.
+    """
+    observed = inputs.observed
+    catalogue = stretch_catalogue(inputs.catalogue, observed.stretch) if observed is not None else inputs.catalogue
+    ahead = replace(inputs, fleet=inputs.fleet_to_come, catalogue=catalogue, parent=None, observed=None)
+    standing = inputs.standing
+    kept_out = _keep_out(inputs, ahead)
+    while True:
+        scope = find_scope(ahead, kept_out)
+        resources = find_resources(scope, ahead.fleet, ahead.catalogue, ahead.campaign)
+        brief = Brief(
+            inputs=inputs,
+            ahead=ahead,
+            scope=_without_served(scope, standing),
+            standing=standing,
+            finder=WayFinder(ahead, scope, resources),
+            resources=resources,
+            are_updates_same=inputs.parent is not None and hashes.updates == inputs.parent.inputs.updates,
+        )
+        tasks, torn = find_tasks(brief)
+        agenda = _find_homes(inputs, brief, tasks)
+        lost = {item.window.id: (item.window, reason(Code.WORK_CHANGED)) for item in torn}
+        lost |= {window.id: (window, why) for window, why in _find_lost(agenda)}
+        if not lost:
+            return agenda
+        for window, why in lost.values():
+            standing, kept_out = _lose(inputs, standing, kept_out, window, why)
+
+
+def _keep_out(inputs: PlanningInput, ahead: PlanningInput) -> Mapping[NodeId, Reason]:
+    """Nodes that left the campaign, and those that the parent left waiting for a word that did not come."""
+    found = dict(withdrawn_nodes(ahead.fleet, inputs.observed))
+    if inputs.parent is None or not any(g.reason.code is Code.CONSENT_AGAIN for g in inputs.parent.unplanned):
+        return found
+    pending = find_scope(ahead).pending
+    waiting = waiting_nodes(ahead.fleet, inputs.policy, pending, inputs.parent, inputs.ledger)
+    for group in inputs.parent.unplanned:
+        if group.reason.code is Code.CONSENT_AGAIN:
+            found |= {name: group.reason for name in group.nodes if name in waiting}
+    return found
+
+
+def _without_served(scope: Scope, standing: Standing) -> Scope:
+    """Nodes still being worked on, or in the tail, are not left out: a window has them."""
+    served = {name for window in standing.history for name in window.nodes}
+    groups = (replace(group, nodes=tuple(n for n in group.nodes if n not in served)) for group in scope.unplanned)
+    return replace(scope, unplanned=tuple(group for group in groups if group.nodes))
+
+
+def _lose(
+    inputs: PlanningInput, standing: Standing, kept_out: Mapping[NodeId, Reason], window: Window, why: Reason
+) -> tuple[Standing, Mapping[NodeId, Reason]]:
+    held = tuple(other for other in standing.held if other.id != window.id)
+    customer = inputs.fleet.clusters[window.cluster].customer
+    updates = [inputs.catalogue.updates[name] for name in window.updates if name in inputs.catalogue.updates]
+    if not needs_asking(inputs.policy, customer, updates):
+        return replace(standing, held=held, lapsed=(*standing.lapsed, window)), kept_out
+    again = reason(
+        Code.CONSENT_AGAIN,
+        window=window.id,
+        start=f"{window.start:%Y-%m-%d %H:%MZ}",
+        hours=round(inputs.lead.total_seconds() / 3600),
+        why=why.sentence,
+    )
+    return replace(standing, held=held), {**dict.fromkeys(window.nodes, again), **kept_out}
+
+
+def _find_homes(inputs: PlanningInput, brief: Brief, tasks: tuple[Task, ...]) -> Agenda:
+    """The days on which new windows may lie, none told later than the notice asks, and those of the homes."""
+    campaign = brief.ahead.campaign
+    allowed = {day.date: day for day in find_days(campaign, inputs.now)}
+    days = {day.date: day for day in find_days(campaign, inputs.now + inputs.lead)}
+    at_home: dict[int, tuple[date, int]] = {}
+    for i, task in enumerate(tasks):
+        if task.source is None or task.kind is Kind.OPEN:
+            continue
+        day = day_of(task.source.start, brief.ahead)
+        if task.kind is Kind.PAST or _judge_home(brief.ahead, brief.resources, task, allowed.get(day.date)) is None:
+            days.setdefault(day.date, day)
+            at_home[i] = (day.date, int((task.source.start - day.room.start).total_seconds() // 60))
+    ordered = tuple(day for _, day in sorted(days.items()))
+    place = {day.date: number for number, day in enumerate(ordered)}
+    return Agenda(
+        ahead=brief.ahead,
+        scope=brief.scope,
+        resources=brief.resources,
+        days=ordered,
+        tasks=tasks,
+        homes={i: (place[day], start) for i, (day, start) in at_home.items()},
+    )
+
+
+def day_of(start: datetime, inputs: PlanningInput) -> Day:
+    """The calendar day of a window, with its room but nothing to start in it."""
+    campaign = inputs.campaign
+    hours = campaign.daily_window
+    day = calendar_day(start, campaign.timezone)
+    before = date.fromordinal(day.toordinal() - 1)
+    rooms = {
+        d: day_interval(d, hours.start, hours.back_in_service_by, campaign.timezone) for d in (before, day)
+    }
+    own = before if rooms[before].start <= start < rooms[before].end else day
+    late = max(0, (own - campaign.deadline).days)
+    return Day(date=own, room=rooms[own], earliest=rooms[own].end, late=late)
+
+
+def judge_home(agenda: Agenda, task: Task) -> Reason | None:
+    """Why a task cannot stand where its source did even if it were alone; None when it can."""
+    assert task.source is not None
+    allowed = {day.date: day for day in find_days(agenda.ahead.campaign, agenda.ahead.now)}
+    return _judge_home(agenda.ahead, agenda.resources, task, allowed.get(day_of(task.source.start, agenda.ahead).date))
+
+
+def _judge_home(
+    inputs: PlanningInput, resources: Sequence[Resource], task: Task, day: Day | None
+) -> Reason | None:
+    assert task.source is not None
+    group = task.ways[0].groups[0]
+    start = task.source.start
+    if day is None or start < day.room.start or start >= day.room.end:
+        return reason(Code.DAY_CLOSED)
+    freezes = {freeze.id: freeze for freeze in inputs.policy.freezes}
+    minutes = (start - day.room.start).total_seconds() / 60 + group.minutes
+    out = Interval(start, day.at(int(minutes) if minutes.is_integer() else int(minutes) + 1))
+    for name in group.freezes:
+        if out.overlaps(Interval(freezes[name].start, freezes[name].end)):
+            return frozen(freezes[name])
+    if minutes > day.minutes:
+        before = round((task.source.end - task.source.start).total_seconds() / 60)
+        closed = group.minutes <= before
+        return reason(Code.DAY_CLOSED) if closed else reason(Code.LONGER_NOW, minutes=group.minutes, before=before)
+    for use in group.uses:
+        resource = resources[use.resource]
+        if resource.holds_on(day.date) and use.units > resource.capacity:
+            return reason(
+                Code.LIMIT_FULL, limit=resource.name, allowed=resource.capacity, used=use.units, others="nothing else"
+            )
+    return None
+
+
+def frozen(freeze: Freeze) -> Reason:
+    """The freeze as a reason."""
+    start, end = f"{freeze.start:%Y-%m-%d %H:%MZ}", f"{freeze.end:%Y-%m-%d %H:%MZ}"
+    return reason(Code.FROZEN, freeze=freeze.id, scope=freeze.scope, start=start, end=end, why=freeze.reason)
+
+
+def _find_lost(agenda: Agenda) -> list[tuple[Window, Reason]]:
+    """Windows told within the notice that cannot stay, alone or together: as few node-days as possible."""
+    held = [i for i, task in enumerate(agenda.tasks) if task.kind is Kind.HELD]
+    lost: list[tuple[Window, Reason]] = []
+    for i in held:
+        task = agenda.tasks[i]
+        why = judge_home(agenda, task) if i not in agenda.homes else None
+        if why is not None and task.source is not None:
+            lost.append((task.source, why))
+    if lost or not held:
+        return lost
+    past = [i for i, task in enumerate(agenda.tasks) if task.kind is Kind.PAST]
+    weights = {i: agenda.tasks[i].ways[0].groups[0].nodes for i in held}
+    stays = keep_together(agenda, past, weights)
+    for i in held:
+        source = agenda.tasks[i].source
+        if i not in stays and source is not None:
+            lost.append((source, find_full(agenda, [*past, *stays], i)))
+    return lost
+
+
+def keep_together(agenda: Agenda, seated: Sequence[int], weights: Mapping[int, int]) -> frozenset[int]:
+    """The heaviest set of tasks (the keys of `weights`) that can all be at home beside the `seated` ones."""
+    problem = agenda.problem(seated, weights.keys())
+    tasks = sorted({*seated, *weights})
+    spots = [agenda.home_spot(task, way) for task, (way, *_) in zip(tasks, problem.ways_of, strict=True)]
+    rows = build_rows(problem, spots, with_reserve=False)
+    number_of = {task: number for number, task in enumerate(tasks)}
+    stays = choose_stays(rows, {number_of[i]: weight for i, weight in weights.items()}, seed=agenda.ahead.seed)
+    return frozenset(tasks[number] for number in stays)
+
+
+def find_full(agenda: Agenda, seated: Sequence[int], task: int) -> Reason:
+    """Which limit the task would break at home beside the `seated` ones."""
+    tasks = sorted({*seated, task})
+    problem = replace(agenda.problem(tasks, ()), seats={})
+    spots = [agenda.home_spot(i, way) for i, (way, *_) in zip(tasks, problem.ways_of, strict=True)]
+    own = tasks.index(task)
+    for row in build_rows(problem, spots, with_reserve=False):
+        units = dict(row.terms)
+        if own in units and sum(units.values()) > row.capacity and row.resource >= 0:
+            others = sorted({problem.ways[spots[n].way].cluster.name for n in units if n != own})
+            return reason(
+                Code.LIMIT_FULL,
+                limit=agenda.resources[row.resource].name,
+                allowed=row.capacity,
+                used=sum(units.values()),
+                others=tell(others),
+            )
+    return reason(Code.WORK_CHANGED)
+
+
+def tell(names: Sequence[str]) -> str:
+    """The first few names and how many more there are."""
+    hidden = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {hidden} more" if hidden > 0 else "")

@@ -1,0 +1,105 @@
+"""Finds the places of a re-plan: as few and as distant moves as can be, then the campaign's own preferences."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ortools.sat.python import cp_model
+
+from fermata.domain.replanning import move_weight
+from fermata.planning.model import PlanModel, Solved
+from fermata.planning.problem import Problem, Spot, build_rows, find_spots
+from fermata.planning.replan_agenda import Agenda, keep_together
+from fermata.planning.replan_tasks import Kind
+from fermata.planning.search import Found, NothingFound, TermResult, find_plan
+from fermata.planning.values import value_of
+
+EFFORT_OF_MOVES = 6.0  # deterministic time, when keeping as much as limits allow leaves the rest without a place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """`spots` of `problem`, whose ways belong to `tasks` in that order; `moved_bound`: no plan moves less than that.
+
+    `terms`: the campaign's, with bounds over the plans that keep what this one keeps.
+    """
+
+    problem: Problem
+    tasks: tuple[int, ...]
+    spots: tuple[Spot, ...]
+    terms: tuple[TermResult, ...]
+    moved_bound: int
+    effort: float
+
+
+def find_places(agenda: Agenda) -> Placed | NothingFound:
+    """Keeps the windows whose moving would cost most, as long as the rest finds a place; nothing else is touched."""
+    settled = agenda.settled()
+    weights = {
+        i: move_weight(task.source.start, agenda.ahead.now)
+        for i, task in enumerate(agenda.tasks)
+        if task.kind is Kind.MOVABLE and task.source is not None
+    }
+    stays = keep_together(agenda, settled, {i: weights[i] for i in weights if i in agenda.homes})
+    bound = sum(weight for i, weight in weights.items() if i not in stays)
+    placed = _place_rest(agenda, frozenset({*settled, *stays}), bound, 0.0)
+    if isinstance(placed, Placed):
+        return placed
+    chosen = _move_more(agenda, weights)
+    if isinstance(chosen, NothingFound):
+        return chosen
+    return _place_rest(agenda, frozenset({*settled, *chosen.stays}), chosen.bound, chosen.effort)
+
+
+def _place_rest(agenda: Agenda, seated: frozenset[int], bound: int, effort: float) -> Placed | NothingFound:
+    free = agenda.others(than=seated)
+    problem = agenda.problem(seated, free)
+    tasks = tuple(range(len(agenda.tasks)))
+    if free:
+        found = find_plan(problem)
+        if isinstance(found, NothingFound):
+            return found
+    else:
+        spots = tuple(problem.seats[way] for way, *_ in problem.ways_of)
+        values = (value_of(problem, spots, preference) for preference in agenda.ahead.campaign.preferences)
+        terms = tuple(TermResult(value=value, bound=value) for value in values)
+        found = Found(spots=spots, terms=terms, effort=0.0)
+    return Placed(
+        problem=problem,
+        tasks=tasks,
+        spots=found.spots,
+        terms=found.terms,
+        moved_bound=bound,
+        effort=effort + found.effort,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """Tasks that stay at home in some complete plan, and a bound of what the others cost."""
+
+    stays: frozenset[int]
+    bound: int
+    effort: float
+
+
+def _move_more(agenda: Agenda, weights: Mapping[int, int]) -> _Chosen | NothingFound:
+    """All windows that may move are free to, and the sum of what moves is made least."""
+    settled = agenda.settled()
+    problem = agenda.problem(settled, agenda.others(than=settled))
+    grid = find_spots(problem, agenda.ahead.policy.freezes)
+    homes = {
+        agenda.home_spot(i, way): i
+        for i, (way, *_) in enumerate(problem.ways_of)
+        if i in weights and i in agenda.homes
+    }
+    spots = [*grid, *(spot for spot in homes if spot not in set(grid))]
+    model = PlanModel(problem, spots, build_rows(problem, spots, with_reserve=False))
+    at_home = [choice for choice in model.choices if choice.spot in homes]
+    kept = cp_model.LinearExpr.weighted_sum([c.taken for c in at_home], [weights[homes[c.spot]] for c in at_home])
+    total = sum(weights.values())
+    model.cp.minimize(total - kept)
+    solved = model.solve(seed=agenda.ahead.seed, effort=EFFORT_OF_MOVES)
+    if not isinstance(solved, Solved):
+        return NothingFound(proven=solved.proven, effort=solved.effort)
+    stays = frozenset(homes[spots[number]] for number in solved.chosen if spots[number] in homes)
+    return _Chosen(stays=stays, bound=solved.bound, effort=solved.effort)
