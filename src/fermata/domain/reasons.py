@@ -168,7 +168,7 @@ SENTENCES = MappingProxyType(
             " observations, or say there as_planned: true."
         ),
         Code.RAN_OUTSIDE: "{window} ran {where}, and the campaign leaves that out now: keep in it what ran.",
-        Code.OBSERVED_WINDOW_UNKNOWN: "{plan} has no window {window}{nearest}: observe the plan that is named as parent.",
+        Code.OBSERVED_WINDOW_UNKNOWN: "{plan} has no window {window}: observe the plan that is named as parent.",
         Code.OBSERVED_CONTRADICTED: (
             "{unit} came back from {window} by what was observed, but the inventory says that {update} is still due on"
             " it: import the inventory anew, or list the node as not serviced."

@@ -14,7 +14,7 @@ from fermata.domain.observed import NOTHING_SEEN, RAN, Fate, Observed, WindowSee
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import DeviceApplyStep, Plan, Unplanned, Window
 from fermata.domain.policy import ConsentEntry, Policy, Verdict
-from fermata.domain.reasons import Code
+from fermata.domain.reasons import Code, Reason
 from fermata.domain.updates import Update
 
 # A published window that moves costs WEIGHT_TODAY if it was for today and a tenth less for every day it lies ahead:
@@ -35,7 +35,7 @@ class Standing:
     lapsed: those that did not run, or were called off. Nobody was promised anything by them any more.
     held: those that start within the notice. They stay at their time, or their nodes need a new consent.
     movable: all later ones.
-    `ran`: all that took any node, `running`: which of them are open. `again`: nodes that a window of the history did not service.
+    `ran`: all that took any node, `running`: which of them are open. `again`: nodes that a window of the history left.
     """
 
     history: tuple[Window, ...] = ()
@@ -129,9 +129,7 @@ def _find_again(
     return frozenset(found)
 
 
-def _with_ties(
-    again: frozenset[NodeId], ran: Iterable[Window], fleet: Fleet, due: FleetPending
-) -> frozenset[NodeId]:
+def _with_ties(again: frozenset[NodeId], ran: Iterable[Window], fleet: Fleet, due: FleetPending) -> frozenset[NodeId]:
     """`again` and the nodes behind shared devices that needed all of them out, and so were left as well."""
     ties = [tied for window in ran for tied in _ties(window, fleet, due)] if again else []
     before = -1
@@ -146,8 +144,8 @@ def _with_ties(
 def _ties(window: Window, fleet: Fleet, due: FleetPending) -> Iterable[frozenset[NodeId]]:
     """Which nodes of the window were out together for a device on which that work is still due."""
     taken = frozenset(window.nodes)
-    for step in window.steps:
-        for name in step.devices if isinstance(step, DeviceApplyStep) else ():
+    for step in (step for step in window.steps if isinstance(step, DeviceApplyStep)):
+        for name in step.devices:
             pending = due.devices[name].due if name in due.devices else ()
             if any(item.update.id == step.update and item.update.needs_drain for item in pending):
                 yield taken.intersection(node.name for node in fleet.nodes_behind(fleet.devices[name]))
@@ -173,9 +171,7 @@ def advance_fleet(fleet: Fleet, standing: Standing, due: FleetPending) -> Fleet:
     return Fleet(clusters=fleet.clusters, nodes={**fleet.nodes, **nodes}, devices={**fleet.devices, **devices})
 
 
-def _advance_devices(
-    window: Window, fleet: Fleet, due: FleetPending, standing: Standing
-) -> Mapping[DeviceId, Device]:
+def _advance_devices(window: Window, fleet: Fleet, due: FleetPending, standing: Standing) -> Mapping[DeviceId, Device]:
     found: dict[DeviceId, Device] = {}
     for step in window.steps:
         if not isinstance(step, DeviceApplyStep):
@@ -223,25 +219,24 @@ def waiting_nodes(
     pending: FleetPending,
     parent: Plan | None,
     ledger: tuple[ConsentEntry, ...] | None,
-) -> frozenset[NodeId]:
-    """Nodes that the parent left waiting for a new consent, given by an approval after it was made, and not there yet.
-
-    A draft assumes every consent. `pending`: what is due on `fleet`.
+) -> Mapping[NodeId, Reason]:
+    """Nodes that the parent left waiting for a new consent, given by an approval after it was made, and not there yet,
+    with the parent's reason. A draft assumes every consent. `pending`: what is due on `fleet`.
     """
     if parent is None or ledger is None:
-        return frozenset()
+        return {}
     groups = [group for group in parent.unplanned if group.reason.code is Code.CONSENT_AGAIN]
-    names = [name for group in groups for name in group.nodes if name in pending.nodes]
+    told = {name: group.reason for group in groups for name in group.nodes if name in pending.nodes}
     decided = Decisions(fleet, ledger)
-    found: set[NodeId] = set()
-    for name in names:
+    found: dict[NodeId, Reason] = {}
+    for name, why in told.items():
         node = fleet.nodes[name]
         entry = decided.entry(node)
         is_given = entry is not None and entry.verdict is Verdict.APPROVED and entry.at > parent.created_at
         updates = (item.update for item in pending.nodes[name].due)
         if not is_given and needs_asking(policy, fleet.clusters[node.cluster].customer, updates):
-            found.add(name)
-    return frozenset(found)
+            found[name] = why
+    return found
 
 
 def served_nodes(standing: Standing) -> Mapping[ClusterId, frozenset[NodeId]]:

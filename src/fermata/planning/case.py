@@ -53,7 +53,7 @@ class CheckCase:
         return withdrawn_nodes(self.fleet, self.inputs.observed)
 
     @cached_property
-    def waiting(self) -> frozenset[NodeId]:
+    def waiting(self) -> Mapping[NodeId, Reason]:
         """Nodes that a published window was taken away from, and that nobody was asked about since."""
         inputs = self.inputs
         return waiting_nodes(self.fleet, inputs.policy, self.pending, inputs.parent, inputs.ledger)

@@ -2,25 +2,28 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from fermata.domain.ids import NodeId
-from fermata.domain.observed import stretch_catalogue, withdrawn_nodes
+from fermata.domain.observed import stretch_catalogue
 from fermata.domain.plans import InputHashes, Window
 from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.replanning import Standing, needs_asking, waiting_nodes
+from fermata.domain.replanning import Standing, needs_asking
 from fermata.domain.windows import Interval, calendar_day, day_interval
 from fermata.planning.days import Day, find_days
+from fermata.planning.encoders import Encoding, encode_windows, list_encoders
+from fermata.planning.encoding import Facts, Resource
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.problem import Problem, Spot, build_rows
 from fermata.planning.replan_stay import choose_stays
 from fermata.planning.replan_tasks import Brief, Kind, Task, find_tasks
-from fermata.planning.resources import Resource, find_resources
+from fermata.planning.resources import find_resources
 from fermata.planning.scope import Scope, find_scope
 from fermata.planning.ways import Way, WayFinder
 
 NAMES_SHOWN = 3
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,7 @@ class Agenda:
 
     ahead: PlanningInput
     scope: Scope
+    encoding: Encoding
     resources: tuple[Resource, ...]
     days: tuple[Day, ...]
     tasks: tuple[Task, ...]
@@ -63,6 +67,7 @@ class Agenda:
         return Problem(
             inputs=self.ahead,
             scope=self.scope,
+            encoding=self.encoding,
             resources=self.resources,
             days=self.days,
             ways=tuple(ways),
@@ -83,42 +88,30 @@ def settle_agenda(inputs: PlanningInput, hashes: InputHashes) -> Agenda:
     """
     observed = inputs.observed
     catalogue = stretch_catalogue(inputs.catalogue, observed.stretch) if observed is not None else inputs.catalogue
-    ahead = replace(inputs, fleet=inputs.fleet_to_come, catalogue=catalogue, parent=None, observed=None)
+    ahead = replace(inputs, fleet=inputs.fleet_to_come, catalogue=catalogue)
     standing = inputs.standing
-    kept_out = _keep_out(inputs, ahead)
+    kept_out: Mapping[NodeId, Reason] = {}
     while True:
-        scope = find_scope(ahead, kept_out)
-        resources = find_resources(scope, ahead.fleet, ahead.catalogue, ahead.campaign)
+        scope = find_scope(ahead, kept_out=kept_out)
+        encoding = encode_windows(Facts(inputs=ahead, pending=scope.pending), list_encoders())
+        resources = find_resources(encoding.capacities, scope, ahead.campaign)
         brief = Brief(
             inputs=inputs,
             ahead=ahead,
             scope=_without_served(scope, standing),
             standing=standing,
-            finder=WayFinder(ahead, scope, resources),
-            resources=resources,
+            finder=WayFinder(ahead, scope, encoding, resources),
+            encoding=encoding,
             are_updates_same=inputs.parent is not None and hashes.updates == inputs.parent.inputs.updates,
         )
         tasks, torn = find_tasks(brief)
-        agenda = _find_homes(inputs, brief, tasks)
+        agenda = _find_homes(brief, resources, tasks)
         lost = {item.window.id: (item.window, reason(Code.WORK_CHANGED)) for item in torn}
         lost |= {window.id: (window, why) for window, why in _find_lost(agenda)}
         if not lost:
             return agenda
         for window, why in lost.values():
             standing, kept_out = _lose(inputs, standing, kept_out, window, why)
-
-
-def _keep_out(inputs: PlanningInput, ahead: PlanningInput) -> Mapping[NodeId, Reason]:
-    """Nodes that left the campaign, and those that the parent left waiting for a word that did not come."""
-    found = dict(withdrawn_nodes(ahead.fleet, inputs.observed))
-    if inputs.parent is None or not any(g.reason.code is Code.CONSENT_AGAIN for g in inputs.parent.unplanned):
-        return found
-    pending = find_scope(ahead).pending
-    waiting = waiting_nodes(ahead.fleet, inputs.policy, pending, inputs.parent, inputs.ledger)
-    for group in inputs.parent.unplanned:
-        if group.reason.code is Code.CONSENT_AGAIN:
-            found |= {name: group.reason for name in group.nodes if name in waiting}
-    return found
 
 
 def _without_served(scope: Scope, standing: Standing) -> Scope:
@@ -146,29 +139,24 @@ def _lose(
     return replace(standing, held=held), {**dict.fromkeys(window.nodes, again), **kept_out}
 
 
-def _find_homes(inputs: PlanningInput, brief: Brief, tasks: tuple[Task, ...]) -> Agenda:
+def _find_homes(brief: Brief, resources: tuple[Resource, ...], tasks: tuple[Task, ...]) -> Agenda:
     """The days on which new windows may lie, none told later than the notice asks, and those of the homes."""
-    campaign = brief.ahead.campaign
-    allowed = {day.date: day for day in find_days(campaign, inputs.now)}
-    days = {day.date: day for day in find_days(campaign, inputs.now + inputs.lead)}
+    ahead, calendar = brief.ahead, brief.encoding.calendar
+    days = {day.date: day for day in find_days(calendar, ahead.campaign.deadline)}
+    agenda = Agenda(
+        ahead=ahead, scope=brief.scope, encoding=brief.encoding, resources=resources, days=(), tasks=tasks, homes={}
+    )
     at_home: dict[int, tuple[date, int]] = {}
     for i, task in enumerate(tasks):
         if task.source is None or task.kind is Kind.OPEN:
             continue
-        day = day_of(task.source.start, brief.ahead)
-        if task.kind is Kind.PAST or _judge_home(brief.ahead, brief.resources, task, allowed.get(day.date)) is None:
+        if task.kind is Kind.PAST or judge_home(agenda, task) is None:
+            day = day_of(task.source.start, ahead)
             days.setdefault(day.date, day)
-            at_home[i] = (day.date, int((task.source.start - day.room.start).total_seconds() // 60))
+            at_home[i] = (day.date, (task.source.start - day.room.start) // MINUTE)
     ordered = tuple(day for _, day in sorted(days.items()))
     place = {day.date: number for number, day in enumerate(ordered)}
-    return Agenda(
-        ahead=brief.ahead,
-        scope=brief.scope,
-        resources=brief.resources,
-        days=ordered,
-        tasks=tasks,
-        homes={i: (place[day], start) for i, (day, start) in at_home.items()},
-    )
+    return replace(agenda, days=ordered, homes={i: (place[day], start) for i, (day, start) in at_home.items()})
 
 
 def day_of(start: datetime, inputs: PlanningInput) -> Day:
@@ -177,9 +165,7 @@ def day_of(start: datetime, inputs: PlanningInput) -> Day:
     hours = campaign.daily_window
     day = calendar_day(start, campaign.timezone)
     before = date.fromordinal(day.toordinal() - 1)
-    rooms = {
-        d: day_interval(d, hours.start, hours.back_in_service_by, campaign.timezone) for d in (before, day)
-    }
+    rooms = {d: day_interval(d, hours.start, hours.back_in_service_by, campaign.timezone) for d in (before, day)}
     own = before if rooms[before].start <= start < rooms[before].end else day
     late = max(0, (own - campaign.deadline).days)
     return Day(date=own, room=rooms[own], earliest=rooms[own].end, late=late)
@@ -187,31 +173,21 @@ def day_of(start: datetime, inputs: PlanningInput) -> Day:
 
 def judge_home(agenda: Agenda, task: Task) -> Reason | None:
     """Why a task cannot stand where its source did even if it were alone; None when it can."""
-    assert task.source is not None
-    allowed = {day.date: day for day in find_days(agenda.ahead.campaign, agenda.ahead.now)}
-    return _judge_home(agenda.ahead, agenda.resources, task, allowed.get(day_of(task.source.start, agenda.ahead).date))
-
-
-def _judge_home(
-    inputs: PlanningInput, resources: Sequence[Resource], task: Task, day: Day | None
-) -> Reason | None:
-    assert task.source is not None
-    group = task.ways[0].groups[0]
-    start = task.source.start
-    if day is None or start < day.room.start or start >= day.room.end:
+    assert task.source is not None, "a home is where the parent had it"
+    group, start, end = task.ways[0].groups[0], task.source.start, task.source.end
+    day = day_of(start, agenda.ahead)
+    calendar = agenda.encoding.calendar
+    is_open = calendar.first_day <= day.date <= calendar.last_day and day.date.weekday() in calendar.weekdays
+    out = Interval(start, start + group.minutes * MINUTE)
+    held = {closed.freeze for closed in calendar.closed if closed.freeze in group.freezes and out.overlaps(closed.time)}
+    if not is_open or not day.room.start <= start < day.room.end or day.room.end < min(end, out.end):
         return reason(Code.DAY_CLOSED)
-    freezes = {freeze.id: freeze for freeze in inputs.policy.freezes}
-    minutes = (start - day.room.start).total_seconds() / 60 + group.minutes
-    out = Interval(start, day.at(int(minutes) if minutes.is_integer() else int(minutes) + 1))
-    for name in group.freezes:
-        if out.overlaps(Interval(freezes[name].start, freezes[name].end)):
-            return frozen(freezes[name])
-    if minutes > day.minutes:
-        before = round((task.source.end - task.source.start).total_seconds() / 60)
-        closed = group.minutes <= before
-        return reason(Code.DAY_CLOSED) if closed else reason(Code.LONGER_NOW, minutes=group.minutes, before=before)
+    if held:
+        return next(frozen(freeze) for freeze in agenda.ahead.policy.freezes if freeze.id in held)
+    if day.room.end < out.end:
+        return reason(Code.LONGER_NOW, minutes=group.minutes, before=round((end - start) / MINUTE))
     for use in group.uses:
-        resource = resources[use.resource]
+        resource = agenda.resources[use.resource]
         if resource.holds_on(day.date) and use.units > resource.capacity:
             return reason(
                 Code.LIMIT_FULL, limit=resource.name, allowed=resource.capacity, used=use.units, others="nothing else"

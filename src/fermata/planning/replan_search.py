@@ -11,6 +11,7 @@ from fermata.planning.problem import Problem, Spot, build_rows, find_spots
 from fermata.planning.replan_agenda import Agenda, keep_together
 from fermata.planning.replan_tasks import Kind
 from fermata.planning.search import Found, NothingFound, TermResult, find_plan
+from fermata.planning.terms import list_terms
 from fermata.planning.values import value_of
 
 EFFORT_OF_MOVES = 6.0  # deterministic time, when keeping as much as limits allow leaves the rest without a place
@@ -60,8 +61,8 @@ def _place_rest(agenda: Agenda, seated: frozenset[int], bound: int, effort: floa
             return found
     else:
         spots = tuple(problem.seats[way] for way, *_ in problem.ways_of)
-        values = (value_of(problem, spots, preference) for preference in agenda.ahead.campaign.preferences)
-        terms = tuple(TermResult(value=value, bound=value) for value in values)
+        values = ((term.name, value_of(spots, term)) for term in list_terms(problem))
+        terms = tuple(TermResult(name=name, value=value, bound=value) for name, value in values)
         found = Found(spots=spots, terms=terms, effort=0.0)
     return Placed(
         problem=problem,
@@ -88,9 +89,7 @@ def _move_more(agenda: Agenda, weights: Mapping[int, int]) -> _Chosen | NothingF
     problem = agenda.problem(settled, agenda.others(than=settled))
     grid = find_spots(problem, agenda.ahead.policy.freezes)
     homes = {
-        agenda.home_spot(i, way): i
-        for i, (way, *_) in enumerate(problem.ways_of)
-        if i in weights and i in agenda.homes
+        agenda.home_spot(i, way): i for i, (way, *_) in enumerate(problem.ways_of) if i in weights and i in agenda.homes
     }
     spots = [*grid, *(spot for spot in homes if spot not in set(grid))]
     model = PlanModel(problem, spots, build_rows(problem, spots, with_reserve=False))

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from fermata.domain.fleet import Cluster, Device, Node
-from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.observed import AS_CATALOGUED
 from fermata.domain.plans import DeviceApplyStep, Mode, NodeApplyStep, Window
 from fermata.domain.replanning import Standing, served_nodes
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.parts import find_splits, find_units, size_bounds
+from fermata.planning.encoders import Encoding
+from fermata.planning.parts import find_splits, find_units
 from fermata.planning.replan_ways import one_window, way_of_window
-from fermata.planning.resources import Resource
 from fermata.planning.scope import ClusterWork, Scope
 from fermata.planning.ways import Way, WayFinder
 
@@ -60,7 +60,7 @@ class Brief:
     scope: Scope
     standing: Standing
     finder: WayFinder
-    resources: tuple[Resource, ...]
+    encoding: Encoding
     are_updates_same: bool
 
 
@@ -79,13 +79,9 @@ def find_tasks(brief: Brief) -> tuple[tuple[Task, ...], tuple[Torn, ...]]:
 
 
 def _past_task(brief: Brief, window: Window) -> Task:
-    way = way_of_window(window, brief.ahead, brief.resources, is_big=_is_big(brief, window.cluster))
+    way = way_of_window(window, brief.ahead, brief.encoding)
     cluster = brief.ahead.fleet.clusters[window.cluster]
     return Task(cluster=cluster, kind=Kind.PAST, ways=(way,), source=window, is_same=True)
-
-
-def _is_big(brief: Brief, cluster: ClusterId) -> bool:
-    return brief.finder.is_big(brief.ahead.fleet.clusters[cluster])
 
 
 @dataclass(kw_only=True)
@@ -168,22 +164,21 @@ class _ClusterTasks:
         """False for a part that the campaign's rules for rolling do not allow any more."""
         if seat.kind is Kind.HELD or seat.mode is Mode.WHOLE:
             return True
-        _, most = size_bounds(self._total, self._brief.ahead.campaign.rolling)
-        return self._work.cluster.rolling_allowed and len(seat.nodes) <= most
+        parts = self._brief.encoding.parts
+        return parts.may_roll(self._work.cluster) and len(seat.nodes) <= parts.sizes(self._total)[1]
 
     def _task(self, seat: _Seat) -> Task:
         brief, source = self._brief, seat.source
         is_same = source is not None and self._is_same_work(seat, source)
         if is_same and source is not None:
-            way = way_of_window(source, brief.ahead, brief.resources, is_big=_is_big(brief, source.cluster))
+            way = way_of_window(source, brief.ahead, brief.encoding)
         else:
             way = self._lay_out(seat.nodes, seat.devices, seat.mode)
         return Task(cluster=self._work.cluster, kind=seat.kind, ways=(way,), source=source, is_same=is_same)
 
     def _lay_out(self, nodes: Sequence[Node], devices: Sequence[Device], mode: Mode) -> Way:
         part = self._brief.finder.lay_out(tuple(nodes), devices)
-        is_big = _is_big(self._brief, self._work.cluster.name)
-        return one_window(self._work.cluster, part, self._brief.ahead, self._brief.resources, mode=mode, is_big=is_big)
+        return one_window(self._work.cluster, part, self._brief.encoding, mode=mode)
 
     def _is_same_work(self, seat: _Seat, source: Window) -> bool:
         """True when the steps of the parent's window are still right: same nodes, work and lengths."""
@@ -219,7 +214,7 @@ class _ClusterTasks:
         work = replace(self._work, nodes_with_work=self._total, nodes=tuple(rest), devices=tuple(devices))
         if not self._was_rolled:
             return [Task(cluster=self._work.cluster, kind=Kind.OPEN, ways=self._brief.finder.find_ways(work))]
-        _, most = size_bounds(self._total, self._brief.ahead.campaign.rolling)
+        _, most = self._brief.encoding.parts.sizes(self._total)
         parts = [(rest, devices)] if len(rest) <= most else self._split_rest(work, most)
         ways = [self._lay_out(nodes, of_part, Mode.ROLLING) for nodes, of_part in parts]
         if not ways:
@@ -234,6 +229,7 @@ class _ClusterTasks:
             fleet=brief.ahead.fleet,
             pending=brief.scope.pending,
             catalogue=brief.ahead.catalogue,
+            ties_nodes=brief.encoding.parts.ties,
         )
         split = next(iter(find_splits(units, 1, most, fits=lambda _: True)), ())
         left = list(work.devices)

@@ -1,6 +1,7 @@
 """The objective names every preference of the campaign in its order, with the value the windows really reach.
 
-A re-plan states before them what it breaks and moves of the plan that it follows. Protects whoever chooses between plans by it.
+A re-plan states before them what it breaks and moves of the plan that it follows. Protects whoever chooses between
+plans by it.
 """
 
 from collections.abc import Iterator

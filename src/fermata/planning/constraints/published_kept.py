@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fermata.domain.ids import NodeId
 from fermata.domain.replanning import needs_asking
 from fermata.planning.case import CheckCase, at, some
+from fermata.planning.encoding import Calendar, Facts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -45,3 +46,9 @@ def _is_moved(case: CheckCase, name: NodeId, start: object) -> bool:
     customer = case.fleet.clusters[case.fleet.nodes[name].cluster].customer
     updates = [case.inputs.catalogue.updates[update] for update in case.due.get(name, ())]
     return needs_asking(case.inputs.policy, customer, updates)
+
+
+def encode(facts: Facts) -> Calendar:
+    """What is told now starts after the notice. What was told before is kept by `planning.replan_agenda`."""
+    inputs = facts.inputs
+    return Calendar() if inputs.parent is None else Calendar(not_before=inputs.now + inputs.lead)

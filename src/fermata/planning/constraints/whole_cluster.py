@@ -1,7 +1,9 @@
 """A cluster that gets a window gives all its nodes with work that may go: whole in one window, rolling in its parts.
 
-What a re-plan leaves as it ran, or as it was told within the notice, does not count as one of several. Nodes stay behind only where consent, a withdrawal, an unknown version, an unmet requirement or a freeze without a gap keeps them,
-or keeps a node that must be out together with them. Protects the customer from paying for the same outage twice.
+What a re-plan leaves as it ran, or as it was told within the notice, does not count as one of several. Nodes stay
+behind only where consent, a withdrawal, an unknown version, an unmet requirement or a freeze without a gap keeps
+them, or keeps a node that must be out together with them. Protects the customer from paying for the same outage
+twice.
 """
 
 from collections.abc import Iterator

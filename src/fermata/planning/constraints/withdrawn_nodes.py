@@ -5,7 +5,9 @@ Protects a customer who took part of the fleet back after the campaign began.
 
 from collections.abc import Iterator
 
+from fermata.domain.observed import withdrawn_nodes
 from fermata.planning.case import some
+from fermata.planning.encoding import Facts, Takes
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
 
@@ -20,3 +22,8 @@ def check(reading: Reading) -> Iterator[Violation]:
         if names:
             sentence = f"Window {window.id} takes {some(names)}. {withdrawn[names[0]].sentence}"
             yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=names)
+
+
+def encode(facts: Facts) -> Takes:
+    """What was withdrawn is kept out."""
+    return Takes(blocked=withdrawn_nodes(facts.inputs.fleet, facts.inputs.observed))
