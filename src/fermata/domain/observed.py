@@ -77,6 +77,7 @@ class Observed:
 
     `as_planned`: windows that have begun and are not listed ran as planned; without it they must all be listed.
     `repaired`: nodes that came back from repair without having been serviced, so that they are planned again.
+    `in_inventory`: the inventory was taken after all of it, so that what it says is still due on a shared device is.
     """
 
     windows: tuple[WindowSeen, ...] = ()
@@ -84,6 +85,7 @@ class Observed:
     withdrawn: tuple[Withdrawal, ...] = ()
     stretch: Stretch = AS_CATALOGUED
     repaired: tuple[NodeId, ...] = ()
+    in_inventory: bool = False
 
 
 NOTHING_SEEN = Observed()

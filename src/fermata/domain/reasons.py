@@ -33,7 +33,6 @@ class Code(StrEnum):
     PARENT_LATER = "PARENT_LATER"
     RAN_UNOBSERVED = "RAN_UNOBSERVED"
     RAN_OUTSIDE = "RAN_OUTSIDE"
-    OBSERVED_WINDOW_UNKNOWN = "OBSERVED_WINDOW_UNKNOWN"
     OBSERVED_CONTRADICTED = "OBSERVED_CONTRADICTED"
     DID_NOT_RUN = "DID_NOT_RUN"
     LEFT_OVER = "LEFT_OVER"
@@ -164,14 +163,13 @@ SENTENCES = MappingProxyType(
             "{plan} was made at {created}, after {as_of}: plan as of a time after that, or follow an older plan."
         ),
         Code.RAN_UNOBSERVED: (
-            "{count} window(s) began before {as_of} and nothing says what became of them ({example}): list each in the"
-            " observations, or say there as_planned: true."
+            "{count} window(s) of {plan} began before {as_of} and nothing says what became of them, {example} first:"
+            " list each with --observed, or say there as_planned: true."
         ),
         Code.RAN_OUTSIDE: "{window} ran {where}, and the campaign leaves that out now: keep in it what ran.",
-        Code.OBSERVED_WINDOW_UNKNOWN: "{plan} has no window {window}: observe the plan that is named as parent.",
         Code.OBSERVED_CONTRADICTED: (
             "{unit} came back from {window} by what was observed, but the inventory says that {update} is still due on"
-            " it: import the inventory anew, or list the node as not serviced."
+            " it: take the inventory anew, or list what was not serviced."
         ),
         Code.DID_NOT_RUN: "{window} was {fate}: what it was for is planned again.",
         Code.LEFT_OVER: "{window} left {nodes} of its nodes as they were: they are planned again.",

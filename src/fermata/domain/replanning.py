@@ -151,7 +151,7 @@ def _ties(window: Window, fleet: Fleet, due: FleetPending) -> Iterable[frozenset
                 yield taken.intersection(node.name for node in fleet.nodes_behind(fleet.devices[name]))
 
 
-def advance_fleet(fleet: Fleet, standing: Standing, due: FleetPending) -> Fleet:
+def advance_fleet(fleet: Fleet, standing: Standing, due: FleetPending, observed: Observed | None) -> Fleet:
     """The fleet as if every window of the history had ended well, so that nothing it takes care of is due any more.
 
     An inventory that says so already comes back as it is. `due`: what is pending on `fleet`.
@@ -165,7 +165,8 @@ def advance_fleet(fleet: Fleet, standing: Standing, due: FleetPending) -> Fleet:
             if done:
                 brought = {update.component: update.to_version for update in done}
                 nodes[name] = replace(fleet.nodes[name], versions={**fleet.nodes[name].versions, **brought})
-        devices.update(_advance_devices(window, fleet, due, standing))
+        if window.id in standing.running or observed is None or not observed.in_inventory:
+            devices.update(_advance_devices(window, fleet, due, standing))
     if not nodes and not devices:
         return fleet
     return Fleet(clusters=fleet.clusters, nodes={**fleet.nodes, **nodes}, devices={**fleet.devices, **devices})

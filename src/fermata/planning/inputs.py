@@ -9,6 +9,7 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, WindowId
 from fermata.domain.observed import Observed
 from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.plan_diff import PlanDiff
 from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.replanning import NO_PARENT, Standing, advance_fleet, find_standing, lead_time
@@ -23,7 +24,7 @@ class PlanningInput:
     as if everything were approved (ConsentBasis.ASSUMED). An empty tuple means that nothing is approved.
     `policy.freezes` holds every freeze, those added later included.
     With a `parent` this is a re-plan as of `now`: what ran of it stays and what was published moves only if it must.
-    `observed` None means that what has begun of the parent ran as planned.
+    `observed` None: nothing was told, which the planner takes only as long as nothing of the parent has begun.
     """
 
     fleet: Fleet
@@ -46,16 +47,19 @@ class PlanningInput:
         """What of the parent still stands at `now`; nothing without a parent."""
         if self.parent is None:
             return NO_PARENT
-        return find_standing(self.parent, self.observed, self.fleet, self._pending, now=self.now, lead=self.lead)
+        return find_standing(self.parent, self.observed, self.fleet, self.pending_now, now=self.now, lead=self.lead)
 
     @cached_property
-    def _pending(self) -> FleetPending:
+    def pending_now(self) -> FleetPending:
+        """What is due by the inventory as it stands."""
         return find_pending(self.fleet, self.catalogue, self.campaign.updates)
 
     @cached_property
     def fleet_to_come(self) -> Fleet:
         """The fleet as if what ran, or is running, of the parent had ended well: what is due on it is left to plan."""
-        return advance_fleet(self.fleet, self.standing, self._pending) if self.standing.history else self.fleet
+        if not self.standing.history:
+            return self.fleet
+        return advance_fleet(self.fleet, self.standing, self.pending_now, self.observed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +82,10 @@ class Relaxation:
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A plan that the checker passed."""
+    """A plan that the checker passed. `diff`: of a re-plan, how it differs from the plan that it follows."""
 
     plan: Plan
+    diff: PlanDiff | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

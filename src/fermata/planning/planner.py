@@ -3,6 +3,8 @@
 With a parent plan that is `replan.py`'s business instead.
 """
 
+from dataclasses import replace
+
 from fermata.domain.plans import InputHashes, Plan
 from fermata.planning.checker import check_plan
 from fermata.planning.explain import explain_infeasible, explain_not_found
@@ -23,9 +25,15 @@ class PlanFaulted(Exception):
 
 
 def plan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Planned | Infeasible:
-    """A plan that the checker passed, or why there is none. Equal arguments give equal plans. Raises PlanFaulted."""
+    """A plan that the checker passed, or why there is none. Equal arguments give equal plans.
+
+    Raises PlanFaulted, and ParentRefused for a parent that cannot be followed.
+    """
     if inputs.parent is not None:
-        return _judge(inputs, replan_campaign(inputs, new_plan_id=new_plan_id, hashes=hashes))
+        followed = replan_campaign(inputs, new_plan_id=new_plan_id, hashes=hashes)
+        if isinstance(followed, Infeasible):
+            return followed
+        return replace(_judge(inputs, followed.plan), diff=followed.diff)
     return plan_problem(compile_problem(inputs), DEFAULTS, new_plan_id=new_plan_id, hashes=hashes)
 
 
@@ -39,9 +47,7 @@ def plan_problem(
     return _judge(problem.inputs, write_plan(problem, found, plan_id=new_plan_id, hashes=hashes))
 
 
-def _judge(inputs: PlanningInput, plan: Plan | Infeasible) -> Planned | Infeasible:
-    if isinstance(plan, Infeasible):
-        return plan
+def _judge(inputs: PlanningInput, plan: Plan) -> Planned:
     violations = check_plan(inputs, plan)
     if violations:
         raise PlanFaulted(violations)

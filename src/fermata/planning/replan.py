@@ -1,27 +1,42 @@
 """Planning again under way: what ran stays, what was told moves only if it must, and then as little as can be."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from fermata.domain.plan_diff import PlanDiff
 from fermata.domain.plans import InputHashes, Plan
 from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
 from fermata.planning.replan_agenda import Agenda, settle_agenda, tell
+from fermata.planning.replan_causes import explain_changes
+from fermata.planning.replan_refuse import refuse_parent
 from fermata.planning.replan_search import Placed, find_places
 from fermata.planning.replan_write import write_replan
 
 EXTENSIONS_TRIED = (1, 2, 4, 8, 16)  # days; each costs another search
 
 
-def replan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Plan | Infeasible:
+@dataclass(frozen=True, kw_only=True)
+class Followed:
+    """A plan that nobody checked yet, and how it differs from its parent."""
+
+    plan: Plan
+    diff: PlanDiff
+
+
+def replan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Followed | Infeasible:
     """A plan that follows `inputs.parent`, or why there is none. Equal arguments give equal plans.
+
+    Raises ParentRefused.
 
     In this order: as few promises broken as can be, as few published windows moved and rather far ones than near
     ones, then the campaign's preferences for what has to be placed anyway.
     """
+    refuse_parent(inputs)
     agenda = settle_agenda(inputs, hashes)
     placed = find_places(agenda)
     if isinstance(placed, Placed):
-        return write_replan(inputs, agenda, placed, plan_id=new_plan_id, hashes=hashes)
+        plan = write_replan(inputs, agenda, placed, plan_id=new_plan_id, hashes=hashes)
+        return Followed(plan=plan, diff=explain_changes(inputs, agenda, placed, plan))
     return _explain(inputs, agenda, hashes)
 
 

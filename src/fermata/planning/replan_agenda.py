@@ -1,6 +1,6 @@
 """The tasks of a re-plan with the calendar they lie on, and which windows told within the notice cannot stay."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -75,6 +75,16 @@ class Agenda:
             big=frozenset(big),
             seats=seats,
         )
+
+    def allows(self, problem: Problem) -> Callable[[Spot], bool]:
+        """Says of a spot of the problem over all tasks whether it may be taken: none on a day that was called off."""
+        closed = {
+            (way, day_of(task.source.start, self.ahead).date)
+            for task, ways in zip(self.tasks, problem.ways_of, strict=True)
+            if task.kind is Kind.OPEN and task.source is not None
+            for way in ways
+        }
+        return lambda spot: (spot.way, self.days[spot.day].date) not in closed
 
     def home_spot(self, task: int, way: int) -> Spot:
         """The task's home, as a spot of its only way, which is `way` in some problem."""

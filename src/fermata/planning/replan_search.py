@@ -10,7 +10,7 @@ from fermata.planning.model import PlanModel, Solved
 from fermata.planning.problem import Problem, Spot, build_rows, find_spots
 from fermata.planning.replan_agenda import Agenda, keep_together
 from fermata.planning.replan_tasks import Kind
-from fermata.planning.search import Found, NothingFound, TermResult, find_plan
+from fermata.planning.search import Found, NothingFound, SearchOptions, TermResult, find_plan
 from fermata.planning.terms import list_terms
 from fermata.planning.values import value_of
 
@@ -56,7 +56,7 @@ def _place_rest(agenda: Agenda, seated: frozenset[int], bound: int, effort: floa
     problem = agenda.problem(seated, free)
     tasks = tuple(range(len(agenda.tasks)))
     if free:
-        found = find_plan(problem)
+        found = find_plan(problem, SearchOptions(allows=agenda.allows(problem)))
         if isinstance(found, NothingFound):
             return found
     else:
@@ -87,9 +87,10 @@ def _move_more(agenda: Agenda, weights: Mapping[int, int]) -> _Chosen | NothingF
     """All windows that may move are free to, and the sum of what moves is made least."""
     settled = agenda.settled()
     problem = agenda.problem(settled, agenda.others(than=settled))
-    grid = find_spots(problem, agenda.ahead.policy.freezes)
+    allows = agenda.allows(problem)
+    grid = [spot for spot in find_spots(problem, agenda.ahead.policy.freezes) if allows(spot)]
     homes = {
-        agenda.home_spot(i, way): i for i, (way, *_) in enumerate(problem.ways_of) if i in weights and i in agenda.homes
+        agenda.home_spot(i, ways[0]): i for i, ways in enumerate(problem.ways_of) if i in weights and i in agenda.homes
     }
     spots = [*grid, *(spot for spot in homes if spot not in set(grid))]
     model = PlanModel(problem, spots, build_rows(problem, spots, with_reserve=False))

@@ -13,8 +13,8 @@ from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.observed import AS_CATALOGUED
 from fermata.domain.plans import DeviceApplyStep, Mode, NodeApplyStep, Window
 from fermata.domain.replanning import Standing, served_nodes
-from fermata.planning.inputs import PlanningInput
 from fermata.planning.encoders import Encoding
+from fermata.planning.inputs import PlanningInput
 from fermata.planning.parts import find_splits, find_units
 from fermata.planning.replan_ways import one_window, way_of_window
 from fermata.planning.scope import ClusterWork, Scope
@@ -70,7 +70,7 @@ def find_tasks(brief: Brief) -> tuple[tuple[Task, ...], tuple[Torn, ...]]:
     works = {work.cluster.name: work for work in brief.scope.works}
     tasks: list[Task] = list(past)
     torn: list[Torn] = []
-    for name, work in sorted(works.items()):
+    for _, work in sorted(works.items()):
         found, lost = _ClusterTasks(brief, work).find()
         tasks.extend(found)
         torn.extend(lost)
@@ -96,7 +96,7 @@ class _Seat:
 
 
 class _ClusterTasks:
-    """One cluster's windows. Parts of a rolled cluster keep their nodes; what is new joins a whole window or goes last."""
+    """One cluster's windows. Parts keep their nodes; what is new joins a whole window, or goes apart."""
 
     def __init__(self, brief: Brief, work: ClusterWork) -> None:
         self._brief = brief

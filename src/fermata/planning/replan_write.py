@@ -115,11 +115,9 @@ def _name(inputs: PlanningInput, drafts: Sequence[_Draft]) -> list[_Draft]:
     ran = {*inputs.standing.ran, *(draft.window.id for draft in drafts if draft.window.id)}
     named: list[_Draft] = []
     for draft in drafts:
-        if not draft.window.id:
-            name = _free_name(inputs, draft.window, ran)
-            ran.add(name)
-            draft = replace(draft, window=replace(draft.window, id=name))
-        named.append(draft)
+        name = draft.window.id or _free_name(inputs, draft.window, ran)
+        ran.add(name)
+        named.append(draft if draft.is_carried else replace(draft, window=replace(draft.window, id=name)))
     return named
 
 
