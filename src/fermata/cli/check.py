@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
+from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, with_parent
 from fermata.domain.ids import PlanId
 from fermata.domain.plans import Plan
 from fermata.formats.plans import read_plan
@@ -39,6 +40,8 @@ def check(
         str, typer.Argument(help="A plan file (plan.json), or the id of a stored plan.", show_default=False)
     ],
     scenario: options.ScenarioOption = None,
+    parent: ParentFileOption = None,
+    observed: ObservedFileOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
@@ -53,7 +56,11 @@ def check(
     if not is_file and scenario is not None:
         raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
     with output.err.status("Checking"):
-        verdict = _judge_file(Path(plan), scenario) if scenario else _judge_stored(PlanId(plan), store, server)
+        verdict = (
+            _judge_file(Path(plan), scenario, Followed(parent=parent, observed=observed))
+            if scenario
+            else _judge_stored(PlanId(plan), store, server)
+        )
     if as_json:
         output.print_json(_to_json(verdict))
     else:
@@ -62,7 +69,7 @@ def check(
         raise typer.Exit(output.REFUSED)
 
 
-def _judge_file(path: Path, folder: Path) -> _Verdict:
+def _judge_file(path: Path, folder: Path, followed: Followed) -> _Verdict:
     plan = read_plan(path)
     scenario = read_scenario(folder)
     refusal = check_hashes(plan, input_hashes(scenario))
@@ -76,6 +83,7 @@ def _judge_file(path: Path, folder: Path) -> _Verdict:
         ledger=scenario.ledger,
         now=plan.created_at,
     )
+    inputs = with_parent(inputs, plan, followed)
     began = perf_counter()
     violations = check_plan(inputs, plan)
     return _Verdict(plan_id=plan.id, plan=plan, violations=violations, seconds=perf_counter() - began)

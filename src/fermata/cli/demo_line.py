@@ -161,10 +161,11 @@ class DemoLine:
                 self._refuse_without_plan(len(outcome.clashes))
                 return None
             plan = outcome.plan
-            nodes, left = sum(len(w.nodes) for w in plan.windows), sum(len(u.nodes) for u in plan.unplanned)
-            words = f"{output.count(len(plan.windows), 'window')} for {output.count(nodes, 'node')}, {left:,} left out"
-            conclude(words, plan=plan.id, windows=len(plan.windows), nodes=nodes, unplanned=left)
-        return plan.id if plan.windows else None
+            ahead = [window for window in plan.windows if window.start >= now]
+            nodes, left = sum(len(w.nodes) for w in ahead), sum(len(u.nodes) for u in plan.unplanned)
+            words = f"{output.count(len(ahead), 'window')} for {output.count(nodes, 'node')}, {left:,} left out"
+            conclude(words, plan=plan.id, windows=len(ahead), nodes=nodes, unplanned=left)
+        return plan.id if ahead else None
 
     def _refuse_without_plan(self, clashes: int) -> None:
         """What is left over after a plan may stay left; but without a first one there is no demo."""

@@ -9,7 +9,9 @@ import typer
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.plan_diff import diff_to_json, tell_diff
 from fermata.cli.plan_files import order_plan
+from fermata.cli.plan_follow import AsOfOption, Following, ObservedOption, ParentOption, follow, read_following
 from fermata.cli.plan_show import tell_infeasible, tell_plan
 from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
@@ -18,7 +20,7 @@ from fermata.domain.plans import ConsentBasis
 from fermata.domain.reasons import Code, reason
 from fermata.formats.plans import plan_to_json, write_plan
 from fermata.formats.scenario import read_scenario
-from fermata.planning.inputs import Infeasible, PlanningOutcome
+from fermata.planning.inputs import Infeasible, Planned, PlanningOutcome
 from fermata.planning.planner import PlanFaulted, plan_campaign
 from fermata.services import plans, records
 from fermata.services.errors import Refusal
@@ -54,21 +56,24 @@ def plan(
         str | None,
         typer.Option("--now", help="Plan as of this time; else the campaign's planned_as_of.", show_default=False),
     ] = None,
+    parent: ParentOption = None,
+    as_of: AsOfOption = None,
+    observed: ObservedOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Equal seeds give equal plans.")] = 1,
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Makes a plan that passed the checker. With --json prints the plan itself.
+    """Makes a plan that passed the checker. With --json prints the plan itself, and what changed of its parent.
 
     Exit code 0: a plan. 1: refused, or the checker faults it; nothing is written. 2: files that cannot be read.
     3: no plan exists.
     """
     moment = options.parse_time(now) if now is not None else None
+    following = read_following(parent, as_of, observed, now)
     if Path(campaign).is_dir():
-        of, outcome = _plan_folder(Path(campaign), approvals, now=moment, seed=seed)
+        of, outcome = _plan_folder(Path(campaign), approvals, following, now=moment, seed=seed)
     else:
-        if approvals is not None:
-            raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
+        _refuse_files(approvals, following)
         of, outcome = _plan_stored(campaign, store, as_of=moment, seed=seed)
     if isinstance(outcome, Infeasible):
         tell_infeasible(outcome, of, as_json=as_json)
@@ -77,19 +82,33 @@ def plan(
         write_plan(outcome.plan, out)
     if outcome.plan.consent is ConsentBasis.ASSUMED:
         output.err.print(_DRAFT_NOTICE, style="yellow")
+    _tell(outcome, of, out, as_json=as_json)
+
+
+def _refuse_files(approvals: Path | None, following: Following | None) -> None:
+    if approvals is not None:
+        raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
+    if following is not None:
+        raise typer.BadParameter("a store knows the plan in force and what ran; name a folder to use --parent")
+
+
+def _tell(made: Planned, of: Campaign, out: Path | None, *, as_json: bool) -> None:
     if as_json:
-        output.print_json(plan_to_json(outcome.plan))
-    else:
-        tell_plan(outcome.plan, of)
-        if out is not None:
-            output.out.print(f"Written to {out}", markup=False, soft_wrap=True)
+        more = {"diff": diff_to_json(made.diff)} if made.diff is not None else {}
+        output.print_json({**plan_to_json(made.plan), **more})
+        return
+    tell_plan(made.plan, of)
+    if made.diff is not None:
+        tell_diff(made.diff, of)
+    if out is not None:
+        output.out.print(f"Written to {out}", markup=False, soft_wrap=True)
 
 
 def _plan_folder(
-    folder: Path, approvals: Path | None, *, now: datetime | None, seed: int
+    folder: Path, approvals: Path | None, following: Following | None, *, now: datetime | None, seed: int
 ) -> tuple[Campaign, PlanningOutcome]:
     scenario = read_scenario(folder)
-    order = order_plan(scenario, approvals, now=now, seed=seed)
+    order = follow(order_plan(scenario, approvals, now=now, seed=seed), following)
     found = _search(
         scenario.campaign.id, lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes)
     )

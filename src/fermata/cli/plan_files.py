@@ -45,7 +45,8 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
 
 def derive_plan_id(inputs: PlanningInput, hashes: InputHashes) -> str:
     """The id of the plan that these inputs give: shaped like a minted one, yet equal for equal inputs."""
-    content = (hashes, inputs.now, inputs.seed, inputs.ledger)
+    parent = (inputs.parent.id, inputs.observed) if inputs.parent is not None else ()
+    content = (hashes, inputs.now, inputs.seed, inputs.ledger, *parent)
     digest = hashlib.sha256(content_sha256(content).encode()).digest()
     milliseconds = int(inputs.now.timestamp() * 1000)
     number = (milliseconds << 80) | int.from_bytes(digest[:10])

@@ -37,6 +37,7 @@ ROOT_KEYS = (
     "objective",
     "solver",
 )
+ROOT_TOLD = ("diff",)  # what `fermata plan --json` tells people beside a re-plan; it follows from the two plans
 INPUT_KEYS = ("fleet_sha256", "updates_sha256", "policy_sha256", "campaign_sha256")
 WINDOW_KEYS = (
     "id",
@@ -67,7 +68,7 @@ SEED_MAX = 2**63 - 1
 
 def decode_plan(document: Document, root: Spot) -> Plan | None:
     """The plan; not to be used, or None, when the document's log has faults."""
-    top = Fields(document, root, required=ROOT_KEYS)
+    top = Fields(document, root, required=ROOT_KEYS, optional=ROOT_TOLD)
     schema = top.spot("schema")
     if schema is None:
         return None

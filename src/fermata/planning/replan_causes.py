@@ -34,7 +34,7 @@ class _Causes:
     def find(self, change: Change, was: tuple[Window, ...], now: tuple[Window, ...]) -> Reason:
         """The first cause that holds, the plainest ones asked first."""
         lapsed = {window.id for window in self.inputs.standing.lapsed}
-        for window in was:
+        for window in was if now else ():
             if window.id in lapsed:
                 seen = self.inputs.standing.seen.get(window.id)
                 return reason(Code.DID_NOT_RUN, window=window.id, fate=seen.fate if seen else Fate.MISSED)

@@ -1,7 +1,7 @@
 """Operator verbs of plans: make one from the store, take one in from a file, check it, put it in force."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,11 @@ from fermata.domain.updates import Catalogue
 from fermata.planning.checker import check_hashes, check_plan
 from fermata.planning.inputs import Planned, PlanningInput, PlanningOutcome, Violation
 from fermata.planning.planner import plan_campaign
+from fermata.planning.replan_refuse import ParentRefused
 from fermata.services.errors import Refusal, refusing_unknown
+from fermata.services.observed import observe_plan
 from fermata.store import consent as consent_store
-from fermata.store import inventory, journal
+from fermata.store import inventory, journal, runs
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database, NotStored
 
@@ -59,20 +61,43 @@ def make_plan(
 ) -> PlanningOutcome:
     """Plans a campaign with the consent on record, to follow the plan in force; stores it once the checker passed.
 
-    It is made for `as_of`, else for the campaign's own `planned_as_of`, else for `now`. Solving takes a while and
-    happens outside any transaction; whether the inputs are still the same is asked when the plan is published.
+    It is made for `as_of`, else for where the latest run has come, else for the campaign's own `planned_as_of`, else
+    for `now`. Solving takes a while and happens outside any transaction; whether the inputs are still the same is
+    asked when the plan is published.
     """
     with refusing_unknown(), db.read() as conn:
         campaign = inventory.load_campaign(conn, campaign_id)
         parent = plan_store.published_plan(conn, campaign_id)
-        moment = as_of or campaign.planned_as_of or now
+        moment = as_of or _moment(conn, campaign, parent) or now
         inputs = _gather(conn, campaign, now=moment, seed=seed, parent=parent)
-    outcome = plan_campaign(inputs, new_plan_id=new_id("plan"), hashes=_hash(inputs))
+        inputs = _observe(conn, inputs)
+    outcome = _plan(inputs, new_id("plan"))
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
         with db.begin() as conn:
             _keep(conn, inputs, outcome.plan, now=now, actor="planner")
     return outcome
+
+
+def _moment(conn: Connection, campaign: Campaign, parent: Plan | None) -> datetime | None:
+    """What a plan is made for unless that is said: the campaign's own moment, or where the run that is on has come."""
+    run = runs.latest_run(conn, campaign.id) if parent is not None else None
+    return campaign.planned_as_of if run is None else run.clock_at
+
+
+def _observe(conn: Connection, inputs: PlanningInput) -> PlanningInput:
+    """The inputs with what came of the parent by now."""
+    if inputs.parent is None:
+        return inputs
+    observed = observe_plan(conn, inputs.parent, inputs.fleet, inputs.catalogue, inputs.campaign, inputs.now)
+    return replace(inputs, observed=observed)
+
+
+def _plan(inputs: PlanningInput, plan_id: str) -> PlanningOutcome:
+    try:
+        return plan_campaign(inputs, new_plan_id=plan_id, hashes=_hash(inputs))
+    except ParentRefused as refused:
+        raise Refusal(refused.reason) from refused
 
 
 def import_plan(db: Database, plan: Plan, *, now: datetime, actor: str) -> bool:
@@ -107,6 +132,7 @@ def check_stored_plan(
             now=plan.created_at,
             seed=plan.solver.seed,
             parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
+            observed=plan_store.load_observed(conn, plan.id),
         )
     return check_plan(inputs, plan, only=only)
 
@@ -159,7 +185,10 @@ def _inputs_of(conn: Connection, plan: Plan, *, recorded: bool) -> PlanningInput
     """The store's inputs as of now, for judging `plan` as if it were made from them at its own moment."""
     campaign = inventory.load_campaign(conn, plan.campaign)
     parent = plan_store.load_plan(conn, plan.parent) if plan.parent else None
-    return _gather(conn, campaign, now=plan.created_at, seed=plan.solver.seed, parent=parent, recorded=recorded)
+    return _observe(
+        conn,
+        _gather(conn, campaign, now=plan.created_at, seed=plan.solver.seed, parent=parent, recorded=recorded),
+    )
 
 
 def _gather(
@@ -194,6 +223,8 @@ def _hash(inputs: PlanningInput) -> InputHashes:
 
 def _keep(conn: Connection, inputs: PlanningInput, plan: Plan, *, now: datetime, actor: str) -> None:
     plan_store.save_plan(conn, plan, now)
+    if inputs.observed is not None:
+        plan_store.save_observed(conn, plan.id, inputs.observed)
     plan_store.save_snapshot(conn, plan.inputs.fleet, inputs.fleet)
     plan_store.save_snapshot(conn, plan.inputs.updates, inputs.catalogue)
     plan_store.save_snapshot(conn, plan.inputs.policy, inputs.policy)

@@ -15,6 +15,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, Desired, RunState, WindowState, advance_window
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.errors import Refusal
+from fermata.services.observed import find_rows
 from fermata.services.run_status import assemble
 from fermata.services.run_views import RunStatus
 from fermata.store import inventory, journal, plans, runs
@@ -126,7 +127,9 @@ def _begin(conn: Connection, plan: Plan, now: datetime, run_id: RunId) -> Run:
         baseline_in_service=in_service,
         limits_allowed=tuple(allowed for _, _, allowed in count_limits(campaign, fleet).counted),
     )
-    runs.create_run(conn, run, [window_row(run.id, plan, window, campaign) for window in plan.windows])
+    ran = {name for name, row in find_rows(conn, plan.campaign).items() if row.opened_at is not None}
+    ahead = [window for window in plan.windows if window.id not in ran]
+    runs.create_run(conn, run, [window_row(run.id, plan, window, campaign) for window in ahead])
     return run
 
 

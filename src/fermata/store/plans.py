@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import CampaignId, PlanId
+from fermata.domain.observed import Observed
 from fermata.domain.plans import ConsentBasis, Plan
 from fermata.store.codec import from_json, to_json
 from fermata.store.database import NotStored
@@ -29,6 +30,7 @@ from fermata.store.schema import Sequence64, UtcTime, metadata
 
 T = TypeVar("T")
 
+_OBSERVED = "observed of the parent of "  # no SHA-256 looks like it
 ZLIB_LEVEL = 1  # 20,000 nodes in 0.1 s; the best level saves a third of 0.3 MB for ten times that
 
 plan = Table(
@@ -153,6 +155,19 @@ def load_snapshot(conn: Connection, sha: str, as_type: type[T]) -> T:
     if body is None:
         raise NotStored("snapshot", sha)
     return from_json(as_type, zlib.decompress(body))
+
+
+def save_observed(conn: Connection, plan_id: PlanId, observed: Observed) -> None:
+    """Keeps what was observed of its parent when a plan was made: it is judged by that, not by what came later."""
+    save_snapshot(conn, f"{_OBSERVED}{plan_id}", observed)
+
+
+def load_observed(conn: Connection, plan_id: PlanId) -> Observed | None:
+    """What a plan was made from beside its parent; None when nothing was observed of that."""
+    try:
+        return load_snapshot(conn, f"{_OBSERVED}{plan_id}", Observed)
+    except NotStored:
+        return None
 
 
 def _to_line(row: RowMapping) -> PlanLine:
