@@ -5,14 +5,17 @@ from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from tests.properties.hearing import local
+from tests.properties.hearing import local, make_plan
 from tests.properties.trial_taken import ALL, MGR, NIC, make_entry
 from tests.unit.planning import bench as b
 
 from fermata.domain import campaign as c
 from fermata.domain.fleet import Device, DeviceScope
-from fermata.domain.ids import CustomerId, FreezeId, TeamId
+from fermata.domain.ids import ClusterId, CustomerId, FreezeId, TeamId
+from fermata.domain.observed import Observed, Withdrawal
+from fermata.domain.plans import Unplanned
 from fermata.domain.policy import Freeze, Scope, ScopeLevel
+from fermata.domain.reasons import Code, reason
 from fermata.domain.updates import Impact, Update
 from fermata.planning.inputs import PlanningInput
 
@@ -77,6 +80,22 @@ def with_unknown(inputs: PlanningInput) -> PlanningInput:
     return replace(inputs, fleet=b.make_fleet(list(inputs.fleet.clusters.values()), nodes))
 
 
+def follow_nothing(inputs: PlanningInput) -> PlanningInput:
+    """A re-plan of a plan without windows, a day before any can be told."""
+    return replace(inputs, parent=make_plan(replace(inputs, now=b.NOW), ()))
+
+
+def wait_for_word(inputs: PlanningInput) -> PlanningInput:
+    """A re-plan of a plan that took back the time of every node."""
+    why = reason(Code.CONSENT_AGAIN, window="a-1", start="then", hours=24, why="it was frozen.")
+    left = Unplanned(cluster=ClusterId("a"), nodes=tuple(sorted(inputs.fleet.nodes)), reason=why)
+    parent = replace(make_plan(inputs, ()), unplanned=(left,))
+    return replace(inputs, parent=parent, now=local(SUNDAY, 9))
+
+
+SUNDAY = MONDAY - timedelta(days=1)
+WITHDREW = Withdrawal(scope=Scope(level=ScopeLevel.CLUSTER, name="a"), why="a launch")
+BEFORE = (make_entry(1, Scope(level=ScopeLevel.CLUSTER, name="a"), ALL),)
 TUESDAY = MONDAY + timedelta(days=1)
 TWO_DAYS = (MONDAY, TUESDAY)
 NEXT_YEAR = local(date(2027, 1, 1), 0)
@@ -93,6 +112,7 @@ PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
         replace(pinch((2,), updates=(NIC,)), ledger=()),
         replace(with_device(pinch((2,), updates=(NIC, MGR)), MANAGER), ledger=FOR_NODES),
     ),
+    "CONSENT_AGAIN": (wait_for_word(replace(pinch((2,), updates=(NIC,)), ledger=BEFORE)),),
     "DAILY_WINDOW": (
         pinch((2,), daily_window=hours(time(11), time(14))),
         pinch((2,), days=(AFTER_CLOCKS, AFTER_CLOCKS), daily_window=hours(time(11), time(14, 45))),
@@ -105,6 +125,7 @@ PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
     "NODES_OUT": (pinch((3,), (3,), (3,), limits=(c.Limit(what=OUT, at_once=5),)),),
     "NODES_OUT_SHARE": (pinch((2,), (1,), limits=(c.Limit(what=OUT, at_once_fraction=0.5),)),),
     "NOT_BEFORE_NOW": (replace(pinch((2,)), now=local(MONDAY, 16)),),
+    "PUBLISHED_KEPT": (follow_nothing(replace(pinch((2,)), now=local(SUNDAY, 16))),),
     "ROLLING_ALLOWED": (pinch((2, 2), days=TWO_DAYS, limits=(c.Limit(what=OUT, at_once=2),)),),
     "ROLLING_PART_SIZE": (
         pinch((3, 2), days=TWO_DAYS, may_roll=True, rolling=shares(0.2, 0.5), limits=(c.Limit(what=OUT, at_once=4),)),
@@ -129,5 +150,6 @@ PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
     ),
     "TEAM_LIMIT": (with_team(pinch((3,), (3,), (3,)), "team-nic", 5),),
     "UNKNOWN_VERSION": (with_unknown(pinch((2,))),),
+    "WITHDRAWN_NODES": (replace(pinch((2,), (2,)), observed=Observed(withdrawn=(WITHDREW,))),),
     "WEEKENDS": (pinch((2,), days=(SATURDAY, SATURDAY), weekends_staffed=False),),
 }

@@ -11,6 +11,7 @@ from fermata.domain.windows import Interval
 from fermata.planning.encoders import Encoder
 from fermata.planning.encoding import (
     EVERY_WEEKDAY,
+    LONG_AGO,
     REBOOT,
     Calendar,
     Capacity,
@@ -129,6 +130,11 @@ def deaf_to_clocks(told: Calendar) -> Calendar:
     return replace(told, room=room)
 
 
+def shift_notice(told: Calendar, by: timedelta) -> Calendar:
+    """Only where there is a notice to keep: with no plan to follow there is none."""
+    return replace(told, not_before=told.not_before + by) if told.not_before > LONG_AGO else told
+
+
 def widen(closed: Closed) -> Closed:
     """The freeze of a node or rack, or a cluster, holds everything."""
     return replace(closed, covers=lambda _node, _cluster: True)
@@ -189,6 +195,7 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
         with_fields("nodes need none", is_lax=True, blocked={}),
         with_fields("devices need none", is_lax=True, barred={}),
     ),
+    "CONSENT_AGAIN": (with_fields("nobody waits", is_lax=True, blocked={}),),
     "DAILY_WINDOW": (
         of_calendar("opens early", lambda told: shift_room(told, -HOUR, 0 * HOUR), is_lax=True),
         of_calendar("closes late", lambda told: shift_room(told, 0 * HOUR, HOUR), is_lax=True),
@@ -241,6 +248,10 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
         of_steps("reboots run beside others", lambda told: replace(told, alone=told.alone - {REBOOT}), is_lax=True),
         of_steps("everything waits", lambda told: replace(told, alone=told.alone | {"tor"}), is_lax=False),
     ),
+    "PUBLISHED_KEPT": (
+        of_calendar("an hour's less notice", lambda told: shift_notice(told, -HOUR), is_lax=True),
+        of_calendar("an hour's more notice", lambda told: shift_notice(told, HOUR), is_lax=False),
+    ),
     "REBOOTS": (with_fields("nothing needs one", is_lax=True, rebooted=frozenset()),),
     "REQUIREMENT": (with_fields("nothing is required", is_lax=True, before=NOTHING),),
     "ROLLING_ALLOWED": (
@@ -267,6 +278,7 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
     ),
     "UNKNOWN_VERSION": (with_fields("unknown may go", is_lax=True, blocked={}),),
     "VERIFY_LAST": (with_fields("verification does not wait", is_lax=True, before=NOTHING),),
+    "WITHDRAWN_NODES": (with_fields("nobody withdrew", is_lax=True, blocked={}),),
     "WEEKENDS": (
         with_fields("Saturdays too", is_lax=True, weekdays=EVERY_WEEKDAY - {6}),
         with_fields("never on weekends", is_lax=False, weekdays=EVERY_WEEKDAY - {5, 6}),

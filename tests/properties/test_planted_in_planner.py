@@ -23,7 +23,8 @@ def find_faults(inputs: PlanningInput, encoders: tuple[Encoder, ...]) -> set[str
     if isinstance(found, NothingFound):
         return set()
     plan = write_plan(problem, found, plan_id="plan_1", hashes=b.HASHES)
-    return {violation.rule for violation in check_plan(inputs, plan)}
+    faults = {violation.rule for violation in check_plan(inputs, plan)}
+    return faults - {"OBJECTIVE_VALUES"} if inputs.parent is not None else faults  # what moved is told by `replan`
 
 
 def test_every_rule_that_places_windows_is_pinched() -> None:

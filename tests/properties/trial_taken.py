@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from itertools import product
 
-from tests.properties.hearing import hear, local, make_judge, make_window
+from tests.properties.hearing import hear, local, make_judge, make_plan, make_window
 from tests.unit.planning import bench as b
 
 from fermata.domain.campaign import Where
 from fermata.domain.fleet import Device, Node
 from fermata.domain.ids import ApprovalId, CustomerId, DeviceId, NodeId, SupercomputerId, UpdateId
+from fermata.domain.observed import Observed, Withdrawal
 from fermata.domain.pending import find_pending, has_work
-from fermata.domain.plans import DeviceApplyStep, Window
+from fermata.domain.plans import DeviceApplyStep, Unplanned, Window
 from fermata.domain.policy import (
     Blocked,
     ConsentEntry,
@@ -24,6 +25,7 @@ from fermata.domain.policy import (
     ScopeLevel,
     Verdict,
 )
+from fermata.domain.reasons import Code, reason
 from fermata.domain.requests import request_id
 from fermata.domain.updates import Impact
 from fermata.planning.encoders import Encoder
@@ -74,6 +76,20 @@ def settings() -> Iterator[PlanningInput]:
         fleet = b.make_fleet(CLUSTERS, list(make_nodes()), list(make_devices()))
         inputs = b.make_inputs(fleet, b.make_catalogue(NIC, AGENT, TOR, MGR), b.make_campaign(scope=scope))
         yield replace(inputs, policy=policy, ledger=ledger)
+        if ledger:
+            yield from re_plans(replace(inputs, policy=policy, ledger=ledger))
+
+
+def re_plans(inputs: PlanningInput) -> Iterator[PlanningInput]:
+    """A rack that was withdrawn, and a cluster that lost its time before and after the entries of the ledger."""
+    withdrawal = Withdrawal(scope=Scope(level=ScopeLevel.RACK, name="alpha-r0"), why="a launch")
+    yield replace(inputs, observed=Observed(withdrawn=(withdrawal,)))
+    why = reason(Code.CONSENT_AGAIN, window="alpha-1", start="then", hours=24, why="it was frozen.")
+    names = tuple(node.name for node in inputs.fleet.nodes_by_cluster[CLUSTERS[0].name])
+    left = Unplanned(cluster=CLUSTERS[0].name, nodes=names, reason=why)
+    for by in (timedelta(0), timedelta(minutes=-1)):
+        parent = replace(make_plan(inputs, ()), unplanned=(left,), created_at=b.NOW + by)
+        yield replace(inputs, parent=parent)
 
 
 def ledgers() -> Iterator[tuple[ConsentEntry, ...] | None]:

@@ -1,10 +1,11 @@
 """Trial of rules that tell a calendar: every window of every hour around a campaign over the change of the clocks."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, time, timedelta
 from itertools import product
 
-from tests.properties.hearing import HOUR, MINUTE, day_of, hear, local, make_judge, make_window
+from tests.properties.hearing import HOUR, MINUTE, day_of, hear, local, make_judge, make_plan, make_window
 from tests.unit.planning import bench as b
 
 from fermata.domain.campaign import DailyWindow
@@ -51,7 +52,10 @@ def settings() -> Iterator[PlanningInput]:
             weekends_staffed=staffed,
         )
         fleet = b.make_fleet(CLUSTERS, [n for nodes in NODES.values() for n in nodes])
-        yield b.make_inputs(fleet, b.make_catalogue(b.LONG_NIC), campaign, *freezes(), now=NOW)
+        inputs = b.make_inputs(fleet, b.make_catalogue(b.LONG_NIC), campaign, *freezes(), now=NOW)
+        yield inputs
+        if staffed:
+            yield replace(inputs, parent=make_plan(inputs, ()))
 
 
 def freezes() -> Iterator[Freeze]:

@@ -39,6 +39,7 @@ def check(
     plan: Annotated[
         str, typer.Argument(help="A plan file (plan.json), or the id of a stored plan.", show_default=False)
     ],
+    *,
     scenario: options.ScenarioOption = None,
     parent: ParentFileOption = None,
     observed: ObservedFileOption = None,
