@@ -209,6 +209,8 @@ def _read_rcp(lines: Sequence[tuple[_Word, ...]], log: FaultLog) -> tuple[tuple[
     """Numbers alone, line ends anywhere: tasks, resources; capacities; of each task duration, demands, successors."""
     words = [word for line in lines for word in line]
     numbers = _numbers(words, log)
+    if len(log):
+        return (), ()
     if len(numbers) < 2:
         log.add("The file must begin with two numbers: of tasks and of resources.")
         return (), ()

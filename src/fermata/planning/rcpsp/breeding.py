@@ -11,6 +11,7 @@ BIASES = (1, 2, 4)  # how strongly a sample follows the longest tail; one bias a
 MOVED_SHARE = 0.02  # of the tasks of a child, moved a little; more loses what the parents had
 MOVED_MAX = 5  # places
 RIVALS = 5  # of which a child replaces the longest: few keep the population varied
+STALE_MAX = 3_000  # children in a row that shorten nothing: by then all members are alike, and a new start pays
 SCHEDULES_EACH = 3  # one of the order, two of its justification
 
 
@@ -23,11 +24,11 @@ class Population:
         self._members: list[tuple[int, list[int]]] = []
         self.best: list[int] = []  # finish times of the shortest so far
         self.makespan = 0  # of that one; 0 before the first
+        self._stale = 0
 
     def sample(self) -> None:
         """One more member: an order sampled by the longest tail, with a bias for regret."""
-        bias = BIASES[self._dice.below(len(BIASES))]
-        self._members.append(self._schedule(sample_order(self._listing, self._dice, bias)))
+        self._members.append(self._sampled())
 
     def welcome(self, finishes: Sequence[int]) -> None:
         """Takes in a schedule that was found elsewhere, in place of the longest."""
@@ -36,7 +37,10 @@ class Population:
         self._members[longest] = self._note(justified)
 
     def breed(self) -> None:
-        """One child of two members, each the shorter of two drawn."""
+        """One child of two members, each the shorter of two drawn; a population grown stale is sampled anew first."""
+        self._stale += 1
+        if self._stale > STALE_MAX:
+            self._refresh()
         first, second = self._draw_parent(), self._draw_parent()
         if first is second:
             return
@@ -47,9 +51,19 @@ class Population:
         if makespan <= self._members[longest][0] and not is_twin:
             self._members[longest] = (makespan, finishes)
 
+    def _refresh(self) -> None:
+        """Samples anew in place of all members; the best found so far is remembered, and takes no part."""
+        self._stale = 0
+        for place in range(len(self._members)):
+            self._members[place] = self._sampled()
+
     def _draw_parent(self) -> list[int]:
         one, two = (self._members[self._dice.below(len(self._members))] for _ in range(2))
         return one[1] if one[0] <= two[0] else two[1]
+
+    def _sampled(self) -> tuple[int, list[int]]:
+        bias = BIASES[self._dice.below(len(BIASES))]
+        return self._schedule(sample_order(self._listing, self._dice, bias))
 
     def _schedule(self, order: Sequence[int]) -> tuple[int, list[int]]:
         return self._note(justify(self._listing, place_all(self._listing.forward, order)))
@@ -57,7 +71,7 @@ class Population:
     def _note(self, finishes: list[int]) -> tuple[int, list[int]]:
         makespan = max(finishes)
         if not self.best or makespan < self.makespan:
-            self.best, self.makespan = finishes, makespan
+            self.best, self.makespan, self._stale = finishes, makespan, 0
         return makespan, finishes
 
     def _order(self, finishes: Sequence[int]) -> list[int]:

@@ -93,7 +93,7 @@ class Asked:
         else:
             parameters.max_time_in_seconds = limit.amount
         status = self._solver.solve(self._cp)
-        budget.spend(self._solver.response_proto.deterministic_time)
+        budget.spend_solver(self._solver.response_proto.deterministic_time)
         complete = status in (cp_model.OPTIMAL, cp_model.INFEASIBLE)
         if status == cp_model.INFEASIBLE:
             return Answer(starts=None, is_complete=True, bound=self._question.ceiling + 1)

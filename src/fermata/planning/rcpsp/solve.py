@@ -21,6 +21,7 @@ PLACING_EFFORT = 4e-6  # units for a task of a list schedule: about its seconds 
 WHOLE_SHARE = 0.1  # of the budget for the first solve of the whole: what is easy to prove is proven by then
 ROUNDS = (0.3, 0.5, 1.0)  # share of what is left that each round of both lanes takes
 CLOSE = 0.05  # gap up to which the solver goes on with the whole project: a wider one it hardly ever closes
+SMALL = 40  # tasks up to which it always does: moves and breeding stay where they are, the search comes through
 MOVE_LIMIT = 0.25  # seconds or units of one move; a move that takes longer seldom finds anything
 SIZE_FIRST, SIZE_LEAST = 20, 6  # tasks that a move sets free
 GROWTH, SHRINKAGE = 1.03, 0.97  # of that size, after a move that was searched through, or was not
@@ -89,8 +90,8 @@ class _Run:
             self._count_lists(budget)
 
     def search_lane(self, budget: Budget) -> None:
-        """The whole project where the gap is small, moves around the best schedule otherwise."""
-        if self.race.makespan <= self.race.bound * (1 + CLOSE):
+        """The whole project where it or the gap is small, moves around the best schedule otherwise."""
+        if len(self._project.tasks) <= SMALL or self.race.makespan <= self.race.bound * (1 + CLOSE):
             self.ask_whole(budget, share=1.0, workers=self._side_workers)
         self._around = self.race.starts
         while (left := budget.left()) > 0 and not self.race.is_settled:
