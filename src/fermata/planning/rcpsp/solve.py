@@ -110,6 +110,8 @@ class _Run:
         )
         asked = Asked(self._project, question)
         self.race.when_settled(asked.stop)
+        if self.race.is_settled:  # by the other lane, while the model was built
+            return
         answer = asked.solve(budget, share=share, workers=workers, seed=self._seed)
         self.race.when_settled(None)
         self.race.raise_bound(answer.bound)
