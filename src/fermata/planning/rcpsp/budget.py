@@ -31,11 +31,11 @@ class Budget(Protocol):
     def solver_limit(self, share: float) -> SolverLimit:
         """That share of what is left, for a solve."""
 
-    def run_lanes(self, lanes: "Sequence[Lane]", share: float) -> None:
+    def run_lanes(self, lanes: "Sequence[Work]", share: float) -> None:
         """Runs all lanes on that share of what is left."""
 
 
-Lane = Callable[[Budget], None]
+Work = Callable[[Budget], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Seconds:
         """Wall time."""
         return SolverLimit(amount=max(0.0, self.left() * share), is_deterministic=False)
 
-    def run_lanes(self, lanes: Sequence[Lane], share: float) -> None:
+    def run_lanes(self, lanes: Sequence[Work], share: float) -> None:
         """Side by side for that share of the time, or each for its part of it."""
         if self.side_by_side is not None:
             part = self._part(self.left() * share)
@@ -99,7 +99,7 @@ class Effort:
         """Deterministic time."""
         return SolverLimit(amount=max(0.0, self._units * share / SOLVER_EFFORT), is_deterministic=True)
 
-    def run_lanes(self, lanes: Sequence[Lane], share: float) -> None:
+    def run_lanes(self, lanes: Sequence[Work], share: float) -> None:
         """In turn, each on its part."""
         units = self._units * share / len(lanes)
         for lane in lanes:

@@ -22,6 +22,7 @@ WHOLE_SHARE = 0.1  # of the budget for the first solve of the whole: what is eas
 ROUNDS = (0.3, 0.5, 1.0)  # share of what is left that each round of both lanes takes
 CLOSE = 0.05  # gap up to which the solver goes on with the whole project: a wider one it hardly ever closes
 SMALL = 40  # tasks up to which it always does: moves and breeding stay where they are, the search comes through
+MOVE_EFFORT = 0.01  # units for making one move ready; one that the longest ways rule out takes the solver nothing
 MOVE_LIMIT = 0.25  # seconds or units of one move; a move that takes longer seldom finds anything
 SIZE_FIRST, SIZE_LEAST = 20, 6  # tasks that a move sets free
 GROWTH, SHRINKAGE = 1.03, 0.97  # of that size, after a move that was searched through, or was not
@@ -44,21 +45,21 @@ class Schedule:
 
 def solve_project(project: Project, budget: Budget, *, seed: int = 1, workers: int = 2) -> Schedule:
     """The shortest schedule found within the budget. With `Effort`, equal inputs give the equal schedule."""
-    run = _Run(project, seed=seed, workers=workers)
-    run.sample(FIRST_SAMPLES, budget)
-    if not run.race.is_settled:
-        run.ask_whole(budget, share=WHOLE_SHARE, workers=workers)
-    if not run.race.is_settled:
-        run.sample(MEMBERS - FIRST_SAMPLES, budget)
+    search = _Search(project, seed=seed, workers=workers)
+    search.sample(FIRST_SAMPLES, budget)
+    if not search.race.is_settled:
+        search.ask_whole(budget, share=WHOLE_SHARE, workers=workers)
+    if not search.race.is_settled:
+        search.sample(MEMBERS - FIRST_SAMPLES, budget)
     for share in ROUNDS:
-        if not run.race.is_settled:
-            budget.run_lanes((run.search_lane, run.breed_lane), share)
-    violations = find_violations(project, run.race.starts)
+        if not search.race.is_settled:
+            budget.run_lanes((search.search_lane, search.breed_lane), share)
+    violations = find_violations(project, search.race.starts)
     assert not violations, violations
-    return Schedule(starts=run.race.starts, makespan=run.race.makespan, bound=run.race.bound)
+    return Schedule(starts=search.race.starts, makespan=search.race.makespan, bound=search.race.bound)
 
 
-class _Run:
+class _Search:
     """What the stages of one call share."""
 
     def __init__(self, project: Project, *, seed: int, workers: int) -> None:
@@ -130,6 +131,7 @@ class _Run:
             ceiling=makespan - 1 if is_strict else makespan,
             wants_any=is_strict,
         )
+        budget.spend(MOVE_EFFORT)
         seed = self._dice.below(2**31 - 1)
         answer = Asked(self._project, question).solve(budget, share=share, workers=1, seed=seed)
         if is_strict:
