@@ -20,6 +20,9 @@ class Code(StrEnum):
     # Planning
     NO_ROOM = "NO_ROOM"
     NO_PLAN = "NO_PLAN"
+    END_UNSURE_FALLOUT = "END_UNSURE_FALLOUT"
+    END_UNSURE_ROOM = "END_UNSURE_ROOM"
+    BREACH_UNAVOIDABLE = "BREACH_UNAVOIDABLE"
     # Standing plans
     DUE_DATE_TOO_SOON = "DUE_DATE_TOO_SOON"
     DUE_DATE_FROZEN = "DUE_DATE_FROZEN"
@@ -126,6 +129,19 @@ SENTENCES = MappingProxyType(
         Code.OUTAGE_TOO_LONG: (
             "What is due on {cluster} by {day} takes {minutes} min and a day has {room}: begin some of it sooner, or"
             " give the day more hours."
+        ),
+        Code.END_UNSURE_FALLOUT: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"
+            " {nodes} nodes {spare}, and with the campaign's fallout no more are in {most} %. Time does not help:"
+            " keep spare nodes, or expect it."
+        ),
+        Code.END_UNSURE_ROOM: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: its {nodes} nodes"
+            " need longer than that day leaves it. Widen daily_window (back by {back_by} now), or expect it late."
+        ),
+        Code.BREACH_UNAVOIDABLE: (
+            "No plan was found that keeps the chance of exceeding a limit at {wanted} %: {best} % is the least found."
+            " Ask for that, raise {limit}, or let windows wait at run time."
         ),
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
         Code.NOT_LOOPBACK: (
