@@ -9,6 +9,7 @@ import typer
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.plan_confidence import CONFIDENCE, ConfidenceOption, MaxBreachOption, tell_confidence
 from fermata.cli.plan_files import order_plan
 from fermata.cli.plan_show import tell_infeasible, tell_plan
 from fermata.cli.waiting import wait_for
@@ -18,7 +19,7 @@ from fermata.domain.plans import ConsentBasis
 from fermata.domain.reasons import Code, reason
 from fermata.formats.plans import plan_to_json, write_plan
 from fermata.formats.scenario import read_scenario
-from fermata.planning.inputs import Infeasible, PlanningOutcome
+from fermata.planning.inputs import Asked, Infeasible, PlanningOutcome
 from fermata.planning.planner import PlanFaulted, plan_campaign
 from fermata.services import plans, records
 from fermata.services.errors import Refusal
@@ -55,6 +56,8 @@ def plan(
         typer.Option("--now", help="Plan as of this time; else the campaign's planned_as_of.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Equal seeds give equal plans.")] = 1,
+    confidence: ConfidenceOption = CONFIDENCE,
+    max_breach: MaxBreachOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -64,12 +67,13 @@ def plan(
     3: no plan exists.
     """
     moment = options.parse_time(now) if now is not None else None
+    asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach)
     if Path(campaign).is_dir():
-        of, outcome = _plan_folder(Path(campaign), approvals, now=moment, seed=seed)
+        of, outcome = _plan_folder(Path(campaign), approvals, now=moment, asked=asked)
     else:
         if approvals is not None:
             raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
-        of, outcome = _plan_stored(campaign, store, as_of=moment, seed=seed)
+        of, outcome = _plan_stored(campaign, store, as_of=moment, asked=asked)
     if isinstance(outcome, Infeasible):
         tell_infeasible(outcome, of, as_json=as_json)
         raise typer.Exit(output.INFEASIBLE)
@@ -81,22 +85,25 @@ def plan(
         output.print_json(plan_to_json(outcome.plan))
     else:
         tell_plan(outcome.plan, of)
+        tell_confidence(outcome.plan, of, wanted=confidence)
         if out is not None:
             output.out.print(f"Written to {out}", markup=False, soft_wrap=True)
 
 
 def _plan_folder(
-    folder: Path, approvals: Path | None, *, now: datetime | None, seed: int
+    folder: Path, approvals: Path | None, *, now: datetime | None, asked: Asked
 ) -> tuple[Campaign, PlanningOutcome]:
     scenario = read_scenario(folder)
-    order = order_plan(scenario, approvals, now=now, seed=seed)
+    order = order_plan(scenario, approvals, now=now, asked=asked)
     found = _search(
         scenario.campaign.id, lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes)
     )
     return scenario.campaign, found
 
 
-def _plan_stored(campaign: str, store: str, *, as_of: datetime | None, seed: int) -> tuple[Campaign, PlanningOutcome]:
+def _plan_stored(
+    campaign: str, store: str, *, as_of: datetime | None, asked: Asked
+) -> tuple[Campaign, PlanningOutcome]:
     if "/" in campaign or campaign.startswith("."):
         raise typer.BadParameter(f"'{campaign}' is not a folder")
     name = CampaignId(campaign)
@@ -105,7 +112,12 @@ def _plan_stored(campaign: str, store: str, *, as_of: datetime | None, seed: int
         found = _search(
             name,
             lambda: plans.make_plan(
-                database, name, now=wiring.utc_now(), new_id=wiring.mint_id, as_of=as_of, seed=seed
+                database,
+                name,
+                now=wiring.utc_now(),
+                new_id=wiring.mint_id,
+                as_of=as_of,
+                asked=asked,
             ),
         )
     return of, found
