@@ -26,6 +26,7 @@ CASES = {
         for case in ("join the next due", "known in advance", "planned weekly")
     ],
     "replan": ["from scratch", "nothing", "lower cap", "longer", "missed"],
+    "risk": ["summed percentiles", "plain loop, 5 runs", "simulate, 1000 runs"],
     "conducting": ["bare event queue", "sqlite: conduct"],
 }
 WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that are no times
@@ -41,6 +42,7 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "planning": {"list schedule/nodes": NODES, "plan/nodes": NODES, "check/violations": 0},
     "standing": {f"{updates} updates: known in advance/faults": 0 for updates in (20, 40)},
     "replan": {"nothing/windows": 8, "nothing/same": 8},
+    "risk": {"simulate, 1000 runs/exceeded": 0},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
 }
 MACHINE = {"cpu", "cores", "memory_gib", "system", "python", "sqlite", "load_before"}
@@ -89,3 +91,18 @@ def run_benchmark(name: str, file: Path, postgres: Server) -> list[str]:
     done = subprocess.run(command, capture_output=True, check=False, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def test_the_classic_benchmark_compares_a_folder_of_projects_and_without_one_says_so(tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    (folder / "a.rcp").write_text("4 1\n2\n0 0 2 2 3\n3 2 1 4\n2 1 1 4\n0 0 0\n")
+    (tmp_path / "best.csv").write_text("file,makespan\na.rcp,5\n")
+    script = [sys.executable, str(ROOT / "benchmarks" / "rcpsp.py")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    options = ["--seconds", "5", "--best-known", str(tmp_path / "best.csv"), "--json", str(tmp_path / "figures.json")]
+    subprocess.run([*script, str(folder), *options], capture_output=True, check=True, env=environment)
+    told = json.loads((tmp_path / "figures.json").read_text())["tiny"]
+    assert [told[name]["proven or equal %"] for name in ("bare solver", "solve_project")] == [100, 100]
+    bare = subprocess.run(script, capture_output=True, check=True, text=True, env=environment)
+    assert bare.stdout.startswith("No folder was named, so nothing is measured.")

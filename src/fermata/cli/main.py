@@ -8,13 +8,28 @@ from typing import Annotated, NoReturn
 import typer
 
 import fermata
-from fermata.cli import check, consent, demo, inventory, output, plan, publish, report, requests, runs, serve, standing
+from fermata.cli import (
+    bench,
+    check,
+    consent,
+    demo,
+    inventory,
+    output,
+    plan,
+    publish,
+    report,
+    requests,
+    runs,
+    serve,
+    simulate,
+    standing,
+)
 from fermata.cli.remote_link import ServerRefusal
 from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable
 
-NOUNS = (demo, inventory, requests, consent, plan, standing, check, publish, runs, report, serve)
+NOUNS = (demo, inventory, requests, consent, plan, standing, check, simulate, publish, runs, report, serve, bench)
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
 
 

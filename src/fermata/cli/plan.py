@@ -9,6 +9,7 @@ import typer
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.plan_confidence import CONFIDENCE, ConfidenceOption, MaxBreachOption, tell_confidence
 from fermata.cli.plan_diff import diff_to_json, tell_diff
 from fermata.cli.plan_files import order_plan
 from fermata.cli.plan_follow import AsOfOption, Following, ObservedOption, ParentOption, follow, read_following
@@ -20,7 +21,7 @@ from fermata.domain.plans import ConsentBasis
 from fermata.domain.reasons import Code, reason
 from fermata.formats.plans import plan_to_json, write_plan
 from fermata.formats.scenario import read_scenario
-from fermata.planning.inputs import Infeasible, Planned, PlanningOutcome
+from fermata.planning.inputs import Asked, Infeasible, Planned, PlanningOutcome
 from fermata.planning.planner import PlanFaulted, plan_campaign
 from fermata.services import plans, records
 from fermata.services.errors import Refusal
@@ -60,6 +61,8 @@ def plan(
     as_of: AsOfOption = None,
     observed: ObservedOption = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Equal seeds give equal plans.")] = 1,
+    confidence: ConfidenceOption = CONFIDENCE,
+    max_breach: MaxBreachOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -70,11 +73,12 @@ def plan(
     """
     moment = options.parse_time(now) if now is not None else None
     following = read_following(parent, as_of, observed, now)
+    asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach)
     if Path(campaign).is_dir():
-        of, outcome = _plan_folder(Path(campaign), approvals, following, now=moment, seed=seed)
+        of, outcome = _plan_folder(Path(campaign), approvals, following, now=moment, asked=asked)
     else:
         _refuse_files(approvals, following)
-        of, outcome = _plan_stored(campaign, store, as_of=moment, seed=seed)
+        of, outcome = _plan_stored(campaign, store, as_of=moment, asked=asked)
     if isinstance(outcome, Infeasible):
         tell_infeasible(outcome, of, as_json=as_json)
         raise typer.Exit(output.INFEASIBLE)
@@ -82,7 +86,7 @@ def plan(
         write_plan(outcome.plan, out)
     if outcome.plan.consent is ConsentBasis.ASSUMED:
         output.err.print(_DRAFT_NOTICE, style="yellow")
-    _tell(outcome, of, out, as_json=as_json)
+    _tell(outcome, of, out, wanted=confidence, as_json=as_json)
 
 
 def _refuse_files(approvals: Path | None, following: Following | None) -> None:
@@ -92,12 +96,13 @@ def _refuse_files(approvals: Path | None, following: Following | None) -> None:
         raise typer.BadParameter("a store knows the plan in force and what ran; name a folder to use --parent")
 
 
-def _tell(made: Planned, of: Campaign, out: Path | None, *, as_json: bool) -> None:
+def _tell(made: Planned, of: Campaign, out: Path | None, *, wanted: float, as_json: bool) -> None:
     if as_json:
         more = {"diff": diff_to_json(made.diff)} if made.diff is not None else {}
         output.print_json({**plan_to_json(made.plan), **more})
         return
     tell_plan(made.plan, of)
+    tell_confidence(made.plan, of, wanted=wanted)
     if made.diff is not None:
         tell_diff(made.diff, of)
     if out is not None:
@@ -105,17 +110,19 @@ def _tell(made: Planned, of: Campaign, out: Path | None, *, as_json: bool) -> No
 
 
 def _plan_folder(
-    folder: Path, approvals: Path | None, following: Following | None, *, now: datetime | None, seed: int
+    folder: Path, approvals: Path | None, following: Following | None, *, now: datetime | None, asked: Asked
 ) -> tuple[Campaign, PlanningOutcome]:
     scenario = read_scenario(folder)
-    order = follow(order_plan(scenario, approvals, now=now, seed=seed), following)
+    order = follow(order_plan(scenario, approvals, now=now, asked=asked), following)
     found = _search(
         scenario.campaign.id, lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes)
     )
     return scenario.campaign, found
 
 
-def _plan_stored(campaign: str, store: str, *, as_of: datetime | None, seed: int) -> tuple[Campaign, PlanningOutcome]:
+def _plan_stored(
+    campaign: str, store: str, *, as_of: datetime | None, asked: Asked
+) -> tuple[Campaign, PlanningOutcome]:
     if "/" in campaign or campaign.startswith("."):
         raise typer.BadParameter(f"'{campaign}' is not a folder")
     name = CampaignId(campaign)
@@ -124,7 +131,12 @@ def _plan_stored(campaign: str, store: str, *, as_of: datetime | None, seed: int
         found = _search(
             name,
             lambda: plans.make_plan(
-                database, name, now=wiring.utc_now(), new_id=wiring.mint_id, as_of=as_of, seed=seed
+                database,
+                name,
+                now=wiring.utc_now(),
+                new_id=wiring.mint_id,
+                as_of=as_of,
+                asked=asked,
             ),
         )
     return of, found

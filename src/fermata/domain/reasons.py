@@ -20,6 +20,9 @@ class Code(StrEnum):
     # Planning
     NO_ROOM = "NO_ROOM"
     NO_PLAN = "NO_PLAN"
+    END_UNSURE_FALLOUT = "END_UNSURE_FALLOUT"
+    END_UNSURE_ROOM = "END_UNSURE_ROOM"
+    BREACH_UNAVOIDABLE = "BREACH_UNAVOIDABLE"
     # Standing plans
     DUE_DATE_TOO_SOON = "DUE_DATE_TOO_SOON"
     DUE_DATE_FROZEN = "DUE_DATE_FROZEN"
@@ -31,6 +34,7 @@ class Code(StrEnum):
     PARENT_OF_OTHER_CAMPAIGN = "PARENT_OF_OTHER_CAMPAIGN"
     PARENT_OF_OTHER_FLEET = "PARENT_OF_OTHER_FLEET"
     PARENT_LATER = "PARENT_LATER"
+    BREACH_OF_REPLAN = "BREACH_OF_REPLAN"
     RAN_UNOBSERVED = "RAN_UNOBSERVED"
     RAN_OUTSIDE = "RAN_OUTSIDE"
     OBSERVED_CONTRADICTED = "OBSERVED_CONTRADICTED"
@@ -162,6 +166,10 @@ SENTENCES = MappingProxyType(
         Code.PARENT_LATER: (
             "{plan} was made at {created}, after {as_of}: plan as of a time after that, or follow an older plan."
         ),
+        Code.BREACH_OF_REPLAN: (
+            "A re-plan keeps what was told, whatever the chance of a breach, so that none can be asked for: leave"
+            " --max-breach out, and look at the chance with fermata simulate."
+        ),
         Code.RAN_UNOBSERVED: (
             "{count} window(s) of {plan} began before {as_of} and nothing says what became of them, {example} first:"
             " list each with --observed, or say there as_planned: true."
@@ -182,6 +190,19 @@ SENTENCES = MappingProxyType(
         Code.NOTHING_DUE: "Nothing is due any more on {nodes} of its nodes.",
         Code.WORK_CHANGED: "The work due on its nodes is not what it was when it was planned.",
         Code.NEWLY_PLANNED: "{nodes} node(s) that no window took before can go now.",
+        Code.END_UNSURE_FALLOUT: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"
+            " {nodes} nodes {spare}, and with the campaign's fallout no more are in {most} %. Time does not help:"
+            " keep spare nodes, or expect it."
+        ),
+        Code.END_UNSURE_ROOM: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: its {nodes} nodes"
+            " need longer than that day leaves it. Widen daily_window (back by {back_by} now), or expect it late."
+        ),
+        Code.BREACH_UNAVOIDABLE: (
+            "No plan was found that keeps the chance of exceeding a limit at {wanted} %: {best} % is the least found."
+            " Ask for that, raise {limit}, or let windows wait at run time."
+        ),
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
         Code.NOT_LOOPBACK: (
             "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."

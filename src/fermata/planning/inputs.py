@@ -22,7 +22,9 @@ class PlanningInput:
 
     `ledger` None means that no consent is on record because the files stand alone: the plan is then a draft made
     as if everything were approved (ConsentBasis.ASSUMED). An empty tuple means that nothing is approved.
-    `policy.freezes` holds every freeze, those added later included.
+    `policy.freezes` holds every freeze, those added later included. `confidence`: how sure the planned end of a window
+    is to be, as a share of its rehearsals; a window that cannot be is planned as sure as its day allows. `max_breach`:
+    the most that the simulated probability of exceeding any limit at any instant may be; None does not ask.
     With a `parent` this is a re-plan as of `now`: what ran of it stays and what was published moves only if it must.
     `observed` None: nothing was told, which the planner takes only as long as nothing of the parent has begun.
     """
@@ -35,6 +37,8 @@ class PlanningInput:
     now: datetime
     seed: int = 1
     parent: Plan | None = None
+    confidence: float = 0.9
+    max_breach: float | None = None
     observed: Observed | None = None
 
     @cached_property
@@ -60,6 +64,15 @@ class PlanningInput:
         if not self.standing.history:
             return self.fleet
         return advance_fleet(self.fleet, self.standing, self.pending_now, self.observed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What whoever asks for a plan may choose, beside the files: as in PlanningInput."""
+
+    seed: int = 1
+    confidence: float = 0.9
+    max_breach: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

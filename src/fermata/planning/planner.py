@@ -3,15 +3,18 @@
 With a parent plan that is `replan.py`'s business instead.
 """
 
+import math
 from dataclasses import replace
 
 from fermata.domain.plans import InputHashes, Plan
+from fermata.domain.reasons import Code, reason
 from fermata.planning.checker import check_plan
 from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
-from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Violation
+from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxation, Violation
 from fermata.planning.problem import Problem, compile_problem
 from fermata.planning.replan import replan_campaign
+from fermata.planning.risk.bound import Bounded, Spare, bound_breach, leave_unused
 from fermata.planning.search import DEFAULTS, Found, SearchOptions, find_plan
 
 
@@ -33,7 +36,7 @@ def plan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashe
         followed = replan_campaign(inputs, new_plan_id=new_plan_id, hashes=hashes)
         if isinstance(followed, Infeasible):
             return followed
-        return replace(_judge(inputs, followed.plan), diff=followed.diff)
+        return Planned(plan=_check(inputs, followed.plan), diff=followed.diff)
     return plan_problem(compile_problem(inputs), DEFAULTS, new_plan_id=new_plan_id, hashes=hashes)
 
 
@@ -44,11 +47,32 @@ def plan_problem(
     found = find_plan(problem, options)
     if not isinstance(found, Found):
         return explain_infeasible(problem) if found.proven else explain_not_found()
-    return _judge(problem.inputs, write_plan(problem, found, plan_id=new_plan_id, hashes=hashes))
+
+    def write_checked(found: Found) -> Plan:
+        return _check(problem.inputs, write_plan(problem, found, plan_id=new_plan_id, hashes=hashes))
+
+    def solve(spare: Spare) -> Plan | None:
+        found = find_plan(replace(problem, resources=leave_unused(problem.resources, spare)), options)
+        return write_checked(found) if isinstance(found, Found) else None
+
+    plan = write_checked(found)
+    if problem.inputs.max_breach is None:
+        return Planned(plan=plan)
+    bounded = bound_breach(problem.inputs, plan, solve)
+    return Planned(plan=bounded.plan) if bounded.is_within else _explain_breach(bounded, problem.inputs.max_breach)
 
 
-def _judge(inputs: PlanningInput, plan: Plan) -> Planned:
+def _check(inputs: PlanningInput, plan: Plan) -> Plan:
     violations = check_plan(inputs, plan)
     if violations:
         raise PlanFaulted(violations)
-    return Planned(plan=plan)
+    return plan
+
+
+def _explain_breach(bounded: Bounded, wanted: float) -> Infeasible:
+    """No spare room that leaves a plan keeps the chance of a breach as low as asked."""
+    percent = math.ceil(1000 * bounded.breach) / 10
+    told = {"wanted": f"{100 * wanted:g}", "best": f"{percent:g}", "limit": bounded.limit}
+    clash = Violation(rule=Code.BREACH_UNAVOIDABLE, sentence=reason(Code.BREACH_UNAVOIDABLE, **told).sentence)
+    change = f"Ask for --max-breach {percent / 100:.3f} or more."
+    return Infeasible(clashes=(clash,), relaxations=(Relaxation(rule="max_breach", sentence=change),))

@@ -30,6 +30,8 @@ def refuse_parent(inputs: PlanningInput) -> None:
 
 def _of_another(inputs: PlanningInput, parent: Plan) -> Reason | None:
     campaign = inputs.campaign
+    if inputs.max_breach is not None:
+        return reason(Code.BREACH_OF_REPLAN)
     if parent.campaign != campaign.id:
         return reason(Code.PARENT_OF_OTHER_CAMPAIGN, plan=parent.id, other=parent.campaign, campaign=campaign.id)
     names = {name for window in parent.windows for name in window.nodes}

@@ -10,6 +10,7 @@ from fermata.planning.days import find_freezes
 from fermata.planning.encoders import Encoding
 from fermata.planning.encoding import Taken, TeamUse
 from fermata.planning.inputs import PlanningInput
+from fermata.planning.promises import Promise
 from fermata.planning.resources import find_uses
 from fermata.planning.sequence import EPOCH, WindowSteps, shift_steps
 from fermata.planning.ways import Group, Part, Way
@@ -20,6 +21,7 @@ MINUTE = timedelta(minutes=1)
 def way_of_window(window: Window, inputs: PlanningInput, encoding: Encoding) -> Way:
     """The window of another plan, with its own steps. Nodes that the inventory does not know are left out."""
     fleet = inputs.fleet
+    minutes = ceil((window.end - window.start) / MINUTE)
     part = Part(
         nodes=tuple(fleet.nodes[name] for name in window.nodes if name in fleet.nodes),
         devices=(),
@@ -29,10 +31,9 @@ def way_of_window(window: Window, inputs: PlanningInput, encoding: Encoding) -> 
             reboots_per_node=window.reboots_per_node,
             team_uses=_find_team_uses(window, inputs),
         ),
-        end_confidence=window.end_confidence,
+        promise=Promise(minutes=minutes, end_confidence=window.end_confidence, back=()),
     )
     cluster = fleet.clusters[window.cluster]
-    minutes = ceil((window.end - window.start) / MINUTE)
     way = one_window(cluster, part, encoding, mode=window.mode, minutes=minutes)
     return replace(way, groups=(replace(way.groups[0], nodes=len(window.nodes)),))
 

@@ -11,10 +11,12 @@ from fermata.domain.replanning import BROKEN_TERM, MOVED_TERM, WEIGHT_TODAY, cou
 from fermata.planning.extract import FEASIBLE, OPTIMAL, write_term
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.problem import Spot
+from fermata.planning.promises import stretch_promise
 from fermata.planning.replan_agenda import Agenda, day_of
 from fermata.planning.replan_search import Placed
 from fermata.planning.replan_tasks import Kind, Task
-from fermata.planning.sequence import shift_steps
+from fermata.planning.sequence import extend_verify, shift_steps
+from fermata.planning.stretch import find_longest
 from fermata.planning.ways import Part, Way
 
 
@@ -67,6 +69,8 @@ def _draft_windows(agenda: Agenda, placed: Placed) -> list[_Draft]:
     taken: dict[int, list[Spot]] = {}
     for spot in sorted(placed.spots, key=lambda spot: (spot.way, spot.day, spot.start)):
         taken.setdefault(spot.way, []).append(spot)
+    past = {way for way, task in task_of.items() if agenda.tasks[task].kind is Kind.PAST}
+    longest = find_longest(placed.problem, [spot for spot in placed.spots if spot.way not in past])
     drafts: list[_Draft] = []
     for number, spots in taken.items():
         way = placed.problem.ways[number]
@@ -75,8 +79,17 @@ def _draft_windows(agenda: Agenda, placed: Placed) -> list[_Draft]:
             task = agenda.tasks[task_of[number]]
             is_home = agenda.homes.get(task_of[number]) == (spot.day, spot.start)
             start = agenda.days[spot.day].at(spot.start)
-            drafts.append(_draft(task, way, waiting[spot.group].pop(0), start, is_home=is_home))
+            part = waiting[spot.group].pop(0)
+            if not task.is_same:
+                part = _stretch(part, longest[spot], agenda.ahead.confidence)
+            drafts.append(_draft(task, way, part, start, is_home=is_home))
     return drafts
+
+
+def _stretch(part: Part, longest: int, wanted: float) -> Part:
+    """The part as sure of its end as the time that nobody else needs makes it."""
+    promise = stretch_promise(part.promise, longest=longest, wanted=wanted)
+    return replace(part, promise=promise, steps=extend_verify(part.steps, promise.minutes))
 
 
 def _draft(task: Task, way: Way, part: Part, start: datetime, *, is_home: bool) -> _Draft:
@@ -97,7 +110,7 @@ def _draft(task: Task, way: Way, part: Part, start: datetime, *, is_home: bool) 
         updates=part.steps.updates,
         steps=shift_steps(part.steps.steps, start),
         reboots_per_node=part.steps.reboots_per_node,
-        end_confidence=part.end_confidence,
+        end_confidence=part.promise.end_confidence,
     )
     if source is not None and task.is_same:
         by = start - source.start

@@ -12,7 +12,7 @@ from fermata.domain.plans import ConsentBasis, InputHashes, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import Catalogue
 from fermata.planning.checker import check_hashes, check_plan
-from fermata.planning.inputs import Planned, PlanningInput, PlanningOutcome, Violation
+from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome, Violation
 from fermata.planning.planner import plan_campaign
 from fermata.planning.replan_refuse import ParentRefused
 from fermata.services.errors import Refusal, refusing_unknown
@@ -21,6 +21,8 @@ from fermata.store import consent as consent_store
 from fermata.store import inventory, journal, runs
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database, NotStored
+
+DEFAULT_ASKED = Asked()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ def make_plan(
     now: datetime,
     new_id: Callable[[str], str],
     as_of: datetime | None = None,
-    seed: int = 1,
+    asked: Asked = DEFAULT_ASKED,
 ) -> PlanningOutcome:
     """Plans a campaign with the consent on record, to follow the plan in force; stores it once the checker passed.
 
@@ -69,8 +71,8 @@ def make_plan(
         campaign = inventory.load_campaign(conn, campaign_id)
         parent = plan_store.published_plan(conn, campaign_id)
         moment = as_of or _moment(conn, campaign, parent) or now
-        inputs = _gather(conn, campaign, now=moment, seed=seed, parent=parent)
-        inputs = _observe(conn, inputs)
+        gathered = _observe(conn, _gather(conn, campaign, now=moment, seed=asked.seed, parent=parent))
+    inputs = replace(gathered, confidence=asked.confidence, max_breach=asked.max_breach)
     outcome = _plan(inputs, new_id("plan"))
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
@@ -121,6 +123,12 @@ def check_stored_plan(
     """What a stored plan breaks now: judged against the fleet, updates and campaign it was made from, and against
     the freezes and the consent of this moment, so that a withdrawal or a new freeze shows. `only` as in `check_plan`.
     """
+    plan, inputs = load_plan_inputs(db, plan_id)
+    return check_plan(inputs, plan, only=only)
+
+
+def load_plan_inputs(db: Database, plan_id: PlanId) -> tuple[Plan, PlanningInput]:
+    """A stored plan, and the fleet, updates and campaign it was made from with the freezes and the consent of now."""
     with refusing_unknown(), db.read() as conn:
         plan = plan_store.load_plan(conn, plan_id)
         inputs = PlanningInput(
@@ -134,7 +142,7 @@ def check_stored_plan(
             parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
             observed=plan_store.load_observed(conn, plan.id),
         )
-    return check_plan(inputs, plan, only=only)
+    return plan, inputs
 
 
 def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, why: str = "") -> Published:
