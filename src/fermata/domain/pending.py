@@ -109,9 +109,9 @@ def _find_on_devices(fleet: Fleet, by_target: _Groups) -> Mapping[DeviceId, Unit
 def _for_unit(unit: str, alike: UnitPending) -> UnitPending:
     """What was judged for another unit of the same cluster and versions, said of `unit`."""
     return UnitPending(
-        due=tuple(Due(unit=unit, update=item.update, from_version=item.from_version) for item in alike.due),
-        superseded=tuple(Superseded(unit=unit, update=item.update, by=item.by) for item in alike.superseded),
-        unknown=tuple(Unknown(unit=unit, component=item.component, updates=item.updates) for item in alike.unknown),
+        due=tuple([Due(unit=unit, update=item.update, from_version=item.from_version) for item in alike.due]),
+        superseded=tuple([Superseded(unit=unit, update=item.update, by=item.by) for item in alike.superseded]),
+        unknown=tuple([Unknown(unit=unit, component=item.component, updates=item.updates) for item in alike.unknown]),
     )
 
 
