@@ -173,7 +173,7 @@ def test_hard_stop_keeps_untouched_nodes_on_the_tail_until_the_next_day(store_ur
     }
     writes = [step for step in rig.world.steps.values() if step.op in ("apply", "reboot")]
     assert not {op.unit for op in untouched} & {step.unit for step in writes}
-    first = {step.unit: step.start for step in sorted(writes, key=lambda step: step.start, reverse=True)}
+    first = {step.unit: step.at for step in sorted(writes, key=lambda step: step.at, reverse=True)}
     assert all(first[op.unit] < small.START + 9 * HOUR for op in ops if op.begun)
     assert rig.conduct().state is RunState.FINISHED
     stagehand.assert_nothing_lost(rig)

@@ -195,8 +195,9 @@ def read_script(window: Window, fleet: Fleet, pending: FleetPending, catalogue: 
 
 def _find_ties(steps: tuple[Step, ...], catalogue: Catalogue) -> frozenset[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
-    for d, device in enumerate(steps):
-        for i, step in enumerate(steps) if isinstance(device, DeviceApplyStep) else ():
+    devices = [(d, step) for d, step in enumerate(steps) if isinstance(step, DeviceApplyStep)]
+    for d, device in devices:
+        for i, step in enumerate(steps):
             if node_waits(step, device, catalogue):
                 found.add((d, i))
             if device_waits(device, step, catalogue):

@@ -4,7 +4,7 @@ A device and a node behind it go their own ways except here. Conductor and rehea
 """
 
 from fermata.domain.ids import UpdateId
-from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, VerifyStep
+from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, Step, VerifyStep
 from fermata.domain.updates import Catalogue, Update
 
 

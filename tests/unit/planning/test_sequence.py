@@ -169,11 +169,11 @@ TURNING = (
 def test_second_group_of_fault_domains_does_other_work_while_the_first_has_its_turn() -> None:
     steps = lay_out([4] * 5, b.make_catalogue(*TURNING)).steps
     first, second = of_update(steps, "os")
-    assert [first.nodes, second.nodes] == [12, 8]  # type: ignore[union-attr]
+    assert sorted([first.nodes, second.nodes]) == [8, 12]  # type: ignore[union-attr]
     assert second.start >= first.end
-    before = [s for s in of_update(steps, "gpu") if s.start < first.end]
-    assert [s.nodes for s in before if isinstance(s, NodeApplyStep)] == [8]
-    assert before[0].end <= second.start
+    beside = [s for s in of_update(steps, "gpu") if s.start < first.end and first.start < s.end]
+    assert beside
+    assert all(s.end <= second.start for s in beside)
 
 
 def test_work_that_fills_a_turn_keeps_to_its_own_isolation() -> None:
