@@ -16,7 +16,7 @@ from fermata.planning.terms import CostTerm, OrderTerm, SpreadTerm, Term, list_t
 from fermata.planning.values import value_of
 from fermata.planning.ways import Way
 
-EFFORT_IN_ALL = 10.0  # deterministic time: twice what January takes; later days of far larger campaigns go without
+EFFORT_IN_ALL = 3.0  # deterministic time: ten times what January takes; later days of far larger campaigns go without
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,9 @@ from ortools.sat.python import cp_model
 from fermata.domain.ids import TeamId
 from fermata.planning.daywork_steps import Movable, find_busy_teams
 
-# Deterministic time, of which January's fullest day takes a fifth. Steps that begin a little later than they could end
-# no window later, so their share is small and need not prove anything.
-EFFORT_OF_A_DAY = 1.0
+# Deterministic time, of which January's fullest day takes a seventh. Steps that begin a little later than they could
+# end no window later, so their share is small and need not prove anything.
+EFFORT_OF_A_DAY = 0.5
 EFFORT_FOR_STEPS = 0.05
 SEED = 1
 
@@ -123,13 +123,13 @@ class _DayModel:
     def hint(self, starts: Sequence[int], steps: Sequence[Sequence[int]]) -> None:
         """Offers a solution to start from."""
         self.cp.clear_hints()  # type: ignore[no-untyped-call]
-        for start, chosen, value in zip(self.starts, self._at, starts, strict=True):
-            self.cp.add_hint(start, value)
+        for start, chosen, opening in zip(self.starts, self._at, starts, strict=True):
+            self.cp.add_hint(start, opening)
             for at, is_it in chosen.items():
-                self.cp.add_hint(is_it, int(at == value))
-        for start, begins, values in zip(starts, self.steps, steps, strict=True):
-            for begin, value in zip(begins, values, strict=True):
-                self.cp.add_hint(begin, start + value)
+                self.cp.add_hint(is_it, at == opening)
+        for opening, begins, offsets in zip(starts, self.steps, steps, strict=True):
+            for begin, offset in zip(begins, offsets, strict=True):
+                self.cp.add_hint(begin, opening + offset)
 
 
 def _solve(model: _DayModel, effort: float) -> DayPlan | None:

@@ -40,7 +40,7 @@ class Layout:
 @lru_cache(maxsize=SHAPES_KEPT)
 def lay_out_shape(shape: Shape) -> Layout:
     """The best layout found, at worst everything one after the other. Equal shapes get equal layouts."""
-    line = _put_in_line(shape)
+    line = put_in_line(shape)
     order = _Model(shape, likely=True).solve() or line
     timed = _Model(shape, likely=False)
     timed.follow(order)
@@ -54,7 +54,7 @@ def lay_out_shape(shape: Shape) -> Layout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class Placed:
     """Starts per task, per layer and cell, and of the verification; the layer of each update that needs a reboot."""
 
     tasks: tuple[int, ...]
@@ -64,7 +64,7 @@ class _Found:
     proven: bool
 
 
-def _put_in_line(shape: Shape) -> _Found:
+def put_in_line(shape: Shape) -> Placed:
     """Everything one after the other: what is left when a shape is too large to search."""
     at = shape.drain
     starts = [0] * len(shape.tasks)
@@ -81,7 +81,7 @@ def _put_in_line(shape: Shape) -> _Found:
         if active:
             reboots.append(tuple(at + cell * shape.reboot for cell in range(shape.cells)))
             at += shape.cells * shape.reboot
-    return _Found(tasks=tuple(starts), reboots=tuple(reboots), verify=at, layer_of=layer_of, proven=False)
+    return Placed(tasks=tuple(starts), reboots=tuple(reboots), verify=at, layer_of=layer_of, proven=False)
 
 
 class _Model:
@@ -191,7 +191,7 @@ class _Model:
             self._cp.add(self._verify >= end)
         self._cp.minimize(self._verify * (len(ends) * self._horizon + 1) + cp_model.LinearExpr.sum(ends))
 
-    def follow(self, other: _Found) -> None:
+    def follow(self, other: Placed) -> None:
         """Keeps each cell's order, and which reboot activates what, as they were found."""
         for update, layer in other.layer_of.items():
             self._cp.add(self._is_in[update][layer] == 1)
@@ -200,7 +200,7 @@ class _Model:
             for (_, one), (_, later) in pairwise(sorted(own)):
                 self._cp.add(self._starts[later] >= self._end_of(one))
 
-    def solve(self) -> _Found | None:
+    def solve(self) -> Placed | None:
         """The best that was found within the effort; one thread, so that equal models end equally."""
         solver = cp_model.CpSolver()
         solver.parameters.random_seed = SEED
@@ -210,7 +210,7 @@ class _Model:
         status = solver.solve(self._cp)
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return None
-        return _Found(
+        return Placed(
             tasks=_values(solver, self._starts),
             reboots=tuple(_values(solver, starts) for starts in self._reboots),
             verify=solver.value(self._verify),
