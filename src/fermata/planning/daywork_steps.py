@@ -9,7 +9,8 @@ from fermata.domain.ids import TeamId
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, RebootStep, Step, VerifyStep
 from fermata.domain.step_order import device_waits, node_waits
 from fermata.domain.updates import Catalogue
-from fermata.planning.sequence import EPOCH, TeamUse, WindowSteps, after_epoch
+from fermata.planning.encoding import TeamUse
+from fermata.planning.sequence import EPOCH, WindowSteps, after_epoch
 from fermata.planning.shape import told_minutes
 
 MINUTE = timedelta(minutes=1)
