@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from fermata.domain.campaign import OrderClasses
 from fermata.planning.board import Board
-from fermata.planning.problem import Problem, Row, Spot
+from fermata.planning.problem import Problem, Spot
+from fermata.planning.rows import Row
 from fermata.planning.terms import class_of, late_node_days
 
 ROUNDS_MOST = 60  # a round takes about 30 ms at January size; later ones rarely find more
@@ -36,15 +37,12 @@ def _place_all(problem: Problem, board: Board, order: Sequence[int]) -> tuple[li
     def late(chosen: Sequence[int]) -> int:
         return sum(late_node_days(problem, board.spots[number]) for number in chosen)
 
-    def earliest(number: int) -> tuple[int, ...]:
-        return (board.spots[number].day, board.spots[number].start)
-
     board.clear()
     chosen: list[int] = []
     troubled: set[int] = set()
     complete = True
     for cluster in order:
-        found = [spots for way in problem.ways_of[cluster] if (spots := board.find_spots(way, earliest)) is not None]
+        found = [spots for way in problem.ways_of[cluster] if (spots := board.find_spots(way)) is not None]
         if not found:
             troubled.add(cluster)
             complete = False

@@ -36,6 +36,10 @@ class _Repair:
             self._taken[cluster_of[board.spots[number].way]].append(number)
             self._tally.add(number, 1)
         self._board.take(chosen)
+        self._first_days = np.zeros(len(self._taken), dtype=np.int64)
+        self._last_days = np.zeros(len(self._taken), dtype=np.int64)
+        for cluster in range(len(self._taken)):
+            self._note_days(cluster)
         self._dice = np.random.default_rng(problem.inputs.seed)
 
     def run(self, rounds: int) -> tuple[int, ...]:
@@ -63,12 +67,13 @@ class _Repair:
     def _pick(self) -> list[int]:
         """Some clusters, in the order in which they are put back: any, or those with windows near one day."""
         size = min(int(self._dice.integers(2, RUINED_MOST + 1)), len(self._taken))
-        order = [int(cluster) for cluster in self._dice.permutation(len(self._taken))]
+        order = self._dice.permutation(len(self._taken))
         if self._dice.random() < 0.5:
-            spots = self._board.spots
-            day = spots[self._taken[order[0]][0]].day
-            order.sort(key=lambda cluster: min(abs(spots[number].day - day) for number in self._taken[cluster]))
-        return [int(cluster) for cluster in self._dice.permutation(order[:size])]
+            day = self._first_days[order[0]]
+            away = np.maximum(self._first_days[order] - day, day - self._last_days[order])
+            order = order[np.argsort(np.maximum(away, 0), kind="stable")]
+        picked: list[int] = self._dice.permutation(order[:size]).tolist()
+        return picked
 
     def _lift(self, cluster: int) -> None:
         self._board.give_back(self._taken[cluster])
@@ -81,16 +86,20 @@ class _Repair:
         for number in taken:
             self._tally.add(number, 1)
         self._taken[cluster] = taken
+        self._note_days(cluster)
+
+    def _note_days(self, cluster: int) -> None:
+        days = [self._board.spots[number].day for number in self._taken[cluster]]
+        self._first_days[cluster], self._last_days[cluster] = min(days), max(days)
 
     def _put_back(self, cluster: int) -> bool:
         """The cheapest way that finds room; False when none does."""
         best: tuple[Cost, list[int]] | None = None
         for way in self._problem.ways_of[cluster]:
-            found = self._board.find_spots(way, self._tally.cost_of)
+            found = self._board.find_spots(way, self._tally.costs)
             if found is None:
                 continue
-            costs = [self._tally.cost_of(number) for number in found]
-            cost = tuple(sum(parts) for parts in zip(*costs, strict=True))
+            cost = self._tally.cost_of(found)
             if best is None or cost < best[0]:
                 best = (cost, found)
         if best is not None:

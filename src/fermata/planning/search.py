@@ -9,8 +9,9 @@ from fermata.planning.floors import find_floor, find_homeless
 from fermata.planning.greedy import place_greedily
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
-from fermata.planning.problem import Problem, Spot, build_rows, find_spots
+from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.repair import repair_plan
+from fermata.planning.rows import build_rows
 from fermata.planning.tally import Tally
 from fermata.planning.terms import CostTerm, OrderTerm, Term, late_node_days, list_terms, term_of
 from fermata.planning.values import value_of
