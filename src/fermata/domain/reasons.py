@@ -20,6 +20,7 @@ class Code(StrEnum):
     # Planning
     NO_ROOM = "NO_ROOM"
     NO_PLAN = "NO_PLAN"
+    SEARCH_CUT_SHORT = "SEARCH_CUT_SHORT"
     END_UNSURE_FALLOUT = "END_UNSURE_FALLOUT"
     END_UNSURE_ROOM = "END_UNSURE_ROOM"
     BREACH_UNAVOIDABLE = "BREACH_UNAVOIDABLE"
@@ -129,6 +130,10 @@ SENTENCES = MappingProxyType(
         Code.OUTAGE_TOO_LONG: (
             "What is due on {cluster} by {day} takes {minutes} min and a day has {room}: begin some of it sooner, or"
             " give the day more hours."
+        ),
+        Code.SEARCH_CUT_SHORT: (
+            "The search for a better plan of {campaign} ended at its time limit: this plan keeps every rule, and its"
+            " bounds say how far from the best it can be at most; give it more time, or take it as it is."
         ),
         Code.END_UNSURE_FALLOUT: (
             "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"

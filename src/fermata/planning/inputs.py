@@ -8,6 +8,7 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, WindowId
 from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.reasons import Reason
 from fermata.domain.updates import Catalogue
 
 
@@ -76,10 +77,13 @@ class Daywork:
 
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A plan that the checker passed, and how each of its days was timed."""
+    """A plan that the checker passed, and how each of its days was timed. `notes`: what whoever asked for it should
+    know, such as a search cut short.
+    """
 
     plan: Plan
     days: tuple[Daywork, ...] = ()
+    notes: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

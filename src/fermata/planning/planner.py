@@ -1,10 +1,11 @@
 """The planner on one screen: compile the problem, search it, write the plan, check it, or explain why there is none."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from fermata.domain.plans import InputHashes, Plan
-from fermata.domain.reasons import Code, reason
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.planning.checker import check_plan
 from fermata.planning.daywork import time_days
 from fermata.planning.explain import explain_infeasible, explain_not_found
@@ -12,7 +13,7 @@ from fermata.planning.extract import write_plan
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxation, Violation
 from fermata.planning.problem import Problem, compile_problem
 from fermata.planning.risk.bound import Bounded, Spare, bound_breach, leave_unused
-from fermata.planning.search import DEFAULTS, Found, SearchOptions, find_plan
+from fermata.planning.search import DEFAULTS, Found, SearchOptions, Stage, find_plan, tell_nobody
 
 
 class PlanFaulted(Exception):
@@ -24,16 +25,24 @@ class PlanFaulted(Exception):
         self.violations = violations
 
 
-def plan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Planned | Infeasible:
+def plan_campaign(
+    inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes, options: SearchOptions = DEFAULTS
+) -> Planned | Infeasible:
     """A plan that the checker passed, or why there is none. Equal arguments give equal plans. Raises PlanFaulted."""
-    return plan_problem(compile_problem(inputs), DEFAULTS, new_plan_id=new_plan_id, hashes=hashes)
+    return plan_problem(compile_problem(inputs), options, new_plan_id=new_plan_id, hashes=hashes)
 
 
 def plan_problem(
     problem: Problem, options: SearchOptions, *, new_plan_id: str, hashes: InputHashes
 ) -> Planned | Infeasible:
-    """As `plan_campaign`, of inputs that are compiled already, with leading terms or fewer spots."""
-    found = find_plan(problem, options)
+    """As `plan_campaign`, of inputs that are compiled already. Who listens hears of a first plan that the checker
+    passed too; with nobody listening only the last one is checked.
+    """
+
+    def check_first(found: Found) -> None:
+        _fault(problem, write_plan(problem, found, plan_id=new_plan_id, hashes=hashes))
+
+    found = find_plan(problem, _checking_the_first(options, check_first))
     if not isinstance(found, Found):
         return explain_infeasible(problem) if found.proven else explain_not_found()
     tries: list[Planned] = []
@@ -41,10 +50,8 @@ def plan_problem(
     def write_checked(of: Problem, found: Found) -> Plan:
         timed = time_days(of, found, options)
         plan = write_plan(timed.problem, timed.found, plan_id=new_plan_id, hashes=hashes)
-        violations = check_plan(of.inputs, plan)
-        if violations:
-            raise PlanFaulted(violations)
-        tries.append(Planned(plan=plan, days=timed.days))
+        _fault(of, plan)
+        tries.append(Planned(plan=plan, days=timed.days, notes=_note(problem, found)))
         return plan
 
     def solve(spare: Spare) -> Plan | None:
@@ -59,6 +66,28 @@ def plan_problem(
     if not bounded.is_within:
         return _explain_breach(bounded, problem.inputs.max_breach)
     return next(made for made in tries if made.plan is bounded.plan)
+
+
+def _fault(problem: Problem, plan: Plan) -> None:
+    """Raises PlanFaulted unless the checker passes the plan."""
+    violations = check_plan(problem.inputs, plan)
+    if violations:
+        raise PlanFaulted(violations)
+
+
+def _note(problem: Problem, found: Found) -> tuple[Reason, ...]:
+    return (reason(Code.SEARCH_CUT_SHORT, campaign=problem.inputs.campaign.id),) if found.is_cut_short else ()
+
+
+def _checking_the_first(options: SearchOptions, check: Callable[[Found], None]) -> SearchOptions:
+    """Who listens hears of a first plan only after the checker passed it."""
+
+    def tell(stage: Stage, found: Found) -> None:
+        if stage is Stage.FIRST:
+            check(found)
+        options.tell(stage, found)
+
+    return options if options.tell is tell_nobody else replace(options, tell=tell)
 
 
 def _explain_breach(bounded: Bounded, wanted: float) -> Infeasible:

@@ -2,7 +2,7 @@
 again. Every term counts, strongest first; the solver starts from what this finds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -12,15 +12,18 @@ from fermata.planning.tally import Cost, Tally
 
 RUINED_MOST = 8  # clusters at once: more rarely come back better
 STRICT_TERMS = 2  # the strongest terms never get worse on the way, weaker ones may by DRIFT
+ROUNDS_UNASKED = 100  # between two questions whether to stop: a fraction of a second
 DRIFT = 0.01  # how much worse than the best, in the strongest term that still differs, a plan may get on its way
 
 
-def repair_plan(problem: Problem, board: Board, tally: Tally, chosen: Sequence[int], *, rounds: int) -> tuple[int, ...]:
+def repair_plan(
+    problem: Problem, board: Board, tally: Tally, chosen: Sequence[int], *, rounds: int, stops: Callable[[], bool]
+) -> tuple[int, ...]:
     """The best choice found from `chosen` in so many rounds, never a worse one; equal arguments give equal choices.
 
-    `board` and `tally` are empty, over the same spots.
+    `board` and `tally` are empty, over the same spots. `stops` is asked now and then whether to end early.
     """
-    return _Repair(problem, board, tally, chosen).run(rounds)
+    return _Repair(problem, board, tally, chosen).run(rounds, stops)
 
 
 class _Repair:
@@ -42,11 +45,13 @@ class _Repair:
             self._note_days(cluster)
         self._dice = np.random.default_rng(problem.inputs.seed)
 
-    def run(self, rounds: int) -> tuple[int, ...]:
+    def run(self, rounds: int, stops: Callable[[], bool]) -> tuple[int, ...]:
         """As `repair_plan`."""
         now = best = self._tally.total()
         kept = [list(taken) for taken in self._taken]
-        for _ in range(rounds if len(self._taken) > 1 else 0):
+        for number in range(rounds if len(self._taken) > 1 else 0):
+            if number % ROUNDS_UNASKED == 0 and stops():
+                break
             ruined = self._pick()
             before = {cluster: list(self._taken[cluster]) for cluster in ruined}
             for cluster in ruined:

@@ -1,7 +1,9 @@
 """Finds the best plan term by term: each is made least with the stronger ones held where they are."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
 
 from fermata.domain.campaign import FinishByDeadline
 from fermata.planning.board import Board
@@ -11,9 +13,9 @@ from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.repair import repair_plan
-from fermata.planning.rows import build_rows
+from fermata.planning.rows import Row, build_rows
 from fermata.planning.tally import Tally
-from fermata.planning.terms import CostTerm, OrderTerm, Term, late_node_days, list_terms, term_of
+from fermata.planning.terms import CostTerm, Term, late_node_days, list_terms, term_of
 from fermata.planning.values import value_of
 
 # Deterministic time; a unit takes one to three seconds on two cores. The first terms weigh most and are proven
@@ -21,9 +23,12 @@ from fermata.planning.values import value_of
 EFFORT_FOR_ANY_PLAN = 40.0
 EFFORTS = (6.0, 4.0)
 EFFORT_OF_LATER_TERMS = 1.0
-ORDER_SPOTS_MOST = 3000  # pairs of windows are products in the model: beyond this the solver adds nothing to repair
-REPAIR_ROUNDS_MOST = 2000  # four milliseconds each at January size, where later ones find nothing more
-REPAIR_ROUNDS_PER_CLUSTER = 40
+# January has 3,000 spots. Beyond 20,000 the solver finds nothing in its effort that repair did not, but for terms that
+# are sums over spots, which it still bounds; beyond 100,000 building its model takes longer than all the rest.
+SOLVED_SPOTS_MOST = 20_000
+SUMMED_SPOTS_MOST = 100_000
+REPAIR_ROUNDS_PER_CLUSTER = 28  # January's 2,000: later ones find nothing more there
+REPAIR_ROUNDS_MOST = 20_000  # a round takes one to three milliseconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +42,14 @@ class TermResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The spots of the best plan found, and one result per term, strongest first."""
+    """The spots of the best plan found, and one result per term, strongest first. `is_cut_short`: the search was
+    overdue and left out what was still to come.
+    """
 
     spots: tuple[Spot, ...]
     terms: tuple[TermResult, ...]
     effort: float
+    is_cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +60,39 @@ class NothingFound:
     effort: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Start:
-    """Some complete plan, as spots, and its late node-days."""
+class Stage(StrEnum):
+    """How far a search is when it tells what it has."""
 
-    spots: tuple[Spot, ...]
-    late: int
-    with_reserve: bool
-    effort: float
+    FIRST = "first plan"
+    REPAIRED = "improved"
+    SETTLED = "settled"  # one more term
+
+
+def _never() -> bool:
+    return False
+
+
+def tell_nobody(stage: Stage, found: Found) -> None:
+    """Listens to no news of a search."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """What a search is told beside the problem. `leading`: terms that come before the campaign's preferences, as a
+    re-plan has them. `allows`: says of a spot whether it may be taken; None: all may.
+
+    `is_overdue`: asked between stages, and now and then in the longest; once it says so, the search ends with what it
+    has. Planning reads no clock, so what a guard cuts short depends on the machine and nothing else does. `tell`: gets
+    the plan at hand after every stage.
+    """
+
+    leading: tuple[CostTerm, ...] = ()
+    allows: Callable[[Spot], bool] | None = None
+    is_overdue: Callable[[], bool] = _never
+    tell: Callable[[Stage, Found], None] = tell_nobody
+
+
+DEFAULTS = SearchOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +100,10 @@ class _Aim:
     """What is searched for: the spots that may be taken, and what makes a choice of them better."""
 
     problem: Problem
+    options: SearchOptions
     spots: tuple[Spot, ...]
     terms: tuple[Term, ...]
+    least_late: int
 
     @property
     def puts_deadline_first(self) -> bool:
@@ -76,16 +111,14 @@ class _Aim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchOptions:
-    """What a search is told beside the problem. `leading`: terms that come before the campaign's preferences, as a
-    re-plan has them. `allows`: says of a spot whether it may be taken; None: all may.
-    """
+class _Start:
+    """Some complete plan, as spots, and its late node-days. `rows`: of all spots of the aim."""
 
-    leading: tuple[CostTerm, ...] = ()
-    allows: Callable[[Spot], bool] | None = None
-
-
-DEFAULTS = SearchOptions()
+    spots: tuple[Spot, ...]
+    late: int
+    rows: tuple[Row, ...]
+    with_reserve: bool
+    effort: float
 
 
 def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | NothingFound:
@@ -95,98 +128,146 @@ def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | No
         spots = tuple(spot for spot in spots if options.allows(spot))
     if find_homeless(problem, spots):
         return NothingFound(proven=True, effort=0.0)
-    aim = _Aim(problem=problem, spots=spots, terms=list_terms(problem, options.leading))
-    least_late = find_floor(problem, spots, term_of(problem, FinishByDeadline()))
-    roomy = _find_start(aim, least_late, with_reserve=True)
-    if isinstance(roomy, _Start) and roomy.late == least_late:
-        return _Descent(aim, roomy).run()
-    tight = _find_start(aim, least_late, with_reserve=False)
+    aim = _Aim(
+        problem=problem,
+        options=options,
+        spots=spots,
+        terms=list_terms(problem, options.leading),
+        least_late=find_floor(problem, spots, term_of(problem, FinishByDeadline())),
+    )
+    start = _choose_start(aim)
+    return start if isinstance(start, NothingFound) else _Descent(aim, start).run()
+
+
+def _choose_start(aim: _Aim) -> _Start | NothingFound:
+    roomy = _find_start(aim, with_reserve=True)
+    if isinstance(roomy, _Start) and (roomy.late == aim.least_late or aim.options.is_overdue()):
+        return roomy
+    tight = _find_start(aim, with_reserve=False, is_first=isinstance(roomy, NothingFound))
     if isinstance(roomy, _Start) and (isinstance(tight, NothingFound) or tight.late >= roomy.late):
-        return _Descent(aim, roomy).run()
-    return tight if isinstance(tight, NothingFound) else _Descent(aim, tight).run()
+        return roomy
+    return tight
 
 
-def _find_start(aim: _Aim, least_late: int, *, with_reserve: bool) -> _Start | NothingFound:
+def _find_start(aim: _Aim, *, with_reserve: bool, is_first: bool = True) -> _Start | NothingFound:
     problem, spots = aim.problem, aim.spots
     rows = build_rows(problem, spots, with_reserve=with_reserve)
-    chosen = place_greedily(problem, spots, rows)
+    chosen = place_greedily(problem, spots, rows, enough=aim.least_late)
     effort = 0.0
     if chosen is None:
-        model = PlanModel(problem, spots, rows)
-        solved = model.solve(seed=problem.inputs.seed, effort=EFFORT_FOR_ANY_PLAN)
+        solved = PlanModel(problem, spots, rows).solve(seed=problem.inputs.seed, effort=EFFORT_FOR_ANY_PLAN)
         if isinstance(solved, Unsolved):
             return NothingFound(proven=solved.proven, effort=solved.effort)
         chosen, effort = solved.chosen, solved.effort
     taken = tuple(spots[number] for number in chosen)
-    start = _Start(
-        spots=taken,
-        late=sum(late_node_days(problem, spot) for spot in taken),
-        with_reserve=with_reserve,
-        effort=effort,
-    )
-    if start.late == least_late or not aim.puts_deadline_first:
+    late = sum(late_node_days(problem, spot) for spot in taken)
+    start = _Start(spots=taken, late=late, rows=rows, with_reserve=with_reserve, effort=effort)
+    descent = _Descent(aim, start)
+    if is_first:
+        aim.options.tell(Stage.FIRST, descent.stand())
+    if late == aim.least_late or not aim.puts_deadline_first or aim.options.is_overdue():
         return start
-    return _Descent(aim, start).lessen_lateness()
+    return descent.lessen_lateness()
 
 
 class _Descent:
-    """One model, solved for one preference after the other. Spots later than the start's lateness are left out."""
+    """One problem, improved for one term after the other. Spots later than the start's lateness are left out."""
 
     def __init__(self, aim: _Aim, start: _Start) -> None:
-        problem, spots = aim.problem, aim.spots
-        self._problem = problem
-        self._terms = aim.terms
+        self._aim = aim
+        self._problem = aim.problem
         self._start = start
+        self._spots = aim.spots
         if aim.puts_deadline_first:
-            spots = tuple(spot for spot in spots if late_node_days(problem, spot) <= start.late)
-        self._spots = spots
-        numbers = {spot: number for number, spot in enumerate(spots)}
+            self._spots = tuple(spot for spot in aim.spots if late_node_days(aim.problem, spot) <= start.late)
+        numbers = {spot: number for number, spot in enumerate(self._spots)}
         self._chosen = tuple(sorted(numbers[spot] for spot in start.spots))
-        self._rows = build_rows(problem, spots, with_reserve=start.with_reserve)
-        self._model = PlanModel(problem, spots, self._rows)
+        self._model: PlanModel | None = None
+        self._held: list[tuple[Term, int]] = []
         self._effort = start.effort
+        self._is_cut_short = False
+
+    @cached_property
+    def _rows(self) -> tuple[Row, ...]:
+        if len(self._spots) == len(self._aim.spots):
+            return self._start.rows
+        return build_rows(self._problem, self._spots, with_reserve=self._start.with_reserve)
+
+    @cached_property
+    def _floors(self) -> tuple[int, ...]:
+        return tuple(find_floor(self._problem, self._spots, term) for term in self._aim.terms)
 
     def lessen_lateness(self) -> _Start:
         """The start with the least lateness found for the first term alone."""
-        result = self._lessen(self._terms[0], EFFORTS[0])
-        return _Start(
-            spots=self._taken(),
-            late=result.value,
-            with_reserve=self._start.with_reserve,
-            effort=self._effort,
-        )
+        self._repair(self._aim.terms[:1])
+        result = self._lessen(0)
+        return replace(self._start, spots=self._taken(), late=result.value, effort=self._effort)
 
     def run(self) -> Found:
         """All terms, strongest first, from what repair makes of the start."""
+        self._repair(self._aim.terms)
+        self._aim.options.tell(Stage.REPAIRED, self.stand())
+        terms: list[TermResult] = []
+        for number in range(len(self._aim.terms)):
+            terms.append(self._lessen(number))
+            self._aim.options.tell(Stage.SETTLED, replace(self.stand(), terms=tuple(terms)))
+        return replace(self.stand(), terms=tuple(terms))
+
+    def stand(self) -> Found:
+        """The plan at hand, each term with its floor."""
+        taken = self._taken()
+        return Found(
+            spots=taken,
+            terms=tuple(self._measure(number) for number in range(len(self._aim.terms))),
+            effort=self._effort,
+            is_cut_short=self._is_cut_short,
+        )
+
+    def _repair(self, terms: tuple[Term, ...]) -> None:
         rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * len(self._problem.ways_of))
         board = Board(self._problem, self._spots, self._rows)
-        self._chosen = repair_plan(self._problem, board, Tally(self._spots, self._terms), self._chosen, rounds=rounds)
-        terms: list[TermResult] = []
-        for number, term in enumerate(self._terms):
-            effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
-            terms.append(self._lessen(term, effort))
-        return Found(spots=self._taken(), terms=tuple(terms), effort=self._effort)
+        tally = Tally(self._spots, terms)
+        stops = self._is_stopped
+        self._chosen = repair_plan(self._problem, board, tally, self._chosen, rounds=rounds, stops=stops)
+
+    def _is_stopped(self) -> bool:
+        self._is_cut_short = self._is_cut_short or self._aim.options.is_overdue()
+        return self._is_cut_short
 
     def _taken(self) -> tuple[Spot, ...]:
         return tuple(self._spots[number] for number in self._chosen)
 
-    def _is_left_to_repair(self, term: Term) -> bool:
-        return isinstance(term, OrderTerm) and len(self._spots) > ORDER_SPOTS_MOST
+    def _measure(self, number: int) -> TermResult:
+        term = self._aim.terms[number]
+        return TermResult(name=term.name, value=value_of(self._taken(), term), bound=self._floors[number])
 
-    def _lessen(self, term: Term, effort: float) -> TermResult:
+    def _is_left_to_repair(self, term: Term) -> bool:
+        are_sums = all(isinstance(each, CostTerm) for each in (term, *(held for held, _ in self._held)))
+        return len(self._spots) > (SUMMED_SPOTS_MOST if are_sums else SOLVED_SPOTS_MOST)
+
+    def _lessen(self, number: int) -> TermResult:
         """Makes one term least, then holds it there. A term that is at its floor already is not solved for."""
-        quantity = add_term(self._model.cp, self._model.choices, term)
-        value = value_of(self._taken(), term)
-        bound = find_floor(self._problem, self._spots, term)
-        if value > bound and not self._is_left_to_repair(term):
-            self._model.cp.minimize(quantity)
-            self._model.hint(self._chosen)
-            solved = self._model.solve(seed=self._problem.inputs.seed, effort=effort)
-            self._effort += solved.effort
-            self._model.cp.clear_objective()  # type: ignore[no-untyped-call]
-            if isinstance(solved, Solved):
-                self._chosen, value, bound = solved.chosen, solved.value, max(bound, solved.bound)
-            else:
-                assert not solved.proven, "the plan at hand satisfies the model"
-        self._model.cp.add(quantity <= value)
-        return TermResult(name=term.name, value=value, bound=bound)
+        term, result = self._aim.terms[number], self._measure(number)
+        if result.value > result.bound and not self._is_left_to_repair(term) and not self._is_stopped():
+            effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
+            result = self._solve(term, result, effort)
+        self._held.append((term, result.value))
+        return result
+
+    def _solve(self, term: Term, result: TermResult, effort: float) -> TermResult:
+        if self._model is None:
+            self._model = PlanModel(self._problem, self._spots, self._rows)
+        model = self._model
+        for held, value in self._held:
+            model.cp.add(add_term(model.cp, model.choices, held) <= value)
+        self._held.clear()
+        model.cp.minimize(add_term(model.cp, model.choices, term))
+        model.hint(self._chosen)
+        solved = model.solve(seed=self._problem.inputs.seed, effort=effort)
+        self._effort += solved.effort
+        model.cp.clear_objective()  # type: ignore[no-untyped-call]
+        if isinstance(solved, Solved):
+            self._chosen = solved.chosen
+            return replace(result, value=solved.value, bound=max(result.bound, solved.bound))
+        assert not solved.proven, "the plan at hand satisfies the model"
+        return result
