@@ -7,15 +7,16 @@ from functools import cached_property
 
 from fermata.domain.campaign import FinishByDeadline
 from fermata.planning.board import Board
-from fermata.planning.floors import find_floor, find_homeless
+from fermata.planning.floors import find_floor, find_homeless, leave_out
 from fermata.planning.greedy import place_greedily
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
+from fermata.planning.order_bound import find_order_bound
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.repair import repair_plan
 from fermata.planning.rows import Row, build_rows
 from fermata.planning.tally import Tally
-from fermata.planning.terms import CostTerm, Term, late_node_days, list_terms, term_of
+from fermata.planning.terms import CostTerm, OrderTerm, Term, late_node_days, list_terms, term_of
 from fermata.planning.values import value_of
 
 # Deterministic time; a unit takes one to three seconds on two cores. The first terms weigh most and are proven
@@ -27,6 +28,7 @@ EFFORT_OF_LATER_TERMS = 1.0
 # are sums over spots, which it still bounds; beyond 100,000 building its model takes longer than all the rest.
 SOLVED_SPOTS_MOST = 20_000
 SUMMED_SPOTS_MOST = 100_000
+BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes ten seconds for January's 2,300
 REPAIR_ROUNDS_PER_CLUSTER = 28  # January's 2,000: later ones find nothing more there
 REPAIR_ROUNDS_MOST = 20_000  # a round takes one to three milliseconds
 
@@ -171,16 +173,15 @@ def _find_start(aim: _Aim, *, with_reserve: bool, is_first: bool = True) -> _Sta
 
 
 class _Descent:
-    """One problem, improved for one term after the other. Spots later than the start's lateness are left out."""
+    """One problem, improved for one term after the other. Spots that only worse plans can use are left out."""
 
     def __init__(self, aim: _Aim, start: _Start) -> None:
         self._aim = aim
         self._problem = aim.problem
         self._start = start
         self._spots = aim.spots
-        if aim.puts_deadline_first:
-            self._spots = tuple(spot for spot in aim.spots if late_node_days(aim.problem, spot) <= start.late)
-        numbers = {spot: number for number, spot in enumerate(self._spots)}
+        self._rows: tuple[Row, ...] = start.rows
+        numbers = {spot: number for number, spot in enumerate(aim.spots)}
         self._chosen = tuple(sorted(numbers[spot] for spot in start.spots))
         self._model: PlanModel | None = None
         self._held: list[tuple[Term, int]] = []
@@ -188,24 +189,21 @@ class _Descent:
         self._is_cut_short = False
 
     @cached_property
-    def _rows(self) -> tuple[Row, ...]:
-        if len(self._spots) == len(self._aim.spots):
-            return self._start.rows
-        return build_rows(self._problem, self._spots, with_reserve=self._start.with_reserve)
-
-    @cached_property
     def _floors(self) -> tuple[int, ...]:
         return tuple(find_floor(self._problem, self._spots, term) for term in self._aim.terms)
 
     def lessen_lateness(self) -> _Start:
         """The start with the least lateness found for the first term alone."""
+        self._focus()
         self._repair(self._aim.terms[:1])
         result = self._lessen(0)
         return replace(self._start, spots=self._taken(), late=result.value, effort=self._effort)
 
     def run(self) -> Found:
         """All terms, strongest first, from what repair makes of the start."""
+        self._focus()
         self._repair(self._aim.terms)
+        self._focus()
         self._aim.options.tell(Stage.REPAIRED, self.stand())
         terms: list[TermResult] = []
         for number in range(len(self._aim.terms)):
@@ -222,6 +220,25 @@ class _Descent:
             effort=self._effort,
             is_cut_short=self._is_cut_short,
         )
+
+    def _focus(self) -> None:
+        """Leaves out spots that would make one of the first terms worse than it is. Where it is, is an end in itself
+        only while the terms before it are at their floors.
+        """
+        spots = self._spots
+        for number, term in enumerate(self._aim.terms):
+            result = self._measure(number)
+            if not isinstance(term, CostTerm):
+                break
+            spots = leave_out(self._problem, spots, term, result.value)
+            if result.value > result.bound:
+                break
+        if len(spots) < len(self._spots):
+            taken = self._taken()
+            numbers = {spot: number for number, spot in enumerate(spots)}
+            self._spots = spots
+            self._chosen = tuple(sorted(numbers[spot] for spot in taken))
+            self._rows = build_rows(self._problem, spots, with_reserve=self._start.with_reserve)
 
     def _repair(self, terms: tuple[Term, ...]) -> None:
         rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * len(self._problem.ways_of))
@@ -251,6 +268,8 @@ class _Descent:
         if result.value > result.bound and not self._is_left_to_repair(term) and not self._is_stopped():
             effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
             result = self._solve(term, result, effort)
+            if isinstance(term, OrderTerm) and result.bound < result.value:
+                result = self._bound_order(term, result)
         self._held.append((term, result.value))
         return result
 
@@ -268,6 +287,13 @@ class _Descent:
         model.cp.clear_objective()  # type: ignore[no-untyped-call]
         if isinstance(solved, Solved):
             self._chosen = solved.chosen
-            return replace(result, value=solved.value, bound=max(result.bound, solved.bound))
-        assert not solved.proven, "the plan at hand satisfies the model"
+            result = replace(result, value=solved.value, bound=max(result.bound, solved.bound))
+        else:
+            assert not solved.proven, "the plan at hand satisfies the model"
         return result
+
+    def _bound_order(self, term: OrderTerm, result: TermResult) -> TermResult:
+        if len(self._spots) > BOUNDED_SPOTS_MOST or self._is_stopped():
+            return result
+        bound = find_order_bound(self._problem, self._spots, self._rows, term, cutoff=result.value - 1)
+        return replace(result, bound=max(result.bound, bound))
