@@ -19,7 +19,7 @@ from fermata.planning.rows import Row
 from fermata.planning.terms import OrderTerm
 
 SLACK = 1e-4  # of the linear solver's figures, where whole numbers are sought
-ROUNDS_MOST = 4  # of asking for all counts: each takes three seconds at January size
+ROUNDS_MOST = 4  # of asking for all counts: each takes three seconds at January size, and later ones gain less
 GAIN_LEAST = 0.02  # by which share a round must raise the bound for another one to be worth its time
 Line = dict[int, float]  # coefficients by variable
 

@@ -3,6 +3,7 @@ again. Every term counts, strongest first; the solver starts from what this find
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,25 +12,36 @@ from fermata.planning.problem import Problem
 from fermata.planning.tally import Cost, Tally
 
 RUINED_MOST = 8  # clusters at once: more rarely come back better
-STRICT_TERMS = 2  # the strongest terms never get worse on the way, weaker ones may by DRIFT
+STRICT_TERMS = 2  # the strongest terms never get worse on the way, weaker ones may by the drift
 ROUNDS_UNASKED = 100  # between two questions whether to stop: a fraction of a second
-DRIFT = 0.01  # how much worse than the best, in the strongest term that still differs, a plan may get on its way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long to go on. `drift`: how much worse than the best, in the strongest term that still differs, a plan may
+    get on its way; much of it finds other plans, little of it the best one near by. `number` tells runs apart.
+    """
+
+    rounds: int
+    drift: float
+    number: int = 0
 
 
 def repair_plan(
-    problem: Problem, board: Board, tally: Tally, chosen: Sequence[int], *, rounds: int, stops: Callable[[], bool]
+    problem: Problem, board: Board, tally: Tally, chosen: Sequence[int], *, pace: Pace, stops: Callable[[], bool]
 ) -> tuple[int, ...]:
-    """The best choice found from `chosen` in so many rounds, never a worse one; equal arguments give equal choices.
+    """The best choice found from `chosen` at that pace, never a worse one; equal arguments give equal choices.
 
-    `board` and `tally` are empty, over the same spots. `stops` is asked now and then whether to end early.
+    `board` and `tally` are over the same spots, and empty again afterwards. `stops` is asked now and then whether to
+    end early.
     """
-    return _Repair(problem, board, tally, chosen).run(rounds, stops)
+    return _Repair(problem, board, tally, chosen, pace).run(stops)
 
 
 class _Repair:
     """The plan at hand, per cluster (index into `ways_of`), and the best one seen."""
 
-    def __init__(self, problem: Problem, board: Board, tally: Tally, chosen: Sequence[int]) -> None:
+    def __init__(self, problem: Problem, board: Board, tally: Tally, chosen: Sequence[int], pace: Pace) -> None:
         self._problem = problem
         self._board = board
         self._tally = tally
@@ -43,31 +55,38 @@ class _Repair:
         self._last_days = np.zeros(len(self._taken), dtype=np.int64)
         for cluster in range(len(self._taken)):
             self._note_days(cluster)
-        self._dice = np.random.default_rng(problem.inputs.seed)
+        self._pace = pace
+        self._dice = np.random.default_rng([problem.inputs.seed, pace.number])
 
-    def run(self, rounds: int, stops: Callable[[], bool]) -> tuple[int, ...]:
+    def run(self, stops: Callable[[], bool]) -> tuple[int, ...]:
         """As `repair_plan`."""
         now = best = self._tally.total()
         kept = [list(taken) for taken in self._taken]
-        for number in range(rounds if len(self._taken) > 1 else 0):
+        for number in range(self._pace.rounds if len(self._taken) > 1 else 0):
             if number % ROUNDS_UNASKED == 0 and stops():
                 break
-            ruined = self._pick()
-            before = {cluster: list(self._taken[cluster]) for cluster in ruined}
-            for cluster in ruined:
-                self._lift(cluster)
-            value = self._tally.total() if all(self._put_back(cluster) for cluster in ruined) else None
-            if value is None or not _is_near(value, best, now):
-                for cluster in ruined:
-                    self._lift(cluster)
-                for cluster, taken in before.items():
-                    self._set(cluster, taken)
-                continue
-            now = value
-            if value < best:
-                best = value
+            now = self._try_another(now, best)
+            if now < best:
+                best = now
                 kept = [list(taken) for taken in self._taken]
+        for cluster in range(len(self._taken)):
+            self._lift(cluster)
         return tuple(sorted(number for taken in kept for number in taken))
+
+    def _try_another(self, now: Cost, best: Cost) -> Cost:
+        """Ruins some clusters and puts them back; what the plan at hand is worth after that."""
+        ruined = self._pick()
+        before = {cluster: list(self._taken[cluster]) for cluster in ruined}
+        for cluster in ruined:
+            self._lift(cluster)
+        value = self._tally.total() if all(self._put_back(cluster) for cluster in ruined) else None
+        if value is not None and self._is_near(value, best, now):
+            return value
+        for cluster in ruined:
+            self._lift(cluster)
+        for cluster, taken in before.items():
+            self._set(cluster, taken)
+        return now
 
     def _pick(self) -> list[int]:
         """Some clusters, in the order in which they are put back: any, or those with windows near one day."""
@@ -111,10 +130,9 @@ class _Repair:
             self._set(cluster, best[1])
         return best is not None
 
-
-def _is_near(value: Cost, best: Cost, now: Cost) -> bool:
-    """True for a plan at least as good as the one at hand, or only a little worse than the best."""
-    if value <= now:
-        return True
-    term = next(i for i, (a, b) in enumerate(zip(value, best, strict=True)) if a != b) if value != best else 0
-    return term >= STRICT_TERMS and value[term] <= best[term] * (1 + DRIFT)
+    def _is_near(self, value: Cost, best: Cost, now: Cost) -> bool:
+        """True for a plan at least as good as the one at hand, or only a little worse than the best."""
+        if value <= now:
+            return True
+        term = next(i for i, (a, b) in enumerate(zip(value, best, strict=True)) if a != b) if value != best else 0
+        return term >= STRICT_TERMS and value[term] <= best[term] * (1 + self._pace.drift)

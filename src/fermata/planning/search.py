@@ -13,7 +13,7 @@ from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
 from fermata.planning.order_bound import find_order_bound
 from fermata.planning.problem import Problem, Spot, find_spots
-from fermata.planning.repair import repair_plan
+from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
 from fermata.planning.tally import Tally
 from fermata.planning.terms import CostTerm, OrderTerm, Term, late_node_days, list_terms, term_of
@@ -24,13 +24,20 @@ from fermata.planning.values import value_of
 EFFORT_FOR_ANY_PLAN = 40.0
 EFFORTS = (6.0, 4.0)
 EFFORT_OF_LATER_TERMS = 1.0
-# January has 3,000 spots. Beyond 20,000 the solver finds nothing in its effort that repair did not, but for terms that
-# are sums over spots, which it still bounds; beyond 100,000 building its model takes longer than all the rest.
+# January has 2,300 spots that count. Beyond 1,000 the solver neither improves nor bounds wrong pairs, nor what comes
+# after them; beyond 20,000 it finds nothing in its effort that repair did not, but for terms that are sums over spots;
+# beyond 100,000 building its model takes longer than all the rest.
+PAIRED_SPOTS_MOST = 1_000
 SOLVED_SPOTS_MOST = 20_000
 SUMMED_SPOTS_MOST = 100_000
 BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes ten seconds for January's 2,300
 REPAIR_ROUNDS_PER_CLUSTER = 28  # January's 2,000: later ones find nothing more there
 REPAIR_ROUNDS_MOST = 20_000  # a round takes one to three milliseconds
+# From one start plans a few percent worse or better are found, by chance: the best of three, then what lies near it.
+WANDERINGS = 3
+WANDERING_CLUSTERS_MOST = 200  # larger fleets need all rounds in one run
+WIDE_DRIFT = 0.03
+NARROW_DRIFT = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,11 +248,20 @@ class _Descent:
             self._rows = build_rows(self._problem, spots, with_reserve=self._start.with_reserve)
 
     def _repair(self, terms: tuple[Term, ...]) -> None:
-        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * len(self._problem.ways_of))
-        board = Board(self._problem, self._spots, self._rows)
-        tally = Tally(self._spots, terms)
-        stops = self._is_stopped
-        self._chosen = repair_plan(self._problem, board, tally, self._chosen, rounds=rounds, stops=stops)
+        clusters = len(self._problem.ways_of)
+        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * clusters)
+        board, tally = Board(self._problem, self._spots, self._rows), Tally(self._spots, terms)
+
+        def repair(chosen: tuple[int, ...], pace: Pace) -> tuple[int, ...]:
+            return repair_plan(self._problem, board, tally, chosen, pace=pace, stops=self._is_stopped)
+
+        def worth(chosen: tuple[int, ...]) -> list[int]:
+            return [value_of([self._spots[number] for number in chosen], term) for term in terms]
+
+        if clusters <= WANDERING_CLUSTERS_MOST:
+            paces = (Pace(rounds=rounds, drift=WIDE_DRIFT, number=number) for number in range(1, WANDERINGS + 1))
+            self._chosen = min((repair(self._chosen, pace) for pace in paces), key=worth)
+        self._chosen = repair(self._chosen, Pace(rounds=rounds, drift=NARROW_DRIFT))
 
     def _is_stopped(self) -> bool:
         self._is_cut_short = self._is_cut_short or self._aim.options.is_overdue()
@@ -259,7 +275,10 @@ class _Descent:
         return TermResult(name=term.name, value=value_of(self._taken(), term), bound=self._floors[number])
 
     def _is_left_to_repair(self, term: Term) -> bool:
-        are_sums = all(isinstance(each, CostTerm) for each in (term, *(held for held, _ in self._held)))
+        terms = (term, *(held for held, _ in self._held))
+        if any(isinstance(each, OrderTerm) for each in terms):
+            return len(self._spots) > PAIRED_SPOTS_MOST
+        are_sums = all(isinstance(each, CostTerm) for each in terms)
         return len(self._spots) > (SUMMED_SPOTS_MOST if are_sums else SOLVED_SPOTS_MOST)
 
     def _lessen(self, number: int) -> TermResult:
@@ -268,8 +287,8 @@ class _Descent:
         if result.value > result.bound and not self._is_left_to_repair(term) and not self._is_stopped():
             effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
             result = self._solve(term, result, effort)
-            if isinstance(term, OrderTerm) and result.bound < result.value:
-                result = self._bound_order(term, result)
+        if isinstance(term, OrderTerm) and result.bound < result.value:
+            result = self._bound_order(term, result)
         self._held.append((term, result.value))
         return result
 
