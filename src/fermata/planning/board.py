@@ -15,7 +15,7 @@ _UNBOUND = np.iinfo(np.int64).max
 
 
 class Board:
-    """Spots are named by their index. Taking and giving back keeps the rows; nothing here breaks one."""
+    """Spots are named by their index. Taking and giving back keeps count of the rows."""
 
     def __init__(self, problem: Problem, spots: Sequence[Spot], rows: Sequence[Row]) -> None:
         self._problem = problem
@@ -51,6 +51,10 @@ class Board:
         for number in chosen:
             uses = slice(self._firsts[number], self._firsts[number + 1])
             self._left[self._rows[uses]] += self._units[uses]
+
+    def is_kept(self) -> bool:
+        """True when no row is overdrawn; spots that `find_spots` finds never do that."""
+        return bool(self._left.min() >= 0)
 
     def find_spots(self, way: int, ranking: Ranking | None = None) -> list[int] | None:
         """Free spots for all parts of a way, cheap ones first, one a day, the last part after the others.

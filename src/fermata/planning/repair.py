@@ -69,6 +69,7 @@ class _Repair:
             if now < best:
                 best = now
                 kept = [list(taken) for taken in self._taken]
+        assert self._board.is_kept(), "only free spots are taken"
         for cluster in range(len(self._taken)):
             self._lift(cluster)
         return tuple(sorted(number for taken in kept for number in taken))
