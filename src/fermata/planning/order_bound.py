@@ -19,7 +19,7 @@ from fermata.planning.rows import Row
 from fermata.planning.terms import OrderTerm
 
 SLACK = 1e-4  # of the linear solver's figures, where whole numbers are sought
-ROUNDS_MOST = 4  # of asking for all counts: each takes three seconds at January size, and later ones gain less
+ROUNDS_MOST = 3  # of asking for all counts: each takes three seconds at January size, and later ones gain less
 GAIN_LEAST = 0.02  # by which share a round must raise the bound for another one to be worth its time
 Line = dict[int, float]  # coefficients by variable
 
@@ -46,7 +46,9 @@ class _Product:
 def find_order_bound(
     problem: Problem, spots: Sequence[Spot], rows: Sequence[Row], term: OrderTerm, *, cutoff: int
 ) -> int:
-    """Wrong pairs that every plan on these spots has at least. `cutoff` + 1 says that there are no better plans."""
+    """Wrong pairs that every plan on these spots has at least, if it has no more than `cutoff`; `cutoff` + 1 says that
+    none has.
+    """
     return _OrderBound(problem, spots, rows, term).find(cutoff)
 
 

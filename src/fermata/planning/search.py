@@ -52,7 +52,7 @@ class TermResult:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """The spots of the best plan found, and one result per term, strongest first. `is_cut_short`: the search was
-    overdue and left out what was still to come.
+    overdue and left out what might have made the plan, or its bounds, better.
     """
 
     spots: tuple[Spot, ...]
@@ -216,7 +216,8 @@ class _Descent:
         for number in range(len(self._aim.terms)):
             terms.append(self._lessen(number))
             self._aim.options.tell(Stage.SETTLED, replace(self.stand(), terms=tuple(terms)))
-        return replace(self.stand(), terms=tuple(terms))
+        is_proven = all(term.value <= term.bound for term in terms)
+        return replace(self.stand(), terms=tuple(terms), is_cut_short=self._is_cut_short and not is_proven)
 
     def stand(self) -> Found:
         """The plan at hand, each term with its floor."""
