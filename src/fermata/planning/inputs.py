@@ -1,5 +1,6 @@
 """What goes into the planner and the checker, and what comes out. Both are pure functions of these values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -35,6 +36,11 @@ class PlanningInput:
     max_breach: float | None = None
 
 
+def never() -> bool:
+    """A search that takes as long as it needs."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What whoever asks for a plan may choose, beside the files: as in PlanningInput."""
@@ -42,6 +48,7 @@ class Asked:
     seed: int = 1
     confidence: float = 0.9
     max_breach: float | None = None
+    is_overdue: Callable[[], bool] = never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

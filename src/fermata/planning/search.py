@@ -9,6 +9,7 @@ from fermata.domain.campaign import FinishByDeadline
 from fermata.planning.board import Board
 from fermata.planning.floors import find_floor, find_homeless, leave_out
 from fermata.planning.greedy import place_greedily
+from fermata.planning.inputs import never
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
 from fermata.planning.order_bound import find_order_bound
@@ -77,10 +78,6 @@ class Stage(StrEnum):
     SETTLED = "settled"  # one more term
 
 
-def _never() -> bool:
-    return False
-
-
 def tell_nobody(stage: Stage, found: Found) -> None:
     """Listens to no news of a search."""
 
@@ -97,7 +94,7 @@ class SearchOptions:
 
     leading: tuple[CostTerm, ...] = ()
     allows: Callable[[Spot], bool] | None = None
-    is_overdue: Callable[[], bool] = _never
+    is_overdue: Callable[[], bool] = never
     tell: Callable[[Stage, Found], None] = tell_nobody
 
 

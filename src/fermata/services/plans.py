@@ -14,6 +14,7 @@ from fermata.domain.updates import Catalogue
 from fermata.planning.checker import check_hashes, check_plan
 from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome, Violation
 from fermata.planning.planner import plan_campaign
+from fermata.planning.search import SearchOptions
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.store import consent as consent_store
 from fermata.store import inventory, journal
@@ -70,7 +71,8 @@ def make_plan(
         moment = as_of or campaign.planned_as_of or now
         gathered = _gather(conn, campaign, now=moment, seed=asked.seed, parent=parent)
     inputs = replace(gathered, confidence=asked.confidence, max_breach=asked.max_breach)
-    outcome = plan_campaign(inputs, new_plan_id=new_id("plan"), hashes=_hash(inputs))
+    options = SearchOptions(is_overdue=asked.is_overdue)
+    outcome = plan_campaign(inputs, new_plan_id=new_id("plan"), hashes=_hash(inputs), options=options)
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
         with db.begin() as conn:
