@@ -9,7 +9,8 @@ from fermata.domain.campaign import Limit
 from fermata.planning.daywork_model import EFFORT_OF_A_DAY, DayPlan, DayRow, DayWindow, plan_day
 from fermata.planning.daywork_steps import list_bonds, list_movable, list_rising, move_steps
 from fermata.planning.inputs import Daywork
-from fermata.planning.problem import Problem, Spot, build_rows, find_spots
+from fermata.planning.problem import Problem, Spot, find_spots
+from fermata.planning.rows import build_rows
 from fermata.planning.search import Found, SearchOptions
 from fermata.planning.sequence import WindowSteps
 from fermata.planning.terms import CostTerm, OrderTerm, SpreadTerm, Term, list_terms
@@ -141,8 +142,9 @@ def _day_rows(problem: Problem, seats: Sequence[_Seat], open_: Mapping[Spot, Seq
     rows: list[DayRow] = []
     for row in build_rows(problem, spots, with_reserve=True):
         if isinstance(problem.resources[row.resource].source, Limit):
-            load = sum(units for number, units in row.terms if spots[number] in taken)
-            terms = tuple((window_of[number], spots[number].start, units) for number, units in row.terms)
+            uses = list(zip(row.spots.tolist(), row.units.tolist(), strict=True))
+            load = sum(units for number, units in uses if spots[number] in taken)
+            terms = tuple((window_of[number], spots[number].start, units) for number, units in uses)
             rows.append(DayRow(most=max(row.capacity, load), terms=terms))
     return rows
 
