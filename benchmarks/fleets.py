@@ -1,5 +1,5 @@
-"""Fleets of any size, made from the packaged January scenario: a share of every cluster, or copies of clusters; the
-same every time.
+"""Fleets of any size, made from the packaged January scenario: a share of every cluster, copies of clusters, or a
+multiple of the campaign whose clusters differ in size and place; the same every time.
 """
 
 import csv
@@ -7,7 +7,9 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import yaml
@@ -18,6 +20,8 @@ Row = dict[str, str]
 TABLES = ("clusters", "nodes", "devices")
 NAMED_AFTER_CLUSTER = ("cluster", "node", "device", "rack", "scalable_unit", "scope_id")
 NAMED_ELSEWHERE = ("sku", "division", "geo", "customer")  # columns whose values policy, updates and campaign name
+PLACE = ("region", "geo", "timezone", "datacenter")
+SHARES = (0.6, 1.4)  # of its racks that a cluster of a multiple keeps; above 1 some racks stand twice
 CHANGED_COMPONENT = "component.bmc_fw"
 CHANGED_VERSION = "25.04.1"  # reported nowhere in January and older than what is due, so that requests change too
 
@@ -36,13 +40,102 @@ def write_scenario(folder: Path, nodes: int | None) -> Path:
         write_rows(folder / "fleet" / f"{name}.csv", list(tables[name][0]), made[name])
     (folder / "updates.yaml").write_bytes((january / "updates.yaml").read_bytes())
     known = {row["cluster"] for row in made["clusters"]}
-    policy = yaml.safe_load((january / "policy.yaml").read_text(encoding="utf-8"))
+    policy = _read_yaml(january / "policy.yaml")
     policy["freezes"] = [freeze for freeze in policy["freezes"] if freeze["scope"]["cluster"] in known]
     _write_yaml(folder / "policy.yaml", policy)
-    campaign = yaml.safe_load((january / "campaign.yaml").read_text(encoding="utf-8"))
+    campaign = _read_yaml(january / "campaign.yaml")
     campaign["limits"] = [limit for limit in campaign["limits"] if "at_once_fraction" not in limit]
     _write_yaml(folder / "campaign.yaml", campaign)
     return folder
+
+
+def write_multiple(folder: Path, times: int, *, seed: int) -> Path:
+    """A scenario folder with `times` Januaries in one campaign: each cluster that often, of another size and at another
+    place from its second copy on, freezes with them, and as many times the limits and the teams.
+    """
+    january = scenarios.path("january")
+    tables = {name: read_rows(january / "fleet" / f"{name}.csv") for name in TABLES}
+    made = _multiply(tables, times, Random(seed))
+    for name in TABLES:
+        write_rows(folder / "fleet" / f"{name}.csv", list(tables[name][0]), made[name])
+    documents = {name: _read_yaml(january / f"{name}.yaml") for name in ("updates", "policy", "campaign")}
+    documents["updates"]["teams"] = [_times(team, times) for team in documents["updates"]["teams"]]
+    copies = range(1, times + 1)
+    documents["policy"]["freezes"] = [_copy_freeze(f, n) for n in copies for f in documents["policy"]["freezes"]]
+    documents["campaign"]["limits"] = [_times(limit, times) for limit in documents["campaign"]["limits"]]
+    for name, document in documents.items():
+        _write_yaml(folder / f"{name}.yaml", document)
+    return folder
+
+
+def _times(limit: dict[str, Any], times: int) -> dict[str, Any]:
+    """Counts that often; shares and conditions as they are."""
+    return {key: value * times if isinstance(value, int) else value for key, value in limit.items()}
+
+
+def _copy_freeze(freeze: dict[str, Any], copy: int) -> dict[str, Any]:
+    if copy == 1:
+        return freeze
+    cluster = freeze["scope"]["cluster"]
+    return freeze | {"id": f"{freeze['id']}-x{copy}", "scope": {"cluster": f"{cluster}-x{copy}"}}
+
+
+def _multiply(tables: Mapping[str, Sequence[Row]], times: int, dice: Random) -> dict[str, list[Row]]:
+    blueprints = _find_blueprints(tables)
+    made: dict[str, list[Row]] = {name: [] for name in TABLES}
+    for copy in range(1, times + 1):
+        for blueprint in blueprints:
+            name = blueprint.cluster["cluster"]
+            place = dice.choice(blueprints).cluster if copy > 1 else blueprint.cluster
+            cluster = blueprint.cluster | {column: place[column] for column in PLACE}
+            racks = max(1, round(len(blueprint.racks) * dice.uniform(*SHARES))) if copy > 1 else len(blueprint.racks)
+            built = blueprint.build(racks)
+            for table, rows in (("clusters", [cluster]), ("nodes", built["nodes"]), ("devices", built["devices"])):
+                made[table] += [_rename(row, copy, name) for row in rows]
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Blueprint:
+    """One January cluster: its nodes and rack devices by rack, and its other devices."""
+
+    cluster: Row
+    racks: tuple[tuple[str, list[Row], list[Row]], ...]
+    devices: tuple[Row, ...]
+
+    def build(self, racks: int) -> dict[str, list[Row]]:
+        """Its first so many racks; when it has fewer, from the first on again under other names."""
+        nodes: list[Row] = []
+        devices: list[Row] = []
+        for number in range(racks):
+            turn, index = divmod(number, len(self.racks))
+            suffix = f"-t{turn}" if turn else ""
+            name, members, shared = self.racks[index]
+            nodes += [n | {"node": n["node"] + suffix, "rack": name + suffix} for n in members]
+            devices += [d | {"device": d["device"] + suffix, "scope_id": name + suffix} for d in shared]
+        places = {node["scalable_unit"] for node in nodes} | {self.cluster["cluster"]}
+        return {"nodes": nodes, "devices": devices + [d for d in self.devices if d["scope_id"] in places]}
+
+
+def _find_blueprints(tables: Mapping[str, Sequence[Row]]) -> list[_Blueprint]:
+    nodes: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    shared: dict[str, list[Row]] = defaultdict(list)
+    others: dict[str, list[Row]] = defaultdict(list)
+    for row in tables["nodes"]:
+        nodes[row["cluster"]][row["rack"]].append(row)
+    for row in tables["devices"]:
+        if row["scope"] == "rack":
+            shared[row["scope_id"]].append(row)
+        else:
+            others[row["cluster"]].append(row)
+    return [
+        _Blueprint(
+            cluster=row,
+            racks=tuple((rack, members, shared[rack]) for rack, members in nodes[row["cluster"]].items()),
+            devices=tuple(others[row["cluster"]]),
+        )
+        for row in tables["clusters"]
+    ]
 
 
 def write_changed_fleet(source: Path, folder: Path, changes: int) -> Path:
@@ -114,6 +207,10 @@ def _rename(row: Row, copy: int, cluster: str) -> Row:
     if "supercomputer" in row:
         renamed["supercomputer"] = f"{row['supercomputer']}-x{copy}"
     return row | renamed
+
+
+def _read_yaml(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _write_yaml(path: Path, value: dict[str, Any]) -> None:

@@ -27,11 +27,15 @@ SCHEMA = "fermata.benchmark/1"
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the command line asked for; `nodes` None is the whole of January, or the script's own default."""
+    """What the command line asked for; `nodes` None is the whole of January, or the script's own default.
+
+    `times`: Januaries in one campaign, for the scripts that plan multiples.
+    """
 
     runs: int
     nodes: int | None
     json: Path | None
+    times: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,14 +104,16 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def read_options(about: str, *, runs: int = 5) -> Options:
+def read_options(about: str, *, runs: int = 5, has_multiples: bool = False) -> Options:
     """The options that every benchmark has; `runs` is how often it runs unless told."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--runs", type=_positive, default=runs, help=f"runs of each case (default {runs})")
     parser.add_argument("--nodes", type=_positive, help="size of the fleet")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    if has_multiples:
+        parser.add_argument("--times", type=_positive, default=1, help="Januaries in one campaign (default 1)")
     asked = parser.parse_args()
-    return Options(runs=asked.runs, nodes=asked.nodes, json=asked.json)
+    return Options(runs=asked.runs, nodes=asked.nodes, json=asked.json, times=getattr(asked, "times", 1))
 
 
 def in_own_process(call: Callable[..., T], *given: Any) -> T:

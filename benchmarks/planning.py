@@ -69,7 +69,9 @@ def plan(place: Place) -> Sample:
         for window in made.windows
     ]
     unplaced = sum(len(left.nodes) for left in made.unplanned)
-    return watch.sample(**_quality(booked, read.campaign), unplaced_nodes=unplaced, solver_seconds=made.solver.seconds)
+    return watch.sample(
+        **measure_bookings(booked, read.campaign), unplaced_nodes=unplaced, solver_seconds=made.solver.seconds
+    )
 
 
 def check(place: Place) -> Sample:
@@ -99,7 +101,7 @@ def schedule(place: Place) -> Sample:
     read = read_scenario(Path(place["scenario"]))
     with Watch() as watch:
         booked, unplaced = list_schedule(read)
-    return watch.sample(**_quality(booked, read.campaign), unplaced_nodes=unplaced)
+    return watch.sample(**measure_bookings(booked, read.campaign), unplaced_nodes=unplaced)
 
 
 def list_schedule(read: Scenario) -> tuple[list[Booking], int]:
@@ -113,7 +115,7 @@ def list_schedule(read: Scenario) -> tuple[list[Booking], int]:
     used: dict[tuple[int, date], int] = defaultdict(int)
     booked: list[Booking] = []
     unplaced = 0
-    for cluster, nodes in sorted(_works(read).items(), key=lambda work: (len(work[1]), work[0])):
+    for cluster, nodes in sorted(works_of(read).items(), key=lambda work: (len(work[1]), work[0])):
         is_big = len(nodes) > campaign.big_cluster_nodes
         whole = _costs(campaign.limits, nodes, fleet.clusters[cluster], big=is_big)
         fits = all(cost <= room for cost, room in zip(whole, rooms, strict=True))
@@ -134,7 +136,8 @@ def list_schedule(read: Scenario) -> tuple[list[Booking], int]:
     return booked, unplaced
 
 
-def _works(read: Scenario) -> Mapping[ClusterId, Sequence[Node]]:
+def works_of(read: Scenario) -> Mapping[ClusterId, Sequence[Node]]:
+    """The nodes with work of each cluster in the campaign's scope."""
     pending = find_pending(read.fleet, read.catalogue, read.campaign.updates)
     works = {}
     for name, cluster in read.fleet.clusters.items():
@@ -176,7 +179,8 @@ def _is_frozen(freezes: Iterable[Freeze], cluster: ClusterId, day: date, campaig
     return any(freeze.scope.name == cluster and out.overlaps(Interval(freeze.start, freeze.end)) for freeze in freezes)
 
 
-def _quality(booked: Sequence[Booking], campaign: Campaign) -> dict[str, float]:
+def measure_bookings(booked: Sequence[Booking], campaign: Campaign) -> dict[str, float]:
+    """What a schedule is worth, as figures of a benchmark."""
     late = sum(len(nodes) * max(0, (day - campaign.deadline).days) for day, nodes in booked)
     last = max((day for day, _ in booked), default=campaign.first_day)
     days = (last - campaign.first_day).days + 1

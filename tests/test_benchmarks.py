@@ -26,7 +26,15 @@ CASES = {
         for case in ("join the next due", "known in advance", "planned weekly")
     ],
     "replan": ["from scratch", "nothing", "lower cap", "longer", "missed"],
+    "sequencing": [
+        "one after the other",
+        "lay out",
+        "days as searched",
+        "fullest day together",
+        "every day together",
+    ],
     "risk": ["summed percentiles", "plain loop, 5 runs", "simulate, 1000 runs"],
+    "campaigns": ["list schedule", "a cluster a day", "HiGHS, same model", "plan"],
     "conducting": ["bare event queue", "sqlite: conduct"],
 }
 WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that are no times
@@ -42,7 +50,9 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "planning": {"list schedule/nodes": NODES, "plan/nodes": NODES, "check/violations": 0},
     "standing": {f"{updates} updates: known in advance/faults": 0 for updates in (20, 40)},
     "replan": {"nothing/windows": 8, "nothing/same": 8},
+    "sequencing": {"lay out/windows": NODES, "lay out/minutes": 1567, "every day together/days": 1},
     "risk": {"simulate, 1000 runs/exceeded": 0},
+    "campaigns": {"list schedule/nodes": NODES, "a cluster a day/nodes": NODES, "HiGHS, same model/nodes": NODES},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
 }
 MACHINE = {"cpu", "cores", "memory_gib", "system", "python", "sqlite", "load_before"}

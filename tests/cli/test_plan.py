@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from fermata.cli.main import main
+from fermata.cli.plan_guard import tell_notes
+from fermata.domain.reasons import Code, reason
 from fermata.formats.plans import read_plan
+from fermata.planning.inputs import Planned
 
 CLUSTERS = (
     "cluster,supercomputer,customer,region,geo,timezone,datacenter,sku,division,rolling_allowed,"
@@ -110,6 +113,22 @@ def test_plan_without_approvals_is_a_draft_and_says_so(
     assert "1 window, 2 nodes" in told.out
     assert "nothing can be published from it" in told.err
     assert [window.nodes for window in read_plan(tmp_path / "plan.json").windows] == [("alpha-n0", "alpha-n1")]
+
+
+def test_a_plan_within_its_time_limit_says_nothing_of_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One window, alone: the first plan is the best there is, even with no time at all."""
+    assert run("plan", folder, "--time-limit", "0") == 0
+    assert "time limit" not in capsys.readouterr().err
+
+
+def test_a_search_that_was_cut_short_is_told_on_standard_error(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("plan", folder, "--out", tmp_path / "plan.json") == 0
+    tell_notes(
+        Planned(plan=read_plan(tmp_path / "plan.json"), notes=(reason(Code.SEARCH_CUT_SHORT, campaign="small"),))
+    )
+    assert "better plan of small ended at its time limit" in capsys.readouterr().err
 
 
 def test_equal_files_seed_and_time_give_equal_bytes(folder: Path, tmp_path: Path) -> None:

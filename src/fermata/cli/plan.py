@@ -13,6 +13,7 @@ from fermata.cli.plan_confidence import CONFIDENCE, ConfidenceOption, MaxBreachO
 from fermata.cli.plan_diff import diff_to_json, tell_diff
 from fermata.cli.plan_files import order_plan
 from fermata.cli.plan_follow import AsOfOption, Following, ObservedOption, ParentOption, follow, read_following
+from fermata.cli.plan_guard import TimeLimitOption, overdue_after, tell_notes
 from fermata.cli.plan_show import tell_infeasible, tell_plan
 from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
@@ -23,6 +24,7 @@ from fermata.formats.plans import plan_to_json, write_plan
 from fermata.formats.scenario import read_scenario
 from fermata.planning.inputs import Asked, Infeasible, Planned, PlanningOutcome
 from fermata.planning.planner import PlanFaulted, plan_campaign
+from fermata.planning.search import SearchOptions
 from fermata.services import plans, records
 from fermata.services.errors import Refusal
 
@@ -63,6 +65,7 @@ def plan(
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Equal seeds give equal plans.")] = 1,
     confidence: ConfidenceOption = CONFIDENCE,
     max_breach: MaxBreachOption = None,
+    time_limit: TimeLimitOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -73,7 +76,8 @@ def plan(
     """
     moment = options.parse_time(now) if now is not None else None
     following = read_following(parent, as_of, observed, now)
-    asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach)
+    guard = overdue_after(time_limit)
+    asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach, is_overdue=guard)
     if Path(campaign).is_dir():
         of, outcome = _plan_folder(Path(campaign), approvals, following, now=moment, asked=asked)
     else:
@@ -86,6 +90,7 @@ def plan(
         write_plan(outcome.plan, out)
     if outcome.plan.consent is ConsentBasis.ASSUMED:
         output.err.print(_DRAFT_NOTICE, style="yellow")
+    tell_notes(outcome)
     _tell(outcome, of, out, wanted=confidence, as_json=as_json)
 
 
@@ -114,8 +119,10 @@ def _plan_folder(
 ) -> tuple[Campaign, PlanningOutcome]:
     scenario = read_scenario(folder)
     order = follow(order_plan(scenario, approvals, now=now, asked=asked), following)
+    search = SearchOptions(is_overdue=asked.is_overdue)
     found = _search(
-        scenario.campaign.id, lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes)
+        scenario.campaign.id,
+        lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes, options=search),
     )
     return scenario.campaign, found
 

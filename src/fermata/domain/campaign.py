@@ -1,6 +1,6 @@
 """A campaign: what is to be serviced, when windows may lie, under which limits, and what is preferred."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from enum import StrEnum
@@ -38,6 +38,16 @@ class Where:
         if not self.matches_cluster(cluster):
             return False
         return all(_node_value(node, key) in allowed for key, allowed in self.conditions.items() if key in NODE_KEYS)
+
+    def select(self, nodes: Sequence[Node], cluster: Cluster) -> Sequence[Node]:
+        """Those of `nodes`, all of `cluster`, for which every condition holds, in their order."""
+        if not self.matches_cluster(cluster):
+            return ()
+        for key, allowed in self.conditions.items():
+            if key in NODE_KEYS:
+                column = "name" if key == "node" else key
+                nodes = [node for node in nodes if getattr(node, column) in allowed]
+        return nodes
 
 
 def _cluster_value(cluster: Cluster, key: str) -> str:

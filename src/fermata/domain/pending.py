@@ -11,9 +11,8 @@ from fermata.domain.versions import compare_versions, is_newer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """One update due on one unit (node or device) that reports `from_version`."""
+    """One update due on a unit (node or device) that reports `from_version`."""
 
-    unit: str
     update: Update
     from_version: str
 
@@ -22,7 +21,6 @@ class Due:
 class Superseded:
     """An older update that applies to the unit too, but whose place `by` takes."""
 
-    unit: str
     update: Update
     by: Update
 
@@ -31,14 +29,15 @@ class Superseded:
 class Unknown:
     """A component that an update targets and whose version the unit does not report. Unknown blocks."""
 
-    unit: str
     component: str
     updates: tuple[UpdateId, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPending:
-    """Everything pending on one unit; `due` is ordered by update id."""
+    """Everything pending on one unit; `due` is ordered by update id. Units of a cluster that report the same versions
+    share one, so that what follows from it may be judged once for all of them.
+    """
 
     due: tuple[Due, ...] = ()
     superseded: tuple[Superseded, ...] = ()
@@ -79,17 +78,25 @@ _Groups = Mapping[tuple[str, str], list[Update]]  # by target and component
 def _find_on_nodes(fleet: Fleet, by_target: _Groups) -> Mapping[NodeId, UnitPending]:
     """Nodes of a cluster that report the same versions are judged once: there are few kinds among many."""
     groups = [(component, updates) for (target, component), updates in by_target.items() if target == NODE_TARGET]
+    components = [component for component, _ in groups]
     found: dict[NodeId, UnitPending] = {}
     for cluster_name, members in fleet.nodes_by_cluster.items():
         cluster = fleet.clusters[cluster_name]
+        judged: dict[tuple[str, str], UnitPending] = {}
         known: dict[tuple[str, ...], UnitPending] = {}
         for node in members:
-            versions = tuple(node.versions.get(component, "") for component, _ in groups)
-            if versions not in known:
-                judged = zip(versions, groups, strict=True)
-                known[versions] = _combine(_judge(node.name, v, cluster, updates) for v, (_, updates) in judged)
-            if known[versions] != NOTHING:
-                found[node.name] = _for_unit(node.name, known[versions])
+            reported = node.versions
+            versions = tuple([reported.get(component, "") for component in components])
+            unit = known.get(versions)
+            if unit is None:
+                parts: list[UnitPending] = []
+                for version, (component, updates) in zip(versions, groups, strict=True):
+                    if (component, version) not in judged:
+                        judged[component, version] = _judge(version, cluster, updates)
+                    parts.append(judged[component, version])
+                unit = known[versions] = _combine(parts)
+            if unit is not NOTHING:
+                found[node.name] = unit
     return found
 
 
@@ -97,33 +104,23 @@ def _find_on_devices(fleet: Fleet, by_target: _Groups) -> Mapping[DeviceId, Unit
     found: dict[DeviceId, UnitPending] = {}
     known: dict[tuple[str, str, str, str], UnitPending] = {}
     for device in fleet.devices.values():
-        updates = by_target.get((device.kind, device.component), [])
+        updates = by_target.get((device.kind, device.component))
+        if not updates:
+            continue
         alike = (device.cluster, device.kind, device.component, device.version)
-        if updates and alike not in known:
-            known[alike] = _judge(device.name, device.version, fleet.clusters[device.cluster], updates)
-        if updates and known[alike] != NOTHING:
-            found[device.name] = _for_unit(device.name, known[alike])
+        unit = known.get(alike)
+        if unit is None:
+            unit = known[alike] = _judge(device.version, fleet.clusters[device.cluster], updates)
+        if unit is not NOTHING:
+            found[device.name] = unit
     return found
 
 
-def _for_unit(unit: str, alike: UnitPending) -> UnitPending:
-    """What was judged for another unit of the same cluster and versions, said of `unit`."""
-    return UnitPending(
-        due=tuple([Due(unit=unit, update=item.update, from_version=item.from_version) for item in alike.due]),
-        superseded=tuple([Superseded(unit=unit, update=item.update, by=item.by) for item in alike.superseded]),
-        unknown=tuple([Unknown(unit=unit, component=item.component, updates=item.updates) for item in alike.unknown]),
-    )
-
-
-def _judge(unit: str, version: str, cluster: Cluster, updates: list[Update]) -> UnitPending:
+def _judge(version: str, cluster: Cluster, updates: list[Update]) -> UnitPending:
     """`updates` all target one component; the newest one that applies and is newer than `version` is due."""
     if not version:
         blind = tuple(u.id for u in updates if u.applies_to.covers(cluster, version) or _could_apply(u, cluster))
-        return (
-            UnitPending(unknown=(Unknown(unit=unit, component=updates[0].component, updates=blind),))
-            if blind
-            else NOTHING
-        )
+        return UnitPending(unknown=(Unknown(component=updates[0].component, updates=blind),)) if blind else NOTHING
     fitting = [u for u in updates if u.applies_to.covers(cluster, version) and is_newer(u.to_version, version)]
     if not fitting:
         return NOTHING
@@ -131,8 +128,8 @@ def _judge(unit: str, version: str, cluster: Cluster, updates: list[Update]) -> 
     for update in fitting[1:]:
         if compare_versions(update.to_version, newest.to_version) > 0:
             newest = update
-    older = tuple(Superseded(unit=unit, update=u, by=newest) for u in fitting if u is not newest)
-    return UnitPending(due=(Due(unit=unit, update=newest, from_version=version),), superseded=older)
+    older = tuple(Superseded(update=u, by=newest) for u in fitting if u is not newest)
+    return UnitPending(due=(Due(update=newest, from_version=version),), superseded=older)
 
 
 def _could_apply(update: Update, cluster: Cluster) -> bool:

@@ -104,10 +104,10 @@ def list_lines(
             continue
         for node in nodes:
             if not names_units or node.name in wanted.nodes:
-                yield from maker.lines(UnitKind.NODE, cluster, pending.of_node(node))
+                yield from maker.lines(UnitKind.NODE, cluster, node.name, pending.of_node(node))
         for device in fleet.devices_by_cluster[cluster_name]:
             if not names_units or device.name in devices:
-                yield from maker.lines(UnitKind.DEVICE, cluster, pending.of_device(device))
+                yield from maker.lines(UnitKind.DEVICE, cluster, device.name, pending.of_device(device))
 
 
 def group_lines(lines: Iterable[PendingLine], catalogue: Catalogue) -> tuple[PendingGroup, ...]:
@@ -168,7 +168,6 @@ def _allows(wanted: frozenset[str], value: str) -> bool:
 class _Fact:
     """What one line says that its unit and cluster do not."""
 
-    unit: str
     update: Update
     from_version: str
     standing: Standing
@@ -183,16 +182,16 @@ class _LineMaker:
         self._updates = updates
         self._due_at = {u.id: policy.due_at(u) if policy else None for u in catalogue.updates.values()}
 
-    def lines(self, kind: UnitKind, cluster: Cluster, unit: UnitPending) -> Iterator[PendingLine]:
-        for fact in _facts(unit, self._catalogue):
+    def lines(self, kind: UnitKind, cluster: Cluster, name: str, unit: UnitPending) -> Iterator[PendingLine]:
+        for fact in _facts(name, unit, self._catalogue):
             if _allows(self._updates, fact.update.id):
-                yield self._line(kind, cluster, fact)
+                yield self._line(kind, cluster, name, fact)
 
-    def _line(self, kind: UnitKind, cluster: Cluster, fact: _Fact) -> PendingLine:
+    def _line(self, kind: UnitKind, cluster: Cluster, name: str, fact: _Fact) -> PendingLine:
         update = fact.update
         return PendingLine(
             kind=kind,
-            unit=fact.unit,
+            unit=name,
             cluster=cluster.name,
             supercomputer=cluster.supercomputer,
             customer=cluster.customer,
@@ -207,20 +206,19 @@ class _LineMaker:
         )
 
 
-def _facts(unit: UnitPending, catalogue: Catalogue) -> Iterator[_Fact]:
+def _facts(name: str, unit: UnitPending, catalogue: Catalogue) -> Iterator[_Fact]:
     runs = {item.update.id: item.from_version for item in unit.due}
     for item in unit.due:
         why = f"reports {item.from_version}, older than {item.update.to_version}"
-        yield _Fact(unit=item.unit, update=item.update, from_version=item.from_version, standing=Standing.DUE, why=why)
+        yield _Fact(update=item.update, from_version=item.from_version, standing=Standing.DUE, why=why)
     for older in unit.superseded:
         yield _Fact(
-            unit=older.unit,
             update=older.update,
             from_version=runs[older.by.id],
             standing=Standing.SUPERSEDED,
             why=f"{older.by.id} takes its place",
         )
     for blind in unit.unknown:
-        sentence = reason(Code.VERSION_UNKNOWN, unit=blind.unit, components=blind.component).sentence
+        sentence = reason(Code.VERSION_UNKNOWN, unit=name, components=blind.component).sentence
         for update in (catalogue.updates[name] for name in blind.updates):
-            yield _Fact(unit=blind.unit, update=update, from_version="", standing=Standing.UNKNOWN, why=sentence)
+            yield _Fact(update=update, from_version="", standing=Standing.UNKNOWN, why=sentence)

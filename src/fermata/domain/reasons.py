@@ -20,6 +20,7 @@ class Code(StrEnum):
     # Planning
     NO_ROOM = "NO_ROOM"
     NO_PLAN = "NO_PLAN"
+    SEARCH_CUT_SHORT = "SEARCH_CUT_SHORT"
     END_UNSURE_FALLOUT = "END_UNSURE_FALLOUT"
     END_UNSURE_ROOM = "END_UNSURE_ROOM"
     BREACH_UNAVOIDABLE = "BREACH_UNAVOIDABLE"
@@ -190,6 +191,10 @@ SENTENCES = MappingProxyType(
         Code.NOTHING_DUE: "Nothing is due any more on {nodes} of its nodes.",
         Code.WORK_CHANGED: "The work due on its nodes is not what it was when it was planned.",
         Code.NEWLY_PLANNED: "{nodes} node(s) that no window took before can go now.",
+        Code.SEARCH_CUT_SHORT: (
+            "The search for a better plan of {campaign} ended at its time limit: this plan keeps every rule, and its"
+            " bounds say how far from the best it can be at most; give it more time, or take it as it is."
+        ),
         Code.END_UNSURE_FALLOUT: (
             "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"
             " {nodes} nodes {spare}, and with the campaign's fallout no more are in {most} %. Time does not help:"

@@ -182,11 +182,11 @@ class _Tally:
         self.devices: dict[UpdateId, list[str]] = defaultdict(list)
         self.older: dict[tuple[UpdateId, UpdateId], list[int]] = defaultdict(lambda: [0, 0])
 
-    def add(self, unit: UnitPending, *, is_device: bool) -> None:
+    def add(self, name: str, unit: UnitPending, *, is_device: bool) -> None:
         due = self.devices if is_device else self.nodes
         for item in unit.due:
             self.updates[item.update.id] = item.update
-            due[item.update.id].append(item.unit)
+            due[item.update.id].append(name)
         for older in unit.superseded:
             self.older[older.update.id, older.by.id][is_device] += 1
 
@@ -201,10 +201,10 @@ def _build(
     for name in clusters:
         customers.add(fleet.clusters[name].customer)
         for node in fleet.nodes_by_cluster[name]:
-            tally.add(pending.of_node(node), is_device=False)
+            tally.add(node.name, pending.of_node(node), is_device=False)
         for device in fleet.devices_by_cluster[name]:
             found = pending.of_device(device)
-            tally.add(found, is_device=True)
+            tally.add(device.name, found, is_device=True)
             if found.due:
                 devices.add(device.name)
         out.update(nodes_with_work(fleet, pending, name))

@@ -2,53 +2,70 @@
 
 from collections.abc import Callable, Sequence
 
-from fermata.planning.problem import Problem, Row, Spot
+import numpy as np
+from numpy.typing import NDArray
+
+from fermata.planning.problem import Problem, Spot
+from fermata.planning.rows import Numbers, Row
 from fermata.planning.ways import Way
 
 Cost = tuple[int, ...]
+Ranking = Callable[[int, int], Sequence[Numbers]]  # of the spots from..until: a column per term, strongest first
+_UNBOUND = np.iinfo(np.int64).max
 
 
 class Board:
-    """Spots are named by their index. Taking and giving back keeps the rows; nothing here breaks one."""
+    """Spots are named by their index. Taking and giving back keeps count of the rows."""
 
     def __init__(self, problem: Problem, spots: Sequence[Spot], rows: Sequence[Row]) -> None:
         self._problem = problem
         self.spots = spots
-        self._capacities = [row.capacity for row in rows]
-        self._left = list(self._capacities)
-        self._uses: list[list[tuple[int, int]]] = [[] for _ in spots]
-        for index, row in enumerate(rows):
-            for taken, units in row.terms:
-                self._uses[taken].append((index, units))
-        self._of_group: dict[tuple[int, int], list[int]] = {}
+        # A row more, which nothing fills, stands behind every spot's own: no spot is without any.
+        self._capacities: Numbers = np.array([*(row.capacity for row in rows), _UNBOUND], dtype=np.int64)
+        self._left = self._capacities.copy()
+        everywhere = np.arange(len(spots))
+        taken = np.concatenate([*(row.spots for row in rows), everywhere])
+        numbers = np.repeat(np.arange(len(rows) + 1), [*(len(row.spots) for row in rows), len(spots)])
+        units = np.concatenate([*(row.units for row in rows), np.zeros(len(spots), dtype=np.int64)])
+        order = np.argsort(taken, kind="stable")
+        self._rows, self._units = numbers[order], units[order]
+        self._firsts = np.append(0, np.cumsum(np.bincount(taken, minlength=len(spots))))
+        self._day = np.array([spot.day for spot in spots], dtype=np.int64)
+        self._of_group: dict[tuple[int, int], tuple[int, int]] = {}
         for number, spot in enumerate(spots):
-            self._of_group.setdefault((spot.way, spot.group), []).append(number)
+            first, _ = self._of_group.get((spot.way, spot.group), (number, number))
+            self._of_group[spot.way, spot.group] = (first, number + 1)
 
     def clear(self) -> None:
         """Takes everything off."""
-        self._left = list(self._capacities)
+        self._left = self._capacities.copy()
 
     def take(self, chosen: Sequence[int]) -> None:
         """Uses up what the chosen spots need."""
         for number in chosen:
-            for row, units in self._uses[number]:
-                self._left[row] -= units
+            uses = slice(self._firsts[number], self._firsts[number + 1])
+            self._left[self._rows[uses]] -= self._units[uses]
 
     def give_back(self, chosen: Sequence[int]) -> None:
         """Frees what the chosen spots needed."""
         for number in chosen:
-            for row, units in self._uses[number]:
-                self._left[row] += units
+            uses = slice(self._firsts[number], self._firsts[number + 1])
+            self._left[self._rows[uses]] += self._units[uses]
 
-    def find_spots(self, way: int, cost_of: Callable[[int], Cost]) -> list[int] | None:
-        """Free spots for all parts of a way, cheap ones first, one a day, the last part after the others."""
+    def is_kept(self) -> bool:
+        """True when no row is overdrawn; spots that `find_spots` finds never do that."""
+        return bool(self._left.min() >= 0)
+
+    def find_spots(self, way: int, ranking: Ranking | None = None) -> list[int] | None:
+        """Free spots for all parts of a way, cheap ones first, one a day, the last part after the others.
+
+        Without a ranking, by day and start.
+        """
         groups = self._problem.ways[way].groups
-        free = [
-            sorted((n for n in self._of_group.get((way, g), []) if self._is_free(n)), key=cost_of)
-            for g in range(len(groups))
-        ]
         if self._problem.ways[way].windows == 1:
-            return free[0][:1] or None
+            best = self._find_best(way, ranking)
+            return None if best is None else [best]
+        free = [self._find_free(way, g, ranking) for g in range(len(groups))]
         last = next(g for g, group in enumerate(groups) if group.is_last)
         tried: set[int] = set()
         for number in free[last]:
@@ -78,5 +95,26 @@ class Board:
                 return None
         return found
 
-    def _is_free(self, number: int) -> bool:
-        return all(self._left[row] >= units for row, units in self._uses[number])
+    def _find_free(self, way: int, group: int, ranking: Ranking | None) -> list[int]:
+        """The free spots of a group, best first; equal ones in their order."""
+        first, until = self._of_group.get((way, group), (0, 0))
+        free = np.flatnonzero(self._are_free(first, until))
+        columns = [column[free] for column in ranking(first, until)] if ranking else []
+        order = np.lexsort(columns[::-1]) if columns else np.arange(len(free))
+        found: list[int] = (first + free[order]).tolist()
+        return found
+
+    def _find_best(self, way: int, ranking: Ranking | None) -> int | None:
+        first, until = self._of_group.get((way, 0), (0, 0))
+        best = np.flatnonzero(self._are_free(first, until))
+        for column in ranking(first, until) if ranking and len(best) > 1 else ():
+            costs = column[best]
+            best = best[costs == costs.min()]
+        return first + int(best[0]) if len(best) else None
+
+    def _are_free(self, first: int, until: int) -> NDArray[np.bool_]:
+        if first == until:
+            return np.zeros(0, dtype=np.bool_)
+        uses = slice(self._firsts[first], self._firsts[until])
+        left = self._left[self._rows[uses]] - self._units[uses]
+        return np.minimum.reduceat(left, self._firsts[first:until] - self._firsts[first]) >= 0

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from functools import cached_property
 
-from fermata.domain.campaign import SCOPE_KEYS, Limit, LimitKind, Where
+from fermata.domain.campaign import Limit, LimitKind, Where
 from fermata.domain.consent import consent_gaps, device_gaps
 from fermata.domain.fleet import Device, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
@@ -160,11 +160,8 @@ class CheckCase:
         """All in-scope nodes that match `where`, whether they have work or not."""
         found: set[NodeId] = set()
         for name in self.in_scope:
-            cluster = self.fleet.clusters[name]
-            if where.matches_cluster(cluster):
-                nodes = self.fleet.nodes_by_cluster[name]
-                plain = all(key in SCOPE_KEYS for key in where.conditions)
-                found.update(n.name for n in nodes if plain or where.matches(n, cluster))
+            nodes = where.select(self.fleet.nodes_by_cluster[name], self.fleet.clusters[name])
+            found.update(node.name for node in nodes)
         return frozenset(found)
 
     @cached_property

@@ -10,7 +10,8 @@ from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
 from fermata.planning.loosen import Ladder, Rule, list_rules
 from fermata.planning.model import PlanModel, Unsolved
-from fermata.planning.problem import Problem, build_rows, compile_problem, find_spots
+from fermata.planning.problem import Problem, compile_problem, find_spots
+from fermata.planning.rows import build_rows
 
 EFFORT_OF_PROBE = 3.0  # deterministic time of one question "is there any plan?"
 NAMES_SHOWN = 3

@@ -129,7 +129,7 @@ def _measure_spread(problem: Problem, windows: Sequence[Window], preference: Spr
     out: dict[tuple[str, object], int] = {}
     for window in windows:
         cluster = fleet.clusters[window.cluster]
-        count = sum(1 for name in window.nodes if preference.where.matches(fleet.nodes[name], cluster))
+        count = len(preference.where.select([fleet.nodes[name] for name in window.nodes], cluster))
         if count:
             key = (place_of(cluster, preference.over), _date_of(problem, window.start))
             out[key] = out.get(key, 0) + count

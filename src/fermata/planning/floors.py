@@ -43,16 +43,30 @@ def days_of_ways(spots: Sequence[Spot]) -> dict[int, set[int]]:
 
 def _cost_floor(problem: Problem, spots: Sequence[Spot], term: CostTerm) -> int:
     """Every cluster in its cheapest way, of those that its days leave room for."""
+    floors = _floors_of_ways(problem, spots, term)
+    return sum(min((floors[way] for way in ways if way in floors), default=0) for ways in problem.ways_of)
+
+
+def leave_out(problem: Problem, spots: Sequence[Spot], term: CostTerm, value: int) -> tuple[Spot, ...]:
+    """The spots that a plan of at most this value may use: others cost their cluster too much by themselves."""
+    floors = _floors_of_ways(problem, spots, term)
+    most: dict[int, int] = {}
+    least = [min((floors[way] for way in ways if way in floors), default=0) for ways in problem.ways_of]
+    spare = value - sum(least)
+    for ways, floor in zip(problem.ways_of, least, strict=True):
+        most.update((way, floor + spare) for way in ways if floors.get(way, floor + spare + 1) <= floor + spare)
+    return tuple(spot for spot in spots if spot.way in most and term.cost(spot) <= most[spot.way])
+
+
+def _floors_of_ways(problem: Problem, spots: Sequence[Spot], term: CostTerm) -> dict[int, int]:
+    """The least that each way costs; one that its days leave no room for is absent."""
     cheapest: dict[int, dict[int, dict[int, int]]] = {}  # by way, group and day
     for spot in spots:
         days = cheapest.setdefault(spot.way, {}).setdefault(spot.group, {})
         cost = term.cost(spot)
         days[spot.day] = min(cost, days.get(spot.day, cost))
-    total = 0
-    for ways in problem.ways_of:
-        floors = (_way_floor(problem.ways[way], cheapest[way]) for way in ways if way in cheapest)
-        total += min((floor for floor in floors if floor is not None), default=0)
-    return total
+    found = {way: _way_floor(problem.ways[way], days) for way, days in cheapest.items()}
+    return {way: floor for way, floor in found.items() if floor is not None}
 
 
 def _way_floor(way: Way, cheapest: Mapping[int, Mapping[int, int]]) -> int | None:

@@ -4,16 +4,20 @@ from collections.abc import Sequence
 
 from fermata.domain.campaign import OrderClasses
 from fermata.planning.board import Board
-from fermata.planning.problem import Problem, Row, Spot
+from fermata.planning.problem import Problem, Spot
+from fermata.planning.rows import Row
 from fermata.planning.terms import class_of, late_node_days
 
 ROUNDS_MOST = 60  # a round takes about 30 ms at January size; later ones rarely find more
 
 
-def place_greedily(problem: Problem, spots: Sequence[Spot], rows: Sequence[Row]) -> tuple[int, ...] | None:
+def place_greedily(
+    problem: Problem, spots: Sequence[Spot], rows: Sequence[Row], *, enough: int = 0
+) -> tuple[int, ...] | None:
     """Chosen spots (indices) that break no row, or None when in no round every cluster found room.
 
-    Clusters that came late, or found nothing, go first in the next round; the round with the least lateness counts.
+    Clusters that came late, or found nothing, go first in the next round; the round with the least lateness counts,
+    and the first that is not later than `enough` late node-days is the last.
     """
     board = Board(problem, spots, rows)
     order = sorted(range(len(problem.ways_of)), key=lambda cluster: _rank(problem, problem.ways_of[cluster]))
@@ -24,7 +28,7 @@ def place_greedily(problem: Problem, spots: Sequence[Spot], rows: Sequence[Row])
         if complete and (best is None or late < best[0]):
             best = (late, tuple(sorted(chosen)))
         promoted = [c for c in order if c in troubled] + [c for c in order if c not in troubled]
-        if promoted == order:
+        if promoted == order or (best is not None and best[0] <= enough):
             break
         order = promoted
     return best[1] if best is not None else None
@@ -36,15 +40,12 @@ def _place_all(problem: Problem, board: Board, order: Sequence[int]) -> tuple[li
     def late(chosen: Sequence[int]) -> int:
         return sum(late_node_days(problem, board.spots[number]) for number in chosen)
 
-    def earliest(number: int) -> tuple[int, ...]:
-        return (board.spots[number].day, board.spots[number].start)
-
     board.clear()
     chosen: list[int] = []
     troubled: set[int] = set()
     complete = True
     for cluster in order:
-        found = [spots for way in problem.ways_of[cluster] if (spots := board.find_spots(way, earliest)) is not None]
+        found = [spots for way in problem.ways_of[cluster] if (spots := board.find_spots(way)) is not None]
         if not found:
             troubled.add(cluster)
             complete = False

@@ -1,7 +1,8 @@
 """What goes into the planner and the checker, and what comes out. Both are pure functions of these values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from fermata.domain.campaign import Campaign
@@ -12,6 +13,7 @@ from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plan_diff import PlanDiff
 from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.reasons import Reason
 from fermata.domain.replanning import NO_PARENT, Standing, advance_fleet, find_standing, lead_time
 from fermata.domain.updates import Catalogue
 
@@ -66,6 +68,11 @@ class PlanningInput:
         return advance_fleet(self.fleet, self.standing, self.pending_now, self.observed)
 
 
+def never() -> bool:
+    """A search that takes as long as it needs."""
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What whoever asks for a plan may choose, beside the files: as in PlanningInput."""
@@ -73,6 +80,7 @@ class Asked:
     seed: int = 1
     confidence: float = 0.9
     max_breach: float | None = None
+    is_overdue: Callable[[], bool] = never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +101,28 @@ class Relaxation:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daywork:
+    """What solving all windows of one day together brought. `proven`: no sum of their ends is less on that day.
+
+    `minutes_saved`: by how much earlier its windows end, added up.
+    """
+
+    day: date
+    windows: int
+    proven: bool
+    minutes_saved: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Planned:
-    """A plan that the checker passed. `diff`: of a re-plan, how it differs from the plan that it follows."""
+    """A plan that the checker passed, and how each of its days was timed. `notes`: what whoever asked for it should
+    know, such as a search cut short. `diff`: of a re-plan, how it differs from the plan that it follows.
+    """
 
     plan: Plan
+    days: tuple[Daywork, ...] = ()
+    notes: tuple[Reason, ...] = ()
     diff: PlanDiff | None = None
 
 

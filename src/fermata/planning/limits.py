@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import floor
 
-from fermata.domain.campaign import NODE_KEYS, Limit, LimitKind
+from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.fleet import Cluster, Fleet, Node
 from fermata.planning.encoding import Capacity, Facts, Resource, Taken, Use
 
@@ -61,8 +61,4 @@ def limit_capacity(limit: Limit, clusters: Sequence[Cluster], fleet: Fleet) -> i
 
 def count_nodes(limit: Limit, nodes: Sequence[Node], cluster: Cluster) -> int:
     """How many of `nodes`, all of `cluster`, the limit counts."""
-    if not limit.where.matches_cluster(cluster):
-        return 0
-    if not any(key in NODE_KEYS for key in limit.where.conditions):
-        return len(nodes)
-    return sum(1 for node in nodes if limit.where.matches(node, cluster))
+    return len(limit.where.select(nodes, cluster))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from ortools.sat.python import cp_model
 
 from fermata.planning.objective import Choice
-from fermata.planning.problem import Problem, Row, Spot
+from fermata.planning.problem import Problem, Spot
+from fermata.planning.rows import Row
 
 WORKERS = 4  # threads of the interleaved search: any fixed number, for the result depends on it
 
@@ -42,8 +43,8 @@ class PlanModel:
         for ways in problem.ways_of:
             self._serve_once(ways)
         for row in rows:
-            taken = [self.choices[spot].taken for spot, _ in row.terms]
-            self.cp.add(cp_model.LinearExpr.weighted_sum(taken, [units for _, units in row.terms]) <= row.capacity)
+            taken = [self.choices[spot].taken for spot in row.spots.tolist()]
+            self.cp.add(cp_model.LinearExpr.weighted_sum(taken, row.units.tolist()) <= row.capacity)
 
     def _serve_once(self, ways: Sequence[int]) -> None:
         used = [self.cp.new_bool_var(f"w{way}") for way in ways]

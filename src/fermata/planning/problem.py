@@ -1,12 +1,8 @@
-"""The planning problem compiled to what the solver chooses from: spots, one per group of parts, day and start, and
-rows, what spots may use of a resource at one instant or on one day.
-"""
+"""The planning problem compiled to what the solver chooses from: spots, one per group of parts, day and start."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.policy import Freeze
 from fermata.domain.windows import Interval
 from fermata.planning.days import Day, find_days
@@ -26,18 +22,6 @@ class Spot:
     group: int
     day: int
     start: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """The chosen ones of `terms`, pairs of a spot and its units, may add up to `capacity` of `resource`.
-
-    `resource` -1: the one window a day that a cluster may have.
-    """
-
-    resource: int
-    capacity: int
-    terms: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,110 +114,3 @@ def find_spots(problem: Problem, freezes: Iterable[Freeze]) -> tuple[Spot, ...]:
 
 def _times_out(day: Day, minutes: int) -> list[tuple[int, Interval]]:
     return [(start, Interval(day.at(start), day.at(start + minutes))) for start in day.starts(minutes)]
-
-
-def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -> tuple[Row, ...]:
-    """The rows that can bind, by day and resource. Windows of different days never meet, so no row spans two."""
-    by_day: dict[int, list[int]] = {}
-    for number, spot in enumerate(spots):
-        by_day.setdefault(spot.day, []).append(number)
-    never_bind = _find_never_binding(problem.resources)
-    rows: list[Row] = []
-    for day in sorted(by_day):
-        uses = _uses_by_resource(problem, spots, by_day[day])
-        for index in sorted(uses.keys() - never_bind):
-            resource = problem.resources[index]
-            if resource.holds_on(problem.days[day].date):
-                capacity = max(0, resource.capacity - (resource.reserve if with_reserve else 0))
-                rows.extend(_rows_of(problem, spots, uses[index], index, capacity))
-    return settle_rows([*rows, *_rows_of_clusters(problem, spots)], spots, problem.seats.keys())
-
-
-def _rows_of_clusters(problem: Problem, spots: Sequence[Spot]) -> list[Row]:
-    """One window a day for clusters whose windows are chosen one by one."""
-    times = Counter(problem.ways[ways[0]].cluster.name for ways in problem.ways_of if ways)
-    by_place: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    for number, spot in enumerate(spots):
-        cluster = problem.ways[spot.way].cluster.name
-        if times[cluster] > 1:
-            by_place.setdefault((cluster, spot.day), []).append((number, 1))
-    return [Row(resource=-1, capacity=1, terms=tuple(terms)) for _, terms in sorted(by_place.items())]
-
-
-def settle_rows(rows: Iterable[Row], spots: Sequence[Spot], seated: Collection[int]) -> tuple[Row, ...]:
-    """What the rows leave to choose when the ways of `seated` take theirs: at least nothing, never less."""
-    if not seated:
-        return tuple(rows)
-    settled: list[Row] = []
-    for row in rows:
-        free = tuple(term for term in row.terms if spots[term[0]].way not in seated)
-        taken = sum(units for number, units in row.terms if spots[number].way in seated)
-        if free:
-            settled.append(replace(row, capacity=max(0, row.capacity - taken), terms=free))
-    return tuple(settled)
-
-
-_SpotUse = tuple[int, int, int, int]  # start, end, spot, units
-
-
-def _uses_by_resource(problem: Problem, spots: Sequence[Spot], numbers: Sequence[int]) -> dict[int, list[_SpotUse]]:
-    found: dict[int, list[_SpotUse]] = {}
-    for number in numbers:
-        start = spots[number].start
-        for use in problem.group_of(spots[number]).uses:
-            found.setdefault(use.resource, []).append((start + use.start, start + use.end, number, use.units))
-    return found
-
-
-def _find_never_binding(resources: Sequence[Resource]) -> frozenset[int]:
-    """What counts only nodes that are out, and takes as many as may be out at all."""
-    totals = [
-        r.capacity
-        for r in resources
-        if isinstance(r.source, Limit)
-        and r.source.what is LimitKind.NODES_OUT
-        and not (r.source.where.conditions or r.first_day or r.last_day)
-    ]
-    least = min(totals, default=None)
-    return frozenset(
-        i for i, r in enumerate(resources) if least is not None and r.within_nodes_out and r.capacity >= least
-    )
-
-
-def _rows_of(
-    problem: Problem, spots: Sequence[Spot], uses: Sequence[_SpotUse], resource: int, capacity: int
-) -> list[Row]:
-    """Rows of one resource on one day: one for the day, or one for each instant at which most uses meet."""
-    units_of: dict[int, int] = {}
-    for _, _, number, units in uses:
-        units_of[number] = units_of.get(number, 0) + units
-    peak: dict[str, int] = {}
-    for number, units in units_of.items():
-        cluster = problem.ways[spots[number].way].cluster.name
-        peak[cluster] = max(peak.get(cluster, 0), units)
-    if sum(peak.values()) <= capacity:
-        return []
-    if problem.resources[resource].per_day:
-        return [Row(resource=resource, capacity=capacity, terms=tuple(sorted(units_of.items())))]
-    return [Row(resource=resource, capacity=capacity, terms=terms) for terms in _cliques(uses)]
-
-
-def _cliques(uses: Sequence[_SpotUse]) -> list[tuple[tuple[int, int], ...]]:
-    """Sets of uses that meet, each at a last start before an end: every other instant's set lies within one."""
-    events = sorted([(end, 0, i) for i, (_, end, _, _) in enumerate(uses)] + [(u[0], 1, i) for i, u in enumerate(uses)])
-    opened: dict[int, None] = {}
-    found: list[tuple[tuple[int, int], ...]] = []
-    grew = False
-    for _, is_start, i in events:
-        if is_start:
-            opened[i] = None
-            grew = True
-            continue
-        if grew:
-            units: dict[int, int] = {}
-            for j in opened:
-                units[uses[j][2]] = units.get(uses[j][2], 0) + uses[j][3]
-            found.append(tuple(sorted(units.items())))
-            grew = False
-        del opened[i]
-    return found

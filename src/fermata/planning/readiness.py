@@ -2,7 +2,7 @@
 be kept. A reason spreads to whatever depends on the unit it hits; `scope.py` calls this once per cluster.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from fermata.domain.fleet import Cluster, Device, Fleet, Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
@@ -31,6 +31,15 @@ class Readiness:
         self.with_work = frozenset(n.name for n in self.nodes if pending.of_node(n).due or n.name in forced)
         self.blocked: dict[NodeId, Reason] = {}
         self.barred: dict[DeviceId, Reason] = {}
+        kinds = {id(unit): unit for unit in self._units()}
+        updates = [(kind, item.update) for kind, unit in kinds.items() for item in unit.due]
+        self._waiting = frozenset(kind for kind, update in updates if update.requires or update.after)
+        self._asked = tuple(sorted({needed.component for _, update in updates for needed in update.requires}))
+
+    def _units(self) -> Iterable[UnitPending]:
+        """What is pending, each kind once."""
+        units = (*map(self._pending.of_node, self.nodes), *map(self._pending.of_device, self.devices))
+        return {id(unit): unit for unit in units}.values()
 
     def settle(self, blocked: Mapping[NodeId, Reason], barred: Mapping[DeviceId, Reason]) -> None:
         """Starts from what the rules keep out, then judges all units until nothing more falls out."""
@@ -40,22 +49,66 @@ class Readiness:
         before = -1
         while before != len(self.blocked) + len(self.barred):
             before = len(self.blocked) + len(self.barred)
-            self._judge()
+            self._judge_devices()
+            self._judge_nodes()
             self._spread()
 
-    def _judge(self) -> None:
+    def _judge_devices(self) -> None:
         for device in self.devices:
-            if device.name not in self.barred:
-                behind = self._fleet.nodes_behind(device)
-                siblings = tuple({d.name: d for n in behind for d in self._devices_near(n)}.values())
-                missing = self._find_missing(self._pending.of_device(device), behind, siblings)
-                if missing is not None:
-                    self.barred[device.name] = _unmet(*missing, device.name)
+            unit = self._pending.of_device(device)
+            if device.name in self.barred or not self._waits(unit):
+                continue
+            behind = self._fleet.nodes_behind(device)
+            near = {
+                d.name: d for place in {_place_of(n): n for n in behind}.values() for d in self._devices_near(place)
+            }
+            missing = self._find_missing(unit, self._unlike_nodes(behind), self._unlike_devices(near.values()))
+            if missing is not None:
+                self.barred[device.name] = _unmet(*missing, device.name)
+
+    def _judge_nodes(self) -> None:
+        near_of: dict[tuple[str, str], tuple[tuple[Device, ...], int]] = {}  # with a number for devices of equal kinds
+        numbers: dict[tuple[object, ...], int] = {}
+        judged: dict[tuple[object, ...], tuple[UpdateId, str] | None] = {}
         for node in self.nodes:
-            if node.name not in self.blocked:
-                missing = self._find_missing(self._pending.of_node(node), (node,), self._devices_near(node))
-                if missing is not None:
-                    self.blocked[node.name] = _unmet(*missing, node.name)
+            unit = self._pending.of_node(node)
+            if node.name in self.blocked or not self._waits(unit):
+                continue
+            place = _place_of(node)
+            if place not in near_of:
+                devices = self._unlike_devices(self._devices_near(node))
+                kinds = tuple(map(self._kind_of_device, devices))
+                near_of[place] = (devices, numbers.setdefault(kinds, len(numbers)))
+            devices, number = near_of[place]
+            kind = (number, self._kind_of(node))
+            if kind not in judged:
+                judged[kind] = self._find_missing(unit, (node,), devices)
+            missing = judged[kind]
+            if missing is not None:
+                self.blocked[node.name] = _unmet(*missing, node.name)
+
+    def _waits(self, unit: UnitPending) -> bool:
+        return id(unit) in self._waiting
+
+    def _unlike_nodes(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
+        """One of each kind: what a unit waits for is the same with each of them."""
+        return tuple({self._kind_of(node): node for node in nodes}.values())
+
+    def _unlike_devices(self, devices: Iterable[Device]) -> tuple[Device, ...]:
+        return tuple({self._kind_of_device(device): device for device in devices}.values())
+
+    def _kind_of(self, node: Node) -> tuple[object, ...]:
+        reported = node.versions
+        asked = [reported.get(component) for component in self._asked]
+        return (id(self._pending.of_node(node)), node.name in self.blocked, *asked)
+
+    def _kind_of_device(self, device: Device) -> tuple[object, ...]:
+        return (
+            id(self._pending.of_device(device)),
+            device.name in self.barred,
+            device.component,
+            device.version if device.component in self._asked else "",
+        )
 
     def _spread(self) -> None:
         """All behind a draining device go together: one that cannot keeps the device, the device keeps the rest."""
@@ -107,7 +160,7 @@ class Readiness:
         )
 
     def _devices_near(self, node: Node) -> tuple[Device, ...]:
-        place = (node.rack, node.scalable_unit)
+        place = _place_of(node)
         if place not in self._near:
             self._near[place] = self._fleet.devices_of(node)
         return self._near[place]
@@ -115,7 +168,7 @@ class Readiness:
     def _block_circles(self) -> None:
         """Updates that wait for each other in a circle keep every unit on which they are due."""
         due: dict[UpdateId, Update] = {}
-        for unit in (*map(self._pending.of_node, self.nodes), *map(self._pending.of_device, self.devices)):
+        for unit in self._units():
             due.update((item.update.id, item.update) for item in unit.due)
         try:
             find_layers(due.values())
@@ -127,6 +180,11 @@ class Readiness:
             for device in self.devices:
                 for update in _caught(self._pending.of_device(device), circle):
                     self.barred.setdefault(device.name, _unmet(update, words, device.name))
+
+
+def _place_of(node: Node) -> tuple[str, str]:
+    """Nodes of a cluster with the same place hang on the same devices."""
+    return (node.rack, node.scalable_unit)
 
 
 def _caught(unit: UnitPending, circle: CircularOrder) -> list[UpdateId]:

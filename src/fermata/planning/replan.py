@@ -1,11 +1,12 @@
 """Planning again under way: what ran stays, what was told moves only if it must, and then as little as can be."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from fermata.domain.plan_diff import PlanDiff
 from fermata.domain.plans import InputHashes, Plan
-from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
+from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation, never
 from fermata.planning.replan_agenda import Agenda, settle_agenda, tell
 from fermata.planning.replan_causes import explain_changes
 from fermata.planning.replan_refuse import refuse_parent
@@ -21,9 +22,12 @@ class Followed:
 
     plan: Plan
     diff: PlanDiff
+    is_cut_short: bool
 
 
-def replan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Followed | Infeasible:
+def replan_campaign(
+    inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes, is_overdue: Callable[[], bool] = never
+) -> Followed | Infeasible:
     """A plan that follows `inputs.parent`, or why there is none. Equal arguments give equal plans.
 
     Raises ParentRefused.
@@ -33,10 +37,11 @@ def replan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHas
     """
     refuse_parent(inputs)
     agenda = settle_agenda(inputs, hashes)
-    placed = find_places(agenda)
+    placed = find_places(agenda, is_overdue)
     if isinstance(placed, Placed):
         plan = write_replan(inputs, agenda, placed, plan_id=new_plan_id, hashes=hashes)
-        return Followed(plan=plan, diff=explain_changes(inputs, agenda, placed, plan))
+        diff = explain_changes(inputs, agenda, placed, plan)
+        return Followed(plan=plan, diff=diff, is_cut_short=placed.is_cut_short)
     return _explain(inputs, agenda, hashes)
 
 

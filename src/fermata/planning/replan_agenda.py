@@ -15,10 +15,11 @@ from fermata.planning.days import Day, find_days
 from fermata.planning.encoders import Encoding, encode_windows, list_encoders
 from fermata.planning.encoding import Facts, Resource
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.problem import Problem, Spot, build_rows
+from fermata.planning.problem import Problem, Spot
 from fermata.planning.replan_stay import choose_stays
 from fermata.planning.replan_tasks import Brief, Kind, Task, find_tasks
 from fermata.planning.resources import find_resources
+from fermata.planning.rows import build_rows
 from fermata.planning.scope import Scope, find_scope
 from fermata.planning.ways import Way, WayFinder
 

@@ -9,10 +9,11 @@ from fermata.domain.plan_diff import Change, PlanDiff, diff_plans
 from fermata.domain.plans import Plan, Window
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.problem import Row, Spot, build_rows
+from fermata.planning.problem import Spot
 from fermata.planning.replan_agenda import MINUTE, Agenda, judge_home, tell
 from fermata.planning.replan_search import Placed
 from fermata.planning.replan_tasks import Kind
+from fermata.planning.rows import Row, build_rows
 
 
 def explain_changes(inputs: PlanningInput, agenda: Agenda, placed: Placed, plan: Plan) -> PlanDiff:

@@ -1,15 +1,17 @@
 """Finds the places of a re-plan: as few and as distant moves as can be, then the campaign's own preferences."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
 
 from fermata.domain.replanning import move_weight
+from fermata.planning.inputs import never
 from fermata.planning.model import PlanModel, Solved
-from fermata.planning.problem import Problem, Spot, build_rows, find_spots
+from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.replan_agenda import Agenda, keep_together
 from fermata.planning.replan_tasks import Kind
+from fermata.planning.rows import build_rows
 from fermata.planning.search import Found, NothingFound, SearchOptions, TermResult, find_plan
 from fermata.planning.terms import list_terms
 from fermata.planning.values import value_of
@@ -30,9 +32,10 @@ class Placed:
     terms: tuple[TermResult, ...]
     moved_bound: int
     effort: float
+    is_cut_short: bool
 
 
-def find_places(agenda: Agenda) -> Placed | NothingFound:
+def find_places(agenda: Agenda, is_overdue: Callable[[], bool] = never) -> Placed | NothingFound:
     """Keeps the windows whose moving would cost most, as long as the rest finds a place; nothing else is touched."""
     settled = agenda.settled()
     weights = {
@@ -42,21 +45,22 @@ def find_places(agenda: Agenda) -> Placed | NothingFound:
     }
     stays = keep_together(agenda, settled, {i: weights[i] for i in weights if i in agenda.homes})
     bound = sum(weight for i, weight in weights.items() if i not in stays)
-    placed = _place_rest(agenda, frozenset({*settled, *stays}), bound, 0.0)
+    placed = _place_rest(agenda, _Chosen(stays=stays, bound=bound, effort=0.0), is_overdue)
     if isinstance(placed, Placed):
         return placed
     chosen = _move_more(agenda, weights)
     if isinstance(chosen, NothingFound):
         return chosen
-    return _place_rest(agenda, frozenset({*settled, *chosen.stays}), chosen.bound, chosen.effort)
+    return _place_rest(agenda, chosen, is_overdue)
 
 
-def _place_rest(agenda: Agenda, seated: frozenset[int], bound: int, effort: float) -> Placed | NothingFound:
+def _place_rest(agenda: Agenda, chosen: "_Chosen", is_overdue: Callable[[], bool]) -> Placed | NothingFound:
+    seated = frozenset({*agenda.settled(), *chosen.stays})
     free = agenda.others(than=seated)
     problem = agenda.problem(seated, free)
     tasks = tuple(range(len(agenda.tasks)))
     if free:
-        found = find_plan(problem, SearchOptions(allows=agenda.allows(problem)))
+        found = find_plan(problem, SearchOptions(allows=agenda.allows(problem), is_overdue=is_overdue))
         if isinstance(found, NothingFound):
             return found
     else:
@@ -69,8 +73,9 @@ def _place_rest(agenda: Agenda, seated: frozenset[int], bound: int, effort: floa
         tasks=tasks,
         spots=found.spots,
         terms=found.terms,
-        moved_bound=bound,
-        effort=effort + found.effort,
+        moved_bound=chosen.bound,
+        effort=chosen.effort + found.effort,
+        is_cut_short=found.is_cut_short,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ortools.sat.python import cp_model
 
-from fermata.planning.problem import Row
+from fermata.planning.rows import Row
 
 EFFORT = 5.0  # deterministic time; a hundred windows and as many rows take a hundredth of it
 

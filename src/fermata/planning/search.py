@@ -1,16 +1,21 @@
 """Finds the best plan term by term: each is made least with the stronger ones held where they are."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
 
 from fermata.domain.campaign import FinishByDeadline
 from fermata.planning.board import Board
-from fermata.planning.floors import find_floor, find_homeless
+from fermata.planning.floors import find_floor, find_homeless, leave_out
 from fermata.planning.greedy import place_greedily
+from fermata.planning.inputs import never
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
-from fermata.planning.problem import Problem, Spot, build_rows, find_spots
-from fermata.planning.repair import repair_plan
+from fermata.planning.order_bound import find_order_bound
+from fermata.planning.problem import Problem, Spot, find_spots
+from fermata.planning.repair import Pace, repair_plan
+from fermata.planning.rows import Row, build_rows
 from fermata.planning.tally import Tally
 from fermata.planning.terms import CostTerm, OrderTerm, Term, late_node_days, list_terms, term_of
 from fermata.planning.values import value_of
@@ -20,9 +25,20 @@ from fermata.planning.values import value_of
 EFFORT_FOR_ANY_PLAN = 40.0
 EFFORTS = (6.0, 4.0)
 EFFORT_OF_LATER_TERMS = 1.0
-ORDER_SPOTS_MOST = 3000  # pairs of windows are products in the model: beyond this the solver adds nothing to repair
-REPAIR_ROUNDS_MOST = 2000  # four milliseconds each at January size, where later ones find nothing more
-REPAIR_ROUNDS_PER_CLUSTER = 40
+# January has 2,300 spots that count. Beyond 1,000 the solver neither improves nor bounds wrong pairs, nor what comes
+# after them; beyond 20,000 it finds nothing in its effort that repair did not, but for terms that are sums over spots;
+# beyond 100,000 building its model takes longer than all the rest.
+PAIRED_SPOTS_MOST = 1_000
+SOLVED_SPOTS_MOST = 20_000
+SUMMED_SPOTS_MOST = 100_000
+BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes ten seconds for January's 2,300
+REPAIR_ROUNDS_PER_CLUSTER = 28  # January's 2,000: later ones find nothing more there
+REPAIR_ROUNDS_MOST = 20_000  # a round takes one to three milliseconds
+# From one start plans a few percent worse or better are found, by chance: the best of three, then what lies near it.
+WANDERINGS = 3
+WANDERING_CLUSTERS_MOST = 200  # larger fleets need all rounds in one run
+WIDE_DRIFT = 0.03
+NARROW_DRIFT = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +52,14 @@ class TermResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The spots of the best plan found, and one result per term, strongest first."""
+    """The spots of the best plan found, and one result per term, strongest first. `is_cut_short`: the search was
+    overdue and left out what might have made the plan, or its bounds, better.
+    """
 
     spots: tuple[Spot, ...]
     terms: tuple[TermResult, ...]
     effort: float
+    is_cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +70,35 @@ class NothingFound:
     effort: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Start:
-    """Some complete plan, as spots, and its late node-days."""
+class Stage(StrEnum):
+    """How far a search is when it tells what it has."""
 
-    spots: tuple[Spot, ...]
-    late: int
-    with_reserve: bool
-    effort: float
+    FIRST = "first plan"
+    REPAIRED = "improved"
+    SETTLED = "settled"  # one more term
+
+
+def tell_nobody(stage: Stage, found: Found) -> None:
+    """Listens to no news of a search."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """What a search is told beside the problem. `leading`: terms that come before the campaign's preferences, as a
+    re-plan has them. `allows`: says of a spot whether it may be taken; None: all may.
+
+    `is_overdue`: asked between stages, and now and then in the longest; once it says so, the search ends with what it
+    has. Planning reads no clock, so what a guard cuts short depends on the machine and nothing else does. `tell`: gets
+    the plan at hand after every stage.
+    """
+
+    leading: tuple[CostTerm, ...] = ()
+    allows: Callable[[Spot], bool] | None = None
+    is_overdue: Callable[[], bool] = never
+    tell: Callable[[Stage, Found], None] = tell_nobody
+
+
+DEFAULTS = SearchOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +106,10 @@ class _Aim:
     """What is searched for: the spots that may be taken, and what makes a choice of them better."""
 
     problem: Problem
+    options: SearchOptions
     spots: tuple[Spot, ...]
     terms: tuple[Term, ...]
+    least_late: int
 
     @property
     def puts_deadline_first(self) -> bool:
@@ -75,16 +117,14 @@ class _Aim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SearchOptions:
-    """What a search is told beside the problem. `leading`: terms that come before the campaign's preferences, as a
-    re-plan has them. `allows`: says of a spot whether it may be taken; None: all may.
-    """
+class _Start:
+    """Some complete plan, as spots, and its late node-days. `rows`: of all spots of the aim."""
 
-    leading: tuple[CostTerm, ...] = ()
-    allows: Callable[[Spot], bool] | None = None
-
-
-DEFAULTS = SearchOptions()
+    spots: tuple[Spot, ...]
+    late: int
+    rows: tuple[Row, ...]
+    with_reserve: bool
+    effort: float
 
 
 def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | NothingFound:
@@ -94,99 +134,184 @@ def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | No
         spots = tuple(spot for spot in spots if options.allows(spot))
     if find_homeless(problem, spots):
         return NothingFound(proven=True, effort=0.0)
-    aim = _Aim(problem=problem, spots=spots, terms=list_terms(problem, options.leading))
-    least_late = find_floor(problem, spots, term_of(problem, FinishByDeadline()))
-    roomy = _find_start(aim, least_late, with_reserve=True)
-    if isinstance(roomy, _Start) and roomy.late == least_late:
-        return _Descent(aim, roomy).run()
-    tight = _find_start(aim, least_late, with_reserve=False)
+    aim = _Aim(
+        problem=problem,
+        options=options,
+        spots=spots,
+        terms=list_terms(problem, options.leading),
+        least_late=find_floor(problem, spots, term_of(problem, FinishByDeadline())),
+    )
+    start = _choose_start(aim)
+    return start if isinstance(start, NothingFound) else _Descent(aim, start).run()
+
+
+def _choose_start(aim: _Aim) -> _Start | NothingFound:
+    roomy = _find_start(aim, with_reserve=True)
+    if isinstance(roomy, _Start) and (roomy.late == aim.least_late or aim.options.is_overdue()):
+        return roomy
+    tight = _find_start(aim, with_reserve=False, is_first=isinstance(roomy, NothingFound))
     if isinstance(roomy, _Start) and (isinstance(tight, NothingFound) or tight.late >= roomy.late):
-        return _Descent(aim, roomy).run()
-    return tight if isinstance(tight, NothingFound) else _Descent(aim, tight).run()
+        return roomy
+    return tight
 
 
-def _find_start(aim: _Aim, least_late: int, *, with_reserve: bool) -> _Start | NothingFound:
+def _find_start(aim: _Aim, *, with_reserve: bool, is_first: bool = True) -> _Start | NothingFound:
     problem, spots = aim.problem, aim.spots
     rows = build_rows(problem, spots, with_reserve=with_reserve)
-    chosen = place_greedily(problem, spots, rows)
+    chosen = place_greedily(problem, spots, rows, enough=aim.least_late)
     effort = 0.0
     if chosen is None:
-        model = PlanModel(problem, spots, rows)
-        solved = model.solve(seed=problem.inputs.seed, effort=EFFORT_FOR_ANY_PLAN)
+        solved = PlanModel(problem, spots, rows).solve(seed=problem.inputs.seed, effort=EFFORT_FOR_ANY_PLAN)
         if isinstance(solved, Unsolved):
             return NothingFound(proven=solved.proven, effort=solved.effort)
         chosen, effort = solved.chosen, solved.effort
     taken = tuple(spots[number] for number in chosen)
-    start = _Start(
-        spots=taken,
-        late=sum(late_node_days(problem, spot) for spot in taken),
-        with_reserve=with_reserve,
-        effort=effort,
-    )
-    if start.late == least_late or not aim.puts_deadline_first:
+    late = sum(late_node_days(problem, spot) for spot in taken)
+    start = _Start(spots=taken, late=late, rows=rows, with_reserve=with_reserve, effort=effort)
+    descent = _Descent(aim, start)
+    if is_first:
+        aim.options.tell(Stage.FIRST, descent.stand())
+    if late == aim.least_late or not aim.puts_deadline_first or aim.options.is_overdue():
         return start
-    return _Descent(aim, start).lessen_lateness()
+    return descent.lessen_lateness()
 
 
 class _Descent:
-    """One model, solved for one preference after the other. Spots later than the start's lateness are left out."""
+    """One problem, improved for one term after the other. Spots that only worse plans can use are left out."""
 
     def __init__(self, aim: _Aim, start: _Start) -> None:
-        problem, spots = aim.problem, aim.spots
-        self._problem = problem
-        self._terms = aim.terms
+        self._aim = aim
+        self._problem = aim.problem
         self._start = start
-        if aim.puts_deadline_first:
-            spots = tuple(spot for spot in spots if late_node_days(problem, spot) <= start.late)
-        self._spots = spots
-        numbers = {spot: number for number, spot in enumerate(spots)}
+        self._spots = aim.spots
+        self._rows: tuple[Row, ...] = start.rows
+        numbers = {spot: number for number, spot in enumerate(aim.spots)}
         self._chosen = tuple(sorted(numbers[spot] for spot in start.spots))
-        self._rows = build_rows(problem, spots, with_reserve=start.with_reserve)
-        self._model = PlanModel(problem, spots, self._rows)
+        self._model: PlanModel | None = None
+        self._held: list[tuple[Term, int]] = []
         self._effort = start.effort
+        self._is_cut_short = False
+
+    @cached_property
+    def _floors(self) -> tuple[int, ...]:
+        return tuple(find_floor(self._problem, self._spots, term) for term in self._aim.terms)
 
     def lessen_lateness(self) -> _Start:
         """The start with the least lateness found for the first term alone."""
-        result = self._lessen(self._terms[0], EFFORTS[0])
-        return _Start(
-            spots=self._taken(),
-            late=result.value,
-            with_reserve=self._start.with_reserve,
-            effort=self._effort,
-        )
+        self._focus()
+        self._repair(self._aim.terms[:1])
+        result = self._lessen(0)
+        return replace(self._start, spots=self._taken(), late=result.value, effort=self._effort)
 
     def run(self) -> Found:
         """All terms, strongest first, from what repair makes of the start."""
-        free = sum(1 for ways in self._problem.ways_of if not self._problem.seats.keys() >= set(ways))
-        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * free)
-        board = Board(self._problem, self._spots, self._rows)
-        self._chosen = repair_plan(self._problem, board, Tally(self._spots, self._terms), self._chosen, rounds=rounds)
+        self._focus()
+        self._repair(self._aim.terms)
+        self._focus()
+        self._aim.options.tell(Stage.REPAIRED, self.stand())
         terms: list[TermResult] = []
-        for number, term in enumerate(self._terms):
-            effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
-            terms.append(self._lessen(term, effort))
-        return Found(spots=self._taken(), terms=tuple(terms), effort=self._effort)
+        for number in range(len(self._aim.terms)):
+            terms.append(self._lessen(number))
+            self._aim.options.tell(Stage.SETTLED, replace(self.stand(), terms=tuple(terms)))
+        is_proven = all(term.value <= term.bound for term in terms)
+        return replace(self.stand(), terms=tuple(terms), is_cut_short=self._is_cut_short and not is_proven)
+
+    def stand(self) -> Found:
+        """The plan at hand, each term with its floor."""
+        taken = self._taken()
+        return Found(
+            spots=taken,
+            terms=tuple(self._measure(number) for number in range(len(self._aim.terms))),
+            effort=self._effort,
+            is_cut_short=self._is_cut_short,
+        )
+
+    def _focus(self) -> None:
+        """Leaves out spots that would make one of the first terms worse than it is. Where it is, is an end in itself
+        only while the terms before it are at their floors.
+        """
+        spots = self._spots
+        for number, term in enumerate(self._aim.terms):
+            result = self._measure(number)
+            if not isinstance(term, CostTerm):
+                break
+            spots = leave_out(self._problem, spots, term, result.value)
+            if result.value > result.bound:
+                break
+        if len(spots) < len(self._spots):
+            taken = self._taken()
+            numbers = {spot: number for number, spot in enumerate(spots)}
+            self._spots = spots
+            self._chosen = tuple(sorted(numbers[spot] for spot in taken))
+            self._rows = build_rows(self._problem, spots, with_reserve=self._start.with_reserve)
+
+    def _repair(self, terms: tuple[Term, ...]) -> None:
+        seats = self._problem.seats.keys()
+        clusters = sum(1 for ways in self._problem.ways_of if not seats >= set(ways))
+        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * clusters)
+        board, tally = Board(self._problem, self._spots, self._rows), Tally(self._spots, terms)
+
+        def repair(chosen: tuple[int, ...], pace: Pace) -> tuple[int, ...]:
+            return repair_plan(self._problem, board, tally, chosen, pace=pace, stops=self._is_stopped)
+
+        def worth(chosen: tuple[int, ...]) -> list[int]:
+            return [value_of([self._spots[number] for number in chosen], term) for term in terms]
+
+        if clusters <= WANDERING_CLUSTERS_MOST:
+            paces = (Pace(rounds=rounds, drift=WIDE_DRIFT, number=number) for number in range(1, WANDERINGS + 1))
+            self._chosen = min((repair(self._chosen, pace) for pace in paces), key=worth)
+        self._chosen = repair(self._chosen, Pace(rounds=rounds, drift=NARROW_DRIFT))
+
+    def _is_stopped(self) -> bool:
+        self._is_cut_short = self._is_cut_short or self._aim.options.is_overdue()
+        return self._is_cut_short
 
     def _taken(self) -> tuple[Spot, ...]:
         return tuple(self._spots[number] for number in self._chosen)
 
-    def _is_left_to_repair(self, term: Term) -> bool:
-        return isinstance(term, OrderTerm) and len(self._spots) > ORDER_SPOTS_MOST
+    def _measure(self, number: int) -> TermResult:
+        term = self._aim.terms[number]
+        return TermResult(name=term.name, value=value_of(self._taken(), term), bound=self._floors[number])
 
-    def _lessen(self, term: Term, effort: float) -> TermResult:
+    def _is_left_to_repair(self, term: Term) -> bool:
+        terms = (term, *(held for held, _ in self._held))
+        if any(isinstance(each, OrderTerm) for each in terms):
+            return len(self._spots) > PAIRED_SPOTS_MOST
+        are_sums = all(isinstance(each, CostTerm) for each in terms)
+        return len(self._spots) > (SUMMED_SPOTS_MOST if are_sums else SOLVED_SPOTS_MOST)
+
+    def _lessen(self, number: int) -> TermResult:
         """Makes one term least, then holds it there. A term that is at its floor already is not solved for."""
-        quantity = add_term(self._model.cp, self._model.choices, term)
-        value = value_of(self._taken(), term)
-        bound = find_floor(self._problem, self._spots, term)
-        if value > bound and not self._is_left_to_repair(term):
-            self._model.cp.minimize(quantity)
-            self._model.hint(self._chosen)
-            solved = self._model.solve(seed=self._problem.inputs.seed, effort=effort)
-            self._effort += solved.effort
-            self._model.cp.clear_objective()  # type: ignore[no-untyped-call]
-            if isinstance(solved, Solved):
-                self._chosen, value, bound = solved.chosen, solved.value, max(bound, solved.bound)
-            else:
-                assert not solved.proven, "the plan at hand satisfies the model"
-        self._model.cp.add(quantity <= value)
-        return TermResult(name=term.name, value=value, bound=bound)
+        term, result = self._aim.terms[number], self._measure(number)
+        if result.value > result.bound and not self._is_left_to_repair(term) and not self._is_stopped():
+            effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
+            result = self._solve(term, result, effort)
+        if isinstance(term, OrderTerm) and result.bound < result.value:
+            result = self._bound_order(term, result)
+        self._held.append((term, result.value))
+        return result
+
+    def _solve(self, term: Term, result: TermResult, effort: float) -> TermResult:
+        if self._model is None:
+            self._model = PlanModel(self._problem, self._spots, self._rows)
+        model = self._model
+        for held, value in self._held:
+            model.cp.add(add_term(model.cp, model.choices, held) <= value)
+        self._held.clear()
+        model.cp.minimize(add_term(model.cp, model.choices, term))
+        model.hint(self._chosen)
+        solved = model.solve(seed=self._problem.inputs.seed, effort=effort)
+        self._effort += solved.effort
+        model.cp.clear_objective()  # type: ignore[no-untyped-call]
+        if isinstance(solved, Solved):
+            self._chosen = solved.chosen
+            result = replace(result, value=solved.value, bound=max(result.bound, solved.bound))
+        else:
+            assert not solved.proven, "the plan at hand satisfies the model"
+        return result
+
+    def _bound_order(self, term: OrderTerm, result: TermResult) -> TermResult:
+        if len(self._spots) > BOUNDED_SPOTS_MOST or self._is_stopped():
+            return result
+        bound = find_order_bound(self._problem, self._spots, self._rows, term, cutoff=result.value - 1)
+        return replace(result, bound=max(result.bound, bound))

@@ -15,30 +15,31 @@ _Counts = NDArray[np.int64]
 
 
 class OrderTally:
-    """Windows per class and instant; `cost_of` a spot is the number of wrong pairs it would be part of."""
+    """Windows per class and instant; `costs` are the numbers of wrong pairs that windows on spots would be part of."""
 
     def __init__(self, spots: Sequence[Spot], term: OrderTerm) -> None:
         instants = sorted({(spot.day, spot.start) for spot in spots})
         place = {instant: i for i, instant in enumerate(instants)}
-        self._at = [(term.ranks[spot.way], place[spot.day, spot.start]) for spot in spots]
+        self._ranks = [term.ranks[spot.way] for spot in spots]
+        self._instants: _Counts = np.array([place[spot.day, spot.start] for spot in spots], dtype=np.int64)
         self._counts: _Counts = np.zeros((term.classes, len(instants)), dtype=np.int64)
         self._costs: _Counts | None = None
 
     def add(self, number: int, sign: int) -> None:
         """Puts a window on a spot (sign 1) or takes it off (sign -1)."""
-        rank, instant = self._at[number]
-        if rank >= 0:
-            self._counts[rank, instant] += sign
+        if self._ranks[number] >= 0:
+            self._counts[self._ranks[number], self._instants[number]] += sign
             self._costs = None
 
-    def cost_of(self, number: int) -> int:
-        """Wrong pairs that a window on this spot makes with those that stand."""
-        rank, instant = self._at[number]
+    def costs(self, first: int, until: int) -> _Counts:
+        """Wrong pairs that a window on each of these spots, all of one way, makes with those that stand."""
+        rank = self._ranks[first]
         if rank < 0:
-            return 0
+            return np.zeros(until - first, dtype=np.int64)
         if self._costs is None:
             self._costs = self._find_costs()
-        return int(self._costs[rank, instant])
+        found: _Counts = self._costs[rank, self._instants[first:until]]
+        return found
 
     def _find_costs(self) -> _Counts:
         before = np.cumsum(self._counts, axis=1) - self._counts
@@ -60,20 +61,22 @@ class SpreadTally:
     def __init__(self, spots: Sequence[Spot], term: SpreadTerm) -> None:
         places = {place: number for number, place in enumerate(term.places)}
         self._shares: _Counts = np.zeros((max(1, len(places)), term.days), dtype=np.int64)
-        self._at: list[tuple[int, int, int]] = []
-        for spot in spots:
-            place, weight = term.weights.get((spot.way, spot.group), ("", 0))
-            self._at.append((places[place] if weight else 0, term.calendar[spot.day], weight))
+        found = [term.weights.get((spot.way, spot.group), ("", 0)) for spot in spots]
+        self._places = [places[place] if weight else 0 for place, weight in found]
+        self._weights = [weight for _, weight in found]
+        self._days: _Counts = np.array([term.calendar[spot.day] for spot in spots], dtype=np.int64)
 
     def add(self, number: int, sign: int) -> None:
         """Puts a window on a spot (sign 1) or takes it off (sign -1)."""
-        place, day, weight = self._at[number]
-        self._shares[place, day] += sign * weight
+        self._shares[self._places[number], self._days[number]] += sign * self._weights[number]
 
-    def cost_of(self, number: int) -> int:
-        """The share that the spot's place would have out that day."""
-        place, day, weight = self._at[number]
-        return int(self._shares[place, day]) + weight if weight else 0
+    def costs(self, first: int, until: int) -> _Counts:
+        """The share that the place of these spots, all of one group, would have out on each of their days."""
+        weight = self._weights[first]
+        if not weight:
+            return np.zeros(until - first, dtype=np.int64)
+        found: _Counts = self._shares[self._places[first], self._days[first:until]] + weight
+        return found
 
     def total(self) -> int:
         """The largest minus the smallest share."""
@@ -84,16 +87,16 @@ class CostTally:
     """A term to which each spot adds a number of its own."""
 
     def __init__(self, spots: Sequence[Spot], term: CostTerm) -> None:
-        self._costs = [term.cost(spot) for spot in spots]
+        self._costs: _Counts = np.array([term.cost(spot) for spot in spots], dtype=np.int64)
         self._total = 0
 
     def add(self, number: int, sign: int) -> None:
         """Puts a window on a spot (sign 1) or takes it off (sign -1)."""
-        self._total += sign * self._costs[number]
+        self._total += sign * int(self._costs[number])
 
-    def cost_of(self, number: int) -> int:
-        """What the spot adds."""
-        return self._costs[number]
+    def costs(self, first: int, until: int) -> _Counts:
+        """What each of these spots adds."""
+        return self._costs[first:until]
 
     def total(self) -> int:
         """The sum over all windows."""
@@ -111,9 +114,14 @@ class Tally:
         for term in self._terms:
             term.add(number, sign)
 
-    def cost_of(self, number: int) -> Cost:
-        """What one more window on this spot would cost; the spot breaks ties, so that equal plans come out equal."""
-        return (*(term.cost_of(number) for term in self._terms), number)
+    def costs(self, first: int, until: int) -> tuple[_Counts, ...]:
+        """What one more window on each of these spots, all of one group, would cost: a column per term."""
+        return tuple(term.costs(first, until) for term in self._terms) if first < until else ()
+
+    def cost_of(self, chosen: Sequence[int]) -> Cost:
+        """What windows on these spots would cost, each by itself; equal costs are told apart by the spots' numbers."""
+        each = [[int(column[0]) for column in self.costs(number, number + 1)] for number in chosen]
+        return (*(sum(costs) for costs in zip(*each, strict=True)), sum(chosen))
 
     def total(self) -> Cost:
         """The value of every term, as `values.value_of` has it."""

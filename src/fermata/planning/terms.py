@@ -100,7 +100,7 @@ def _spread_term(problem: Problem, preference: SpreadEvenly) -> SpreadTerm:
     for w, way in enumerate(problem.ways):
         place = place_of(way.cluster, preference.over)
         for g, group in enumerate(way.groups):
-            counts = (sum(1 for n in part.nodes if preference.where.matches(n, way.cluster)) for part in group.parts)
+            counts = (len(preference.where.select(part.nodes, way.cluster)) for part in group.parts)
             most = max(counts)
             if most:
                 weights[w, g] = (place, round(SHARE_SCALE * most / totals[place]))
@@ -118,8 +118,7 @@ def count_where(problem: Problem, where: Where, over: str) -> dict[str, int]:
     """Nodes in scope that `where` matches, by their cluster's `over` (for example its geo)."""
     totals: dict[str, int] = {}
     for cluster in problem.scope.clusters:
-        nodes = problem.inputs.fleet.nodes_by_cluster[cluster.name]
-        count = sum(1 for node in nodes if where.matches(node, cluster))
+        count = len(where.select(problem.inputs.fleet.nodes_by_cluster[cluster.name], cluster))
         if count:
             totals[place_of(cluster, over)] = totals.get(place_of(cluster, over), 0) + count
     return totals

@@ -1,7 +1,8 @@
 """What chosen spots are worth by each term, in the whole units that the solver model counts too."""
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import groupby
+from operator import itemgetter
 from typing import assert_never
 
 from fermata.planning.problem import Spot
@@ -22,8 +23,15 @@ def value_of(spots: Sequence[Spot], term: Term) -> int:
 
 
 def _count_wrong_pairs(spots: Sequence[Spot], term: OrderTerm) -> int:
-    at = [(term.ranks[spot.way], (spot.day, spot.start)) for spot in spots if term.ranks[spot.way] >= 0]
-    return sum(1 for (a, start), (b, other) in product(at, at) if a < b and other < start)
+    started = [0] * term.classes  # windows of each class that start at earlier instants
+    wrong = 0
+    ranked = sorted((spot.day, spot.start, term.ranks[spot.way]) for spot in spots if term.ranks[spot.way] >= 0)
+    for _, together in groupby(ranked, key=itemgetter(0, 1)):
+        ranks = [rank for _, _, rank in together]
+        wrong += sum(sum(started[rank + 1 :]) for rank in ranks)
+        for rank in ranks:
+            started[rank] += 1
+    return wrong
 
 
 def _measure_spread(spots: Sequence[Spot], term: SpreadTerm) -> int:

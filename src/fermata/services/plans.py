@@ -15,6 +15,7 @@ from fermata.planning.checker import check_hashes, check_plan
 from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome, Violation
 from fermata.planning.planner import plan_campaign
 from fermata.planning.replan_refuse import ParentRefused
+from fermata.planning.search import SearchOptions
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.services.observed import observe_plan
 from fermata.store import consent as consent_store
@@ -73,7 +74,7 @@ def make_plan(
         moment = as_of or _moment(conn, campaign, parent) or now
         gathered = _observe(conn, _gather(conn, campaign, now=moment, seed=asked.seed, parent=parent))
     inputs = replace(gathered, confidence=asked.confidence, max_breach=asked.max_breach)
-    outcome = _plan(inputs, new_id("plan"))
+    outcome = _plan(inputs, new_id("plan"), SearchOptions(is_overdue=asked.is_overdue))
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
         with db.begin() as conn:
@@ -95,9 +96,9 @@ def _observe(conn: Connection, inputs: PlanningInput) -> PlanningInput:
     return replace(inputs, observed=observed)
 
 
-def _plan(inputs: PlanningInput, plan_id: str) -> PlanningOutcome:
+def _plan(inputs: PlanningInput, plan_id: str, options: SearchOptions) -> PlanningOutcome:
     try:
-        return plan_campaign(inputs, new_plan_id=plan_id, hashes=_hash(inputs))
+        return plan_campaign(inputs, new_plan_id=plan_id, hashes=_hash(inputs), options=options)
     except ParentRefused as refused:
         raise Refusal(refused.reason) from refused
 

@@ -1,0 +1,36 @@
+"""The guard of `fermata plan`: how long it may search, and what to say when that was too short."""
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from fermata.cli import output
+from fermata.planning.inputs import Planned
+
+TimeLimitOption = Annotated[
+    int | None,
+    typer.Option(
+        "--time-limit",
+        min=0,
+        metavar="SECONDS",
+        help="End the search at the next stage after so many seconds with the plan found so far; else it takes"
+        " the effort it needs, the same on any machine.",
+        show_default=False,
+    ),
+]
+
+
+def overdue_after(seconds: int | None) -> Callable[[], bool]:
+    """Says whether so many seconds have passed since this call; None: never."""
+    if seconds is None:
+        return lambda: False
+    end = time.monotonic() + seconds
+    return lambda: time.monotonic() >= end
+
+
+def tell_notes(outcome: Planned) -> None:
+    """What whoever asked for the plan should know, on standard error."""
+    for note in outcome.notes:
+        output.err.print(note.sentence, style="yellow", markup=False, soft_wrap=True)

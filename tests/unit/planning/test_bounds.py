@@ -1,0 +1,138 @@
+"""Bounds never exceed what a plan can reach, rows hold what overlaps, and repair never loses ground."""
+
+from datetime import date, timedelta
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.planning import bench as b
+
+from fermata.domain import campaign as c
+from fermata.planning.board import Board
+from fermata.planning.floors import leave_out
+from fermata.planning.greedy import place_greedily
+from fermata.planning.order_bound import find_order_bound
+from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
+from fermata.planning.repair import Pace, repair_plan
+from fermata.planning.rows import Row, build_rows
+from fermata.planning.tally import Tally
+from fermata.planning.terms import CostTerm, OrderTerm, Term, list_terms
+from fermata.planning.values import value_of
+
+FIRST = date(2026, 1, 5)
+ORDER = c.OrderClasses(classes=("small research", "small applied"))
+SPREAD = c.SpreadEvenly(where=c.Where(), over="geo")
+PREFERENCES = (c.FinishByDeadline(), c.FewestWindows(), ORDER, SPREAD, c.AvoidWeekday(weekday=1))
+KINDS = {"r": "research", "a": "applied"}
+
+
+def compile_fleet(kinds: str, *, windows: int, days: int = 3, frozen: str = "") -> Problem:
+    """A one-node cluster per letter (research or applied); so many windows at once; `frozen` have no first day."""
+    clusters = [b.make_cluster(f"c{n}", division=KINDS[kind]) for n, kind in enumerate(kinds)]
+    nodes = [node for cluster in clusters for node in b.make_nodes(cluster, [1])]
+    campaign = b.make_campaign(
+        first_day=FIRST,
+        deadline=FIRST + timedelta(days=days - 1),
+        extension_until=FIRST + timedelta(days=days - 1),
+        limits=(c.Limit(what=c.LimitKind.CLUSTER_WINDOWS, at_once=windows),),
+        preferences=PREFERENCES,
+    )
+    day = b.datetime(2026, 1, 5, tzinfo=b.UTC)
+    freezes = [b.make_freeze(f"c{n}", day, day + timedelta(days=1, hours=12)) for n in map(int, frozen)]
+    return compile_problem(
+        b.make_inputs(b.make_fleet(clusters, nodes), b.make_catalogue(b.LONG_NIC), campaign, *freezes)
+    )
+
+
+def parts_of(problem: Problem) -> tuple[tuple[Spot, ...], tuple[Row, ...], tuple[Term, ...]]:
+    """With one start a day, so that every choice can be tried."""
+    spots = tuple(spot for spot in find_spots(problem, problem.inputs.policy.freezes) if spot.start == 0)
+    return spots, build_rows(problem, spots, with_reserve=False), list_terms(problem)
+
+
+def least_wrong_pairs(problem: Problem) -> int:
+    """Over every choice of spots that the rows allow."""
+    spots, rows, terms = parts_of(problem)
+    by_cluster = [[n for n, spot in enumerate(spots) if spot.way in ways] for ways in problem.ways_of]
+    board = Board(problem, spots, rows)
+    found = []
+    for chosen in product(*by_cluster):
+        board.clear()
+        board.take(chosen)
+        if board.is_kept():
+            found.append(value_of([spots[n] for n in chosen], terms[2]))
+    return min(found)
+
+
+@settings(derandomize=True, max_examples=25, deadline=None)
+@given(
+    kinds=st.text("ra", min_size=2, max_size=4),
+    windows=st.integers(1, 2),
+    frozen=st.sets(st.integers(0, 1), max_size=2),
+)
+def test_the_bound_of_wrong_pairs_is_never_more_than_the_least_there_are(
+    kinds: str, windows: int, frozen: set[int]
+) -> None:
+    problem = compile_fleet(kinds, windows=windows, days=4, frozen="".join(map(str, sorted(frozen))))
+    least = least_wrong_pairs(problem)
+    spots, rows, terms = parts_of(problem)
+    assert isinstance(terms[2], OrderTerm)
+    assert find_order_bound(problem, spots, rows, terms[2], cutoff=least) <= least
+    if least:
+        assert find_order_bound(problem, spots, rows, terms[2], cutoff=least - 1) <= least
+
+
+def test_wrong_pairs_that_freezes_force_are_proven() -> None:
+    problem = compile_fleet("rra", windows=1, frozen="01")
+    spots, rows, terms = parts_of(problem)
+    assert isinstance(terms[2], OrderTerm)
+    assert find_order_bound(problem, spots, rows, terms[2], cutoff=10) == 2
+
+
+@pytest.mark.parametrize(("value", "days"), [(0, {0, 1}), (1, {0, 1, 2}), (2, {0, 1, 2, 3})])
+def test_spots_that_cost_more_than_there_is_to_spare_are_left_out(value: int, days: set[int]) -> None:
+    problem = compile_fleet("ra", windows=1, days=4)
+    spots = find_spots(problem, ())
+    term = CostTerm(name="late", cost=lambda spot: max(0, spot.day - 1))
+    assert {spot.day for spot in leave_out(problem, spots, term, value)} == days
+
+
+def test_rows_name_windows_that_meet_and_none_that_do_not() -> None:
+    problem = compile_fleet("rrr", windows=2, days=2)
+    spots, rows, _ = parts_of(problem)
+    for row in rows:
+        assert len({spots[n].day for n in row.spots.tolist()}) == 1
+        assert row.capacity == 2
+    chosen = [next(n for n, spot in enumerate(spots) if spot.way == way and spot.day == 0) for way in range(3)]
+    board = Board(problem, spots, rows)
+    board.take(chosen[:2])
+    assert board.is_kept()
+    assert [spots[n].day for n in board.find_spots(2) or ()] == [1]
+    board.take(chosen[2:])
+    assert not board.is_kept()
+
+
+def test_a_limit_that_all_windows_together_keep_makes_no_row() -> None:
+    assert parts_of(compile_fleet("rra", windows=3))[1] == ()
+
+
+@settings(derandomize=True, max_examples=10, deadline=None)
+@given(kinds=st.text("ra", min_size=3, max_size=8), number=st.integers(0, 3))
+def test_repair_never_makes_a_plan_worse_and_leaves_nothing_on_the_board(kinds: str, number: int) -> None:
+    problem = compile_fleet(kinds, windows=3)
+    spots, rows, terms = parts_of(problem)
+    start = place_greedily(problem, spots, rows)
+    assert start is not None
+    board, tally = Board(problem, spots, rows), Tally(spots, terms)
+    pace = Pace(rounds=60, drift=0.5, number=number)
+    best = repair_plan(problem, board, tally, start, pace=pace, stops=lambda: False)
+
+    def worth(chosen: tuple[int, ...]) -> list[int]:
+        return [value_of([spots[n] for n in chosen], term) for term in terms]
+
+    assert worth(best) <= worth(start)
+    assert not np.any(tally.total())
+    board.take(best)
+    assert board.is_kept()
