@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.corpus.expand import instant
@@ -18,12 +19,15 @@ from fermata.planning.planner import plan_campaign
 
 Expected = Mapping[str, Any]
 Outcome = Planned | Infeasible | BadInput
+NOTHING_ASKED: Expected = MappingProxyType({})
 WINDOW_KEYS = ("cluster", "day", "start", "end", "nodes", "mode", "part", "parts", "reboots", "updates")
 PLAN_KEYS = ("windows", "days", "unplanned", "objective", "order", "apart", "most_at_once")
 
 
-def replay(folder: Path, *, seed: int = 1) -> Outcome:
-    """What comes of the files in `folder`; a plan has passed the checker once more."""
+def replay(folder: Path, asked: Expected = NOTHING_ASKED) -> Outcome:
+    """What comes of the files in `folder`; `asked` is what is chosen beside them, as fields of PlanningInput. A plan
+    has passed the checker once more.
+    """
     try:
         scenario = read_scenario(folder)
     except BadInput as refused:
@@ -37,7 +41,7 @@ def replay(folder: Path, *, seed: int = 1) -> Outcome:
         campaign=scenario.campaign,
         ledger=scenario.ledger,
         now=now,
-        seed=seed,
+        **asked,
     )
     outcome = plan_campaign(inputs, new_plan_id="plan_1", hashes=input_hashes(scenario))
     if isinstance(outcome, Planned):
