@@ -25,6 +25,33 @@ class Code(StrEnum):
     DUE_DATE_FROZEN = "DUE_DATE_FROZEN"
     ORDER_CIRCULAR = "ORDER_CIRCULAR"
     OUTAGE_TOO_LONG = "OUTAGE_TOO_LONG"
+    NOTHING_TO_PLAN = "NOTHING_TO_PLAN"
+    # Why a window is not on an earlier day
+    DAY_UNSTAFFED = "DAY_UNSTAFFED"
+    DAY_TOO_SHORT = "DAY_TOO_SHORT"
+    DAY_LIMIT_FULL = "DAY_LIMIT_FULL"
+    DAY_LIMIT_ALONE = "DAY_LIMIT_ALONE"
+    DAY_ROOM_KEPT = "DAY_ROOM_KEPT"
+    DAY_TEAM_BUSY = "DAY_TEAM_BUSY"
+    DAY_HAS_PART = "DAY_HAS_PART"
+    DAY_PART_ORDER = "DAY_PART_ORDER"
+    DAY_WORSE = "DAY_WORSE"
+    DAY_EQUAL = "DAY_EQUAL"
+    DAY_BETTER = "DAY_BETTER"
+    # Why a cluster is taken whole or in parts
+    WHOLE_ONLY = "WHOLE_ONLY"
+    WHOLE_FEWEST = "WHOLE_FEWEST"
+    PARTS_NONE = "PARTS_NONE"
+    PARTS_LIMIT = "PARTS_LIMIT"
+    PARTS_NO_DAY = "PARTS_NO_DAY"
+    PARTS_BETTER = "PARTS_BETTER"
+    # Why a node stands nowhere
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
+    NOTHING_DUE = "NOTHING_DUE"
+    CONSENT_ASSUMED = "CONSENT_ASSUMED"
+    CONSENT_GIVEN = "CONSENT_GIVEN"
+    CONSENT_NOT_NEEDED = "CONSENT_NOT_NEEDED"
+    WHY_UNKNOWN = "WHY_UNKNOWN"
     # Checking a plan
     PLAN_INPUTS_CHANGED = "PLAN_INPUTS_CHANGED"
     # Server, demo and report
@@ -127,6 +154,51 @@ SENTENCES = MappingProxyType(
             "What is due on {cluster} by {day} takes {minutes} min and a day has {room}: begin some of it sooner, or"
             " give the day more hours."
         ),
+        Code.NOTHING_TO_PLAN: "{campaign} has no window: {why}.",
+        Code.DAY_UNSTAFFED: "{day} is a weekend day, and the campaign's weekends are not staffed.",
+        Code.DAY_TOO_SHORT: "{day} has {room} left from {start} to {end}, and the window takes {needed}.",
+        Code.DAY_LIMIT_FULL: (
+            "{limit} allows {allowed}; next to the {used} of {windows}, {units} more would exceed it on {day}."
+        ),
+        Code.DAY_LIMIT_ALONE: "{limit} allows {allowed} on {day}, and its own {units} exceed that.",
+        Code.DAY_ROOM_KEPT: (
+            "{limit} allows {allowed}, and the plan keeps {kept} of it for nodes that do not come back at once; next to"
+            " the {used} of {windows}, {units} more would eat into that on {day}."
+        ),
+        Code.DAY_TEAM_BUSY: (
+            "Team {team} works on {allowed} units at once; next to the {used} of {windows}, {units} more would exceed"
+            " that on {day}."
+        ),
+        Code.DAY_HAS_PART: "{window} of the same cluster is out on {day}: a rolled cluster gives one part a day.",
+        Code.DAY_PART_ORDER: "It is the last part of its cluster, and {window} comes after {day}.",
+        Code.DAY_WORSE: "{day} at {time} is free, but {term} would get worse, from {now} to {then}.",
+        Code.DAY_EQUAL: "{day} at {time} is free and worth the same: it could as well stand there.",
+        Code.DAY_BETTER: (
+            "{day} at {time} is free and {term} would get better, from {now} to {then}: the search ended before it"
+            " came to that."
+        ),
+        Code.WHOLE_ONLY: "{cluster} may not be rolled (rolling_allowed), so all of it goes out in one window.",
+        Code.WHOLE_FEWEST: (
+            "{cluster} may be rolled, in {parts} windows or more; taken whole it needs one, and every limit bears that."
+        ),
+        Code.PARTS_NONE: (
+            "{cluster} may be rolled, but its racks make no parts of {least} to {most} nodes a day that every limit"
+            " bears."
+        ),
+        Code.PARTS_LIMIT: "{cluster} is rolled: {limit} allows {allowed}, and {units} would go out with all of it.",
+        Code.PARTS_NO_DAY: (
+            "{cluster} is rolled: whole it takes {needed}, and no day between its freezes has that much room."
+        ),
+        Code.PARTS_BETTER: (
+            "{cluster} is rolled in {parts} windows, although it could go whole: parts fit between other windows on"
+            " days on which all of it does not."
+        ),
+        Code.OUT_OF_SCOPE: "{cluster} is not in the scope of {campaign}: the campaign takes none of its nodes.",
+        Code.NOTHING_DUE: "Nothing of {campaign} is due on {unit}: it runs what the updates would bring.",
+        Code.CONSENT_ASSUMED: "The plan is a draft: it assumes that {customer} approves.",
+        Code.CONSENT_GIVEN: "{actor} approved {scope} at {at}.",
+        Code.CONSENT_NOT_NEEDED: "The policy of {customer} lets all of it through without an approval.",
+        Code.WHY_UNKNOWN: "{plan} has no window {name}, and its fleet no cluster or node of that name{nearest}.",
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
         Code.NOT_LOOPBACK: (
             "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."

@@ -1,0 +1,143 @@
+"""What the windows of a plan take of each limit and team, and what another start of one of them would collide with."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fermata.domain.campaign import Limit
+from fermata.domain.ids import ClusterId, WindowId
+from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Plan, Window
+from fermata.planning.days import Day, find_days
+from fermata.planning.inputs import PlanningInput
+from fermata.planning.resources import Resource, count_limits, find_limits, find_reserve, find_teams
+
+Spans = tuple[tuple[datetime, datetime, int], ...]  # start, end, units
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collision:
+    """At one instant `windows` take `used` of a resource, and `units` more are `over` what it allows or keeps free."""
+
+    resource: Resource
+    kept: int
+    used: int
+    units: int
+    windows: tuple[WindowId, ...]
+
+    @property
+    def over(self) -> int:
+        """By how many it is too much."""
+        return self.used + self.units + self.kept - self.resource.capacity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """One window: its day (index) and, by resource (index), what it takes over time."""
+
+    window: Window
+    day: int
+    spans: Mapping[int, Spans]
+
+
+class Loads:
+    """All windows of a plan on its campaign's days. Built once; each question then takes milliseconds."""
+
+    def __init__(self, inputs: PlanningInput, plan: Plan) -> None:
+        fleet, campaign = inputs.fleet, inputs.campaign
+        self.inputs = inputs
+        self.days = find_days(campaign, inputs.now)
+        clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if campaign.scope.matches_cluster(c))
+        self._resources = (*find_limits(campaign, clusters, fleet), *find_teams(inputs.catalogue))
+        self._big = campaign.big_cluster_nodes
+        self._loads = {window.id: self._weigh(window) for window in plan.windows}
+        self._by_day: dict[int, list[_Load]] = {}
+        self._parts: dict[ClusterId, list[Window]] = {}
+        for load in self._loads.values():
+            self._by_day.setdefault(load.day, []).append(load)
+            self._parts.setdefault(load.window.cluster, []).append(load.window)
+        self._kept = self._find_kept()
+
+    def day_of(self, window: Window) -> int:
+        """The index of its day, -1 when it stands on none."""
+        return self._loads[window.id].day
+
+    def others_of_cluster(self, window: Window) -> Iterator[Window]:
+        """The other windows of its cluster."""
+        return (other for other in self._parts[window.cluster] if other.id != window.id)
+
+    def find_collisions(self, window: Window, day: int, start: datetime, *, alone: bool = False) -> list[Collision]:
+        """What is over when `window` started at `start` of `day`; `alone`: were there no other window."""
+        shift = start - window.start
+        others = [] if alone else [load for load in self._by_day.get(day, ()) if load.window.id != window.id]
+        found = []
+        for number, spans in self._loads[window.id].spans.items():
+            resource = self._resources[number]
+            if not resource.holds_on(self.days[day].date):
+                continue
+            own = [(a + shift, b + shift, units) for a, b, units in spans]
+            there = [(load.window.id, load.spans[number]) for load in others if number in load.spans]
+            collision = _find_worst(resource, 0 if alone else self._kept.get(number, 0), own, there)
+            if collision.over > 0:
+                found.append(collision)
+        return found
+
+    def _weigh(self, window: Window) -> _Load:
+        fleet = self.inputs.fleet
+        cluster = fleet.clusters[window.cluster]
+        nodes = [fleet.nodes[name] for name in window.nodes]
+        is_big = len(fleet.nodes_by_cluster[cluster.name]) > self._big
+        spans: dict[int, Spans] = {
+            number: ((window.start, window.end, units),)
+            for number, units in count_limits(self._resources, nodes, cluster, mode=window.mode, is_big=is_big).items()
+        }
+        places = {resource.source: number for number, resource in enumerate(self._resources)}
+        for step in window.steps:
+            if isinstance(step, NodeApplyStep | DeviceApplyStep):
+                number = places.get(self.inputs.catalogue.updates[step.update].owner_team)
+                units = step.nodes if isinstance(step, NodeApplyStep) else len(step.devices)
+                if number is not None:
+                    spans[number] = (*spans.get(number, ()), (step.start, step.end, units))
+        day = next((d for d, day in enumerate(self.days) if day.room.start <= window.start < day.room.end), -1)
+        return _Load(window=window, day=day, spans=spans)
+
+    def _find_kept(self) -> Mapping[int, int]:
+        """The room that the plan keeps for nodes that do not come back: in each limit, or nowhere."""
+        kept: dict[int, int] = {}
+        for number, resource in enumerate(self._resources):
+            if isinstance(resource.source, Limit):
+                of = (load.spans[number][0][2] for load in self._loads.values() if number in load.spans)
+                kept[number] = find_reserve(resource.source, sum(of), self.inputs.campaign)
+        for loads in self._by_day.values():
+            for number, units in kept.items():
+                there = [(load.window.id, load.spans[number]) for load in loads if number in load.spans]
+                for name, spans in there:
+                    rest = [pair for pair in there if pair[0] != name]
+                    if units and _find_worst(self._resources[number], units, spans, rest).over > 0:
+                        return {}
+        return kept
+
+
+def starts_of(day: Day, window: Window) -> list[datetime]:
+    """Every start on the grid from which the window fits into the day's room."""
+    return [day.at(offset) for offset in day.starts((window.end - window.start) // timedelta(minutes=1))]
+
+
+def _find_worst(
+    resource: Resource,
+    kept: int,
+    own: Sequence[tuple[datetime, datetime, int]],
+    others: Sequence[tuple[WindowId, Spans]],
+) -> Collision:
+    """The instant at which most is taken while `own` takes something; a limit per day counts all of the day."""
+    spans = [(name, *span) for name, several in others for span in several]
+    instants = {at for at, _, _ in own} | {start for _, start, _, _ in spans}
+    best = Collision(resource=resource, kept=kept, used=0, units=0, windows=())
+    for at in sorted(instants):
+        units = sum(u for a, b, u in own if resource.per_day or a <= at < b)
+        if units:
+            open_then = [(name, u) for name, a, b, u in spans if resource.per_day or a <= at < b]
+            used = sum(u for _, u in open_then)
+            if used + units > best.used + best.units:
+                names = tuple(sorted({name for name, _ in open_then}))
+                best = Collision(resource=resource, kept=kept, used=used, units=units, windows=names)
+    return best
