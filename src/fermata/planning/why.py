@@ -10,7 +10,7 @@ from typing import Literal
 
 from fermata.domain.consent import Decisions, consent_gaps
 from fermata.domain.fleet import Cluster, Fleet, Node
-from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
+from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, UpdateId
 from fermata.domain.pending import FleetPending, draining_devices, find_pending
 from fermata.domain.pending_lines import PendingFilter, PendingLine, list_lines
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Plan, RebootStep, Step, Unplanned, Window
@@ -63,10 +63,24 @@ class NodeWhy:
 WhyAnswer = WindowWhy | ClusterWhy | NodeWhy
 
 
-def explain_name(inputs: PlanningInput, plan: Plan, name: str) -> WhyAnswer | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a plan has to say about one window, cluster or node."""
+
+    plan: PlanId
+    campaign: CampaignId
+    about: WhyAnswer
+
+
+def explain_name(inputs: PlanningInput, plan: Plan, name: str) -> Explanation | None:
     """The window, cluster or node of that name; None when there is none. `inputs` are those the plan was made from,
     with its own moment as `now`.
     """
+    about = _find_answer(inputs, plan, name)
+    return Explanation(plan=plan.id, campaign=plan.campaign, about=about) if about is not None else None
+
+
+def _find_answer(inputs: PlanningInput, plan: Plan, name: str) -> WhyAnswer | None:
     window = next((window for window in plan.windows if window.id == name), None)
     if window is not None:
         return WindowExplainer(inputs, plan).explain(window)

@@ -58,7 +58,7 @@ class Loads:
         self._kept = self._find_kept()
 
     def day_of(self, window: Window) -> int:
-        """The index of its day, -1 when it stands on none."""
+        """The index of its day."""
         return self._loads[window.id].day
 
     def others_of_cluster(self, window: Window) -> Iterator[Window]:
@@ -97,7 +97,7 @@ class Loads:
                 units = step.nodes if isinstance(step, NodeApplyStep) else len(step.devices)
                 if number is not None:
                     spans[number] = (*spans.get(number, ()), (step.start, step.end, units))
-        day = next((d for d, day in enumerate(self.days) if day.room.start <= window.start < day.room.end), -1)
+        day = next(d for d, day in enumerate(self.days) if day.room.start <= window.start < day.room.end)
         return _Load(window=window, day=day, spans=spans)
 
     def _find_kept(self) -> Mapping[int, int]:

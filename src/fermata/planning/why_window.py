@@ -35,7 +35,7 @@ class WindowWhy:
     """What holds a window. `earlier`: each day before its own on which the campaign could work, first to last.
 
     `earliest_alone`: the first start, UTC, that it could have with no other cluster in the fleet; None when the
-    window stands outside the campaign's days.
+    window stands outside the campaign's days. `timezone` is the campaign's, of its calendar days.
     """
 
     id: WindowId
@@ -47,6 +47,7 @@ class WindowWhy:
     end: datetime
     nodes: int
     end_confidence: float
+    timezone: str
     earliest_alone: datetime | None
     earlier: tuple[DayWhy, ...]
     kind: Literal["window"] = "window"
@@ -66,8 +67,7 @@ class WindowExplainer:
         self._loads = Loads(inputs, plan)
         self._days = self._loads.days
         at = {window.id: self._loads.day_of(window) for window in plan.windows}
-        self._is_placed = all(day >= 0 for day in at.values())
-        self._worth = Worth(inputs, plan, {n: self._days[d] for n, d in at.items()}) if self._is_placed else None
+        self.worth = Worth(inputs, plan, {name: self._days[day] for name, day in at.items()})
 
     def explain(self, window: Window) -> WindowWhy:
         """What holds `window`, day by day."""
@@ -84,6 +84,7 @@ class WindowExplainer:
             end=window.end,
             nodes=len(window.nodes),
             end_confidence=window.end_confidence,
+            timezone=self._inputs.campaign.timezone,
             earliest_alone=self._find_earliest(window, freezes),
             earlier=self._explain_days(window, freezes),
         )
@@ -178,8 +179,7 @@ class WindowExplainer:
 
     def _weigh(self, window: Window, day: Day, free: Sequence[datetime]) -> Reason:
         """The best of the free starts against where the window is: the first preference that differs says it."""
-        assert self._worth is not None, "a window that stands on a day has a worth"
-        now = self._worth.now
+        now = self.worth.now
         start = min(free, key=lambda at: (self._worth_at(window, day, at), at))
         then = self._worth_at(window, day, start)
         said = {"day": _day(day.date), "time": self._clock(start)}
@@ -191,8 +191,7 @@ class WindowExplainer:
         return reason(Code.DAY_EQUAL, **said)
 
     def _worth_at(self, window: Window, day: Day, start: datetime) -> tuple[float, ...]:
-        assert self._worth is not None, "a window that stands on a day has a worth"
-        return self._worth.moved(window, day, start)
+        return self.worth.moved(window, day, start)
 
     def _clock(self, at: datetime) -> str:
         return f"{at.astimezone(ZoneInfo(self._inputs.campaign.timezone)):%H:%M}"

@@ -98,17 +98,22 @@ def check_stored_plan(
     """
     with refusing_unknown(), db.read() as conn:
         plan = plan_store.load_plan(conn, plan_id)
-        inputs = PlanningInput(
-            fleet=plan_store.load_fleet_snapshot(conn, plan.inputs.fleet),
-            catalogue=plan_store.load_snapshot(conn, plan.inputs.updates, Catalogue),
-            policy=inventory.load_policy(conn),
-            campaign=plan_store.load_snapshot(conn, plan.inputs.campaign, Campaign),
-            ledger=consent_store.load_ledger(conn) if plan.consent is ConsentBasis.RECORDED else None,
-            now=plan.created_at,
-            seed=plan.solver.seed,
-            parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
-        )
+        inputs = load_inputs(conn, plan)
     return check_plan(inputs, plan, only=only)
+
+
+def load_inputs(conn: Connection, plan: Plan) -> PlanningInput:
+    """What a stored plan was made from, as of its own moment, but with the freezes and the consent of this one."""
+    return PlanningInput(
+        fleet=plan_store.load_fleet_snapshot(conn, plan.inputs.fleet),
+        catalogue=plan_store.load_snapshot(conn, plan.inputs.updates, Catalogue),
+        policy=inventory.load_policy(conn),
+        campaign=plan_store.load_snapshot(conn, plan.inputs.campaign, Campaign),
+        ledger=consent_store.load_ledger(conn) if plan.consent is ConsentBasis.RECORDED else None,
+        now=plan.created_at,
+        seed=plan.solver.seed,
+        parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
+    )
 
 
 def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, why: str = "") -> Published:
