@@ -153,8 +153,9 @@ class DemoLine:
     def _make_plan(self) -> PlanId | None:
         now = self.clock.now()
         with told_step(self.teller, "plan", "Planning the campaign") as conclude:
+            wanted = plans.Wanted(as_of=now, seed=self.seed)
             outcome = plans.make_plan(
-                self.database, self.scenario.campaign.id, now=now, new_id=wiring.mint_id, as_of=now, seed=self.seed
+                self.database, self.scenario.campaign.id, now=now, new_id=wiring.mint_id, wanted=wanted
             )
             if isinstance(outcome, Infeasible):
                 conclude("No plan exists: " + "; ".join(clash.sentence for clash in outcome.clashes))

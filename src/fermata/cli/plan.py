@@ -1,27 +1,18 @@
 """`fermata plan`: makes a checked plan from a campaign's files, or says why there is none."""
 
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
-from fermata.cli.plan_files import order_plan
+from fermata.cli.plan_make import Made, Wish, make_plan
 from fermata.cli.plan_show import tell_infeasible, tell_plan
-from fermata.cli.waiting import wait_for
-from fermata.domain.campaign import Campaign
-from fermata.domain.ids import CampaignId
+from fermata.cli.plan_what_if import ask_what_if
+from fermata.cli.plan_write import Targets, check_targets, write_results
 from fermata.domain.plans import ConsentBasis
-from fermata.domain.reasons import Code, reason
-from fermata.formats.plans import plan_to_json, write_plan
-from fermata.formats.scenario import read_scenario
-from fermata.planning.inputs import Infeasible, PlanningOutcome
-from fermata.planning.planner import PlanFaulted, plan_campaign
-from fermata.services import plans, records
-from fermata.services.errors import Refusal
+from fermata.formats.plans import plan_to_json
+from fermata.planning.inputs import Infeasible
 
 _DRAFT_NOTICE = (
     "A draft: no approvals were given, so this is planned as if every request were approved."
@@ -46,6 +37,24 @@ def plan(
     ],
     *,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.", show_default=False)] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write the plan as one self-contained page to this file.", show_default=False),
+    ] = None,
+    ics: Annotated[
+        Path | None,
+        typer.Option("--ics", help="Write the windows as a calendar to this file.", show_default=False),
+    ] = None,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--what-if",
+            metavar="KEY=VALUE",
+            help="Plan a folder as if its files said so, beside the plan of what they say; again for more changes."
+            " `price` or `price=limits[N]`: what more room under the limits on nodes would buy.",
+            show_default=False,
+        ),
+    ] = None,
     approvals: Annotated[
         Path | None,
         typer.Option("--approvals", help="Approvals file to go by, in place of the folder's.", show_default=False),
@@ -58,65 +67,32 @@ def plan(
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Makes a plan that passed the checker. With --json prints the plan itself.
+    """Makes a plan that passed the checker. With --json prints the plan itself, with --what-if the comparison.
 
     Exit code 0: a plan. 1: refused, or the checker faults it; nothing is written. 2: files that cannot be read.
     3: no plan exists.
     """
     moment = options.parse_time(now) if now is not None else None
-    if Path(campaign).is_dir():
-        of, outcome = _plan_folder(Path(campaign), approvals, now=moment, seed=seed)
+    wish = Wish(campaign=campaign, approvals=approvals, now=moment, seed=seed, store=store)
+    targets = Targets(out=out, html=html, ics=ics)
+    check_targets(targets)
+    if what_if:
+        ask_what_if(wish, what_if, targets, as_json=as_json)
     else:
-        if approvals is not None:
-            raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
-        of, outcome = _plan_stored(campaign, store, as_of=moment, seed=seed)
+        _finish(make_plan(wish), targets, as_json=as_json)
+
+
+def _finish(made: Made, targets: Targets, *, as_json: bool) -> None:
+    outcome = made.outcome
     if isinstance(outcome, Infeasible):
-        tell_infeasible(outcome, of, as_json=as_json)
+        tell_infeasible(outcome, made.campaign, as_json=as_json)
         raise typer.Exit(output.INFEASIBLE)
-    if out is not None:
-        write_plan(outcome.plan, out)
+    write_results(outcome.plan, made.campaign, made.inputs, targets)
     if outcome.plan.consent is ConsentBasis.ASSUMED:
         output.err.print(_DRAFT_NOTICE, style="yellow")
     if as_json:
         output.print_json(plan_to_json(outcome.plan))
-    else:
-        tell_plan(outcome.plan, of)
-        if out is not None:
-            output.out.print(f"Written to {out}", markup=False, soft_wrap=True)
-
-
-def _plan_folder(
-    folder: Path, approvals: Path | None, *, now: datetime | None, seed: int
-) -> tuple[Campaign, PlanningOutcome]:
-    scenario = read_scenario(folder)
-    order = order_plan(scenario, approvals, now=now, seed=seed)
-    found = _search(
-        scenario.campaign.id, lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes)
-    )
-    return scenario.campaign, found
-
-
-def _plan_stored(campaign: str, store: str, *, as_of: datetime | None, seed: int) -> tuple[Campaign, PlanningOutcome]:
-    if "/" in campaign or campaign.startswith("."):
-        raise typer.BadParameter(f"'{campaign}' is not a folder")
-    name = CampaignId(campaign)
-    with options.opened_store(store) as database:
-        of = records.find_campaign(database, name)
-        found = _search(
-            name,
-            lambda: plans.make_plan(
-                database, name, now=wiring.utc_now(), new_id=wiring.mint_id, as_of=as_of, seed=seed
-            ),
-        )
-    return of, found
-
-
-def _search(name: str, work: Callable[[], PlanningOutcome]) -> PlanningOutcome:
-    """Raises Refusal when the checker faults what was found: nothing is written then."""
-    with output.err.status(f"Planning {name}"):
-        try:
-            return wait_for(work)
-        except PlanFaulted as faulted:
-            first = faulted.violations[0]
-            fields = {"plan": "The new plan", "count": len(faulted.violations), "rule": first.rule}
-            raise Refusal(reason(Code.PLAN_VIOLATES, **fields, sentence=first.sentence)) from faulted
+        return
+    tell_plan(outcome.plan, made.campaign)
+    for path in targets.named:
+        output.out.print(f"Written to {path}", markup=False, soft_wrap=True)

@@ -58,7 +58,11 @@ def plan_to_bytes(plan: Plan) -> bytes:
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write the file whole or not at all. Raises OSError when there is no room or no right."""
-    data = plan_to_bytes(plan)
+    write_whole(plan_to_bytes(plan), path)
+
+
+def write_whole(data: bytes, path: Path) -> None:
+    """Puts `data` in the file's place, or leaves what is there. Raises OSError when there is no room or no right."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with unfinished.open("wb") as file:

@@ -3,6 +3,7 @@
 Every file is judged before any fault is raised, and the files are checked against each other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.updates import Catalogue
 from fermata.formats import approvals, references
 from fermata.formats.campaign import decode_campaign
+from fermata.formats.changes import Change
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document
 from fermata.formats.fleet import decode_fleet
@@ -33,8 +35,10 @@ class Scenario:
     ledger: tuple[ConsentEntry, ...] | None
 
 
-def read_scenario(folder: Path) -> Scenario:
-    """Read the folder. Raises BadInput with the faults of all its files, in the order named above."""
+def read_scenario(folder: Path, changes: Sequence[Change] = ()) -> Scenario:
+    """Read the folder, as if `changes` stood in its files. Raises BadInput with the faults of all of them, in the order
+    named above.
+    """
     if not folder.is_dir():
         log = FaultLog(folder)
         log.add(
@@ -45,9 +49,9 @@ def read_scenario(folder: Path) -> Scenario:
     of_updates, of_policy, of_campaign = (
         Document(log=FaultLog(folder / f"{name}.yaml")) for name in ("updates", "policy", "campaign")
     )
-    catalogue = decode_updates(of_updates.log.file, of_updates)
-    policy = decode_policy(of_policy.log.file, of_policy)
-    campaign = decode_campaign(of_campaign.log.file, of_campaign)
+    catalogue = decode_updates(of_updates.log.file, of_updates, changes)
+    policy = decode_policy(of_policy.log.file, of_policy, changes)
+    campaign = decode_campaign(of_campaign.log.file, of_campaign, changes)
     documents = [of_updates, of_policy, of_campaign]
     if catalogue and not len(of_updates.log):
         references.check_against_catalogue(of_campaign, catalogue)

@@ -2,12 +2,14 @@
 much: one more node, day, hour. `explain.py` tries them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
-from math import ceil
+from fractions import Fraction
+from math import ceil, floor
 
 from fermata.domain.campaign import DailyWindow, Limit
+from fermata.domain.fleet import Cluster
 from fermata.domain.ids import TeamId
 from fermata.domain.policy import Freeze
 from fermata.planning.inputs import PlanningInput
@@ -16,6 +18,7 @@ from fermata.planning.scope import Scope
 
 EXTRA_DAYS_MOST = 45  # a campaign that needs more is better split, and every day makes the question larger
 LATER_STEP_MINUTES = 15
+SHARE_DIGITS_MOST = 6  # of a share in a file: tells one node of a million
 _DAY_MINUTES = 24 * 60
 
 
@@ -97,25 +100,46 @@ def _limit_rule(inputs: PlanningInput, scope: Scope, number: int) -> Rule:
     limit = inputs.campaign.limits[number]
     name = f"limits[{number}] {describe_limit(limit)}"
     now = limit_capacity(limit, scope.clusters, inputs.fleet)
-    matching = sum(count_nodes(limit, inputs.fleet.nodes_by_cluster[c.name], c) for c in scope.clusters)
-    most = max(matching, len(scope.works))
+    most = max(_count_matching(inputs, scope.clusters, limit), len(scope.works))
 
     def loosen(inputs: PlanningInput, step: int) -> tuple[PlanningInput, str]:
-        changed, words = _raise_limit(limit, now + step, matching)
-        limits = (*inputs.campaign.limits[:number], changed, *inputs.campaign.limits[number + 1 :])
-        return _with_campaign(inputs, limits=limits), f"Raise {name} {words}."
+        return raise_limit(inputs, scope.clusters, number, step)
 
     ladder = Ladder(steps=max(1, most - now), loosen=loosen)
     return Rule(name=name, sentence=f"{name}: at most {now:,}.", ladders=(ladder,))
 
 
-def _raise_limit(limit: Limit, units: int, matching: int) -> tuple[Limit, str]:
+def raise_limit(
+    inputs: PlanningInput, clusters: Sequence[Cluster], number: int, units: int
+) -> tuple[PlanningInput, str]:
+    """The inputs with so many units more under limit `number`, and that in words; `clusters` are all in scope."""
+    limit = inputs.campaign.limits[number]
+    now = limit_capacity(limit, clusters, inputs.fleet)
+    changed, words = _raise(limit, now + units, _count_matching(inputs, clusters, limit))
+    limits = (*inputs.campaign.limits[:number], changed, *inputs.campaign.limits[number + 1 :])
+    return _with_campaign(inputs, limits=limits), f"Raise limits[{number}] {describe_limit(limit)} {words}."
+
+
+def _count_matching(inputs: PlanningInput, clusters: Sequence[Cluster], limit: Limit) -> int:
+    return sum(count_nodes(limit, inputs.fleet.nodes_by_cluster[c.name], c) for c in clusters)
+
+
+def _raise(limit: Limit, units: int, matching: int) -> tuple[Limit, str]:
     if limit.per_day is not None:
         return replace(limit, per_day=units), f"from {limit.per_day} to {units} per_day"
     if limit.at_once_fraction is None:
         return replace(limit, at_once=units), f"from {limit.at_once} to {units} at_once"
-    share = min(1.0, ceil(1000 * units / max(1, matching)) / 1000)
-    return replace(limit, at_once_fraction=share), f"from {limit.at_once_fraction:g} to {share:g} at_once_fraction"
+    share = _share_of(units, matching)
+    words = f"from {limit.at_once_fraction:g} to {share:g} at_once_fraction ({units:,} nodes)"
+    return replace(limit, at_once_fraction=share), words
+
+
+def _share_of(units: int, matching: int) -> float:
+    """The shortest share that lets `units` of `matching` nodes go, and no more where so many digits tell it."""
+    exact = Fraction(min(units, matching), max(1, matching))
+    scales = [int(10**digits) for digits in range(2, SHARE_DIGITS_MOST + 1)]
+    shares = [ceil(exact * scale) / scale for scale in scales]
+    return next((share for share in shares if floor(Fraction(str(share)) * matching) <= units), shares[-1])
 
 
 def _weekend_rule() -> Rule:

@@ -6,7 +6,8 @@ from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Violation
 from fermata.planning.problem import Problem, compile_problem
-from fermata.planning.search import DEFAULTS, Found, SearchOptions, find_plan
+from fermata.planning.search import Found, SearchOptions, find_plan
+from fermata.planning.stages import Stage, Watch, ignore_stage
 
 
 class PlanFaulted(Exception):
@@ -18,9 +19,12 @@ class PlanFaulted(Exception):
         self.violations = violations
 
 
-def plan_campaign(inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes) -> Planned | Infeasible:
+def plan_campaign(
+    inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes, watch: Watch = ignore_stage
+) -> Planned | Infeasible:
     """A plan that the checker passed, or why there is none. Equal arguments give equal plans. Raises PlanFaulted."""
-    return plan_problem(compile_problem(inputs), DEFAULTS, new_plan_id=new_plan_id, hashes=hashes)
+    watch(Stage.LENGTHS, "")
+    return plan_problem(compile_problem(inputs), SearchOptions(watch=watch), new_plan_id=new_plan_id, hashes=hashes)
 
 
 def plan_problem(
@@ -29,8 +33,10 @@ def plan_problem(
     """As `plan_campaign`, of inputs that are compiled already, with leading terms or fewer spots."""
     found = find_plan(problem, options)
     if not isinstance(found, Found):
+        options.watch(Stage.EXPLAINING, "")
         return explain_infeasible(problem) if found.proven else explain_not_found()
     plan = write_plan(problem, found, plan_id=new_plan_id, hashes=hashes)
+    options.watch(Stage.CHECKING, "")
     violations = check_plan(problem.inputs, plan)
     if violations:
         raise PlanFaulted(violations)

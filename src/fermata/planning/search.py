@@ -11,6 +11,7 @@ from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
 from fermata.planning.problem import Problem, Spot, build_rows, find_spots
 from fermata.planning.repair import repair_plan
+from fermata.planning.stages import Stage, Watch, ignore_stage
 from fermata.planning.tally import Tally
 from fermata.planning.terms import CostTerm, OrderTerm, Term, late_node_days, list_terms, term_of
 from fermata.planning.values import value_of
@@ -68,6 +69,7 @@ class _Aim:
     problem: Problem
     spots: tuple[Spot, ...]
     terms: tuple[Term, ...]
+    watch: Watch
 
     @property
     def puts_deadline_first(self) -> bool:
@@ -77,11 +79,12 @@ class _Aim:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
     """What a search is told beside the problem. `leading`: terms that come before the campaign's preferences, as a
-    re-plan has them. `allows`: says of a spot whether it may be taken; None: all may.
+    re-plan has them. `allows`: says of a spot whether it may be taken; None: all may. `watch` is told how far it is.
     """
 
     leading: tuple[CostTerm, ...] = ()
     allows: Callable[[Spot], bool] | None = None
+    watch: Watch = ignore_stage
 
 
 DEFAULTS = SearchOptions()
@@ -94,7 +97,8 @@ def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | No
         spots = tuple(spot for spot in spots if options.allows(spot))
     if find_homeless(problem, spots):
         return NothingFound(proven=True, effort=0.0)
-    aim = _Aim(problem=problem, spots=spots, terms=list_terms(problem, options.leading))
+    aim = _Aim(problem=problem, spots=spots, terms=list_terms(problem, options.leading), watch=options.watch)
+    options.watch(Stage.FIRST, "")
     least_late = find_floor(problem, spots, term_of(problem, FinishByDeadline()))
     roomy = _find_start(aim, least_late, with_reserve=True)
     if isinstance(roomy, _Start) and roomy.late == least_late:
@@ -136,6 +140,7 @@ class _Descent:
         self._problem = problem
         self._terms = aim.terms
         self._start = start
+        self._watch = aim.watch
         if aim.puts_deadline_first:
             spots = tuple(spot for spot in spots if late_node_days(problem, spot) <= start.late)
         self._spots = spots
@@ -157,11 +162,13 @@ class _Descent:
 
     def run(self) -> Found:
         """All terms, strongest first, from what repair makes of the start."""
+        self._watch(Stage.BETTER, "")
         rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * len(self._problem.ways_of))
         board = Board(self._problem, self._spots, self._rows)
         self._chosen = repair_plan(self._problem, board, Tally(self._spots, self._terms), self._chosen, rounds=rounds)
         terms: list[TermResult] = []
         for number, term in enumerate(self._terms):
+            self._watch(Stage.PROVING, term.name)
             effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
             terms.append(self._lessen(term, effort))
         return Found(spots=self._taken(), terms=tuple(terms), effort=self._effort)

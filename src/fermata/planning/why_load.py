@@ -81,6 +81,22 @@ class Loads:
                 found.append(collision)
         return found
 
+    def list_peaks(self) -> tuple[tuple[Resource, tuple[int, ...]], ...]:
+        """Each limit and team with the most that is taken of it at an instant, or on the day if it counts per day, of
+        every day in `days`; those of which no window takes anything are left out.
+        """
+        found = []
+        for number, resource in enumerate(self._resources):
+            peaks = [0] * len(self.days)
+            for day, loads in self._by_day.items():
+                if resource.holds_on(self.days[day].date):
+                    there = [(load.window.id, load.spans[number]) for load in loads if number in load.spans]
+                    every = [span for _, spans in there for span in spans]
+                    peaks[day] = _find_worst(resource, 0, every, ()).units
+            if any(peaks):
+                found.append((resource, tuple(peaks)))
+        return tuple(found)
+
     def _weigh(self, window: Window) -> _Load:
         fleet = self.inputs.fleet
         cluster = fleet.clusters[window.cluster]

@@ -17,7 +17,7 @@ from fermata.domain.ids import WindowId
 from fermata.domain.plans import Plan, Window
 from fermata.planning.days import Day
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.values import place_of
+from fermata.planning.terms import place_of
 
 SHARE_DIGITS = 9  # as in a plan's objective: sums of shares come out equal whatever their order
 

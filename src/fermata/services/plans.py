@@ -14,6 +14,7 @@ from fermata.domain.updates import Catalogue
 from fermata.planning.checker import check_hashes, check_plan
 from fermata.planning.inputs import Planned, PlanningInput, PlanningOutcome, Violation
 from fermata.planning.planner import plan_campaign
+from fermata.planning.stages import Watch, ignore_stage
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.store import consent as consent_store
 from fermata.store import inventory, journal
@@ -48,26 +49,37 @@ class PublishedLine:
     already: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a new plan is to be. `as_of` None: the campaign's own moment, else now; `watch` is told of stages."""
+
+    as_of: datetime | None = None
+    seed: int = 1
+    watch: Watch = ignore_stage
+
+
+DEFAULTS = Wanted()
+
+
 def make_plan(
     db: Database,
     campaign_id: CampaignId,
     *,
     now: datetime,
     new_id: Callable[[str], str],
-    as_of: datetime | None = None,
-    seed: int = 1,
+    wanted: Wanted = DEFAULTS,
 ) -> PlanningOutcome:
     """Plans a campaign with the consent on record, to follow the plan in force; stores it once the checker passed.
 
-    It is made for `as_of`, else for the campaign's own `planned_as_of`, else for `now`. Solving takes a while and
-    happens outside any transaction; whether the inputs are still the same is asked when the plan is published.
+    Solving takes a while and happens outside any transaction; whether the inputs are still the same is asked when the
+    plan is published.
     """
     with refusing_unknown(), db.read() as conn:
         campaign = inventory.load_campaign(conn, campaign_id)
         parent = plan_store.published_plan(conn, campaign_id)
-        moment = as_of or campaign.planned_as_of or now
-        inputs = _gather(conn, campaign, now=moment, seed=seed, parent=parent)
-    outcome = plan_campaign(inputs, new_plan_id=new_id("plan"), hashes=_hash(inputs))
+        moment = wanted.as_of or campaign.planned_as_of or now
+        inputs = _gather(conn, campaign, now=moment, seed=wanted.seed, parent=parent)
+    outcome = plan_campaign(inputs, new_plan_id=new_id("plan"), hashes=_hash(inputs), watch=wanted.watch)
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
         with db.begin() as conn:
@@ -100,6 +112,12 @@ def check_stored_plan(
         plan = plan_store.load_plan(conn, plan_id)
         inputs = load_inputs(conn, plan)
     return check_plan(inputs, plan, only=only)
+
+
+def find_inputs(db: Database, plan: Plan) -> PlanningInput:
+    """As `load_inputs`, in a transaction of its own."""
+    with refusing_unknown(), db.read() as conn:
+        return load_inputs(conn, plan)
 
 
 def load_inputs(conn: Connection, plan: Plan) -> PlanningInput:
