@@ -8,8 +8,8 @@ from math import ceil
 from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.plans import ObjectiveTerm, Plan
 from fermata.planning.inputs import Planned, PlanningInput, PlanningOutcome
+from fermata.planning.limits import count_nodes, describe_limit, limit_capacity
 from fermata.planning.loosen import raise_limit
-from fermata.planning.resources import count_nodes, describe_limit, limit_capacity
 from fermata.planning.scope import Scope, find_scope
 
 SHARES = (0.01, 0.10)  # beside one node: what is asked for in a talk about a cap

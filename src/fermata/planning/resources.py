@@ -32,11 +32,15 @@ def find_uses(capacities: Sequence[Capacity], taken: Taken) -> tuple[Use, ...]:
 
 
 def _expected_outstanding(capacity: Capacity, index: int, works: Sequence[ClusterWork], campaign: Campaign) -> int:
-    """Nodes that, on average, are still being repaired when those of the campaign are spread over its days."""
-    days = max(1, (campaign.deadline - campaign.first_day).days + 1)
     served = 0
     for work in works:
         taken = Taken(cluster=work.cluster, nodes=work.nodes, mode=Mode.WHOLE, minutes=1)
         served += sum(use.units for use in capacity.count(taken) if use.resource == index)
+    return find_reserve(served, campaign)
+
+
+def find_reserve(served: int, campaign: Campaign) -> int:
+    """Nodes that, on average, are still being repaired when the `served` ones are spread over the campaign's days."""
+    days = max(1, (campaign.deadline - campaign.first_day).days + 1)
     outstanding = served / days * campaign.fallout.fraction * campaign.fallout.mean_days_to_repair
     return ceil(outstanding)

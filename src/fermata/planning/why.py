@@ -102,7 +102,7 @@ def explain_cluster(inputs: PlanningInput, plan: Plan, cluster: Cluster) -> Clus
     unplanned = tuple(group for group in plan.unplanned if group.cluster == cluster.name)
     explainer = WindowExplainer(inputs, plan)
     if windows:
-        reasons = explain_mode(inputs, narrow_inputs(inputs, cluster), windows)
+        reasons = explain_mode(explainer.loads, narrow_inputs(inputs, cluster), windows)
     else:
         reasons = tuple(dict.fromkeys(group.reason for group in unplanned)) or (
             _nothing(inputs, cluster, cluster.name),

@@ -4,12 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fermata.domain.campaign import Limit
 from fermata.domain.ids import ClusterId, WindowId
+from fermata.domain.pending import find_pending
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Plan, Window
 from fermata.planning.days import Day, find_days
+from fermata.planning.encoders import encode_windows, list_encoders
+from fermata.planning.encoding import Facts, Resource, Taken, TeamUse
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.resources import Resource, count_limits, find_limits, find_reserve, find_teams
+from fermata.planning.resources import find_reserve, find_uses
+
+_MINUTE = timedelta(minutes=1)
 
 Spans = tuple[tuple[datetime, datetime, int], ...]  # start, end, units
 
@@ -43,12 +47,11 @@ class Loads:
     """All windows of a plan on its campaign's days. Built once; each question then takes milliseconds."""
 
     def __init__(self, inputs: PlanningInput, plan: Plan) -> None:
-        fleet, campaign = inputs.fleet, inputs.campaign
         self.inputs = inputs
-        self.days = find_days(campaign, inputs.now)
-        clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if campaign.scope.matches_cluster(c))
-        self._resources = (*find_limits(campaign, clusters, fleet), *find_teams(inputs.catalogue))
-        self._big = campaign.big_cluster_nodes
+        pending = find_pending(inputs.fleet, inputs.catalogue, inputs.campaign.updates)
+        self.encoding = encode_windows(Facts(inputs=inputs, pending=pending), list_encoders())
+        self.days = find_days(self.encoding.calendar, inputs.campaign.deadline)
+        self.resources = tuple(resource for each in self.encoding.capacities for resource in each.resources)
         self._loads = {window.id: self._weigh(window) for window in plan.windows}
         self._by_day: dict[int, list[_Load]] = {}
         self._parts: dict[ClusterId, list[Window]] = {}
@@ -71,7 +74,7 @@ class Loads:
         others = [] if alone else [load for load in self._by_day.get(day, ()) if load.window.id != window.id]
         found = []
         for number, spans in self._loads[window.id].spans.items():
-            resource = self._resources[number]
+            resource = self.resources[number]
             if not resource.holds_on(self.days[day].date):
                 continue
             own = [(a + shift, b + shift, units) for a, b, units in spans]
@@ -86,7 +89,7 @@ class Loads:
         every day in `days`; those of which no window takes anything are left out.
         """
         found = []
-        for number, resource in enumerate(self._resources):
+        for number, resource in enumerate(self.resources):
             peaks = [0] * len(self.days)
             for day, loads in self._by_day.items():
                 if resource.holds_on(self.days[day].date):
@@ -99,43 +102,50 @@ class Loads:
 
     def _weigh(self, window: Window) -> _Load:
         fleet = self.inputs.fleet
-        cluster = fleet.clusters[window.cluster]
-        nodes = [fleet.nodes[name] for name in window.nodes]
-        is_big = len(fleet.nodes_by_cluster[cluster.name]) > self._big
-        spans: dict[int, Spans] = {
-            number: ((window.start, window.end, units),)
-            for number, units in count_limits(self._resources, nodes, cluster, mode=window.mode, is_big=is_big).items()
-        }
-        places = {resource.source: number for number, resource in enumerate(self._resources)}
-        for step in window.steps:
-            if isinstance(step, NodeApplyStep | DeviceApplyStep):
-                number = places.get(self.inputs.catalogue.updates[step.update].owner_team)
-                units = step.nodes if isinstance(step, NodeApplyStep) else len(step.devices)
-                if number is not None:
-                    spans[number] = (*spans.get(number, ()), (step.start, step.end, units))
+        taken = Taken(
+            cluster=fleet.clusters[window.cluster],
+            nodes=[fleet.nodes[name] for name in window.nodes],
+            mode=window.mode,
+            minutes=(window.end - window.start) // _MINUTE,
+            team_uses=tuple(self._team_uses(window)),
+        )
+        spans: dict[int, Spans] = {}
+        for use in find_uses(self.encoding.capacities, taken):
+            span = (window.start + use.start * _MINUTE, window.start + use.end * _MINUTE, use.units)
+            spans[use.resource] = (*spans.get(use.resource, ()), span)
         day = next(d for d, day in enumerate(self.days) if day.room.start <= window.start < day.room.end)
         return _Load(window=window, day=day, spans=spans)
+
+    def _team_uses(self, window: Window) -> Iterator[TeamUse]:
+        for step in window.steps:
+            if isinstance(step, NodeApplyStep | DeviceApplyStep):
+                yield TeamUse(
+                    team=self.inputs.catalogue.updates[step.update].owner_team,
+                    start=(step.start - window.start) // _MINUTE,
+                    end=(step.end - window.start) // _MINUTE,
+                    units=step.nodes if isinstance(step, NodeApplyStep) else len(step.devices),
+                )
 
     def _find_kept(self) -> Mapping[int, int]:
         """The room that the plan keeps for nodes that do not come back: in each limit, or nowhere."""
         kept: dict[int, int] = {}
-        for number, resource in enumerate(self._resources):
-            if isinstance(resource.source, Limit):
+        for number, resource in enumerate(self.resources):
+            if resource.keeps_reserve:
                 of = (load.spans[number][0][2] for load in self._loads.values() if number in load.spans)
-                kept[number] = find_reserve(resource.source, sum(of), self.inputs.campaign)
+                kept[number] = find_reserve(sum(of), self.inputs.campaign)
         for loads in self._by_day.values():
             for number, units in kept.items():
                 there = [(load.window.id, load.spans[number]) for load in loads if number in load.spans]
                 for name, spans in there:
                     rest = [pair for pair in there if pair[0] != name]
-                    if units and _find_worst(self._resources[number], units, spans, rest).over > 0:
+                    if units and _find_worst(self.resources[number], units, spans, rest).over > 0:
                         return {}
         return kept
 
 
 def starts_of(day: Day, window: Window) -> list[datetime]:
     """Every start on the grid from which the window fits into the day's room."""
-    return [day.at(offset) for offset in day.starts((window.end - window.start) // timedelta(minutes=1))]
+    return [day.at(offset) for offset in day.starts((window.end - window.start) // _MINUTE)]
 
 
 def _find_worst(

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from fermata.domain.campaign import Limit, SpreadEvenly
+from fermata.domain.campaign import SpreadEvenly
 from fermata.domain.ids import ClusterId, WindowId
 from fermata.domain.plans import Mode, Plan, Window
 from fermata.domain.policy import Freeze
@@ -64,16 +64,17 @@ class WindowExplainer:
 
     def __init__(self, inputs: PlanningInput, plan: Plan) -> None:
         self._inputs = inputs
-        self._loads = Loads(inputs, plan)
-        self._days = self._loads.days
-        at = {window.id: self._loads.day_of(window) for window in plan.windows}
+        self.loads = Loads(inputs, plan)
+        self._days = self.loads.days
+        at = {window.id: self.loads.day_of(window) for window in plan.windows}
         self.worth = Worth(inputs, plan, {name: self._days[day] for name, day in at.items()})
 
     def explain(self, window: Window) -> WindowWhy:
         """What holds `window`, day by day."""
         cluster = self._inputs.fleet.clusters[window.cluster]
         nodes = [self._inputs.fleet.nodes[name] for name in window.nodes]
-        freezes = find_freezes(self._inputs.policy.freezes, nodes, cluster)
+        held = find_freezes(self.loads.encoding.calendar.closed, nodes, cluster)
+        freezes = [freeze for freeze in self._inputs.policy.freezes if freeze.id in held]
         return WindowWhy(
             id=window.id,
             cluster=window.cluster,
@@ -96,7 +97,7 @@ class WindowExplainer:
             free = [
                 start
                 for start in _not_frozen(starts_of(day, window), window, freezes)
-                if not self._loads.find_collisions(window, number, start, alone=True)
+                if not self.loads.find_collisions(window, number, start, alone=True)
             ]
             if free and not days_before:
                 return free[0]
@@ -130,7 +131,7 @@ class WindowExplainer:
         thawed = _not_frozen(starts, window, freezes)
         if not thawed:
             return tuple(self._frozen(freeze) for freeze in freezes if _covers_any(freeze, starts, window))
-        collisions = {start: self._loads.find_collisions(window, number, start) for start in thawed}
+        collisions = {start: self.loads.find_collisions(window, number, start) for start in thawed}
         free = [start for start in thawed if not collisions[start]]
         if free:
             return (self._weigh(window, day, free),)
@@ -152,7 +153,7 @@ class WindowExplainer:
         )
 
     def _beside_parts(self, window: Window, day: Day) -> Reason | None:
-        others = sorted(self._loads.others_of_cluster(window), key=lambda other: other.start)
+        others = sorted(self.loads.others_of_cluster(window), key=lambda other: other.start)
         for other in others:
             if day.room.start <= other.start < day.room.end:
                 return reason(Code.DAY_HAS_PART, window=other.id, day=_day(day.date))
@@ -169,7 +170,7 @@ class WindowExplainer:
         resource = collision.resource
         said = {"allowed": f"{resource.capacity:,}", "used": f"{collision.used:,}", "units": f"{collision.units:,}"}
         common = {**said, "windows": list_names(collision.windows), "day": _day(day.date)}
-        if not isinstance(resource.source, Limit):
+        if resource.source in self._inputs.catalogue.team_limits:
             return reason(Code.DAY_TEAM_BUSY, team=resource.source, **common)
         if not collision.windows and not collision.kept:
             return reason(Code.DAY_LIMIT_ALONE, limit=resource.name, **common)

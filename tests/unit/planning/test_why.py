@@ -15,7 +15,6 @@ from fermata.domain.ids import TeamId
 from fermata.domain.plans import Plan, Window
 from fermata.domain.reasons import Code
 from fermata.planning.checker import build_case, check_case
-from fermata.planning.days import find_days
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.scores import score
 from fermata.planning.why import ClusterWhy, NodeWhy, explain_name
@@ -332,8 +331,8 @@ def fleets(draw: st.DrawFn) -> PlanningInput:
     return b.make_inputs(b.make_fleet(clusters, nodes), catalogue, campaign, *freezes)
 
 
-def starts(inputs: PlanningInput, window: Window, day: date) -> Sequence[datetime]:
-    return next((starts_of(d, window) for d in find_days(inputs.campaign, inputs.now) if d.date == day), [])
+def starts(explainer: WindowExplainer, window: Window, day: date) -> Sequence[datetime]:
+    return next((starts_of(d, window) for d in explainer.loads.days if d.date == day), [])
 
 
 @settings(max_examples=10, deadline=timedelta(seconds=20), derandomize=True, suppress_health_check=list(HealthCheck))
@@ -348,7 +347,7 @@ def test_a_day_is_told_free_exactly_when_the_checker_lets_the_window_go_there(in
         for day in explainer.explain(window).earlier:
             if day.reasons[0].code is Code.DAY_PART_ORDER:
                 continue  # the planner's own order among parts, which no rule asks for
-            moved = [move(plan, window, start) for start in starts(inputs, window, day.day)]
+            moved = [move(plan, window, start) for start in starts(explainer, window, day.day)]
             found = [
                 {v.rule for v in check_case(case, other)} - {"OBJECTIVE_VALUES", "OBJECTIVE_BOUNDS"} for other in moved
             ]
@@ -366,9 +365,8 @@ def test_what_a_move_would_cost_is_what_the_checker_counts(inputs: PlanningInput
     case, explainer = build_case(inputs), WindowExplainer(inputs, plan)
     preferences = inputs.campaign.preferences
     assert explainer.worth.now == pytest.approx([score(case, plan, p) for p in preferences])
-    days = {day.date: day for day in find_days(inputs.campaign, inputs.now)}
     for window in plan.windows:
-        for day in days.values():
-            for start in list(starts(inputs, window, day.date))[:2]:
+        for day in explainer.loads.days:
+            for start in list(starts(explainer, window, day.date))[:2]:
                 expected = [score(case, move(plan, window, start), p) for p in preferences]
                 assert explainer.worth.moved(window, day, start) == pytest.approx(expected, abs=1e-8)

@@ -127,7 +127,7 @@ def _limit_rows(inputs: PlanningInput, plan: Plan) -> list[LimitRow]:
         days = zip(loads.days[:last], peaks[:last], strict=True)
         rows.append(
             LimitRow(
-                name=_limit_name(resource.source) if isinstance(resource.source, Limit) else f"team {resource.source}",
+                name=_limit_name(resource.source) if isinstance(resource.source, Limit) else resource.name,
                 allowed=resource.capacity,
                 most=max(peaks),
                 bars=tuple((day.date, peak, 100 * peak / top) for day, peak in days),
