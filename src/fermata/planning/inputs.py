@@ -42,7 +42,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relaxation:
-    """One change that alone would make a plan possible, in the words of the campaign file."""
+    """One change that alone makes a plan possible, in the words of the files: a plan with it was found and checked."""
 
     rule: str
     sentence: str

@@ -4,7 +4,7 @@ much: one more node, day, hour. `explain.py` tries them.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from fractions import Fraction
 from math import ceil, floor
 
@@ -12,6 +12,7 @@ from fermata.domain.campaign import DailyWindow, Limit
 from fermata.domain.fleet import Cluster
 from fermata.domain.ids import TeamId
 from fermata.domain.policy import Freeze
+from fermata.domain.windows import ONE_DAY, calendar_day
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.limits import count_nodes, describe_limit, limit_capacity
 from fermata.planning.scope import Scope
@@ -27,10 +28,19 @@ Loosen = Callable[[PlanningInput, int], tuple[PlanningInput, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ladder:
-    """One way to loosen a rule: `loosen(inputs, step)` gives, for 1..`steps`, ever looser inputs and words for it."""
+    """One way to loosen a rule: `loosen(inputs, step)` gives, for 1..`steps`, ever looser inputs and words for it.
+
+    Steps beyond `offered` cannot be written in a file: they tell only whether the rule matters. None: all can.
+    """
 
     steps: int
     loosen: Loosen
+    offered: int | None = None
+
+    @property
+    def top(self) -> int:
+        """The last step that may be offered."""
+        return self.steps if self.offered is None else self.offered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +66,7 @@ def list_rules(inputs: PlanningInput, scope: Scope) -> tuple[Rule, ...]:
     rules.extend(_limit_rule(inputs, scope, number) for number in range(len(campaign.limits)))
     if not campaign.weekends_staffed:
         rules.append(_weekend_rule())
-    rules.append(_extension_rule(campaign.extension_until))
+    rules.append(_extension_rule(inputs))
     room = _room_minutes(campaign.daily_window)
     if room < _DAY_MINUTES:
         rules.append(_daily_window_rule(campaign.daily_window, room))
@@ -149,14 +159,27 @@ def _weekend_rule() -> Rule:
     return Rule(name="weekends", sentence="No work on weekends.", ladders=(Ladder(steps=1, loosen=loosen),))
 
 
-def _extension_rule(until: date) -> Rule:
-    def loosen(inputs: PlanningInput, step: int) -> tuple[PlanningInput, str]:
-        moved = until + timedelta(days=step)
-        days = f"{step} day{'' if step == 1 else 's'}"
-        return _with_campaign(inputs, extension_until=moved), f"Move extension_until by {days}, to {moved}."
+def _extension_rule(inputs: PlanningInput) -> Rule:
+    """The last day. A deadline on it moves with it, since it may not lie after it; days already over do not count."""
+    campaign = inputs.campaign
+    until = campaign.extension_until
+    today = calendar_day(inputs.now, campaign.timezone)
+    is_over = until < today
+    name = "deadline" if campaign.deadline == until else "extension_until"
 
-    sentence = f"The campaign ends on {until} (extension_until)."
-    return Rule(name="extension_until", sentence=sentence, ladders=(Ladder(steps=EXTRA_DAYS_MOST, loosen=loosen),))
+    def loosen(inputs: PlanningInput, step: int) -> tuple[PlanningInput, str]:
+        moved = max(until, today - ONE_DAY) + step * ONE_DAY
+        count = (moved - until).days
+        days = f"{count} day{'' if count == 1 else 's'}"
+        changed = _with_campaign(inputs, extension_until=moved)
+        if name == "deadline":
+            changed = _with_campaign(changed, deadline=moved)
+        return changed, f"Move {name} by {days}, to {moved}."
+
+    sentence = f"The campaign ends on {until} ({name})."
+    if is_over:
+        sentence = f"The campaign ended on {until} ({name}), and this is planned as of {today}."
+    return Rule(name=name, sentence=sentence, ladders=(Ladder(steps=EXTRA_DAYS_MOST, loosen=loosen),))
 
 
 def _room_minutes(hours: DailyWindow) -> int:
@@ -165,15 +188,21 @@ def _room_minutes(hours: DailyWindow) -> int:
 
 
 def _daily_window_rule(hours: DailyWindow, room: int) -> Rule:
+    """A file's window ends on the day it starts, and its hard stop is not before that."""
+    left_of_day = _DAY_MINUTES - 1 - _minute_of(hours.start) - room
+
     def loosen(inputs: PlanningInput, step: int) -> tuple[PlanningInput, str]:
         minute = (_minute_of(hours.start) + min(_DAY_MINUTES, room + step * LATER_STEP_MINUTES)) % _DAY_MINUTES
         later = time(minute // 60, minute % 60)
-        changed = _with_campaign(inputs, daily_window=replace(hours, back_in_service_by=later))
-        return changed, f"Move back_in_service_by from {hours.back_in_service_by:%H:%M} to {later:%H:%M}."
+        stop = max(hours.hard_stop, later)
+        changed = _with_campaign(inputs, daily_window=replace(hours, back_in_service_by=later, hard_stop=stop))
+        words = f"Move back_in_service_by from {hours.back_in_service_by:%H:%M} to {later:%H:%M}"
+        return changed, f"{words}." if stop == hours.hard_stop else f"{words}, and hard_stop with it."
 
     sentence = f"Windows lie between {hours.start:%H:%M} and {hours.back_in_service_by:%H:%M}, {room} minutes a day."
     steps = max(1, ceil((_DAY_MINUTES - room) / LATER_STEP_MINUTES))
-    return Rule(name="daily_window", sentence=sentence, ladders=(Ladder(steps=steps, loosen=loosen),))
+    offered = max(0, left_of_day // LATER_STEP_MINUTES)
+    return Rule(name="daily_window", sentence=sentence, ladders=(Ladder(steps=steps, loosen=loosen, offered=offered),))
 
 
 def _minute_of(at: time) -> int:
