@@ -7,9 +7,10 @@ from zoneinfo import ZoneInfo
 
 from fermata.cli import output
 from fermata.domain.campaign import Campaign, LimitKind
+from fermata.domain.ids import CampaignId
 from fermata.domain.outlines import DayOutline, outline_days, outline_rolled
 from fermata.domain.plans import Mode, Plan
-from fermata.domain.reasons import Code, reason
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.formats.plan_words import tell_terms
 from fermata.planning.inputs import Infeasible
 
@@ -42,7 +43,11 @@ def _say(text: str, *, bold: bool = False) -> None:
 
 def _headline(made: Plan, days: Sequence[DayOutline]) -> str:
     nodes = sum(len(window.nodes) for window in made.windows)
-    span = f", {_date(days[0])} to {_date(days[-1])} on {output.count(len(days), 'day')}" if days else ""
+    span = ""
+    if days:
+        span = (
+            f", {_date(days[0])} to {_date(days[-1])} on {len(days):,} days" if len(days) > 1 else f", {_date(days[0])}"
+        )
     return f"{output.count(len(made.windows), 'window')}, {output.count(nodes, 'node')}{span}"
 
 
@@ -64,7 +69,7 @@ def _finish(campaign: Campaign, days: Sequence[DayOutline]) -> str:
 def _sureness(made: Plan) -> str:
     sure = sum(window.end_confidence >= SURE for window in made.windows)
     least = min(made.windows, key=lambda window: (window.end_confidence, window.id))
-    told = f"{sure:,} of {output.count(len(made.windows), 'window')} end in time with {SURE:.0%} or more"
+    told = f"Sure by {SURE:.0%} or more to end in time: {sure:,} of {output.count(len(made.windows), 'window')}"
     return f"{told}; least sure: {least.id} with {least.end_confidence:.0%}."
 
 
@@ -134,9 +139,15 @@ def _tell_left_out(made: Plan) -> None:
         _say(f"... and {len(left_out) - LEFT_OUT_SHOWN:,} more groups; --json tells all, node by node")
 
 
+def tell_no_plan(campaign: CampaignId, clashes: int) -> Reason:
+    """The refusal's own sentence."""
+    told = "one rule leaves no room" if clashes == 1 else f"{clashes} rules clash"
+    return reason(Code.NO_PLAN, campaign=campaign, clashes=told)
+
+
 def tell_infeasible(outcome: Infeasible, campaign: Campaign, *, as_json: bool) -> None:
     """The rules that clash and what would resolve it."""
-    why = reason(Code.NO_PLAN, campaign=campaign.id, count=len(outcome.clashes))
+    why = tell_no_plan(campaign.id, len(outcome.clashes))
     clashes = [{"rule": clash.rule, "sentence": clash.sentence} for clash in outcome.clashes]
     relaxations = [{"rule": change.rule, "sentence": change.sentence} for change in outcome.relaxations]
     detail = {"clashes": clashes, "relaxations": relaxations}

@@ -140,7 +140,7 @@ SENTENCES = MappingProxyType(
         Code.VERSION_UNKNOWN: "{unit} does not report the version of {components}: unknown blocks, mend inventory.",
         Code.REQUIREMENT_UNMET: "{update} needs {requirement}, which {unit} neither runs nor gets in this campaign.",
         Code.NO_ROOM: "No day up to {extension_until} has room for {cluster} under the limits: raise one or extend.",
-        Code.NO_PLAN: "{campaign} cannot be planned, {count} rule(s) clash: loosen one of them, or approve less of it.",
+        Code.NO_PLAN: "{campaign} cannot be planned, {clashes}: loosen what clashes, or approve less of it.",
         Code.DUE_DATE_TOO_SOON: (
             "{update} on {cluster} is due on {due} and cannot be done before {day}: tell its customer, or move"
             " the due date."

@@ -25,11 +25,14 @@ class TermWords:
     counts: str
     bound: str
     is_proven: bool
+    has_bound: bool
 
     @property
     def gap(self) -> str:
         """proven best, or how low the value could be at most."""
-        return "proven best" if self.is_proven else f"best found, no plan is below {self.bound}"
+        if self.is_proven:
+            return "proven best"
+        return f"best found, no plan is below {self.bound}" if self.has_bound else "best found, no bound is known"
 
 
 def tell_terms(objective: tuple[ObjectiveTerm, ...], campaign: Campaign) -> tuple[TermWords, ...]:
@@ -46,6 +49,7 @@ def _tell(term: ObjectiveTerm, weekday: int) -> TermWords:
         counts=counts,
         bound=value_text(term.term, term.bound),
         is_proven=term.bound >= term.value,
+        has_bound=term.bound > 0,
     )
 
 
