@@ -25,6 +25,7 @@ CASES = {
         for updates in (20, 40)
         for case in ("join the next due", "known in advance", "planned weekly")
     ],
+    "risk": ["summed percentiles", "plain loop, 5 runs", "simulate, 1000 runs"],
     "conducting": ["bare event queue", "sqlite: conduct"],
 }
 WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that are no times
@@ -39,6 +40,7 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "pending": {"plain loop: due/due": 152, "find_pending/due": 152, "find_pending, build_requests/requests": 6},
     "planning": {"list schedule/nodes": NODES, "plan/nodes": NODES, "check/violations": 0},
     "standing": {f"{updates} updates: known in advance/faults": 0 for updates in (20, 40)},
+    "risk": {"simulate, 1000 runs/exceeded": 0},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
 }
 MACHINE = {"cpu", "cores", "memory_gib", "system", "python", "sqlite", "load_before"}

@@ -19,7 +19,7 @@ from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.domain.report import Outcome, Report
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, WindowState
 from fermata.formats.scenario import Scenario
-from fermata.planning.inputs import Infeasible
+from fermata.planning.inputs import Asked, Infeasible
 from fermata.services import plans, records, runs
 from fermata.services.consent import Order, decide
 from fermata.services.errors import Refusal
@@ -153,7 +153,7 @@ class DemoLine:
     def _make_plan(self) -> PlanId | None:
         now = self.clock.now()
         with told_step(self.teller, "plan", "Planning the campaign") as conclude:
-            wanted = plans.Wanted(as_of=now, seed=self.seed)
+            wanted = plans.Wanted(as_of=now, asked=Asked(seed=self.seed))
             outcome = plans.make_plan(
                 self.database, self.scenario.campaign.id, now=now, new_id=wiring.mint_id, wanted=wanted
             )

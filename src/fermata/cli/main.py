@@ -21,6 +21,7 @@ from fermata.cli import (
     requests,
     runs,
     serve,
+    simulate,
     standing,
     why,
 )
@@ -29,7 +30,7 @@ from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable
 
-NOUNS = (demo, inventory, requests, consent, plan, standing, check, why, publish, runs, report, serve, bench)
+NOUNS = (demo, inventory, requests, consent, plan, standing, check, simulate, why, publish, runs, report, serve, bench)
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
 
 

@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from fermata.cli import options, output
+from fermata.cli.plan_confidence import CONFIDENCE, ConfidenceOption, MaxBreachOption
 from fermata.cli.plan_make import Made, Wish, make_plan
 from fermata.cli.plan_show import tell_infeasible, tell_plan
 from fermata.cli.plan_what_if import ask_what_if
 from fermata.cli.plan_write import Targets, check_targets, write_results
 from fermata.domain.plans import ConsentBasis
 from fermata.formats.plans import plan_to_json
-from fermata.planning.inputs import Infeasible
+from fermata.planning.inputs import Asked, Infeasible
 
 _DRAFT_NOTICE = (
     "A draft: no approvals were given, so this is planned as if every request were approved."
@@ -64,6 +65,8 @@ def plan(
         typer.Option("--now", help="Plan as of this time; else the campaign's planned_as_of.", show_default=False),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Equal seeds give equal plans.")] = 1,
+    confidence: ConfidenceOption = CONFIDENCE,
+    max_breach: MaxBreachOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -73,16 +76,17 @@ def plan(
     3: no plan exists.
     """
     moment = options.parse_time(now) if now is not None else None
-    wish = Wish(campaign=campaign, approvals=approvals, now=moment, seed=seed, store=store)
+    asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach)
+    wish = Wish(campaign=campaign, approvals=approvals, now=moment, asked=asked, store=store)
     targets = Targets(out=out, html=html, ics=ics)
     check_targets(targets)
     if what_if:
         ask_what_if(wish, what_if, targets, as_json=as_json)
     else:
-        _finish(make_plan(wish), targets, as_json=as_json)
+        _finish(make_plan(wish), targets, wanted=confidence, as_json=as_json)
 
 
-def _finish(made: Made, targets: Targets, *, as_json: bool) -> None:
+def _finish(made: Made, targets: Targets, *, wanted: float, as_json: bool) -> None:
     outcome = made.outcome
     if isinstance(outcome, Infeasible):
         tell_infeasible(outcome, made.campaign, as_json=as_json)
@@ -93,6 +97,6 @@ def _finish(made: Made, targets: Targets, *, as_json: bool) -> None:
     if as_json:
         output.print_json(plan_to_json(outcome.plan))
         return
-    tell_plan(outcome.plan, made.campaign)
+    tell_plan(outcome.plan, made.campaign, wanted=wanted)
     for path in targets.named:
         output.out.print(f"Written to {path}", markup=False, soft_wrap=True)

@@ -14,7 +14,7 @@ from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document
 from fermata.formats.ledger import LedgerMaker
 from fermata.formats.scenario import Scenario, input_hashes
-from fermata.planning.inputs import PlanningInput
+from fermata.planning.inputs import Asked, PlanningInput
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -28,7 +28,7 @@ class Order:
     plan_id: str
 
 
-def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | None, seed: int) -> Order:
+def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | None, asked: Asked) -> Order:
     """The plan of a folder's files; `approvals` in place of the folder's own. Raises BadInput for those."""
     inputs = PlanningInput(
         fleet=scenario.fleet,
@@ -37,7 +37,9 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
         campaign=scenario.campaign,
         ledger=_read_ledger(scenario, approvals) if approvals is not None else scenario.ledger,
         now=now or scenario.campaign.planned_as_of or wiring.utc_now(),
-        seed=seed,
+        seed=asked.seed,
+        confidence=asked.confidence,
+        max_breach=asked.max_breach,
     )
     hashes = input_hashes(scenario)
     return Order(inputs=inputs, hashes=hashes, plan_id=derive_plan_id(inputs, hashes))
@@ -45,7 +47,7 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
 
 def derive_plan_id(inputs: PlanningInput, hashes: InputHashes) -> str:
     """The id of the plan that these inputs give: shaped like a minted one, yet equal for equal inputs."""
-    content = (hashes, inputs.now, inputs.seed, inputs.ledger)
+    content = (hashes, inputs.now, inputs.seed, inputs.ledger, inputs.confidence, inputs.max_breach)
     digest = hashlib.sha256(content_sha256(content).encode()).digest()
     milliseconds = int(inputs.now.timestamp() * 1000)
     number = (milliseconds << 80) | int.from_bytes(digest[:10])

@@ -16,7 +16,7 @@ from fermata.domain.campaign import Campaign
 from fermata.domain.ids import CampaignId
 from fermata.domain.reasons import Code, reason
 from fermata.formats.scenario import read_scenario
-from fermata.planning.inputs import Planned, PlanningInput, PlanningOutcome
+from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome
 from fermata.planning.planner import PlanFaulted, plan_campaign
 from fermata.planning.stages import Stage, Watch
 from fermata.services import plans, records
@@ -30,7 +30,7 @@ class Wish:
     campaign: str
     approvals: Path | None
     now: datetime | None
-    seed: int
+    asked: Asked
     store: str
 
 
@@ -54,7 +54,7 @@ def make_plan(wish: Wish) -> Made:
 def _make_from_files(wish: Wish, watch: Watch) -> Made:
     watch(Stage.READING, "")
     scenario = read_scenario(Path(wish.campaign))
-    order = order_plan(scenario, wish.approvals, now=wish.now, seed=wish.seed)
+    order = order_plan(scenario, wish.approvals, now=wish.now, asked=wish.asked)
     return Made(campaign=scenario.campaign, outcome=plan_order(order, watch), inputs=order.inputs)
 
 
@@ -69,13 +69,13 @@ def _make_stored(wish: Wish, watch: Watch) -> Made:
     if "/" in wish.campaign or wish.campaign.startswith("."):
         raise typer.BadParameter(f"'{wish.campaign}' is not a folder")
     name = CampaignId(wish.campaign)
-    wanted = plans.Wanted(as_of=wish.now, seed=wish.seed, watch=watch)
+    wanted = plans.Wanted(as_of=wish.now, asked=wish.asked, watch=watch)
     with options.opened_store(wish.store) as database:
         of = records.find_campaign(database, name)
         outcome = _search(
             lambda: plans.make_plan(database, name, now=wiring.utc_now(), new_id=wiring.mint_id, wanted=wanted)
         )
-        inputs = plans.find_inputs(database, outcome.plan) if isinstance(outcome, Planned) else None
+        inputs = plans.load_plan_inputs(database, outcome.plan.id)[1] if isinstance(outcome, Planned) else None
     return Made(campaign=of, outcome=outcome, inputs=inputs)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from fermata.cli import output
+from fermata.cli.plan_confidence import tell_confidence
 from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.ids import CampaignId
 from fermata.domain.outlines import DayOutline, outline_days, outline_rolled
@@ -16,12 +17,13 @@ from fermata.planning.inputs import Infeasible
 
 LEFT_OUT_SHOWN = 20  # a screen; --json holds every node
 ROLLED_SHOWN = 8
-SURE = 0.9  # what a promised end is held to unless a campaign asks for more
 DAYS_SHOWN = 45  # more than a screen, less than a year: --json and --html tell all
 
 
-def tell_plan(made: Plan, campaign: Campaign) -> None:
-    """What was planned, on one screen: when, how many at once, how good, what is left out."""
+def tell_plan(made: Plan, campaign: Campaign, *, wanted: float) -> None:
+    """What was planned, on one screen: when, how many at once, how sure, how good, what is left out. `wanted`: how sure
+    ends were to be.
+    """
     days = outline_days(made, campaign.timezone)
     _say(f"{campaign.title}  {made.id}", bold=True)
     _say(_headline(made, days))
@@ -30,7 +32,7 @@ def tell_plan(made: Plan, campaign: Campaign) -> None:
         _say(f"{why.code}  {why.sentence}")
     else:
         _say(_finish(campaign, days))
-        _say(_sureness(made))
+        tell_confidence(made, campaign, wanted=wanted)
         _tell_rolled(made, campaign)
         _tell_days(days, campaign)
     _tell_terms(made, campaign)
@@ -64,13 +66,6 @@ def _finish(campaign: Campaign, days: Sequence[DayOutline]) -> str:
         return f"All of it by the deadline, {deadline}."
     nodes = sum(len(window.nodes) for window in late)
     return f"{output.count(len(late), 'window')} with {output.count(nodes, 'node')} after the deadline, {deadline}."
-
-
-def _sureness(made: Plan) -> str:
-    sure = sum(window.end_confidence >= SURE for window in made.windows)
-    least = min(made.windows, key=lambda window: (window.end_confidence, window.id))
-    told = f"Sure by {SURE:.0%} or more to end in time: {sure:,} of {output.count(len(made.windows), 'window')}"
-    return f"{told}; least sure: {least.id} with {least.end_confidence:.0%}."
 
 
 def _tell_rolled(made: Plan, campaign: Campaign) -> None:

@@ -88,10 +88,10 @@ def _parse(texts: Sequence[str]) -> tuple[tuple[Change, ...], tuple[str, ...]]:
 def _plan_both(wish: Wish, changes: tuple[Change, ...], asked: tuple[str, ...], watch: Watch) -> _Answer:
     watch(Stage.READING, "")
     folder = Path(wish.campaign)
-    order = order_plan(read_scenario(folder), wish.approvals, now=wish.now, seed=wish.seed)
+    order = order_plan(read_scenario(folder), wish.approvals, now=wish.now, asked=wish.asked)
     changed = None
     if changes:
-        changed = order_plan(read_scenario(folder, changes), wish.approvals, now=wish.now, seed=wish.seed)
+        changed = order_plan(read_scenario(folder, changes), wish.approvals, now=wish.now, asked=wish.asked)
     numbers = _find_priced(order.inputs, asked)
     now = plan_order(order, _named(watch, "as it is"))
     then = plan_order(changed, _named(watch, "what if")) if changed is not None else None

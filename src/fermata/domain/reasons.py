@@ -20,6 +20,9 @@ class Code(StrEnum):
     # Planning
     NO_ROOM = "NO_ROOM"
     NO_PLAN = "NO_PLAN"
+    END_UNSURE_FALLOUT = "END_UNSURE_FALLOUT"
+    END_UNSURE_ROOM = "END_UNSURE_ROOM"
+    BREACH_UNAVOIDABLE = "BREACH_UNAVOIDABLE"
     # Standing plans
     DUE_DATE_TOO_SOON = "DUE_DATE_TOO_SOON"
     DUE_DATE_FROZEN = "DUE_DATE_FROZEN"
@@ -199,6 +202,19 @@ SENTENCES = MappingProxyType(
         Code.CONSENT_GIVEN: "{actor} approved {scope} at {at}.",
         Code.CONSENT_NOT_NEEDED: "The policy of {customer} lets all of it through without an approval.",
         Code.WHY_UNKNOWN: "{plan} has no window {name}, and its fleet no cluster or node of that name{nearest}.",
+        Code.END_UNSURE_FALLOUT: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"
+            " {nodes} nodes {spare}, and with the campaign's fallout no more are in {most} %. Time does not help:"
+            " keep spare nodes, or expect it."
+        ),
+        Code.END_UNSURE_ROOM: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: its {nodes} nodes"
+            " need longer than that day leaves it. Widen daily_window (back by {back_by} now), or expect it late."
+        ),
+        Code.BREACH_UNAVOIDABLE: (
+            "No plan was found that keeps the chance of exceeding a limit at {wanted} %: {best} % is the least found."
+            " Ask for that, raise {limit}, or let windows wait at run time."
+        ),
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
         Code.NOT_LOOPBACK: (
             "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."

@@ -70,6 +70,10 @@ class Duration:
         """Standard deviation of the logarithm; 0 for a fixed duration."""
         return (math.log(self.p90) - math.log(self.p50)) / _Z90
 
+    def narrowed(self, share: float) -> "Duration":
+        """The same median with `share` of the spread."""
+        return Duration(p50=self.p50, p90=self.p50 * (self.p90 / self.p50) ** share)
+
     def quantile(self, z: float) -> float:
         """Minutes at `z` standard deviations above the median of the logarithm."""
         return math.exp(self.mu + z * self.sigma)

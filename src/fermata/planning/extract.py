@@ -8,8 +8,10 @@ from fermata.domain.campaign import Preference, SpreadEvenly
 from fermata.domain.ids import PlanId, WindowId
 from fermata.domain.plans import ConsentBasis, InputHashes, ObjectiveTerm, Plan, SolverNote, Window
 from fermata.planning.problem import Problem, Spot
+from fermata.planning.promises import Promise, stretch_promise
 from fermata.planning.search import Found, TermResult
-from fermata.planning.sequence import shift_steps
+from fermata.planning.sequence import extend_verify, shift_steps
+from fermata.planning.stretch import find_longest
 from fermata.planning.terms import SHARE_SCALE, count_where, place_of
 from fermata.planning.ways import Part
 
@@ -20,10 +22,11 @@ SHARE_DIGITS = 9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seat:
-    """A part on its spot."""
+    """A part on its spot, with the promise of its window."""
 
     spot: Spot
     part: Part
+    promise: Promise
 
 
 def write_plan(problem: Problem, found: Found, *, plan_id: str, hashes: InputHashes) -> Plan:
@@ -51,15 +54,22 @@ def _write_windows(problem: Problem, spots: Sequence[Spot]) -> tuple[Window, ...
     for spot in sorted(spots, key=lambda spot: (spot.day, spot.start)):
         by_way.setdefault(spot.way, []).append(spot)
     windows: list[Window] = []
+    longest = find_longest(problem, spots)
     for way, taken in by_way.items():
         waiting = [list(group.parts) for group in problem.ways[way].groups]
-        seats = [_Seat(spot=spot, part=waiting[spot.group].pop(0)) for spot in taken]
+        seats = [_seat(problem, spot, waiting[spot.group].pop(0), longest[spot]) for spot in taken]
         windows.extend(_write_window(problem, seat, number, len(seats)) for number, seat in enumerate(seats, start=1))
     return tuple(sorted(windows, key=lambda window: (window.start, window.cluster)))
 
 
+def _seat(problem: Problem, spot: Spot, part: Part, longest: int) -> _Seat:
+    promise = stretch_promise(part.promise, longest=longest, wanted=problem.inputs.confidence)
+    return _Seat(spot=spot, part=part, promise=promise)
+
+
 def _write_window(problem: Problem, seat: _Seat, number: int, parts: int) -> Window:
     way, part, day = problem.ways[seat.spot.way], seat.part, problem.days[seat.spot.day]
+    steps = extend_verify(part.steps, seat.promise.minutes)
     start = day.at(seat.spot.start)
     return Window(
         id=WindowId(f"{way.cluster.name}-{day.date:%Y%m%d}"),
@@ -68,12 +78,12 @@ def _write_window(problem: Problem, seat: _Seat, number: int, parts: int) -> Win
         part=number,
         parts=parts,
         start=start,
-        end=start + timedelta(minutes=part.steps.minutes),
+        end=start + timedelta(minutes=steps.minutes),
         nodes=tuple(node.name for node in part.nodes),
         updates=part.steps.updates,
-        steps=shift_steps(part.steps.steps, start),
+        steps=shift_steps(steps.steps, start),
         reboots_per_node=part.steps.reboots_per_node,
-        end_confidence=part.end_confidence,
+        end_confidence=seat.promise.end_confidence,
     )
 
 

@@ -17,7 +17,9 @@ class PlanningInput:
 
     `ledger` None means that no consent is on record because the files stand alone: the plan is then a draft made
     as if everything were approved (ConsentBasis.ASSUMED). An empty tuple means that nothing is approved.
-    `policy.freezes` holds every freeze, those added later included.
+    `policy.freezes` holds every freeze, those added later included. `confidence`: how sure the planned end of a window
+    is to be, as a share of its rehearsals; a window that cannot be is planned as sure as its day allows. `max_breach`:
+    the most that the simulated probability of exceeding any limit at any instant may be; None does not ask.
     """
 
     fleet: Fleet
@@ -28,6 +30,17 @@ class PlanningInput:
     now: datetime
     seed: int = 1
     parent: Plan | None = None
+    confidence: float = 0.9
+    max_breach: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What whoever asks for a plan may choose, beside the files: as in PlanningInput."""
+
+    seed: int = 1
+    confidence: float = 0.9
+    max_breach: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,11 +1,16 @@
 """The planner on one screen: compile the problem, search it, write the plan, check it, or explain why there is none."""
 
-from fermata.domain.plans import InputHashes
+import math
+from dataclasses import replace
+
+from fermata.domain.plans import InputHashes, Plan
+from fermata.domain.reasons import Code, reason
 from fermata.planning.checker import check_plan
 from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
-from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Violation
+from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxation, Violation
 from fermata.planning.problem import Problem, compile_problem
+from fermata.planning.risk.bound import Bounded, Spare, bound_breach, leave_unused
 from fermata.planning.search import Found, SearchOptions, find_plan
 from fermata.planning.stages import Stage, Watch, ignore_stage
 
@@ -35,9 +40,30 @@ def plan_problem(
     if not isinstance(found, Found):
         options.watch(Stage.EXPLAINING, "")
         return explain_infeasible(problem) if found.proven else explain_not_found()
-    plan = write_plan(problem, found, plan_id=new_plan_id, hashes=hashes)
-    options.watch(Stage.CHECKING, "")
-    violations = check_plan(problem.inputs, plan)
-    if violations:
-        raise PlanFaulted(violations)
-    return Planned(plan=plan)
+
+    def write_checked(found: Found) -> Plan:
+        plan = write_plan(problem, found, plan_id=new_plan_id, hashes=hashes)
+        options.watch(Stage.CHECKING, "")
+        violations = check_plan(problem.inputs, plan)
+        if violations:
+            raise PlanFaulted(violations)
+        return plan
+
+    def solve(spare: Spare) -> Plan | None:
+        found = find_plan(replace(problem, resources=leave_unused(problem.resources, spare)), options)
+        return write_checked(found) if isinstance(found, Found) else None
+
+    plan = write_checked(found)
+    if problem.inputs.max_breach is None:
+        return Planned(plan=plan)
+    bounded = bound_breach(problem.inputs, plan, solve)
+    return Planned(plan=bounded.plan) if bounded.is_within else _explain_breach(bounded, problem.inputs.max_breach)
+
+
+def _explain_breach(bounded: Bounded, wanted: float) -> Infeasible:
+    """No spare room that leaves a plan keeps the chance of a breach as low as asked."""
+    percent = math.ceil(1000 * bounded.breach) / 10
+    told = {"wanted": f"{100 * wanted:g}", "best": f"{percent:g}", "limit": bounded.limit}
+    clash = Violation(rule=Code.BREACH_UNAVOIDABLE, sentence=reason(Code.BREACH_UNAVOIDABLE, **told).sentence)
+    change = f"Ask for --max-breach {percent / 100:.3f} or more."
+    return Infeasible(clashes=(clash,), relaxations=(Relaxation(rule="max_breach", sentence=change),))

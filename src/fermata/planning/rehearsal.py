@@ -1,17 +1,17 @@
-"""Rehearses a window RUNS times with seeded dice, the way it is conducted, to learn when its nodes are back.
+"""Plays a window many times with seeded dice, the way it is conducted, to learn when its nodes are back: for the
+length of windows in planning, for whole campaigns in `risk`.
 
 Every node drains, writes, reboots and verifies for itself, each step as soon as it may: devices wait until every node
 behind them is empty, nodes until their devices are done, isolated updates for their turn. What is left out: teams that
-are busy in other windows, and one bad update that fails everywhere.
+are busy in other windows, and, unless a strain is given, one bad update that fails everywhere.
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import HANG_FACTOR
@@ -20,10 +20,12 @@ from fermata.domain.ids import UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, VerifyStep
 from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, IsolationBy, Update
+from fermata.planning.dice import STRIDE, Columns, Dice, Minutes, PooledDice, Pools
 from fermata.planning.turns import NEVER, take_turns, wait_for_room
 
-RUNS = 200  # the standard error of a confidence near 0.9 is then 0.02
-SEED = 20260103  # any fixed number: equal windows get equal lengths in every plan
+RUNS_MOST = 200  # the standard error of a confidence near 0.9 is then 0.02
+RUNS_LEAST = 40
+NODE_RUNS = 20_000  # runs times nodes: in large windows runs differ little, and a window takes ten milliseconds
 
 # No catalogue carries failure rates. A site whose runs report others plans with its own by changing these.
 SLOW_DRAIN_SHARE = 0.02  # of nodes have a job that saves its state before it leaves, and
@@ -31,26 +33,38 @@ SLOW_DRAIN_FACTOR = 6.0  # that takes so many times as long
 REDO_SHARE = 0.02  # of steps fail or turn out void, and are done again after a power reset
 HANG_SHARE = 0.003  # of writes never end: they are reset, and written again, when the conductor's patience is over
 
-Minutes = NDArray[np.float32]
-Columns = NDArray[np.intp]
 NOBODY: Columns = np.empty(0, dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cast:
-    """Who takes part. `nodes` are ordered as batches are cut; `due`: for each update, the columns of its nodes.
+class Behind:
+    """Who hangs on the devices of one update, which are grouped by that. `idle` devices have nobody of the window.
 
-    `behind`: for each device update, groups of devices with the same nodes behind them: how many, and which columns.
+    `counts`: devices in each group; `firsts`: where its nodes begin in `columns`; `sizes`: how many nodes it has.
     """
 
-    nodes: tuple[Node, ...]
+    idle: int
+    counts: Columns
+    sizes: Columns
+    firsts: Columns
+    columns: Columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who takes part: `nodes` nodes, ordered as batches are cut; `domains`: a number per node, ascending, for its fault
+    domain; `due`: for each update, the columns of its nodes; `behind`: for each device update, who hangs on it.
+    """
+
+    nodes: int
+    domains: Columns
     due: dict[UpdateId, Columns]
-    behind: dict[UpdateId, tuple[tuple[int, Columns], ...]]
+    behind: dict[UpdateId, Behind]
 
 
 def find_cast(nodes: Sequence[Node], steps: Sequence[Step], *, fleet: Fleet, pending: FleetPending) -> Cast:
     """The cast of a window with these nodes and steps."""
-    ordered = tuple(sorted(nodes, key=lambda node: (node.fault_domain, node.name)))
+    ordered = order_cast(nodes)
     column_of = {node.name: column for column, node in enumerate(ordered)}
     due: dict[UpdateId, list[int]] = {}
     for column, node in enumerate(ordered):
@@ -64,39 +78,90 @@ def find_cast(nodes: Sequence[Node], steps: Sequence[Step], *, fleet: Fleet, pen
                 behind = fleet.nodes_behind(fleet.devices[name])
                 found = tuple(column_of[node.name] for node in behind if node.name in column_of)
                 counts[found] = counts.get(found, 0) + 1
+    places = sorted({node.fault_domain for node in nodes})
     return Cast(
-        nodes=ordered,
+        nodes=len(ordered),
+        domains=np.array([places.index(node.fault_domain) for node in ordered], dtype=np.intp),
         due={update: np.array(found, dtype=np.intp) for update, found in due.items()},
-        behind={
-            update: tuple((count, np.array(found, dtype=np.intp)) for found, count in counts.items())
-            for update, counts in groups.items()
-        },
+        behind={update: _join(counts) for update, counts in groups.items()},
     )
 
 
-def rehearse(steps: Sequence[Step], cast: Cast, *, catalogue: Catalogue, campaign: Campaign) -> Minutes:
-    """For RUNS runs, ascending: minutes from the start until the return threshold of the nodes is back; inf: never."""
-    needed = math.ceil(round(campaign.return_threshold * len(cast.nodes), 6))
+def order_cast(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Nodes in the order of their columns."""
+    return tuple(sorted(nodes, key=lambda node: (node.fault_domain, node.name)))
+
+
+def _join(counts: dict[tuple[int, ...], int]) -> Behind:
+    groups = [found for found in counts if found]
+    sizes = np.array([len(found) for found in groups], dtype=np.intp)
+    return Behind(
+        idle=counts.get((), 0),
+        counts=np.array([counts[found] for found in groups], dtype=np.intp),
+        sizes=sizes,
+        firsts=np.cumsum(sizes) - sizes,
+        columns=np.array([column for found in groups for column in found], dtype=np.intp),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strain:
+    """What units of a run have in common, in standard deviations of the logarithm of a duration: a row per run and one
+    column. What is common is taken off what is each unit's `own`, so that a duration keeps its catalogue's spread.
+
+    `everywhere`: by update, or None for the steps that every window has; `here`: in this cluster.
+    """
+
+    everywhere: Mapping[UpdateId | None, Minutes]
+    here: Minutes
+    own: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Luck:
+    """How often a window is played, with which dice; `fallout` is a share, one for all runs or a row for each."""
+
+    dice: Dice
+    runs: int
+    fallout: float | Minutes
+    strain: Strain | None = None
+
+
+def count_needed(nodes: int, threshold: float) -> int:
+    """How many of so many nodes have to be back for the return threshold."""
+    return math.ceil(round(threshold * nodes, 6))
+
+
+def rehearse(steps: Sequence[Step], cast: Cast, *, catalogue: Catalogue, campaign: Campaign, pools: Pools) -> Minutes:
+    """Per run, ascending: minutes from the start until the return threshold of the nodes is back; inf: never."""
+    nodes = cast.nodes
+    runs = min(RUNS_MOST, max(RUNS_LEAST, NODE_RUNS // max(1, nodes)))
+    needed = count_needed(nodes, campaign.return_threshold)
     if needed == 0:
-        return np.zeros(RUNS, dtype=np.float32)
-    back = _Rehearsal(steps=steps, cast=cast, catalogue=catalogue, fallout=campaign.fallout.fraction).play()
+        return np.zeros(runs, dtype=np.float32)
+    luck = Luck(dice=PooledDice(pools=pools, start=nodes * STRIDE), runs=runs, fallout=campaign.fallout.fraction)
+    back = play_window(steps, cast, catalogue=catalogue, luck=luck)
     return np.sort(np.partition(back, needed - 1, axis=1)[:, needed - 1])
 
 
+def play_window(steps: Sequence[Step], cast: Cast, *, catalogue: Catalogue, luck: Luck) -> Minutes:
+    """When each node is back, in minutes from the start: a row per run, a column per node; inf: it fell out."""
+    return _Play(steps=steps, cast=cast, catalogue=catalogue, luck=luck).play()
+
+
 @dataclass(kw_only=True)
-class _Rehearsal:
+class _Play:
     """All runs at once: a row per run, a column per node. `ready`: when a node is through with all it did so far."""
 
     steps: Sequence[Step]
     cast: Cast
     catalogue: Catalogue
-    fallout: float
-    dice: np.random.Generator = field(default_factory=lambda: np.random.default_rng(SEED))
+    luck: Luck
 
     def __post_init__(self) -> None:
-        self.ready: Minutes = np.zeros((RUNS, len(self.cast.nodes)), dtype=np.float32)
+        self.ready: Minutes = np.zeros((self.luck.runs, self.cast.nodes), dtype=np.float32)
         self.waits: list[tuple[Step, Minutes]] = []
-        self.rebooted = np.zeros(len(self.cast.nodes), dtype=np.bool_)
+        self.rebooted = np.zeros(self.cast.nodes, dtype=np.bool_)
         self.takes_part = [self._columns_of(step) for step in self.steps]
 
     def play(self) -> Minutes:
@@ -113,7 +178,7 @@ class _Rehearsal:
                     columns = np.concatenate([self.takes_part[i] for i in batches])
                     self._write_nodes(self.catalogue.updates[step.update], columns)
                 case RebootStep():
-                    self._reboot(step)
+                    self._reboot(self.takes_part[batches[0]])
                 case VerifyStep():
                     self.ready += self._draw(self.catalogue.defaults.verify_minutes, self.ready.shape[1])
                 case _:
@@ -129,7 +194,7 @@ class _Rehearsal:
             case RebootStep(activates=updates):
                 return np.unique(np.concatenate([self.cast.due.get(update, NOBODY) for update in updates]))
             case DrainStep() | VerifyStep() | DeviceApplyStep():
-                return np.arange(len(self.cast.nodes))
+                return np.arange(self.cast.nodes)
             case _:
                 assert_never(step)
 
@@ -138,16 +203,24 @@ class _Rehearsal:
         before: of one that takes turns by fault domain all, of others those whose nodes have.
         """
         waiting = list(range(len(self.steps)))
+        shares = self._find_shared()
         while waiting:
-            blocked = np.zeros(len(self.cast.nodes), dtype=np.bool_)
+            earlier: set[int] = set()
             open_: list[int] = []
             for index in waiting:
-                if not blocked[self.takes_part[index]].any():
+                if shares[index].isdisjoint(earlier):
                     open_.append(index)
-                blocked[self.takes_part[index]] = True
+                earlier.add(index)
             chosen = next((found for i in open_ if (found := self._together(i, open_))), (open_[0],))
             waiting = [index for index in waiting if index not in chosen]
             yield chosen
+
+    def _find_shared(self) -> list[set[int]]:
+        """For each step, those in which any of its nodes take part."""
+        there = np.zeros((len(self.steps), self.cast.nodes), dtype=np.float32)
+        for index, columns in enumerate(self.takes_part):
+            there[index, columns] = 1
+        return [set(np.flatnonzero(row).tolist()) for row in there @ there.T]
 
     def _together(self, index: int, open_: Sequence[int]) -> tuple[int, ...]:
         """The batches among `open_` that are played with this step, itself included; none: it waits for the rest."""
@@ -171,8 +244,8 @@ class _Rehearsal:
         self.waits = [(earlier, done) for earlier, done in self.waits if earlier.end > step.start]
 
     def _drain(self) -> None:
-        takes = self._lognormal(self.catalogue.defaults.drain_minutes, self.ready.shape[1])
-        takes[self._happens(takes, SLOW_DRAIN_SHARE)] *= SLOW_DRAIN_FACTOR
+        takes = self._last(self.catalogue.defaults.drain_minutes, self.ready.shape[1])
+        takes.flat[self.luck.dice.pick(SLOW_DRAIN_SHARE, takes.shape)] *= SLOW_DRAIN_FACTOR
         self.ready += takes
 
     def _write_devices(self, step: DeviceApplyStep) -> None:
@@ -180,20 +253,20 @@ class _Rehearsal:
         if step.batch != 1:
             return
         update = self.catalogue.updates[step.update]
-        groups = self.cast.behind[step.update]
-        begin = np.zeros((RUNS, sum(count for count, _ in groups)), dtype=np.float32)
-        at = 0
-        for count, columns in groups:
-            if update.needs_drain and len(columns):
-                begin[:, at : at + count] = self.ready[:, columns].max(axis=1)[:, None]
-            at += count
-        takes = self._draw(update.duration_minutes, begin.shape[1])
+        behind = self.cast.behind[step.update]
+        begin = np.zeros((self.luck.runs, behind.idle + int(behind.counts.sum())), dtype=np.float32)
+        if update.needs_drain and len(behind.counts):
+            drained = np.maximum.reduceat(self.ready[:, behind.columns], behind.firsts, axis=1)
+            begin[:, behind.idle :] = np.repeat(drained, behind.counts, axis=1)
+        takes = self._draw(update.duration_minutes, begin.shape[1], update.id)
         end = wait_for_room(begin, takes, self._room(update, begin.shape[1])) + takes
         done = np.zeros_like(self.ready)
-        at = 0
-        for count, columns in groups:
-            done[:, columns] = np.maximum(done[:, columns], end[:, at : at + count].max(axis=1)[:, None])
-            at += count
+        if len(behind.counts):
+            firsts = behind.idle + np.cumsum(behind.counts) - behind.counts
+            slowest = np.repeat(np.maximum.reduceat(end, firsts, axis=1), behind.sizes, axis=1)
+            order = np.argsort(behind.columns, kind="stable")  # a node may hang on devices of several groups
+            columns, starts = np.unique(behind.columns[order], return_index=True)
+            done[:, columns] = np.maximum.reduceat(slowest[:, order], starts, axis=1)
         self.waits.append((step, done))
 
     def _room(self, update: Update, units: int) -> int:
@@ -203,44 +276,51 @@ class _Rehearsal:
             return limit if update.isolation.by is IsolationBy.NONE else 1
         if update.isolation.by is not IsolationBy.PERCENT:
             return limit
-        return min(limit, max(1, len(self.cast.nodes) * update.isolation.at_once // 100))
+        return min(limit, max(1, self.cast.nodes * update.isolation.at_once // 100))
 
     def _write_nodes(self, update: Update, columns: Columns) -> None:
         arrive = self.ready[:, columns]
-        takes = self._lognormal(update.duration_minutes, len(columns))
-        hangs = self._happens(takes, HANG_SHARE)
-        hold = np.where(hangs, np.float32(update.duration_minutes.p90 * HANG_FACTOR), takes)
+        takes = self._last(update.duration_minutes, len(columns), update.id)
+        hangs = self.luck.dice.pick(HANG_SHARE, takes.shape)
+        redone = self.luck.dice.pick(REDO_SHARE, takes.shape)
+        again = np.union1d(hangs, redone)
+        extra = takes.flat[again] + self._reset_minutes
+        takes.flat[hangs] = update.duration_minutes.p90 * HANG_FACTOR
+        hold = takes
         if self._takes_turns(update):
-            places = [self.cast.nodes[column].fault_domain for column in columns]
-            domains = np.unique(places, return_inverse=True)[1]
+            domains = np.unique(self.cast.domains[columns], return_inverse=True)[1]
             begin = take_turns(arrive, hold, domains, at_once=max(1, update.isolation.at_once))
         else:
             begin = wait_for_room(arrive, hold, self._room(update, len(columns)))
-        again = hangs | self._happens(takes, REDO_SHARE)
-        self.ready[:, columns] = begin + hold + np.where(again, takes + self._reset_minutes, np.float32(0))
+        begin = begin + hold
+        begin.flat[again] += extra
+        self.ready[:, columns] = begin
 
-    def _reboot(self, step: RebootStep) -> None:
+    def _reboot(self, columns: Columns) -> None:
         """At its first reboot in the window a node falls out, or it does not."""
-        columns = self._columns_of(step)
         takes = self._draw(self.catalogue.defaults.reboot_minutes, len(columns))
-        takes[self._happens(takes, self.fallout) & ~self.rebooted[columns]] = NEVER
+        if not self.rebooted[columns].all():
+            lost = self.luck.dice.pick(self.luck.fallout, takes.shape)
+            takes.flat[lost[~self.rebooted[columns[lost % len(columns)]]]] = NEVER
         self.rebooted[columns] = True
         self.ready[:, columns] += takes
 
-    def _draw(self, duration: Duration, units: int) -> Minutes:
+    def _draw(self, duration: Duration, units: int, update: UpdateId | None = None) -> Minutes:
         """Lengths of a step, which some have to do twice."""
-        takes = self._lognormal(duration, units)
-        again = self._happens(takes, REDO_SHARE)
-        return np.where(again, 2 * takes + self._reset_minutes, takes)
+        takes = self._last(duration, units, update)
+        again = self.luck.dice.pick(REDO_SHARE, takes.shape)
+        takes.flat[again] = 2 * takes.flat[again] + self._reset_minutes
+        return takes
 
     @property
     def _reset_minutes(self) -> np.float32:
         return np.float32(self.catalogue.defaults.reboot_minutes.p50)
 
-    def _happens(self, like: Minutes, share: float) -> NDArray[np.bool_]:
-        return self.dice.random(like.shape, dtype=np.float32) < share
-
-    def _lognormal(self, duration: Duration, units: int) -> Minutes:
-        z = self.dice.standard_normal((RUNS, units), dtype=np.float32)
-        takes: Minutes = np.exp(np.float32(duration.mu) + np.float32(duration.sigma) * z)
+    def _last(self, duration: Duration, units: int, update: UpdateId | None = None) -> Minutes:
+        strain = self.luck.strain
+        if strain is None:
+            return self.luck.dice.last(duration, (self.luck.runs, units))
+        takes = self.luck.dice.last(duration.narrowed(strain.own), (self.luck.runs, units))
+        common: Minutes = np.exp(np.float32(duration.sigma) * (strain.everywhere[update] + strain.here))
+        takes *= common
         return takes

@@ -2,13 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fermata.domain.tally import TURN_SHARE
+from fermata.planning.dice import Minutes
 
-Minutes = NDArray[np.float32]
 Truth = NDArray[np.bool_]
 Numbers = NDArray[np.intp]
 
@@ -44,39 +45,73 @@ def take_turns(arrive: Minutes, hold: Minutes, domains: Numbers, *, at_once: int
     The domain with most units waiting goes first. One that has let in TURN_SHARE of its units lets nobody more in while
     another waits, and makes room when its last unit is through.
     """
-    firsts = np.flatnonzero(np.r_[True, domains[1:] != domains[:-1]])
-    if len(firsts) <= at_once:
+    if domains[-1] < at_once:
         return arrive
-    turns = _Turns(arrive=arrive, hold=hold, domains=domains, firsts=firsts, at_once=at_once)
+    turns = _Turns.seat(arrive, hold, domains, at_once)
     for _ in range(ROUNDS_MAX):
-        if not turns.left.any():
+        if not turns.has_some_left():
             break
         turns.take_one()
-    return turns.begin
+    return turns.find_begin()
 
 
 @dataclass(kw_only=True)
 class _Turns:
-    """Where every run stands. `free`: when each place gets free; `holder`: the domain that had it last."""
+    """Where every run stands. `arrive`, `hold`, `begin`: a row per run, a layer per domain, its units by arrival, and
+    one more that never comes; `column`: where they stood. `inside`: how many of a domain were let in, `coming`: of how
+    many that ever come. `free`: when each place gets free; `holder`: the domain that had it last.
+    """
 
     arrive: Minutes
     hold: Minutes
-    domains: Numbers
-    firsts: Numbers
+    begin: Minutes
+    column: Numbers
+    coming: Numbers
+    stragglers: Numbers
     at_once: int
+
+    @classmethod
+    def seat(cls, arrive: Minutes, hold: Minutes, domains: Numbers, at_once: int) -> Self:
+        """Every unit at its domain."""
+        sizes = np.bincount(domains)
+        runs, units = arrive.shape
+        layers = np.full((runs, len(sizes), int(sizes.max()) + 1), NEVER, dtype=np.float32)
+        place = np.arange(units) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        layers[:, domains, place] = arrive
+        stays = np.zeros_like(layers)
+        stays[:, domains, place] = hold
+        order = np.argsort(layers, axis=2, kind="stable")
+        back = np.empty_like(order)
+        np.put_along_axis(back, order, np.arange(layers.shape[2])[None, None, :], axis=2)
+        came = np.take_along_axis(layers, order, axis=2)
+        return cls(
+            arrive=came,
+            hold=np.take_along_axis(stays, order, axis=2),
+            begin=came.copy(),
+            column=back[:, domains, place] + domains * layers.shape[2],
+            coming=np.isfinite(came).sum(axis=2),
+            stragglers=np.floor(sizes * (1 - TURN_SHARE) + 1e-6).astype(np.intp),
+            at_once=at_once,
+        )
 
     def __post_init__(self) -> None:
         self.runs = np.arange(len(self.arrive))
-        self.left: Truth = np.isfinite(self.arrive)
-        self.begin: Minutes = np.where(self.left, self.arrive, NEVER)
+        self.inside: Numbers = np.zeros_like(self.coming)
         self.free: Minutes = np.zeros((len(self.arrive), self.at_once), dtype=np.float32)
         self.holder: Numbers = np.full((len(self.arrive), self.at_once), -1)
-        sizes = np.diff(np.r_[self.firsts, len(self.domains)])
-        self.stragglers = np.floor(sizes * (1 - TURN_SHARE) + 1e-6).astype(np.intp)
+
+    def has_some_left(self) -> bool:
+        """True while a unit that comes has not been let in."""
+        return bool((self.inside < self.coming).any())
+
+    def find_begin(self) -> Minutes:
+        """When each unit begins, as they stood."""
+        begin: Minutes = np.take_along_axis(self.begin.reshape(len(self.runs), -1), self.column, axis=1)
+        return begin
 
     def take_one(self) -> None:
         """In each run, gives the place that gets free first to one domain, for as long as that lets units in."""
-        coming = np.minimum.reduceat(np.where(self.left, self.arrive, NEVER), self.firsts, axis=1)
+        coming = np.take_along_axis(self.arrive, self.inside[:, :, None], axis=2)[:, :, 0]
         place = self.free.argmin(axis=1)
         now = self.free[self.runs, place]
         first = np.where(self._is_in(now), NEVER, coming).min(axis=1)
@@ -84,34 +119,38 @@ class _Turns:
         now = np.where(stuck, now, np.maximum(now, first))
         is_in = self._is_in(now)
         turn = self._most_waiting(now, is_in)
-        members = self.left & (self.domains[None, :] == turn[:, None])
-        close = self._closes_at(now, turn, members, np.where(is_in, NEVER, coming))
-        entering = members & (self.arrive <= close[:, None]) & ~stuck[:, None]
-        self.begin = np.where(entering, np.maximum(self.arrive, now[:, None]), self.begin)
-        ends = np.where(entering, self.begin + self.hold, -NEVER).max(axis=1)
+        close = self._closes_at(now, turn, np.where(is_in, NEVER, coming))
+        arrive = self.arrive[self.runs, turn]
+        here = np.where(stuck, 0, self.inside[self.runs, turn])
+        due = np.minimum((arrive <= close[:, None]).sum(axis=1), self.coming[self.runs, turn])
+        upto = np.where(stuck, 0, np.maximum(due, here))
+        numbers = np.arange(arrive.shape[1])
+        entering = (numbers >= here[:, None]) & (numbers < upto[:, None])
+        begin = np.maximum(arrive, now[:, None])
+        self.begin[self.runs, turn] = np.where(entering, begin, self.begin[self.runs, turn])
+        ends = np.where(entering, begin + self.hold[self.runs, turn], -NEVER).max(axis=1)
         next_out = np.where(self.free > now[:, None], self.free, NEVER).min(axis=1)
         self.free[self.runs, place] = np.where(stuck, next_out, ends)
         self.holder[self.runs, place] = np.where(stuck, -1, turn)
-        self.left &= ~entering
+        self.inside[self.runs, turn] = np.where(stuck, self.inside[self.runs, turn], upto)
 
     def _is_in(self, now: Minutes) -> Truth:
-        found = np.zeros((len(now), len(self.firsts) + 1), dtype=np.bool_)  # the last column is nobody's
+        found = np.zeros((len(now), self.arrive.shape[1] + 1), dtype=np.bool_)  # the last column is nobody's
         for place in range(self.at_once):
             found[self.runs, self.holder[:, place]] |= self.free[:, place] > now
         return found[:, :-1]
 
     def _most_waiting(self, now: Minutes, is_in: Truth) -> Numbers:
-        here = self.left & (self.arrive <= now[:, None])
-        waiting = np.add.reduceat(here, self.firsts, axis=1, dtype=np.int32)
+        waiting = (self.arrive <= now[:, None, None]).sum(axis=2) - self.inside
         waiting[is_in] = -1
         turn: Numbers = waiting.argmax(axis=1)
         return turn
 
-    def _closes_at(self, now: Minutes, turn: Numbers, members: Truth, coming: Minutes) -> Minutes:
+    def _closes_at(self, now: Minutes, turn: Numbers, coming: Minutes) -> Minutes:
         """When all but the stragglers are in, or later, when there is first a domain for which no place is left."""
-        arrivals = np.sort(np.where(members, self.arrive, NEVER), axis=1)
-        more = members.sum(axis=1) - self.stragglers[turn]
-        nearly_all = np.where(more > 0, arrivals[self.runs, np.clip(more - 1, 0, arrivals.shape[1] - 1)], now)
+        nearly = self.coming[self.runs, turn] - self.stragglers[turn] - 1
+        is_open = nearly >= self.inside[self.runs, turn]
+        nearly_all = np.where(is_open, self.arrive[self.runs, turn, np.maximum(nearly, 0)], now)
         others = coming.copy()
         others[self.runs, turn] = NEVER
         spare = (self.free <= now[:, None]).sum(axis=1) - 1

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from fermata.domain.fleet import Cluster, Device, Node
 from fermata.domain.ids import FreezeId
 from fermata.domain.plans import Mode
-from fermata.planning.confidence import choose_minutes, find_end_confidence
 from fermata.planning.days import find_days, find_freezes
 from fermata.planning.encoders import Encoding
 from fermata.planning.encoding import Resource, Taken, Use
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.parts import EXACT_UNITS_MOST, Split, find_splits, find_units
-from fermata.planning.rehearsal import Minutes, find_cast, rehearse
+from fermata.planning.promises import Promise, Promises
 from fermata.planning.resources import find_uses
 from fermata.planning.scope import ClusterWork, Scope
 from fermata.planning.sequence import WindowSteps, extend_verify, lay_out_window
@@ -25,7 +24,7 @@ class Part:
     nodes: tuple[Node, ...]
     devices: tuple[Device, ...]
     steps: WindowSteps
-    end_confidence: float
+    promise: Promise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +57,16 @@ class Way:
 
 
 class WayFinder:
-    """Finds the ways of one cluster after the other; equal windows are simulated for their length once."""
+    """Finds the ways of one cluster after the other; windows that are alike are rehearsed for their length once."""
 
     def __init__(self, inputs: PlanningInput, scope: Scope, encoding: Encoding, resources: Sequence[Resource]) -> None:
         self._inputs = inputs
         self._scope = scope
         self._encoding = encoding
         days = find_days(encoding.calendar, inputs.campaign.deadline)
-        self._room = max((day.minutes for day in days), default=0)
         always = (i for i, r in enumerate(resources) if all(r.holds_on(day.date) for day in days))
         self._most = {index: resources[index].capacity for index in always}
-        self._backs: dict[tuple[object, ...], Minutes] = {}
+        self._promises = Promises(inputs, scope.pending, room=max((day.minutes for day in days), default=0))
 
     def find_ways(self, work: ClusterWork) -> tuple[Way, ...]:
         """The ways that every limit bears on its own, fewest windows first; none: no limit lets the cluster go."""
@@ -153,25 +151,13 @@ class WayFinder:
             pending=self._scope.pending,
             catalogue=self._inputs.catalogue,
         )
-        back = self._rehearse(steps, nodes, devices)
-        minutes = choose_minutes(back, least=steps.minutes, room=self._room)
+        promise = self._promises.promise(steps, nodes, devices)
         return Part(
             nodes=nodes,
             devices=tuple(devices),
-            steps=extend_verify(steps, minutes),
-            end_confidence=find_end_confidence(back, minutes),
+            steps=extend_verify(steps, promise.minutes),
+            promise=promise,
         )
-
-    def _rehearse(self, steps: WindowSteps, nodes: tuple[Node, ...], devices: Sequence[Device]) -> Minutes:
-        """Windows with equal steps, as many nodes and equally many behind each device are rehearsed once."""
-        shape = tuple((s.step, getattr(s, "update", None), s.start) for s in steps.steps)
-        behind = sorted(len(self._inputs.fleet.nodes_behind(device)) for device in devices)
-        key = (shape, len(nodes), tuple(behind))
-        if key not in self._backs:
-            catalogue, campaign = self._inputs.catalogue, self._inputs.campaign
-            cast = find_cast(nodes, steps.steps, fleet=self._inputs.fleet, pending=self._scope.pending)
-            self._backs[key] = rehearse(steps.steps, cast, catalogue=catalogue, campaign=campaign)
-        return self._backs[key]
 
 
 def _shape(steps: WindowSteps) -> tuple[object, ...]:

@@ -1,7 +1,7 @@
 """Operator verbs of plans: make one from the store, take one in from a file, check it, put it in force."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from fermata.domain.plans import ConsentBasis, InputHashes, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import Catalogue
 from fermata.planning.checker import check_hashes, check_plan
-from fermata.planning.inputs import Planned, PlanningInput, PlanningOutcome, Violation
+from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome, Violation
 from fermata.planning.planner import plan_campaign
 from fermata.planning.stages import Watch, ignore_stage
 from fermata.services.errors import Refusal, refusing_unknown
@@ -49,12 +49,15 @@ class PublishedLine:
     already: bool
 
 
+DEFAULT_ASKED = Asked()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """What a new plan is to be. `as_of` None: the campaign's own moment, else now; `watch` is told of stages."""
 
     as_of: datetime | None = None
-    seed: int = 1
+    asked: Asked = DEFAULT_ASKED
     watch: Watch = ignore_stage
 
 
@@ -78,7 +81,8 @@ def make_plan(
         campaign = inventory.load_campaign(conn, campaign_id)
         parent = plan_store.published_plan(conn, campaign_id)
         moment = wanted.as_of or campaign.planned_as_of or now
-        inputs = _gather(conn, campaign, now=moment, seed=wanted.seed, parent=parent)
+        gathered = _gather(conn, campaign, now=moment, seed=wanted.asked.seed, parent=parent)
+    inputs = replace(gathered, confidence=wanted.asked.confidence, max_breach=wanted.asked.max_breach)
     outcome = plan_campaign(inputs, new_plan_id=new_id("plan"), hashes=_hash(inputs), watch=wanted.watch)
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
@@ -108,16 +112,15 @@ def check_stored_plan(
     """What a stored plan breaks now: judged against the fleet, updates and campaign it was made from, and against
     the freezes and the consent of this moment, so that a withdrawal or a new freeze shows. `only` as in `check_plan`.
     """
-    with refusing_unknown(), db.read() as conn:
-        plan = plan_store.load_plan(conn, plan_id)
-        inputs = load_inputs(conn, plan)
+    plan, inputs = load_plan_inputs(db, plan_id)
     return check_plan(inputs, plan, only=only)
 
 
-def find_inputs(db: Database, plan: Plan) -> PlanningInput:
-    """As `load_inputs`, in a transaction of its own."""
+def load_plan_inputs(db: Database, plan_id: PlanId) -> tuple[Plan, PlanningInput]:
+    """A stored plan, and the fleet, updates and campaign it was made from with the freezes and the consent of now."""
     with refusing_unknown(), db.read() as conn:
-        return load_inputs(conn, plan)
+        plan = plan_store.load_plan(conn, plan_id)
+        return plan, load_inputs(conn, plan)
 
 
 def load_inputs(conn: Connection, plan: Plan) -> PlanningInput:

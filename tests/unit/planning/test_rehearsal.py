@@ -10,7 +10,8 @@ from fermata.domain.campaign import Fallout
 from fermata.domain.fleet import Device, DeviceScope, Node
 from fermata.domain.pending import find_pending
 from fermata.domain.updates import Catalogue, Duration, Impact, Isolation, IsolationBy, Requirement
-from fermata.planning.rehearsal import RUNS, Minutes, find_cast, rehearse
+from fermata.planning.dice import Minutes, Pools
+from fermata.planning.rehearsal import RUNS_LEAST, RUNS_MOST, find_cast, rehearse
 from fermata.planning.sequence import lay_out_window
 
 CLUSTER = b.make_cluster("alpha")
@@ -25,7 +26,7 @@ def rehearsed(
     steps = lay_out_window(nodes, devices, fleet=fleet, pending=pending, catalogue=catalogue).steps
     cast = find_cast(nodes, steps, fleet=fleet, pending=pending)
     campaign = b.make_campaign(fallout=Fallout(fraction=fallout, mean_days_to_repair=2))
-    return rehearse(steps, cast, catalogue=catalogue, campaign=campaign)
+    return rehearse(steps, cast, catalogue=catalogue, campaign=campaign, pools=Pools())
 
 
 def median(back: Minutes) -> float:
@@ -42,8 +43,23 @@ def test_same_window_is_rehearsed_alike() -> None:
     nodes = b.make_nodes(CLUSTER, [10])
     first, second = (rehearsed(nodes, [], catalogue) for _ in range(2))
     assert np.array_equal(first, second)
-    assert len(first) == RUNS
+    assert len(first) == RUNS_MOST
     assert (np.diff(first) >= 0).all()
+
+
+def test_larger_windows_are_rehearsed_less_often() -> None:
+    catalogue = b.make_catalogue(b.make_update("nic", "nic_fw", 60, Impact.REBOOTFUL))
+    assert len(rehearsed(b.make_nodes(CLUSTER, [20] * 40), [], catalogue)) == RUNS_LEAST
+
+
+def test_device_with_no_node_in_the_window_only_takes_its_team() -> None:
+    leaf = b.make_update("leaf", "leaf_fw", 30, Impact.IMPACTFUL, target="leaf")
+    nic = b.make_update("nic", "nic_fw", 20, Impact.REBOOTFUL)
+    nodes = b.make_nodes(CLUSTER, [4] * 4)
+    devices = [b.make_device("alpha", "leaf", "alpha-r1"), b.make_device("alpha", "leaf", "elsewhere")]
+    fast = rehearsed(nodes, devices, b.make_catalogue(leaf, nic))
+    slow = rehearsed(nodes, devices, b.make_catalogue(leaf, nic, teams={leaf.owner_team: 1}))
+    assert median(fast) < median(slow)
 
 
 def test_wider_durations_take_longer() -> None:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fermata.domain.tally import TURN_SHARE
-from fermata.planning.turns import Minutes, take_turns, wait_for_room
+from fermata.planning.dice import Minutes
+from fermata.planning.turns import take_turns, wait_for_room
 
 
 def one(*minutes: float) -> Minutes:

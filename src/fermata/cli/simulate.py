@@ -1,0 +1,107 @@
+"""`fermata simulate`: how likely a plan breaks a limit, ends windows late or misses its deadline, and what it costs."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from fermata.cli import options, output
+from fermata.cli.simulate_show import tell_risk, to_json
+from fermata.cli.waiting import wait_for
+from fermata.domain.ids import PlanId
+from fermata.domain.plans import Plan
+from fermata.formats.plans import read_plan
+from fermata.formats.scenario import input_hashes, read_scenario
+from fermata.planning.checker import check_hashes
+from fermata.planning.inputs import PlanningInput
+from fermata.planning.risk.figures import CampaignRisk
+from fermata.planning.risk.luck import CORRELATION
+from fermata.planning.risk.record import Record
+from fermata.planning.risk.simulate import Campaigns, Simulation
+from fermata.services.errors import Refusal
+from fermata.services.plans import load_plan_inputs
+
+RUNS_MOST = 100_000  # an hour or two for January; the figures do not get better in any way that shows
+THREADS = 2  # most of the time is spent in arrays, which leave the interpreter to others
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("simulate")(simulate)
+
+
+def simulate(
+    plan: Annotated[
+        str, typer.Argument(help="A plan file (plan.json), or the id of a stored plan.", show_default=False)
+    ],
+    *,
+    runs: Annotated[int, typer.Option("--runs", min=1, max=RUNS_MOST, help="How many campaigns.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Equal seeds give equal figures.")] = 1,
+    correlation: Annotated[
+        float,
+        typer.Option(
+            "--correlation",
+            min=0.0,
+            max=0.9,
+            help="Share of a step's spread that an update has in common everywhere or within a cluster.",
+        ),
+    ] = CORRELATION,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Also with windows that wait at run time while a limit is full.")
+    ] = False,
+    scenario: options.ScenarioOption = None,
+    store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Plays a plan as a whole campaign many times, node by node, with drains that drag, retries, fallout and repairs.
+
+    Exit code 0: figures. 1: inputs that changed since. 2: a file that cannot be read.
+    """
+    made, inputs = _read_files(Path(plan), scenario) if Path(plan).suffix == ".json" else _load(plan, scenario, store)
+    asked = Simulation(runs=runs, seed=seed, correlation=correlation, with_gate=gate)
+    risk = wait_for(lambda: _play(Campaigns(inputs, made, asked)))
+    if as_json:
+        output.print_json(to_json(made, risk))
+    else:
+        tell_risk(made, inputs.campaign, risk)
+
+
+def _read_files(path: Path, folder: Path | None) -> tuple[Plan, PlanningInput]:
+    if folder is None:
+        raise typer.BadParameter("say with --scenario which folder the plan file was made from")
+    plan = read_plan(path)
+    scenario = read_scenario(folder)
+    refusal = check_hashes(plan, input_hashes(scenario))
+    if refusal is not None:
+        raise Refusal(refusal)
+    inputs = PlanningInput(
+        fleet=scenario.fleet,
+        catalogue=scenario.catalogue,
+        policy=scenario.policy,
+        campaign=scenario.campaign,
+        ledger=scenario.ledger,
+        now=plan.created_at,
+    )
+    return plan, inputs
+
+
+def _load(plan: str, folder: Path | None, store: str) -> tuple[Plan, PlanningInput]:
+    if folder is not None:
+        raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
+    with options.opened_store(store) as database:
+        return load_plan_inputs(database, PlanId(plan))
+
+
+def _play(campaigns: Campaigns) -> CampaignRisk:
+    """All blocks, in their order whoever finishes first."""
+    columns = (TextColumn("Simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("blocks of runs"))
+    with Progress(*columns, console=output.err, transient=True, disable=not output.err.is_terminal) as progress:
+        task = progress.add_task("", total=campaigns.blocks)
+        with ThreadPoolExecutor(THREADS) as pool:
+            found: list[tuple[Record, ...]] = []
+            for records in pool.map(campaigns.play, range(campaigns.blocks)):
+                found.append(records)
+                progress.advance(task)
+    return campaigns.judge(found)
