@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fermata import wiring
-from fermata.domain.hashing import content_sha256
+from fermata.domain.hashing import content_sha256, to_plain
 from fermata.domain.plans import InputHashes
 from fermata.domain.policy import ConsentEntry
 from fermata.formats.approvals import decode_approvals
@@ -47,7 +47,8 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
 
 def derive_plan_id(inputs: PlanningInput, hashes: InputHashes) -> str:
     """The id of the plan that these inputs give: shaped like a minted one, yet equal for equal inputs."""
-    content = (hashes, inputs.now, inputs.seed, inputs.ledger, inputs.confidence, inputs.max_breach)
+    given = {name: value for name, value in to_plain(hashes).items() if value is not None}
+    content = (given, inputs.now, inputs.seed, inputs.ledger, inputs.confidence, inputs.max_breach)
     digest = hashlib.sha256(content_sha256(content).encode()).digest()
     milliseconds = int(inputs.now.timestamp() * 1000)
     number = (milliseconds << 80) | int.from_bytes(digest[:10])

@@ -15,6 +15,7 @@ from fermata.domain.campaign import (
     Preference,
     SpreadEvenly,
     Where,
+    WorkloadOrder,
 )
 from fermata.formats.faults import one_of
 from fermata.formats.fields import Document, Fields, check_choice, check_unique, say
@@ -31,9 +32,12 @@ LIMIT_KEYS = MappingProxyType(
         LimitKind.CLUSTER_WINDOWS: ("at_once", "where"),
     }
 )
-PLAIN_PREFERENCES = ("finish_by_deadline", "fewest_windows")
+PLAIN_PREFERENCES = ("finish_by_deadline", "fewest_windows", "workload_order")
 PREFERENCE_KEYS = ("order", "spread_evenly", "over", "avoid")
-FORMS = "finish_by_deadline, fewest_windows, {order: ...}, {spread_evenly: ..., over: geo} or {avoid: WEEKDAY}"
+FORMS = (
+    "finish_by_deadline, fewest_windows, workload_order, {order: ...}, {spread_evenly: ..., over: geo}"
+    " or {avoid: WEEKDAY}"
+)
 CLASSES = ("small research", "small applied", "big research", "big applied")
 
 
@@ -87,6 +91,8 @@ def _preference(document: Document, spot: Spot) -> Preference | None:
                 return FinishByDeadline()
             case "fewest_windows":
                 return FewestWindows()
+            case "workload_order":
+                return WorkloadOrder()
             case _:
                 document.log.add(f"{say(spot)} is no preference: {FORMS}.", spot.place, wrong=spot.raw, known=known)
                 return None
