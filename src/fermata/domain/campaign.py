@@ -109,7 +109,7 @@ class AvoidWeekday:
 class WorkloadOrder:
     """Fewest pairs of windows that start in the wrong order of what they carry; counts only with a workload map.
 
-    A window ranks as the highest ranked service on its nodes.
+    A cluster ranks as the highest ranked service on its nodes; one that carries none takes no part.
     """
 
     term: Literal["workload_order"] = "workload_order"

@@ -3,7 +3,7 @@
 A workload map comes from `workloads.yaml` or the API. Planner, checker and readers ask it which node carries what.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -64,10 +64,10 @@ class WorkloadMap:
         by_column = ServiceId(node.workload)
         return by_column if by_column in self.services else None
 
-    def rank_of(self, node: Node) -> int:
-        """The rank of what it carries; of nothing the lowest there is."""
-        service = self.service_of(node)
-        return self.services[service].rank if service is not None else min(self.ranks)
+    def rank_of(self, nodes: Iterable[Node]) -> int | None:
+        """The highest rank of what they carry, by which a cluster takes its turn; None when they carry nothing."""
+        found = {service for node in nodes if (service := self.service_of(node)) is not None}
+        return max((self.services[service].rank for service in found), default=None)
 
     @cached_property
     def ranks(self) -> tuple[int, ...]:

@@ -45,7 +45,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "unplanned": [_unplanned(part) for part in plan.unplanned],
         "objective": [_term(term) for term in plan.objective],
         "solver": {"status": plan.solver.status, "seconds": plan.solver.seconds, "seed": plan.solver.seed},
-    } | ({"services": [_service(line) for line in plan.services]} if plan.inputs.workloads else {})
+    } | ({"services": [_service(line) for line in plan.services]} if plan.inputs.workloads or plan.services else {})
 
 
 def plan_to_bytes(plan: Plan) -> bytes:
