@@ -10,7 +10,7 @@ import typer
 from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.plan_confidence import CONFIDENCE, ConfidenceOption, MaxBreachOption, tell_confidence
-from fermata.cli.plan_files import order_plan
+from fermata.cli.plan_files import order_plan, read_folder
 from fermata.cli.plan_show import tell_infeasible, tell_plan
 from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
@@ -18,7 +18,7 @@ from fermata.domain.ids import CampaignId
 from fermata.domain.plans import ConsentBasis
 from fermata.domain.reasons import Code, reason
 from fermata.formats.plans import plan_to_json, write_plan
-from fermata.formats.scenario import read_scenario
+from fermata.formats.scenario import Scenario
 from fermata.planning.inputs import Asked, Infeasible, PlanningOutcome
 from fermata.planning.planner import PlanFaulted, plan_campaign
 from fermata.services import plans, records
@@ -51,6 +51,10 @@ def plan(
         Path | None,
         typer.Option("--approvals", help="Approvals file to go by, in place of the folder's.", show_default=False),
     ] = None,
+    workloads: Annotated[
+        Path | None,
+        typer.Option("--workloads", help="Workload map to go by, in place of the folder's.", show_default=False),
+    ] = None,
     now: Annotated[
         str | None,
         typer.Option("--now", help="Plan as of this time; else the campaign's planned_as_of.", show_default=False),
@@ -69,10 +73,10 @@ def plan(
     moment = options.parse_time(now) if now is not None else None
     asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach)
     if Path(campaign).is_dir():
-        of, outcome = _plan_folder(Path(campaign), approvals, now=moment, asked=asked)
+        scenario = read_folder(Path(campaign), workloads)
+        of, outcome = _plan_folder(scenario, approvals, now=moment, asked=asked)
     else:
-        if approvals is not None:
-            raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
+        _refuse_files({"approvals": approvals, "workloads": workloads})
         of, outcome = _plan_stored(campaign, store, as_of=moment, asked=asked)
     if isinstance(outcome, Infeasible):
         tell_infeasible(outcome, of, as_json=as_json)
@@ -91,9 +95,8 @@ def plan(
 
 
 def _plan_folder(
-    folder: Path, approvals: Path | None, *, now: datetime | None, asked: Asked
+    scenario: Scenario, approvals: Path | None, *, now: datetime | None, asked: Asked
 ) -> tuple[Campaign, PlanningOutcome]:
-    scenario = read_scenario(folder)
     order = order_plan(scenario, approvals, now=now, asked=asked)
     found = _search(
         scenario.campaign.id, lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes)

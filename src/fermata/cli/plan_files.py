@@ -1,7 +1,7 @@
 """From a campaign's files to what the planner takes: inputs, hashes, and the id of the plan that they give."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from fermata.formats.approvals import decode_approvals
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document
 from fermata.formats.ledger import LedgerMaker
-from fermata.formats.scenario import Scenario, input_hashes
+from fermata.formats.scenario import Scenario, input_hashes, read_scenario
+from fermata.formats.workloads import read_workloads
 from fermata.planning.inputs import Asked, PlanningInput
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -28,6 +29,14 @@ class Order:
     plan_id: str
 
 
+def read_folder(folder: Path, workloads: Path | None) -> Scenario:
+    """The scenario of a folder, with the map of the file `workloads` in place of its own. Raises BadInput."""
+    scenario = read_scenario(folder)
+    if workloads is None:
+        return scenario
+    return replace(scenario, workloads=read_workloads(workloads, scenario.fleet))
+
+
 def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | None, asked: Asked) -> Order:
     """The plan of a folder's files; `approvals` in place of the folder's own. Raises BadInput for those."""
     inputs = PlanningInput(
@@ -40,6 +49,7 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
         seed=asked.seed,
         confidence=asked.confidence,
         max_breach=asked.max_breach,
+        workloads=scenario.workloads,
     )
     hashes = input_hashes(scenario)
     return Order(inputs=inputs, hashes=hashes, plan_id=derive_plan_id(inputs, hashes))

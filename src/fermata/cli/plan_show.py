@@ -1,6 +1,7 @@
 """How a plan, or why there is none, reads in a terminal."""
 
 from fermata.cli import output
+from fermata.cli.plan_services import tell_services
 from fermata.domain.campaign import Campaign
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code, reason
@@ -22,6 +23,8 @@ def tell_plan(made: Plan, campaign: Campaign) -> None:
     ]
     headings = ("preference", "value", "bound", "")
     output.out.print(output.table("What the plan reaches", headings, rows, right=(1, 2)))
+    if made.services:
+        tell_services(made.services)
     if made.unplanned:
         left_out = [(group.cluster, f"{len(group.nodes):,}", str(group.reason)) for group in made.unplanned]
         output.out.print(output.table("Left out", ("cluster", "nodes", "why"), left_out[:LEFT_OUT_SHOWN], right=(1,)))

@@ -27,7 +27,7 @@ class Minimum:
     share: float | None = None
 
     def of(self, total: int) -> int:
-        """In nodes, rounded up, of `total` in service. Never more than there are: a plan cannot mend what lacks already."""
+        """In nodes, rounded up, of `total` in service, and never more: a plan cannot mend what lacks already."""
         wanted = self.nodes if self.share is None else ceil(Fraction(str(self.share)) * total)
         assert wanted is not None, "readers let no minimum through that says neither nodes nor share"
         return min(wanted, total)
@@ -64,6 +64,11 @@ class WorkloadMap:
         by_column = ServiceId(node.workload)
         return by_column if by_column in self.services else None
 
+    def find_minimum(self, service: ServiceId, geo: str, total: int) -> int:
+        """How many nodes of the service must remain in `geo`, where `total` are in service."""
+        minimum = self.services[service].minimum.get(geo)
+        return minimum.of(total) if minimum is not None else 0
+
     def rank_of(self, nodes: Iterable[Node]) -> int | None:
         """The highest rank of what they carry, by which a cluster takes its turn; None when they carry nothing."""
         found = {service for node in nodes if (service := self.service_of(node)) is not None}
@@ -76,7 +81,7 @@ class WorkloadMap:
 
 
 def find_serving(workloads: WorkloadMap, fleet: Fleet) -> dict[tuple[ServiceId, str], tuple[Node, ...]]:
-    """The nodes in service of each service and geo, by name. A node out of service carries nothing that could be lost."""
+    """The nodes in service of each service and geo, by name. A node out of service carries nothing to be lost."""
     found: dict[tuple[ServiceId, str], list[Node]] = {}
     for cluster, nodes in fleet.nodes_by_cluster.items():
         geo = fleet.clusters[cluster].geo

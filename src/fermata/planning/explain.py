@@ -8,7 +8,8 @@ from fermata.domain.ids import ClusterId
 from fermata.planning.floors import find_homeless
 from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
-from fermata.planning.loosen import Ladder, Rule, list_rules
+from fermata.planning.ladders import Ladder, Rule
+from fermata.planning.loosen import list_rules
 from fermata.planning.model import PlanModel, Unsolved
 from fermata.planning.problem import Problem, build_rows, compile_problem, find_spots
 

@@ -3,15 +3,15 @@
 The rule `service_capacity` compiles rows from them for the search, `service_days` tells who carried what.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from fermata.domain.fleet import Node, NodeState
-from fermata.domain.ids import ClusterId, ServiceId
+from fermata.domain.fleet import Fleet, Node, NodeState
+from fermata.domain.ids import ClusterId, NodeId, ServiceId
+from fermata.domain.pending import FleetPending
 from fermata.domain.workloads import WorkloadMap, find_serving
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.scope import Scope
 
 Kind = tuple[ServiceId, str]  # a service and a SKU: nodes that lend alike
 
@@ -44,48 +44,54 @@ class Share:
     kinds: frozenset[Kind]
     capacity: int
 
+    @property
+    def name(self) -> str:
+        """As an operator reads it, such as "api and chat in EU"."""
+        return f"{' and '.join(sorted(self.services))} in {self.geo}"
 
-def find_geo_services(inputs: PlanningInput, scope: Scope) -> tuple[GeoServices, ...]:
+
+def find_geo_services(inputs: PlanningInput, pending: FleetPending) -> tuple[GeoServices, ...]:
     """All services by geo; none without a workload map."""
     workloads, fleet = inputs.workloads, inputs.fleet
     if workloads is None:
         return ()
-    is_open = {node.name for work in scope.works for node in work.nodes}
-    is_open.update(name for group in scope.unplanned for name in group.nodes)
-    is_open.update(name for name, unit in scope.pending.nodes.items() if unit.unknown)
-    in_scope = {cluster.name for cluster in scope.clusters}
     serving = find_serving(workloads, fleet)
+    is_open = _find_open(fleet, pending)
     found: list[GeoServices] = []
     for geo in sorted({place for _, place in serving}):
         here = {service: nodes for (service, place), nodes in serving.items() if place == geo}
-        done: dict[Kind, dict[ClusterId, int]] = {}
-        for service, nodes in here.items():
-            for node in nodes:
-                if node.cluster in in_scope and node.name not in is_open:
-                    clusters = done.setdefault((service, fleet.clusters[node.cluster].sku), {})
-                    clusters[node.cluster] = clusters.get(node.cluster, 0) + 1
+        skus = {service: {fleet.clusters[node.cluster].sku for node in nodes} for service, nodes in here.items()}
+        lenders = {service: workloads.services[service].moves_to for service in here}
         found.append(
             GeoServices(
                 geo=geo,
                 totals={service: len(nodes) for service, nodes in here.items()},
-                minima={service: _least(workloads, service, geo, len(nodes)) for service, nodes in here.items()},
-                kinds={
-                    service: frozenset(
-                        (lender, sku)
-                        for lender in workloads.services[service].moves_to
-                        for sku in {fleet.clusters[node.cluster].sku for node in nodes}
-                    )
-                    for service, nodes in here.items()
-                },
-                done=done,
+                minima={service: workloads.find_minimum(service, geo, len(nodes)) for service, nodes in here.items()},
+                kinds={s: frozenset((lender, sku) for lender in lenders[s] for sku in skus[s]) for s in here},
+                done=_count_done(inputs, here, is_open),
             )
         )
     return tuple(found)
 
 
-def _least(workloads: WorkloadMap, service: ServiceId, geo: str, total: int) -> int:
-    minimum = workloads.services[service].minimum.get(geo)
-    return minimum.of(total) if minimum is not None else 0
+def _find_open(fleet: Fleet, pending: FleetPending) -> frozenset[NodeId]:
+    """Nodes that are not done: with work of their own, behind a device that drains them, or of unknown version."""
+    own = (name for name, unit in pending.nodes.items() if unit.due or unit.unknown)
+    draining = (name for name, unit in pending.devices.items() if any(item.update.needs_drain for item in unit.due))
+    return frozenset(own).union(node.name for name in draining for node in fleet.nodes_behind(fleet.devices[name]))
+
+
+def _count_done(
+    inputs: PlanningInput, here: Mapping[ServiceId, Sequence[Node]], is_open: frozenset[NodeId]
+) -> dict[Kind, dict[ClusterId, int]]:
+    clusters, scope = inputs.fleet.clusters, inputs.campaign.scope
+    found: dict[Kind, dict[ClusterId, int]] = {}
+    for service, nodes in here.items():
+        for node in nodes:
+            if node.name not in is_open and scope.matches_cluster(clusters[node.cluster]):
+                counts = found.setdefault((service, clusters[node.cluster].sku), {})
+                counts[node.cluster] = counts.get(node.cluster, 0) + 1
+    return found
 
 
 def find_shares(geo: GeoServices) -> tuple[Share, ...]:

@@ -1,4 +1,4 @@
-"""What a plan means for services, day by day: how much is out, what remains, and on which done nodes the load stands."""
+"""What a plan means for services, day by day: how much is out, what remains, which done nodes carry the load."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def find_service_days(problem: Problem, windows: Sequence[Window]) -> tuple[Serv
     if workloads is None:
         return ()
     found: list[ServiceDay] = []
-    for geo in find_geo_services(problem.inputs, problem.scope):
+    for geo in find_geo_services(problem.inputs, problem.scope.pending):
         outages = _read_outages(problem, workloads, geo, windows)
         stock = {kind: dict(clusters) for kind, clusters in geo.done.items()}
         for day in sorted({outage.day for outage in outages}):
@@ -55,10 +55,16 @@ def _read_outages(
         cluster = fleet.clusters[window.cluster]
         if cluster.geo != geo.geo:
             continue
-        day = next(day.date for day in problem.days if day.room.start <= window.start < day.room.end)
-        counts = count_services(workloads, (fleet.nodes[name] for name in window.nodes))
-        span = {"day": day, "start": window.start, "end": window.end}
-        found.append(_Outage(cluster=cluster.name, sku=cluster.sku, nodes=counts, **span))
+        found.append(
+            _Outage(
+                cluster=cluster.name,
+                sku=cluster.sku,
+                day=next(day.date for day in problem.days if day.room.start <= window.start < day.room.end),
+                start=window.start,
+                end=window.end,
+                nodes=count_services(workloads, (fleet.nodes[name] for name in window.nodes)),
+            )
+        )
     return found
 
 
@@ -69,9 +75,7 @@ def _bring_back(outages: Sequence[_Outage], stock: Stock) -> None:
             clusters[outage.cluster] = clusters.get(outage.cluster, 0) + nodes
 
 
-def _tell_day(
-    workloads: WorkloadMap, geo: GeoServices, outages: Sequence[_Outage], stock: Stock
-) -> list[ServiceDay]:
+def _tell_day(workloads: WorkloadMap, geo: GeoServices, outages: Sequence[_Outage], stock: Stock) -> list[ServiceDay]:
     """One line for each service with nodes out, at the first instant at which most of them are."""
     at: dict[datetime, dict[ServiceId, dict[ClusterId, int]]] = {}
     for instant in sorted({outage.start for outage in outages}):

@@ -116,6 +116,7 @@ def load_plan_inputs(db: Database, plan_id: PlanId) -> tuple[Plan, PlanningInput
             now=plan.created_at,
             seed=plan.solver.seed,
             parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
+            workloads=plan_store.load_workloads_snapshot(conn, plan.inputs.workloads),
         )
     return plan, inputs
 
@@ -189,6 +190,7 @@ def _gather(
         now=now,
         seed=seed,
         parent=parent,
+        workloads=inventory.find_workloads(conn),
     )
 
 
@@ -198,6 +200,7 @@ def _hash(inputs: PlanningInput) -> InputHashes:
         updates=content_sha256(inputs.catalogue),
         policy=content_sha256(inputs.policy),
         campaign=content_sha256(inputs.campaign),
+        workloads=content_sha256(inputs.workloads) if inputs.workloads else None,
     )
 
 
@@ -207,6 +210,8 @@ def _keep(conn: Connection, inputs: PlanningInput, plan: Plan, *, now: datetime,
     plan_store.save_snapshot(conn, plan.inputs.updates, inputs.catalogue)
     plan_store.save_snapshot(conn, plan.inputs.policy, inputs.policy)
     plan_store.save_snapshot(conn, plan.inputs.campaign, inputs.campaign)
+    if plan.inputs.workloads is not None:
+        plan_store.save_snapshot(conn, plan.inputs.workloads, inputs.workloads)
     journal.append(conn, _entry("plan.stored", plan, now=now, actor=actor, why=""))
 
 

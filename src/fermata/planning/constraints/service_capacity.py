@@ -6,7 +6,7 @@ Each carries for one service at a time. Protects whoever uses the service.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import combinations
@@ -15,7 +15,9 @@ from fermata.domain.fleet import NodeState
 from fermata.domain.ids import NodeId, ServiceId, WindowId
 from fermata.domain.workloads import WorkloadMap, find_serving
 from fermata.planning.case import CheckCase, at, some
+from fermata.planning.encoding import Capacity, Facts, Loan, Resource, Taken, Use
 from fermata.planning.inputs import Violation
+from fermata.planning.leapfrog import Share, count_services, find_geo_services, find_shares
 from fermata.planning.reading import Reading
 
 CODE = "SERVICE_CAPACITY"
@@ -24,7 +26,7 @@ Kind = tuple[ServiceId, str]  # a service and the SKU of a node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Taken:
+class _Window:
     """What one window takes out in its geo: nodes in service by service, and by kind as they lend afterwards."""
 
     window: WindowId
@@ -44,7 +46,7 @@ class _Geo:
     minima: dict[ServiceId, int]
     lenders: dict[ServiceId, frozenset[Kind]]
     done: dict[Kind, int] = field(default_factory=lambda: defaultdict(int))
-    taken: list[_Taken] = field(default_factory=list)
+    taken: list[_Window] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +84,8 @@ def _tell(geo: _Geo, lack: _Lack) -> str:
     total = sum(geo.totals[name] for name in lack.services)
     least = sum(geo.minima[name] for name in lack.services)
     return (
-        f"{lack.out:,} of the {total:,} nodes of {names} in {geo.name} are out at {at(lack.at)} and done nodes can carry"
-        f" {lack.lent:,} for them: {total - lack.out + lack.lent:,} remain, {least:,} must: windows"
+        f"{lack.out:,} of the {total:,} nodes of {names} in {geo.name} are out at {at(lack.at)} and done nodes carry at"
+        f" most {lack.lent:,} for them: {total - lack.out + lack.lent:,} remain, {least:,} must: windows"
         f" {some(lack.windows)}."
     )
 
@@ -130,11 +132,11 @@ def _find_geos(case: CheckCase, workloads: WorkloadMap, reading: Reading) -> Ite
     geos: dict[str, _Geo] = {}
     for (name, place), nodes in find_serving(workloads, case.fleet).items():
         geo = geos.setdefault(place, _Geo(name=place, totals={}, minima={}, lenders={}))
-        service = workloads.services[name]
+        moves_to = workloads.services[name].moves_to
         skus = {case.fleet.clusters[node.cluster].sku for node in nodes}
         geo.totals[name] = len(nodes)
-        geo.minima[name] = service.minimum[place].of(len(nodes)) if place in service.minimum else 0
-        geo.lenders[name] = frozenset((lender, sku) for lender in service.moves_to for sku in skus)
+        geo.minima[name] = workloads.find_minimum(name, place, len(nodes))
+        geo.lenders[name] = frozenset((lender, sku) for lender in moves_to for sku in skus)
         for node in nodes:
             is_idle = node.name not in case.unknown and node.name not in case.working.get(node.cluster, ())
             if is_idle and node.cluster in case.in_scope:
@@ -143,9 +145,16 @@ def _find_geos(case: CheckCase, workloads: WorkloadMap, reading: Reading) -> Ite
         cluster = case.fleet.clusters.get(window.cluster)
         if cluster is not None and cluster.geo in geos:
             out = _count(case, workloads, window.nodes)
-            kinds = {(name, cluster.sku): nodes for name, nodes in out.items()}
-            span = {"day": case.day_of(window.start), "start": window.start, "end": window.end}
-            geos[cluster.geo].taken.append(_Taken(window=window.id, out=out, kinds=kinds, **span))
+            geos[cluster.geo].taken.append(
+                _Window(
+                    window=window.id,
+                    day=case.day_of(window.start),
+                    start=window.start,
+                    end=window.end,
+                    out=out,
+                    kinds={(name, cluster.sku): nodes for name, nodes in out.items()},
+                )
+            )
     return geos.values()
 
 
@@ -157,3 +166,44 @@ def _count(case: CheckCase, workloads: WorkloadMap, names: Iterable[NodeId]) -> 
         if service is not None:
             found[service] = found.get(service, 0) + 1
     return found
+
+
+def encode(facts: Facts) -> Capacity:
+    """One resource for each service with a minimum, and for each set of such that share lenders, which windows of
+    earlier days add to.
+    """
+    workloads = facts.inputs.workloads
+    if workloads is None:
+        return Capacity(resources=(), count=lambda _: ())
+    shares = [share for geo in find_geo_services(facts.inputs, facts.pending) for share in find_shares(geo)]
+
+    def count(taken: Taken) -> tuple[Use, ...]:
+        counts = count_services(workloads, taken.nodes)
+        units = [_sum_out(share, taken, counts) for share in shares]
+        return tuple(taken.use(index, out) for index, out in enumerate(units) if out)
+
+    def lend(taken: Taken) -> tuple[Loan, ...]:
+        counts = count_services(workloads, taken.nodes)
+        units = [_sum_lent(share, taken, counts) for share in shares]
+        return tuple(Loan(resource=index, units=lent) for index, lent in enumerate(units) if lent)
+
+    return Capacity(
+        resources=tuple(
+            Resource(
+                source=f"{CODE} {share.name}", name=f"capacity of {share.name}", capacity=share.capacity, grows=True
+            )
+            for share in shares
+        ),
+        count=count,
+        lends=lend,
+    )
+
+
+def _sum_out(share: Share, taken: Taken, counts: Mapping[ServiceId, int]) -> int:
+    return sum(counts.get(name, 0) for name in share.services) if taken.cluster.geo == share.geo else 0
+
+
+def _sum_lent(share: Share, taken: Taken, counts: Mapping[ServiceId, int]) -> int:
+    if taken.cluster.geo != share.geo:
+        return 0
+    return sum(nodes for name, nodes in counts.items() if (name, taken.cluster.sku) in share.kinds)
