@@ -1,6 +1,6 @@
 """`fermata plan`: makes a checked plan from a campaign's files, or says why there is none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -92,6 +92,13 @@ def plan(
         tell_confidence(outcome.plan, of, wanted=confidence)
         if out is not None:
             output.out.print(f"Written to {out}", markup=False, soft_wrap=True)
+
+
+def _refuse_files(given: Mapping[str, Path | None]) -> None:
+    """A store has what the folder of a campaign has beside it."""
+    for name, path in given.items():
+        if path is not None:
+            raise typer.BadParameter(f"a store has its own {name}; name a folder to use --{name}")
 
 
 def _plan_folder(

@@ -78,10 +78,10 @@ def compile_problem(
     works = scope.works if only is None else tuple(scope.works[number] for number in only)
     encoding = encode_windows(Facts(inputs=inputs, pending=scope.pending), encoders)
     resources = find_resources(encoding.capacities, scope, inputs.campaign)
+    finder = WayFinder(inputs, scope, encoding, grow_resources(resources, encoding.capacities, scope.works))
     if only is not None:
         others = [work for number, work in enumerate(scope.works) if number not in set(only)]
         resources = grow_resources(resources, encoding.capacities, others)
-    finder = WayFinder(inputs, scope, encoding, resources)
     ways: list[Way] = []
     ways_of: list[tuple[int, ...]] = []
     big: set[int] = set()

@@ -44,7 +44,9 @@ def find_loans(capacities: Sequence[Capacity], taken: Taken) -> tuple[Loan, ...]
 def grow_resources(
     resources: Sequence[Resource], capacities: Sequence[Capacity], works: Sequence[ClusterWork]
 ) -> tuple[Resource, ...]:
-    """The resources as if these works, which nobody plans, had all been done before the first day."""
+    """The resources as if all these works had been done before the first day."""
+    if not any(resource.grows for resource in resources):
+        return tuple(resources)
     added: dict[int, int] = {}
     for work in works:
         taken = Taken(cluster=work.cluster, nodes=work.nodes, mode=Mode.WHOLE, minutes=1)

@@ -58,14 +58,17 @@ class Way:
 
 
 class WayFinder:
-    """Finds the ways of one cluster after the other; windows that are alike are rehearsed for their length once."""
+    """Finds the ways of one cluster after the other; windows that are alike are rehearsed for their length once.
+
+    A resource that grows is given with all that windows can ever lend it.
+    """
 
     def __init__(self, inputs: PlanningInput, scope: Scope, encoding: Encoding, resources: Sequence[Resource]) -> None:
         self._inputs = inputs
         self._scope = scope
         self._encoding = encoding
         days = find_days(encoding.calendar, inputs.campaign.deadline)
-        always = (i for i, r in enumerate(resources) if not r.grows and all(r.holds_on(day.date) for day in days))
+        always = (i for i, r in enumerate(resources) if all(r.holds_on(day.date) for day in days))
         self._most = {index: resources[index].capacity for index in always}
         self._promises = Promises(inputs, scope.pending, room=max((day.minutes for day in days), default=0))
 
@@ -99,8 +102,11 @@ class WayFinder:
 
     def _fits(self, work: ClusterWork, nodes: Sequence[Node], mode: Mode) -> bool:
         taken = Taken(cluster=work.cluster, nodes=nodes, mode=mode, minutes=1)
-        uses = find_uses(self._encoding.capacities, taken)
-        return all(use.units <= self._most.get(use.resource, use.units) for use in uses)
+        own = {loan.resource: loan.units for loan in find_loans(self._encoding.capacities, taken)}
+        return all(
+            use.units <= self._most.get(use.resource, use.units + own.get(use.resource, 0)) - own.get(use.resource, 0)
+            for use in find_uses(self._encoding.capacities, taken)
+        )
 
     def _group(self, work: ClusterWork, split: Split) -> tuple[Group, ...]:
         is_whole = len(split) == 1
