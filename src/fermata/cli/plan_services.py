@@ -11,9 +11,12 @@ HOSTS_SHOWN = 2  # a line; --json names all of them
 
 
 def tell_services(lines: Sequence[ServiceDay]) -> None:
-    """One line for each service and geo: the day on which least is left above its minimum."""
+    """One line for each service and geo: the day on which least is left above its minimum. Where any has a minimum,
+    only those that do.
+    """
+    bound = [line for line in lines if line.minimum]
     tightest: dict[tuple[str, str], ServiceDay] = {}
-    for line in lines:
+    for line in bound or lines:
         place = (line.service, line.geo)
         before = tightest.get(place)
         if before is None or _rank(line) < _rank(before):
