@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import product
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.unit.planning import bench as b
 
@@ -191,7 +191,20 @@ def workloads(tiny: Tiny) -> WorkloadMap:
     )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+def alike(service: str) -> TinyCluster:
+    return TinyCluster(nodes=(TinyNode(service=service, done=False, off=False),) * 2, sku="H100", rolling=False)
+
+
+SHARED = Tiny(  # two services need the same two nodes, so that they go on different days
+    clusters=(alike("idle"), alike("api"), alike("chat")),
+    at_once=9,
+    minima={"api": 2, "chat": 2},
+    lenders={"api": ("idle",), "chat": ("idle",)},
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@example(SHARED)
 @given(tiny_fleets())
 def test_planner_agrees_with_brute_force_about_services(tiny: Tiny) -> None:
     best, found = brute_force(tiny), planner(tiny)

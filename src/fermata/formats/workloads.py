@@ -183,7 +183,8 @@ def check_workloads(draft: Draft, fleet: Fleet) -> None:
         if not nodes:
             sentence = f"No node carries {quote(name)}, by {TABLE} or by its column workload."
             fields.fault("id", sentence, wrong=name, known=Names({node.workload for node in fleet.nodes.values()}))
-        _check_minimum(fields, draft.workloads.services[name], _count_by_geo(nodes, fleet), geos)
+        else:
+            _check_minimum(fields, draft.workloads.services[name], _count_by_geo(nodes, fleet), geos)
     _check_sharing(draft)
 
 
