@@ -83,6 +83,8 @@ def test_a_mutated_scenario_is_read_or_refused(small, data):
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_in_place_of_a_file_are_refused(small, data, name):
     small.write("approvals.yaml", APPROVALS)
+    for mapped, text in WORKLOADS.items():
+        small.write(mapped, text)
     original = small.text(name)
     try:
         small.write(name, data)

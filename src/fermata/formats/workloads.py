@@ -65,6 +65,8 @@ def decode_workloads(path: Path) -> tuple[Draft | None, tuple[FaultLog, ...]]:
     beside = path.with_name(TABLE)
     of_table = FaultLog(beside)
     table = read_table(beside, COLUMNS, of_table) if beside.exists() else None
+    if beside.exists() and table is None and not len(of_table):
+        of_table.add("The file holds no table: its first line names the columns node and service.")
     logs = (document.log, of_table)
     if root is None:
         return None, logs
