@@ -9,8 +9,8 @@ from fermata.cli import options, output
 from fermata.cli.plan_confidence import CONFIDENCE, ConfidenceOption, MaxBreachOption
 from fermata.cli.plan_make import Made, Wish, make_plan
 from fermata.cli.plan_show import tell_infeasible, tell_plan
-from fermata.cli.plan_what_if import ask_what_if
-from fermata.cli.plan_write import Targets, check_targets, write_results
+from fermata.cli.plan_what_if import WhatIfOption, ask_what_if
+from fermata.cli.plan_write import HtmlOption, IcsOption, Targets, check_targets, write_results
 from fermata.domain.plans import ConsentBasis
 from fermata.formats.plans import plan_to_json
 from fermata.planning.inputs import Asked, Infeasible
@@ -38,27 +38,16 @@ def plan(
     ],
     *,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.", show_default=False)] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", help="Write the plan as one self-contained page to this file.", show_default=False),
-    ] = None,
-    ics: Annotated[
-        Path | None,
-        typer.Option("--ics", help="Write the windows as a calendar to this file.", show_default=False),
-    ] = None,
-    what_if: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--what-if",
-            metavar="KEY=VALUE",
-            help="Plan a folder as if its files said so, beside the plan of what they say; again for more changes."
-            " `price` or `price=limits[N]`: what more room under the limits on nodes would buy.",
-            show_default=False,
-        ),
-    ] = None,
+    html: HtmlOption = None,
+    ics: IcsOption = None,
+    what_if: WhatIfOption = None,
     approvals: Annotated[
         Path | None,
         typer.Option("--approvals", help="Approvals file to go by, in place of the folder's.", show_default=False),
+    ] = None,
+    workloads: Annotated[
+        Path | None,
+        typer.Option("--workloads", help="Workload map to go by, in place of the folder's.", show_default=False),
     ] = None,
     now: Annotated[
         str | None,
@@ -77,7 +66,7 @@ def plan(
     """
     moment = options.parse_time(now) if now is not None else None
     asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach)
-    wish = Wish(campaign=campaign, approvals=approvals, now=moment, asked=asked, store=store)
+    wish = Wish(campaign=campaign, approvals=approvals, workloads=workloads, now=moment, asked=asked, store=store)
     targets = Targets(out=out, html=html, ics=ics)
     check_targets(targets)
     if what_if:

@@ -9,13 +9,12 @@ import typer
 
 from fermata import wiring
 from fermata.cli import options
-from fermata.cli.plan_files import Order, order_plan
+from fermata.cli.plan_files import Order, order_plan, read_folder
 from fermata.cli.plan_progress import show_stages
 from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
 from fermata.domain.ids import CampaignId
 from fermata.domain.reasons import Code, reason
-from fermata.formats.scenario import read_scenario
 from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome
 from fermata.planning.planner import PlanFaulted, plan_campaign
 from fermata.planning.stages import Stage, Watch
@@ -29,6 +28,7 @@ class Wish:
 
     campaign: str
     approvals: Path | None
+    workloads: Path | None
     now: datetime | None
     asked: Asked
     store: str
@@ -53,7 +53,7 @@ def make_plan(wish: Wish) -> Made:
 
 def _make_from_files(wish: Wish, watch: Watch) -> Made:
     watch(Stage.READING, "")
-    scenario = read_scenario(Path(wish.campaign))
+    scenario = read_folder(Path(wish.campaign), wish.workloads)
     order = order_plan(scenario, wish.approvals, now=wish.now, asked=wish.asked)
     return Made(campaign=scenario.campaign, outcome=plan_order(order, watch), inputs=order.inputs)
 
@@ -64,8 +64,9 @@ def plan_order(order: Order, watch: Watch) -> PlanningOutcome:
 
 
 def _make_stored(wish: Wish, watch: Watch) -> Made:
-    if wish.approvals is not None:
-        raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
+    for name, path in (("approvals", wish.approvals), ("workloads", wish.workloads)):
+        if path is not None:
+            raise typer.BadParameter(f"a store has its own {name}; name a folder to use --{name}")
     if "/" in wish.campaign or wish.campaign.startswith("."):
         raise typer.BadParameter(f"'{wish.campaign}' is not a folder")
     name = CampaignId(wish.campaign)

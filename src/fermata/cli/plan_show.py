@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from fermata.cli import output
 from fermata.cli.plan_confidence import tell_confidence
+from fermata.cli.plan_services import tell_services
 from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.ids import CampaignId
 from fermata.domain.outlines import DayOutline, outline_days, outline_rolled
@@ -36,6 +37,9 @@ def tell_plan(made: Plan, campaign: Campaign, *, wanted: float) -> None:
         _tell_rolled(made, campaign)
         _tell_days(days, campaign)
     _tell_terms(made, campaign)
+    if made.services:
+        output.out.print()
+        tell_services(made.services)
     _tell_left_out(made)
 
 

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from fermata.cli import output
-from fermata.cli.plan_files import Order, order_plan
+from fermata.cli.plan_files import Order, order_plan, read_folder
 from fermata.cli.plan_make import Wish, plan_order
 from fermata.cli.plan_progress import show_stages
 from fermata.cli.plan_show import tell_infeasible
@@ -16,7 +17,6 @@ from fermata.cli.plan_write import Targets, write_results
 from fermata.formats.campaign import ROOT_OPTIONAL, ROOT_REQUIRED
 from fermata.formats.changes import Change, parse_change
 from fermata.formats.comparison import tell_changes, tell_price, tell_verdict, what_if_to_json
-from fermata.formats.scenario import read_scenario
 from fermata.planning.inputs import Planned, PlanningInput, PlanningOutcome
 from fermata.planning.price import Price, list_priced, price_limits
 from fermata.planning.stages import Stage, Watch
@@ -24,6 +24,17 @@ from fermata.planning.what_if import Comparison, compare_plans
 
 PRICE = re.compile(r"price(?:=limits\[(\d+)\])?")
 MOVES_SHOWN = 20
+
+WhatIfOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--what-if",
+        metavar="KEY=VALUE",
+        help="Plan a folder as if its files said so, beside the plan of what they say; again for more changes."
+        " `price` or `price=limits[N]`: what more room under the limits on nodes would buy.",
+        show_default=False,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +99,12 @@ def _parse(texts: Sequence[str]) -> tuple[tuple[Change, ...], tuple[str, ...]]:
 def _plan_both(wish: Wish, changes: tuple[Change, ...], asked: tuple[str, ...], watch: Watch) -> _Answer:
     watch(Stage.READING, "")
     folder = Path(wish.campaign)
-    order = order_plan(read_scenario(folder), wish.approvals, now=wish.now, asked=wish.asked)
+    order = order_plan(read_folder(folder, wish.workloads), wish.approvals, now=wish.now, asked=wish.asked)
     changed = None
     if changes:
-        changed = order_plan(read_scenario(folder, changes), wish.approvals, now=wish.now, asked=wish.asked)
+        changed = order_plan(
+            read_folder(folder, wish.workloads, changes), wish.approvals, now=wish.now, asked=wish.asked
+        )
     numbers = _find_priced(order.inputs, asked)
     now = plan_order(order, _named(watch, "as it is"))
     then = plan_order(changed, _named(watch, "what if")) if changed is not None else None

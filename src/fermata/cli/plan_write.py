@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -12,6 +13,15 @@ from fermata.formats.plans import plan_to_bytes, write_whole
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.what_if import Comparison
 from fermata.server.web.plan_page import render_plan
+
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option("--html", help="Write the plan as one self-contained page to this file.", show_default=False),
+]
+IcsOption = Annotated[
+    Path | None,
+    typer.Option("--ics", help="Write the windows as a calendar to this file.", show_default=False),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

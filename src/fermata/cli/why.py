@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 import typer
 
 from fermata.cli import options, output
+from fermata.cli.plan_files import read_folder
 from fermata.domain.ids import CampaignId, PlanId
 from fermata.domain.pending_lines import PendingLine, Standing
 from fermata.domain.plans import ConsentBasis, Mode
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.formats.plans import read_plan
-from fermata.formats.scenario import input_hashes, read_scenario
+from fermata.formats.scenario import input_hashes
 from fermata.formats.why import explanation_to_json
 from fermata.planning.checker import check_hashes, check_plan
 from fermata.planning.inputs import PlanningInput
@@ -69,6 +70,10 @@ def why(
         typer.Option("--campaign", help="The campaign whose plan in force is meant.", show_default=False),
     ] = None,
     scenario: options.ScenarioOption = None,
+    workloads: Annotated[
+        Path | None,
+        typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
+    ] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
@@ -80,10 +85,12 @@ def why(
     is_file = plan is not None and Path(plan).suffix == ".json"
     if is_file != (scenario is not None):
         raise typer.BadParameter("a plan file and the folder it was made from go together: --plan plan.json --scenario")
+    if workloads is not None and scenario is None:
+        raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
     if scenario is not None and campaign is not None:
         raise typer.BadParameter("a plan file is of one campaign; leave --campaign out")
     if plan is not None and scenario is not None:
-        found = _explain_file(Path(plan), scenario, name)
+        found = _explain_file(Path(plan), scenario, workloads, name)
     else:
         with options.opened_place(store, server) as place:
             found = place.explain(name, PlanId(plan) if plan else None, CampaignId(campaign) if campaign else None)
@@ -93,9 +100,9 @@ def why(
         _tell(found)
 
 
-def _explain_file(path: Path, folder: Path, name: str) -> Explanation:
+def _explain_file(path: Path, folder: Path, workloads: Path | None, name: str) -> Explanation:
     plan = read_plan(path)
-    scenario = read_scenario(folder)
+    scenario = read_folder(folder, workloads)
     refusal = check_hashes(plan, input_hashes(scenario))
     if refusal is not None:
         raise Refusal(refusal)
@@ -106,6 +113,7 @@ def _explain_file(path: Path, folder: Path, name: str) -> Explanation:
         campaign=scenario.campaign,
         ledger=scenario.ledger if plan.consent is ConsentBasis.RECORDED else None,
         now=plan.created_at,
+        workloads=scenario.workloads,
     )
     violations = check_plan(inputs, plan)
     if violations:  # a file may say anything: what breaks a rule is for `fermata check` to tell

@@ -83,6 +83,7 @@ class Code(StrEnum):
     NOT_IMPORTED = "NOT_IMPORTED"
     CAMPAIGN_UNKNOWN = "CAMPAIGN_UNKNOWN"
     UPDATE_UNKNOWN = "UPDATE_UNKNOWN"
+    MINIMUM_UNREACHABLE = "MINIMUM_UNREACHABLE"
     NODES_HELD = "NODES_HELD"
     PLAN_UNKNOWN = "PLAN_UNKNOWN"
     PLAN_EXISTS = "PLAN_EXISTS"
@@ -249,6 +250,9 @@ SENTENCES = MappingProxyType(
         Code.NOT_IMPORTED: "The store holds no {kind} yet: run fermata import {kind} PATH first.",
         Code.CAMPAIGN_UNKNOWN: "The store holds no campaign {campaign}{nearest}.",
         Code.UPDATE_UNKNOWN: "Campaign {campaign} names {update}, which the catalogue does not hold{nearest}.",
+        Code.MINIMUM_UNREACHABLE: (
+            "{service} has {have} node(s) in service in {geo}, fewer than its minimum of {minimum}: lower the minimum."
+        ),
         Code.NODES_HELD: (
             "The import leaves out {nodes}, which an open run holds: finish or stop the run, or keep them in the files."
         ),

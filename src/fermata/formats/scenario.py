@@ -1,4 +1,5 @@
-"""Reads a whole scenario folder: fleet/, updates.yaml, policy.yaml, campaign.yaml and, if there, approvals.
+"""Reads a whole scenario folder: fleet/, updates.yaml, policy.yaml, campaign.yaml and, if there, approvals and
+workloads.
 
 Every file is judged before any fault is raised, and the files are checked against each other.
 """
@@ -13,6 +14,7 @@ from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.plans import InputHashes
 from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.updates import Catalogue
+from fermata.domain.workloads import WorkloadMap
 from fermata.formats import approvals, references
 from fermata.formats.campaign import decode_campaign
 from fermata.formats.changes import Change
@@ -22,17 +24,22 @@ from fermata.formats.fleet import decode_fleet
 from fermata.formats.ledger import LedgerMaker
 from fermata.formats.policy import decode_policy
 from fermata.formats.updates import decode_updates
+from fermata.formats.workloads import check_workloads, decode_workloads, find_workloads
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """All inputs of a plan. `ledger` None means that the folder records no consent, not that there is none to ask."""
+    """All inputs of a plan. `ledger` None means that the folder records no consent, not that there is none to ask.
+
+    `workloads` None: the folder says nothing of services.
+    """
 
     fleet: Fleet
     catalogue: Catalogue
     policy: Policy
     campaign: Campaign
     ledger: tuple[ConsentEntry, ...] | None
+    workloads: WorkloadMap | None = None
 
 
 def read_scenario(folder: Path, changes: Sequence[Change] = ()) -> Scenario:
@@ -61,13 +68,25 @@ def read_scenario(folder: Path, changes: Sequence[Change] = ()) -> Scenario:
     if fleet:
         references.check_against_fleet(documents, fleet, list(policy.customers) if policy else [])
     logs += [document.log for document in documents]
+    at = find_workloads(folder)
+    draft, of_workloads = decode_workloads(at) if at else (None, ())
+    if draft and fleet:
+        check_workloads(draft, fleet)
+    logs += of_workloads
     ledger = None
     if of_approvals and fleet and catalogue and campaign and not any(logs):
         ledger = LedgerMaker(fleet, catalogue, campaign, of_approvals.log).entries(placed)
     raise_faults(logs)
     if not (fleet and catalogue and policy and campaign):
         raise AssertionError("files without faults are read")
-    return Scenario(fleet=fleet, catalogue=catalogue, policy=policy, campaign=campaign, ledger=ledger)
+    return Scenario(
+        fleet=fleet,
+        catalogue=catalogue,
+        policy=policy,
+        campaign=campaign,
+        ledger=ledger,
+        workloads=draft.workloads if draft else None,
+    )
 
 
 def input_hashes(scenario: Scenario) -> InputHashes:
@@ -77,6 +96,7 @@ def input_hashes(scenario: Scenario) -> InputHashes:
         updates=content_sha256(scenario.catalogue),
         policy=content_sha256(scenario.policy),
         campaign=content_sha256(scenario.campaign),
+        workloads=content_sha256(scenario.workloads) if scenario.workloads else None,
     )
 
 

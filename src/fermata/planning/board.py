@@ -9,7 +9,7 @@ Cost = tuple[int, ...]
 
 
 class Board:
-    """Spots are named by their index. Taking and giving back keeps the rows; nothing here breaks one."""
+    """Spots are named by their index. Free spots break no row; giving a lender back may leave one short (`is_kept`)."""
 
     def __init__(self, problem: Problem, spots: Sequence[Spot], rows: Sequence[Row]) -> None:
         self._problem = problem
@@ -20,9 +20,33 @@ class Board:
         for index, row in enumerate(rows):
             for taken, units in row.terms:
                 self._uses[taken].append((index, units))
+        self._growing: dict[int, list[tuple[int, int]]] = {}  # by resource: day and index of its rows
+        for index, row in enumerate(rows):
+            if row.day is not None:
+                self._growing.setdefault(row.resource, []).append((row.day, index))
+        self._after: dict[tuple[int, int], list[int]] = {}
         self._of_group: dict[tuple[int, int], list[int]] = {}
         for number, spot in enumerate(spots):
             self._of_group.setdefault((spot.way, spot.group), []).append(number)
+
+    @property
+    def grows(self) -> bool:
+        """True when what is taken can make room for something else."""
+        return bool(self._growing)
+
+    def is_kept(self) -> bool:
+        """True when no row is short of what lenders that were given back, or moved later, had lent it."""
+        return all(self._left[index] >= 0 for rows in self._growing.values() for _, index in rows)
+
+    def _lend(self, number: int, sign: int) -> None:
+        """Adds what a spot lends to the rows of all later days, or takes it away again."""
+        spot = self.spots[number]
+        for loan in self._problem.group_of(spot).loans:
+            key = (loan.resource, spot.day)
+            if key not in self._after:
+                self._after[key] = [index for day, index in self._growing.get(loan.resource, ()) if day > spot.day]
+            for row in self._after[key]:
+                self._left[row] += sign * loan.units
 
     def clear(self) -> None:
         """Takes everything off."""
@@ -33,12 +57,16 @@ class Board:
         for number in chosen:
             for row, units in self._uses[number]:
                 self._left[row] -= units
+            if self._growing:
+                self._lend(number, 1)
 
     def give_back(self, chosen: Sequence[int]) -> None:
         """Frees what the chosen spots needed."""
         for number in chosen:
             for row, units in self._uses[number]:
                 self._left[row] += units
+            if self._growing:
+                self._lend(number, -1)
 
     def find_spots(self, way: int, cost_of: Callable[[int], Cost]) -> list[int] | None:
         """Free spots for all parts of a way, cheap ones first, one a day, the last part after the others."""

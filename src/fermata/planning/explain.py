@@ -11,7 +11,8 @@ from fermata.planning.extract import write_plan
 from fermata.planning.floors import find_homeless
 from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
-from fermata.planning.loosen import Ladder, Rule, list_rules
+from fermata.planning.ladders import Ladder, Rule
+from fermata.planning.loosen import list_rules
 from fermata.planning.model import PlanModel, Unsolved
 from fermata.planning.problem import Problem, Spot, build_rows, compile_problem, find_spots
 from fermata.planning.search import Found, TermResult

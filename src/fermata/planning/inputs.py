@@ -1,6 +1,6 @@
 """What goes into the planner and the checker, and what comes out. Both are pure functions of these values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fermata.domain.campaign import Campaign
@@ -9,6 +9,7 @@ from fermata.domain.ids import NodeId, WindowId
 from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.updates import Catalogue
+from fermata.domain.workloads import WorkloadMap, list_preferences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,8 @@ class PlanningInput:
     as if everything were approved (ConsentBasis.ASSUMED). An empty tuple means that nothing is approved.
     `policy.freezes` holds every freeze, those added later included. `confidence`: how sure the planned end of a window
     is to be, as a share of its rehearsals; a window that cannot be is planned as sure as its day allows. `max_breach`:
-    the most that the simulated probability of exceeding any limit at any instant may be; None does not ask.
+    the most that the simulated probability of exceeding any limit at any instant may be; None does not ask. `workloads`
+    None: no service is known.
     """
 
     fleet: Fleet
@@ -32,6 +34,13 @@ class PlanningInput:
     parent: Plan | None = None
     confidence: float = 0.9
     max_breach: float | None = None
+    workloads: WorkloadMap | None = None
+
+    @property
+    def settled(self) -> "PlanningInput":
+        """The same with the campaign's preferences as they count: see `domain.workloads.list_preferences`."""
+        preferences = list_preferences(self.campaign.preferences, self.workloads)
+        return replace(self, campaign=replace(self.campaign, preferences=preferences))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

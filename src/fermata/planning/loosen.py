@@ -2,8 +2,8 @@
 much: one more node, day, hour. `explain.py` tries them.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from fractions import Fraction
 from math import ceil, floor
@@ -14,7 +14,9 @@ from fermata.domain.ids import TeamId
 from fermata.domain.policy import Freeze
 from fermata.domain.windows import ONE_DAY, calendar_day
 from fermata.planning.inputs import PlanningInput
+from fermata.planning.ladders import Ladder, Rule
 from fermata.planning.limits import count_nodes, describe_limit, limit_capacity
+from fermata.planning.loosen_minima import list_minima
 from fermata.planning.scope import Scope
 
 EXTRA_DAYS_MOST = 45  # a campaign that needs more is better split, and every day makes the question larger
@@ -23,47 +25,17 @@ SHARE_DIGITS_MOST = 6  # of a share in a file: tells one node of a million
 _DAY_MINUTES = 24 * 60
 
 
-Loosen = Callable[[PlanningInput, int], tuple[PlanningInput, str]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ladder:
-    """One way to loosen a rule: `loosen(inputs, step)` gives, for 1..`steps`, ever looser inputs and words for it.
-
-    Steps beyond `offered` cannot be written in a file: they tell only whether the rule matters. None: all can.
-    """
-
-    steps: int
-    loosen: Loosen
-    offered: int | None = None
-
-    @property
-    def top(self) -> int:
-        """The last step that may be offered."""
-        return self.steps if self.offered is None else self.offered
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One rule, named in the words of the files. At the last step of its first ladder it forbids nothing any more."""
-
-    name: str
-    sentence: str
-    ladders: tuple[Ladder, ...]
-
-    def leave_out(self, inputs: PlanningInput) -> PlanningInput:
-        """The inputs without this rule."""
-        return self.ladders[0].loosen(inputs, self.ladders[0].steps)[0]
-
-
 def list_rules(inputs: PlanningInput, scope: Scope) -> tuple[Rule, ...]:
-    """Freezes, teams, limits, then the calendar: the order in which they are tried to be left out."""
+    """Freezes, teams, limits, minima of services, then the calendar: the order in which they are tried to be left
+    out.
+    """
     campaign = inputs.campaign
     limits = inputs.catalogue.team_limits
     units = len(inputs.fleet.nodes) + len(inputs.fleet.devices)
     rules = [_freeze_rule(freeze) for freeze in inputs.policy.freezes]
     rules.extend(_team_rule(team, limits[team], units) for team in sorted(limits))
     rules.extend(_limit_rule(inputs, scope, number) for number in range(len(campaign.limits)))
+    rules.extend(list_minima(inputs))
     if not campaign.weekends_staffed:
         rules.append(_weekend_rule())
     rules.append(_extension_rule(inputs))

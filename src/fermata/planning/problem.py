@@ -3,7 +3,7 @@ rows, what spots may use of a resource at one instant or on one day.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.policy import Freeze
@@ -12,7 +12,7 @@ from fermata.planning.days import Day, find_days
 from fermata.planning.encoders import Encoder, Encoding, encode_windows, list_encoders
 from fermata.planning.encoding import Facts, Resource
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.resources import find_resources
+from fermata.planning.resources import find_resources, grow_resources
 from fermata.planning.scope import Scope, find_scope
 from fermata.planning.ways import Group, Way, WayFinder
 
@@ -29,11 +29,16 @@ class Spot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """The chosen ones of `terms`, pairs of a spot and its units, may add up to `capacity` of `resource`."""
+    """The chosen ones of `terms`, pairs of a spot and its units, may add up to `capacity` of `resource`.
+
+    With a `day` (index) the resource grows: to the capacity comes what chosen spots of earlier days lend it
+    (`Group.loans`).
+    """
 
     resource: int
     capacity: int
     terms: tuple[tuple[int, int], ...]
+    day: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +69,19 @@ def compile_problem(
     """The problem behind the inputs, with every way of every cluster and every day of the campaign.
 
     `scope`: what was found before for inputs with the same fleet, updates, consent and scope. `only` leaves out all
-    work but that of these clusters (indices into the scope's works). `encoders`: the rules that are asked, None: all.
+    work but that of these clusters (indices into the scope's works); what the others lend counts as lent already.
+    `encoders`: the rules that are asked, None: all.
     """
+    inputs = inputs.settled
     encoders = list_encoders() if encoders is None else encoders
     scope = find_scope(inputs, encoders=encoders) if scope is None else scope
     works = scope.works if only is None else tuple(scope.works[number] for number in only)
     encoding = encode_windows(Facts(inputs=inputs, pending=scope.pending), encoders)
     resources = find_resources(encoding.capacities, scope, inputs.campaign)
-    finder = WayFinder(inputs, scope, encoding, resources)
+    finder = WayFinder(inputs, scope, encoding, grow_resources(resources, encoding.capacities, scope.works))
+    if only is not None:
+        others = [work for number, work in enumerate(scope.works) if number not in set(only)]
+        resources = grow_resources(resources, encoding.capacities, others)
     ways: list[Way] = []
     ways_of: list[tuple[int, ...]] = []
     big: set[int] = set()
@@ -133,7 +143,8 @@ def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -
             resource = problem.resources[index]
             if resource.holds_on(problem.days[day].date):
                 capacity = max(0, resource.capacity - (resource.reserve if with_reserve else 0))
-                rows.extend(_rows_of(problem, spots, uses[index], index, capacity))
+                found = _rows_of(problem, spots, uses[index], index, capacity)
+                rows.extend(replace(row, day=day) for row in found) if resource.grows else rows.extend(found)
     return tuple(rows)
 
 

@@ -1,7 +1,7 @@
 """What the windows of a plan take of each limit and team, and what another start of one of them would collide with."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.ids import ClusterId, WindowId
@@ -11,7 +11,7 @@ from fermata.planning.days import Day, find_days
 from fermata.planning.encoders import encode_windows, list_encoders
 from fermata.planning.encoding import Facts, Resource, Taken, TeamUse
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.resources import find_reserve, find_uses
+from fermata.planning.resources import find_loans, find_reserve, find_uses
 
 _MINUTE = timedelta(minutes=1)
 
@@ -36,11 +36,12 @@ class Collision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Load:
-    """One window: its day (index) and, by resource (index), what it takes over time."""
+    """One window: its day (index) and, by resource (index), what it takes over time and lends to later days."""
 
     window: Window
     day: int
     spans: Mapping[int, Spans]
+    loans: Mapping[int, int]
 
 
 class Loads:
@@ -60,6 +61,15 @@ class Loads:
             self._parts.setdefault(load.window.cluster, []).append(load.window)
         self._kept = self._find_kept()
 
+    @property
+    def grown(self) -> tuple[Resource, ...]:
+        """The resources with all that the plan's windows ever lend to those that grow."""
+        lent: dict[int, int] = {}
+        for load in self._loads.values():
+            for number, units in load.loans.items():
+                lent[number] = lent.get(number, 0) + units
+        return tuple(replace(r, capacity=r.capacity + lent.get(n, 0)) for n, r in enumerate(self.resources))
+
     def day_of(self, window: Window) -> int:
         """The index of its day."""
         return self._loads[window.id].day
@@ -77,6 +87,8 @@ class Loads:
             resource = self.resources[number]
             if not resource.holds_on(self.days[day].date):
                 continue
+            if resource.grows:
+                resource = self._grown(number, window, day, alone=alone)
             own = [(a + shift, b + shift, units) for a, b, units in spans]
             there = [(load.window.id, load.spans[number]) for load in others if number in load.spans]
             collision = _find_worst(resource, 0 if alone else self._kept.get(number, 0), own, there)
@@ -84,9 +96,16 @@ class Loads:
                 found.append(collision)
         return found
 
+    def _grown(self, number: int, window: Window, day: int, *, alone: bool) -> Resource:
+        """The resource with what windows of earlier days lend it; alone, as if all others had been done before."""
+        others = (load for load in self._loads.values() if load.window.id != window.id and (alone or load.day < day))
+        lent = sum(load.loans.get(number, 0) for load in others)
+        resource = self.resources[number]
+        return replace(resource, capacity=resource.capacity + lent)
+
     def list_peaks(self) -> tuple[tuple[Resource, tuple[int, ...]], ...]:
         """Each limit and team with the most that is taken of it at an instant, or on the day if it counts per day, of
-        every day in `days`; those of which no window takes anything are left out.
+        every day in `days`; those of which no window takes anything, and those that grow, are left out.
         """
         found = []
         for number, resource in enumerate(self.resources):
@@ -96,7 +115,7 @@ class Loads:
                     there = [(load.window.id, load.spans[number]) for load in loads if number in load.spans]
                     every = [span for _, spans in there for span in spans]
                     peaks[day] = _find_worst(resource, 0, every, ()).units
-            if any(peaks):
+            if any(peaks) and not resource.grows:
                 found.append((resource, tuple(peaks)))
         return tuple(found)
 
@@ -114,7 +133,8 @@ class Loads:
             span = (window.start + use.start * _MINUTE, window.start + use.end * _MINUTE, use.units)
             spans[use.resource] = (*spans.get(use.resource, ()), span)
         day = next(d for d, day in enumerate(self.days) if day.room.start <= window.start < day.room.end)
-        return _Load(window=window, day=day, spans=spans)
+        loans = {loan.resource: loan.units for loan in find_loans(self.encoding.capacities, taken)}
+        return _Load(window=window, day=day, spans=spans, loans=loans)
 
     def _team_uses(self, window: Window) -> Iterator[TeamUse]:
         for step in window.steps:

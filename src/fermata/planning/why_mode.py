@@ -21,7 +21,7 @@ def explain_mode(loads: Loads, narrow: PlanningInput, windows: Sequence[Window])
     """Of one cluster with windows; `narrow` are the inputs of `loads` with a fleet of that cluster alone."""
     scope = find_scope(narrow)
     work = scope.works[0]
-    ways = WayFinder(narrow, scope, loads.encoding, loads.resources).find_ways(work)  # limits are of the whole fleet
+    ways = WayFinder(narrow, scope, loads.encoding, loads.grown).find_ways(work)  # limits are of the whole fleet
     if windows[0].mode is Mode.WHOLE:
         return (_explain_whole(loads.encoding.parts, work, ways),)
     return _explain_parts(loads, work, ways, len(windows))
@@ -57,7 +57,7 @@ def _explain_parts(loads: Loads, work: ClusterWork, ways: Sequence[Way], parts: 
 def _find_exceeded(loads: Loads, work: ClusterWork) -> list[tuple[Resource, int]]:
     """What the whole cluster exceeds on its own on every day of the campaign, with what it would take."""
     taken = Taken(cluster=work.cluster, nodes=work.nodes, mode=Mode.WHOLE, minutes=1)
-    uses = [(loads.resources[use.resource], use.units) for use in find_uses(loads.encoding.capacities, taken)]
+    uses = [(loads.grown[use.resource], use.units) for use in find_uses(loads.encoding.capacities, taken)]
     over = [(resource, units) for resource, units in uses if units > resource.capacity]
     always = [(resource, units) for resource, units in over if all(resource.holds_on(d.date) for d in loads.days)]
     is_shut = all(any(resource.holds_on(day.date) for resource, _ in over) for day in loads.days)

@@ -63,6 +63,7 @@ class WindowExplainer:
     """Explains the windows of one plan; `inputs` are those it was made from, with its own moment as `now`."""
 
     def __init__(self, inputs: PlanningInput, plan: Plan) -> None:
+        inputs = inputs.settled
         self._inputs = inputs
         self.loads = Loads(inputs, plan)
         self._days = self.loads.days

@@ -12,8 +12,9 @@ from fermata.domain.campaign import (
     OrderClasses,
     Preference,
     SpreadEvenly,
+    WorkloadOrder,
 )
-from fermata.domain.ids import WindowId
+from fermata.domain.ids import ClusterId, WindowId
 from fermata.domain.plans import Plan, Window
 from fermata.planning.days import Day
 from fermata.planning.inputs import PlanningInput
@@ -37,7 +38,7 @@ class Worth:
         self._ranks = {
             number: self._rank(preference)
             for number, preference in enumerate(inputs.campaign.preferences)
-            if isinstance(preference, OrderClasses)
+            if isinstance(preference, OrderClasses | WorkloadOrder)
         }
         self._now = tuple(self._total(number, p) for number, p in enumerate(inputs.campaign.preferences))
 
@@ -58,7 +59,7 @@ class Worth:
                 return now + len(window.nodes) * (day.late - before.late)
             case FewestWindows():
                 return now
-            case OrderClasses():
+            case OrderClasses() | WorkloadOrder():
                 ranks = self._ranks[number]
                 return now + _wrong_pairs_of(ranks, window, start) - _wrong_pairs_of(ranks, window, window.start)
             case SpreadEvenly():
@@ -74,7 +75,7 @@ class Worth:
                 return sum(len(w.nodes) * self._days[w.id].late for w in self._windows)
             case FewestWindows():
                 return len(self._windows)
-            case OrderClasses():
+            case OrderClasses() | WorkloadOrder():
                 ranks = self._ranks[number]
                 return sum(_wrong_pairs_of(ranks, w, w.start) for w in self._windows) / 2  # each pair is seen twice
             case SpreadEvenly():
@@ -84,15 +85,23 @@ class Worth:
             case _:
                 assert_never(preference)
 
-    def _rank(self, preference: OrderClasses) -> Mapping[WindowId, tuple[int, datetime]]:
-        fleet, campaign = self._inputs.fleet, self._inputs.campaign
-        found: dict[WindowId, tuple[int, datetime]] = {}
-        for window in self._windows:
-            is_big = len(fleet.nodes_by_cluster[window.cluster]) > campaign.big_cluster_nodes
-            name = f"{'big' if is_big else 'small'} {fleet.clusters[window.cluster].division}"
-            if name in preference.classes:
-                found[window.id] = (preference.classes.index(name), window.start)
-        return found
+    def _rank(self, preference: OrderClasses | WorkloadOrder) -> Mapping[WindowId, tuple[int, datetime]]:
+        """Windows that the order is about, with their place in it: lower ones are to start first."""
+        places = {name: self._place(preference, name) for name in {window.cluster for window in self._windows}}
+        return {
+            window.id: (place, window.start)
+            for window in self._windows
+            if (place := places[window.cluster]) is not None
+        }
+
+    def _place(self, preference: OrderClasses | WorkloadOrder, cluster: ClusterId) -> int | None:
+        inputs = self._inputs
+        nodes = inputs.fleet.nodes_by_cluster[cluster]
+        if isinstance(preference, WorkloadOrder):
+            return inputs.workloads.rank_of(nodes) if inputs.workloads is not None else None
+        size = "big" if len(nodes) > inputs.campaign.big_cluster_nodes else "small"
+        name = f"{size} {inputs.fleet.clusters[cluster].division}"
+        return preference.classes.index(name) if name in preference.classes else None
 
 
 def _wrong_pairs_of(ranks: Mapping[WindowId, tuple[int, datetime]], window: Window, start: datetime) -> int:

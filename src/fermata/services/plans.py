@@ -134,6 +134,7 @@ def load_inputs(conn: Connection, plan: Plan) -> PlanningInput:
         now=plan.created_at,
         seed=plan.solver.seed,
         parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
+        workloads=plan_store.load_workloads_snapshot(conn, plan.inputs.workloads),
     )
 
 
@@ -206,6 +207,7 @@ def _gather(
         now=now,
         seed=seed,
         parent=parent,
+        workloads=inventory.find_workloads(conn),
     )
 
 
@@ -215,6 +217,7 @@ def _hash(inputs: PlanningInput) -> InputHashes:
         updates=content_sha256(inputs.catalogue),
         policy=content_sha256(inputs.policy),
         campaign=content_sha256(inputs.campaign),
+        workloads=content_sha256(inputs.workloads) if inputs.workloads else None,
     )
 
 
@@ -224,6 +227,8 @@ def _keep(conn: Connection, inputs: PlanningInput, plan: Plan, *, now: datetime,
     plan_store.save_snapshot(conn, plan.inputs.updates, inputs.catalogue)
     plan_store.save_snapshot(conn, plan.inputs.policy, inputs.policy)
     plan_store.save_snapshot(conn, plan.inputs.campaign, inputs.campaign)
+    if plan.inputs.workloads is not None:
+        plan_store.save_snapshot(conn, plan.inputs.workloads, inputs.workloads)
     journal.append(conn, _entry("plan.stored", plan, now=now, actor=actor, why=""))
 
 
