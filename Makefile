@@ -7,7 +7,7 @@ LOCKED    := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 ARGS  ?=
 OUT   ?=
-BENCHMARKS := importing pending planning standing conducting
+BENCHMARKS := importing pending planning sequencing standing conducting
 JOBS  ?= 2
 
 .DEFAULT_GOAL := help

@@ -25,6 +25,13 @@ CASES = {
         for updates in (20, 40)
         for case in ("join the next due", "known in advance", "planned weekly")
     ],
+    "sequencing": [
+        "one after the other",
+        "lay out",
+        "days as searched",
+        "fullest day together",
+        "every day together",
+    ],
     "risk": ["summed percentiles", "plain loop, 5 runs", "simulate, 1000 runs"],
     "conducting": ["bare event queue", "sqlite: conduct"],
 }
@@ -40,6 +47,7 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "pending": {"plain loop: due/due": 152, "find_pending/due": 152, "find_pending, build_requests/requests": 6},
     "planning": {"list schedule/nodes": NODES, "plan/nodes": NODES, "check/violations": 0},
     "standing": {f"{updates} updates: known in advance/faults": 0 for updates in (20, 40)},
+    "sequencing": {"lay out/windows": NODES, "lay out/minutes": 1567, "every day together/days": 1},
     "risk": {"simulate, 1000 runs/exceeded": 0},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
 }

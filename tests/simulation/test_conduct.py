@@ -163,14 +163,18 @@ def test_hard_stop_keeps_untouched_nodes_on_the_tail_until_the_next_day(store_ur
     rig = stagehand.set_up(store_url, tmp_path, faults=faults)
     rig.conduct(until=small.START + 12 * HOUR)
     ops = [op for op in rig.ops() if op.kind is UnitKind.NODE and op.in_service_before]
-    assert not any(op.begun for op in ops)
+    untouched = [op for op in ops if not op.begun]
+    assert untouched
     assert all(op.tail_since is not None for op in ops)
     assert {op.reason.code for op in ops if op.reason} <= {
         Code.DRAIN_SLOW,
         Code.HARD_STOP_PASSED,
         Code.WAITS_FOR_DEVICE,
     }
-    assert not any(step.op in ("apply", "reboot") and step.unit in rig.world.nodes for step in rig.world.steps.values())
+    writes = [step for step in rig.world.steps.values() if step.op in ("apply", "reboot")]
+    assert not {op.unit for op in untouched} & {step.unit for step in writes}
+    first = {step.unit: step.at for step in sorted(writes, key=lambda step: step.at, reverse=True)}
+    assert all(first[op.unit] < small.START + 9 * HOUR for op in ops if op.begun)
     assert rig.conduct().state is RunState.FINISHED
     stagehand.assert_nothing_lost(rig)
 

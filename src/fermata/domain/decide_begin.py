@@ -158,8 +158,8 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
         if state in (None, UnitState.LEFT_OUT):
             continue
         device = script.devices[name]
-        is_busy = state in (UnitState.APPLYING, UnitState.RESETTING) and script.comes_before(index, device.step)
-        if is_busy or script.comes_before(device.step, index):
+        is_busy = state in (UnitState.APPLYING, UnitState.RESETTING) and script.waits_for(device.step, index)
+        if is_busy or script.waits_for(index, device.step):
             why = reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=device.update.id, state=state)
             return Gate.DEVICE, why
     if isinstance(step, NodeApplyStep):
@@ -236,4 +236,4 @@ def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: Uni
         return False
     if standing.state is UnitState.STOPPED:
         return standing.step not in (LOCK, DRAIN)
-    return not script.comes_before(standing.position, device.step)
+    return script.is_through(NodeId(standing.unit), standing.position, device.step)

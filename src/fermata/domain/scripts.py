@@ -18,6 +18,7 @@ from fermata.domain.plans import (
     Window,
     batch_members,
 )
+from fermata.domain.step_order import device_waits, node_waits
 from fermata.domain.updates import Catalogue, Update
 
 LOCK = "lock"
@@ -74,13 +75,17 @@ class DeviceScript:
 
 @dataclass(frozen=True, kw_only=True)
 class WindowScript:
-    """A whole window. `steps` are ordered by start; `updates` are the window's, and their order gives the bits."""
+    """A whole window. `steps` are ordered by start; `updates` are the window's, and their order gives the bits.
+
+    `ties`: pairs of steps (indices), one on devices and one on nodes, of which the second waits for the first.
+    """
 
     window: Window
     steps: tuple[Step, ...]
     updates: tuple[Update, ...]
     nodes: Mapping[NodeId, NodeScript]
     devices: Mapping[DeviceId, DeviceScript]
+    ties: frozenset[tuple[int, int]] = frozenset()
 
     @cached_property
     def bits(self) -> Mapping[UpdateId, int]:
@@ -104,9 +109,16 @@ class WindowScript:
         """For each step, its name in keys and journal; unique per unit."""
         return tuple(_label(i, step) for i, step in enumerate(self.steps))
 
-    def comes_before(self, earlier: int, later: int) -> bool:
-        """True when the plan ends the one step before it starts the other."""
-        return self.steps[earlier].end <= self.steps[later].start
+    def waits_for(self, later: int, earlier: int) -> bool:
+        """True when a device must be proven by the one step before a node behind it begins the other, or a node be
+        through with the one before a device that it hangs on begins the other.
+        """
+        return (earlier, later) in self.ties
+
+    def is_through(self, node: NodeId, position: int, step: int) -> bool:
+        """True when a node that is at `position` has done all that the device step `step` waits for."""
+        own = self.nodes[node].steps
+        return not any(index >= position and self.waits_for(step, index) for index in own)
 
     def next_step(self, own: NodeScript, applied: int, active: int) -> int:
         """The first own step, after the drain, that is not done: masks of what was written and what runs."""
@@ -175,9 +187,22 @@ def read_script(window: Window, fleet: Fleet, pending: FleetPending, catalogue: 
         )
         for rank, node in enumerate(sorted(members, key=lambda node: (node.fault_domain, node.name)))
     }
-    script = WindowScript(window=window, steps=steps, updates=updates, nodes=nodes, devices=devices)
+    ties = _find_ties(steps, catalogue)
+    script = WindowScript(window=window, steps=steps, updates=updates, nodes=nodes, devices=devices, ties=ties)
     _check(script)
     return script
+
+
+def _find_ties(steps: tuple[Step, ...], catalogue: Catalogue) -> frozenset[tuple[int, int]]:
+    found: set[tuple[int, int]] = set()
+    devices = [(d, step) for d, step in enumerate(steps) if isinstance(step, DeviceApplyStep)]
+    for d, device in devices:
+        for i, step in enumerate(steps):
+            if node_waits(step, device, catalogue):
+                found.add((d, i))
+            if device_waits(device, step, catalogue):
+                found.add((i, d))
+    return frozenset(found)
 
 
 def _own_steps(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fermata.domain.plans import InputHashes, Plan
 from fermata.domain.reasons import Code, reason
 from fermata.planning.checker import check_plan
+from fermata.planning.daywork import time_days
 from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxation, Violation
@@ -40,24 +41,30 @@ def plan_problem(
     if not isinstance(found, Found):
         options.watch(Stage.EXPLAINING, "")
         return explain_infeasible(problem) if found.proven else explain_not_found()
+    tries: list[Planned] = []
 
-    def write_checked(found: Found) -> Plan:
-        plan = write_plan(problem, found, plan_id=new_plan_id, hashes=hashes)
+    def write_checked(of: Problem, found: Found) -> Plan:
+        timed = time_days(of, found, options)
+        plan = write_plan(timed.problem, timed.found, plan_id=new_plan_id, hashes=hashes)
         options.watch(Stage.CHECKING, "")
-        violations = check_plan(problem.inputs, plan)
+        violations = check_plan(of.inputs, plan)
         if violations:
             raise PlanFaulted(violations)
+        tries.append(Planned(plan=plan, days=timed.days))
         return plan
 
     def solve(spare: Spare) -> Plan | None:
-        found = find_plan(replace(problem, resources=leave_unused(problem.resources, spare)), options)
-        return write_checked(found) if isinstance(found, Found) else None
+        spared = replace(problem, resources=leave_unused(problem.resources, spare))
+        found = find_plan(spared, options)
+        return write_checked(spared, found) if isinstance(found, Found) else None
 
-    plan = write_checked(found)
+    plan = write_checked(problem, found)
     if problem.inputs.max_breach is None:
-        return Planned(plan=plan)
+        return tries[0]
     bounded = bound_breach(problem.inputs, plan, solve)
-    return Planned(plan=bounded.plan) if bounded.is_within else _explain_breach(bounded, problem.inputs.max_breach)
+    if not bounded.is_within:
+        return _explain_breach(bounded, problem.inputs.max_breach)
+    return next(made for made in tries if made.plan is bounded.plan)
 
 
 def _explain_breach(bounded: Bounded, wanted: float) -> Infeasible:

@@ -2,8 +2,8 @@
 length of windows in planning, for whole campaigns in `risk`.
 
 Every node drains, writes, reboots and verifies for itself, each step as soon as it may: devices wait until every node
-behind them is empty, nodes until their devices are done, isolated updates for their turn. What is left out: teams that
-are busy in other windows, and, unless a strain is given, one bad update that fails everywhere.
+behind them is empty, nodes for those devices that a step builds on, isolated updates for their turn. What is left
+out: teams that are busy in other windows, and, unless a strain is given, one bad update that fails everywhere.
 """
 
 import math
@@ -19,6 +19,7 @@ from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, VerifyStep
+from fermata.domain.step_order import device_waits, node_waits
 from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, IsolationBy, Update
 from fermata.planning.dice import STRIDE, Columns, Dice, Minutes, PooledDice, Pools
 from fermata.planning.turns import NEVER, take_turns, wait_for_room
@@ -160,7 +161,8 @@ class _Play:
 
     def __post_init__(self) -> None:
         self.ready: Minutes = np.zeros((self.luck.runs, self.cast.nodes), dtype=np.float32)
-        self.waits: list[tuple[Step, Minutes]] = []
+        self.proven: list[tuple[DeviceApplyStep, Minutes]] = []  # with when all of a node's devices are, per node
+        self.through: list[tuple[Step, Minutes]] = []  # with when each node was, 0 where a node has no part
         self.rebooted = np.zeros(self.cast.nodes, dtype=np.bool_)
         self.takes_part = [self._columns_of(step) for step in self.steps]
 
@@ -168,7 +170,7 @@ class _Play:
         """When each node is back, per run."""
         for batches in self._in_order():
             step = self.steps[batches[0]]
-            self._wait_for_devices(step)
+            self._wait_for_devices(batches)
             match step:
                 case DrainStep():
                     self._drain()
@@ -183,6 +185,7 @@ class _Play:
                     self.ready += self._draw(self.catalogue.defaults.verify_minutes, self.ready.shape[1])
                 case _:
                     assert_never(step)
+            self._keep_for_devices(batches)
         return self.ready
 
     def _columns_of(self, step: Step) -> Columns:
@@ -192,7 +195,10 @@ class _Play:
                 first = sum(s.nodes for s in own if s.batch < batch)
                 return self.cast.due.get(update, NOBODY)[first : first + step.nodes]
             case RebootStep(activates=updates):
-                return np.unique(np.concatenate([self.cast.due.get(update, NOBODY) for update in updates]))
+                columns = np.unique(np.concatenate([self.cast.due.get(update, NOBODY) for update in updates]))
+                alike = [s for s in self.steps if isinstance(s, RebootStep) and set(s.activates) == set(updates)]
+                first = sum(s.nodes for s in alike[: alike.index(step)])
+                return columns[first : first + step.nodes]
             case DrainStep() | VerifyStep() | DeviceApplyStep():
                 return np.arange(self.cast.nodes)
             case _:
@@ -235,13 +241,22 @@ class _Play:
     def _takes_turns(self, update: Update) -> bool:
         return update.isolation.by is IsolationBy.FAULT_DOMAIN
 
-    def _wait_for_devices(self, step: Step) -> None:
-        if isinstance(step, DeviceApplyStep):
-            return
-        for earlier, done in self.waits:
-            if earlier.end <= step.start:
-                np.maximum(self.ready, done, out=self.ready)
-        self.waits = [(earlier, done) for earlier, done in self.waits if earlier.end > step.start]
+    def _wait_for_devices(self, batches: Sequence[int]) -> None:
+        """Nodes wait for devices that they hang on wherever the conductor makes them wait."""
+        for index in batches:
+            step, columns = self.steps[index], self.takes_part[index]
+            for device, done in self.proven if not isinstance(step, DeviceApplyStep) else ():
+                if node_waits(step, device, self.catalogue):
+                    self.ready[:, columns] = np.maximum(self.ready[:, columns], done[:, columns])
+
+    def _keep_for_devices(self, batches: Sequence[int]) -> None:
+        """Remembers when nodes are through with a step that a device waits for."""
+        devices = [step for step in self.steps if isinstance(step, DeviceApplyStep)]
+        for index in batches:
+            if any(device_waits(device, self.steps[index], self.catalogue) for device in devices):
+                when = np.zeros_like(self.ready)
+                when[:, self.takes_part[index]] = self.ready[:, self.takes_part[index]]
+                self.through.append((self.steps[index], when))
 
     def _drain(self) -> None:
         takes = self._last(self.catalogue.defaults.drain_minutes, self.ready.shape[1])
@@ -256,7 +271,11 @@ class _Play:
         behind = self.cast.behind[step.update]
         begin = np.zeros((self.luck.runs, behind.idle + int(behind.counts.sum())), dtype=np.float32)
         if update.needs_drain and len(behind.counts):
-            drained = np.maximum.reduceat(self.ready[:, behind.columns], behind.firsts, axis=1)
+            let = np.zeros_like(self.ready)  # when each node lets a device behind which it stands begin
+            for earlier, when in self.through:
+                if device_waits(step, earlier, self.catalogue):
+                    np.maximum(let, when, out=let)
+            drained = np.maximum.reduceat(let[:, behind.columns], behind.firsts, axis=1)
             begin[:, behind.idle :] = np.repeat(drained, behind.counts, axis=1)
         takes = self._draw(update.duration_minutes, begin.shape[1], update.id)
         end = wait_for_room(begin, takes, self._room(update, begin.shape[1])) + takes
@@ -267,7 +286,7 @@ class _Play:
             order = np.argsort(behind.columns, kind="stable")  # a node may hang on devices of several groups
             columns, starts = np.unique(behind.columns[order], return_index=True)
             done[:, columns] = np.maximum.reduceat(slowest[:, order], starts, axis=1)
-        self.waits.append((step, done))
+        self.proven.append((step, done))
 
     def _room(self, update: Update, units: int) -> int:
         """How many units the update is written on at once; isolated devices go one at a time."""

@@ -1,25 +1,22 @@
-"""The steps of one window, one after the other: drain, device updates, node updates in batches, as few reboots as
-activation order allows, verify. Lengths are whole minutes.
+"""The steps of one window: drain, updates of devices and nodes in batches, as few reboots as activation order allows,
+verify. Lengths are whole minutes. What is due comes from `work`, when it runs from `layout`.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from fermata.domain.fleet import Device, Fleet, Node
-from fermata.domain.ids import TeamId, UpdateId
+from fermata.domain.ids import NodeId, UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, VerifyStep
-from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
-from fermata.planning.activation import Layer, find_layers
-from fermata.planning.batches import device_batches, node_batches
+from fermata.domain.updates import Catalogue
 from fermata.planning.encoding import TeamUse
-from fermata.planning.stagger import Room, Turns, find_turns, gather, lay_out_turns
+from fermata.planning.layout import Layout, lay_out_shape
+from fermata.planning.shape import Shape, Task, find_shape
+from fermata.planning.work import Cells, WindowWork, find_cells, gather_work
 
-# Steps are planned with the median of one unit. Nodes late in one step catch up in a later one and, in the end, while
-# others verify: the time for that is pooled there (`confidence.py`), where it protects the end that was promised best.
-STEP_QUANTILE_Z = 0.0
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # steps are laid out from here and shifted when their window has a start
 
 
@@ -42,7 +39,15 @@ def lay_out_window(
     nodes: Sequence[Node], devices: Sequence[Device], *, fleet: Fleet, pending: FleetPending, catalogue: Catalogue
 ) -> WindowSteps:
     """The steps that bring every due update to `nodes` and `devices`. Raises CircularOrder if no order exists."""
-    return _Layout(nodes, devices, fleet, pending, catalogue).finish()
+    work = gather_work(nodes, devices, fleet=fleet, pending=pending, catalogue=catalogue)
+    cells = find_cells(work)
+    shape = find_shape(work, cells)
+    return _write_steps(work, cells, shape, lay_out_shape(shape))
+
+
+def after_epoch(minutes: int) -> datetime:
+    """The instant so many minutes into a window."""
+    return EPOCH + timedelta(minutes=minutes)
 
 
 def shift_steps(steps: Sequence[Step], start: datetime) -> tuple[Step, ...]:
@@ -54,162 +59,95 @@ def shift_steps(steps: Sequence[Step], start: datetime) -> tuple[Step, ...]:
 def extend_verify(laid_out: WindowSteps, minutes: int) -> WindowSteps:
     """The same window with its last step, which waits for the late ones, ending after `minutes` if it ended before."""
     last = laid_out.steps[-1]
-    end = max(last.end, EPOCH + timedelta(minutes=minutes))
+    end = max(last.end, after_epoch(minutes))
     return replace(laid_out, steps=(*laid_out.steps[:-1], replace(last, end=end)))
 
 
-def planned_minutes(duration: Duration) -> int:
-    """The length a step is planned with, at least a minute."""
-    return max(1, math.ceil(duration.quantile(STEP_QUANTILE_Z)))
+def _write_steps(work: WindowWork, cells: Cells, shape: Shape, layout: Layout) -> WindowSteps:
+    """The steps of a window with that work, as its shape was laid out."""
+    drains = [DrainStep(start=EPOCH, end=after_epoch(shape.drain))] if shape.drain else []
+    applies: list[DeviceApplyStep | NodeApplyStep] = [
+        *_write_on_devices(work, shape, layout),
+        *_write_on_nodes(work, cells, shape, layout),
+    ]
+    reboots, counts = _write_reboots(work, cells, shape, layout)
+    verify = VerifyStep(start=after_epoch(layout.verify), end=after_epoch(layout.verify + shape.verify))
+    before: list[Step] = [*drains, *applies, *reboots]
+    return WindowSteps(
+        steps=(*sorted(before, key=lambda step: step.start), verify),
+        updates=tuple(sorted(work.updates)),
+        reboots_per_node=max(counts.values(), default=0),
+        team_uses=tuple(_team_use(work, step) for step in applies),
+    )
 
 
-class _Layout:
-    """A window under construction. `now` is the end, in minutes, of what all nodes have been through."""
-
-    def __init__(
-        self,
-        nodes: Sequence[Node],
-        devices: Sequence[Device],
-        fleet: Fleet,
-        pending: FleetPending,
-        catalogue: Catalogue,
-    ) -> None:
-        self._all = nodes
-        self._fleet = fleet
-        self._catalogue = catalogue
-        self._updates: dict[UpdateId, Update] = {}
-        self._nodes: dict[UpdateId, list[Node]] = {}
-        self._devices: dict[UpdateId, list[Device]] = {}
-        for node in nodes:
-            for item in pending.of_node(node).due:
-                self._updates[item.update.id] = item.update
-                self._nodes.setdefault(item.update.id, []).append(node)
-        for device in devices:
-            for item in pending.of_device(device).due:
-                self._updates[item.update.id] = item.update
-                self._devices.setdefault(item.update.id, []).append(device)
-        self._steps: list[Step] = []
-        self._uses: list[TeamUse] = []
-        self._reboots: dict[str, int] = {}
-        self._now = 0
-
-    def finish(self) -> WindowSteps:
-        """Lays out everything, in the one order a window has."""
-        defaults = self._catalogue.defaults
-        if any(update.needs_drain for update in self._updates.values()):
-            start, end = self._advance(planned_minutes(defaults.drain_minutes))
-            self._steps.append(DrainStep(start=start, end=end))
-        layers = find_layers(self._updates.values())
-        turns = find_turns(tuple(self._updates.values()), self._nodes)
-        for layer in layers if turns is None else gather(layers, turns.update.id):
-            for wave in layer.waves:
-                self._apply_wave(wave, turns)
-            self._reboot(layer)
-        start, end = self._advance(planned_minutes(defaults.verify_minutes))
-        self._steps.append(VerifyStep(start=start, end=end))
-        self._steps.sort(key=lambda step: step.start)
-        return WindowSteps(
-            steps=tuple(self._steps),
-            updates=tuple(sorted(self._updates)),
-            reboots_per_node=max(self._reboots.values(), default=0),
-            team_uses=tuple(self._uses),
+def _write_on_devices(work: WindowWork, shape: Shape, layout: Layout) -> list[DeviceApplyStep]:
+    batches = {name: work.cut_devices(work.updates[name]) for name in work.devices_of}
+    return [
+        DeviceApplyStep(
+            update=task.update,
+            devices=tuple(device.name for device in batches[task.update][task.batch]),
+            batch=task.batch + 1,
+            batches=len(batches[task.update]),
+            start=after_epoch(start),
+            end=after_epoch(start + task.minutes.told),
         )
+        for task, start in zip(shape.tasks, layout.tasks, strict=True)
+        if task.cell is None
+    ]
 
-    def _apply_wave(self, wave: Sequence[Update], turns: Turns | None) -> None:
-        self._apply_to_devices([update for update in wave if update.target != NODE_TARGET])
-        on_nodes = [update for update in wave if update.target == NODE_TARGET]
-        if turns is not None and turns.update in on_nodes:
-            self._apply_in_turns(turns, [update for update in on_nodes if update is not turns.update])
-            return
-        for update in on_nodes:
-            self._apply_to_nodes(update)
 
-    def _apply_in_turns(self, turns: Turns, others: Sequence[Update]) -> None:
-        room = Room(catalogue=self._catalogue, window=len(self._all))
-        batches = lay_out_turns(turns, others, self._nodes, start=self._now, room=room)
-        for update in (turns.update, *others):
-            own = [batch for batch in batches if batch.update is update]
-            for number, batch in enumerate(own, start=1):
-                self._use(update, batch.start, batch.end, batch.nodes)
-                self._steps.append(
-                    NodeApplyStep(
-                        update=update.id,
-                        batch=number,
-                        batches=len(own),
-                        nodes=batch.nodes,
-                        start=EPOCH + timedelta(minutes=batch.start),
-                        end=EPOCH + timedelta(minutes=batch.end),
-                    )
-                )
-        self._now = max(batch.end for batch in batches)
+def _write_on_nodes(work: WindowWork, cells: Cells, shape: Shape, layout: Layout) -> list[NodeApplyStep]:
+    """Batches are numbered in the order in which nodes are cut into them, which is the order of the tasks."""
+    placed = [(t, at) for t, at in zip(shape.tasks, layout.tasks, strict=True) if t.cell is not None]
+    steps: list[NodeApplyStep] = []
+    for name, group in groupby(placed, key=lambda pair: pair[0].update):
+        own = list(group)
+        due = set(work.nodes_of[name])
+        sizes = [
+            size for cell in cells for size in work.cut(work.updates[name], [node for node in cell if node in due])
+        ]
+        for number, ((task, start), size) in enumerate(zip(own, sizes, strict=True), start=1):
+            steps.append(_write_batch(task, start, number, len(own), size))
+    return steps
 
-    def _apply_to_devices(self, updates: Sequence[Update]) -> None:
-        """Updates on different devices run side by side, but for conflicts and what a team cannot carry at once."""
-        waiting = list(updates)
-        while waiting:
-            together: list[Update] = []
-            carried: dict[TeamId, int] = {}
-            for update in list(waiting):
-                widest = max(len(batch) for batch in self._batches_of(update))
-                limit = self._catalogue.team_limits.get(update.owner_team)
-                load = carried.get(update.owner_team, 0) + widest
-                clashes = any(frozenset((update.id, other.id)) in self._catalogue.conflicts for other in together)
-                if together and (clashes or (limit is not None and load > limit)):
-                    continue
-                carried[update.owner_team] = load
-                together.append(update)
-                waiting.remove(update)
-            ends = [self._run_device_batches(update) for update in together]
-            self._now = max(ends)
 
-    def _batches_of(self, update: Update) -> tuple[tuple[Device, ...], ...]:
-        limit = self._catalogue.team_limits.get(update.owner_team)
-        return device_batches(update, self._devices[update.id], fleet=self._fleet, limit=limit, window=len(self._all))
+def _write_batch(task: Task, start: int, number: int, batches: int, size: int) -> NodeApplyStep:
+    return NodeApplyStep(
+        update=task.update,
+        batch=number,
+        batches=batches,
+        nodes=size,
+        start=after_epoch(start),
+        end=after_epoch(start + task.minutes.told),
+    )
 
-    def _run_device_batches(self, update: Update) -> int:
-        minutes = planned_minutes(update.duration_minutes)
-        at = self._now
-        batches = self._batches_of(update)
-        for number, batch in enumerate(batches, start=1):
-            self._steps.append(
-                DeviceApplyStep(
-                    update=update.id,
-                    devices=tuple(device.name for device in batch),
-                    batch=number,
-                    batches=len(batches),
-                    start=EPOCH + timedelta(minutes=at),
-                    end=EPOCH + timedelta(minutes=at + minutes),
-                )
-            )
-            self._use(update, at, at + minutes, len(batch))
-            at += minutes
-        return at
 
-    def _apply_to_nodes(self, update: Update) -> None:
-        limit = self._catalogue.team_limits.get(update.owner_team)
-        sizes = node_batches(update, self._nodes[update.id], limit=limit, window=len(self._all))
-        minutes = planned_minutes(update.duration_minutes)
-        for number, size in enumerate(sizes, start=1):
-            self._use(update, self._now, self._now + minutes, size)
-            start, end = self._advance(minutes)
-            self._steps.append(
-                NodeApplyStep(update=update.id, batch=number, batches=len(sizes), nodes=size, start=start, end=end)
-            )
+def _write_reboots(
+    work: WindowWork, cells: Cells, shape: Shape, layout: Layout
+) -> tuple[list[RebootStep], dict[NodeId, int]]:
+    """One step for all cells that reboot at the same time; with it, how often each node reboots."""
+    steps: list[RebootStep] = []
+    counts: dict[NodeId, int] = {}
+    for activates, starts in layout.reboots:
+        due = {node.name for update in activates for node in work.nodes_of[update]}
+        sizes: dict[int, int] = {}
+        for cell, start in zip(cells, starts, strict=True):
+            sizes[start] = sizes.get(start, 0) + sum(node.name in due for node in cell)
+        for name in due:
+            counts[name] = counts.get(name, 0) + 1
+        for start, nodes in sizes.items():
+            if nodes:
+                end = after_epoch(start + shape.reboot)
+                steps.append(RebootStep(nodes=nodes, activates=activates, start=after_epoch(start), end=end))
+    return steps, counts
 
-    def _reboot(self, layer: Layer) -> None:
-        activates = tuple(update.id for update in layer.activates)
-        names = {node.name for update in activates for node in self._nodes[update]}
-        if not names:
-            return
-        for name in names:
-            self._reboots[name] = self._reboots.get(name, 0) + 1
-        start, end = self._advance(planned_minutes(self._catalogue.defaults.reboot_minutes))
-        self._steps.append(RebootStep(nodes=len(names), activates=activates, start=start, end=end))
 
-    def _use(self, update: Update, start: int, end: int, units: int) -> None:
-        self._uses.append(TeamUse(team=update.owner_team, start=start, end=end, units=units))
-
-    def _advance(self, minutes: int) -> tuple[datetime, datetime]:
-        start = EPOCH + timedelta(minutes=self._now)
-        self._now += minutes
-        return start, EPOCH + timedelta(minutes=self._now)
+def _team_use(work: WindowWork, step: DeviceApplyStep | NodeApplyStep) -> TeamUse:
+    minute = timedelta(minutes=1)
+    return TeamUse(
+        team=work.updates[step.update].owner_team,
+        start=(step.start - EPOCH) // minute,
+        end=(step.end - EPOCH) // minute,
+        units=step.nodes if isinstance(step, NodeApplyStep) else len(step.devices),
+    )
