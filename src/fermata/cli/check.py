@@ -10,10 +10,11 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
+from fermata.cli.plan_files import read_folder
 from fermata.domain.ids import PlanId
 from fermata.domain.plans import Plan
 from fermata.formats.plans import read_plan
-from fermata.formats.scenario import input_hashes, read_scenario
+from fermata.formats.scenario import input_hashes
 from fermata.planning.checker import check_hashes, check_plan, list_rules
 from fermata.planning.inputs import PlanningInput, Violation
 from fermata.services.errors import Refusal
@@ -39,6 +40,10 @@ def check(
         str, typer.Argument(help="A plan file (plan.json), or the id of a stored plan.", show_default=False)
     ],
     scenario: options.ScenarioOption = None,
+    workloads: Annotated[
+        Path | None,
+        typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
+    ] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
@@ -50,10 +55,14 @@ def check(
     is_file = Path(plan).suffix == ".json"
     if is_file and scenario is None:
         raise typer.BadParameter("say with --scenario which folder the plan file was made from")
+    if workloads is not None and scenario is None:
+        raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
     if not is_file and scenario is not None:
         raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
     with output.err.status("Checking"):
-        verdict = _judge_file(Path(plan), scenario) if scenario else _judge_stored(PlanId(plan), store, server)
+        verdict = (
+            _judge_file(Path(plan), scenario, workloads) if scenario else _judge_stored(PlanId(plan), store, server)
+        )
     if as_json:
         output.print_json(_to_json(verdict))
     else:
@@ -62,9 +71,9 @@ def check(
         raise typer.Exit(output.REFUSED)
 
 
-def _judge_file(path: Path, folder: Path) -> _Verdict:
+def _judge_file(path: Path, folder: Path, workloads: Path | None) -> _Verdict:
     plan = read_plan(path)
-    scenario = read_scenario(folder)
+    scenario = read_folder(folder, workloads)
     refusal = check_hashes(plan, input_hashes(scenario))
     if refusal is not None:
         raise Refusal(refusal)
@@ -75,6 +84,7 @@ def _judge_file(path: Path, folder: Path) -> _Verdict:
         campaign=scenario.campaign,
         ledger=scenario.ledger,
         now=plan.created_at,
+        workloads=scenario.workloads,
     )
     began = perf_counter()
     violations = check_plan(inputs, plan)

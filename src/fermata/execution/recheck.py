@@ -6,7 +6,7 @@ from fermata.execution.stage import Stage
 from fermata.planning.case import CheckCase, build_case
 from fermata.planning.checker import check_case
 from fermata.planning.inputs import PlanningInput
-from fermata.store import consent, inventory
+from fermata.store import consent, inventory, plans
 
 JUDGED_LIVE = frozenset({"CONSENT", "FREEZE"})  # node by node at the opening: a no leaves nodes out, not the window
 OF_THE_WHOLE_PLAN = frozenset(
@@ -39,6 +39,7 @@ def _build(stage: Stage, row: WindowRun) -> CheckCase:
     with stage.database.read() as conn:
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
+        workloads = plans.load_workloads_snapshot(conn, score.plan.inputs.workloads)
     inputs = PlanningInput(
         fleet=score.fleet,
         catalogue=stage.catalogue,
@@ -46,5 +47,6 @@ def _build(stage: Stage, row: WindowRun) -> CheckCase:
         campaign=stage.campaign,
         ledger=ledger,
         now=score.plan.created_at,
+        workloads=workloads,
     )
     return build_case(inputs)

@@ -192,7 +192,7 @@ class CheckCase:
 def build_case(inputs: PlanningInput) -> CheckCase:
     """Derive every fact that checks need, so that judging a single window afterwards takes milliseconds."""
     pending = find_pending(inputs.fleet, inputs.catalogue, inputs.campaign.updates)
-    case = CheckCase(inputs=inputs, pending=pending)
+    case = CheckCase(inputs=inputs.settled, pending=pending)
     consent = (case.gaps, case.device_gaps)
     facts = (case.due, case.working, case.unknown, case.unknown_devices, consent, case.big, case.limits)
     assert all(fact is not None for fact in facts)

@@ -1,7 +1,7 @@
 """What goes into the planner and the checker, and what comes out. Both are pure functions of these values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from fermata.domain.campaign import Campaign
@@ -11,6 +11,7 @@ from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.reasons import Reason
 from fermata.domain.updates import Catalogue
+from fermata.domain.workloads import WorkloadMap, list_preferences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,8 @@ class PlanningInput:
     as if everything were approved (ConsentBasis.ASSUMED). An empty tuple means that nothing is approved.
     `policy.freezes` holds every freeze, those added later included. `confidence`: how sure the planned end of a window
     is to be, as a share of its rehearsals; a window that cannot be is planned as sure as its day allows. `max_breach`:
-    the most that the simulated probability of exceeding any limit at any instant may be; None does not ask.
+    the most that the simulated probability of exceeding any limit at any instant may be; None does not ask. `workloads`
+    None: no service is known.
     """
 
     fleet: Fleet
@@ -34,6 +36,13 @@ class PlanningInput:
     parent: Plan | None = None
     confidence: float = 0.9
     max_breach: float | None = None
+    workloads: WorkloadMap | None = None
+
+    @property
+    def settled(self) -> "PlanningInput":
+        """The same with the campaign's preferences as they count: see `domain.workloads.list_preferences`."""
+        preferences = list_preferences(self.campaign.preferences, self.workloads)
+        return replace(self, campaign=replace(self.campaign, preferences=preferences))
 
 
 def never() -> bool:
@@ -63,7 +72,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relaxation:
-    """One change that alone would make a plan possible, in the words of the campaign file."""
+    """One change that alone makes a plan possible, in the words of the files: a plan with it was found and checked."""
 
     rule: str
     sentence: str

@@ -13,7 +13,8 @@ from fermata.planning.extract import write_plan
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxation, Violation
 from fermata.planning.problem import Problem, compile_problem
 from fermata.planning.risk.bound import Bounded, Spare, bound_breach, leave_unused
-from fermata.planning.search import DEFAULTS, Found, SearchOptions, Stage, find_plan, tell_nobody
+from fermata.planning.search import DEFAULTS, Found, Milestone, SearchOptions, find_plan, tell_nobody
+from fermata.planning.stages import Stage
 
 
 class PlanFaulted(Exception):
@@ -29,6 +30,7 @@ def plan_campaign(
     inputs: PlanningInput, *, new_plan_id: str, hashes: InputHashes, options: SearchOptions = DEFAULTS
 ) -> Planned | Infeasible:
     """A plan that the checker passed, or why there is none. Equal arguments give equal plans. Raises PlanFaulted."""
+    options.watch(Stage.LENGTHS, "")
     return plan_problem(compile_problem(inputs), options, new_plan_id=new_plan_id, hashes=hashes)
 
 
@@ -44,12 +46,14 @@ def plan_problem(
 
     found = find_plan(problem, _checking_the_first(options, check_first))
     if not isinstance(found, Found):
+        options.watch(Stage.EXPLAINING, "")
         return explain_infeasible(problem) if found.proven else explain_not_found()
     tries: list[Planned] = []
 
     def write_checked(of: Problem, found: Found) -> Plan:
         timed = time_days(of, found, options)
         plan = write_plan(timed.problem, timed.found, plan_id=new_plan_id, hashes=hashes)
+        options.watch(Stage.CHECKING, "")
         _fault(of, plan)
         tries.append(Planned(plan=plan, days=timed.days, notes=_note(problem, found)))
         return plan
@@ -82,10 +86,10 @@ def _note(problem: Problem, found: Found) -> tuple[Reason, ...]:
 def _checking_the_first(options: SearchOptions, check: Callable[[Found], None]) -> SearchOptions:
     """Who listens hears of a first plan only after the checker passed it."""
 
-    def tell(stage: Stage, found: Found) -> None:
-        if stage is Stage.FIRST:
+    def tell(milestone: Milestone, found: Found) -> None:
+        if milestone is Milestone.FIRST:
             check(found)
-        options.tell(stage, found)
+        options.tell(milestone, found)
 
     return options if options.tell is tell_nobody else replace(options, tell=tell)
 

@@ -3,7 +3,7 @@ model keep to them.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,17 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
-    """The chosen ones of `spots` (indices, ascending) may use up to `capacity` of `resource`, each its `units`."""
+    """The chosen ones of `spots` (indices, ascending) may use up to `capacity` of `resource`, each its `units`.
+
+    With a `day` (index) the resource grows: to the capacity comes what chosen spots of earlier days lend it
+    (`Group.loans`).
+    """
 
     resource: int
     capacity: int
     spots: Numbers
     units: Numbers
+    day: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,7 +62,7 @@ def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -
         for meeting in (uses,) if resource.per_day else _find_meetings(uses, capacity):
             row = _make_row(index, capacity, meeting)
             if row is not None:
-                rows.append(row)
+                rows.append(replace(row, day=day) if resource.grows else row)
     return tuple(rows)
 
 
