@@ -23,7 +23,7 @@ from fermata.planning.inputs import Infeasible
 from fermata.planning.planner import plan_campaign
 from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
 from fermata.planning.rows import Row, build_rows
-from fermata.planning.search import Found, SearchOptions, Stage
+from fermata.planning.search import Found, Milestone, SearchOptions
 from fermata.planning.terms import late_node_days, term_of
 from fermata.planning.values import value_of
 from fleets import write_multiple, write_scenario
@@ -96,14 +96,14 @@ def plan(place: Place) -> Sample:
     """The planner, with when it had what."""
     read = _read(place)
     inputs, hashes = planning_input(read), input_hashes(read)
-    told: list[tuple[float, Stage, Found]] = []
+    told: list[tuple[float, Milestone, Found]] = []
     with Watch() as watch:
         began = time.perf_counter()
         options = SearchOptions(tell=lambda stage, found: told.append((time.perf_counter() - began, stage, found)))
         outcome = plan_campaign(inputs, new_plan_id="plan_bench", hashes=hashes, options=options)
     if isinstance(outcome, Infeasible):
         raise SystemExit("; ".join(["No plan exists", *(clash.sentence for clash in outcome.clashes)]))
-    figures = {"first_seconds": next(at for at, stage, _ in told if stage is Stage.FIRST)}
+    figures = {"first_seconds": next(at for at, stage, _ in told if stage is Milestone.FIRST)}
     goals = [term.bound for term in outcome.plan.objective[:2]]
     near = [at for at, _, found in told if _is_near(found, goals)]
     figures |= {"near_seconds": near[0]} if near else {}

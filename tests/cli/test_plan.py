@@ -167,5 +167,21 @@ def test_no_plan_exits_3_with_what_clashes_and_what_would_help(
     assert not (tmp_path / "plan.json").exists()
 
 
+def test_a_pipe_sees_no_progress(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", folder, "--json") == 0
+    told = capsys.readouterr()
+    assert told.out.startswith("{")
+    assert told.err.startswith("A draft")
+    assert "reading" not in told.err
+
+
+def test_the_summary_tells_days_sureness_and_bounds(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", folder) == 0
+    told = capsys.readouterr().out
+    for words in ("Sat 2026-01-03", "All of it by the deadline", "1 cluster whole", "proven best"):
+        assert words in told
+    assert "None" not in told
+
+
 def test_folder_that_cannot_be_read_exits_2(tmp_path: Path) -> None:
     assert run("plan", tmp_path / "missing") == 2

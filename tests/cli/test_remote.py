@@ -184,8 +184,11 @@ def test_plan_is_published_checked_conducted_and_reported(planned: Twins) -> Non
     assert (first["already"], first["parent"]) == (False, None)
     assert "was in force already" in planned.agree("publish", first["id"]).out
     assert "was in force already" in planned.agree("publish", plan).out
+    window = json.loads(planned.small.path("plan.json").read_text())["windows"][0]["id"]
     for words in ((), (JSON,)):
         assert planned.agree("check", first["id"], *words).code == 0
+        for name in ("alpha", "alpha-n0", window):
+            assert planned.agree("why", name, *words).code == 0
     assert planned.agree("start", "--as", "operator-1").code == 0
     for verb in ("pause", "resume", "stop"):
         assert planned.agree(verb, "small", "--why", "asked", JSON).json["run"]["id"]
@@ -237,6 +240,8 @@ def test_status_of_a_run_with_late_windows_and_a_tail_is_the_same(line: Line, sq
         (["publish", "plan_none"], "PLAN_UNKNOWN"),
         (["check", "plan_none"], "PLAN_UNKNOWN"),
         (["start"], "NOT_PUBLISHED"),
+        (["why", "alpha"], "NOT_PUBLISHED"),
+        (["why", "alpha", "--plan", "plan_none"], "PLAN_UNKNOWN"),
         (["pause"], "RUN_NONE"),
         (["status", "small"], "RUN_NONE"),
         (["report"], "NOTHING_TO_REPORT"),

@@ -329,7 +329,9 @@ def plan(inputs: PlanningInput, made: Iterable[p.Window], unplanned: tuple[p.Unp
 
 def scored(inputs: PlanningInput, built: p.Plan) -> p.Plan:
     case = build_case(inputs)
-    terms = [p.ObjectiveTerm(term=x.term, value=score(case, built, x), bound=0) for x in inputs.campaign.preferences]
+    terms = [
+        p.ObjectiveTerm(term=x.term, value=score(case, built, x), bound=0) for x in case.inputs.campaign.preferences
+    ]
     return replace(built, objective=tuple(terms))
 
 

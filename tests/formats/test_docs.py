@@ -10,7 +10,7 @@ from fermata.domain import fleet as fleet_words
 from fermata.domain import plans as plan_words
 from fermata.domain import policy as policy_words
 from fermata.domain import updates as update_words
-from fermata.formats import approvals, campaign, campaign_rules, fleet, planreading, policy, updates
+from fermata.formats import approvals, campaign, campaign_rules, fleet, planreading, policy, updates, workloads
 from fermata.formats.tables import Columns
 
 DOCS = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
@@ -18,7 +18,7 @@ DOCS = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="u
 
 def known_keys() -> set[str]:
     keys: set[str] = set()
-    for module in (approvals, campaign, campaign_rules, fleet, planreading, policy, updates):
+    for module in (approvals, campaign, campaign_rules, fleet, planreading, policy, updates, workloads):
         for name, value in vars(module).items():
             if name.isupper() and isinstance(value, tuple):
                 keys.update(value)

@@ -17,6 +17,8 @@ FILES = (
     "policy.yaml",
     "campaign.yaml",
     "approvals.yaml",
+    "workloads.yaml",
+    "workloads.csv",
 )
 PIECES = (
     "", ",", "\n", "\n\n", '"', "'", ":", ": ", "- ", "[", "]", "{", "}", "*a", "&a ", "!!int ", "null", "true",
@@ -29,6 +31,17 @@ approvals:
   - {verdict: approve, scope: {cluster: alpha}, actor: someone, reason: yes please}
   - {verdict: withdraw, scope: {rack: beta-r0}, actor: someone, at: 2026-01-02T21:00:00Z}
 """
+
+
+WORKLOADS = {
+    "workloads.yaml": """\
+services:
+  - {id: idle, class: idle}
+  - {id: training, class: research, rank: 5}
+  - {id: chat, class: chat, minimum: {EU: {share: 0.5}}, may_move: true, moves_to: [idle]}
+""",
+    "workloads.csv": "node,service\nalpha-n0,idle\n",
+}
 
 
 def read_or_refuse(folder: Path) -> None:
@@ -50,6 +63,8 @@ def read_or_refuse(folder: Path) -> None:
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_mutated_scenario_is_read_or_refused(small, data):
     small.write("approvals.yaml", APPROVALS)
+    for name, text in WORKLOADS.items():
+        small.write(name, text)
     originals = {name: small.text(name) for name in FILES}
     try:
         for _ in range(data.draw(st.integers(1, 5))):
@@ -68,6 +83,8 @@ def test_a_mutated_scenario_is_read_or_refused(small, data):
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_in_place_of_a_file_are_refused(small, data, name):
     small.write("approvals.yaml", APPROVALS)
+    for mapped, text in WORKLOADS.items():
+        small.write(mapped, text)
     original = small.text(name)
     try:
         small.write(name, data)

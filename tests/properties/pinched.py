@@ -11,12 +11,13 @@ from tests.unit.planning import bench as b
 
 from fermata.domain import campaign as c
 from fermata.domain.fleet import Device, DeviceScope
-from fermata.domain.ids import ClusterId, CustomerId, FreezeId, TeamId
+from fermata.domain.ids import ClusterId, CustomerId, FreezeId, ServiceId, TeamId
 from fermata.domain.observed import Observed, Withdrawal
 from fermata.domain.plans import Unplanned
 from fermata.domain.policy import Freeze, Scope, ScopeLevel
 from fermata.domain.reasons import Code, reason
 from fermata.domain.updates import Impact, Update
+from fermata.domain.workloads import Minimum, Service, WorkloadMap
 from fermata.planning.inputs import PlanningInput
 
 MONDAY = date(2026, 1, 5)
@@ -96,6 +97,25 @@ def wait_for_word(inputs: PlanningInput) -> PlanningInput:
 SUNDAY = MONDAY - timedelta(days=1)
 WITHDREW = Withdrawal(scope=Scope(level=ScopeLevel.CLUSTER, name="a"), why="a launch")
 BEFORE = (make_entry(1, Scope(level=ScopeLevel.CLUSTER, name="a"), ALL),)
+
+
+def with_services(inputs: PlanningInput, *carried: str) -> PlanningInput:
+    """Each cluster carries one service; all but idle keep all of their nodes and may move to it."""
+    names = dict(zip("abc", (ServiceId(name) for name in carried), strict=False))
+    services = {
+        name: Service(
+            id=name,
+            service_class=name,
+            rank=0,
+            minimum={} if name == "idle" else {"US": Minimum(share=1.0)},
+            moves_to=() if name == "idle" else (ServiceId("idle"),),
+        )
+        for name in names.values()
+    }
+    assigned = {node.name: names[node.cluster] for node in inputs.fleet.nodes.values()}
+    return replace(inputs, workloads=WorkloadMap(services=services, assignments=assigned))
+
+
 TUESDAY = MONDAY + timedelta(days=1)
 TWO_DAYS = (MONDAY, TUESDAY)
 NEXT_YEAR = local(date(2027, 1, 1), 0)
@@ -135,6 +155,11 @@ PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
             ),
             freeze(ScopeLevel.RACK, "a-r1", b.NOW, local(TUESDAY, 0)),
         ),
+    ),
+    "SERVICE_CAPACITY": (
+        with_services(pinch((1,)), "api"),
+        with_services(pinch((2,), (1,), days=TWO_DAYS), "api", "idle"),
+        with_services(pinch((2,), (2,), (2,), days=TWO_DAYS), "api", "chat", "idle"),
     ),
     "SHARED_DEVICE_WHOLE": (
         with_device(

@@ -18,6 +18,7 @@ from fermata.planning.encoding import (
     Closed,
     Encoded,
     Facts,
+    Loan,
     Parts,
     Steps,
     Use,
@@ -71,6 +72,20 @@ def of_uses(how: str, change: Callable[[Use], Use], *, is_lax: bool) -> Fault:
         return replace(told, count=lambda taken: tuple(change(use) for use in told.count(taken)))
 
     return Fault(how=how, spoil=spoil, is_lax=is_lax)
+
+
+def of_loans(how: str, change: Callable[[Loan], Loan]) -> Fault:
+    def spoil(told: Encoded) -> Encoded:
+        assert isinstance(told, Capacity)
+        return replace(told, lends=lambda taken: tuple(change(loan) for loan in told.lends(taken)))
+
+    return Fault(how=how, spoil=spoil, is_lax=True)
+
+
+def one_by_one(told: Encoded) -> Encoded:
+    """Sets of services that share lenders are not bound."""
+    assert isinstance(told, Capacity)
+    return replace(told, resources=tuple(replace(r, capacity=1000) if " and " in r.name else r for r in told.resources))
 
 
 def of_days(how: str, *, is_lax: bool) -> Fault:
@@ -262,6 +277,12 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
         of_sizes("one more a part", 0, 1),
         of_sizes("one less is enough", -1, 0),
         of_sizes("one less a part", 0, -1),
+    ),
+    "SERVICE_CAPACITY": (
+        of_capacity("one more at once", 1),
+        of_loans("loans count twice", lambda loan: replace(loan, units=2 * loan.units)),
+        Fault(how="services are bound one by one", spoil=one_by_one, is_lax=True),
+        with_fields("nobody lends", is_lax=False, lends=lambda _taken: ()),
     ),
     "SHARED_DEVICE_WHOLE": (
         with_fields("nothing is tied", is_lax=True, ties=lambda _update: False),

@@ -1,4 +1,6 @@
-"""Trial of rules that tell a capacity: plans of a few windows, thrown with seeded dice, under limits of every form."""
+"""Trial of rules that tell a capacity: plans of a few windows, thrown with seeded dice, under limits of every form and
+with services that keep a minimum.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,9 +12,10 @@ from tests.unit.planning import bench as b
 
 from fermata.domain.campaign import Limit, LimitKind, Where
 from fermata.domain.fleet import Node, Role
-from fermata.domain.ids import DeviceId, TeamId
+from fermata.domain.ids import ClusterId, DeviceId, ServiceId, TeamId
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Step, Window
 from fermata.domain.updates import Impact
+from fermata.domain.workloads import Minimum, Service, WorkloadMap
 from fermata.planning.encoders import Encoder
 from fermata.planning.encoding import Capacity, Resource, Taken, TeamUse, Use
 from fermata.planning.inputs import PlanningInput
@@ -43,9 +46,9 @@ CATALOGUE = b.make_catalogue(NIC, TOR, b.make_update("os", "os", 60, Impact.IMPA
 
 def find_disagreements(encoder: Encoder) -> Iterator[str]:
     """Plans, by number, that the rule's check and what it tells judge differently."""
-    for setting, limits in enumerate(LIMITS):
+    for setting, (limits, workloads) in enumerate(SETTINGS):
         campaign = b.make_campaign(limits=limits, big_cluster_nodes=BIG, first_day=FIRST)
-        inputs = b.make_inputs(FLEET, CATALOGUE, campaign)
+        inputs = b.make_inputs(FLEET, CATALOGUE, campaign, workloads=workloads)
         told = hear(encoder, inputs)
         judge = make_judge(encoder.code, inputs)
         assert isinstance(told, Capacity)
@@ -63,6 +66,36 @@ def make_nodes() -> Iterator[Node]:
 
 
 FLEET = b.make_fleet(CLUSTERS, list(make_nodes()), [b.make_device("a", "tor", f"a-r{rack}") for rack in range(2)])
+
+
+def map_services(*lent_to: str) -> WorkloadMap:
+    """In the US three nodes each of api and chat, which keep two, and of idle, whose nodes carry for `lent_to`."""
+    names = [ServiceId(name) for name in ("api", "chat", "idle")]
+    carried = dict(zip(("a", "c"), ("api api idle chat chat", "api idle idle chat"), strict=True))
+    return WorkloadMap(
+        services={
+            name: Service(
+                id=name,
+                service_class=name,
+                rank=0,
+                minimum={} if name == "idle" else {"US": Minimum(nodes=2)},
+                moves_to=(ServiceId("idle"),) if name in lent_to else (),
+            )
+            for name in names
+        },
+        assignments={
+            node.name: ServiceId(service)
+            for cluster, services in carried.items()
+            for node, service in zip(FLEET.nodes_by_cluster[ClusterId(cluster)], services.split(), strict=True)
+        },
+    )
+
+
+SETTINGS: tuple[tuple[tuple[Limit, ...], WorkloadMap | None], ...] = (
+    *((limits, None) for limits in LIMITS),
+    ((), map_services("api")),
+    ((), map_services("api", "chat")),
+)
 
 
 def throw_windows(dice: np.random.Generator) -> Iterator[Window]:
@@ -89,12 +122,21 @@ def throw_window(dice: np.random.Generator, name: str, nodes: Sequence[Node], pa
 
 
 def is_borne(inputs: PlanningInput, told: Capacity, windows: Sequence[Window]) -> bool:
-    """True when no resource runs out at the start of any use: the level is highest at one of these."""
+    """True when no resource runs out at the start of any use: the level is highest at one of these. What grows is
+    looked at day by day, each with what the days before lend it.
+    """
     uses = [(window, use) for window in windows for use in told.count(describe(inputs, window))]
-    return all(
-        count_use(inputs, resource, [(w, u) for w, u in uses if u.resource == index]) <= resource.capacity
-        for index, resource in enumerate(told.resources)
-    )
+    loans = [(window, loan) for window in windows for loan in told.lends(describe(inputs, window))]
+    for index, resource in enumerate(told.resources):
+        used = [(w, u) for w, u in uses if u.resource == index]
+        if not resource.grows and count_use(inputs, resource, used) > resource.capacity:
+            return False
+        for day in {day_of(inputs, window.start) for window, _ in used} if resource.grows else ():
+            lent = sum(x.units for w, x in loans if x.resource == index and day_of(inputs, w.start) < day)
+            today = [(w, u) for w, u in used if day_of(inputs, w.start) == day]
+            if count_use(inputs, resource, today) > resource.capacity + lent:
+                return False
+    return True
 
 
 def count_use(inputs: PlanningInput, resource: Resource, uses: Sequence[tuple[Window, Use]]) -> int:

@@ -91,3 +91,16 @@ def test_upload_ordered_by_another_site_is_refused(client: httpx.Client, small: 
         headers={"Origin": "https://elsewhere.example"},
     )
     assert (answer.status_code, answer.json()["code"]) == (403, "CROSS_SITE")
+
+
+def test_a_workload_map_is_sent_with_its_table_or_alone(client: httpx.Client, small: Small) -> None:
+    send(client, "fleet", parts(small, "fleet/clusters.csv", "fleet/nodes.csv", "fleet/devices.csv"))
+    small.write("workloads.yaml", "services:\n  - {id: training, class: research, minimum: {US: {nodes: 1}}}\n")
+    small.write("workloads.csv", "node,service\nbeta-n0,training\n")
+    both = send(client, "workloads", parts(small, "workloads.yaml", "workloads.csv"))
+    assert (both.status_code, both.json()["documents"]) == (201, ["workloads"])
+    small.write("workloads.csv", "node,service\nbeta-n9,training\n")
+    refused = send(client, "workloads", parts(small, "workloads.yaml", "workloads.csv"))
+    assert (refused.status_code, refused.json()["code"]) == (409, "SCOPE_UNKNOWN")
+    alone = send(client, "workloads", parts(small, "workloads.yaml"))
+    assert alone.json()["changed"]

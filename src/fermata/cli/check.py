@@ -11,10 +11,11 @@ from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, with_parent
+from fermata.cli.plan_files import read_folder
 from fermata.domain.ids import PlanId
 from fermata.domain.plans import Plan
 from fermata.formats.plans import read_plan
-from fermata.formats.scenario import input_hashes, read_scenario
+from fermata.formats.scenario import input_hashes
 from fermata.planning.checker import check_hashes, check_plan, list_rules
 from fermata.planning.inputs import PlanningInput, Violation
 from fermata.services.errors import Refusal
@@ -41,6 +42,10 @@ def check(
     ],
     *,
     scenario: options.ScenarioOption = None,
+    workloads: Annotated[
+        Path | None,
+        typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
+    ] = None,
     parent: ParentFileOption = None,
     observed: ObservedFileOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
@@ -54,11 +59,13 @@ def check(
     is_file = Path(plan).suffix == ".json"
     if is_file and scenario is None:
         raise typer.BadParameter("say with --scenario which folder the plan file was made from")
+    if workloads is not None and scenario is None:
+        raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
     if not is_file and scenario is not None:
         raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
     with output.err.status("Checking"):
         verdict = (
-            _judge_file(Path(plan), scenario, Followed(parent=parent, observed=observed))
+            _judge_file(Path(plan), scenario, workloads, Followed(parent=parent, observed=observed))
             if scenario
             else _judge_stored(PlanId(plan), store, server)
         )
@@ -70,9 +77,9 @@ def check(
         raise typer.Exit(output.REFUSED)
 
 
-def _judge_file(path: Path, folder: Path, followed: Followed) -> _Verdict:
+def _judge_file(path: Path, folder: Path, workloads: Path | None, followed: Followed) -> _Verdict:
     plan = read_plan(path)
-    scenario = read_scenario(folder)
+    scenario = read_folder(folder, workloads)
     refusal = check_hashes(plan, input_hashes(scenario))
     if refusal is not None:
         raise Refusal(refusal)
@@ -83,6 +90,7 @@ def _judge_file(path: Path, folder: Path, followed: Followed) -> _Verdict:
         campaign=scenario.campaign,
         ledger=scenario.ledger,
         now=plan.created_at,
+        workloads=scenario.workloads,
     )
     inputs = with_parent(inputs, plan, followed)
     began = perf_counter()

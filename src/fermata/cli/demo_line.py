@@ -11,11 +11,11 @@ from typing import assert_never
 from fermata import wiring
 from fermata.cli import output
 from fermata.cli.demo_view import Teller, told_step
+from fermata.cli.plan_show import tell_no_plan
 from fermata.cli.simulating import begin_run, conduct_simulated
 from fermata.domain.ids import PlanId
 from fermata.domain.operations import Run
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
-from fermata.domain.reasons import Code, reason
 from fermata.domain.report import Outcome, Report
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, WindowState
 from fermata.formats.scenario import Scenario
@@ -153,13 +153,9 @@ class DemoLine:
     def _make_plan(self) -> PlanId | None:
         now = self.clock.now()
         with told_step(self.teller, "plan", "Planning the campaign") as conclude:
+            wanted = plans.Wanted(as_of=now, asked=Asked(seed=self.seed))
             outcome = plans.make_plan(
-                self.database,
-                self.scenario.campaign.id,
-                now=now,
-                new_id=wiring.mint_id,
-                as_of=now,
-                asked=Asked(seed=self.seed),
+                self.database, self.scenario.campaign.id, now=now, new_id=wiring.mint_id, wanted=wanted
             )
             if isinstance(outcome, Infeasible):
                 conclude("No plan exists: " + "; ".join(clash.sentence for clash in outcome.clashes))
@@ -176,7 +172,7 @@ class DemoLine:
         """What is left over after a plan may stay left; but without a first one there is no demo."""
         campaign = self.scenario.campaign.id
         if _in_force(records.list_plans(self.database, campaign)) is None:
-            raise Refusal(reason(Code.NO_PLAN, campaign=campaign, count=clashes))
+            raise Refusal(tell_no_plan(campaign, clashes))
 
     def _start(self) -> None:
         run = begin_run(self.database, self.scenario.campaign.id, self.clock, actor=ACTOR)

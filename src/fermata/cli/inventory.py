@@ -1,4 +1,4 @@
-"""`fermata import`: takes the fleet, updates, policy and campaigns from files into the store."""
+"""`fermata import`: takes the fleet, updates, policy, campaigns and workloads from files into the store."""
 
 import getpass
 from collections.abc import Sequence
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group.command("updates")(import_updates)
     group.command("policy")(import_policy)
     group.command("campaign")(import_campaign)
+    group.command("workloads")(import_workloads)
     group.command("scenario")(import_scenario)
     app.add_typer(group, name="import")
 
@@ -80,6 +81,18 @@ def import_campaign(
     _import(ImportKind.CAMPAIGN, path, (store, server), (actor, why), as_json=as_json)
 
 
+def import_workloads(
+    path: PathArgument,
+    actor: WhoOption,
+    store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
+    why: WhyOption = "",
+    as_json: options.JsonOption = False,
+) -> None:
+    """Replaces the workload map by workloads.yaml and, if it stands beside it, workloads.csv."""
+    _import(ImportKind.WORKLOADS, path, (store, server), (actor, why), as_json=as_json)
+
+
 def import_scenario(
     path: PathArgument,
     actor: WhoOption,
@@ -88,7 +101,7 @@ def import_scenario(
     why: WhyOption = "",
     as_json: options.JsonOption = False,
 ) -> None:
-    """Imports a whole folder (fleet/, updates.yaml, policy.yaml, campaign.yaml): all four or none."""
+    """Imports a whole folder (fleet/, updates.yaml, policy.yaml, campaign.yaml, workloads if there): all or none."""
     _import(ImportKind.SCENARIO, path, (store, server), (actor, why), as_json=as_json)
 
 

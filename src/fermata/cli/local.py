@@ -14,7 +14,8 @@ from fermata.domain.plans import Plan
 from fermata.domain.policy import Freeze
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
-from fermata.services import consent, freezes, inventory, plans, report, requests, runs
+from fermata.planning.why import Explanation
+from fermata.services import consent, freezes, inventory, plans, report, requests, runs, why
 from fermata.services.import_files import ImportKind
 from fermata.services.run_views import RunStatus
 
@@ -69,6 +70,9 @@ class StoreVerbs:
 
     def check_plan(self, plan: PlanId) -> Sequence[Violation]:
         return plans.check_stored_plan(self.database, plan)
+
+    def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
+        return why.explain_stored(self.database, name, plan=plan, campaign=campaign)
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         named = campaign or runs.only_campaign(self.database)

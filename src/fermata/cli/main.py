@@ -23,13 +23,14 @@ from fermata.cli import (
     serve,
     simulate,
     standing,
+    why,
 )
 from fermata.cli.remote_link import ServerRefusal
 from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable
 
-NOUNS = (demo, inventory, requests, consent, plan, standing, check, simulate, publish, runs, report, serve, bench)
+NOUNS = (demo, inventory, requests, consent, plan, standing, check, simulate, why, publish, runs, report, serve, bench)
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
 
 
@@ -96,8 +97,8 @@ def _tell_refusal(reasons: Sequence[tuple[str, str]], total: int, *, as_json: bo
     if as_json:
         output.print_json({"error": {**shown[0], "exit_code": output.REFUSED, "total": total, "reasons": shown}})
         return
-    for why in shown:
-        output.fail(why["code"], why["sentence"], exit_code=output.REFUSED, as_json=False)
+    for reason in shown:
+        output.fail(reason["code"], reason["sentence"], exit_code=output.REFUSED, as_json=False)
     if total > len(shown):
         output.err.print(f"... and {total - len(shown):,} more.")
 

@@ -17,7 +17,7 @@ BAD_INPUT = 2
 INFEASIBLE = 3
 INTERRUPTED = 130
 
-PROSE = ("why", "reason", "sentence", "scope", "updates", "limit")  # headings of columns that may fold
+PROSE = ("why", "reason", "sentence", "scope", "updates", "limit", "on")  # headings of columns that may fold
 _PIPED_COLUMNS = 160  # a pipe has no width of its own: wide enough for every table of ours
 _LEAST_COLUMNS = 110  # our tables need this; a narrower terminal wraps their lines, which beats cropping a date
 

@@ -1,32 +1,22 @@
 """`fermata plan`: makes a checked plan from a campaign's files, or says why there is none."""
 
-from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
-from fermata.cli.plan_confidence import CONFIDENCE, ConfidenceOption, MaxBreachOption, tell_confidence
+from fermata.cli.plan_confidence import CONFIDENCE, ConfidenceOption, MaxBreachOption
 from fermata.cli.plan_diff import diff_to_json, tell_diff
-from fermata.cli.plan_files import order_plan
-from fermata.cli.plan_follow import AsOfOption, Following, ObservedOption, ParentOption, follow, read_following
+from fermata.cli.plan_follow import AsOfOption, ObservedOption, ParentOption, read_following
 from fermata.cli.plan_guard import TimeLimitOption, overdue_after, tell_notes
+from fermata.cli.plan_make import Made, Wish, make_plan
 from fermata.cli.plan_show import tell_infeasible, tell_plan
-from fermata.cli.waiting import wait_for
-from fermata.domain.campaign import Campaign
-from fermata.domain.ids import CampaignId
+from fermata.cli.plan_what_if import WhatIfOption, ask_what_if
+from fermata.cli.plan_write import HtmlOption, IcsOption, Targets, check_targets, write_results
 from fermata.domain.plans import ConsentBasis
-from fermata.domain.reasons import Code, reason
-from fermata.formats.plans import plan_to_json, write_plan
-from fermata.formats.scenario import read_scenario
-from fermata.planning.inputs import Asked, Infeasible, Planned, PlanningOutcome
-from fermata.planning.planner import PlanFaulted, plan_campaign
-from fermata.planning.search import SearchOptions
-from fermata.services import plans, records
-from fermata.services.errors import Refusal
+from fermata.formats.plans import plan_to_json
+from fermata.planning.inputs import Asked, Infeasible
 
 _DRAFT_NOTICE = (
     "A draft: no approvals were given, so this is planned as if every request were approved."
@@ -51,9 +41,16 @@ def plan(
     ],
     *,
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.", show_default=False)] = None,
+    html: HtmlOption = None,
+    ics: IcsOption = None,
+    what_if: WhatIfOption = None,
     approvals: Annotated[
         Path | None,
         typer.Option("--approvals", help="Approvals file to go by, in place of the folder's.", show_default=False),
+    ] = None,
+    workloads: Annotated[
+        Path | None,
+        typer.Option("--workloads", help="Workload map to go by, in place of the folder's.", show_default=False),
     ] = None,
     now: Annotated[
         str | None,
@@ -69,92 +66,48 @@ def plan(
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Makes a plan that passed the checker. With --json prints the plan itself, and what changed of its parent.
+    """Makes a plan that passed the checker. With --json prints the plan itself, and what changed of its parent; with
+    --what-if the comparison.
 
     Exit code 0: a plan. 1: refused, or the checker faults it; nothing is written. 2: files that cannot be read.
     3: no plan exists.
     """
     moment = options.parse_time(now) if now is not None else None
-    following = read_following(parent, as_of, observed, now)
-    guard = overdue_after(time_limit)
-    asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach, is_overdue=guard)
-    if Path(campaign).is_dir():
-        of, outcome = _plan_folder(Path(campaign), approvals, following, now=moment, asked=asked)
+    asked = Asked(seed=seed, confidence=confidence, max_breach=max_breach, is_overdue=overdue_after(time_limit))
+    wish = Wish(
+        campaign=campaign,
+        approvals=approvals,
+        workloads=workloads,
+        now=moment,
+        asked=asked,
+        store=store,
+        following=read_following(parent, as_of, observed, now),
+    )
+    targets = Targets(out=out, html=html, ics=ics)
+    check_targets(targets)
+    if what_if and parent is not None:
+        raise typer.BadParameter("--what-if compares plans made from scratch: leave --parent out")
+    if what_if:
+        ask_what_if(wish, what_if, targets, as_json=as_json)
     else:
-        _refuse_files(approvals, following)
-        of, outcome = _plan_stored(campaign, store, as_of=moment, asked=asked)
+        _finish(make_plan(wish), targets, wanted=confidence, as_json=as_json)
+
+
+def _finish(made: Made, targets: Targets, *, wanted: float, as_json: bool) -> None:
+    outcome = made.outcome
     if isinstance(outcome, Infeasible):
-        tell_infeasible(outcome, of, as_json=as_json)
+        tell_infeasible(outcome, made.campaign, as_json=as_json)
         raise typer.Exit(output.INFEASIBLE)
-    if out is not None:
-        write_plan(outcome.plan, out)
+    write_results(outcome.plan, made.campaign, made.inputs, targets)
     if outcome.plan.consent is ConsentBasis.ASSUMED:
         output.err.print(_DRAFT_NOTICE, style="yellow")
     tell_notes(outcome)
-    _tell(outcome, of, out, wanted=confidence, as_json=as_json)
-
-
-def _refuse_files(approvals: Path | None, following: Following | None) -> None:
-    if approvals is not None:
-        raise typer.BadParameter("a store has its own approvals; name a folder to use --approvals")
-    if following is not None:
-        raise typer.BadParameter("a store knows the plan in force and what ran; name a folder to use --parent")
-
-
-def _tell(made: Planned, of: Campaign, out: Path | None, *, wanted: float, as_json: bool) -> None:
     if as_json:
-        more = {"diff": diff_to_json(made.diff)} if made.diff is not None else {}
-        output.print_json({**plan_to_json(made.plan), **more})
+        more = {"diff": diff_to_json(outcome.diff)} if outcome.diff is not None else {}
+        output.print_json({**plan_to_json(outcome.plan), **more})
         return
-    tell_plan(made.plan, of)
-    tell_confidence(made.plan, of, wanted=wanted)
-    if made.diff is not None:
-        tell_diff(made.diff, of)
-    if out is not None:
-        output.out.print(f"Written to {out}", markup=False, soft_wrap=True)
-
-
-def _plan_folder(
-    folder: Path, approvals: Path | None, following: Following | None, *, now: datetime | None, asked: Asked
-) -> tuple[Campaign, PlanningOutcome]:
-    scenario = read_scenario(folder)
-    order = follow(order_plan(scenario, approvals, now=now, asked=asked), following)
-    search = SearchOptions(is_overdue=asked.is_overdue)
-    found = _search(
-        scenario.campaign.id,
-        lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes, options=search),
-    )
-    return scenario.campaign, found
-
-
-def _plan_stored(
-    campaign: str, store: str, *, as_of: datetime | None, asked: Asked
-) -> tuple[Campaign, PlanningOutcome]:
-    if "/" in campaign or campaign.startswith("."):
-        raise typer.BadParameter(f"'{campaign}' is not a folder")
-    name = CampaignId(campaign)
-    with options.opened_store(store) as database:
-        of = records.find_campaign(database, name)
-        found = _search(
-            name,
-            lambda: plans.make_plan(
-                database,
-                name,
-                now=wiring.utc_now(),
-                new_id=wiring.mint_id,
-                as_of=as_of,
-                asked=asked,
-            ),
-        )
-    return of, found
-
-
-def _search(name: str, work: Callable[[], PlanningOutcome]) -> PlanningOutcome:
-    """Raises Refusal when the checker faults what was found: nothing is written then."""
-    with output.err.status(f"Planning {name}"):
-        try:
-            return wait_for(work)
-        except PlanFaulted as faulted:
-            first = faulted.violations[0]
-            fields = {"plan": "The new plan", "count": len(faulted.violations), "rule": first.rule}
-            raise Refusal(reason(Code.PLAN_VIOLATES, **fields, sentence=first.sentence)) from faulted
+    tell_plan(outcome.plan, made.campaign, wanted=wanted)
+    if outcome.diff is not None:
+        tell_diff(outcome.diff, made.campaign)
+    for path in targets.named:
+        output.out.print(f"Written to {path}", markup=False, soft_wrap=True)

@@ -1,19 +1,22 @@
 """From a campaign's files to what the planner takes: inputs, hashes, and the id of the plan that they give."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from fermata import wiring
-from fermata.domain.hashing import content_sha256
+from fermata.domain.hashing import content_sha256, to_plain
 from fermata.domain.plans import InputHashes
 from fermata.domain.policy import ConsentEntry
 from fermata.formats.approvals import decode_approvals
+from fermata.formats.changes import Change
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document
 from fermata.formats.ledger import LedgerMaker
-from fermata.formats.scenario import Scenario, input_hashes
+from fermata.formats.scenario import Scenario, input_hashes, read_scenario
+from fermata.formats.workloads import read_workloads
 from fermata.planning.inputs import Asked, PlanningInput
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -28,6 +31,16 @@ class Order:
     plan_id: str
 
 
+def read_folder(folder: Path, workloads: Path | None, changes: Sequence[Change] = ()) -> Scenario:
+    """The scenario of a folder, as if `changes` stood in it, with the map of the file `workloads` in place of its own.
+    Raises BadInput.
+    """
+    scenario = read_scenario(folder, changes)
+    if workloads is None:
+        return scenario
+    return replace(scenario, workloads=read_workloads(workloads, scenario.fleet))
+
+
 def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | None, asked: Asked) -> Order:
     """The plan of a folder's files; `approvals` in place of the folder's own. Raises BadInput for those."""
     inputs = PlanningInput(
@@ -40,6 +53,7 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
         seed=asked.seed,
         confidence=asked.confidence,
         max_breach=asked.max_breach,
+        workloads=scenario.workloads,
     )
     hashes = input_hashes(scenario)
     return Order(inputs=inputs, hashes=hashes, plan_id=derive_plan_id(inputs, hashes))
@@ -48,7 +62,8 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
 def derive_plan_id(inputs: PlanningInput, hashes: InputHashes) -> str:
     """The id of the plan that these inputs give: shaped like a minted one, yet equal for equal inputs."""
     parent = (inputs.parent.id, inputs.observed) if inputs.parent is not None else ()
-    content = (hashes, inputs.now, inputs.seed, inputs.ledger, inputs.confidence, inputs.max_breach, *parent)
+    given = {name: value for name, value in to_plain(hashes).items() if value is not None}
+    content = (given, inputs.now, inputs.seed, inputs.ledger, inputs.confidence, inputs.max_breach, *parent)
     digest = hashlib.sha256(content_sha256(content).encode()).digest()
     milliseconds = int(inputs.now.timestamp() * 1000)
     number = (milliseconds << 80) | int.from_bytes(digest[:10])

@@ -18,6 +18,7 @@ from fermata.domain.report import Report
 from fermata.formats.faults import BadInput
 from fermata.formats.plans import plan_to_bytes
 from fermata.planning.inputs import Violation
+from fermata.planning.why import Explanation
 from fermata.server.api.consent import SaidLine
 from fermata.server.api.requests import LINES_MAX
 from fermata.services.consent import Order, Said
@@ -102,6 +103,10 @@ class ServerVerbs:
 
     def check_plan(self, plan: PlanId) -> Sequence[Violation]:
         return self.link.get(list[Violation], f"/plans/{_part(plan)}/violations")
+
+    def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
+        asked = [("name", name), *([("plan", plan)] if plan else []), *_campaign(campaign)]
+        return self.link.get(Explanation, "/why", asked)
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         return self.link.post(Run, "/run/start", {"actor": actor}, _campaign(campaign))

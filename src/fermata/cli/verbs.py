@@ -12,6 +12,7 @@ from fermata.domain.plans import Plan
 from fermata.domain.policy import Freeze
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
+from fermata.planning.why import Explanation
 from fermata.services.consent import Order, Said
 from fermata.services.freezes import EndedFreeze, FreezeOrder
 from fermata.services.import_files import ImportKind
@@ -67,6 +68,9 @@ class Verbs(Listing, Protocol):
 
     def check_plan(self, plan: PlanId) -> Sequence[Violation]:
         """What a stored plan breaks now."""
+
+    def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
+        """Why a window, a cluster or a node is where that plan has it; without one, the plan in force."""
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         """Begins to conduct the plan in force."""

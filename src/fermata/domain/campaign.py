@@ -115,7 +115,17 @@ class AvoidWeekday:
     term: Literal["avoid"] = "avoid"
 
 
-Preference = FinishByDeadline | FewestWindows | OrderClasses | SpreadEvenly | AvoidWeekday
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadOrder:
+    """Fewest pairs of windows that start in the wrong order of what they carry; counts only with a workload map.
+
+    A cluster ranks as the highest ranked service on its nodes; one that carries none takes no part.
+    """
+
+    term: Literal["workload_order"] = "workload_order"
+
+
+Preference = FinishByDeadline | FewestWindows | OrderClasses | SpreadEvenly | AvoidWeekday | WorkloadOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

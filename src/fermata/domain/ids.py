@@ -16,6 +16,7 @@ ApprovalId = NewType("ApprovalId", str)
 FreezeId = NewType("FreezeId", str)
 PlanId = NewType("PlanId", str)
 WindowId = NewType("WindowId", str)
+ServiceId = NewType("ServiceId", str)
 RunId = NewType("RunId", str)
 StepKey = NewType("StepKey", str)
 

@@ -3,12 +3,12 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
 from fermata.domain.fleet import Node
-from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, UpdateId, WindowId
+from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, ServiceId, UpdateId, WindowId
 from fermata.domain.reasons import Reason
 
 SCHEMA = "fermata.plan/1"
@@ -114,6 +114,36 @@ class Unplanned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Load of so many nodes that are out, carried meanwhile by as many done nodes of `lender` in `to_cluster`."""
+
+    from_cluster: ClusterId
+    to_cluster: ClusterId
+    lender: ServiceId
+    nodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDay:
+    """One service in one geo on a calendar day on which nodes of it are out, at the first instant with the most out.
+
+    `nodes` in service at the start, less `out`, plus `lent` makes `remaining`, which is never below `minimum`. `moves`
+    say where the lent ones stand.
+    """
+
+    service: ServiceId
+    geo: str
+    day: date
+    at: datetime
+    nodes: int
+    out: int
+    lent: int
+    remaining: int
+    minimum: int
+    moves: tuple[Move, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectiveTerm:
     """One preference: what the plan reaches, and what no plan can be better than. Smaller is better.
 
@@ -127,12 +157,13 @@ class ObjectiveTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputHashes:
-    """SHA-256 (hex) of the canonical content of each input: see `domain.hashing`."""
+    """SHA-256 (hex) of the canonical content of each input: see `domain.hashing`. None: there was none."""
 
     fleet: str
     updates: str
     policy: str
     campaign: str
+    workloads: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +177,10 @@ class SolverNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Every in-scope node with pending production-ready work stands in exactly one window or in `unplanned`."""
+    """Every in-scope node with pending production-ready work stands in exactly one window or in `unplanned`.
+
+    `services` is empty without a workload map; it is ordered by day, then service and geo.
+    """
 
     id: PlanId
     parent: PlanId | None
@@ -158,6 +192,7 @@ class Plan:
     unplanned: tuple[Unplanned, ...]
     objective: tuple[ObjectiveTerm, ...]
     solver: SolverNote
+    services: tuple[ServiceDay, ...] = ()
 
 
 def batch_members(nodes: Sequence[Node], sizes: Sequence[int]) -> tuple[tuple[Node, ...], ...]:

@@ -47,9 +47,36 @@ class Code(StrEnum):
     MADE_ROOM = "MADE_ROOM"
     SPLIT_ANEW = "SPLIT_ANEW"
     NODES_GONE = "NODES_GONE"
-    NOTHING_DUE = "NOTHING_DUE"
+    NOTHING_LEFT = "NOTHING_LEFT"
     WORK_CHANGED = "WORK_CHANGED"
     NEWLY_PLANNED = "NEWLY_PLANNED"
+    NOTHING_TO_PLAN = "NOTHING_TO_PLAN"
+    # Why a window is not on an earlier day
+    DAY_UNSTAFFED = "DAY_UNSTAFFED"
+    DAY_TOO_SHORT = "DAY_TOO_SHORT"
+    DAY_LIMIT_FULL = "DAY_LIMIT_FULL"
+    DAY_LIMIT_ALONE = "DAY_LIMIT_ALONE"
+    DAY_ROOM_KEPT = "DAY_ROOM_KEPT"
+    DAY_TEAM_BUSY = "DAY_TEAM_BUSY"
+    DAY_HAS_PART = "DAY_HAS_PART"
+    DAY_PART_ORDER = "DAY_PART_ORDER"
+    DAY_WORSE = "DAY_WORSE"
+    DAY_EQUAL = "DAY_EQUAL"
+    DAY_BETTER = "DAY_BETTER"
+    # Why a cluster is taken whole or in parts
+    WHOLE_ONLY = "WHOLE_ONLY"
+    WHOLE_FEWEST = "WHOLE_FEWEST"
+    PARTS_NONE = "PARTS_NONE"
+    PARTS_LIMIT = "PARTS_LIMIT"
+    PARTS_NO_DAY = "PARTS_NO_DAY"
+    PARTS_BETTER = "PARTS_BETTER"
+    # Why a node stands nowhere
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
+    NOTHING_DUE = "NOTHING_DUE"
+    CONSENT_ASSUMED = "CONSENT_ASSUMED"
+    CONSENT_GIVEN = "CONSENT_GIVEN"
+    CONSENT_NOT_NEEDED = "CONSENT_NOT_NEEDED"
+    WHY_UNKNOWN = "WHY_UNKNOWN"
     # Checking a plan
     PLAN_INPUTS_CHANGED = "PLAN_INPUTS_CHANGED"
     # Server, demo and report
@@ -78,6 +105,7 @@ class Code(StrEnum):
     NOT_IMPORTED = "NOT_IMPORTED"
     CAMPAIGN_UNKNOWN = "CAMPAIGN_UNKNOWN"
     UPDATE_UNKNOWN = "UPDATE_UNKNOWN"
+    MINIMUM_UNREACHABLE = "MINIMUM_UNREACHABLE"
     NODES_HELD = "NODES_HELD"
     PLAN_UNKNOWN = "PLAN_UNKNOWN"
     PLAN_EXISTS = "PLAN_EXISTS"
@@ -138,7 +166,7 @@ SENTENCES = MappingProxyType(
         Code.VERSION_UNKNOWN: "{unit} does not report the version of {components}: unknown blocks, mend inventory.",
         Code.REQUIREMENT_UNMET: "{update} needs {requirement}, which {unit} neither runs nor gets in this campaign.",
         Code.NO_ROOM: "No day up to {extension_until} has room for {cluster} under the limits: raise one or extend.",
-        Code.NO_PLAN: "{campaign} cannot be planned, {count} rule(s) clash: loosen one of them, or approve less of it.",
+        Code.NO_PLAN: "{campaign} cannot be planned, {clashes}: loosen what clashes, or approve less of it.",
         Code.DUE_DATE_TOO_SOON: (
             "{update} on {cluster} is due on {due} and cannot be done before {day}: tell its customer, or move"
             " the due date."
@@ -188,13 +216,58 @@ SENTENCES = MappingProxyType(
         Code.MADE_ROOM: "It makes room for {others} under {limit}.",
         Code.SPLIT_ANEW: "{cluster} is divided anew: its parts do not fit the campaign's rules for rolling any more.",
         Code.NODES_GONE: "{nodes} of its nodes are not in the inventory any more ({example}).",
-        Code.NOTHING_DUE: "Nothing is due any more on {nodes} of its nodes.",
+        Code.NOTHING_LEFT: "Nothing is due any more on {nodes} of its nodes.",
         Code.WORK_CHANGED: "The work due on its nodes is not what it was when it was planned.",
         Code.NEWLY_PLANNED: "{nodes} node(s) that no window took before can go now.",
         Code.SEARCH_CUT_SHORT: (
             "The search for a better plan of {campaign} ended at its time limit: this plan keeps every rule, and its"
             " bounds say how far from the best it can be at most; give it more time, or take it as it is."
         ),
+        Code.NOTHING_TO_PLAN: "{campaign} has no window: {why}.",
+        Code.DAY_UNSTAFFED: "{day} is a weekend day, and the campaign's weekends are not staffed.",
+        Code.DAY_TOO_SHORT: "{day} has {room} left from {start} to {end}, and the window takes {needed}.",
+        Code.DAY_LIMIT_FULL: (
+            "{limit} allows {allowed}; next to the {used} of {windows}, {units} more would exceed it on {day}."
+        ),
+        Code.DAY_LIMIT_ALONE: "{limit} allows {allowed} on {day}, and its own {units} exceed that.",
+        Code.DAY_ROOM_KEPT: (
+            "{limit} allows {allowed}, and the plan keeps {kept} of it for nodes that do not come back at once; next to"
+            " the {used} of {windows}, {units} more would eat into that on {day}."
+        ),
+        Code.DAY_TEAM_BUSY: (
+            "Team {team} works on {allowed} units at once; next to the {used} of {windows}, {units} more would exceed"
+            " that on {day}."
+        ),
+        Code.DAY_HAS_PART: "{window} of the same cluster is out on {day}: a rolled cluster gives one part a day.",
+        Code.DAY_PART_ORDER: "It is the last part of its cluster, and {window} comes after {day}.",
+        Code.DAY_WORSE: "{day} at {time} is free, but {term} would get worse, from {now} to {then}.",
+        Code.DAY_EQUAL: "{day} at {time} is free and worth the same: it could as well stand there.",
+        Code.DAY_BETTER: (
+            "{day} at {time} is free and {term} would get better, from {now} to {then}: the search ended before it"
+            " came to that."
+        ),
+        Code.WHOLE_ONLY: "{cluster} may not be rolled (rolling_allowed), so all of it goes out in one window.",
+        Code.WHOLE_FEWEST: (
+            "{cluster} may be rolled, in {parts} windows or more; taken whole it needs one, and every limit bears that."
+        ),
+        Code.PARTS_NONE: (
+            "{cluster} may be rolled, but its racks make no parts of {least} to {most} nodes a day that every limit"
+            " bears."
+        ),
+        Code.PARTS_LIMIT: "{cluster} is rolled: {limit} allows {allowed}, and {units} would go out with all of it.",
+        Code.PARTS_NO_DAY: (
+            "{cluster} is rolled: whole it takes {needed}, and no day between its freezes has that much room."
+        ),
+        Code.PARTS_BETTER: (
+            "{cluster} is rolled in {parts} windows, although it could go whole: parts fit between other windows on"
+            " days on which all of it does not."
+        ),
+        Code.OUT_OF_SCOPE: "{cluster} is not in the scope of {campaign}: the campaign takes none of its nodes.",
+        Code.NOTHING_DUE: "Nothing of {campaign} is due on {unit}: it runs what the updates would bring.",
+        Code.CONSENT_ASSUMED: "The plan is a draft: it assumes that {customer} approves.",
+        Code.CONSENT_GIVEN: "{actor} approved {scope} at {at}.",
+        Code.CONSENT_NOT_NEEDED: "The policy of {customer} lets all of it through without an approval.",
+        Code.WHY_UNKNOWN: "{plan} has no window {name}, and its fleet no cluster or node of that name{nearest}.",
         Code.END_UNSURE_FALLOUT: (
             "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"
             " {nodes} nodes {spare}, and with the campaign's fallout no more are in {most} %. Time does not help:"
@@ -242,6 +315,9 @@ SENTENCES = MappingProxyType(
         Code.NOT_IMPORTED: "The store holds no {kind} yet: run fermata import {kind} PATH first.",
         Code.CAMPAIGN_UNKNOWN: "The store holds no campaign {campaign}{nearest}.",
         Code.UPDATE_UNKNOWN: "Campaign {campaign} names {update}, which the catalogue does not hold{nearest}.",
+        Code.MINIMUM_UNREACHABLE: (
+            "{service} has {have} node(s) in service in {geo}, fewer than its minimum of {minimum}: lower the minimum."
+        ),
         Code.NODES_HELD: (
             "The import leaves out {nodes}, which an open run holds: finish or stop the run, or keep them in the files."
         ),

@@ -76,7 +76,7 @@ class Duration:
 
     def quantile(self, z: float) -> float:
         """Minutes at `z` standard deviations above the median of the logarithm."""
-        return math.exp(self.mu + z * self.sigma)
+        return self.p50 * math.exp(z * self.sigma)  # so that the median is exactly p50: a whole minute stays one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ def _build(stage: Stage, row: WindowRun) -> CheckCase:
         ledger = consent.load_ledger(conn)
         parent = plans.load_plan(conn, score.plan.parent) if score.plan.parent else None
         observed = plans.load_observed(conn, score.plan.id)
+        workloads = plans.load_workloads_snapshot(conn, score.plan.inputs.workloads)
     inputs = PlanningInput(
         fleet=score.fleet,
         catalogue=stage.catalogue,
@@ -50,5 +51,6 @@ def _build(stage: Stage, row: WindowRun) -> CheckCase:
         now=score.plan.created_at,
         parent=parent,
         observed=observed,
+        workloads=workloads,
     )
     return build_case(inputs)

@@ -1,11 +1,13 @@
 """Reads `campaign.yaml`: what is serviced, when, under which limits, and what is preferred."""
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
 from fermata.domain.campaign import SCOPE_KEYS, Campaign, DailyWindow, Fallout, Rolling, Where
 from fermata.domain.ids import CampaignId, UpdateId
 from fermata.formats import campaign_rules
+from fermata.formats.changes import Change, ChangedFile, apply_changes
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_zone
 from fermata.formats.spots import Kind
@@ -47,9 +49,9 @@ def read_campaign(path: Path) -> Campaign:
     return campaign
 
 
-def decode_campaign(path: Path, document: Document) -> Campaign | None:
-    """The campaign; not to be used, or None, when the document's log has faults."""
-    root = read_yaml(path, document.log)
+def decode_campaign(path: Path, document: Document, changes: Sequence[Change] = ()) -> Campaign | None:
+    """The campaign, with `changes`; not to be used, or None, when the document's log has faults."""
+    root = apply_changes(read_yaml(path, document.log), changes, document.log, ChangedFile.CAMPAIGN)
     if root is None:
         return None
     top = Fields(document, root, required=ROOT_REQUIRED, optional=ROOT_OPTIONAL)

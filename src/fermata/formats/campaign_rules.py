@@ -1,6 +1,6 @@
 """The limits and preferences of `campaign.yaml`: which keys each form has, and what they mean."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from fermata.domain.campaign import (
@@ -15,6 +15,7 @@ from fermata.domain.campaign import (
     Preference,
     SpreadEvenly,
     Where,
+    WorkloadOrder,
 )
 from fermata.formats.faults import one_of
 from fermata.formats.fields import Document, Fields, check_choice, check_unique, say
@@ -31,9 +32,14 @@ LIMIT_KEYS = MappingProxyType(
         LimitKind.CLUSTER_WINDOWS: ("at_once", "where"),
     }
 )
-PLAIN_PREFERENCES = ("finish_by_deadline", "fewest_windows")
+PLAIN_PREFERENCES: Mapping[str, Preference] = MappingProxyType(
+    {"finish_by_deadline": FinishByDeadline(), "fewest_windows": FewestWindows(), "workload_order": WorkloadOrder()}
+)
 PREFERENCE_KEYS = ("order", "spread_evenly", "over", "avoid")
-FORMS = "finish_by_deadline, fewest_windows, {order: ...}, {spread_evenly: ..., over: geo} or {avoid: WEEKDAY}"
+FORMS = (
+    "finish_by_deadline, fewest_windows, workload_order, {order: ...}, {spread_evenly: ..., over: geo}"
+    " or {avoid: WEEKDAY}"
+)
 CLASSES = ("small research", "small applied", "big research", "big applied")
 
 
@@ -82,14 +88,9 @@ def decode_preferences(document: Document, spots: Sequence[Spot]) -> tuple[Prefe
 def _preference(document: Document, spot: Spot) -> Preference | None:
     if spot.kind is not Kind.MAPPING:
         known = Names((*PLAIN_PREFERENCES, *PREFERENCE_KEYS))
-        match spot.raw:
-            case "finish_by_deadline":
-                return FinishByDeadline()
-            case "fewest_windows":
-                return FewestWindows()
-            case _:
-                document.log.add(f"{say(spot)} is no preference: {FORMS}.", spot.place, wrong=spot.raw, known=known)
-                return None
+        if spot.raw not in PLAIN_PREFERENCES:
+            document.log.add(f"{say(spot)} is no preference: {FORMS}.", spot.place, wrong=spot.raw, known=known)
+        return PLAIN_PREFERENCES.get(spot.raw)
     if "order" in spot.keys:
         return _order(Fields(document, spot, required=("order",)))
     if "spread_evenly" in spot.keys:

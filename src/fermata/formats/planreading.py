@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, UpdateId, WindowId
+from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, ServiceId, UpdateId, WindowId
 from fermata.domain.plans import (
     SCHEMA,
     ConsentBasis,
@@ -10,10 +10,12 @@ from fermata.domain.plans import (
     DrainStep,
     InputHashes,
     Mode,
+    Move,
     NodeApplyStep,
     ObjectiveTerm,
     Plan,
     RebootStep,
+    ServiceDay,
     SolverNote,
     Step,
     Unplanned,
@@ -38,7 +40,9 @@ ROOT_KEYS = (
     "solver",
 )
 ROOT_TOLD = ("diff",)  # what `fermata plan --json` tells people beside a re-plan; it follows from the two plans
+ROOT_OPTIONAL = ("services",)
 INPUT_KEYS = ("fleet_sha256", "updates_sha256", "policy_sha256", "campaign_sha256")
+INPUT_OPTIONAL = ("workloads_sha256",)
 WINDOW_KEYS = (
     "id",
     "cluster",
@@ -60,6 +64,8 @@ REBOOT_KEYS = ("step", "nodes", "activates", "start", "end")
 STEP_NAMES = ("drain", "apply", "reboot", "verify")
 UNPLANNED_KEYS = ("cluster", "nodes", "reason", "sentence")
 OBJECTIVE_KEYS = ("term", "value", "bound")
+SERVICE_KEYS = ("service", "geo", "day", "at", "nodes", "out", "lent", "remaining", "minimum", "moves")
+MOVE_KEYS = ("from", "to", "lender", "nodes")
 SOLVER_KEYS = ("status", "seconds", "seed")
 STATUSES = ("optimal", "feasible")
 VALUE_MAX = 2.0**53  # whole numbers up to here are exact
@@ -68,12 +74,12 @@ SEED_MAX = 2**63 - 1
 
 def decode_plan(document: Document, root: Spot) -> Plan | None:
     """The plan; not to be used, or None, when the document's log has faults."""
-    top = Fields(document, root, required=ROOT_KEYS, optional=ROOT_TOLD)
+    top = Fields(document, root, required=ROOT_KEYS, optional=(*ROOT_OPTIONAL, *ROOT_TOLD))
     schema = top.spot("schema")
     if schema is None:
         return None
     check_choice(schema, document.log, (SCHEMA,))
-    inputs = top.fields("inputs", required=INPUT_KEYS)
+    inputs = top.fields("inputs", required=INPUT_KEYS, optional=INPUT_OPTIONAL)
     windows = tuple(_window(document, spot) for spot in top.items("windows"))
     ids = (spot.keys.get("id") for spot in top.items("windows") if spot.kind is Kind.MAPPING)
     check_unique(ids, document.log, "Window")
@@ -87,12 +93,14 @@ def decode_plan(document: Document, root: Spot) -> Plan | None:
             updates=inputs.name("updates_sha256"),
             policy=inputs.name("policy_sha256"),
             campaign=inputs.name("campaign_sha256"),
+            workloads=inputs.name("workloads_sha256") if inputs.spot("workloads_sha256") else None,
         ),
         consent=top.choice("consent", ConsentBasis),
         windows=windows,
         unplanned=tuple(_unplanned(document, spot) for spot in top.items("unplanned")),
         objective=tuple(_term(document, spot) for spot in top.items("objective")),
         solver=_solver(top.fields("solver", required=SOLVER_KEYS)),
+        services=tuple(_service(document, spot) for spot in top.items("services")),
     )
 
 
@@ -185,6 +193,32 @@ def _unplanned(document: Document, spot: Spot) -> Unplanned:
         cluster=ClusterId(fields.name("cluster")),
         nodes=tuple(NodeId(name) for name in fields.listed_names("nodes")),
         reason=Reason(code=fields.choice("reason", Code), sentence=fields.text("sentence")),
+    )
+
+
+def _service(document: Document, spot: Spot) -> ServiceDay:
+    fields = Fields(document, spot, required=SERVICE_KEYS)
+    return ServiceDay(
+        service=ServiceId(fields.name("service")),
+        geo=fields.name("geo"),
+        day=fields.day("day"),
+        at=fields.instant("at"),
+        nodes=fields.integer("nodes"),
+        out=fields.integer("out"),
+        lent=fields.integer("lent"),
+        remaining=fields.integer("remaining"),
+        minimum=fields.integer("minimum"),
+        moves=tuple(_move(document, move) for move in fields.items("moves")),
+    )
+
+
+def _move(document: Document, spot: Spot) -> Move:
+    fields = Fields(document, spot, required=MOVE_KEYS)
+    return Move(
+        from_cluster=ClusterId(fields.name("from")),
+        to_cluster=ClusterId(fields.name("to")),
+        lender=ServiceId(fields.name("lender")),
+        nodes=fields.integer("nodes", least=1),
     )
 
 

@@ -14,10 +14,12 @@ from fermata.domain.plans import (
     SCHEMA,
     DeviceApplyStep,
     DrainStep,
+    InputHashes,
     NodeApplyStep,
     ObjectiveTerm,
     Plan,
     RebootStep,
+    ServiceDay,
     Step,
     Unplanned,
     VerifyStep,
@@ -37,18 +39,13 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "parent": plan.parent,
         "campaign": plan.campaign,
         "created_at": _time(plan.created_at.replace(microsecond=0)),
-        "inputs": {
-            "fleet_sha256": plan.inputs.fleet,
-            "updates_sha256": plan.inputs.updates,
-            "policy_sha256": plan.inputs.policy,
-            "campaign_sha256": plan.inputs.campaign,
-        },
+        "inputs": _inputs(plan.inputs),
         "consent": plan.consent.value,
         "windows": [_window(window) for window in plan.windows],
         "unplanned": [_unplanned(part) for part in plan.unplanned],
         "objective": [_term(term) for term in plan.objective],
         "solver": {"status": plan.solver.status, "seconds": plan.solver.seconds, "seed": plan.solver.seed},
-    }
+    } | ({"services": [_service(line) for line in plan.services]} if plan.inputs.workloads or plan.services else {})
 
 
 def plan_to_bytes(plan: Plan) -> bytes:
@@ -58,7 +55,11 @@ def plan_to_bytes(plan: Plan) -> bytes:
 
 def write_plan(plan: Plan, path: Path) -> None:
     """Write the file whole or not at all. Raises OSError when there is no room or no right."""
-    data = plan_to_bytes(plan)
+    write_whole(plan_to_bytes(plan), path)
+
+
+def write_whole(data: bytes, path: Path) -> None:
+    """Puts `data` in the file's place, or leaves what is there. Raises OSError when there is no room or no right."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with unfinished.open("wb") as file:
@@ -84,6 +85,17 @@ def _time(at: datetime) -> str:
     if at.microsecond:
         raise ValueError(f"plans are made of whole seconds, not {at.isoformat()}")
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+
+
+def _inputs(hashes: InputHashes) -> dict[str, str]:
+    """The workload map only where there was one: the four others are the contract."""
+    four = {
+        "fleet_sha256": hashes.fleet,
+        "updates_sha256": hashes.updates,
+        "policy_sha256": hashes.policy,
+        "campaign_sha256": hashes.campaign,
+    }
+    return four | ({"workloads_sha256": hashes.workloads} if hashes.workloads else {})
 
 
 def _window(window: Window) -> dict[str, Any]:
@@ -128,6 +140,24 @@ def _unplanned(part: Unplanned) -> dict[str, Any]:
         "nodes": list(part.nodes),
         "reason": part.reason.code.value,
         "sentence": part.reason.sentence,
+    }
+
+
+def _service(line: ServiceDay) -> dict[str, Any]:
+    return {
+        "service": line.service,
+        "geo": line.geo,
+        "day": line.day.isoformat(),
+        "at": _time(line.at),
+        "nodes": line.nodes,
+        "out": line.out,
+        "lent": line.lent,
+        "remaining": line.remaining,
+        "minimum": line.minimum,
+        "moves": [
+            {"from": move.from_cluster, "to": move.to_cluster, "lender": move.lender, "nodes": move.nodes}
+            for move in line.moves
+        ],
     }
 
 

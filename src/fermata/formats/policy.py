@@ -7,6 +7,7 @@ from fermata.domain.fleet import Role
 from fermata.domain.ids import CustomerId, FreezeId
 from fermata.domain.policy import Blocked, Customer, Flighting, Freeze, Notice, Policy, Scope, ScopeLevel
 from fermata.domain.updates import Criticality
+from fermata.formats.changes import Change, ChangedFile, apply_changes
 from fermata.formats.faults import FaultLog, one_of, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_unique
 from fermata.formats.spots import Kind
@@ -36,9 +37,9 @@ def read_policy(path: Path) -> Policy:
     return policy
 
 
-def decode_policy(path: Path, document: Document) -> Policy | None:
-    """The policy; not to be used, or None, when the document's log has faults."""
-    root = read_yaml(path, document.log)
+def decode_policy(path: Path, document: Document, changes: Sequence[Change] = ()) -> Policy | None:
+    """The policy, with `changes`; not to be used, or None, when the document's log has faults."""
+    root = apply_changes(read_yaml(path, document.log), changes, document.log, ChangedFile.POLICY)
     if root is None:
         return None
     top = Fields(document, root, required=ROOT_REQUIRED, optional=ROOT_OPTIONAL)

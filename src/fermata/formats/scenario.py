@@ -1,8 +1,10 @@
-"""Reads a whole scenario folder: fleet/, updates.yaml, policy.yaml, campaign.yaml and, if there, approvals.
+"""Reads a whole scenario folder: fleet/, updates.yaml, policy.yaml, campaign.yaml and, if there, approvals and
+workloads.
 
 Every file is judged before any fault is raised, and the files are checked against each other.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,29 +14,38 @@ from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.plans import InputHashes
 from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.updates import Catalogue
+from fermata.domain.workloads import WorkloadMap
 from fermata.formats import approvals, references
 from fermata.formats.campaign import decode_campaign
+from fermata.formats.changes import Change
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document
 from fermata.formats.fleet import decode_fleet
 from fermata.formats.ledger import LedgerMaker
 from fermata.formats.policy import decode_policy
 from fermata.formats.updates import decode_updates
+from fermata.formats.workloads import check_workloads, decode_workloads, find_workloads
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """All inputs of a plan. `ledger` None means that the folder records no consent, not that there is none to ask."""
+    """All inputs of a plan. `ledger` None means that the folder records no consent, not that there is none to ask.
+
+    `workloads` None: the folder says nothing of services.
+    """
 
     fleet: Fleet
     catalogue: Catalogue
     policy: Policy
     campaign: Campaign
     ledger: tuple[ConsentEntry, ...] | None
+    workloads: WorkloadMap | None = None
 
 
-def read_scenario(folder: Path) -> Scenario:
-    """Read the folder. Raises BadInput with the faults of all its files, in the order named above."""
+def read_scenario(folder: Path, changes: Sequence[Change] = ()) -> Scenario:
+    """Read the folder, as if `changes` stood in its files. Raises BadInput with the faults of all of them, in the order
+    named above.
+    """
     if not folder.is_dir():
         log = FaultLog(folder)
         log.add(
@@ -45,9 +56,9 @@ def read_scenario(folder: Path) -> Scenario:
     of_updates, of_policy, of_campaign = (
         Document(log=FaultLog(folder / f"{name}.yaml")) for name in ("updates", "policy", "campaign")
     )
-    catalogue = decode_updates(of_updates.log.file, of_updates)
-    policy = decode_policy(of_policy.log.file, of_policy)
-    campaign = decode_campaign(of_campaign.log.file, of_campaign)
+    catalogue = decode_updates(of_updates.log.file, of_updates, changes)
+    policy = decode_policy(of_policy.log.file, of_policy, changes)
+    campaign = decode_campaign(of_campaign.log.file, of_campaign, changes)
     documents = [of_updates, of_policy, of_campaign]
     if catalogue and not len(of_updates.log):
         references.check_against_catalogue(of_campaign, catalogue)
@@ -57,13 +68,25 @@ def read_scenario(folder: Path) -> Scenario:
     if fleet:
         references.check_against_fleet(documents, fleet, list(policy.customers) if policy else [])
     logs += [document.log for document in documents]
+    at = find_workloads(folder)
+    draft, of_workloads = decode_workloads(at) if at else (None, ())
+    if draft and fleet:
+        check_workloads(draft, fleet)
+    logs += of_workloads
     ledger = None
     if of_approvals and fleet and catalogue and campaign and not any(logs):
         ledger = LedgerMaker(fleet, catalogue, campaign, of_approvals.log).entries(placed)
     raise_faults(logs)
     if not (fleet and catalogue and policy and campaign):
         raise AssertionError("files without faults are read")
-    return Scenario(fleet=fleet, catalogue=catalogue, policy=policy, campaign=campaign, ledger=ledger)
+    return Scenario(
+        fleet=fleet,
+        catalogue=catalogue,
+        policy=policy,
+        campaign=campaign,
+        ledger=ledger,
+        workloads=draft.workloads if draft else None,
+    )
 
 
 def input_hashes(scenario: Scenario) -> InputHashes:
@@ -73,6 +96,7 @@ def input_hashes(scenario: Scenario) -> InputHashes:
         updates=content_sha256(scenario.catalogue),
         policy=content_sha256(scenario.policy),
         campaign=content_sha256(scenario.campaign),
+        workloads=content_sha256(scenario.workloads) if scenario.workloads else None,
     )
 
 

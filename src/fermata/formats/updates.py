@@ -21,6 +21,7 @@ from fermata.domain.updates import (
     StepDefaults,
     Update,
 )
+from fermata.formats.changes import Change, ChangedFile, apply_changes
 from fermata.formats.faults import FaultLog, quote, raise_faults
 from fermata.formats.fields import COMPONENT_OF, Document, Fields, check_unique
 from fermata.formats.names import Names
@@ -66,9 +67,9 @@ def read_updates(path: Path) -> Catalogue:
     return catalogue
 
 
-def decode_updates(path: Path, document: Document) -> Catalogue | None:
-    """The catalogue; not to be used, or None, when the document's log has faults."""
-    root = read_yaml(path, document.log)
+def decode_updates(path: Path, document: Document, changes: Sequence[Change] = ()) -> Catalogue | None:
+    """The catalogue, with `changes`; not to be used, or None, when the document's log has faults."""
+    root = apply_changes(read_yaml(path, document.log), changes, document.log, ChangedFile.UPDATES)
     if root is None:
         return None
     top = Fields(document, root, required=ROOT_KEYS)

@@ -15,7 +15,9 @@ _UNBOUND = np.iinfo(np.int64).max
 
 
 class Board:
-    """Spots are named by their index. Taking and giving back keeps count of the rows."""
+    """Spots are named by their index. Taking and giving back keeps count of the rows. Free spots break no row; giving a
+    lender back may leave one short (`is_kept`).
+    """
 
     def __init__(self, problem: Problem, spots: Sequence[Spot], rows: Sequence[Row]) -> None:
         self._problem = problem
@@ -31,10 +33,30 @@ class Board:
         self._rows, self._units = numbers[order], units[order]
         self._firsts = np.append(0, np.cumsum(np.bincount(taken, minlength=len(spots))))
         self._day = np.array([spot.day for spot in spots], dtype=np.int64)
+        self._growing: dict[int, list[tuple[int, int]]] = {}  # by resource: day and index of its rows
+        for index, row in enumerate(rows):
+            if row.day is not None:
+                self._growing.setdefault(row.resource, []).append((row.day, index))
+        self._after: dict[tuple[int, int], Numbers] = {}
         self._of_group: dict[tuple[int, int], tuple[int, int]] = {}
         for number, spot in enumerate(spots):
             first, _ = self._of_group.get((spot.way, spot.group), (number, number))
             self._of_group[spot.way, spot.group] = (first, number + 1)
+
+    @property
+    def grows(self) -> bool:
+        """True when what is taken can make room for something else."""
+        return bool(self._growing)
+
+    def _lend(self, number: int, sign: int) -> None:
+        """Adds what a spot lends to the rows of all later days, or takes it away again."""
+        spot = self.spots[number]
+        for loan in self._problem.group_of(spot).loans:
+            key = (loan.resource, spot.day)
+            if key not in self._after:
+                later = [index for day, index in self._growing.get(loan.resource, ()) if day > spot.day]
+                self._after[key] = np.array(later, dtype=np.int64)
+            self._left[self._after[key]] += sign * loan.units
 
     def clear(self) -> None:
         """Takes everything off."""
@@ -45,15 +67,19 @@ class Board:
         for number in chosen:
             uses = slice(self._firsts[number], self._firsts[number + 1])
             self._left[self._rows[uses]] -= self._units[uses]
+            if self._growing:
+                self._lend(number, 1)
 
     def give_back(self, chosen: Sequence[int]) -> None:
         """Frees what the chosen spots needed."""
         for number in chosen:
             uses = slice(self._firsts[number], self._firsts[number + 1])
             self._left[self._rows[uses]] += self._units[uses]
+            if self._growing:
+                self._lend(number, -1)
 
     def is_kept(self) -> bool:
-        """True when no row is overdrawn; spots that `find_spots` finds never do that."""
+        """True when no row is short: lenders that were given back, or moved later, may leave one so."""
         return bool(self._left.min() >= 0)
 
     def find_spots(self, way: int, ranking: Ranking | None = None) -> list[int] | None:

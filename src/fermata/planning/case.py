@@ -1,6 +1,6 @@
 """The facts a plan is judged by, derived once from the inputs by the checker alone: scope, work, consent, days."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -16,6 +16,7 @@ from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Reason
 from fermata.domain.replanning import Standing, served_nodes, waiting_nodes
 from fermata.domain.updates import Update
+from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, day_interval, days_between
 from fermata.planning.inputs import PlanningInput
 
@@ -111,6 +112,17 @@ class CheckCase:
         """Devices whose version is unknown, with the updates that might be due there."""
         units = self.pending.devices.items()
         return {name: frozenset(u for x in unit.unknown for u in x.updates) for name, unit in units if unit.unknown}
+
+    @cached_property
+    def circular(self) -> Mapping[ClusterId, frozenset[UpdateId]]:
+        """By cluster the due updates that no order of its windows brings: those in a circle, and those behind one."""
+        found: dict[ClusterId, set[UpdateId]] = {name: set() for name in self.fleet.clusters}
+        for node, names in self.due.items():
+            found[self.fleet.nodes[node].cluster].update(names)
+        for device, update in self.device_due.items():
+            found[self.fleet.devices[device].cluster].add(update.id)
+        updates = self.inputs.catalogue.updates
+        return {cluster: _find_circular([updates[name] for name in sorted(due)]) for cluster, due in found.items()}
 
     @cached_property
     def gaps(self) -> Mapping[NodeId, Reason]:
@@ -211,11 +223,30 @@ class CheckCase:
 def build_case(inputs: PlanningInput) -> CheckCase:
     """Derive every fact that checks need, so that judging a single window afterwards takes milliseconds."""
     pending = find_pending(inputs.fleet_to_come, inputs.catalogue, inputs.campaign.updates)
-    case = CheckCase(inputs=inputs, pending=pending)
+    case = CheckCase(inputs=inputs.settled, pending=pending)
     consent = (case.gaps, case.device_gaps)
     facts = (case.due, case.working, case.unknown, case.unknown_devices, consent, case.big, case.limits)
     assert all(fact is not None for fact in facts)
     return case
+
+
+def _find_circular(due: Sequence[Update]) -> frozenset[UpdateId]:
+    """What is left of `due` when all that need not wait for any that is left have gone, again and again."""
+    left = {update.id: update for update in due}
+    while left:
+        free = [name for name, update in left.items() if not any(_waits_for(update, o) for o in left.values())]
+        if not free:
+            break
+        for name in free:
+            del left[name]
+    return frozenset(left)
+
+
+def _waits_for(update: Update, other: Update) -> bool:
+    return other.id in update.after or any(
+        other is not update and other.component == need.component and is_at_least(other.to_version, need.min_version)
+        for need in update.requires
+    )
 
 
 def is_countable(limit: Limit) -> bool:

@@ -5,7 +5,6 @@ steps inside them shift so that each team's work fits into what it can do at onc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fermata.domain.campaign import Limit
 from fermata.planning.daywork_model import EFFORT_OF_A_DAY, DayPlan, DayRow, DayWindow, plan_day
 from fermata.planning.daywork_steps import list_bonds, list_movable, list_rising, move_steps
 from fermata.planning.inputs import Daywork
@@ -132,7 +131,7 @@ def _day_window(problem: Problem, seat: _Seat, open_: Sequence[Spot]) -> DayWind
 
 
 def _day_rows(problem: Problem, seats: Sequence[_Seat], open_: Mapping[Spot, Sequence[Spot]]) -> list[DayRow]:
-    """The limits of the campaign at each instant. Teams are counted step by step instead.
+    """What windows share at each instant. Teams are counted step by step instead.
 
     Room that the search kept free stays free, but where it had to use it already.
     """
@@ -141,7 +140,7 @@ def _day_rows(problem: Problem, seats: Sequence[_Seat], open_: Mapping[Spot, Seq
     taken = {seat.spot for seat in seats}
     rows: list[DayRow] = []
     for row in build_rows(problem, spots, with_reserve=True):
-        if isinstance(problem.resources[row.resource].source, Limit):
+        if problem.resources[row.resource].source not in problem.inputs.catalogue.team_limits:
             uses = list(zip(row.spots.tolist(), row.units.tolist(), strict=True))
             load = sum(units for number, units in uses if spots[number] in taken)
             terms = tuple((window_of[number], spots[number].start, units) for number, units in uses)

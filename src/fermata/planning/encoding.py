@@ -108,7 +108,8 @@ class Resource:
 
     It counts for windows of days from `first_day` to `last_day`, both included; None: no bound. `reserve` of the
     capacity is kept free, if that costs nothing, for nodes that do not come back at once: asked for by `keeps_reserve`
-    and worked out in `resources`. `within_nodes_out`: never more units than nodes are out at that instant.
+    and worked out in `resources`. `within_nodes_out`: never more units than nodes are out at that instant. `grows`:
+    windows of earlier days add to the capacity, see `Capacity.lends`.
     """
 
     source: Limit | TeamId | str
@@ -120,6 +121,7 @@ class Resource:
     last_day: date | None = None
     keeps_reserve: bool = False
     within_nodes_out: bool = False
+    grows: bool = False
 
     def holds_on(self, day: date) -> bool:
         """True when it counts windows of that day."""
@@ -163,13 +165,28 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """Units that a window adds to a resource (its index) on every day after its own."""
+
+    resource: int
+    units: int
+
+
+def lends_nothing(_taken: Taken) -> tuple[Loan, ...]:
+    """What windows add by a rule of which no resource grows."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """What windows share by one rule. `count` gives the uses of a window; their `resource` is an index into
     `resources`. It is asked for each part of each way: one pass over the nodes should do for all resources.
+    `lends` gives what a window adds to resources that grow, on every later day: pairs of index and units.
     """
 
     resources: tuple[Resource, ...]
     count: Callable[[Taken], tuple[Use, ...]]
+    lends: Callable[[Taken], tuple[Loan, ...]] = lends_nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

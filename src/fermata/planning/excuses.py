@@ -73,7 +73,10 @@ def _is_frozen_out(case: CheckCase, node: Node, length: timedelta) -> bool:
 def is_stuck(case: CheckCase, reading: Reading, node: Node) -> bool:
     """True when an update due on `node`, or on a draining device it hangs on, needs what this campaign cannot bring."""
     devices = case.devices_of(node)
+    circular = case.circular[node.cluster]
     for name in case.due.get(node.name, ()):
+        if name in circular:
+            return True
         update = case.inputs.catalogue.updates[name]
         if any(_is_barred(case, reading, device, update) for device in devices):
             return True
@@ -111,6 +114,8 @@ def _device_can_reach(case: CheckCase, reading: Reading, device: Device, need: R
 
 
 def _is_device_stuck(case: CheckCase, reading: Reading, device: Device) -> bool:
+    if case.device_due[device.name].id in case.circular[device.cluster]:
+        return True
     behind = case.fleet.nodes_behind(device)
     return not all(
         _behind_can_meet(case, reading, device, behind, need) for need in case.device_due[device.name].requires

@@ -5,16 +5,25 @@ least change that alone makes a plan possible.
 from collections.abc import Sequence
 
 from fermata.domain.ids import ClusterId
+from fermata.domain.plans import InputHashes
+from fermata.planning.checker import check_plan
+from fermata.planning.extract import write_plan
 from fermata.planning.floors import find_homeless
 from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
-from fermata.planning.loosen import Ladder, Rule, list_rules
+from fermata.planning.ladders import Ladder, Rule
+from fermata.planning.loosen import list_rules
 from fermata.planning.model import PlanModel, Unsolved
-from fermata.planning.problem import Problem, compile_problem, find_spots
+from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
 from fermata.planning.rows import build_rows
+from fermata.planning.search import Found, TermResult
+from fermata.planning.terms import list_terms
+from fermata.planning.values import value_of
 
 EFFORT_OF_PROBE = 3.0  # deterministic time of one question "is there any plan?"
 NAMES_SHOWN = 3
+PROBE_ID = "plan_probe"  # of plans that are checked and thrown away
+NO_HASHES = InputHashes(fleet="", updates="", policy="", campaign="")
 PROBES_MOST = 150  # questions in all; at January size one takes one to ten seconds, for a single cluster milliseconds
 
 
@@ -64,16 +73,33 @@ class _Probe:
             return None
         self._asked += 1
         problem = compile_problem(inputs, scope=self._scope, only=only)
-        spots = find_spots(problem, inputs.policy.freezes)
-        if find_homeless(problem, spots):
+        placed = _place(problem)
+        return placed if isinstance(placed, bool | None) else True
+
+    def is_verified(self, inputs: PlanningInput) -> bool:
+        """True when a plan of these inputs, found anew and written out, passes the checker."""
+        problem = compile_problem(inputs, scope=self._scope)
+        placed = _place(problem)
+        if isinstance(placed, bool | None):
             return False
-        rows = build_rows(problem, spots, with_reserve=False)
-        if place_greedily(problem, spots, rows) is not None:
-            return True
-        solved = PlanModel(problem, spots, rows).solve(seed=inputs.seed, effort=EFFORT_OF_PROBE)
+        terms = tuple(TermResult(name=term.name, value=value_of(placed, term), bound=0) for term in list_terms(problem))
+        found = Found(spots=placed, terms=terms, effort=0.0)
+        return not check_plan(inputs, write_plan(problem, found, plan_id=PROBE_ID, hashes=NO_HASHES))
+
+
+def _place(problem: Problem) -> tuple[Spot, ...] | bool | None:
+    """Spots of some plan; False when there is none, None when that was not settled within the effort."""
+    spots = find_spots(problem, problem.inputs.policy.freezes)
+    if find_homeless(problem, spots):
+        return False
+    rows = build_rows(problem, spots, with_reserve=False)
+    chosen = place_greedily(problem, spots, rows)
+    if chosen is None:
+        solved = PlanModel(problem, spots, rows).solve(seed=problem.inputs.seed, effort=EFFORT_OF_PROBE)
         if isinstance(solved, Unsolved):
             return False if solved.proven else None
-        return True
+        chosen = solved.chosen
+    return tuple(spots[number] for number in chosen)
 
 
 def _shrink(rules: Sequence[Rule], problem: Problem, probe: _Probe, only: Sequence[int] | None) -> list[Rule]:
@@ -97,13 +123,18 @@ def _shrink(rules: Sequence[Rule], problem: Problem, probe: _Probe, only: Sequen
 
 
 def _find_relaxation(rule: Rule, inputs: PlanningInput, probe: _Probe, homeless: Sequence[int]) -> Relaxation | None:
-    """The shortest climb on any of the rule's ladders after which all clusters find room, all other rules kept."""
+    """The shortest climb on any of the rule's ladders after which all clusters find room, all other rules kept.
+
+    Nothing is said that was not verified: planned anew with the change, and checked.
+    """
     best: tuple[int, str] | None = None
     for ladder in rule.ladders:
         least = _climb(ladder, inputs, probe, homeless, 1) if homeless else 1
         step = _climb(ladder, inputs, probe, None, least) if least is not None else None
         if step is not None and (best is None or step < best[0]):
-            best = (step, ladder.loosen(inputs, step)[1])
+            loosened, words = ladder.loosen(inputs, step)
+            if probe.is_verified(loosened):
+                best = (step, words)
     return Relaxation(rule=rule.name, sentence=best[1]) if best is not None else None
 
 
@@ -113,13 +144,13 @@ def _climb(ladder: Ladder, inputs: PlanningInput, probe: _Probe, only: Sequence[
     def holds(step: int) -> bool:
         return probe.is_possible(ladder.loosen(inputs, step)[0], only) is True
 
-    if least > ladder.steps:
+    if least > ladder.top:
         return None
     if holds(least):
         return least
-    if not holds(ladder.steps):
+    if not holds(ladder.top):
         return None
-    low, high = least, ladder.steps
+    low, high = least, ladder.top
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)

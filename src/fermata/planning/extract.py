@@ -12,6 +12,7 @@ from fermata.planning.problem import Problem, Spot
 from fermata.planning.promises import Promise, stretch_promise
 from fermata.planning.search import Found, TermResult
 from fermata.planning.sequence import extend_verify, shift_steps
+from fermata.planning.service_days import find_service_days
 from fermata.planning.stretch import find_longest
 from fermata.planning.terms import SHARE_SCALE, count_where, place_of
 from fermata.planning.ways import Part
@@ -47,6 +48,7 @@ def write_plan(problem: Problem, found: Found, *, plan_id: str, hashes: InputHas
         unplanned=problem.scope.unplanned,
         objective=terms,
         solver=SolverNote(status=OPTIMAL if is_proven else FEASIBLE, seconds=round(found.effort, 2), seed=inputs.seed),
+        services=find_service_days(problem, windows),
     )
 
 

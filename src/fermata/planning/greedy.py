@@ -43,19 +43,23 @@ def _place_all(problem: Problem, board: Board, order: Sequence[int]) -> tuple[li
     board.clear()
     chosen: list[int] = []
     troubled: set[int] = set()
-    complete = True
-    for cluster in order:
-        found = [spots for way in problem.ways_of[cluster] if (spots := board.find_spots(way)) is not None]
-        if not found:
-            troubled.add(cluster)
-            complete = False
-            continue
-        best = min(found, key=late)
-        if late(best):
-            troubled.add(cluster)
-        board.take(best)
-        chosen.extend(best)
-    return chosen, troubled, complete
+    waiting, left = list(order), list[int]()
+    while waiting:
+        for cluster in waiting:
+            ways = problem.ways_of[cluster]
+            found = [spots for way in ways if (spots := board.find_spots(way)) is not None]
+            if not found:
+                left.append(cluster)
+                continue
+            best = min(found, key=late)
+            if late(best):
+                troubled.add(cluster)
+            board.take(best)
+            chosen.extend(best)
+        troubled.update(left)
+        goes_on = board.grows and len(left) < len(waiting)  # others may have made room since
+        waiting, left = (left, []) if goes_on else ([], left)
+    return chosen, troubled, not left
 
 
 def _rank(problem: Problem, ways: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -1,7 +1,7 @@
 """What goes into the planner and the checker, and what comes out. Both are pure functions of these values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.reasons import Reason
 from fermata.domain.replanning import NO_PARENT, Standing, advance_fleet, find_standing, lead_time
 from fermata.domain.updates import Catalogue
+from fermata.domain.workloads import WorkloadMap, list_preferences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class PlanningInput:
     the most that the simulated probability of exceeding any limit at any instant may be; None does not ask.
     With a `parent` this is a re-plan as of `now`: what ran of it stays and what was published moves only if it must.
     `observed` None: nothing was told, which the planner takes only as long as nothing of the parent has begun.
+    `workloads` None: no service is known.
     """
 
     fleet: Fleet
@@ -41,6 +43,7 @@ class PlanningInput:
     parent: Plan | None = None
     confidence: float = 0.9
     max_breach: float | None = None
+    workloads: WorkloadMap | None = None
     observed: Observed | None = None
 
     @cached_property
@@ -66,6 +69,14 @@ class PlanningInput:
         if not self.standing.history:
             return self.fleet
         return advance_fleet(self.fleet, self.standing, self.pending_now, self.observed)
+
+    @property
+    def settled(self) -> "PlanningInput":
+        """The same with the campaign's preferences as they count: see `domain.workloads.list_preferences`."""
+        preferences = list_preferences(self.campaign.preferences, self.workloads)
+        if preferences == self.campaign.preferences:
+            return self
+        return replace(self, campaign=replace(self.campaign, preferences=preferences))
 
 
 def never() -> bool:
@@ -95,7 +106,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relaxation:
-    """One change that alone would make a plan possible, in the words of the campaign file."""
+    """One change that alone makes a plan possible, in the words of the files: a plan with it was found and checked."""
 
     rule: str
     sentence: str

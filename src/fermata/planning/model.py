@@ -1,6 +1,6 @@
 """The solver model: which spots are taken, under the rows; and one deterministic solve of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
@@ -42,9 +42,36 @@ class PlanModel:
             self._by_way.setdefault(choice.spot.way, []).append(choice)
         for ways in problem.ways_of:
             self._serve_once(ways)
+        self._lent: dict[int, list[tuple[int, cp_model.IntVar]]] = {}
         for row in rows:
             taken = [self.choices[spot].taken for spot in row.spots.tolist()]
-            self.cp.add(cp_model.LinearExpr.weighted_sum(taken, row.units.tolist()) <= row.capacity)
+            used = cp_model.LinearExpr.weighted_sum(taken, row.units.tolist())
+            if row.day is not None:
+                used -= self._lent_before(row.resource, row.day)
+            self.cp.add(used <= row.capacity)
+
+    def _lent_before(self, resource: int, day: int) -> cp_model.IntVar | int:
+        """What windows of earlier days lend the resource: sums over days, so that a row does not name all spots."""
+        if resource not in self._lent:
+            self._lent[resource] = list(self._add_up_loans(resource))
+        return next((lent for last, lent in reversed(self._lent[resource]) if last < day), 0)
+
+    def _add_up_loans(self, resource: int) -> Iterator[tuple[int, cp_model.IntVar]]:
+        """For each day on which something may be lent, all that is lent on that day or before."""
+        by_day: dict[int, list[tuple[cp_model.IntVar, int]]] = {}
+        for choice in self.choices:
+            for loan in self._problem.group_of(choice.spot).loans:
+                if loan.resource == resource:
+                    by_day.setdefault(choice.spot.day, []).append((choice.taken, loan.units))
+        before: cp_model.IntVar | int = 0
+        most = 0
+        for day, loans in sorted(by_day.items()):
+            most += sum(units for _, units in loans)
+            today = cp_model.LinearExpr.weighted_sum([taken for taken, _ in loans], [units for _, units in loans])
+            total = self.cp.new_int_var(0, most, "")
+            self.cp.add(total == before + today)
+            yield day, total
+            before = total
 
     def _serve_once(self, ways: Sequence[int]) -> None:
         used = [self.cp.new_bool_var(f"w{way}") for way in ways]

@@ -17,7 +17,8 @@ from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxati
 from fermata.planning.problem import Problem, compile_problem
 from fermata.planning.replan import replan_campaign
 from fermata.planning.risk.bound import Bounded, Spare, bound_breach, leave_unused
-from fermata.planning.search import DEFAULTS, Found, SearchOptions, Stage, find_plan, tell_nobody
+from fermata.planning.search import DEFAULTS, Found, Milestone, SearchOptions, find_plan, tell_nobody
+from fermata.planning.stages import Stage
 
 
 class PlanFaulted(Exception):
@@ -43,6 +44,7 @@ def plan_campaign(
         _fault(inputs, followed.plan)
         notes = _note(inputs, is_cut_short=followed.is_cut_short)
         return Planned(plan=followed.plan, diff=followed.diff, notes=notes)
+    options.watch(Stage.LENGTHS, "")
     return plan_problem(compile_problem(inputs), options, new_plan_id=new_plan_id, hashes=hashes)
 
 
@@ -58,12 +60,14 @@ def plan_problem(
 
     found = find_plan(problem, _checking_the_first(options, check_first))
     if not isinstance(found, Found):
+        options.watch(Stage.EXPLAINING, "")
         return explain_infeasible(problem) if found.proven else explain_not_found()
     tries: list[Planned] = []
 
     def write_checked(of: Problem, found: Found) -> Plan:
         timed = time_days(of, found, options)
         plan = write_plan(timed.problem, timed.found, plan_id=new_plan_id, hashes=hashes)
+        options.watch(Stage.CHECKING, "")
         _fault(of.inputs, plan)
         tries.append(Planned(plan=plan, days=timed.days, notes=_note(problem.inputs, is_cut_short=found.is_cut_short)))
         return plan
@@ -96,10 +100,10 @@ def _note(inputs: PlanningInput, *, is_cut_short: bool) -> tuple[Reason, ...]:
 def _checking_the_first(options: SearchOptions, check: Callable[[Found], None]) -> SearchOptions:
     """Who listens hears of a first plan only after the checker passed it."""
 
-    def tell(stage: Stage, found: Found) -> None:
-        if stage is Stage.FIRST:
+    def tell(milestone: Milestone, found: Found) -> None:
+        if milestone is Milestone.FIRST:
             check(found)
-        options.tell(stage, found)
+        options.tell(milestone, found)
 
     return options if options.tell is tell_nobody else replace(options, tell=tell)
 

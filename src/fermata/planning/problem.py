@@ -9,7 +9,7 @@ from fermata.planning.days import Day, find_days
 from fermata.planning.encoders import Encoder, Encoding, encode_windows, list_encoders
 from fermata.planning.encoding import Facts, Resource
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.resources import find_resources
+from fermata.planning.resources import find_resources, grow_resources
 from fermata.planning.scope import Scope, find_scope
 from fermata.planning.ways import Group, Way, WayFinder
 
@@ -57,14 +57,19 @@ def compile_problem(
     """The problem behind the inputs, with every way of every cluster and every day of the campaign.
 
     `scope`: what was found before for inputs with the same fleet, updates, consent and scope. `only` leaves out all
-    work but that of these clusters (indices into the scope's works). `encoders`: the rules that are asked, None: all.
+    work but that of these clusters (indices into the scope's works); what the others lend counts as lent already.
+    `encoders`: the rules that are asked, None: all.
     """
+    inputs = inputs.settled
     encoders = list_encoders() if encoders is None else encoders
     scope = find_scope(inputs, encoders=encoders) if scope is None else scope
     works = scope.works if only is None else tuple(scope.works[number] for number in only)
     encoding = encode_windows(Facts(inputs=inputs, pending=scope.pending), encoders)
     resources = find_resources(encoding.capacities, scope, inputs.campaign)
-    finder = WayFinder(inputs, scope, encoding, resources)
+    finder = WayFinder(inputs, scope, encoding, grow_resources(resources, encoding.capacities, scope.works))
+    if only is not None:
+        others = [work for number, work in enumerate(scope.works) if number not in set(only)]
+        resources = grow_resources(resources, encoding.capacities, others)
     ways: list[Way] = []
     ways_of: list[tuple[int, ...]] = []
     big: set[int] = set()

@@ -80,7 +80,8 @@ class _Repair:
         before = {cluster: list(self._taken[cluster]) for cluster in ruined}
         for cluster in ruined:
             self._lift(cluster)
-        value = self._tally.total() if all(self._put_back(cluster) for cluster in ruined) else None
+        is_whole = all(self._put_back(cluster) for cluster in ruined) and self._board.is_kept()
+        value = self._tally.total() if is_whole else None
         if value is not None and self._is_near(value, best, now):
             return value
         for cluster in ruined:

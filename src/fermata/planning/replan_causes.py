@@ -69,7 +69,7 @@ class _Causes:
         gone = [name for name in names if name not in self.inputs.fleet.nodes]
         if gone:
             return reason(Code.NODES_GONE, nodes=f"{len(gone):,}", example=gone[0])
-        return reason(Code.NOTHING_DUE, nodes=f"{len(names):,}")
+        return reason(Code.NOTHING_LEFT, nodes=f"{len(names):,}")
 
     def _of_changed(self, was: Window, now: Window) -> Reason:
         lost, new = sorted(set(was.nodes) - set(now.nodes)), sorted(set(now.nodes) - set(was.nodes))

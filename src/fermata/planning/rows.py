@@ -20,13 +20,15 @@ Numbers = NDArray[np.int64]
 class Row:
     """The chosen ones of `spots` (indices, ascending) may use up to `capacity` of `resource`, each its `units`.
 
-    `resource` -1: the one window a day that a cluster may have.
+    With a `day` (index) the resource grows: to the capacity comes what chosen spots of earlier days lend it
+    (`Group.loans`). `resource` -1: the one window a day that a cluster may have.
     """
 
     resource: int
     capacity: int
     spots: Numbers
     units: Numbers
+    day: int | None = None
 
     @property
     def terms(self) -> tuple[tuple[int, int], ...]:
@@ -66,7 +68,7 @@ def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -
         for meeting in (uses,) if resource.per_day else _find_meetings(uses, capacity):
             row = _make_row(index, capacity, meeting)
             if row is not None:
-                rows.append(row)
+                rows.append(replace(row, day=day) if resource.grows else row)
     return settle_rows([*rows, *_rows_of_clusters(problem, spots)], spots, problem.seats.keys())
 
 

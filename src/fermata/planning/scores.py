@@ -12,6 +12,7 @@ from fermata.domain.campaign import (
     OrderClasses,
     Preference,
     SpreadEvenly,
+    WorkloadOrder,
 )
 from fermata.domain.ids import NodeId
 from fermata.domain.plans import Plan, Window
@@ -32,6 +33,8 @@ def score(case: CheckCase, plan: Plan, preference: Preference) -> float:
             return _unevenness(case, plan, preference)
         case AvoidWeekday():
             return sum(case.day_of(window.start).weekday() == preference.weekday for window in plan.windows)
+        case WorkloadOrder():
+            return _wrong_turns(case, plan)
         case _:
             assert_never(preference)
 
@@ -64,6 +67,15 @@ def _wrong_pairs(case: CheckCase, plan: Plan, classes: tuple[str, ...]) -> int:
             if named in classes:
                 ranked.append((classes.index(named), window))
     return sum(a < b and first.start > second.start for (a, first), (b, second) in product(ranked, ranked))
+
+
+def _wrong_turns(case: CheckCase, plan: Plan) -> int:
+    """Pairs of windows of which the one that starts first is of a cluster with a higher ranked service."""
+    workloads = case.inputs.workloads
+    assert workloads is not None, "without a map the workload order is no preference"
+    ranks = {name: workloads.rank_of(nodes) for name, nodes in case.fleet.nodes_by_cluster.items()}
+    ranked = [(rank, w.start) for w in plan.windows if (rank := ranks.get(w.cluster)) is not None]
+    return sum(a > b and first < second for (a, first), (b, second) in product(ranked, ranked))
 
 
 def _unevenness(case: CheckCase, plan: Plan, preference: SpreadEvenly) -> float:

@@ -16,6 +16,7 @@ from fermata.planning.order_bound import find_order_bound
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
+from fermata.planning.stages import Stage, Watch, ignore_stage
 from fermata.planning.tally import Tally
 from fermata.planning.terms import CostTerm, OrderTerm, Term, late_node_days, list_terms, term_of
 from fermata.planning.values import value_of
@@ -70,7 +71,7 @@ class NothingFound:
     effort: float
 
 
-class Stage(StrEnum):
+class Milestone(StrEnum):
     """How far a search is when it tells what it has."""
 
     FIRST = "first plan"
@@ -78,7 +79,7 @@ class Stage(StrEnum):
     SETTLED = "settled"  # one more term
 
 
-def tell_nobody(stage: Stage, found: Found) -> None:
+def tell_nobody(milestone: Milestone, found: Found) -> None:
     """Listens to no news of a search."""
 
 
@@ -89,13 +90,14 @@ class SearchOptions:
 
     `is_overdue`: asked between stages, and now and then in the longest; once it says so, the search ends with what it
     has. Planning reads no clock, so what a guard cuts short depends on the machine and nothing else does. `tell`: gets
-    the plan at hand after every stage.
+    the plan at hand at every milestone, `watch` the stage that begins.
     """
 
     leading: tuple[CostTerm, ...] = ()
     allows: Callable[[Spot], bool] | None = None
     is_overdue: Callable[[], bool] = never
-    tell: Callable[[Stage, Found], None] = tell_nobody
+    tell: Callable[[Milestone, Found], None] = tell_nobody
+    watch: Watch = ignore_stage
 
 
 DEFAULTS = SearchOptions()
@@ -134,6 +136,7 @@ def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | No
         spots = tuple(spot for spot in spots if options.allows(spot))
     if find_homeless(problem, spots):
         return NothingFound(proven=True, effort=0.0)
+    options.watch(Stage.FIRST, "")
     aim = _Aim(
         problem=problem,
         options=options,
@@ -170,7 +173,7 @@ def _find_start(aim: _Aim, *, with_reserve: bool, is_first: bool = True) -> _Sta
     start = _Start(spots=taken, late=late, rows=rows, with_reserve=with_reserve, effort=effort)
     descent = _Descent(aim, start)
     if is_first:
-        aim.options.tell(Stage.FIRST, descent.stand())
+        aim.options.tell(Milestone.FIRST, descent.stand())
     if late == aim.least_late or not aim.puts_deadline_first or aim.options.is_overdue():
         return start
     return descent.lessen_lateness()
@@ -205,14 +208,16 @@ class _Descent:
 
     def run(self) -> Found:
         """All terms, strongest first, from what repair makes of the start."""
+        self._aim.options.watch(Stage.BETTER, "")
         self._focus()
         self._repair(self._aim.terms)
         self._focus()
-        self._aim.options.tell(Stage.REPAIRED, self.stand())
+        self._aim.options.tell(Milestone.REPAIRED, self.stand())
         terms: list[TermResult] = []
         for number in range(len(self._aim.terms)):
+            self._aim.options.watch(Stage.PROVING, self._aim.terms[number].name)
             terms.append(self._lessen(number))
-            self._aim.options.tell(Stage.SETTLED, replace(self.stand(), terms=tuple(terms)))
+            self._aim.options.tell(Milestone.SETTLED, replace(self.stand(), terms=tuple(terms)))
         is_proven = all(term.value <= term.bound for term in terms)
         return replace(self.stand(), terms=tuple(terms), is_cut_short=self._is_cut_short and not is_proven)
 

@@ -15,8 +15,10 @@ from fermata.domain.campaign import (
     Preference,
     SpreadEvenly,
     Where,
+    WorkloadOrder,
 )
 from fermata.domain.fleet import Cluster
+from fermata.domain.ids import ClusterId
 from fermata.planning.problem import Problem, Spot
 
 SHARE_SCALE = 10_000  # shares are whole basis points
@@ -80,8 +82,23 @@ def term_of(problem: Problem, preference: Preference) -> Term:
             return OrderTerm(name=preference.term, ranks=ranks, classes=len(classes))
         case SpreadEvenly():
             return _spread_term(problem, preference)
+        case WorkloadOrder():
+            return _workload_term(problem, preference)
         case _:
             assert_never(preference)
+
+
+def _workload_term(problem: Problem, preference: WorkloadOrder) -> OrderTerm:
+    workloads, members = problem.inputs.workloads, problem.inputs.fleet.nodes_by_cluster
+    assert workloads is not None, "settled inputs ask for the workload order only with a map"
+    order = {rank: place for place, rank in enumerate(workloads.ranks)}
+    places: dict[ClusterId, int] = {}
+    for name in {way.cluster.name: None for way in problem.ways}:
+        rank = workloads.rank_of(members[name])
+        places[name] = -1 if rank is None else order[rank]
+    return OrderTerm(
+        name=preference.term, ranks=tuple(places[way.cluster.name] for way in problem.ways), classes=len(order)
+    )
 
 
 def late_node_days(problem: Problem, spot: Spot) -> int:

@@ -8,11 +8,11 @@ from fermata.domain.ids import FreezeId
 from fermata.domain.plans import Mode
 from fermata.planning.days import find_days, find_freezes
 from fermata.planning.encoders import Encoding
-from fermata.planning.encoding import Resource, Taken, Use
+from fermata.planning.encoding import Loan, Resource, Taken, Use
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.parts import EXACT_UNITS_MOST, Split, find_splits, find_units
 from fermata.planning.promises import Promise, Promises
-from fermata.planning.resources import find_uses
+from fermata.planning.resources import find_loans, find_uses
 from fermata.planning.scope import ClusterWork, Scope
 from fermata.planning.sequence import WindowSteps, extend_verify, lay_out_window
 
@@ -31,7 +31,7 @@ class Part:
 class Group:
     """Parts that are alike to the solver: same size, length, team use over time and freezes, none before the other.
 
-    `uses` is the largest of theirs, so that any of them may stand where another does.
+    `uses` is the largest of theirs and `loans` the least, so that any of them may stand where another does.
     """
 
     parts: tuple[Part, ...]
@@ -40,6 +40,7 @@ class Group:
     nodes: int
     uses: tuple[Use, ...]
     freezes: tuple[FreezeId, ...]
+    loans: tuple[Loan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,10 @@ class Way:
 
 
 class WayFinder:
-    """Finds the ways of one cluster after the other; windows that are alike are rehearsed for their length once."""
+    """Finds the ways of one cluster after the other; windows that are alike are rehearsed for their length once.
+
+    A resource that grows is given with all that windows can ever lend it.
+    """
 
     def __init__(self, inputs: PlanningInput, scope: Scope, encoding: Encoding, resources: Sequence[Resource]) -> None:
         self._inputs = inputs
@@ -98,8 +102,11 @@ class WayFinder:
 
     def _fits(self, work: ClusterWork, nodes: Sequence[Node], mode: Mode) -> bool:
         taken = Taken(cluster=work.cluster, nodes=nodes, mode=mode, minutes=1)
-        uses = find_uses(self._encoding.capacities, taken)
-        return all(use.units <= self._most.get(use.resource, use.units) for use in uses)
+        own = {loan.resource: loan.units for loan in find_loans(self._encoding.capacities, taken)}
+        return all(
+            use.units <= self._most.get(use.resource, use.units + own.get(use.resource, 0)) - own.get(use.resource, 0)
+            for use in find_uses(self._encoding.capacities, taken)
+        )
 
     def _group(self, work: ClusterWork, split: Split) -> tuple[Group, ...]:
         is_whole = len(split) == 1
@@ -111,7 +118,7 @@ class WayFinder:
             part = self.lay_out(tuple(sorted((n for u in members for n in u), key=lambda n: n.name)), devices[number])
             held = find_freezes(self._encoding.calendar.closed, part.nodes, work.cluster)
             mode = Mode.WHOLE if is_whole else Mode.ROLLING
-            exact = self._uses(work, part, mode) if are_few else ()
+            exact = (self._uses(work, part, mode), self._loans(work, part, mode)) if are_few else ()
             key = (number == len(split) - 1, len(part.nodes), _shape(part.steps), held, exact)
             alike.setdefault(key, []).append(part)
             freezes[key] = held
@@ -123,16 +130,16 @@ class WayFinder:
                 nodes=len(parts[0].nodes),
                 uses=_largest([self._uses(work, part, Mode.WHOLE if is_whole else Mode.ROLLING) for part in parts]),
                 freezes=freezes[key],
+                loans=_least([self._loans(work, part, Mode.WHOLE if is_whole else Mode.ROLLING) for part in parts]),
             )
             for key, parts in alike.items()
         )
 
     def _uses(self, work: ClusterWork, part: Part, mode: Mode) -> tuple[Use, ...]:
-        steps = part.steps
-        taken = Taken(
-            cluster=work.cluster, nodes=part.nodes, mode=mode, minutes=steps.minutes, team_uses=steps.team_uses
-        )
-        return find_uses(self._encoding.capacities, taken)
+        return find_uses(self._encoding.capacities, _take(work, part, mode))
+
+    def _loans(self, work: ClusterWork, part: Part, mode: Mode) -> tuple[Loan, ...]:
+        return find_loans(self._encoding.capacities, _take(work, part, mode))
 
     def _assign_devices(self, work: ClusterWork, split: Split) -> list[list[Device]]:
         """Each device to the part with nodes behind it; one that spans parts, as untied ones may, to the first."""
@@ -163,6 +170,17 @@ class WayFinder:
 
 def _shape(steps: WindowSteps) -> tuple[object, ...]:
     return (steps.minutes, tuple((use.team, use.start, use.end) for use in steps.team_uses))
+
+
+def _take(work: ClusterWork, part: Part, mode: Mode) -> Taken:
+    steps = part.steps
+    return Taken(cluster=work.cluster, nodes=part.nodes, mode=mode, minutes=steps.minutes, team_uses=steps.team_uses)
+
+
+def _least(all_loans: Sequence[tuple[Loan, ...]]) -> tuple[Loan, ...]:
+    by_resource = [{loan.resource: loan.units for loan in loans} for loans in all_loans]
+    common = set(by_resource[0]).intersection(*by_resource[1:])
+    return tuple(Loan(resource=r, units=min(units[r] for units in by_resource)) for r in sorted(common))
 
 
 def _largest(all_uses: Sequence[tuple[Use, ...]]) -> tuple[Use, ...]:

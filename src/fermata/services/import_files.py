@@ -10,6 +10,9 @@ from fermata.formats.fleet import read_fleet
 from fermata.formats.policy import read_policy
 from fermata.formats.scenario import read_scenario
 from fermata.formats.updates import read_updates
+from fermata.formats.workloads import FILE as WORKLOADS_FILE
+from fermata.formats.workloads import TABLE as WORKLOADS_TABLE
+from fermata.formats.workloads import read_workloads
 from fermata.services.inventory import ImportSet
 
 FLEET_FOLDER = "fleet"
@@ -23,6 +26,7 @@ class ImportKind(StrEnum):
     UPDATES = "updates"
     POLICY = "policy"
     CAMPAIGN = "campaign"
+    WORKLOADS = "workloads"
     SCENARIO = "scenario"
 
 
@@ -37,9 +41,17 @@ def read_import(kind: ImportKind, path: Path) -> ImportSet:
             return ImportSet(policy=read_policy(path))
         case ImportKind.CAMPAIGN:
             return ImportSet(campaign=read_campaign(path))
+        case ImportKind.WORKLOADS:
+            return ImportSet(workloads=read_workloads(path))
         case ImportKind.SCENARIO:
             read = read_scenario(path)
-            return ImportSet(fleet=read.fleet, catalogue=read.catalogue, policy=read.policy, campaign=read.campaign)
+            return ImportSet(
+                fleet=read.fleet,
+                catalogue=read.catalogue,
+                policy=read.policy,
+                campaign=read.campaign,
+                workloads=read.workloads,
+            )
 
 
 def list_names(kind: ImportKind) -> frozenset[str]:
@@ -49,16 +61,22 @@ def list_names(kind: ImportKind) -> frozenset[str]:
             return frozenset(_tables())
         case ImportKind.UPDATES | ImportKind.POLICY | ImportKind.CAMPAIGN:
             return frozenset({f"{kind}.yaml"})
+        case ImportKind.WORKLOADS:
+            return frozenset({WORKLOADS_FILE, WORKLOADS_TABLE})
         case ImportKind.SCENARIO:
             documents = {"updates.yaml", "policy.yaml", "campaign.yaml"}
             said = {f"approvals{suffix}" for suffix in approvals.SUFFIXES}
-            return frozenset({f"{FLEET_FOLDER}/{name}" for name in _tables()} | documents | said)
+            carried = {WORKLOADS_FILE, WORKLOADS_TABLE}
+            return frozenset({f"{FLEET_FOLDER}/{name}" for name in _tables()} | documents | said | carried)
 
 
 def find_files(kind: ImportKind, path: Path) -> Mapping[str, Path]:
     """The files that `read_import` reads there, by the name that `list_names` has for them."""
     if kind in {ImportKind.FLEET, ImportKind.SCENARIO}:
         return {name: path / name for name in sorted(list_names(kind)) if (path / name).is_file()}
+    if kind is ImportKind.WORKLOADS:
+        beside = path.with_name(WORKLOADS_TABLE)
+        return {WORKLOADS_FILE: path} | ({WORKLOADS_TABLE: beside} if beside.is_file() else {})
     (name,) = list_names(kind)
     return {name: path}
 
@@ -67,6 +85,8 @@ def place_of(kind: ImportKind, folder: Path) -> Path:
     """What `read_import` takes when the files stand in `folder` under the names of `list_names`."""
     if kind in {ImportKind.FLEET, ImportKind.SCENARIO}:
         return folder
+    if kind is ImportKind.WORKLOADS:
+        return folder / WORKLOADS_FILE
     (name,) = list_names(kind)
     return folder / name
 

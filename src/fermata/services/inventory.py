@@ -11,9 +11,10 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.ids import RequestId
 from fermata.domain.policy import Policy
-from fermata.domain.reasons import Code, reason
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import Request
 from fermata.domain.updates import Catalogue
+from fermata.domain.workloads import WorkloadMap, find_serving
 from fermata.services.errors import Refusal, nearest, refuse_all, shorten
 from fermata.services.requests import refresh_in
 from fermata.store import inventory, journal
@@ -33,11 +34,12 @@ class ImportSet:
     catalogue: Catalogue | None = None
     policy: Policy | None = None
     campaign: Campaign | None = None
+    workloads: WorkloadMap | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What an import changed. `documents` names those of updates, policy and campaign that are new or different."""
+    """What an import changed. `documents` names what is new or different of updates, policy, campaign, workloads."""
 
     fleet: FleetDiff
     documents: tuple[str, ...]
@@ -102,11 +104,13 @@ def import_campaign(db: Database, campaign: Campaign, *, now: datetime, actor: s
 def import_set(db: Database, given: ImportSet, *, now: datetime, actor: str, why: str = "") -> Imported:
     """Imports all of a set or nothing of it. Importing what is stored already changes nothing and journals nothing.
 
-    Raises Refusal when a node that an open window holds is left out, or when the campaign names an unknown update.
+    Raises Refusal when a node that an open window holds is left out, when the campaign names an unknown update, or when
+    the workload map names what the fleet does not have.
     """
     with db.begin() as conn:
         documents = _save_documents(conn, given)
         _check_campaign(conn, given.campaign)
+        _check_workloads(conn, given)
         diff = FleetDiff(changes=())
         if given.fleet is not None:
             diff = inventory.save_fleet(conn, given.fleet)
@@ -130,6 +134,8 @@ def _save_documents(conn: Connection, given: ImportSet) -> tuple[str, ...]:
         changed.append("policy")
     if given.campaign is not None and inventory.save_campaign(conn, given.campaign):
         changed.append("campaign")
+    if given.workloads is not None and inventory.save_workloads(conn, given.workloads):
+        changed.append("workloads")
     return tuple(changed)
 
 
@@ -144,6 +150,31 @@ def _check_campaign(conn: Connection, campaign: Campaign | None) -> None:
         reason(Code.UPDATE_UNKNOWN, campaign=campaign.id, update=update, nearest=nearest(update, known))
         for update in sorted(campaign.updates - known.keys())
     )
+
+
+def _check_workloads(conn: Connection, given: ImportSet) -> None:
+    """Against the fleet of the same import, else the stored one; without any it is not judged yet."""
+    fleet = given.fleet or inventory.load_fleet(conn)
+    if given.workloads is not None and fleet.nodes:
+        refuse_all((*_unknown_names(given.workloads, fleet), *_unreachable_minima(given.workloads, fleet)))
+
+
+def _unknown_names(workloads: WorkloadMap, fleet: Fleet) -> Iterator[Reason]:
+    geos = {cluster.geo for cluster in fleet.clusters.values()}
+    for name in sorted(workloads.assignments.keys() - fleet.nodes.keys()):
+        yield reason(Code.SCOPE_UNKNOWN, level="node", name=name, nearest=nearest(name, fleet.nodes))
+    for service in workloads.services.values():
+        for geo in sorted(service.minimum.keys() - geos):
+            yield reason(Code.SCOPE_UNKNOWN, level="geo", name=geo, nearest=nearest(geo, geos))
+
+
+def _unreachable_minima(workloads: WorkloadMap, fleet: Fleet) -> Iterator[Reason]:
+    serving = find_serving(workloads, fleet)
+    for service in workloads.services.values():
+        for geo, minimum in sorted(service.minimum.items()):
+            have = len(serving.get((service.id, geo), ()))
+            if (minimum.nodes or 0) > have:
+                yield reason(Code.MINIMUM_UNREACHABLE, service=service.id, geo=geo, have=have, minimum=minimum.nodes)
 
 
 def _refuse_held(conn: Connection, diff: FleetDiff) -> None:
@@ -179,6 +210,7 @@ def _document_entry(name: str, given: ImportSet) -> _Fact:
         "updates": ("updates", given.catalogue),
         "policy": ("policy", given.policy),
         "campaign": (f"campaign:{given.campaign.id if given.campaign else ''}", given.campaign),
+        "workloads": ("workloads", given.workloads),
     }
     subject, value = values[name]
     return f"{name}.imported", subject, {"sha256": content_sha256(value)}
@@ -194,6 +226,7 @@ def _nouns(given: ImportSet) -> Iterator[str]:
         ("updates", given.catalogue),
         ("policy", given.policy),
         ("campaign", given.campaign),
+        ("workloads", given.workloads),
     ):
         if value is not None:
             yield noun

@@ -16,14 +16,13 @@ from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutco
 from fermata.planning.planner import plan_campaign
 from fermata.planning.replan_refuse import ParentRefused
 from fermata.planning.search import SearchOptions
+from fermata.planning.stages import Watch, ignore_stage
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.services.observed import observe_plan
 from fermata.store import consent as consent_store
 from fermata.store import inventory, journal, runs
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database, NotStored
-
-DEFAULT_ASKED = Asked()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,28 +52,42 @@ class PublishedLine:
     already: bool
 
 
+DEFAULT_ASKED = Asked()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a new plan is to be. `as_of` None: the campaign's own moment, else now; `watch` is told of stages."""
+
+    as_of: datetime | None = None
+    asked: Asked = DEFAULT_ASKED
+    watch: Watch = ignore_stage
+
+
+DEFAULTS = Wanted()
+
+
 def make_plan(
     db: Database,
     campaign_id: CampaignId,
     *,
     now: datetime,
     new_id: Callable[[str], str],
-    as_of: datetime | None = None,
-    asked: Asked = DEFAULT_ASKED,
+    wanted: Wanted = DEFAULTS,
 ) -> PlanningOutcome:
     """Plans a campaign with the consent on record, to follow the plan in force; stores it once the checker passed.
 
-    It is made for `as_of`, else for where the latest run has come, else for the campaign's own `planned_as_of`, else
-    for `now`. Solving takes a while and happens outside any transaction; whether the inputs are still the same is
-    asked when the plan is published.
+    It is made for the moment that is wanted, else for where the latest run has come, else for the campaign's own
+    `planned_as_of`, else for `now`. Solving takes a while and happens outside any transaction; whether the inputs are
+    still the same is asked when the plan is published.
     """
     with refusing_unknown(), db.read() as conn:
         campaign = inventory.load_campaign(conn, campaign_id)
         parent = plan_store.published_plan(conn, campaign_id)
-        moment = as_of or _moment(conn, campaign, parent) or now
-        gathered = _observe(conn, _gather(conn, campaign, now=moment, seed=asked.seed, parent=parent))
-    inputs = replace(gathered, confidence=asked.confidence, max_breach=asked.max_breach)
-    outcome = _plan(inputs, new_id("plan"), SearchOptions(is_overdue=asked.is_overdue))
+        moment = wanted.as_of or _moment(conn, campaign, parent) or now
+        gathered = _observe(conn, _gather(conn, campaign, now=moment, seed=wanted.asked.seed, parent=parent))
+    inputs = replace(gathered, confidence=wanted.asked.confidence, max_breach=wanted.asked.max_breach)
+    outcome = _plan(inputs, new_id("plan"), SearchOptions(is_overdue=wanted.asked.is_overdue, watch=wanted.watch))
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
         with db.begin() as conn:
@@ -132,18 +145,23 @@ def load_plan_inputs(db: Database, plan_id: PlanId) -> tuple[Plan, PlanningInput
     """A stored plan, and the fleet, updates and campaign it was made from with the freezes and the consent of now."""
     with refusing_unknown(), db.read() as conn:
         plan = plan_store.load_plan(conn, plan_id)
-        inputs = PlanningInput(
-            fleet=plan_store.load_fleet_snapshot(conn, plan.inputs.fleet),
-            catalogue=plan_store.load_snapshot(conn, plan.inputs.updates, Catalogue),
-            policy=inventory.load_policy(conn),
-            campaign=plan_store.load_snapshot(conn, plan.inputs.campaign, Campaign),
-            ledger=consent_store.load_ledger(conn) if plan.consent is ConsentBasis.RECORDED else None,
-            now=plan.created_at,
-            seed=plan.solver.seed,
-            parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
-            observed=plan_store.load_observed(conn, plan.id),
-        )
-    return plan, inputs
+        return plan, load_inputs(conn, plan)
+
+
+def load_inputs(conn: Connection, plan: Plan) -> PlanningInput:
+    """What a stored plan was made from, as of its own moment, but with the freezes and the consent of this one."""
+    return PlanningInput(
+        fleet=plan_store.load_fleet_snapshot(conn, plan.inputs.fleet),
+        catalogue=plan_store.load_snapshot(conn, plan.inputs.updates, Catalogue),
+        policy=inventory.load_policy(conn),
+        campaign=plan_store.load_snapshot(conn, plan.inputs.campaign, Campaign),
+        ledger=consent_store.load_ledger(conn) if plan.consent is ConsentBasis.RECORDED else None,
+        now=plan.created_at,
+        seed=plan.solver.seed,
+        parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
+        workloads=plan_store.load_workloads_snapshot(conn, plan.inputs.workloads),
+        observed=plan_store.load_observed(conn, plan.id),
+    )
 
 
 def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, why: str = "") -> Published:
@@ -218,6 +236,7 @@ def _gather(
         now=now,
         seed=seed,
         parent=parent,
+        workloads=inventory.find_workloads(conn),
     )
 
 
@@ -227,6 +246,7 @@ def _hash(inputs: PlanningInput) -> InputHashes:
         updates=content_sha256(inputs.catalogue),
         policy=content_sha256(inputs.policy),
         campaign=content_sha256(inputs.campaign),
+        workloads=content_sha256(inputs.workloads) if inputs.workloads else None,
     )
 
 
@@ -238,6 +258,8 @@ def _keep(conn: Connection, inputs: PlanningInput, plan: Plan, *, now: datetime,
     plan_store.save_snapshot(conn, plan.inputs.updates, inputs.catalogue)
     plan_store.save_snapshot(conn, plan.inputs.policy, inputs.policy)
     plan_store.save_snapshot(conn, plan.inputs.campaign, inputs.campaign)
+    if plan.inputs.workloads is not None:
+        plan_store.save_snapshot(conn, plan.inputs.workloads, inputs.workloads)
     journal.append(conn, _entry("plan.stored", plan, now=now, actor=actor, why=""))
 
 

@@ -1,4 +1,4 @@
-"""The four inputs as stored: clusters, nodes and devices in tables; catalogue, policy and campaigns as documents."""
+"""The inputs as stored: clusters, nodes and devices in tables; catalogue, policy, campaigns, workloads as documents."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -12,6 +12,7 @@ from fermata.domain.hashing import content_sha256
 from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, RackId
 from fermata.domain.policy import Freeze, Policy
 from fermata.domain.updates import Catalogue
+from fermata.domain.workloads import WorkloadMap
 from fermata.store import consent
 from fermata.store.bulk import delete_names, insert_rows, update_rows
 from fermata.store.codec import from_json, to_json
@@ -194,6 +195,16 @@ def list_campaigns(conn: Connection) -> tuple[Campaign, ...]:
     bodies = conn.execute(select(document.c.body).where(document.c.kind == "campaign")).scalars()
     found = [from_json(Campaign, body) for body in bodies]
     return tuple(sorted(found, key=lambda campaign: (campaign.first_day, campaign.id)))
+
+
+def save_workloads(conn: Connection, workloads: WorkloadMap) -> bool:
+    """Replaces the workload map. False when it was stored already."""
+    return _save_document(conn, "workloads", "", workloads)
+
+
+def find_workloads(conn: Connection) -> WorkloadMap | None:
+    """The workload map; None when none was imported."""
+    return _find_document(conn, "workloads", "", WorkloadMap)
 
 
 def _name(unit: Unit) -> str:

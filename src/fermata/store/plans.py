@@ -24,6 +24,7 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.ids import CampaignId, PlanId
 from fermata.domain.observed import Observed
 from fermata.domain.plans import ConsentBasis, Plan
+from fermata.domain.workloads import WorkloadMap
 from fermata.store.codec import from_json, to_json
 from fermata.store.database import NotStored
 from fermata.store.schema import Sequence64, UtcTime, metadata
@@ -147,6 +148,11 @@ def save_snapshot(conn: Connection, sha: str, value: object) -> None:
 def load_fleet_snapshot(conn: Connection, sha: str) -> Fleet:
     """The fleet whose `fleet_sha256` is `sha`, as it was when a plan was made for it. Raises NotStored."""
     return load_snapshot(conn, sha, Fleet)
+
+
+def load_workloads_snapshot(conn: Connection, sha: str | None) -> WorkloadMap | None:
+    """The workload map that a plan was made from, kept under `sha`; None for one made without."""
+    return None if sha is None else load_snapshot(conn, sha, WorkloadMap)
 
 
 def load_snapshot(conn: Connection, sha: str, as_type: type[T]) -> T:

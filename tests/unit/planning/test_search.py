@@ -11,7 +11,7 @@ from fermata.domain import campaign as c
 from fermata.domain.reasons import Code
 from fermata.planning.inputs import Planned, PlanningInput
 from fermata.planning.planner import plan_campaign
-from fermata.planning.search import Found, SearchOptions, Stage
+from fermata.planning.search import Found, Milestone, SearchOptions
 
 ORDER = c.OrderClasses(classes=("small research", "small applied"))
 SPREAD = c.SpreadEvenly(where=c.Where(), over="geo")
@@ -35,10 +35,11 @@ def plan(inputs: PlanningInput, options: SearchOptions) -> Planned:
 
 
 def test_every_stage_is_told_and_none_is_worse_than_the_one_before() -> None:
-    told: list[tuple[Stage, Found]] = []
+    told: list[tuple[Milestone, Found]] = []
     plan(make_inputs(), SearchOptions(tell=lambda stage, found: told.append((stage, found))))
-    assert [stage for stage, _ in told] == [Stage.FIRST, Stage.REPAIRED, *[Stage.SETTLED] * len(PREFERENCES)]
-    values = [[term.value for term in found.terms] for stage, found in told if stage is not Stage.SETTLED]
+    settled = [Milestone.SETTLED] * len(PREFERENCES)
+    assert [stage for stage, _ in told] == [Milestone.FIRST, Milestone.REPAIRED, *settled]
+    values = [[term.value for term in found.terms] for stage, found in told if stage is not Milestone.SETTLED]
     assert values == sorted(values, reverse=True)
 
 

@@ -10,7 +10,7 @@ from fermata.server.api.uploads import ActorField, WhyField, saved_files
 from fermata.server.context import Given
 from fermata.services import import_files, inventory, records
 
-FILES_MAX = 10  # a scenario has seven
+FILES_MAX = 10  # a scenario has nine
 
 router = APIRouter(tags=["imports"])
 
