@@ -85,8 +85,6 @@ def plan(
     )
     targets = Targets(out=out, html=html, ics=ics)
     check_targets(targets)
-    if what_if and parent is not None:
-        raise typer.BadParameter("--what-if compares plans made from scratch: leave --parent out")
     if what_if:
         ask_what_if(wish, what_if, targets, as_json=as_json)
     else:

@@ -58,6 +58,8 @@ def ask_what_if(wish: Wish, texts: Sequence[str], targets: Targets, *, as_json: 
         raise typer.BadParameter(
             "--what-if changes the files of a folder; name one in place of a campaign of the store"
         )
+    if wish.following is not None:
+        raise typer.BadParameter("--what-if compares plans made from scratch: leave --parent out")
     if targets.out is not None or targets.ics is not None:
         raise typer.BadParameter(
             "a what-if plan is of no files, so it is not written: change the files, then plan with --out or --ics"
