@@ -54,16 +54,7 @@ def ask_what_if(wish: Wish, texts: Sequence[str], targets: Targets, *, as_json: 
 
     Exits with 3 when the changed files, or those as they are where only prices are asked, have no plan.
     """
-    if not Path(wish.campaign).is_dir():
-        raise typer.BadParameter(
-            "--what-if changes the files of a folder; name one in place of a campaign of the store"
-        )
-    if wish.following is not None:
-        raise typer.BadParameter("--what-if compares plans made from scratch: leave --parent out")
-    if targets.out is not None or targets.ics is not None:
-        raise typer.BadParameter(
-            "a what-if plan is of no files, so it is not written: change the files, then plan with --out or --ics"
-        )
+    _refuse_options(wish, targets)
     changes, asked = _parse(texts)
     if targets.html is not None and not changes:
         raise typer.BadParameter("--html shows a changed plan; name a change beside price")
@@ -82,6 +73,20 @@ def ask_what_if(wish: Wish, texts: Sequence[str], targets: Targets, *, as_json: 
         write_results(asked_for.plan, campaign, answer.changed.inputs, targets, comparison=answer.comparison)
         if not as_json:
             output.out.print(f"Written to {targets.html}", markup=False, soft_wrap=True)
+
+
+def _refuse_options(wish: Wish, targets: Targets) -> None:
+    """Raises BadParameter for options that a question has no use for."""
+    if not Path(wish.campaign).is_dir():
+        raise typer.BadParameter(
+            "--what-if changes the files of a folder; name one in place of a campaign of the store"
+        )
+    if wish.following is not None:
+        raise typer.BadParameter("--what-if compares plans made from scratch: leave --parent out")
+    if targets.out is not None or targets.ics is not None:
+        raise typer.BadParameter(
+            "a what-if plan is of no files, so it is not written: change the files, then plan with --out or --ics"
+        )
 
 
 def _parse(texts: Sequence[str]) -> tuple[tuple[Change, ...], tuple[str, ...]]:
