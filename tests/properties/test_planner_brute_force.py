@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import product
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.planning import bench as b
@@ -16,6 +17,8 @@ from fermata.planning.checker import check_plan
 from fermata.planning.extract import write_plan
 from fermata.planning.problem import compile_problem
 from fermata.planning.search import NothingFound, find_plan
+
+pytestmark = pytest.mark.timeout(300)  # every plan there is: a busy machine needs minutes
 
 FIRST = date(2026, 1, 5)
 DAYS = 4

@@ -2,6 +2,7 @@
 
 from math import inf, isclose
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from tests.properties.tiny import find_choices, tiny_campaigns, value
 from tests.unit.planning import bench as b
@@ -12,6 +13,8 @@ from fermata.planning.extract import write_plan
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.problem import compile_problem
 from fermata.planning.search import NothingFound, find_plan
+
+pytestmark = pytest.mark.timeout(300)  # every plan there is: a busy machine needs minutes
 
 BASIS_POINT = 2e-4  # the model counts shares in whole basis points
 

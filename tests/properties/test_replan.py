@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.unit.planning import bench as b
@@ -15,6 +16,8 @@ from fermata.domain.reasons import Code
 from fermata.domain.replanning import find_standing, weigh_moves
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput
 from fermata.planning.planner import plan_campaign
+
+pytestmark = pytest.mark.timeout(300)  # every plan there is: a busy machine needs minutes
 
 CLUSTERS = sorted(INPUTS.fleet.clusters)
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)

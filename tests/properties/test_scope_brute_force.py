@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.properties.trial_taken import ALL, make_entry
@@ -15,6 +16,8 @@ from fermata.domain.policy import ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.updates import Impact, Requirement
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.scope import find_scope
+
+pytestmark = pytest.mark.timeout(300)  # every plan there is: a busy machine needs minutes
 
 NIC = b.make_update("nic", "nic_fw", 5, Impact.REBOOTFUL)
 TOR = b.make_update("tor", "tor_fw", 5, Impact.IMPACTFUL, target="tor")
