@@ -24,3 +24,20 @@ def test_interrupt_ends_planning_at_once_and_leaves_nothing(tmp_path: Path, seco
         process.communicate(timeout=AT_ONCE_SECONDS)
     assert process.returncode == 130
     assert not out.exists()
+
+
+WHILE_LOADING = """
+import signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "fermata.cli.main":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from fermata.__main__ import run
+run()
+"""
+
+
+def test_interrupt_while_modules_load_ends_with_the_same_code_and_no_traceback() -> None:
+    ended = subprocess.run([sys.executable, "-c", WHILE_LOADING, "--version"], capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")

@@ -1,6 +1,5 @@
 """The nearest known name."""
 
-
 import pytest
 
 from fermata.formats.names import Names
