@@ -94,8 +94,9 @@ class CheckCase:
     def working(self) -> Mapping[ClusterId, frozenset[NodeId]]:
         """In-scope nodes with work, by cluster: own due updates, or a draining device they hang on."""
         drained: set[NodeId] = set()
-        for name in self.draining:
-            drained.update(node.name for node in self.fleet.nodes_behind(self.fleet.devices[name]))
+        devices = (self.fleet.devices[name] for name in self.draining)
+        for device in {(device.cluster, device.scope, device.scope_id): device for device in devices}.values():
+            drained.update(node.name for node in self.fleet.nodes_behind(device))
         members = self.fleet.nodes_by_cluster
         return {
             cluster: frozenset(n.name for n in members[cluster] if n.name in self.due or n.name in drained)
