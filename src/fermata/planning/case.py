@@ -155,6 +155,19 @@ class CheckCase:
             found = self._devices_by_place[place] = self.fleet.devices_of(node)
         return found
 
+    @cached_property
+    def _names_by_place(self) -> dict[tuple[str, str, str], frozenset[NodeId]]:
+        return {}
+
+    def names_behind(self, device: Device) -> frozenset[NodeId]:
+        """Names of the nodes behind `device`, found once for all devices at its place."""
+        place = (device.cluster, device.scope, device.scope_id)
+        found = self._names_by_place.get(place)
+        if found is None:
+            names = frozenset(node.name for node in self.fleet.nodes_behind(device))
+            found = self._names_by_place[place] = names
+        return found
+
     def spread(self, seeds: Iterable[NodeId]) -> frozenset[NodeId]:
         """`seeds` and every node that must be out together with one of them, over any chain of draining devices."""
         reached = {name for name in seeds if name in self.fleet.nodes}

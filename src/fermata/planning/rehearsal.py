@@ -294,8 +294,9 @@ class _Play:
             firsts = behind.idle + np.cumsum(behind.counts) - behind.counts
             slowest = np.repeat(np.maximum.reduceat(end, firsts, axis=1), behind.sizes, axis=1)
             order = np.argsort(behind.columns, kind="stable")  # a node may hang on devices of several groups
-            columns, starts = np.unique(behind.columns[order], return_index=True)
-            done[:, columns] = np.maximum.reduceat(slowest[:, order], starts, axis=1)
+            ascending = behind.columns[order]
+            starts = np.flatnonzero(np.diff(ascending, prepend=-1))
+            done[:, find_span(ascending[starts])] = np.maximum.reduceat(slowest[:, order], starts, axis=1)
         self.proven.append((step, done))
 
     def _room(self, update: Update, units: int) -> int:

@@ -51,8 +51,7 @@ def _times_fault(
 ) -> str | None:
     everywhere = reading.device_steps.get(device, ())
     if device in case.draining:
-        behind = case.fleet.nodes_behind(case.fleet.devices[device])
-        if any(node.name not in view.node_names for node in behind):
+        if not case.names_behind(case.fleet.devices[device]) <= view.node_names:
             return None  # torn: SHARED_DEVICE_WHOLE tells
         times = sum(window is view.window for window, _ in everywhere)
     elif not is_owner or reading.is_blocked(device):
