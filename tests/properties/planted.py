@@ -1,6 +1,6 @@
 """Wrong encoders, at least one a rule: what the rule tells, spoilt a little, that the trials must find out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -152,16 +152,17 @@ def shift_notice(told: Calendar, by: timedelta) -> Calendar:
 
 def widen(closed: Closed) -> Closed:
     """The freeze of a node or rack, or a cluster, holds everything."""
-    return replace(closed, covers=lambda _node, _cluster: True)
+    return replace(closed, touches=lambda nodes, _cluster: bool(nodes))
 
 
 def by_cluster_only(closed: Closed) -> Closed:
     """Freezes of racks and nodes are not heard: whatever covers a whole cluster covers its nodes by any name."""
 
-    def covers(node: Node, cluster: Cluster) -> bool:
-        return closed.covers(replace(node, rack=cluster.name, name=cluster.name), cluster)  # type: ignore[arg-type]
+    def touches(nodes: Sequence[Node], cluster: Cluster) -> bool:
+        renamed = [replace(node, rack=cluster.name, name=cluster.name) for node in nodes]  # type: ignore[arg-type]
+        return closed.touches(renamed, cluster)
 
-    return replace(closed, covers=covers)
+    return replace(closed, touches=touches)
 
 
 def loosen_isolation(told: Steps) -> Steps:

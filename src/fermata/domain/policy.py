@@ -1,6 +1,6 @@
 """What customers allow: policies, notice, freezes, and the ledger of consent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -55,6 +55,12 @@ class Scope:
                 return node.rack == self.name
             case ScopeLevel.NODE:
                 return node.name == self.name
+
+    def covers_any(self, nodes: Sequence[Node], cluster: Cluster) -> bool:
+        """True when any of `nodes`, all of `cluster`, lies in this scope."""
+        if self.level in (ScopeLevel.SUPERCOMPUTER, ScopeLevel.CLUSTER):
+            nodes = nodes[:1]  # one speaks for all
+        return any(self.covers(node, cluster) for node in nodes)
 
     def __str__(self) -> str:
         return f"{self.level} {self.name}"

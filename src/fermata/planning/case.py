@@ -94,8 +94,9 @@ class CheckCase:
     def working(self) -> Mapping[ClusterId, frozenset[NodeId]]:
         """In-scope nodes with work, by cluster: own due updates, or a draining device they hang on."""
         drained: set[NodeId] = set()
-        for name in self.draining:
-            drained.update(node.name for node in self.fleet.nodes_behind(self.fleet.devices[name]))
+        devices = (self.fleet.devices[name] for name in self.draining)
+        for device in {(device.cluster, device.scope, device.scope_id): device for device in devices}.values():
+            drained.update(node.name for node in self.fleet.nodes_behind(device))
         members = self.fleet.nodes_by_cluster
         return {
             cluster: frozenset(n.name for n in members[cluster] if n.name in self.due or n.name in drained)
@@ -152,6 +153,19 @@ class CheckCase:
         found = self._devices_by_place.get(place)
         if found is None:
             found = self._devices_by_place[place] = self.fleet.devices_of(node)
+        return found
+
+    @cached_property
+    def _names_by_place(self) -> dict[tuple[str, str, str], frozenset[NodeId]]:
+        return {}
+
+    def names_behind(self, device: Device) -> frozenset[NodeId]:
+        """Names of the nodes behind `device`, found once for all devices at its place."""
+        place = (device.cluster, device.scope, device.scope_id)
+        found = self._names_by_place.get(place)
+        if found is None:
+            names = frozenset(node.name for node in self.fleet.nodes_behind(device))
+            found = self._names_by_place[place] = names
         return found
 
     def spread(self, seeds: Iterable[NodeId]) -> frozenset[NodeId]:

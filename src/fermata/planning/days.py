@@ -57,4 +57,4 @@ def find_days(calendar: Calendar, deadline: date) -> tuple[Day, ...]:
 
 def find_freezes(closed: Sequence[Closed], nodes: Sequence[Node], cluster: Cluster) -> tuple[FreezeId, ...]:
     """The freezes that hold any of `nodes`, all of `cluster`."""
-    return tuple(c.freeze for c in closed if any(c.covers(node, cluster) for node in nodes))
+    return tuple(c.freeze for c in closed if c.touches(nodes, cluster))

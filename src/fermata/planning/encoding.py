@@ -79,10 +79,10 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """No window that takes a node which `covers` holds shares an instant with `time`; known by its freeze."""
+    """No window whose nodes, all of one cluster, `touches` holds shares an instant with `time`; known by its freeze."""
 
     freeze: FreezeId
-    covers: Callable[[Node, Cluster], bool]
+    touches: Callable[[Sequence[Node], Cluster], bool]
     time: Interval
 
 

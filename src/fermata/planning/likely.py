@@ -4,14 +4,17 @@ steps of a window by this; steps are told by the median of one unit.
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 from fermata.domain.updates import Duration
 from fermata.planning.rehearsal import REDO_SHARE, SLOW_DRAIN_FACTOR, SLOW_DRAIN_SHARE
 
 SURE = 0.9  # as sure as a promised end is wanted to be
 HALVINGS = 40  # of the range in which the answer lies: far below a minute
+ANSWERS_KEPT = 4096  # a catalogue has some dozen durations, a fleet some dozen counts
 
 
+@lru_cache(maxsize=ANSWERS_KEPT)
 def slowest_drain(drain: Duration, nodes: int) -> int:
     """In whole minutes, at most how long, 9 times in 10, the longest of `nodes` drains takes; some are slow."""
 
@@ -23,6 +26,7 @@ def slowest_drain(drain: Duration, nodes: int) -> int:
     return _sure_longest(within, nodes)
 
 
+@lru_cache(maxsize=ANSWERS_KEPT)
 def slowest_write(duration: Duration, units: int, reset_minutes: float) -> int:
     """In whole minutes, at most how long, 9 times in 10, the longest of `units` writes takes; some are done twice, with
     a reset between.

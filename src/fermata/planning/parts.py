@@ -32,9 +32,15 @@ def find_units(
         racks.setdefault(node.rack, []).append(node)
     for rack in racks.values():
         ties.join(rack)
-    for device in devices:
-        if any(ties_nodes(i.update) or _is_entangled(i.update, catalogue) for i in pending.of_device(device).due):
-            ties.join(fleet.nodes_behind(device))
+    due = {item.update.id: item.update for device in devices for item in pending.of_device(device).due}
+    tying = {name for name, update in due.items() if ties_nodes(update) or _is_entangled(update, catalogue)}
+    joined = {
+        (device.cluster, device.scope, device.scope_id): device  # many devices at one place tie the same nodes
+        for device in devices
+        if any(item.update.id in tying for item in pending.of_device(device).due)
+    }
+    for device in joined.values():
+        ties.join(fleet.nodes_behind(device))
     return ties.groups(nodes)
 
 

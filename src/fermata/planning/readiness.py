@@ -24,7 +24,8 @@ class Readiness:
         self._near: dict[tuple[str, str], tuple[Device, ...]] = {}
         self.devices = tuple(d for d in fleet.devices_by_cluster[cluster.name] if pending.of_device(d).due)
         self._draining = tuple(d for d in self.devices if any(i.update.needs_drain for i in pending.of_device(d).due))
-        forced = {node.name for device in self._draining for node in fleet.nodes_behind(device)}
+        places = {(device.scope, device.scope_id): device for device in self._draining}
+        forced = {node.name for device in places.values() for node in fleet.nodes_behind(device)}
         self.nodes = tuple(
             n for n in fleet.nodes_by_cluster[cluster.name] if n.name in pending.nodes or n.name in forced
         )
@@ -76,9 +77,9 @@ class Readiness:
                 continue
             place = _place_of(node)
             if place not in near_of:
-                devices = self._unlike_devices(self._devices_near(node))
-                kinds = tuple(map(self._kind_of_device, devices))
-                near_of[place] = (devices, numbers.setdefault(kinds, len(numbers)))
+                unlike = {self._kind_of_device(device): device for device in self._devices_near(node)}
+                number = numbers.setdefault(tuple(unlike), len(numbers))
+                near_of[place] = (tuple(unlike.values()), number)
             devices, number = near_of[place]
             kind = (number, self._kind_of(node))
             if kind not in judged:
@@ -112,6 +113,8 @@ class Readiness:
 
     def _spread(self) -> None:
         """All behind a draining device go together: one that cannot keeps the device, the device keeps the rest."""
+        if not (self.blocked or self.barred):
+            return
         for device in self._draining:
             behind = self._fleet.nodes_behind(device)
             held = next((self.blocked[n.name] for n in behind if n.name in self.blocked), None)

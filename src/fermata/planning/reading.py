@@ -267,9 +267,20 @@ class Reading:
         key = (node.cluster, node.rack, node.scalable_unit, need)
         if key not in self._ready:
             carriers = [device for device in self.case.devices_of(node) if device.component == need.component]
-            ready = [self.device_ready_from(device, need) for device in carriers]
+            ready = [self._remembered_ready(device, need) for device in carriers]
             self._ready[key] = max((x for x in ready if x), default=None) if all(ready) else None
         return self._ready[key]
+
+    @cached_property
+    def _device_ready(self) -> dict[tuple[DeviceId, str, str], datetime | None]:
+        return {}
+
+    def _remembered_ready(self, device: Device, need: Requirement) -> datetime | None:
+        """As `device_ready_from`; racks share the devices of their scalable unit and cluster."""
+        key = (device.name, need.component, need.min_version)
+        if key not in self._device_ready:
+            self._device_ready[key] = self.device_ready_from(device, need)
+        return self._device_ready[key]
 
     def device_ready_from(self, device: Device, need: Requirement) -> datetime | None:
         """As `ready_from`, of one device with the component. Work that is due and forgotten counts as done: the rule

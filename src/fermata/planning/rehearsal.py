@@ -34,6 +34,8 @@ SLOW_DRAIN_FACTOR = 6.0  # that takes so many times as long
 REDO_SHARE = 0.02  # of steps fail or turn out void, and are done again after a power reset
 HANG_SHARE = 0.003  # of writes never end: they are reset, and written again, when the conductor's patience is over
 
+Span = Columns | slice
+
 NOBODY: Columns = np.empty(0, dtype=np.intp)
 
 
@@ -86,6 +88,13 @@ def find_cast(nodes: Sequence[Node], steps: Sequence[Step], *, fleet: Fleet, pen
         due={update: np.array(found, dtype=np.intp) for update, found in due.items()},
         behind={update: _join(counts) for update, counts in groups.items()},
     )
+
+
+def find_span(columns: Columns) -> Span:
+    """The same columns, as a slice where they follow each other: numpy reads and writes that several times as fast."""
+    if len(columns) and np.array_equal(columns, np.arange(columns[0], columns[0] + len(columns))):
+        return slice(int(columns[0]), int(columns[0]) + len(columns))
+    return columns
 
 
 def order_cast(nodes: Sequence[Node]) -> tuple[Node, ...]:
@@ -165,6 +174,7 @@ class _Play:
         self.through: list[tuple[Step, Minutes]] = []  # with when each node was, 0 where a node has no part
         self.rebooted = np.zeros(self.cast.nodes, dtype=np.bool_)
         self.takes_part = [self._columns_of(step) for step in self.steps]
+        self.spans = [find_span(columns) for columns in self.takes_part]
 
     def play(self) -> Minutes:
         """When each node is back, per run."""
@@ -244,10 +254,10 @@ class _Play:
     def _wait_for_devices(self, batches: Sequence[int]) -> None:
         """Nodes wait for devices that they hang on wherever the conductor makes them wait."""
         for index in batches:
-            step, columns = self.steps[index], self.takes_part[index]
+            step, span = self.steps[index], self.spans[index]
             for device, done in self.proven if not isinstance(step, DeviceApplyStep) else ():
                 if node_waits(step, device, self.catalogue):
-                    self.ready[:, columns] = np.maximum(self.ready[:, columns], done[:, columns])
+                    self.ready[:, span] = np.maximum(self.ready[:, span], done[:, span])
 
     def _keep_for_devices(self, batches: Sequence[int]) -> None:
         """Remembers when nodes are through with a step that a device waits for."""
@@ -255,7 +265,7 @@ class _Play:
         for index in batches:
             if any(device_waits(device, self.steps[index], self.catalogue) for device in devices):
                 when = np.zeros_like(self.ready)
-                when[:, self.takes_part[index]] = self.ready[:, self.takes_part[index]]
+                when[:, self.spans[index]] = self.ready[:, self.spans[index]]
                 self.through.append((self.steps[index], when))
 
     def _drain(self) -> None:
@@ -284,8 +294,9 @@ class _Play:
             firsts = behind.idle + np.cumsum(behind.counts) - behind.counts
             slowest = np.repeat(np.maximum.reduceat(end, firsts, axis=1), behind.sizes, axis=1)
             order = np.argsort(behind.columns, kind="stable")  # a node may hang on devices of several groups
-            columns, starts = np.unique(behind.columns[order], return_index=True)
-            done[:, columns] = np.maximum.reduceat(slowest[:, order], starts, axis=1)
+            ascending = behind.columns[order]
+            starts = np.flatnonzero(np.diff(ascending, prepend=-1))
+            done[:, find_span(ascending[starts])] = np.maximum.reduceat(slowest[:, order], starts, axis=1)
         self.proven.append((step, done))
 
     def _room(self, update: Update, units: int) -> int:
@@ -298,7 +309,8 @@ class _Play:
         return min(limit, max(1, self.cast.nodes * update.isolation.at_once // 100))
 
     def _write_nodes(self, update: Update, columns: Columns) -> None:
-        arrive = self.ready[:, columns]
+        span = find_span(columns)
+        arrive = self.ready[:, span]
         takes = self._last(update.duration_minutes, len(columns), update.id)
         hangs = self.luck.dice.pick(HANG_SHARE, takes.shape)
         redone = self.luck.dice.pick(REDO_SHARE, takes.shape)
@@ -313,7 +325,7 @@ class _Play:
             begin = wait_for_room(arrive, hold, self._room(update, len(columns)))
         begin = begin + hold
         begin.flat[again] += extra
-        self.ready[:, columns] = begin
+        self.ready[:, span] = begin
 
     def _reboot(self, columns: Columns) -> None:
         """At its first reboot in the window a node falls out, or it does not."""
@@ -322,7 +334,7 @@ class _Play:
             lost = self.luck.dice.pick(self.luck.fallout, takes.shape)
             takes.flat[lost[~self.rebooted[columns[lost % len(columns)]]]] = NEVER
         self.rebooted[columns] = True
-        self.ready[:, columns] += takes
+        self.ready[:, find_span(columns)] += takes
 
     def _draw(self, duration: Duration, units: int, update: UpdateId | None = None) -> Minutes:
         """Lengths of a step, which some have to do twice."""

@@ -15,7 +15,7 @@ from fermata.domain.updates import Catalogue
 from fermata.planning.encoding import TeamUse
 from fermata.planning.layout import Layout, lay_out_shape
 from fermata.planning.shape import Shape, Task, find_shape
-from fermata.planning.work import Cells, WindowWork, find_cells, gather_work
+from fermata.planning.work import BatchSizes, Cells, WindowWork, cut_cells, find_cells, gather_work
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # steps are laid out from here and shifted when their window has a start
 
@@ -41,8 +41,14 @@ def lay_out_window(
     """The steps that bring every due update to `nodes` and `devices`. Raises CircularOrder if no order exists."""
     work = gather_work(nodes, devices, fleet=fleet, pending=pending, catalogue=catalogue)
     cells = find_cells(work)
-    shape = find_shape(work, cells)
-    return _write_steps(work, cells, shape, lay_out_shape(shape))
+    sizes = cut_cells(work, cells)
+    shape = find_shape(work, len(cells), sizes)
+    layout = lay_out_shape(shape)
+    applies: list[DeviceApplyStep | NodeApplyStep] = [
+        *_write_on_devices(work, shape, layout),
+        *_write_on_nodes(sizes, shape, layout),
+    ]
+    return _write_steps(work, cells, shape, layout, applies)
 
 
 def after_epoch(minutes: int) -> datetime:
@@ -63,13 +69,11 @@ def extend_verify(laid_out: WindowSteps, minutes: int) -> WindowSteps:
     return replace(laid_out, steps=(*laid_out.steps[:-1], replace(last, end=end)))
 
 
-def _write_steps(work: WindowWork, cells: Cells, shape: Shape, layout: Layout) -> WindowSteps:
-    """The steps of a window with that work, as its shape was laid out."""
+def _write_steps(
+    work: WindowWork, cells: Cells, shape: Shape, layout: Layout, applies: Sequence[DeviceApplyStep | NodeApplyStep]
+) -> WindowSteps:
+    """The steps of a window with that work, as its shape was laid out, around those that write."""
     drains = [DrainStep(start=EPOCH, end=after_epoch(shape.drain))] if shape.drain else []
-    applies: list[DeviceApplyStep | NodeApplyStep] = [
-        *_write_on_devices(work, shape, layout),
-        *_write_on_nodes(work, cells, shape, layout),
-    ]
     reboots, counts = _write_reboots(work, cells, shape, layout)
     verify = VerifyStep(start=after_epoch(layout.verify), end=after_epoch(layout.verify + shape.verify))
     before: list[Step] = [*drains, *applies, *reboots]
@@ -97,16 +101,13 @@ def _write_on_devices(work: WindowWork, shape: Shape, layout: Layout) -> list[De
     ]
 
 
-def _write_on_nodes(work: WindowWork, cells: Cells, shape: Shape, layout: Layout) -> list[NodeApplyStep]:
+def _write_on_nodes(batches: BatchSizes, shape: Shape, layout: Layout) -> list[NodeApplyStep]:
     """Batches are numbered in the order in which nodes are cut into them, which is the order of the tasks."""
     placed = [(t, at) for t, at in zip(shape.tasks, layout.tasks, strict=True) if t.cell is not None]
     steps: list[NodeApplyStep] = []
     for name, group in groupby(placed, key=lambda pair: pair[0].update):
         own = list(group)
-        due = set(work.nodes_of[name])
-        sizes = [
-            size for cell in cells for size in work.cut(work.updates[name], [node for node in cell if node in due])
-        ]
+        sizes = [size for cell in batches[name] for size in cell]
         for number, ((task, start), size) in enumerate(zip(own, sizes, strict=True), start=1):
             steps.append(_write_batch(task, start, number, len(own), size))
     return steps

@@ -9,7 +9,7 @@ from fermata.domain.updates import IsolationBy, StepDefaults, Update
 from fermata.planning.activation import find_layers, find_predecessors
 from fermata.planning.batches import share_of_window
 from fermata.planning.likely import in_steps, slowest_drain, slowest_write
-from fermata.planning.work import Cells, WindowWork, is_on_nodes
+from fermata.planning.work import BatchSizes, WindowWork, is_on_nodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +61,14 @@ class Shape:
     verify: int
 
 
-def find_shape(work: WindowWork, cells: Cells) -> Shape:
-    """The shape of the window. Raises CircularOrder if its updates wait for each other."""
+def find_shape(work: WindowWork, cells: int, sizes: BatchSizes) -> Shape:
+    """The shape of the window in so many cells. Raises CircularOrder if its updates wait for each other."""
     layers = find_layers(work.updates.values())
-    tasks, units = _find_tasks(work, cells)
+    tasks, units = _find_tasks(work, sizes)
     predecessors = find_predecessors(work.updates.values())
     defaults = work.catalogue.defaults
     return Shape(
-        cells=len(cells),
+        cells=cells,
         tasks=tasks,
         layers=tuple(tuple(update.id for wave in layer.waves for update in wave) for layer in layers),
         before=tuple((first, name) for name in sorted(work.updates) for first in sorted(predecessors[name])),
@@ -91,7 +91,7 @@ def told_minutes(median: float) -> int:
     return max(1, -int(-median // 1))
 
 
-def _find_tasks(work: WindowWork, cells: Cells) -> tuple[tuple[Task, ...], tuple[int, ...]]:
+def _find_tasks(work: WindowWork, sizes: BatchSizes) -> tuple[tuple[Task, ...], tuple[int, ...]]:
     """Tasks and how many units each takes, devices first."""
     tasks: list[Task] = []
     units: list[int] = []
@@ -104,9 +104,8 @@ def _find_tasks(work: WindowWork, cells: Cells) -> tuple[tuple[Task, ...], tuple
     for name in sorted(work.nodes_of):
         update = work.updates[name]
         minutes = _node_minutes(update)
-        due = set(work.nodes_of[name])
-        for number, cell in enumerate(cells):
-            for batch_number, size in enumerate(work.cut(update, [node for node in cell if node in due])):
+        for number, batches in enumerate(sizes[name]):
+            for batch_number, size in enumerate(batches):
                 tasks.append(Task(update=name, cell=number, batch=batch_number, minutes=minutes))
                 units.append(size)
     return tuple(tasks), tuple(units)
@@ -123,8 +122,7 @@ def _device_minutes(work: WindowWork, update: Update) -> tuple[Lengths, int]:
     """How long the update's devices hold up the nodes behind them, and when those are likely to be empty."""
     defaults: StepDefaults = work.catalogue.defaults
     devices = work.devices_of[update.id]
-    members = {node.name for node in work.nodes}
-    behind = [sum(node.name in members for node in work.fleet.nodes_behind(device)) for device in devices]
+    behind = [work.count_behind(device) for device in devices]
     hung_on = max(1, round(sum(behind) / max(1, len(work.nodes))))
     told = told_minutes(update.duration_minutes.p50)
     likely = slowest_write(update.duration_minutes, in_steps(hung_on), defaults.reboot_minutes.p50)

@@ -82,11 +82,13 @@ class _Turns:
         stays[:, domains, place] = hold
         order = np.argsort(layers, axis=2, kind="stable")
         back = np.empty_like(order)
-        np.put_along_axis(back, order, np.arange(layers.shape[2])[None, None, :], axis=2)
-        came = np.take_along_axis(layers, order, axis=2)
+        queues = np.arange(layers.size, step=layers.shape[2]).reshape(runs, -1, 1)
+        flat = order + queues  # one index for all three axes: several times as fast as one for each
+        back.reshape(-1)[flat] = np.arange(layers.shape[2])
+        came = layers.reshape(-1)[flat]
         return cls(
             arrive=came,
-            hold=np.take_along_axis(stays, order, axis=2),
+            hold=stays.reshape(-1)[flat],
             begin=came.copy(),
             column=back[:, domains, place] + domains * layers.shape[2],
             coming=np.isfinite(came).sum(axis=2),
@@ -96,6 +98,7 @@ class _Turns:
 
     def __post_init__(self) -> None:
         self.runs = np.arange(len(self.arrive))
+        self.ones = np.ones(self.arrive.shape[2], dtype=np.float32)
         self.inside: Numbers = np.zeros_like(self.coming)
         self.free: Minutes = np.zeros((len(self.arrive), self.at_once), dtype=np.float32)
         self.holder: Numbers = np.full((len(self.arrive), self.at_once), -1)
@@ -141,7 +144,8 @@ class _Turns:
         return found[:, :-1]
 
     def _most_waiting(self, now: Minutes, is_in: Truth) -> Numbers:
-        waiting = (self.arrive <= now[:, None, None]).sum(axis=2) - self.inside
+        here = (self.arrive <= now[:, None, None]).astype(np.float32)
+        waiting = (here @ self.ones).astype(np.intp) - self.inside  # counted as a product: numpy sums truths slowly
         waiting[is_in] = -1
         turn: Numbers = waiting.argmax(axis=1)
         return turn

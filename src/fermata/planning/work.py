@@ -3,9 +3,10 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from fermata.domain.fleet import Device, Fleet, Node
-from fermata.domain.ids import UpdateId
+from fermata.domain.fleet import Device, DeviceScope, Fleet, Node
+from fermata.domain.ids import NodeId, UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.updates import NODE_TARGET, Catalogue, IsolationBy, Update
 from fermata.planning.batches import cut_evenly, device_batches, node_batches, share_of_window
@@ -13,6 +14,7 @@ from fermata.planning.batches import cut_evenly, device_batches, node_batches, s
 CELLS_MOST = 6  # with more, nothing fills their waits any more, and a window has too many steps to read
 
 Cells = tuple[tuple[Node, ...], ...]
+BatchSizes = Mapping[UpdateId, tuple[tuple[int, ...], ...]]  # by cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,21 @@ class WindowWork:
     devices_of: Mapping[UpdateId, tuple[Device, ...]]
     fleet: Fleet
     catalogue: Catalogue
+
+    @cached_property
+    def _names(self) -> frozenset[NodeId]:
+        return frozenset(node.name for node in self.nodes)
+
+    @cached_property
+    def _behind(self) -> dict[tuple[DeviceScope, str], int]:
+        return {}
+
+    def count_behind(self, device: Device) -> int:
+        """How many of the window's nodes hang on a device of its cluster; counted once per place."""
+        place = (device.scope, device.scope_id)
+        if place not in self._behind:
+            self._behind[place] = sum(node.name in self._names for node in self.fleet.nodes_behind(device))
+        return self._behind[place]
 
     @property
     def needs_drain(self) -> bool:
@@ -84,6 +101,18 @@ def find_cells(work: WindowWork) -> Cells:
             waits = update.duration_minutes.p50 * (len(ends) - 1)
             found.append((keeps_domains, waits, name, _cut_after(work.nodes, ends)))
     return max(found, key=lambda item: item[:3])[3] if found else (work.nodes,)
+
+
+def cut_cells(work: WindowWork, cells: Cells) -> BatchSizes:
+    """For each update that is due on nodes, cell by cell, the sizes of the batches in which the nodes there take it."""
+    cell_of = {node.name: number for number, cell in enumerate(cells) for node in cell}
+    found: dict[UpdateId, tuple[tuple[int, ...], ...]] = {}
+    for name, nodes in work.nodes_of.items():
+        members: list[list[Node]] = [[] for _ in cells]
+        for node in nodes:
+            members[cell_of[node.name]].append(node)
+        found[name] = tuple(work.cut(work.updates[name], own) for own in members)
+    return found
 
 
 def _find_ends(work: WindowWork, update: Update, nodes: Sequence[Node]) -> list[Node]:

@@ -14,7 +14,7 @@ from fermata.planning.activation import CircularOrder
 from fermata.planning.layout import lay_out_shape, put_in_line
 from fermata.planning.sequence import WindowSteps, lay_out_window
 from fermata.planning.shape import find_shape
-from fermata.planning.work import find_cells, gather_work
+from fermata.planning.work import cut_cells, find_cells, gather_work
 
 REBOOTFUL, IMPACTFUL, IMPACTLESS = Impact.REBOOTFUL, Impact.IMPACTFUL, Impact.IMPACTLESS
 STACK = (
@@ -254,7 +254,8 @@ def test_work_too_large_to_search_is_laid_out_one_after_the_other() -> None:
     fleet, nodes, devices = build([4] * 5, b.make_catalogue(*TURNING))
     catalogue = b.make_catalogue(*TURNING)
     work = gather_work(nodes, devices, fleet=fleet, pending=find_pending(fleet, catalogue), catalogue=catalogue)
-    shape = find_shape(work, find_cells(work))
+    cells = find_cells(work)
+    shape = find_shape(work, len(cells), cut_cells(work, cells))
     line, best = put_in_line(shape), lay_out_shape(shape)
     spans = sorted((start, start + task.minutes.told) for start, task in zip(line.tasks, shape.tasks, strict=True))
     assert all(one[1] <= other[0] for one, other in pairwise(spans))

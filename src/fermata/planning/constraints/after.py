@@ -3,7 +3,7 @@
 What is not due on the unit any more counts as active; an unknown version does not. Protects the order that was tested.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from fermata.domain.fleet import Device, Node
@@ -48,13 +48,21 @@ def _of_nodes(case: CheckCase, reading: Reading, view: WindowReading, group: Nod
                 if first not in view.unreadable and not _by(group.active_at.get(first), step.start):
                     yield name, first, group.names
                 continue
-            late = tuple(
-                node.name
-                for node in group.nodes
-                if not _devices_done(case, reading, case.devices_of(node), first, step.start)
-            )
-            if late:
-                yield name, first, late
+            if not _is_on_nodes(case, first):
+                late = _find_late(case, reading, group.nodes, first, step.start)
+                if late:
+                    yield name, first, late
+
+
+def _find_late(
+    case: CheckCase, reading: Reading, nodes: Sequence[Node], first: UpdateId, start: datetime
+) -> tuple[NodeId, ...]:
+    """The nodes with a device on which `first` is not done; those that hang on the same devices are judged once."""
+    places = {(node.cluster, node.rack, node.scalable_unit): node for node in nodes}
+    late = {
+        place for place, node in places.items() if not _devices_done(case, reading, case.devices_of(node), first, start)
+    }
+    return tuple(n.name for n in nodes if (n.cluster, n.rack, n.scalable_unit) in late) if late else ()
 
 
 def _of_devices(case: CheckCase, reading: Reading, view: WindowReading, step: DeviceApplyStep) -> Iterator[Early]:

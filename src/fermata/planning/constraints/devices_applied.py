@@ -21,6 +21,7 @@ def check(reading: Reading) -> Iterator[Violation]:
     owners = _owners(case, reading)
     for view in reading.windows:
         found: dict[str, list[DeviceId]] = {}
+        own = frozenset(view.devices)
         for device in view.devices:
             fault = _times_fault(case, reading, view, device, is_owner=owners.get(device) == view.window.id)
             if fault:
@@ -28,7 +29,7 @@ def check(reading: Reading) -> Iterator[Violation]:
         for step in view.device_steps:
             for device in step.devices:
                 update = case.device_due.get(device)
-                if update is None or update.id != step.update or device not in view.devices:
+                if update is None or update.id != step.update or device not in own:
                     found.setdefault(f"given {step.update}, which is not due on them here", []).append(device)
         for fault, devices in found.items():
             sentence = f"Window {view.window.id}: {some(devices)} {fault}."
@@ -50,8 +51,7 @@ def _times_fault(
 ) -> str | None:
     everywhere = reading.device_steps.get(device, ())
     if device in case.draining:
-        behind = case.fleet.nodes_behind(case.fleet.devices[device])
-        if any(node.name not in view.node_names for node in behind):
+        if not case.names_behind(case.fleet.devices[device]) <= view.node_names:
             return None  # torn: SHARED_DEVICE_WHOLE tells
         times = sum(window is view.window for window, _ in everywhere)
     elif not is_owner or reading.is_blocked(device):

@@ -7,6 +7,7 @@ least one. Concurrent batches count together. Protects against one bad update th
 from collections.abc import Iterator
 
 from fermata.domain.fleet import Node
+from fermata.domain.ids import UpdateId
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep
 from fermata.domain.updates import IsolationBy, Update
 from fermata.planning.case import CheckCase, at
@@ -33,19 +34,18 @@ def check(reading: Reading) -> Iterator[Violation]:
 def _isolated(
     case: CheckCase, view: WindowReading
 ) -> Iterator[tuple[Update, list[tuple[NodeApplyStep | DeviceApplyStep, tuple[Node, ...]]]]]:
-    found: dict[str, list[tuple[NodeApplyStep | DeviceApplyStep, tuple[Node, ...]]]] = {}
+    updates = case.inputs.catalogue.updates
+    isolated = {name for name, update in updates.items() if update.isolation.by is not IsolationBy.NONE}
+    found: dict[UpdateId, list[tuple[NodeApplyStep | DeviceApplyStep, tuple[Node, ...]]]] = {}
     for step, members in view.members:
-        if isinstance(step, NodeApplyStep):
+        if isinstance(step, NodeApplyStep) and step.update in isolated:
             found.setdefault(step.update, []).append((step, members))
-    for work in view.device_steps:
+    for work in (step for step in view.device_steps if step.update in isolated):
         known = (case.fleet.devices[name] for name in work.devices if name in case.fleet.devices)
         behind = tuple(n for d in known for n in case.fleet.nodes_behind(d) if n.name in view.node_names)
         found.setdefault(work.update, []).append((work, behind))
     for name, works in found.items():
-        update = case.inputs.catalogue.updates.get(works[0][0].update)
-        if update is not None and update.isolation.by is not IsolationBy.NONE:
-            assert name == update.id
-            yield update, works
+        yield updates[name], works
 
 
 def _fault(update: Update, total: int, running: list[Node]) -> str | None:

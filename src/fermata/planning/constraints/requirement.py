@@ -15,7 +15,7 @@ from fermata.domain.versions import is_at_least
 from fermata.planning.case import CheckCase, some
 from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
-from fermata.planning.reading import Reading, WindowReading
+from fermata.planning.reading import NodeClass, Reading, WindowReading
 
 CODE = "REQUIREMENT"
 Unmet = tuple[UpdateId, Requirement, NodeId]
@@ -46,9 +46,23 @@ def _of_nodes(case: CheckCase, reading: Reading, view: WindowReading) -> Iterato
         for name in group.due:
             step = group.applied(name)
             if step is not None:
-                for need, node in product(case.inputs.catalogue.updates[name].requires, group.nodes):
-                    if not _is_met(reading, view, node, need, step.start):
+                for need in case.inputs.catalogue.updates[name].requires:
+                    for node in _unmet_of_class(reading, view, group, need, step.start):
                         yield name, need, node.name
+
+
+def _unmet_of_class(
+    reading: Reading, view: WindowReading, group: NodeClass, need: Requirement, start: datetime
+) -> Iterator[Node]:
+    """Nodes of a class that report the same, or hang on the same devices, are judged once."""
+    judged: dict[tuple[str | None, ...], bool] = {}
+    for node in group.nodes:
+        reported = node.versions.get(need.component)
+        alike = (reported,) if reported is not None else (None, node.cluster, node.rack, node.scalable_unit)
+        if alike not in judged:
+            judged[alike] = _is_met(reading, view, node, need, start)
+        if not judged[alike]:
+            yield node
 
 
 def _of_devices(case: CheckCase, reading: Reading, view: WindowReading) -> Iterator[Unmet]:

@@ -23,8 +23,7 @@ def check(reading: Reading) -> Iterator[Violation]:
         torn: dict[tuple[NodeId, ...], list[str]] = {}
         for device in view.devices:
             if device in case.draining:
-                behind = case.fleet.nodes_behind(case.fleet.devices[device])
-                outside = tuple(node.name for node in behind if node.name not in view.node_names)
+                outside = tuple(sorted(case.names_behind(case.fleet.devices[device]) - view.node_names))
                 if outside:
                     torn.setdefault(outside, []).append(device)
         for outside, devices in torn.items():
