@@ -19,7 +19,7 @@ from ortools.linear_solver import pywraplp
 
 from fermata.planning.problem import Problem, Spot
 from fermata.planning.rows import Row
-from fermata.planning.terms import OrderTerm
+from fermata.planning.terms import CostTerm, OrderTerm
 
 SLACK = 1e-4  # of the linear solver's figures, where whole numbers are sought
 ROUNDS_MOST = 6  # of asking for all counts: each takes a second and more at January size, and later ones gain less
@@ -48,17 +48,10 @@ class _Product:
     rows: tuple[pywraplp.Constraint, pywraplp.Constraint]
 
 
-def find_order_bound(
-    problem: Problem, spots: Sequence[Spot], rows: Sequence[Row], term: OrderTerm, *, cutoff: int
-) -> int:
-    """Wrong pairs that every plan on these spots has at least, if it has no more than `cutoff`; `cutoff` + 1 says that
-    none has.
+class OrderBound:
+    """The plan relaxed to shares of places, with a variable for the windows of each class from day to day: ask `find`,
+    then, of that cutoff, `find_floor` if you like.
     """
-    return _OrderBound(problem, spots, rows, term).find(cutoff)
-
-
-class _OrderBound:
-    """The plan relaxed to shares of places, with a variable for the windows of each class from day to day."""
 
     def __init__(self, problem: Problem, spots: Sequence[Spot], rows: Sequence[Row], term: OrderTerm) -> None:
         self._lp = pywraplp.Solver.CreateSolver("GLOP")
@@ -67,11 +60,13 @@ class _OrderBound:
         self._how.SetIntegerParam(self._how.PRESOLVE, self._how.PRESOLVE_OFF)
         self._how.SetIntegerParam(self._how.LP_ALGORITHM, self._how.PRIMAL)
         self._term = term
+        self._spots = spots
         self._places = list(dict.fromkeys((spot.way, spot.group, spot.day) for spot in spots))
+        self._numbers = {place: number for number, place in enumerate(self._places)}
         for _ in self._places:
             self._lp.NumVar(0, 1, "")
         self._serve(problem)
-        for most, line in _list_limits(self._places, spots, rows):
+        for most, line in _list_limits(self._numbers, spots, rows):
             self._add({place: float(units) for place, units in line.items()}, most=most)
         self._windows = _count_windows(problem, term)
         self._days = sorted({day for _, _, day in self._places})
@@ -82,7 +77,9 @@ class _OrderBound:
         self._products: list[_Product] = []
 
     def find(self, cutoff: int) -> int:
-        """As `find_order_bound`."""
+        """Wrong pairs that every plan on these spots has at least, if it has no more than `cutoff`; `cutoff` + 1 says
+        that none has.
+        """
         for halving in _halve(0, len(self._days)):
             self._add_products(*halving)
         total = dict.fromkeys((product.variable for product in self._products), 1.0)
@@ -99,6 +96,15 @@ class _OrderBound:
             if bound == before:
                 break
         return bound
+
+    def find_floor(self, term: CostTerm) -> int:
+        """What the term comes to at least in plans with no more wrong pairs than the cutoff that was searched with."""
+        line: Line = {}
+        for spot in self._spots:
+            number, cost = self._numbers[spot.way, spot.group, spot.day], float(term.cost(spot))
+            line[number] = min(cost, line.get(number, cost))
+        found = self._optimize(line)
+        return 0 if found is None else max(0, ceil(found - SLACK))
 
     def _add(self, line: Line, *, least: float | None = None, most: float | None = None) -> pywraplp.Constraint:
         infinity = self._lp.infinity()
@@ -208,13 +214,12 @@ class _OrderBound:
         return value
 
 
-def _list_limits(places: Sequence[Place], spots: Sequence[Spot], rows: Sequence[Row]) -> list[_Limit]:
+def _list_limits(numbers: Mapping[Place, int], spots: Sequence[Spot], rows: Sequence[Row]) -> list[_Limit]:
     """The rows over places: one takes of a row what each of its spots takes at least. Rows that others imply are left
     out; so is what grows, which only makes the bound lower.
     """
-    numbers = {place: number for number, place in enumerate(places)}
     place_of = [numbers[spot.way, spot.group, spot.day] for spot in spots]
-    starts = [0] * len(places)
+    starts = [0] * len(numbers)
     for number in place_of:
         starts[number] += 1
     by_day: dict[int, list[_Limit]] = {}

@@ -12,7 +12,7 @@ from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import never
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
-from fermata.planning.order_bound import find_order_bound
+from fermata.planning.order_bound import OrderBound
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
@@ -32,7 +32,7 @@ EFFORT_OF_LATER_TERMS = 1.0
 PAIRED_SPOTS_MOST = 1_000
 SOLVED_SPOTS_MOST = 20_000
 SUMMED_SPOTS_MOST = 100_000
-BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes ten seconds for January's 2,300
+BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes eight seconds for January's 2,300
 REPAIR_ROUNDS_PER_CLUSTER = 28  # January's 2,000: later ones find nothing more there
 REPAIR_ROUNDS_MOST = 20_000  # a round takes one to three milliseconds
 # From one start plans a few percent worse or better are found, by chance: the best of three, then what lies near it.
@@ -192,6 +192,7 @@ class _Descent:
         self._chosen = tuple(sorted(numbers[spot] for spot in start.spots))
         self._model: PlanModel | None = None
         self._held: list[tuple[Term, int]] = []
+        self._order_bound: OrderBound | None = None  # of plans with no more wrong pairs than the one at hand
         self._effort = start.effort
         self._is_cut_short = False
 
@@ -293,6 +294,8 @@ class _Descent:
             result = self._solve(term, result, effort)
         if isinstance(term, OrderTerm) and result.bound < result.value:
             result = self._bound_order(term, result)
+        elif isinstance(term, CostTerm) and result.bound < result.value and self._order_bound is not None:
+            result = replace(result, bound=max(result.bound, self._order_bound.find_floor(term)))
         self._held.append((term, result.value))
         return result
 
@@ -318,5 +321,5 @@ class _Descent:
     def _bound_order(self, term: OrderTerm, result: TermResult) -> TermResult:
         if len(self._spots) > BOUNDED_SPOTS_MOST or self._is_stopped():
             return result
-        bound = find_order_bound(self._problem, self._spots, self._rows, term, cutoff=result.value - 1)
-        return replace(result, bound=max(result.bound, bound))
+        self._order_bound = OrderBound(self._problem, self._spots, self._rows, term)
+        return replace(result, bound=max(result.bound, self._order_bound.find(result.value)))
