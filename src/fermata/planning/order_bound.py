@@ -5,7 +5,7 @@ Days are halved again and again. At each halving, windows of a later class in th
 those of an earlier class in the later half, and every pair on two days is counted at exactly one halving. A linear
 program knows the lower envelope of each product of two such counts from the least and the most that the counts can be
 (McCormick 1976, Computability of global solutions to factorable nonconvex programs). These it is asked for first, of
-plans that are better than the one at hand; when there are none, that one is the best.
+plans that are no worse than the one at hand.
 
 The program is kept small: it knows days but no starts, and only rows that no other row implies. From one question to
 the next it goes on from the last answer.
