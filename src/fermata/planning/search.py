@@ -12,7 +12,7 @@ from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import never
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
-from fermata.planning.order_bound import find_order_bound
+from fermata.planning.order_bound import OrderBound
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
@@ -32,13 +32,14 @@ EFFORT_OF_LATER_TERMS = 1.0
 PAIRED_SPOTS_MOST = 1_000
 SOLVED_SPOTS_MOST = 20_000
 SUMMED_SPOTS_MOST = 100_000
-BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes ten seconds for January's 2,300
+BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes eight seconds for January's 2,300
 REPAIR_ROUNDS_PER_CLUSTER = 28  # January's 2,000: later ones find nothing more there
 REPAIR_ROUNDS_MOST = 20_000  # a round takes one to three milliseconds
-# From one start plans a few percent worse or better are found, by chance: the best of three, then what lies near it.
-WANDERINGS = 3
-WANDERING_CLUSTERS_MOST = 200  # larger fleets need all rounds in one run
-WIDE_DRIFT = 0.03
+# First far and wide, then what lies near the best: in January one long way ends with fewer wrong pairs, and costs less,
+# than the best of three short ones.
+WIDE_ROUNDS_TIMES = 2
+WIDE_CLUSTERS_MOST = 200  # larger fleets need all rounds to come near anything
+WIDE_DRIFT = 0.02
 NARROW_DRIFT = 0.01
 
 
@@ -192,6 +193,7 @@ class _Descent:
         self._chosen = tuple(sorted(numbers[spot] for spot in start.spots))
         self._model: PlanModel | None = None
         self._held: list[tuple[Term, int]] = []
+        self._order_bound: OrderBound | None = None  # of plans with no more wrong pairs than the one at hand
         self._effort = start.effort
         self._is_cut_short = False
 
@@ -259,12 +261,8 @@ class _Descent:
         def repair(chosen: tuple[int, ...], pace: Pace) -> tuple[int, ...]:
             return repair_plan(self._problem, board, tally, chosen, pace=pace, stops=self._is_stopped)
 
-        def worth(chosen: tuple[int, ...]) -> list[int]:
-            return [value_of([self._spots[number] for number in chosen], term) for term in terms]
-
-        if clusters <= WANDERING_CLUSTERS_MOST:
-            paces = (Pace(rounds=rounds, drift=WIDE_DRIFT, number=number) for number in range(1, WANDERINGS + 1))
-            self._chosen = min((repair(self._chosen, pace) for pace in paces), key=worth)
+        if clusters <= WIDE_CLUSTERS_MOST:
+            self._chosen = repair(self._chosen, Pace(rounds=WIDE_ROUNDS_TIMES * rounds, drift=WIDE_DRIFT, number=1))
         self._chosen = repair(self._chosen, Pace(rounds=rounds, drift=NARROW_DRIFT))
 
     def _is_stopped(self) -> bool:
@@ -293,6 +291,8 @@ class _Descent:
             result = self._solve(term, result, effort)
         if isinstance(term, OrderTerm) and result.bound < result.value:
             result = self._bound_order(term, result)
+        elif isinstance(term, CostTerm) and result.bound < result.value and self._order_bound is not None:
+            result = replace(result, bound=max(result.bound, self._order_bound.find_floor(term)))
         self._held.append((term, result.value))
         return result
 
@@ -318,5 +318,5 @@ class _Descent:
     def _bound_order(self, term: OrderTerm, result: TermResult) -> TermResult:
         if len(self._spots) > BOUNDED_SPOTS_MOST or self._is_stopped():
             return result
-        bound = find_order_bound(self._problem, self._spots, self._rows, term, cutoff=result.value - 1)
-        return replace(result, bound=max(result.bound, bound))
+        self._order_bound = OrderBound(self._problem, self._spots, self._rows, term)
+        return replace(result, bound=max(result.bound, self._order_bound.find(result.value)))

@@ -13,7 +13,7 @@ from fermata.domain import campaign as c
 from fermata.planning.board import Board
 from fermata.planning.floors import leave_out
 from fermata.planning.greedy import place_greedily
-from fermata.planning.order_bound import find_order_bound
+from fermata.planning.order_bound import OrderBound
 from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
 from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
@@ -52,8 +52,8 @@ def parts_of(problem: Problem) -> tuple[tuple[Spot, ...], tuple[Row, ...], tuple
     return spots, build_rows(problem, spots, with_reserve=False), list_terms(problem)
 
 
-def least_wrong_pairs(problem: Problem) -> int:
-    """Over every choice of spots that the rows allow."""
+def worths_of(problem: Problem) -> list[tuple[int, ...]]:
+    """Of every choice of spots that the rows allow."""
     spots, rows, terms = parts_of(problem)
     by_cluster = [[n for n, spot in enumerate(spots) if spot.way in ways] for ways in problem.ways_of]
     board = Board(problem, spots, rows)
@@ -62,8 +62,14 @@ def least_wrong_pairs(problem: Problem) -> int:
         board.clear()
         board.take(chosen)
         if board.is_kept():
-            found.append(value_of([spots[n] for n in chosen], terms[2]))
-    return min(found)
+            found.append(tuple(value_of([spots[n] for n in chosen], term) for term in terms))
+    return found
+
+
+def make_bound(problem: Problem) -> OrderBound:
+    spots, rows, terms = parts_of(problem)
+    assert isinstance(terms[2], OrderTerm)
+    return OrderBound(problem, spots, rows, terms[2])
 
 
 @settings(derandomize=True, max_examples=25, deadline=None)
@@ -72,23 +78,47 @@ def least_wrong_pairs(problem: Problem) -> int:
     windows=st.integers(1, 2),
     frozen=st.sets(st.integers(0, 1), max_size=2),
 )
-def test_the_bound_of_wrong_pairs_is_never_more_than_the_least_there_are(
-    kinds: str, windows: int, frozen: set[int]
-) -> None:
+def test_no_bound_is_more_than_the_least_there_is(kinds: str, windows: int, frozen: set[int]) -> None:
     problem = compile_fleet(kinds, windows=windows, days=4, frozen="".join(map(str, sorted(frozen))))
-    least = least_wrong_pairs(problem)
-    spots, rows, terms = parts_of(problem)
-    assert isinstance(terms[2], OrderTerm)
-    assert find_order_bound(problem, spots, rows, terms[2], cutoff=least) <= least
-    if least:
-        assert find_order_bound(problem, spots, rows, terms[2], cutoff=least - 1) <= least
+    worths = worths_of(problem)
+    pairs = sorted({worth[2] for worth in worths})
+    for cutoff in {pairs[0], pairs[-1]}:
+        bound = make_bound(problem)
+        assert bound.find(cutoff) <= pairs[0]
+        late, avoided = parts_of(problem)[2][0], parts_of(problem)[2][4]
+        assert isinstance(late, CostTerm)
+        assert isinstance(avoided, CostTerm)
+        near = [worth for worth in worths if worth[2] <= cutoff]
+        assert bound.find_floor(late) <= min(worth[0] for worth in near)
+        assert bound.find_floor(avoided) <= min(worth[4] for worth in near)
+    if pairs[0]:
+        assert make_bound(problem).find(pairs[0] - 1) <= pairs[0]
 
 
 def test_wrong_pairs_that_freezes_force_are_proven() -> None:
     problem = compile_fleet("rra", windows=1, frozen="01")
-    spots, rows, terms = parts_of(problem)
-    assert isinstance(terms[2], OrderTerm)
-    assert find_order_bound(problem, spots, rows, terms[2], cutoff=10) == 2
+    assert make_bound(problem).find(10) == 2
+    assert make_bound(problem).find(1) == 2  # none has as few
+
+
+def test_avoided_days_that_the_wrong_pairs_force_are_proven() -> None:
+    problem = compile_fleet("rra", windows=1)  # one a day, Monday on: the second cluster on the avoided Tuesday
+    bound = make_bound(problem)
+    assert bound.find(0) == 0
+    avoided = parts_of(problem)[2][4]
+    assert isinstance(avoided, CostTerm)
+    assert bound.find_floor(avoided) == 1
+
+
+def test_starts_of_one_day_bound_as_the_day_does() -> None:
+    """All starts of a day are one place: what each of them takes at least is what the place takes."""
+    problem = compile_fleet("rraa", windows=1, frozen="01")
+    spots = find_spots(problem, problem.inputs.policy.freezes)
+    assert {spot.start for spot in spots} > {0}
+    order = list_terms(problem)[2]
+    assert isinstance(order, OrderTerm)
+    first_starts = make_bound(problem).find(10)
+    assert OrderBound(problem, spots, build_rows(problem, spots, with_reserve=False), order).find(10) <= first_starts
 
 
 @pytest.mark.parametrize(("value", "days"), [(0, {0, 1}), (1, {0, 1, 2}), (2, {0, 1, 2, 3})])
