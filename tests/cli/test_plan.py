@@ -185,3 +185,36 @@ def test_the_summary_tells_days_sureness_and_bounds(folder: Path, capsys: pytest
 
 def test_folder_that_cannot_be_read_exits_2(tmp_path: Path) -> None:
     assert run("plan", tmp_path / "missing") == 2
+
+
+def test_a_name_that_is_no_folder_leaves_no_store_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("plan", "janury") == 2
+    assert "'janury' is not a folder, nor a campaign of a store" in " ".join(capsys.readouterr().err.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_usage_errors_are_json_too_where_json_is_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", folder, "--confidence", "2", "--json") == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["exit_code"]) == ("USAGE", 2)
+    assert "--confidence" in error["sentence"]
+
+
+def test_nodes_of_unknown_version_are_left_out_in_one_row_of_their_cluster(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = folder / "fleet" / "nodes.csv"
+    stuck = (f"alpha-s{n},alpha,alpha-r1,0,alpha-su0,prod,training,in_service,\n" for n in range(30))
+    nodes.write_text(nodes.read_text() + "".join(stuck))
+    assert run("plan", folder) == 0
+    rows = [row for row in capsys.readouterr().out.splitlines() if "does not report the version of" in row]
+    assert len(rows) == 1
+    assert rows[0].split()[:2] == ["alpha", "30"]
+
+
+def test_the_summary_tells_how_the_days_were_timed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plan", folder) == 0
+    assert "1 of 1 day timed together and proven; none could end earlier." in capsys.readouterr().out

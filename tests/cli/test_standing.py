@@ -50,3 +50,11 @@ def test_a_cluster_with_nothing_pending_is_named(line: Line) -> None:
     said = line.run("standing", str(line.small.folder), *NOW, "--cluster", "gamma", store=False)
     assert said.code == 1
     assert "cluster gamma" in said.err
+
+
+def test_no_outage_lies_before_the_first_day_that_is_told(line: Line) -> None:
+    """Soon after midnight UTC it is still the day before in America, where a cluster's first day is one sooner."""
+    told = line.run("standing", str(line.small.folder), "--now", "2026-01-03T01:00:00Z", "--json", store=False).json
+    clusters = [cluster for sc in told["supercomputers"] for cluster in sc["clusters"]]
+    days = [outage["day"] for cluster in clusters for outage in cluster["outages"]]
+    assert told["first_day"] == min(days) == "2026-01-03"

@@ -1,6 +1,7 @@
 """`fermata why`: files, a store, names that nobody has."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,12 @@ def test_a_store_tells_of_the_plan_in_force_or_of_one_named(line: Line, tmp_path
     assert (in_force["plan"], in_force["kind"]) == (made, "cluster")
     assert line.run("why", "alpha", "--campaign", "nosuch", "--json").json["error"]["code"] == "NOT_PUBLISHED"
     assert line.run("why", "alpha", "--plan", "plan_none", "--json").json["error"]["code"] == "PLAN_UNKNOWN"
+
+
+def test_a_hint_names_a_command_that_works_as_it_stands(planned: tuple[Line, Path, Path]) -> None:
+    line, folder, plan = planned
+    files = ("--plan", str(plan), "--scenario", str(folder))
+    for name in ("alpha", "alpha-n0"):
+        told = line.run("why", name, *files, store=False).out
+        hint = next(row for row in told.splitlines() if "fermata why" in row).partition("fermata ")[2]
+        assert line.run(*shlex.split(hint), store=False).code == 0

@@ -34,8 +34,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_plan_tells_where_the_load_stands(line: Line, folder: Path, tmp_path: Path) -> None:
-    told = line.run("plan", str(folder), "--out", str(tmp_path / "plan.json"), store=False)
+    page = tmp_path / "plan.html"
+    told = line.run("plan", str(folder), "--out", str(tmp_path / "plan.json"), "--html", str(page), store=False)
     assert told.code == 0
+    assert "Load stands in" in page.read_text()
+    assert "spare (2)" in page.read_text()
     assert "Services, on the day with least to spare" in told.out
     assert "spare (2)" in told.out
     plan = read_plan(tmp_path / "plan.json")
@@ -54,6 +57,8 @@ def test_a_map_elsewhere_takes_the_place_of_the_folders(line: Line, folder: Path
     assert {window.start.day for window in read_plan(plan).windows} == {3}
     judged = ("check", str(plan), "--scenario", str(folder))
     assert line.run(*judged, "--workloads", str(other), store=False).code == 0
+    played = ("simulate", *judged[1:], "--workloads", str(other), "--runs", "20")
+    assert line.run(*played, store=False).code == 0
     changed = line.run(*judged, "--json", store=False)
     assert (changed.code, changed.json["error"]["code"]) == (1, "PLAN_INPUTS_CHANGED")
     assert "workloads" in changed.json["error"]["sentence"]

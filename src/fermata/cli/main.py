@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 import fermata
 from fermata.cli import (
@@ -56,7 +57,10 @@ def main(argv: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if argv is None else argv
     as_json = "--json" in arguments
     try:
-        build_app()(args=arguments, prog_name="fermata")
+        code = build_app()(args=arguments, prog_name="fermata", standalone_mode=not as_json)
+    except TyperException as wrong:  # with --json alone: else usage is told with a hint to --help
+        output.fail("USAGE", wrong.format_message(), exit_code=output.BAD_INPUT, as_json=True)
+        sys.exit(output.BAD_INPUT)
     except BadInput as bad:
         _tell_faults(bad, as_json=as_json)
         sys.exit(output.BAD_INPUT)
@@ -75,7 +79,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
         sys.exit(output.REFUSED)
     except KeyboardInterrupt:
         sys.exit(output.INTERRUPTED)
-    sys.exit(output.DONE)
+    sys.exit(code or output.DONE)
 
 
 def _print_version(asked: bool) -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 from rich.console import Console
@@ -56,6 +57,11 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]],
 def utc(instant: datetime) -> str:
     """How a time is shown to people: 2026-01-03 19:00Z."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+def local(instant: datetime, timezone: str) -> str:
+    """How a time is shown beside the name of its zone: Sat 2026-01-03 11:00."""
+    return f"{instant.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M}"
 
 
 def iso(instant: datetime) -> str:

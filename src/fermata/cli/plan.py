@@ -104,7 +104,7 @@ def _finish(made: Made, targets: Targets, *, wanted: float, as_json: bool) -> No
         more = {"diff": diff_to_json(outcome.diff)} if outcome.diff is not None else {}
         output.print_json({**plan_to_json(outcome.plan), **more})
         return
-    tell_plan(outcome.plan, made.campaign, wanted=wanted)
+    tell_plan(outcome.plan, made.campaign, wanted=wanted, timed=outcome.days)
     if outcome.diff is not None:
         tell_diff(outcome.diff, made.campaign)
     for path in targets.named:

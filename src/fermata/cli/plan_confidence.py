@@ -48,11 +48,12 @@ def tell_confidence(made: Plan, campaign: Campaign, *, wanted: float) -> None:
         if counts[code]
     ]
     windows = output.count(len(made.windows), "window")
-    verb = "keeps its" if len(weak) == 1 else "keep their"
+    asked = f"less than {100 * wanted:g} % sure of the end"
+    verb = "is" if len(weak) == 1 else "are"
     output.out.print(
-        f"{len(weak):,} of {windows} {verb} end with less than {wanted:g}: {', '.join(told)}. Least sure:",
+        f"{len(weak):,} of {windows} {verb} {asked}: {', '.join(told)}. Least sure:",
         markup=False,
         soft_wrap=True,
     )
     for found in weak[:WEAK_SHOWN]:
-        output.out.print(f"  {found.window.end_confidence:.2f}  {found.reason}", markup=False, soft_wrap=True)
+        output.out.print(f"  {found.reason}", markup=False, soft_wrap=True)

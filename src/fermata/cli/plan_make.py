@@ -75,6 +75,10 @@ def _make_stored(wish: Wish, watch: Watch) -> Made:
         raise typer.BadParameter("a store knows the plan in force and what ran; name a folder to use --parent")
     if "/" in wish.campaign or wish.campaign.startswith("."):
         raise typer.BadParameter(f"'{wish.campaign}' is not a folder")
+    if "://" not in wish.store and not Path(wish.store).exists():
+        raise typer.BadParameter(
+            f"'{wish.campaign}' is not a folder, nor a campaign of a store: there is no {wish.store}"
+        )
     name = CampaignId(wish.campaign)
     wanted = plans.Wanted(as_of=wish.now, asked=wish.asked, watch=watch)
     with options.opened_store(wish.store) as database:

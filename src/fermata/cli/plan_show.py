@@ -10,20 +10,20 @@ from fermata.cli.plan_confidence import tell_confidence
 from fermata.cli.plan_services import tell_services
 from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.ids import CampaignId
-from fermata.domain.outlines import DayOutline, outline_days, outline_rolled
+from fermata.domain.outlines import DayOutline, outline_days, outline_left_out, outline_rolled
 from fermata.domain.plans import Mode, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.formats.plan_words import tell_terms
-from fermata.planning.inputs import Infeasible
+from fermata.planning.inputs import Daywork, Infeasible
 
 LEFT_OUT_SHOWN = 20  # a screen; --json holds every node
 ROLLED_SHOWN = 8
 DAYS_SHOWN = 45  # more than a screen, less than a year: --json and --html tell all
 
 
-def tell_plan(made: Plan, campaign: Campaign, *, wanted: float) -> None:
+def tell_plan(made: Plan, campaign: Campaign, *, wanted: float, timed: Sequence[Daywork] = ()) -> None:
     """What was planned, on one screen: when, how many at once, how sure, how good, what is left out. `wanted`: how sure
-    ends were to be.
+    ends were to be. `timed`: how the windows of each day were timed together.
     """
     days = outline_days(made, campaign.timezone)
     _say(f"{campaign.title}  {made.id}", bold=True)
@@ -36,7 +36,8 @@ def tell_plan(made: Plan, campaign: Campaign, *, wanted: float) -> None:
         tell_confidence(made, campaign, wanted=wanted)
         _tell_rolled(made, campaign)
         _tell_days(days, campaign)
-    _tell_terms(made, campaign)
+        _tell_timed(timed)
+        _tell_terms(made, campaign)
     if made.services:
         output.out.print()
         tell_services(made.services)
@@ -109,10 +110,19 @@ def _tell_days(days: Sequence[DayOutline], campaign: Campaign) -> None:
         for day in days[:DAYS_SHOWN]
     ]
     output.out.print()
-    title = f"Days, {campaign.timezone} time; sure: of the least sure end"
+    title = f"Days, {campaign.timezone} time; sure: the least sure end of the day"
     output.out.print(output.table(title, headings, rows, right=tuple(range(1, len(headings)))))
     if len(days) > DAYS_SHOWN:
         _say(f"... and {len(days) - DAYS_SHOWN:,} more days; --html and --json tell all")
+
+
+def _tell_timed(timed: Sequence[Daywork]) -> None:
+    if not timed:
+        return
+    proven = sum(day.proven for day in timed)
+    minutes = sum(day.minutes_saved for day in timed)
+    saved = f"windows end {output.count(minutes, 'minute')} earlier in all" if minutes else "none could end earlier"
+    _say(f"{proven:,} of {output.count(len(timed), 'day')} timed together and proven; {saved}.")
 
 
 def _tell_terms(made: Plan, campaign: Campaign) -> None:
@@ -130,12 +140,12 @@ def _tell_left_out(made: Plan) -> None:
     for group in made.unplanned:
         counts[group.reason.code] += len(group.nodes)
     told = ", ".join(f"{nodes:,} {code}" for code, nodes in counts.most_common())
-    left_out = [(group.cluster, f"{len(group.nodes):,}", str(group.reason)) for group in made.unplanned]
+    left_out = [(left.cluster, f"{left.nodes:,}", f"{left.code}: {left.sentence}") for left in outline_left_out(made)]
     output.out.print()
     title = f"Left out: {output.count(sum(counts.values()), 'node')} ({told})"
     output.out.print(output.table(title, ("cluster", "nodes", "why"), left_out[:LEFT_OUT_SHOWN], right=(1,)))
     if len(left_out) > LEFT_OUT_SHOWN:
-        _say(f"... and {len(left_out) - LEFT_OUT_SHOWN:,} more groups; --json tells all, node by node")
+        _say(f"... and {len(left_out) - LEFT_OUT_SHOWN:,} more; --json and --html tell all, node by node")
 
 
 def tell_no_plan(campaign: CampaignId, clashes: int) -> Reason:

@@ -10,6 +10,7 @@ import typer
 
 from fermata.cli import output
 from fermata.cli.plan_files import Order, order_plan, read_folder
+from fermata.cli.plan_guard import tell_notes
 from fermata.cli.plan_make import Wish, plan_order
 from fermata.cli.plan_progress import show_stages
 from fermata.cli.plan_show import tell_infeasible
@@ -60,6 +61,7 @@ def ask_what_if(wish: Wish, texts: Sequence[str], targets: Targets, *, as_json: 
         raise typer.BadParameter("--html shows a changed plan; name a change beside price")
     with show_stages(Path(wish.campaign).resolve().name) as watch:
         answer = _plan_both(wish, changes, asked, watch)
+    _tell_notes(answer)
     if as_json:
         texts_of = tuple(change.text for change in changes)
         output.print_json(what_if_to_json(texts_of, answer.now, answer.then, answer.comparison, answer.prices))
@@ -87,6 +89,13 @@ def _refuse_options(wish: Wish, targets: Targets) -> None:
         raise typer.BadParameter(
             "a what-if plan is of no files, so it is not written: change the files, then plan with --out or --ics"
         )
+
+
+def _tell_notes(answer: _Answer) -> None:
+    """Once for both plans: two that were cut short compare badly, whichever it was."""
+    noted = [outcome for outcome in (answer.now, answer.then) if isinstance(outcome, Planned) and outcome.notes]
+    if noted:
+        tell_notes(noted[0])
 
 
 def _parse(texts: Sequence[str]) -> tuple[tuple[Change, ...], tuple[str, ...]]:
@@ -171,8 +180,8 @@ def _tell_comparison(found: Comparison, answer: _Answer) -> None:
     moves = [
         (
             move.cluster if move.parts == 1 else f"{move.cluster}, part {move.part}",
-            output.utc(move.now),
-            output.utc(move.then),
+            output.local(move.now, campaign.timezone),
+            output.local(move.then, campaign.timezone),
         )
         for move in found.moved
     ]
@@ -180,7 +189,9 @@ def _tell_comparison(found: Comparison, answer: _Answer) -> None:
     if moves or cuts:
         output.out.print()
         every = [*cuts, *moves]
-        output.out.print(output.table("What changes", ("window", "now", "what if"), every[:MOVES_SHOWN]))
+        output.out.print(
+            output.table(f"What changes, {campaign.timezone} time", ("window", "now", "what if"), every[:MOVES_SHOWN])
+        )
         if len(every) > MOVES_SHOWN:
             _say(f"... and {len(every) - MOVES_SHOWN:,} more; --json tells all")
 

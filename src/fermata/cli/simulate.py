@@ -8,12 +8,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fermata.cli import options, output
+from fermata.cli.plan_files import read_folder
 from fermata.cli.simulate_show import tell_risk, to_json
 from fermata.cli.waiting import wait_for
 from fermata.domain.ids import PlanId
 from fermata.domain.plans import Plan
 from fermata.formats.plans import read_plan
-from fermata.formats.scenario import input_hashes, read_scenario
+from fermata.formats.scenario import input_hashes
 from fermata.planning.checker import check_hashes
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.risk.figures import CampaignRisk
@@ -52,6 +53,10 @@ def simulate(
         bool, typer.Option("--gate", help="Also with windows that wait at run time while a limit is full.")
     ] = False,
     scenario: options.ScenarioOption = None,
+    workloads: Annotated[
+        Path | None,
+        typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
+    ] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -59,7 +64,10 @@ def simulate(
 
     Exit code 0: figures. 1: inputs that changed since. 2: a file that cannot be read.
     """
-    made, inputs = _read_files(Path(plan), scenario) if Path(plan).suffix == ".json" else _load(plan, scenario, store)
+    if workloads is not None and scenario is None:
+        raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
+    is_file = Path(plan).suffix == ".json"
+    made, inputs = _read_files(Path(plan), scenario, workloads) if is_file else _load(plan, scenario, store)
     asked = Simulation(runs=runs, seed=seed, correlation=correlation, with_gate=gate)
     risk = wait_for(lambda: _play(Campaigns(inputs, made, asked)))
     if as_json:
@@ -68,11 +76,11 @@ def simulate(
         tell_risk(made, inputs.campaign, risk)
 
 
-def _read_files(path: Path, folder: Path | None) -> tuple[Plan, PlanningInput]:
+def _read_files(path: Path, folder: Path | None, workloads: Path | None) -> tuple[Plan, PlanningInput]:
     if folder is None:
         raise typer.BadParameter("say with --scenario which folder the plan file was made from")
     plan = read_plan(path)
-    scenario = read_scenario(folder)
+    scenario = read_folder(folder, workloads)
     refusal = check_hashes(plan, input_hashes(scenario))
     if refusal is not None:
         raise Refusal(refusal)
@@ -83,6 +91,7 @@ def _read_files(path: Path, folder: Path | None) -> tuple[Plan, PlanningInput]:
         campaign=scenario.campaign,
         ledger=scenario.ledger,
         now=plan.created_at,
+        workloads=scenario.workloads,
     )
     return plan, inputs
 

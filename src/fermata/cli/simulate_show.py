@@ -77,6 +77,7 @@ def _tell_limits(limits: Sequence[LimitRisk]) -> None:
         for found in limits
     ]
     headings = ("limit", "allowed", "most, p90", "exceeded", "worst day")
+    output.out.print()
     output.out.print(output.table("Limits", headings, rows, right=(1, 2, 3)))
 
 
@@ -86,6 +87,7 @@ def _tell_windows(mode: ModeRisk) -> None:
     if not rows:
         return
     headings = ("window", "late", "the plan says", "by minutes, p90")
+    output.out.print()
     output.out.print(output.table("Windows most likely late", headings, rows, right=(1, 2, 3)))
 
 

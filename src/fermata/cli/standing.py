@@ -111,6 +111,7 @@ def _tell(plan: StandingPlan, limit: int | None, out: Path | None) -> None:
         rows = [row for name, of in _by_supercomputer(plan) for row in _rows(name, of)]
         headings = ("supercomputer", "cluster", "day", "nodes", "updates", "no later than", "because of")
         shown = sorted(rows, key=lambda row: (row[2], row[1]))
+        output.out.print()
         output.out.print(output.table("Outages", headings, shown[:limit], right=(3, 4)))
         if limit is not None and len(shown) > limit:
             output.out.print(f"... and {len(shown) - limit:,} more; --limit 0 shows all, --json every node")
@@ -165,6 +166,7 @@ def _tell_troubles(plan: StandingPlan, limit: int | None) -> None:
     if not troubles:
         return
     rows = [(trouble.cluster, f"{trouble.units:,}", str(trouble.reason)) for trouble in troubles]
+    output.out.print()
     output.out.print(output.table("Not as it should be", ("cluster", "units", "why"), rows[:limit], right=(1,)))
     if limit is not None and len(rows) > limit:
         output.out.print(f"... and {len(rows) - limit:,} more; --limit 0 shows all")

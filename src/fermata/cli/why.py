@@ -1,5 +1,6 @@
 """`fermata why`: what holds a window, a cluster or a node where a plan has it."""
 
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -97,7 +98,13 @@ def why(
     if as_json:
         output.print_json(explanation_to_json(found))
     else:
-        _tell(found)
+        _tell(found, _name_place(plan, scenario, workloads))
+
+
+def _name_place(plan: str | None, scenario: Path | None, workloads: Path | None) -> str:
+    """The options to ask again with: what a hint names must work as it stands."""
+    named = (("--plan", plan), ("--scenario", scenario), ("--workloads", workloads))
+    return "".join(f" {option} {shlex.quote(str(value))}" for option, value in named if value is not None)
 
 
 def _explain_file(path: Path, folder: Path, workloads: Path | None, name: str) -> Explanation:
@@ -122,14 +129,14 @@ def _explain_file(path: Path, folder: Path, workloads: Path | None, name: str) -
     return explain(inputs, plan, name)
 
 
-def _tell(found: Explanation) -> None:
+def _tell(found: Explanation, place: str) -> None:
     match found.about:
         case WindowWhy():
             _tell_window(found.about)
         case ClusterWhy():
-            _tell_cluster(found.about)
+            _tell_cluster(found.about, place)
         case NodeWhy():
-            _tell_node(found.about)
+            _tell_node(found.about, place)
         case _:
             assert_never(found.about)
     output.out.print(f"By {found.plan}, campaign {found.campaign}.", style="dim", markup=False, soft_wrap=True)
@@ -143,7 +150,7 @@ def _tell_window(why: WindowWhy) -> None:
     _say(why.id, bold=True)
     part = "all" if why.mode is Mode.WHOLE else f"part {why.part} of {why.parts}"
     _say(f"{part} of {why.cluster}: {output.count(why.nodes, 'node')}")
-    _say(f"out {span_text(why.start, why.end, why.timezone)}; sure by {why.end_confidence:.0%} to be back by then")
+    _say(f"out {span_text(why.start, why.end, why.timezone)}; {why.end_confidence:.0%} sure to be back by then")
     output.out.print()
     if not why.earlier:
         _say("No earlier day exists for it: it starts on the first day of the campaign that is left.")
@@ -157,7 +164,7 @@ def _tell_window(why: WindowWhy) -> None:
 def _alone(why: WindowWhy) -> str:
     if why.earliest_alone is None or why.earliest_alone >= why.start:
         return "Even alone in the fleet it could not be out earlier."
-    return f"Alone in the fleet it could be out from {_local(why.earliest_alone, why.timezone)}."
+    return f"Alone in the fleet it could be out from {output.local(why.earliest_alone, why.timezone)}."
 
 
 def _merge_days(days: Sequence[DayWhy]) -> list[tuple[str, str, str]]:
@@ -176,14 +183,14 @@ def _merge_days(days: Sequence[DayWhy]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _tell_cluster(why: ClusterWhy) -> None:
+def _tell_cluster(why: ClusterWhy, place: str) -> None:
     _say(why.cluster, bold=True)
     _say(f"{output.count(why.nodes, 'node')}, {output.count(len(why.windows), 'window')}")
     _tell_reasons(why.reasons)
     if why.windows:
         rows = [
             (
-                f"{w.part} of {w.parts}",
+                f"{w.part} of {w.parts}" if w.mode is Mode.ROLLING else "whole",
                 span_text(w.start, w.end, w.timezone),
                 f"{w.nodes:,}",
                 f"{w.end_confidence:.0%}",
@@ -194,7 +201,7 @@ def _tell_cluster(why: ClusterWhy) -> None:
         headings = ("part", "out", "nodes", "sure", "why")
         output.out.print()
         output.out.print(output.table("Windows", headings, rows, right=(2, 3)))
-        _say(f"Day by day for one of them: fermata why {why.windows[-1].id}")
+        _say(f"Day by day{' for one of them' if len(why.windows) > 1 else ''}: fermata why {why.windows[-1].id}{place}")
     if why.unplanned and why.windows:
         left = [(f"{len(group.nodes):,}", str(group.reason)) for group in why.unplanned]
         output.out.print()
@@ -207,13 +214,14 @@ def _held(why: WindowWhy) -> str:
     return ", ".join(f"{output.count(days, 'day')} {CODE_WORDS[code]}" for code, days in why.held_by)
 
 
-def _tell_node(why: NodeWhy) -> None:
+def _tell_node(why: NodeWhy, place: str) -> None:
     _say(why.node, bold=True)
     _say(f"of {why.cluster}, rack {why.rack}")
     _tell_reasons((*why.reasons, why.consent))
     if why.window is not None:
         w = why.window
-        _say(f"Out {span_text(w.start, w.end, w.timezone)} in window {w.id}; why then: fermata why {w.id}")
+        _say(f"Out {span_text(w.start, w.end, w.timezone)} in window {w.id}")
+        _say(f"Why then: fermata why {w.id}{place}")
         zone = ZoneInfo(w.timezone)
         rows = [
             (
@@ -249,8 +257,6 @@ def _tell_reasons(reasons: Sequence[Reason]) -> None:
 def span_text(start: datetime, end: datetime, timezone: str) -> str:
     """Mon 2026-01-12 11:00 to 18:30 America/Los_Angeles (19:00Z to 02:30Z)."""
     zone = ZoneInfo(timezone)
-    return f"{_local(start, timezone)} to {end.astimezone(zone):%H:%M} {timezone} ({start:%H:%M}Z to {end:%H:%M}Z)"
-
-
-def _local(at: datetime, timezone: str) -> str:
-    return f"{at.astimezone(ZoneInfo(timezone)):%a %Y-%m-%d %H:%M}"
+    return (
+        f"{output.local(start, timezone)} to {end.astimezone(zone):%H:%M} {timezone} ({start:%H:%M}Z to {end:%H:%M}Z)"
+    )

@@ -376,7 +376,7 @@ SENTENCES = MappingProxyType(
         Code.RUN_STOPPED: "The run was stopped before {window} opened: publish a plan for its nodes and start again.",
         Code.PLAN_REPLACED: "{plan} took the place of the plan that {window} belongs to.",
         Code.RUN_LIVE: "{campaign} is already being conducted by {run}: nothing to start.",
-        Code.RUN_NONE: "No run of {campaign} is going on: `fermata start {campaign}` begins one.",
+        Code.RUN_NONE: "No run{of} is going on: `fermata start{name}` begins one.",
         Code.RUN_OVER: "{run} is {state}: start a new run instead.",
         Code.NOT_PUBLISHED: "{campaign} has no published plan: `fermata publish PLAN` puts one in force.",
         Code.CATALOGUE_CHANGED: "The {what} changed since {plan} was made: plan and publish again.",

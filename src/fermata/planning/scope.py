@@ -1,5 +1,5 @@
 """What a campaign can take: per cluster the nodes and devices that windows serve, and for every other node with
-work the one reason why it stays out.
+work, or whose work nobody knows, the one reason why it stays out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -59,12 +59,15 @@ def find_scope(
     told = ask(Takes, Facts(inputs=inputs, pending=pending), list_encoders() if encoders is None else encoders)
     takes = join_takes((*told, Takes(blocked=kept_out)))
     clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if takes.covers(c))
+    unknown = {name for name, unit in pending.nodes.items() if unit.unknown}  # may have work: nobody knows
     works: list[ClusterWork] = []
     unplanned: list[Unplanned] = []
     for cluster in clusters:
         readiness = Readiness(fleet, pending, cluster)
         readiness.settle(takes.blocked, takes.barred)
-        left_out = {name: why for name, why in readiness.blocked.items() if name in readiness.with_work}
+        left_out = {
+            name: why for name, why in readiness.blocked.items() if name in readiness.with_work or name in unknown
+        }
         unplanned.extend(_group(cluster.name, left_out))
         nodes = tuple(node for node in readiness.nodes if node.name not in readiness.blocked)
         names = {node.name for node in nodes}

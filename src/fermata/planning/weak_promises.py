@@ -41,9 +41,9 @@ def _explain(window: Window, campaign: Campaign, wanted: float) -> Reason:
     }
     if reachable < wanted:
         most = f"{spare} may be missing" if spare else "none may be missing"
-        return reason(Code.END_UNSURE_FALLOUT, **told, nodes=nodes, spare=most, most=math.floor(100 * reachable))
+        return reason(Code.END_UNSURE_FALLOUT, **told, nodes=f"{nodes:,}", spare=most, most=math.floor(100 * reachable))
     return reason(
-        Code.END_UNSURE_ROOM, **told, nodes=nodes, back_by=f"{campaign.daily_window.back_in_service_by:%H:%M}"
+        Code.END_UNSURE_ROOM, **told, nodes=f"{nodes:,}", back_by=f"{campaign.daily_window.back_in_service_by:%H:%M}"
     )
 
 

@@ -46,12 +46,17 @@ def start(database: Database, campaign: CampaignId, *, now: datetime, actor: str
         return run
 
 
+def _no_run(campaign: CampaignId | None) -> Refusal:
+    told = {"of": f" of {campaign}", "name": f" {campaign}"} if campaign else {"of": "", "name": ""}
+    return Refusal(reason(Code.RUN_NONE, **told))
+
+
 def only_campaign(database: Database) -> CampaignId:
     """The campaign that a command means when it names none. Refused when there is not exactly one on record."""
     with database.read() as conn:
         found = inventory.list_campaigns(conn)
     if not found:
-        raise Refusal(reason(Code.RUN_NONE, campaign="CAMPAIGN"))
+        raise Refusal(reason(Code.NOT_IMPORTED, kind="campaign"))
     if len(found) > 1:
         names = ", ".join(campaign.id for campaign in found)
         raise Refusal(reason(Code.CAMPAIGN_NOT_NAMED, campaigns=names))
@@ -81,7 +86,7 @@ def status(database: Database, campaign: CampaignId | None = None, *, now: datet
     with database.read() as conn:
         run = runs.live_run(conn, campaign) or runs.latest_run(conn, campaign)
         if run is None:
-            raise Refusal(reason(Code.RUN_NONE, campaign=campaign or "CAMPAIGN"))
+            raise _no_run(campaign)
         return assemble(conn, run, now or run.clock_at)
 
 
@@ -91,7 +96,7 @@ def _want(
     with database.begin() as conn:
         run = runs.live_run(conn, campaign)
         if run is None:
-            raise Refusal(reason(Code.RUN_NONE, campaign=campaign or "any campaign"))
+            raise _no_run(campaign)
         if run.desired is Desired.STOP and desired is not Desired.STOP:
             raise Refusal(reason(Code.RUN_OVER, run=run.id, state=RunState.STOPPING))
         runs.set_desired(conn, run.id, desired)

@@ -1,4 +1,4 @@
-"""Every in-scope node with pending production-ready work stands in exactly one window or in unplanned.
+"""Every in-scope node with production-ready work, or of unknown version, stands in one window or in unplanned.
 
 Protects against work that is forgotten, and against taking a node out twice for the same campaign.
 """
@@ -34,8 +34,10 @@ def check(reading: Reading) -> Iterator[Violation]:
     repeated = tuple(sorted(name for name, count in unplanned.items() if count > 1))
     if repeated:
         yield Violation(rule=CODE, sentence=f"{some(repeated)} listed as unplanned twice.", nodes=repeated)
+    members = case.fleet.nodes_by_cluster
     for cluster in sorted(case.working):
-        absent = tuple(sorted(n for n in case.working[cluster] if n not in places and n not in unplanned))
+        asked = case.working[cluster].union(n.name for n in members[cluster] if n.name in case.unknown)
+        absent = tuple(sorted(n for n in asked if n not in places and n not in unplanned))
         if absent:
             sentence = f"{cluster}: {len(absent):,} nodes with work stand neither in a window nor in unplanned: "
             yield Violation(rule=CODE, sentence=f"{sentence}{some(absent)}.", nodes=absent)

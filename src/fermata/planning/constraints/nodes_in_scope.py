@@ -1,5 +1,7 @@
 """Only nodes that the inventory knows, that are in scope and that have pending work are planned.
 
+Nodes of unknown version, which may have work, stand in unplanned at most.
+
 Protects the nodes the campaign has no business with, and a count of nodes that means something.
 """
 
@@ -32,7 +34,7 @@ def _judge(case: CheckCase, names: Iterable[NodeId], place: str, window: WindowI
             found.setdefault("not in the inventory", []).append(name)
         elif node.cluster not in case.in_scope:
             found.setdefault("outside the campaign's scope", []).append(name)
-        elif name not in case.working[node.cluster]:
+        elif name not in case.working[node.cluster] and (window is not None or name not in case.unknown):
             found.setdefault("without pending work", []).append(name)
     for fault, nodes in found.items():
         sentence = f"{place} holds {len(nodes):,} nodes {fault}: {some(nodes)}."

@@ -57,6 +57,7 @@ def plan_standing(
     `published` outages within the notice stay on their day, with what is left of their updates. Raises StandingFaulted.
     """
     clusters: list[ClusterStanding] = []
+    firsts: list[date] = []
     for of in find_items(fleet, catalogue, policy, now=now, until=now + timedelta(days=terms.days)):
         horizon = _find_horizon(of, catalogue, terms, now)
         told = [outage for outage in published if outage.cluster == of.cluster]
@@ -65,8 +66,9 @@ def plan_standing(
         if faults:
             raise StandingFaulted(f"{of.cluster}: {faults[0]}")
         clusters.append(planned)
-    first_day = calendar_day(now, "UTC") + ONE_DAY
-    last_day = first_day + (terms.days - 1) * ONE_DAY
+        firsts.append(horizon.first_day)
+    first_day = min(firsts, default=calendar_day(now, "UTC") + ONE_DAY)
+    last_day = max(firsts, default=first_day) + (terms.days - 1) * ONE_DAY
     return StandingPlan(made_at=now, first_day=first_day, last_day=last_day, clusters=tuple(clusters))
 
 

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.ids import ClusterId, UpdateId, WindowId
-from fermata.domain.outlines import outline_days, outline_rolled
+from fermata.domain.outlines import find_tightest, name_hosts, outline_days, outline_left_out, outline_rolled
 from fermata.domain.plans import ConsentBasis, DeviceApplyStep, Mode, NodeApplyStep, Plan, RebootStep, Step, Window
 from fermata.domain.windows import calendar_day, days_between
 from fermata.formats.comparison import tell_changes, tell_verdict
@@ -81,6 +81,7 @@ def render_plan(inputs: PlanningInput, plan: Plan, *, comparison: Comparison | N
         "local_day": lambda at: f"{at.astimezone(zone):%a %d %b %Y}",
         "moment": lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%MZ}",
         "sure": lambda share: f"{share:.0%}",
+        "nodes": lambda number: f"{number:,} node{'' if number == 1 else 's'}",
         "thousands": lambda number: f"{number:,.0f}",
     }
     days = outline_days(plan, campaign.timezone)
@@ -91,6 +92,9 @@ def render_plan(inputs: PlanningInput, plan: Plan, *, comparison: Comparison | N
         changes=tell_changes(comparison, campaign) if comparison else (),
         verdict=tell_verdict(comparison) if comparison else "",
         days=days,
+        left_out=outline_left_out(plan),
+        services=find_tightest(plan.services),
+        hosts=name_hosts,
         rolled=outline_rolled(plan, campaign.timezone),
         whole=sum(window.mode is Mode.WHOLE for window in plan.windows),
         nodes=sum(len(window.nodes) for window in plan.windows),
