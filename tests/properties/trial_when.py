@@ -93,7 +93,7 @@ def is_open(inputs: PlanningInput, told: Calendar, window: Window) -> bool:
         and not any(
             closed.time.start < window.end
             and window.start < closed.time.end
-            and any(closed.covers(node, cluster_of(inputs, node)) for node in members)
+            and any(closed.touches((node,), cluster_of(inputs, node)) for node in members)
             for closed in told.closed
         )
     )
