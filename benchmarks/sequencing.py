@@ -16,7 +16,7 @@ from fermata.planning.problem import Problem, compile_problem
 from fermata.planning.scope import find_scope
 from fermata.planning.search import DEFAULTS, Found, find_plan
 from fermata.planning.shape import Shape, find_shape
-from fermata.planning.work import find_cells, gather_work
+from fermata.planning.work import cut_cells, find_cells, gather_work
 from fleets import write_scenario
 from harness import Benchmark, Case, Place, Sample, Watch
 from planning import planning_input
@@ -113,7 +113,8 @@ def _shapes(place: Place) -> Counter[Shape]:
         work = gather_work(
             item.nodes, item.devices, fleet=inputs.fleet, pending=scope.pending, catalogue=inputs.catalogue
         )
-        found[find_shape(work, find_cells(work))] += 1
+        cells = find_cells(work)
+        found[find_shape(work, len(cells), cut_cells(work, cells))] += 1
     return found
 
 

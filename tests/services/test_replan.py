@@ -15,7 +15,7 @@ from fermata.domain.policy import Blocked
 from fermata.domain.run_states import WindowState
 from fermata.planning.inputs import Planned
 from fermata.services.inventory import ImportSet, import_set
-from fermata.services.plans import check_stored_plan, make_plan, publish
+from fermata.services.plans import Wanted, check_stored_plan, make_plan, publish
 from fermata.services.runs import start
 from fermata.store import plans, runs
 from fermata.store.database import Database
@@ -55,7 +55,7 @@ def become(db: Database, window: WindowId, state: WindowState, opened: datetime 
 
 
 def plan_again(db: Database, now: datetime) -> Planned:
-    made = make_plan(db, SMALL, now=now, new_id=lambda kind: f"{kind}_next", as_of=now)
+    made = make_plan(db, SMALL, now=now, new_id=lambda kind: f"{kind}_next", wanted=Wanted(as_of=now))
     assert isinstance(made, Planned), made
     return made
 
