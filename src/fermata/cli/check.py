@@ -11,14 +11,11 @@ from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, with_parent
-from fermata.cli.plan_files import read_folder
+from fermata.cli.plan_files import read_planned
 from fermata.domain.ids import PlanId
 from fermata.domain.plans import Plan
-from fermata.formats.plans import read_plan
-from fermata.formats.scenario import input_hashes
-from fermata.planning.checker import check_hashes, check_plan, list_rules
-from fermata.planning.inputs import PlanningInput, Violation
-from fermata.services.errors import Refusal
+from fermata.planning.checker import check_plan, list_rules
+from fermata.planning.inputs import Violation
 
 TOLD_PER_RULE_MAX = 10  # on a terminal; --json tells all
 
@@ -78,20 +75,7 @@ def check(
 
 
 def _judge_file(path: Path, folder: Path, workloads: Path | None, followed: Followed) -> _Verdict:
-    plan = read_plan(path)
-    scenario = read_folder(folder, workloads)
-    refusal = check_hashes(plan, input_hashes(scenario))
-    if refusal is not None:
-        raise Refusal(refusal)
-    inputs = PlanningInput(
-        fleet=scenario.fleet,
-        catalogue=scenario.catalogue,
-        policy=scenario.policy,
-        campaign=scenario.campaign,
-        ledger=scenario.ledger,
-        now=plan.created_at,
-        workloads=scenario.workloads,
-    )
+    plan, inputs = read_planned(path, folder, workloads)
     inputs = with_parent(inputs, plan, followed)
     began = perf_counter()
     violations = check_plan(inputs, plan)

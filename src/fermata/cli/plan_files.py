@@ -8,16 +8,19 @@ from pathlib import Path
 
 from fermata import wiring
 from fermata.domain.hashing import content_sha256, to_plain
-from fermata.domain.plans import InputHashes
+from fermata.domain.plans import InputHashes, Plan
 from fermata.domain.policy import ConsentEntry
 from fermata.formats.approvals import decode_approvals
 from fermata.formats.changes import Change
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document
 from fermata.formats.ledger import LedgerMaker
+from fermata.formats.plans import read_plan
 from fermata.formats.scenario import Scenario, input_hashes, read_scenario
 from fermata.formats.workloads import read_workloads
+from fermata.planning.checker import check_hashes
 from fermata.planning.inputs import Asked, PlanningInput
+from fermata.services.errors import Refusal
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -57,6 +60,25 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
     )
     hashes = input_hashes(scenario)
     return Order(inputs=inputs, hashes=hashes, plan_id=derive_plan_id(inputs, hashes))
+
+
+def read_planned(path: Path, folder: Path, workloads: Path | None) -> tuple[Plan, PlanningInput]:
+    """A plan file with the files it was made from, as of its own moment. Raises Refusal when those changed since."""
+    plan = read_plan(path)
+    scenario = read_folder(folder, workloads)
+    refusal = check_hashes(plan, input_hashes(scenario))
+    if refusal is not None:
+        raise Refusal(refusal)
+    inputs = PlanningInput(
+        fleet=scenario.fleet,
+        catalogue=scenario.catalogue,
+        policy=scenario.policy,
+        campaign=scenario.campaign,
+        ledger=scenario.ledger,
+        now=plan.created_at,
+        workloads=scenario.workloads,
+    )
+    return plan, inputs
 
 
 def derive_plan_id(inputs: PlanningInput, hashes: InputHashes) -> str:

@@ -8,20 +8,16 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fermata.cli import options, output
-from fermata.cli.plan_files import read_folder
+from fermata.cli.plan_files import read_planned
 from fermata.cli.simulate_show import tell_risk, to_json
 from fermata.cli.waiting import wait_for
 from fermata.domain.ids import PlanId
 from fermata.domain.plans import Plan
-from fermata.formats.plans import read_plan
-from fermata.formats.scenario import input_hashes
-from fermata.planning.checker import check_hashes
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.risk.figures import CampaignRisk
 from fermata.planning.risk.luck import CORRELATION
 from fermata.planning.risk.record import Record
 from fermata.planning.risk.simulate import Campaigns, Simulation
-from fermata.services.errors import Refusal
 from fermata.services.plans import load_plan_inputs
 
 RUNS_MOST = 100_000  # an hour or two for January; the figures do not get better in any way that shows
@@ -79,21 +75,7 @@ def simulate(
 def _read_files(path: Path, folder: Path | None, workloads: Path | None) -> tuple[Plan, PlanningInput]:
     if folder is None:
         raise typer.BadParameter("say with --scenario which folder the plan file was made from")
-    plan = read_plan(path)
-    scenario = read_folder(folder, workloads)
-    refusal = check_hashes(plan, input_hashes(scenario))
-    if refusal is not None:
-        raise Refusal(refusal)
-    inputs = PlanningInput(
-        fleet=scenario.fleet,
-        catalogue=scenario.catalogue,
-        policy=scenario.policy,
-        campaign=scenario.campaign,
-        ledger=scenario.ledger,
-        now=plan.created_at,
-        workloads=scenario.workloads,
-    )
-    return plan, inputs
+    return read_planned(path, folder, workloads)
 
 
 def _load(plan: str, folder: Path | None, store: str) -> tuple[Plan, PlanningInput]:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, assert_never
@@ -10,16 +11,13 @@ from zoneinfo import ZoneInfo
 import typer
 
 from fermata.cli import options, output
-from fermata.cli.plan_files import read_folder
+from fermata.cli.plan_files import read_planned
 from fermata.domain.ids import CampaignId, PlanId
 from fermata.domain.pending_lines import PendingLine, Standing
 from fermata.domain.plans import ConsentBasis, Mode
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.formats.plans import read_plan
-from fermata.formats.scenario import input_hashes
 from fermata.formats.why import explanation_to_json
-from fermata.planning.checker import check_hashes, check_plan
-from fermata.planning.inputs import PlanningInput
+from fermata.planning.checker import check_plan
 from fermata.planning.why import ClusterWhy, Explanation, NodeWhy
 from fermata.planning.why_window import DayWhy, WindowWhy, list_names
 from fermata.services.errors import Refusal
@@ -108,20 +106,9 @@ def _name_place(plan: str | None, scenario: Path | None, workloads: Path | None)
 
 
 def _explain_file(path: Path, folder: Path, workloads: Path | None, name: str) -> Explanation:
-    plan = read_plan(path)
-    scenario = read_folder(folder, workloads)
-    refusal = check_hashes(plan, input_hashes(scenario))
-    if refusal is not None:
-        raise Refusal(refusal)
-    inputs = PlanningInput(
-        fleet=scenario.fleet,
-        catalogue=scenario.catalogue,
-        policy=scenario.policy,
-        campaign=scenario.campaign,
-        ledger=scenario.ledger if plan.consent is ConsentBasis.RECORDED else None,
-        now=plan.created_at,
-        workloads=scenario.workloads,
-    )
+    plan, inputs = read_planned(path, folder, workloads)
+    if plan.consent is ConsentBasis.ASSUMED:
+        inputs = replace(inputs, ledger=None)
     violations = check_plan(inputs, plan)
     if violations:  # a file may say anything: what breaks a rule is for `fermata check` to tell
         fields = {"plan": plan.id, "count": len(violations), "rule": violations[0].rule}
