@@ -80,9 +80,9 @@ def test_terms_have_the_value_that_a_hand_count_gives() -> None:
 
 def test_the_case_sees_the_same_work_as_everybody_else() -> None:
     case = build_case(w.scenario())
-    for cluster, names in case.working.items():
+    for cluster in case.in_scope:
         nodes = case.fleet.nodes_by_cluster[cluster]
-        assert names == {node.name for node in nodes if has_work(case.fleet, case.pending, node)}
+        assert case.working_in(cluster) == {node.name for node in nodes if has_work(case.fleet, case.pending, node)}
 
 
 def test_only_the_updates_of_the_campaign_are_asked_for() -> None:

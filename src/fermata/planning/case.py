@@ -6,18 +6,22 @@ from datetime import date, datetime
 from fractions import Fraction
 from functools import cached_property
 
+import numpy as np
+
 from fermata.domain.campaign import Limit, LimitKind, Where
 from fermata.domain.consent import consent_gaps, device_gaps
 from fermata.domain.fleet import Device, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.observed import withdrawn_nodes
-from fermata.domain.pending import FleetPending, find_pending
-from fermata.domain.policy import Freeze
+from fermata.domain.pending import FleetPending
+from fermata.domain.policy import Freeze, Scope, ScopeLevel
 from fermata.domain.reasons import Reason
 from fermata.domain.replanning import Standing, served_nodes, waiting_nodes
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, day_interval, days_between
+from fermata.planning.columns import NO_NUMBERS, NOBODY, Columns, Flags, read_columns
+from fermata.planning.dues import Dues, read_dues
 from fermata.planning.inputs import PlanningInput
 
 NAMES_SHOWN = 3  # in a sentence; the violation itself carries every node
@@ -28,20 +32,23 @@ class CheckCase:
     """Inputs with what follows from them. Immutable; build it once and judge many plans or windows by it.
 
     In a re-plan, what ran of the parent is taken as well ended: `fleet` and `pending` are what is left after it.
+    `standing`: what of the parent plan still stands; nothing of it without a parent.
     """
 
     inputs: PlanningInput
+    fleet: Fleet
+    standing: Standing
     pending: FleetPending
 
-    @property
-    def fleet(self) -> Fleet:
-        """The inventory the plan is judged against."""
-        return self.inputs.fleet_to_come
+    @cached_property
+    def columns(self) -> Columns:
+        """The fleet by number."""
+        return read_columns(self.fleet)
 
-    @property
-    def standing(self) -> Standing:
-        """What of the parent plan still stands; nothing of it without a parent."""
-        return self.inputs.standing
+    @cached_property
+    def dues(self) -> Dues:
+        """What is pending by number."""
+        return read_dues(self.columns, self.pending)
 
     @cached_property
     def served(self) -> Mapping[ClusterId, frozenset[NodeId]]:
@@ -69,44 +76,43 @@ class CheckCase:
         return self.inputs.catalogue.updates.get(name)
 
     @cached_property
+    def rebootful(self) -> frozenset[UpdateId]:
+        """Updates that run only from a reboot on."""
+        return frozenset(name for name, update in self.inputs.catalogue.updates.items() if update.needs_reboot)
+
+    @cached_property
     def in_scope(self) -> frozenset[ClusterId]:
         """Clusters that the campaign is about."""
         scope = self.inputs.campaign.scope
         return frozenset(name for name, cluster in self.fleet.clusters.items() if scope.matches_cluster(cluster))
 
     @cached_property
-    def due(self) -> Mapping[NodeId, tuple[UpdateId, ...]]:
-        """Updates due on each node itself, by id; nodes with none are absent."""
-        nodes = self.pending.nodes.items()
-        return {name: tuple(item.update.id for item in unit.due) for name, unit in nodes if unit.due}
+    def scoped(self) -> Flags:
+        """By number of node, whether its cluster is in scope."""
+        return self.columns.of_clusters(self.in_scope)[self.columns.nodes.cluster]
 
     @cached_property
-    def device_due(self) -> Mapping[DeviceId, Update]:
-        """The update due on each device (a device has one component, so at most one); others are absent."""
-        return {name: unit.due[0].update for name, unit in self.pending.devices.items() if unit.due}
+    def working(self) -> Flags:
+        """By number of node, whether it is in scope and has work: own due updates, or a draining device behind it."""
+        return self.scoped & self.dues.has_work
 
     @cached_property
-    def draining(self) -> frozenset[DeviceId]:
-        """Devices whose due update a workload would feel: every node behind them must be out."""
-        return frozenset(name for name, update in self.device_due.items() if update.needs_drain)
+    def _working_by_cluster(self) -> dict[ClusterId, frozenset[NodeId]]:
+        return {}
 
-    @cached_property
-    def working(self) -> Mapping[ClusterId, frozenset[NodeId]]:
-        """In-scope nodes with work, by cluster: own due updates, or a draining device they hang on."""
-        drained: set[NodeId] = set()
-        devices = (self.fleet.devices[name] for name in self.draining)
-        for device in {(device.cluster, device.scope, device.scope_id): device for device in devices}.values():
-            drained.update(node.name for node in self.fleet.nodes_behind(device))
-        members = self.fleet.nodes_by_cluster
-        return {
-            cluster: frozenset(n.name for n in members[cluster] if n.name in self.due or n.name in drained)
-            for cluster in self.in_scope
-        }
+    def working_in(self, cluster: ClusterId) -> frozenset[NodeId]:
+        """The working nodes of a cluster that the fleet knows."""
+        found = self._working_by_cluster.get(cluster)
+        if found is None:
+            members = self.columns.members(cluster)
+            found = frozenset(self.columns.nodes.named(members[self.working[members]]))
+            self._working_by_cluster[cluster] = found
+        return found
 
     @cached_property
     def unknown(self) -> frozenset[NodeId]:
         """Nodes that do not report the version of a component that an update targets."""
-        return frozenset(name for name, unit in self.pending.nodes.items() if unit.unknown)
+        return frozenset(self.columns.nodes.named(np.flatnonzero(self.dues.unknown)))
 
     @cached_property
     def unknown_devices(self) -> Mapping[DeviceId, frozenset[UpdateId]]:
@@ -114,14 +120,26 @@ class CheckCase:
         units = self.pending.devices.items()
         return {name: frozenset(u for x in unit.unknown for u in x.updates) for name, unit in units if unit.unknown}
 
+    def device_due(self, device: DeviceId) -> Update | None:
+        """The update due on a device; None also of one that the fleet does not know."""
+        number = self.columns.devices.number.get(device)
+        return self.dues.of_device(number) if number is not None else None
+
+    def is_draining(self, device: DeviceId) -> bool:
+        """True when a workload would feel the update due on the device: every node behind it must be out."""
+        due = self.device_due(device)
+        return due is not None and due.needs_drain
+
     @cached_property
     def circular(self) -> Mapping[ClusterId, frozenset[UpdateId]]:
         """By cluster the due updates that no order of its windows brings: those in a circle, and those behind one."""
         found: dict[ClusterId, set[UpdateId]] = {name: set() for name in self.fleet.clusters}
-        for node, names in self.due.items():
-            found[self.fleet.nodes[node].cluster].update(names)
-        for device, update in self.device_due.items():
-            found[self.fleet.devices[device].cluster].add(update.id)
+        columns, dues = self.columns, self.dues
+        names = tuple(columns.clusters)
+        for cluster, kind in np.unique(np.stack([columns.nodes.cluster, dues.kind]), axis=1).T.tolist():
+            found[names[cluster]].update(dues.kinds[kind])
+        for number in np.flatnonzero(dues.update != NOBODY).tolist():
+            found[columns.devices.devices[number].cluster].add(dues.updates[dues.update[number]].id)
         updates = self.inputs.catalogue.updates
         return {cluster: _find_circular([updates[name] for name in sorted(due)]) for cluster, due in found.items()}
 
@@ -144,63 +162,110 @@ class CheckCase:
         return frozenset(name for name, nodes in self.fleet.nodes_by_cluster.items() if len(nodes) > bound)
 
     @cached_property
-    def _devices_by_place(self) -> dict[tuple[str, str, str], tuple[Device, ...]]:
+    def _devices_by_spot(self) -> dict[int, tuple[Device, ...]]:
         return {}
 
-    def devices_of(self, node: Node) -> tuple[Device, ...]:
-        """The shared devices that `node` hangs on, found once per rack and scalable unit."""
-        place = (node.cluster, node.rack, node.scalable_unit)
-        found = self._devices_by_place.get(place)
+    def devices_of(self, node: int) -> tuple[Device, ...]:
+        """The shared devices that the node of that number hangs on, by name, found once per spot."""
+        columns = self.columns
+        spot = int(columns.nodes.spot[node])
+        found = self._devices_by_spot.get(spot)
         if found is None:
-            found = self._devices_by_place[place] = self.fleet.devices_of(node)
+            here = np.sort(columns.devices_at.several(columns.nodes.places[:, node]))
+            found = self._devices_by_spot[spot] = tuple(columns.devices.devices[n] for n in here.tolist())
         return found
 
     @cached_property
-    def _names_by_place(self) -> dict[tuple[str, str, str], frozenset[NodeId]]:
+    def _carriers(self) -> dict[str, Mapping[int, Sequence[int]]]:
         return {}
 
-    def names_behind(self, device: Device) -> frozenset[NodeId]:
-        """Names of the nodes behind `device`, found once for all devices at its place."""
-        place = (device.cluster, device.scope, device.scope_id)
-        found = self._names_by_place.get(place)
+    def carriers_at(self, component: str) -> Mapping[int, Sequence[int]]:
+        """By place, the devices with that component behind which nodes stand there."""
+        found = self._carriers.get(component)
         if found is None:
-            names = frozenset(node.name for node in self.fleet.nodes_behind(device))
-            found = self._names_by_place[place] = names
+            found = self._carriers[component] = self._find_carriers(component)
+        return found
+
+    @cached_property
+    def _has_carrier(self) -> dict[str, Flags]:
+        return {}
+
+    def has_carrier(self, component: str) -> Flags:
+        """By number of place, whether a device with that component is there."""
+        found = self._has_carrier.get(component)
+        if found is None:
+            found = self._has_carrier[component] = np.zeros(self.columns.place_count, np.bool_)
+            found[list(self.carriers_at(component))] = True
+        return found
+
+    def _find_carriers(self, component: str) -> Mapping[int, Sequence[int]]:
+        devices = self.columns.devices
+        carry = [number for number, device in enumerate(devices.devices) if device.component == component]
+        found: dict[int, list[int]] = {}
+        for number, place in zip(carry, devices.place[carry].tolist(), strict=True):
+            found.setdefault(place, []).append(number)
+        found.pop(NOBODY, None)
+        return found
+
+    @cached_property
+    def _reporting(self) -> dict[str, Flags]:
+        return {}
+
+    def reporting(self, component: str) -> Flags:
+        """By number of node, whether it has that component itself."""
+        found = self._reporting.get(component)
+        if found is None:
+            found = np.array([component in node.versions for node in self.columns.nodes.nodes], np.bool_)
+            self._reporting[component] = found
         return found
 
     def spread(self, seeds: Iterable[NodeId]) -> frozenset[NodeId]:
         """`seeds` and every node that must be out together with one of them, over any chain of draining devices."""
-        reached = {name for name in seeds if name in self.fleet.nodes}
-        queue = list(reached)
-        seen: set[DeviceId] = set()
-        while queue:
-            for device in self.devices_of(self.fleet.nodes[queue.pop()]):
-                if device.name in self.draining and device.name not in seen:
-                    seen.add(device.name)
-                    fresh = {node.name for node in self.fleet.nodes_behind(device)} - reached
-                    reached |= fresh
-                    queue.extend(fresh)
-        return frozenset(reached)
+        columns, dues = self.columns, self.dues
+        found = columns.nodes.find(tuple(seeds))
+        reached = fresh = np.unique(found[found != NOBODY])
+        asked = NO_NUMBERS
+        while fresh.size:
+            places = np.unique(columns.nodes.places[:, fresh])
+            places = np.setdiff1d(places[dues.place_drains[places]], asked, assume_unique=True)
+            asked = np.concatenate([asked, places])
+            fresh = np.setdiff1d(columns.nodes_at.several(places), reached)
+            reached = np.concatenate([reached, fresh])
+        return frozenset(columns.nodes.named(reached))
 
-    def matching(self, where: Where) -> frozenset[NodeId]:
-        """All in-scope nodes that match `where`, whether they have work or not."""
-        found: set[NodeId] = set()
+    def matching(self, where: Where) -> Flags:
+        """By number of node, whether it is in scope and matches `where`, with work or without."""
+        found = np.zeros(len(self.columns.nodes.nodes), np.bool_)
         for name in self.in_scope:
-            nodes = where.select(self.fleet.nodes_by_cluster[name], self.fleet.clusters[name])
-            found.update(node.name for node in nodes)
-        return frozenset(found)
+            members = self.fleet.nodes_by_cluster[name]
+            nodes = where.select(members, self.fleet.clusters[name])
+            if len(nodes) == len(members):
+                found[self.columns.members(name)] = True
+            else:
+                found[self.columns.nodes.find([node.name for node in nodes])] = True
+        return found
 
     @cached_property
-    def limits(self) -> tuple[tuple[Limit, frozenset[NodeId]], ...]:
-        """Every limit of the campaign with the in-scope nodes that match its `where`."""
+    def limits(self) -> tuple[tuple[Limit, Flags], ...]:
+        """Every limit of the campaign with the in-scope nodes that match its `where`, by number."""
         limits = self.inputs.campaign.limits
         assert all(is_countable(limit) for limit in limits), "a limit without a bound of its kind holds nobody"
         return tuple((limit, self.matching(limit.where)) for limit in limits)
 
+    @cached_property
+    def _days_by_start(self) -> dict[datetime, date]:
+        return {}
+
     def day_of(self, start: datetime) -> date:
         """The campaign's calendar day of a window that starts at `start`; past midnight of a daily window
-        that crosses it, still the day on which the daily window began.
+        that crosses it, still the day on which the daily window began. Many windows start at the same time.
         """
+        day = self._days_by_start.get(start)
+        if day is None:
+            day = self._days_by_start[start] = self._find_day(start)
+        return day
+
+    def _find_day(self, start: datetime) -> date:
         campaign = self.inputs.campaign
         day = calendar_day(start, campaign.timezone)
         daily = campaign.daily_window
@@ -228,18 +293,51 @@ class CheckCase:
         after_first = limit.first_day is None or day >= limit.first_day
         return after_first and (limit.last_day is None or day <= limit.last_day)
 
+    def freezes_among(self, clusters: Iterable[ClusterId]) -> Sequence[Freeze]:
+        """Freezes whose scope may hold nodes of these clusters, in the order of the policy."""
+        places = {place for name in clusters for place in self._freezes_by_cluster.get(name, ())}
+        return [self.inputs.policy.freezes[place] for place in sorted(places)]
+
     def freezes_on(self, node: Node) -> tuple[Freeze, ...]:
         """Freezes whose scope holds `node`."""
         cluster = self.fleet.clusters[node.cluster]
-        return tuple(freeze for freeze in self.inputs.policy.freezes if freeze.scope.covers(node, cluster))
+        return tuple(freeze for freeze in self.freezes_among([node.cluster]) if freeze.scope.covers(node, cluster))
+
+    @cached_property
+    def _freezes_by_cluster(self) -> Mapping[ClusterId, Sequence[int]]:
+        found: dict[ClusterId, list[int]] = {}
+        for place, freeze in enumerate(self.inputs.policy.freezes):
+            for name in self._clusters_touched(freeze.scope):
+                found.setdefault(name, []).append(place)
+        return found
+
+    def _clusters_touched(self, scope: Scope) -> Iterable[ClusterId]:
+        match scope.level:
+            case ScopeLevel.SUPERCOMPUTER:
+                return self._clusters_by_supercomputer.get(scope.name, ())
+            case ScopeLevel.CLUSTER:
+                return (ClusterId(scope.name),)
+            case ScopeLevel.RACK:
+                return {node.cluster for node in self.fleet.nodes.values() if node.rack == scope.name}
+            case ScopeLevel.NODE:
+                node = self.fleet.nodes.get(NodeId(scope.name))
+                return (node.cluster,) if node is not None else ()
+
+    @cached_property
+    def _clusters_by_supercomputer(self) -> Mapping[str, Sequence[ClusterId]]:
+        found: dict[str, list[ClusterId]] = {}
+        for cluster in self.fleet.clusters.values():
+            found.setdefault(cluster.supercomputer, []).append(cluster.name)
+        return found
 
 
 def build_case(inputs: PlanningInput) -> CheckCase:
     """Derive every fact that checks need, so that judging a single window afterwards takes milliseconds."""
-    pending = find_pending(inputs.fleet_to_come, inputs.catalogue, inputs.campaign.updates)
-    case = CheckCase(inputs=inputs.settled, pending=pending)
+    case = CheckCase(
+        inputs=inputs.settled, fleet=inputs.fleet_to_come, standing=inputs.standing, pending=inputs.pending_to_come
+    )
     consent = (case.gaps, case.device_gaps)
-    facts = (case.due, case.working, case.unknown, case.unknown_devices, consent, case.big, case.limits)
+    facts = (case.working, case.unknown, case.unknown_devices, consent, case.big, case.limits)
     assert all(fact is not None for fact in facts)
     return case
 

@@ -72,9 +72,9 @@ def _is_frozen_out(case: CheckCase, node: Node, length: timedelta) -> bool:
 
 def is_stuck(case: CheckCase, reading: Reading, node: Node) -> bool:
     """True when an update due on `node`, or on a draining device it hangs on, needs what this campaign cannot bring."""
-    devices = case.devices_of(node)
+    devices = case.devices_of(case.columns.nodes.number[node.name])
     circular = case.circular[node.cluster]
-    for name in case.due.get(node.name, ()):
+    for name in case.dues.of_node(node.name):
         if name in circular:
             return True
         update = case.inputs.catalogue.updates[name]
@@ -82,12 +82,12 @@ def is_stuck(case: CheckCase, reading: Reading, node: Node) -> bool:
             return True
         if not all(_node_can_meet(case, reading, node, need) for need in update.requires):
             return True
-    return any(_is_device_stuck(case, reading, device) for device in devices if device.name in case.draining)
+    return any(_is_device_stuck(case, reading, device) for device in devices if case.is_draining(device.name))
 
 
 def _is_barred(case: CheckCase, reading: Reading, device: Device, update: Update) -> bool:
     """True when `update` comes after one on `device` that may never be applied there."""
-    due = case.device_due.get(device.name)
+    due = case.device_due(device.name)
     blocked = due is not None and due.id in update.after and reading.is_blocked(device.name)
     return blocked or not case.unknown_devices.get(device.name, frozenset()).isdisjoint(update.after)
 
@@ -96,12 +96,13 @@ def _node_can_meet(case: CheckCase, reading: Reading, node: Node, need: Requirem
     """Asked of the node where it has the component, else of every device with it; none at all is not enough."""
     if need.component in node.versions:
         return _node_can_reach(case, node, need)
-    carriers = [device for device in case.devices_of(node) if device.component == need.component]
+    devices = case.devices_of(case.columns.nodes.number[node.name])
+    carriers = [device for device in devices if device.component == need.component]
     return bool(carriers) and all(_device_can_reach(case, reading, device, need) for device in carriers)
 
 
 def _node_can_reach(case: CheckCase, node: Node, need: Requirement) -> bool:
-    due = (case.inputs.catalogue.updates[name] for name in case.due.get(node.name, ()))
+    due = (case.inputs.catalogue.updates[name] for name in case.dues.of_node(node.name))
     brought = [update.to_version for update in due if update.component == need.component]
     return any(is_at_least(version, need.min_version) for version in (node.versions[need.component], *brought))
 
@@ -109,17 +110,16 @@ def _node_can_reach(case: CheckCase, node: Node, need: Requirement) -> bool:
 def _device_can_reach(case: CheckCase, reading: Reading, device: Device, need: Requirement) -> bool:
     if is_at_least(device.version, need.min_version):
         return True
-    due = case.device_due.get(device.name)
+    due = case.device_due(device.name)
     return due is not None and not reading.is_blocked(device.name) and is_at_least(due.to_version, need.min_version)
 
 
 def _is_device_stuck(case: CheckCase, reading: Reading, device: Device) -> bool:
-    if case.device_due[device.name].id in case.circular[device.cluster]:
-        return True
+    due = case.device_due(device.name)
+    if due is None or due.id in case.circular[device.cluster]:
+        return due is not None
     behind = case.fleet.nodes_behind(device)
-    return not all(
-        _behind_can_meet(case, reading, device, behind, need) for need in case.device_due[device.name].requires
-    )
+    return not all(_behind_can_meet(case, reading, device, behind, need) for need in due.requires)
 
 
 def _behind_can_meet(

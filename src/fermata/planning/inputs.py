@@ -70,6 +70,13 @@ class PlanningInput:
             return self.fleet
         return advance_fleet(self.fleet, self.standing, self.pending_now, self.observed)
 
+    @cached_property
+    def pending_to_come(self) -> FleetPending:
+        """What is due on `fleet_to_come`. Planner and checker both ask, once is enough."""
+        if self.fleet_to_come is self.fleet:
+            return self.pending_now
+        return find_pending(self.fleet_to_come, self.catalogue, self.campaign.updates)
+
     @property
     def settled(self) -> "PlanningInput":
         """The same with the campaign's preferences as they count: see `domain.workloads.list_preferences`."""

@@ -1,11 +1,13 @@
 """A plan read against the facts: which node goes through which steps when, and when each update becomes active."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import compress
 
-from fermata.domain.fleet import Device, Node
+import numpy as np
+
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.plans import (
     ConsentBasis,
@@ -14,76 +16,91 @@ from fermata.domain.plans import (
     NodeApplyStep,
     Plan,
     RebootStep,
-    Step,
     VerifyStep,
     Window,
-    batch_members,
 )
 from fermata.domain.reasons import Reason
 from fermata.domain.updates import Requirement
 from fermata.domain.versions import is_at_least
 from fermata.planning.case import CheckCase
+from fermata.planning.columns import NO_NUMBERS, NOBODY, Flags, Numbers
+from fermata.planning.runs import NodeClass, Run, cut_runs, find_classes, fits
 
 ALWAYS = datetime.min.replace(tzinfo=UTC)
-NodeStep = DrainStep | NodeApplyStep | RebootStep | VerifyStep
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeClass:
-    """Nodes of one window that go through exactly the same steps, ordered by start.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DeviceWork:
+    """One step on devices with their numbers, NOBODY for devices that the fleet does not know."""
 
-    `active_at`: when each own due update runs: the end of its step, or of the reboot that activates it; absent
-    when it never does.
-    """
-
-    nodes: tuple[Node, ...]
-    due: tuple[UpdateId, ...]
-    steps: tuple[NodeStep, ...]
-    active_at: Mapping[UpdateId, datetime]
-
-    @property
-    def names(self) -> tuple[NodeId, ...]:
-        """The nodes' names."""
-        return tuple(node.name for node in self.nodes)
-
-    def applied(self, update: UpdateId) -> NodeApplyStep | None:
-        """The step that applies `update` here."""
-        return next((s for s in self.steps if isinstance(s, NodeApplyStep) and s.update == update), None)
+    step: DeviceApplyStep
+    devices: Numbers
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class WindowReading:
-    """One window with its node and device work spelled out. Nodes the fleet does not know are left out."""
+    """One window with its node and device work spelled out.
+
+    `found`: the numbers of its nodes as they are listed, NOBODY for what the fleet does not know. `numbers`: its known
+    nodes, each once.
+    """
 
     window: Window
     case: CheckCase
+    found: Numbers
+    numbers: Numbers
+
+    def listed(self, which: Flags) -> tuple[NodeId, ...]:
+        """The names in the window's list that `which` marks."""
+        return tuple(compress(self.window.nodes, which.tolist())) if which.any() else ()
+
+    @property
+    def strangers(self) -> tuple[NodeId, ...]:
+        """The names in the window's list that the fleet does not know."""
+        return self.listed(self.found == NOBODY)
 
     @cached_property
-    def nodes(self) -> tuple[Node, ...]:
-        """The window's nodes, each once."""
-        known = self.case.fleet.nodes
-        return tuple(known[name] for name in dict.fromkeys(self.window.nodes) if name in known)
+    def _kinds(self) -> Numbers:
+        return self.case.dues.kind[self.numbers]
 
     @cached_property
-    def node_names(self) -> frozenset[NodeId]:
-        """Names of `nodes`."""
-        return frozenset(node.name for node in self.nodes)
+    def due_counts(self) -> Mapping[UpdateId, int]:
+        """On how many of the window's nodes each update is due; those due on none are absent."""
+        found: dict[UpdateId, int] = {}
+        for kind, nodes in enumerate(np.bincount(self._kinds).tolist()):
+            for update in self.case.dues.kinds[kind] if nodes else ():
+                found[update] = found.get(update, 0) + nodes
+        return found
+
+    def names_due(self, update: UpdateId) -> tuple[NodeId, ...]:
+        """The window's nodes on which `update` is due."""
+        is_due = self.case.dues.carrying([update])[self._kinds]
+        return self.case.columns.nodes.named(self.numbers[is_due])
 
     @cached_property
-    def due_nodes(self) -> Mapping[UpdateId, tuple[Node, ...]]:
-        """The window's nodes by the update that is due on them."""
-        found: dict[UpdateId, list[Node]] = {}
-        for node in self.nodes:
-            for update in self.case.due.get(node.name, ()):
-                found.setdefault(update, []).append(node)
-        return {update: tuple(nodes) for update, nodes in found.items()}
+    def _places(self) -> tuple[Numbers, Numbers]:
+        return np.unique(self.case.columns.nodes.places[:, self.numbers], return_counts=True)
+
+    @property
+    def places(self) -> Numbers:
+        """Every place at which one of the window's nodes stands."""
+        return self._places[0]
 
     @cached_property
-    def devices(self) -> tuple[DeviceId, ...]:
-        """Devices with a due update that at least one of the window's nodes hangs on, by name."""
-        places = {(node.cluster, node.rack, node.scalable_unit): node for node in self.nodes}
-        found = {d.name for node in places.values() for d in self.case.devices_of(node)}
-        return tuple(sorted(found & self.case.device_due.keys()))
+    def torn_places(self) -> Numbers:
+        """Those of `places` at which other nodes stand too."""
+        places, nodes = self._places
+        return places[nodes < self.case.columns.nodes_at.sizes[places]]
+
+    def due_devices(self, places: Numbers) -> Numbers:
+        """The devices at `places` with a due update, in the order of their names."""
+        found = self.case.columns.devices_at.several(places)
+        return np.sort(found[self.case.dues.update[found] != NOBODY])
+
+    @cached_property
+    def devices(self) -> Numbers:
+        """Devices with a due update that at least one of the window's nodes hangs on, in the order of their names."""
+        return self.due_devices(self.places)
 
     @cached_property
     def node_batches(self) -> Mapping[UpdateId, tuple[NodeApplyStep, ...]]:
@@ -100,6 +117,18 @@ class WindowReading:
         return tuple(step for step in self.window.steps if isinstance(step, DeviceApplyStep))
 
     @cached_property
+    def device_work(self) -> tuple[DeviceWork, ...]:
+        """Steps on shared devices, with the numbers of those."""
+        find = self.case.columns.devices.find
+        return tuple(DeviceWork(step=step, devices=find(step.devices)) for step in self.device_steps)
+
+    @cached_property
+    def times_worked_on(self) -> Numbers:
+        """How often the window's own steps name each of its `devices`."""
+        named = np.sort(np.concatenate([NO_NUMBERS, *(work.devices for work in self.device_work)]))
+        return np.searchsorted(named, self.devices, "right") - np.searchsorted(named, self.devices, "left")
+
+    @cached_property
     def reboots(self) -> tuple[RebootStep, ...]:
         """Reboot steps by start."""
         found = (step for step in self.window.steps if isinstance(step, RebootStep))
@@ -110,81 +139,68 @@ class WindowReading:
         """Node updates whose batches do not add up, so that nobody can tell which node is in which: the rule
         on batches faults them, the other rules leave them alone.
         """
-        names = self.due_nodes.keys() | self.node_batches.keys()
-        return frozenset(n for n in names if not fits(self.due_nodes.get(n, ()), self.node_batches.get(n, ())))
+        names = self.due_counts.keys() | self.node_batches.keys()
+        return frozenset(n for n in names if not fits(self.due_counts.get(n, 0), self.node_batches.get(n, ())))
 
     @cached_property
-    def members(self) -> tuple[tuple[NodeStep, tuple[Node, ...]], ...]:
-        """Which nodes each node step takes."""
-        found: list[tuple[NodeStep, tuple[Node, ...]]] = []
+    def _order(self) -> Numbers:
+        """Puts the window's nodes in the order in which `domain.plans.batch_members` cuts: by domain, then name."""
+        return np.lexsort((self.numbers, self.case.columns.nodes.fault_domain[self.numbers]))
+
+    @cached_property
+    def ordered(self) -> Numbers:
+        """The window's nodes in the order in which batches are cut."""
+        return self.numbers[self._order]
+
+    @cached_property
+    def runs(self) -> Sequence[Run]:
+        """Which nodes each node step takes, as places in `ordered`."""
+        kinds = self.case.dues.kind[self.ordered]
+        found: list[Run] = []
         for update, steps in self.node_batches.items():
             if update not in self.unreadable:
-                cuts = batch_members(self.due_nodes[update], [step.nodes for step in steps])
-                found.extend(zip(steps, cuts, strict=True))
-        for reboots, nodes in self.reboot_groups:
-            sizes = [step.nodes for step in reboots]
-            cuts = batch_members(nodes, sizes) if fits(nodes, reboots) else (nodes,) * len(reboots)
-            found.extend(zip(reboots, cuts, strict=True))
+                carried = self.case.dues.carrying([update])
+                found.extend(cut_runs(steps, carried, np.flatnonzero(carried[kinds])))
+        for reboots, carried in self._reboot_groups:
+            places = np.flatnonzero(carried[kinds])
+            if fits(len(places), reboots):
+                found.extend(cut_runs(reboots, carried, places))
+            else:
+                found.extend(Run(step=step, carried=carried, places=places) for step in reboots)
+        everybody, places = np.ones(len(self.case.dues.kinds), np.bool_), np.arange(len(kinds))
         whole = (step for step in self.window.steps if isinstance(step, DrainStep | VerifyStep))
-        return (*found, *((step, self.nodes) for step in whole))
+        return (*found, *(Run(step=step, carried=everybody, places=places) for step in whole))
 
     @cached_property
-    def reboot_groups(self) -> tuple[tuple[tuple[RebootStep, ...], tuple[Node, ...]], ...]:
-        """Reboots that activate the same updates, by start, with the nodes on which one of those is due: together
-        they reboot each of these once, cut like the batches of an update.
+    def _reboot_groups(self) -> Sequence[tuple[tuple[RebootStep, ...], Flags]]:
+        """Reboots that activate the same updates, by start, with the kinds of work that have one of those: together
+        they reboot each node with such work once, cut like the batches of an update.
         """
         groups: dict[frozenset[UpdateId], list[RebootStep]] = {}
         for step in self.reboots:
             groups.setdefault(frozenset(step.activates), []).append(step)
-        due = self.case.due
-        return tuple(
-            (tuple(steps), tuple(n for n in self.nodes if not activates.isdisjoint(due.get(n.name, ()))))
-            for activates, steps in groups.items()
-        )
+        return tuple((tuple(steps), self.case.dues.carrying(activates)) for activates, steps in groups.items())
+
+    @cached_property
+    def reboot_counts(self) -> Sequence[tuple[tuple[RebootStep, ...], int]]:
+        """Reboots that activate the same updates, by start, with on how many nodes one of those is due."""
+        return tuple((steps, int(carried[self._kinds].sum())) for steps, carried in self._reboot_groups)
 
     @cached_property
     def classes(self) -> tuple[NodeClass, ...]:
         """The window's nodes, grouped by what they go through."""
-        taken: dict[NodeId, list[int]] = {node.name: [] for node in self.nodes}
-        ordered = sorted(self.members, key=lambda item: (item[0].start, item[0].end))
-        for index, (_, nodes) in enumerate(ordered):
-            for node in nodes:
-                taken[node.name].append(index)
-        groups: dict[tuple[tuple[UpdateId, ...], tuple[int, ...]], list[Node]] = {}
-        for node in self.nodes:
-            groups.setdefault((self.case.due.get(node.name, ()), tuple(taken[node.name])), []).append(node)
-        return tuple(
-            self._class(nodes, due, [ordered[index][0] for index in indices])
-            for (due, indices), nodes in groups.items()
-        )
+        return tuple(find_classes(self.case, self.numbers, self._order, self.runs))
 
     @cached_property
     def class_of(self) -> Mapping[NodeId, NodeClass]:
         """The class of each of the window's nodes."""
-        return {node.name: found for found in self.classes for node in found.nodes}
-
-    def _class(self, nodes: list[Node], due: tuple[UpdateId, ...], steps: Sequence[NodeStep]) -> NodeClass:
-        active: dict[UpdateId, datetime] = {}
-        for step in steps:
-            if isinstance(step, NodeApplyStep):
-                update = self.case.update(step.update)
-                if update is not None and update.needs_reboot:
-                    ends = [r.end for r in steps if _activates(r, step)]
-                    if ends:
-                        active[step.update] = min(ends)
-                else:
-                    active[step.update] = step.end
-        return NodeClass(nodes=tuple(nodes), due=due, steps=tuple(steps), active_at=active)
+        return {name: found for found in self.classes for name in found.names}
 
 
-def _activates(step: Step, applied: NodeApplyStep) -> bool:
-    return isinstance(step, RebootStep) and applied.update in step.activates and applied.end <= step.start
-
-
-def fits(nodes: Sequence[Node], steps: Iterable[NodeApplyStep | RebootStep]) -> bool:
-    """True when the steps' node counts are positive and add up to `nodes`."""
-    sizes = [step.nodes for step in steps]
-    return all(size > 0 for size in sizes) and sum(sizes) == len(nodes)
+def _each_once(found: Numbers) -> Numbers:
+    if np.all(found[1:] > found[:-1]) and NOBODY not in found[:1]:
+        return found
+    return np.array([number for number in dict.fromkeys(found.tolist()) if number != NOBODY], np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,9 +242,47 @@ class Reading:
         return None if self.only is None and not self.past else frozenset(window.id for window in self.selected)
 
     @cached_property
+    def found(self) -> tuple[Numbers, ...]:
+        """By window of the plan, the numbers of its nodes as listed, NOBODY for what the fleet does not know."""
+        return tuple(self.case.columns.nodes.find(window.nodes) for window in self.plan.windows)
+
+    @cached_property
+    def taken(self) -> tuple[Numbers, ...]:
+        """By window of the plan, its nodes that the fleet knows, each once."""
+        return tuple(map(_each_once, self.found))
+
+    @cached_property
+    def times_taken(self) -> Numbers:
+        """By number of node, how many windows of the plan take it."""
+        return self.case.columns.nodes.count(self.taken)
+
+    @cached_property
+    def _back(self) -> Numbers:
+        """By number of node, the place in the plan of the first window to end that takes it."""
+        first = np.full(len(self.case.columns.nodes.nodes), NOBODY)
+        windows = enumerate(self.plan.windows)
+        for place, _ in sorted(windows, key=lambda item: item[1].end, reverse=True):  # the first writes last
+            first[self.taken[place]] = place
+        return first
+
+    def back_from(self, node: int) -> datetime | None:
+        """When the first window that takes the node of that number ends; None when none does."""
+        place = self._back[node]
+        return self.plan.windows[place].end if place != NOBODY else None
+
+    @cached_property
     def windows(self) -> tuple[WindowReading, ...]:
         """The selected windows, spelled out."""
-        return tuple(WindowReading(window=window, case=self.case) for window in self.selected)
+        asked = {window.id for window in self.selected}
+        return tuple(view for view in self.every_window if view.window.id in asked)
+
+    @cached_property
+    def every_window(self) -> tuple[WindowReading, ...]:
+        """All windows of the plan."""
+        return tuple(
+            WindowReading(window=window, case=self.case, found=found, numbers=numbers)
+            for window, found, numbers in zip(self.plan.windows, self.found, self.taken, strict=True)
+        )
 
     @cached_property
     def by_cluster(self) -> Mapping[ClusterId, tuple[Window, ...]]:
@@ -241,58 +295,58 @@ class Reading:
         return {name: tuple(sorted(ws, key=lambda w: (w.part, w.start))) for name, ws in sorted(found.items())}
 
     @cached_property
-    def device_steps(self) -> Mapping[DeviceId, tuple[tuple[Window, DeviceApplyStep], ...]]:
-        """Every step to come of the whole plan that works on a device."""
-        found: dict[DeviceId, list[tuple[Window, DeviceApplyStep]]] = {}
-        for window in self.plan.windows:
-            for step in window.steps if window.id not in self.past else ():
-                if isinstance(step, DeviceApplyStep):
-                    for device in step.devices:
-                        found.setdefault(device, []).append((window, step))
-        return {name: tuple(steps) for name, steps in found.items()}
-
-    def applied_on(self, device: DeviceId, update: UpdateId) -> datetime | None:
-        """When `update` has been applied on `device`, in whichever window; None when no step does it."""
-        ends = [step.end for _, step in self.device_steps.get(device, ()) if step.update == update]
-        return min(ends, default=None)
+    def device_work(self) -> tuple[DeviceWork, ...]:
+        """Every step to come of the whole plan that works on devices."""
+        return tuple(work for view in self.every_window if view.window.id not in self.past for work in view.device_work)
 
     @cached_property
-    def _ready(self) -> dict[tuple[str, str, str, Requirement], datetime | None]:
-        return {}
-
-    def ready_from(self, node: Node, need: Requirement) -> datetime | None:
-        """From when on every device with the component that `node` hangs on meets `need`: ALWAYS when it does as
-        reported, None when one never does or there is none.
-        """
-        key = (node.cluster, node.rack, node.scalable_unit, need)
-        if key not in self._ready:
-            carriers = [device for device in self.case.devices_of(node) if device.component == need.component]
-            ready = [self._remembered_ready(device, need) for device in carriers]
-            self._ready[key] = max((x for x in ready if x), default=None) if all(ready) else None
-        return self._ready[key]
+    def times_worked_on(self) -> Numbers:
+        """By number of device, how often the steps to come of the whole plan name it."""
+        return self.case.columns.devices.count(work.devices for work in self.device_work)
 
     @cached_property
-    def _device_ready(self) -> dict[tuple[DeviceId, str, str], datetime | None]:
+    def _first_applied(self) -> Numbers:
+        """By number of device, the place in `device_work` of the first step to end that applies what is due there."""
+        first = np.full(len(self.case.columns.devices.devices), NOBODY)
+        works = enumerate(self.device_work)
+        for place, work in sorted(works, key=lambda item: item[1].step.end, reverse=True):  # the first writes last
+            known = work.devices[work.devices != NOBODY]
+            first[known[self.case.dues.is_due(work.step.update, known)]] = place
+        return first
+
+    def applied_on(self, device: int) -> datetime | None:
+        """When what is due on the device of that number has been applied, in whichever window; None: by no step."""
+        place = self._first_applied[device]
+        return self.device_work[place].step.end if place != NOBODY else None
+
+    @cached_property
+    def _ready(self) -> dict[Requirement, dict[int, datetime | None]]:
         return {}
 
-    def _remembered_ready(self, device: Device, need: Requirement) -> datetime | None:
-        """As `device_ready_from`; racks share the devices of their scalable unit and cluster."""
-        key = (device.name, need.component, need.min_version)
-        if key not in self._device_ready:
-            self._device_ready[key] = self.device_ready_from(device, need)
-        return self._device_ready[key]
-
-    def device_ready_from(self, device: Device, need: Requirement) -> datetime | None:
-        """As `ready_from`, of one device with the component. Work that is due and forgotten counts as done: the rule
-        on devices faults it.
+    def ready_at(self, need: Requirement, places: Iterable[int]) -> Iterator[datetime | None]:
+        """For each place with carriers of the component, from when on they all meet `need`: ALWAYS when they do as
+        reported, None when one never does.
         """
-        if is_at_least(device.version, need.min_version):
+        known = self._ready.setdefault(need, {})
+        carriers = self.case.carriers_at(need.component)
+        for place in places:
+            if place not in known:
+                ready = [self.device_ready_from(device, need) for device in carriers[place]]
+                known[place] = max((instant for instant in ready if instant), default=None) if all(ready) else None
+            yield known[place]
+
+    def device_ready_from(self, device: int, need: Requirement) -> datetime | None:
+        """As `ready_at`, of the device of that number. Work that is due and forgotten counts as done: the rule on
+        devices faults it.
+        """
+        carrier = self.case.columns.devices.devices[device]
+        if is_at_least(carrier.version, need.min_version):
             return ALWAYS
-        due = self.case.device_due.get(device.name)
+        due = self.case.dues.of_device(device)
         if due is None or not is_at_least(due.to_version, need.min_version):
             return None
-        done = self.applied_on(device.name, due.id)
-        return done if done or self.is_blocked(device.name) else ALWAYS
+        done = self.applied_on(device)
+        return done if done or self.is_blocked(carrier.name) else ALWAYS
 
     @property
     def gaps(self) -> Mapping[NodeId, Reason]:
@@ -304,4 +358,4 @@ class Reading:
         nodes behind it, which then may not be in a window at all.
         """
         recorded = self.plan.consent is ConsentBasis.RECORDED
-        return recorded and device not in self.case.draining and device in self.case.device_gaps
+        return recorded and device in self.case.device_gaps and not self.case.is_draining(device)

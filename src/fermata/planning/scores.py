@@ -1,9 +1,14 @@
 """What a plan is worth by each preference, recomputed from its windows. Smaller is better."""
 
+from bisect import bisect_right
 from collections import defaultdict
-from datetime import date
-from itertools import product
+from collections.abc import Iterable
+from datetime import date, datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import assert_never
+
+import numpy as np
 
 from fermata.domain.campaign import (
     AvoidWeekday,
@@ -14,10 +19,10 @@ from fermata.domain.campaign import (
     SpreadEvenly,
     WorkloadOrder,
 )
-from fermata.domain.ids import NodeId
 from fermata.domain.plans import Plan, Window
 from fermata.domain.replanning import BROKEN_TERM, MOVED_TERM, WEIGHT_TODAY, count_broken, weigh_moves
 from fermata.planning.case import CheckCase
+from fermata.planning.columns import NO_NUMBERS, NOBODY, Numbers
 
 
 def score(case: CheckCase, plan: Plan, preference: Preference) -> float:
@@ -66,7 +71,18 @@ def _wrong_pairs(case: CheckCase, plan: Plan, classes: tuple[str, ...]) -> int:
             named = f"{'big' if cluster.name in case.big else 'small'} {cluster.division}"
             if named in classes:
                 ranked.append((classes.index(named), window))
-    return sum(a < b and first.start > second.start for (a, first), (b, second) in product(ranked, ranked))
+    return _count_inversions([(rank, window.start) for rank, window in ranked])
+
+
+def _count_inversions(ranked: Iterable[tuple[int, datetime]]) -> int:
+    """Pairs of which the one with the lower rank starts later."""
+    starts: list[datetime] = []  # of lower ranks, sorted
+    wrong = 0
+    for _, group in groupby(sorted(ranked), key=itemgetter(0)):
+        fresh = [start for _, start in group]
+        wrong += sum(len(starts) - bisect_right(starts, start) for start in fresh)
+        starts = sorted([*starts, *fresh])
+    return wrong
 
 
 def _wrong_turns(case: CheckCase, plan: Plan) -> int:
@@ -75,19 +91,27 @@ def _wrong_turns(case: CheckCase, plan: Plan) -> int:
     assert workloads is not None, "without a map the workload order is no preference"
     ranks = {name: workloads.rank_of(nodes) for name, nodes in case.fleet.nodes_by_cluster.items()}
     ranked = [(rank, w.start) for w in plan.windows if (rank := ranks.get(w.cluster)) is not None]
-    return sum(a > b and first < second for (a, first), (b, second) in product(ranked, ranked))
+    return _count_inversions(ranked)
 
 
 def _unevenness(case: CheckCase, plan: Plan, preference: SpreadEvenly) -> float:
     """Over every calendar day of the campaign and every group: the largest minus the smallest share out that day."""
-    groups: dict[str, set[NodeId]] = defaultdict(set)
-    for name in case.matching(preference.where):
-        cluster = case.fleet.clusters[case.fleet.nodes[name].cluster]
-        groups[str(cluster.name if preference.over == "cluster" else getattr(cluster, preference.over))].add(name)
-    out: dict[tuple[str, date], set[NodeId]] = defaultdict(set)
+    columns, clusters = case.columns, case.fleet.clusters
+    over = [
+        str(name if preference.over == "cluster" else getattr(clusters[name], preference.over))
+        for name in columns.clusters
+    ]
+    names = {name: number for number, name in enumerate(sorted(set(over)))}
+    group = np.array([names[name] for name in over], np.int64)[columns.nodes.cluster]
+    matching = case.matching(preference.where)
+    sizes = np.bincount(group[matching], minlength=len(names))
+    by_day: dict[date, list[Numbers]] = defaultdict(list)
     for window in plan.windows:
-        day = case.day_of(window.start)
-        for group, members in groups.items():
-            out[group, day].update(members.intersection(window.nodes))
-    shares = [len(out[group, day]) / len(groups[group]) for group in groups for day in case.days]
+        by_day[case.day_of(window.start)].append(columns.nodes.find(window.nodes))
+    shares: list[float] = []
+    for day in case.days:
+        out = np.unique(np.concatenate([NO_NUMBERS, *by_day[day]]))
+        out = out[out != NOBODY]
+        counts = np.bincount(group[out[matching[out]]], minlength=len(names))
+        shares.extend((counts[sizes > 0] / sizes[sizes > 0]).tolist())
     return max(shares, default=0.0) - min(shares, default=0.0)

@@ -1,12 +1,15 @@
 """Counts what overlaps in time. Half-open: what ends at an instant is gone before what starts there counts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
 from fermata.domain.campaign import Limit
-from fermata.domain.ids import NodeId, WindowId
+from fermata.domain.ids import WindowId
 from fermata.planning.case import CheckCase
+from fermata.planning.columns import Flags
 from fermata.planning.reading import Reading
 
 
@@ -35,18 +38,19 @@ def find_peaks(spans: Iterable[Span], cap: int, of: frozenset[WindowId] | None =
     Everything counts towards the total in any case. Empty spans count nowhere.
     """
     worst: Peak | None = None
-    for peak in _levels(spans):
-        if peak.total > cap and (of is None or not of.isdisjoint(peak.windows)):
-            worst = peak if worst is None or peak.total > worst.total else worst
-        elif worst is not None:
+    for instant, total, counts in _levels(spans):
+        is_over = total > cap and (of is None or not of.isdisjoint(counts))
+        if is_over and (worst is None or total > worst.total):
+            worst = Peak(at=instant, total=total, windows=tuple(sorted(counts)))
+        elif not is_over and worst is not None:
             yield worst
             worst = None
     if worst is not None:
         yield worst
 
 
-def _levels(spans: Iterable[Span]) -> Iterator[Peak]:
-    """What is open from each instant at which something starts or ends."""
+def _levels(spans: Iterable[Span]) -> Iterator[tuple[datetime, int, Mapping[WindowId, int]]]:
+    """What is open from each instant at which something starts or ends: units, and how many spans of each window."""
     changes: dict[datetime, list[tuple[int, Span]]] = {}
     for span in spans:
         if span.start < span.end and span.units:
@@ -58,27 +62,20 @@ def _levels(spans: Iterable[Span]) -> Iterator[Peak]:
         for sign, span in changes[instant]:
             total += sign * span.units
             counts[span.window] = counts.get(span.window, 0) + sign
-        yield Peak(at=instant, total=total, windows=tuple(sorted(name for name, count in counts.items() if count)))
+            if not counts[span.window]:
+                del counts[span.window]
+        yield instant, total, counts
 
 
-def find_node_peaks(
-    case: CheckCase, reading: Reading, limit: Limit, matching: frozenset[NodeId], *, cap: int
-) -> Iterator[Peak]:
+def find_node_peaks(case: CheckCase, reading: Reading, limit: Limit, matching: Flags, *, cap: int) -> Iterator[Peak]:
     """Every uninterrupted time with more than `cap` of the `matching` nodes out, at its worst instant."""
-    taken = {
-        index: matching.intersection(window.nodes)
-        for index, window in enumerate(reading.plan.windows)
+    counted = [
+        (window, numbers[matching[numbers]])
+        for window, numbers in zip(reading.plan.windows, reading.taken, strict=True)
         if case.counts_on(limit, window.start)
-    }
-    windows = reading.plan.windows
-    spans = [
-        Span(start=windows[index].start, end=windows[index].end, units=len(nodes), window=windows[index].id)
-        for index, nodes in taken.items()
     ]
+    spans = [Span(start=w.start, end=w.end, units=len(nodes), window=w.id) for w, nodes in counted]
     for peak in find_peaks(spans, cap, reading.asked):
-        out: set[NodeId] = set()
-        for index, nodes in taken.items():
-            if windows[index].start <= peak.at < windows[index].end:
-                out |= nodes
-        if len(out) > cap:
-            yield Peak(at=peak.at, total=len(out), windows=peak.windows)
+        out = len(np.unique(np.concatenate([nodes for w, nodes in counted if w.start <= peak.at < w.end])))
+        if out > cap:
+            yield Peak(at=peak.at, total=out, windows=peak.windows)

@@ -3,17 +3,21 @@
 What is not due on the unit any more counts as active; an unknown version does not. Protects the order that was tested.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from fermata.domain.fleet import Device, Node
+import numpy as np
+
+from fermata.domain.fleet import Device
 from fermata.domain.ids import NodeId, UpdateId
 from fermata.domain.plans import DeviceApplyStep
 from fermata.domain.updates import NODE_TARGET
 from fermata.planning.case import CheckCase, some
+from fermata.planning.columns import NOBODY, Numbers
 from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
-from fermata.planning.reading import NodeClass, Reading, WindowReading
+from fermata.planning.reading import Reading, WindowReading
+from fermata.planning.runs import NodeClass
 
 CODE = "AFTER"
 
@@ -40,7 +44,7 @@ Early = tuple[UpdateId, UpdateId, tuple[NodeId, ...]]
 
 def _of_nodes(case: CheckCase, reading: Reading, view: WindowReading, group: NodeClass) -> Iterator[Early]:
     for name in group.due:
-        step, update = group.applied(name), case.update(name)
+        step, update = group.applied.get(name), case.update(name)
         if step is None or update is None:
             continue
         for first in update.after:
@@ -49,45 +53,41 @@ def _of_nodes(case: CheckCase, reading: Reading, view: WindowReading, group: Nod
                     yield name, first, group.names
                 continue
             if not _is_on_nodes(case, first):
-                late = _find_late(case, reading, group.nodes, first, step.start)
-                if late:
-                    yield name, first, late
+                late = _find_late(case, reading, group.numbers, first, step.start)
+                if late.size:
+                    yield name, first, case.columns.nodes.named(late)
 
 
-def _find_late(
-    case: CheckCase, reading: Reading, nodes: Sequence[Node], first: UpdateId, start: datetime
-) -> tuple[NodeId, ...]:
+def _find_late(case: CheckCase, reading: Reading, nodes: Numbers, first: UpdateId, start: datetime) -> Numbers:
     """The nodes with a device on which `first` is not done; those that hang on the same devices are judged once."""
-    places = {(node.cluster, node.rack, node.scalable_unit): node for node in nodes}
-    late = {
-        place for place, node in places.items() if not _devices_done(case, reading, case.devices_of(node), first, start)
-    }
-    return tuple(n.name for n in nodes if (n.cluster, n.rack, n.scalable_unit) in late) if late else ()
+    spots, one, spot = np.unique(case.columns.nodes.spot[nodes], return_index=True, return_inverse=True)
+    done = [_devices_done(case, reading, case.devices_of(node), first, start) for node in nodes[one].tolist()]
+    return nodes[~np.array(done, np.bool_)[spot]] if len(spots) else nodes
 
 
 def _of_devices(case: CheckCase, reading: Reading, view: WindowReading, step: DeviceApplyStep) -> Iterator[Early]:
     update = case.update(step.update)
     for first in update.after if update is not None else ():
         late: list[NodeId] = []
-        for device in (case.fleet.devices[name] for name in step.devices if name in case.fleet.devices):
-            for node in case.fleet.nodes_behind(device):
-                others = [d for d in case.devices_of(node) if d.name != device.name]
+        for device in case.columns.devices.find(step.devices).tolist():
+            for node in case.columns.behind(device).tolist() if device != NOBODY else ():
+                others = [d for d in case.devices_of(node) if d is not case.columns.devices.devices[device]]
                 done = _node_done(case, reading, view, node, first, step.start)
                 if not done or not _devices_done(case, reading, others, first, step.start):
-                    late.append(node.name)
+                    late.append(case.columns.nodes.nodes[node].name)
         if late:
             yield step.update, first, tuple(late)
 
 
 def _node_done(
-    case: CheckCase, reading: Reading, view: WindowReading, node: Node, first: UpdateId, start: datetime
+    case: CheckCase, reading: Reading, view: WindowReading, node: int, first: UpdateId, start: datetime
 ) -> bool:
-    if not _is_on_nodes(case, first) or first not in case.due.get(node.name, ()) or first in view.unreadable:
+    name = case.columns.nodes.nodes[node].name
+    if not _is_on_nodes(case, first) or first not in case.dues.of_node(name) or first in view.unreadable:
         return True
-    if node.name in view.class_of:
-        return _by(view.class_of[node.name].active_at.get(first), start)
-    ends = [window.end for window in reading.plan.windows if node.name in window.nodes]
-    return bool(ends) and min(ends) <= start
+    if name in view.class_of:
+        return _by(view.class_of[name].active_at.get(first), start)
+    return _by(reading.back_from(node), start)
 
 
 def _devices_done(
@@ -98,9 +98,9 @@ def _devices_done(
     for device in devices:
         if first in case.unknown_devices.get(device.name, ()):
             return False
-        due = case.device_due.get(device.name)
+        due = case.device_due(device.name)
         if due is not None and due.id == first:
-            end = reading.applied_on(device.name, first)
+            end = reading.applied_on(case.columns.devices.number[device.name])
             if not _by(end, start) and (end is not None or reading.is_blocked(device.name)):
                 return False
     return True

@@ -17,11 +17,11 @@ WRITTEN = "The layout of a window cuts the nodes on which an update is due into 
 def check(reading: Reading) -> Iterator[Violation]:
     """Node counts that do not add up, due updates without a step, steps for what is not due, wrong numbers."""
     for view in reading.windows:
-        for update in sorted(view.due_nodes.keys() | view.node_batches.keys()):
+        for update in sorted(view.due_counts.keys() | view.node_batches.keys()):
             fault = _count_fault(view, update) or _number_fault(view.node_batches[update])
             if fault:
                 sentence = f"Window {view.window.id}: {update} {fault}."
-                nodes = tuple(node.name for node in view.due_nodes.get(update, ()))
+                nodes = view.names_due(update)
                 yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=nodes)
         for update in sorted({step.update for step in view.device_steps}):
             fault = _number_fault([step for step in view.device_steps if step.update == update])
@@ -31,7 +31,7 @@ def check(reading: Reading) -> Iterator[Violation]:
 
 
 def _count_fault(view: WindowReading, update: UpdateId) -> str | None:
-    due = len(view.due_nodes.get(update, ()))
+    due = view.due_counts.get(update, 0)
     sizes = [step.nodes for step in view.node_batches.get(update, ())]
     if sum(sizes) == due and all(size > 0 for size in sizes):
         return None

@@ -4,11 +4,13 @@ Protects a node from a driver that is replaced while the switch below it restart
 """
 
 from collections.abc import Iterator
+from itertools import combinations
 
-from fermata.domain.fleet import Node
-from fermata.domain.ids import NodeId
+import numpy as np
+
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep
 from fermata.planning.case import CheckCase, some
+from fermata.planning.columns import Numbers
 from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading, WindowReading
@@ -18,39 +20,33 @@ CODE = "CONFLICT"
 
 def check(reading: Reading) -> Iterator[Violation]:
     """Pairs of steps that conflict, overlap in time and meet on a node."""
-    case = reading.case
-    conflicts = case.inputs.catalogue.conflicts
+    conflicts = reading.case.inputs.catalogue.conflicts
     for view in reading.windows:
-        works = list(_works(case, view))
-        for index, (first, nodes) in enumerate(works):
-            for second, others in works[index + 1 :]:
-                if first.update == second.update or frozenset((first.update, second.update)) not in conflicts:
-                    continue
-                if isinstance(first, DeviceApplyStep) and isinstance(second, DeviceApplyStep):
-                    continue
-                met = nodes & others
-                if met and max(first.start, second.start) < min(first.end, second.end):
-                    sentence = (
-                        f"Window {view.window.id}: {first.update} and {second.update} conflict and run at the same"
-                        f" time on {some(met)}."
-                    )
-                    yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=tuple(sorted(met)))
+        for (first, nodes), (second, others) in combinations(_works(reading.case, view), 2):
+            if first.update == second.update or frozenset((first.update, second.update)) not in conflicts:
+                continue
+            if isinstance(first, DeviceApplyStep) and isinstance(second, DeviceApplyStep):
+                continue
+            if max(first.start, second.start) >= min(first.end, second.end):
+                continue
+            met = reading.case.columns.nodes.named(np.intersect1d(nodes, others))
+            if met:
+                sentence = (
+                    f"Window {view.window.id}: {first.update} and {second.update} conflict and run at the same"
+                    f" time on {some(met)}."
+                )
+                yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=met)
 
 
-def _works(case: CheckCase, view: WindowReading) -> Iterator[tuple[NodeApplyStep | DeviceApplyStep, frozenset[NodeId]]]:
+def _works(case: CheckCase, view: WindowReading) -> Iterator[tuple[NodeApplyStep | DeviceApplyStep, Numbers]]:
     """Every step that may conflict with any, with the nodes it is felt on."""
     risky = frozenset().union(*case.inputs.catalogue.conflicts)
-    for step, members in view.members:
-        if isinstance(step, NodeApplyStep) and step.update in risky:
-            yield step, _names(members)
+    for run in view.runs:
+        if isinstance(run.step, NodeApplyStep) and run.step.update in risky:
+            yield run.step, view.ordered[run.places]
     for work in view.device_steps:
         if work.update in risky:
-            known = (case.fleet.devices[name] for name in work.devices if name in case.fleet.devices)
-            yield work, frozenset().union(*(_names(case.fleet.nodes_behind(device)) for device in known))
-
-
-def _names(nodes: tuple[Node, ...]) -> frozenset[NodeId]:
-    return frozenset(node.name for node in nodes)
+            yield work, case.columns.behind_any(work.devices)
 
 
 def encode(facts: Facts) -> Steps:

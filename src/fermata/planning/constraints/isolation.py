@@ -6,11 +6,13 @@ least one. Concurrent batches count together. Protects against one bad update th
 
 from collections.abc import Iterator
 
-from fermata.domain.fleet import Node
+import numpy as np
+
 from fermata.domain.ids import UpdateId
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep
 from fermata.domain.updates import IsolationBy, Update
 from fermata.planning.case import CheckCase, at
+from fermata.planning.columns import NO_NUMBERS, Numbers
 from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading, WindowReading
@@ -20,45 +22,47 @@ CODE = "ISOLATION"
 
 def check(reading: Reading) -> Iterator[Violation]:
     """Instants at which an update's batches take too many domains or nodes; work on a device takes those behind it."""
+    nodes = reading.case.columns.nodes
     for view in reading.windows:
         for update, works in _isolated(reading.case, view):
             for step, _ in works:
-                running = {n.name: n for s, nodes in works if s.start <= step.start < s.end for n in nodes}
-                fault = _fault(update, len(view.window.nodes), list(running.values()))
+                groups = [taken for other, taken in works if other.start <= step.start < other.end]
+                running = np.sort(groups[0]) if len(groups) == 1 else np.unique(np.concatenate([NO_NUMBERS, *groups]))
+                fault = _fault(update, len(view.window.nodes), nodes.fault_domain[running])
                 if fault:
                     sentence = f"Window {view.window.id}: {update.id} runs {fault} at {at(step.start)}."
-                    yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=tuple(sorted(running)))
+                    yield Violation(rule=CODE, sentence=sentence, window=view.window.id, nodes=nodes.named(running))
                     break
 
 
 def _isolated(
     case: CheckCase, view: WindowReading
-) -> Iterator[tuple[Update, list[tuple[NodeApplyStep | DeviceApplyStep, tuple[Node, ...]]]]]:
+) -> Iterator[tuple[Update, list[tuple[NodeApplyStep | DeviceApplyStep, Numbers]]]]:
     updates = case.inputs.catalogue.updates
     isolated = {name for name, update in updates.items() if update.isolation.by is not IsolationBy.NONE}
-    found: dict[UpdateId, list[tuple[NodeApplyStep | DeviceApplyStep, tuple[Node, ...]]]] = {}
-    for step, members in view.members:
-        if isinstance(step, NodeApplyStep) and step.update in isolated:
-            found.setdefault(step.update, []).append((step, members))
+    found: dict[UpdateId, list[tuple[NodeApplyStep | DeviceApplyStep, Numbers]]] = {}
+    for run in view.runs:
+        if isinstance(run.step, NodeApplyStep) and run.step.update in isolated:
+            found.setdefault(run.step.update, []).append((run.step, view.ordered[run.places]))
     for work in (step for step in view.device_steps if step.update in isolated):
-        known = (case.fleet.devices[name] for name in work.devices if name in case.fleet.devices)
-        behind = tuple(n for d in known for n in case.fleet.nodes_behind(d) if n.name in view.node_names)
+        behind = np.intersect1d(case.columns.behind_any(work.devices), view.numbers)
         found.setdefault(work.update, []).append((work, behind))
     for name, works in found.items():
         yield updates[name], works
 
 
-def _fault(update: Update, total: int, running: list[Node]) -> str | None:
+def _fault(update: Update, total: int, domains: Numbers) -> str | None:
+    """What is wrong with running on nodes of these fault domains at once."""
     at_once = update.isolation.at_once
     match update.isolation.by:
         case IsolationBy.NONE:
             return None
         case IsolationBy.FAULT_DOMAIN:
-            domains = len({node.fault_domain for node in running})
-            return f"in {domains} fault domains, {at_once} may be" if domains > at_once else None
+            taken = len(np.unique(domains))
+            return f"in {taken} fault domains, {at_once} may be" if taken > at_once else None
         case IsolationBy.PERCENT:
             most = max(1, total * at_once // 100)
-            return f"on {len(running):,} nodes, {most:,} may be" if len(running) > most else None
+            return f"on {len(domains):,} nodes, {most:,} may be" if len(domains) > most else None
 
 
 def encode(facts: Facts) -> Steps:

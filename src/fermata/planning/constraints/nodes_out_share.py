@@ -24,10 +24,11 @@ def check(reading: Reading) -> Iterator[Violation]:
     for limit, matching in case.limits:
         if limit.what is not LimitKind.NODES_OUT or limit.at_once_fraction is None:
             continue
-        cap = floor(exactly(limit.at_once_fraction) * len(matching))
+        nodes = int(matching.sum())
+        cap = floor(exactly(limit.at_once_fraction) * nodes)
         for peak in find_node_peaks(case, reading, limit, matching, cap=cap):
             sentence = (
-                f"{peak.total:,} of {len(matching):,} nodes are out at {at(peak.at)}, {cap:,} may be"
+                f"{peak.total:,} of {nodes:,} nodes are out at {at(peak.at)}, {cap:,} may be"
                 f" ({limit_text(limit)}, {limit.at_once_fraction:g}): windows {some(peak.windows)}."
             )
             yield Violation(rule=CODE, sentence=sentence, window=peak.windows[0])

@@ -6,6 +6,7 @@ Protects every other rule, which reads times and names as they stand.
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from operator import lt
 
 from fermata.domain.plans import Window
 from fermata.planning.case import at
@@ -31,7 +32,7 @@ def check(reading: Reading) -> Iterator[Violation]:
 
 
 def _faults(window: Window) -> Iterator[str]:
-    if list(window.nodes) != sorted(set(window.nodes)) or not window.nodes:
+    if not window.nodes or not all(map(lt, window.nodes, window.nodes[1:])):
         yield "does not list its nodes once each, sorted by name"
     if not (_is_utc(window.start) and _is_utc(window.end)):
         yield "has a time that is not UTC"

@@ -44,7 +44,7 @@ def _is_moved(case: CheckCase, name: NodeId, start: object) -> bool:
     if case.promised.get(name, start) == start or name not in case.fleet.nodes:
         return False
     customer = case.fleet.clusters[case.fleet.nodes[name].cluster].customer
-    updates = [case.inputs.catalogue.updates[update] for update in case.due.get(name, ())]
+    updates = [case.inputs.catalogue.updates[update] for update in case.dues.of_node(name)]
     return needs_asking(case.inputs.policy, customer, updates)
 
 

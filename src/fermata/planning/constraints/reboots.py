@@ -11,7 +11,8 @@ from fermata.domain.plans import NodeApplyStep, RebootStep
 from fermata.planning.case import CheckCase, at, some
 from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
-from fermata.planning.reading import NodeClass, Reading, WindowReading, fits
+from fermata.planning.reading import Reading, WindowReading
+from fermata.planning.runs import NodeClass, fits
 
 CODE = "REBOOTS"
 
@@ -29,19 +30,18 @@ def check(reading: Reading) -> Iterator[Violation]:
 
 
 def _count_faults(view: WindowReading) -> Iterator[str]:
-    for steps, nodes in view.reboot_groups:
+    for steps, nodes in view.reboot_counts:
         if not fits(nodes, steps):
             sizes = " + ".join(str(step.nodes) for step in steps)
             told = ", ".join(sorted(steps[0].activates)) or "nothing"
-            yield f"reboots {sizes} nodes into {told}; {len(nodes):,} need it"
+            yield f"reboots {sizes} nodes into {told}; {nodes:,} need it"
 
 
 def _order_faults(case: CheckCase, view: WindowReading, group: NodeClass) -> Iterator[str]:
     waiting: set[UpdateId] = set()
     for step in group.steps:
         if isinstance(step, NodeApplyStep):
-            update = case.update(step.update)
-            if update is not None and update.needs_reboot:
+            if step.update in case.rebootful:
                 waiting.add(step.update)
         elif isinstance(step, RebootStep):
             told = set(step.activates) & set(group.due) - view.unreadable

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import product
 
-from fermata.domain.fleet import Device, Node
+import numpy as np
+
 from fermata.domain.ids import NodeId, UpdateId
+from fermata.domain.plans import NodeApplyStep
 from fermata.domain.updates import Requirement
 from fermata.domain.versions import is_at_least
 from fermata.planning.case import CheckCase, some
+from fermata.planning.columns import NOBODY, Numbers, is_among
 from fermata.planning.encoding import Facts, Steps
 from fermata.planning.inputs import Violation
-from fermata.planning.reading import NodeClass, Reading, WindowReading
+from fermata.planning.reading import Reading, WindowReading
 
 CODE = "REQUIREMENT"
 Unmet = tuple[UpdateId, Requirement, NodeId]
@@ -42,42 +45,46 @@ def _find_unmet(reading: Reading, view: WindowReading) -> Iterator[Unmet]:
 
 
 def _of_nodes(case: CheckCase, reading: Reading, view: WindowReading) -> Iterator[Unmet]:
-    for group in view.classes:
-        for name in group.due:
-            step = group.applied(name)
-            if step is not None:
-                for need in case.inputs.catalogue.updates[name].requires:
-                    for node in _unmet_of_class(reading, view, group, need, step.start):
-                        yield name, need, node.name
+    for run in view.runs:
+        if isinstance(run.step, NodeApplyStep):
+            name = run.step.update
+            for need in case.inputs.catalogue.updates[name].requires:
+                for node in _unmet_of_batch(reading, view, view.ordered[run.places], need, run.step.start):
+                    yield name, need, case.columns.nodes.nodes[node].name
 
 
-def _unmet_of_class(
-    reading: Reading, view: WindowReading, group: NodeClass, need: Requirement, start: datetime
-) -> Iterator[Node]:
-    """Nodes of a class that report the same, or hang on the same devices, are judged once."""
-    judged: dict[tuple[str | None, ...], bool] = {}
-    for node in group.nodes:
-        reported = node.versions.get(need.component)
-        alike = (reported,) if reported is not None else (None, node.cluster, node.rack, node.scalable_unit)
-        if alike not in judged:
-            judged[alike] = _is_met(reading, view, node, need, start)
-        if not judged[alike]:
-            yield node
+def _unmet_of_batch(
+    reading: Reading, view: WindowReading, nodes: Numbers, need: Requirement, start: datetime
+) -> Iterator[int]:
+    """Nodes without the component are judged by where they stand, each place once."""
+    columns = reading.case.columns
+    is_on_node = reading.case.reporting(need.component)[nodes]
+    yield from (node for node in nodes[is_on_node].tolist() if not _is_met(reading, view, node, need, start))
+    others = nodes[~is_on_node]
+    stands = columns.nodes.places[:, others]
+    has_carrier = reading.case.has_carrier(need.component)[stands]
+    places = np.unique(stands[has_carrier])
+    is_met = np.array([_by(instant, start) for instant in reading.ready_at(need, places.tolist())], np.bool_)
+    is_late = ~has_carrier.any(axis=0) | is_among(stands, places[~is_met]).any(axis=0)
+    yield from others[is_late].tolist()
 
 
 def _of_devices(case: CheckCase, reading: Reading, view: WindowReading) -> Iterator[Unmet]:
     for work in view.device_steps:
         update = case.update(work.update)
-        devices = [case.fleet.devices[name] for name in work.devices if name in case.fleet.devices]
+        devices = [number for number in case.columns.devices.find(work.devices).tolist() if number != NOBODY]
         for need, device in product(update.requires if update is not None else (), devices):
-            for node in case.fleet.nodes_behind(device):
+            for node in case.columns.behind(device).tolist():
                 if not _is_met_behind(reading, view, device, node, need, work.start):
-                    yield work.update, need, node.name
+                    yield work.update, need, case.columns.nodes.nodes[node].name
 
 
-def _is_met(reading: Reading, view: WindowReading, node: Node, need: Requirement, start: datetime) -> bool:
+def _is_met(reading: Reading, view: WindowReading, number: int, need: Requirement, start: datetime) -> bool:
+    node = reading.case.columns.nodes.nodes[number]
     if need.component not in node.versions:
-        return _by(reading.ready_from(node, need), start)
+        carriers = reading.case.carriers_at(need.component)
+        places = [place for place in reading.case.columns.nodes.places[:, number].tolist() if place in carriers]
+        return bool(places) and all(_by(instant, start) for instant in reading.ready_at(need, places))
     if is_at_least(node.versions[need.component], need.min_version):
         return True
     updates = reading.case.inputs.catalogue.updates
@@ -90,10 +97,10 @@ def _is_met(reading: Reading, view: WindowReading, node: Node, need: Requirement
 
 
 def _is_met_behind(
-    reading: Reading, view: WindowReading, device: Device, node: Node, need: Requirement, start: datetime
+    reading: Reading, view: WindowReading, device: int, node: int, need: Requirement, start: datetime
 ) -> bool:
     """Work on a device asks the device itself where it has the component, else every node behind it."""
-    if device.component == need.component:
+    if reading.case.columns.devices.devices[device].component == need.component:
         return _by(reading.device_ready_from(device, need), start)
     return _is_met(reading, view, node, need, start)
 

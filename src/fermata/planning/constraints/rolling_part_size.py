@@ -23,9 +23,9 @@ def check(reading: Reading) -> Iterator[Violation]:
     case = reading.case
     rolling = case.inputs.campaign.rolling
     for window in reading.selected:
-        if window.mode is not Mode.ROLLING or window.cluster not in case.working:
+        if window.mode is not Mode.ROLLING or window.cluster not in case.in_scope:
             continue
-        total = len(case.working[window.cluster] | case.served.get(window.cluster, frozenset()))
+        total = len(case.working_in(window.cluster) | case.served.get(window.cluster, frozenset()))
         most = floor(exactly(rolling.max_fraction_per_day) * total)
         is_rest = any(other.id in reading.carried for other in reading.by_cluster[window.cluster])
         is_last = is_rest or window.part == window.parts

@@ -138,7 +138,7 @@ def _find_geos(case: CheckCase, workloads: WorkloadMap, reading: Reading) -> Ite
         geo.minima[name] = workloads.find_minimum(name, place, len(nodes))
         geo.lenders[name] = frozenset((lender, sku) for lender in moves_to for sku in skus)
         for node in nodes:
-            is_idle = node.name not in case.unknown and node.name not in case.working.get(node.cluster, ())
+            is_idle = node.name not in case.unknown and node.name not in case.working_in(node.cluster)
             if is_idle and node.cluster in case.in_scope:
                 geo.done[name, case.fleet.clusters[node.cluster].sku] += 1
     for window in reading.plan.windows:

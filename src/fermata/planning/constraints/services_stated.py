@@ -159,7 +159,7 @@ def _read(reading: Reading, workloads: WorkloadMap) -> _Read:
     for (service, _), names in serving.items():
         for name in names:
             cluster = case.fleet.nodes[name].cluster
-            if cluster in case.in_scope and name not in case.unknown and name not in case.working[cluster]:
+            if cluster in case.in_scope and name not in case.unknown and name not in case.working_in(cluster):
                 idle[cluster, service] += 1
     taken = []
     for window in reading.plan.windows:

@@ -6,7 +6,9 @@ their network while their neighbour is serviced.
 
 from collections.abc import Iterator
 
-from fermata.domain.ids import NodeId
+import numpy as np
+
+from fermata.domain.ids import DeviceId, NodeId
 from fermata.domain.updates import Update
 from fermata.planning.case import some
 from fermata.planning.encoding import Facts, Parts
@@ -18,14 +20,13 @@ CODE = "SHARED_DEVICE_WHOLE"
 
 def check(reading: Reading) -> Iterator[Violation]:
     """Draining devices of which a window takes some nodes only; devices that lack the same nodes are told once."""
-    case = reading.case
+    case, columns = reading.case, reading.case.columns
     for view in reading.windows:
-        torn: dict[tuple[NodeId, ...], list[str]] = {}
-        for device in view.devices:
-            if device in case.draining:
-                outside = tuple(sorted(case.names_behind(case.fleet.devices[device]) - view.node_names))
-                if outside:
-                    torn.setdefault(outside, []).append(device)
+        torn: dict[tuple[NodeId, ...], list[DeviceId]] = {}
+        for device in view.due_devices(view.torn_places).tolist():
+            if case.dues.drains[device]:
+                outside = columns.nodes.named(np.setdiff1d(columns.behind(device), view.numbers))
+                torn.setdefault(outside, []).append(columns.devices.devices[device].name)
         for outside, devices in torn.items():
             sentence = (
                 f"Window {view.window.id} takes some nodes behind {some(devices)} and leaves {some(outside)} in"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fermata.domain.ids import NodeId
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.planning.case import some
+from fermata.planning.columns import look_up
 from fermata.planning.encoding import Facts, Takes
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
@@ -18,8 +19,9 @@ CODE = "UNKNOWN_VERSION"
 def check(reading: Reading) -> Iterator[Violation]:
     """Window nodes with an empty version."""
     case = reading.case
-    for window in reading.selected:
-        unknown = tuple(name for name in window.nodes if name in case.unknown)
+    for view in reading.windows:
+        window = view.window
+        unknown = view.listed(look_up(case.dues.unknown, view.found, absent=False))
         if unknown:
             components = sorted({x.component for name in unknown for x in case.pending.nodes[name].unknown})
             sentence = (
