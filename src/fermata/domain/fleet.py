@@ -1,6 +1,5 @@
 """The fleet as inventory reports it: clusters, nodes and the devices that nodes share."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -76,6 +75,9 @@ class Device:
     version: str
 
 
+Place = tuple[ClusterId, DeviceScope, str]  # a rack, a scalable unit or the whole of a cluster
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
     """All inventory by name, with the indices that rules ask for. Every index keeps names sorted."""
@@ -103,35 +105,51 @@ class Fleet:
         return {cluster: tuple(devices) for cluster, devices in groups.items()}
 
     @cached_property
-    def _nodes_by_place(self) -> Mapping[tuple[ClusterId, DeviceScope, str], tuple[Node, ...]]:
-        groups: dict[tuple[ClusterId, DeviceScope, str], list[Node]] = defaultdict(list)
-        for name in sorted(self.nodes):
-            node = self.nodes[name]
-            for place in _places(node):
-                groups[place].append(node)
-        return {place: tuple(nodes) for place, nodes in groups.items()}
+    def _nodes_by_place(self) -> Mapping[Place, tuple[Node, ...]]:
+        places: dict[Place, tuple[Node, ...]] = {}
+        for cluster, nodes in self.nodes_by_cluster.items():
+            racks: dict[str, list[Node]] = {}
+            units: dict[str, list[Node]] = {}
+            for node in nodes:
+                racks.setdefault(node.rack, []).append(node)
+                units.setdefault(node.scalable_unit, []).append(node)
+            places.update(((cluster, DeviceScope.RACK, name), tuple(found)) for name, found in racks.items())
+            places.update(((cluster, DeviceScope.SCALABLE_UNIT, name), tuple(found)) for name, found in units.items())
+            if nodes:
+                places[cluster, DeviceScope.CLUSTER, cluster] = nodes
+        return places
 
     @cached_property
-    def _devices_by_place(self) -> Mapping[tuple[ClusterId, DeviceScope, str], tuple[Device, ...]]:
-        groups: dict[tuple[ClusterId, DeviceScope, str], list[Device]] = defaultdict(list)
-        for name in sorted(self.devices):
-            device = self.devices[name]
-            groups[device.cluster, device.scope, device.scope_id].append(device)
+    def _devices_by_place(self) -> Mapping[Place, tuple[Device, ...]]:
+        groups: dict[Place, list[Device]] = {}
+        for devices in self.devices_by_cluster.values():
+            for device in devices:
+                groups.setdefault(place_of(device), []).append(device)
         return {place: tuple(devices) for place, devices in groups.items()}
 
     def nodes_behind(self, device: Device) -> tuple[Node, ...]:
         """Every node that loses a path, power or management when `device` is worked on."""
-        return self._nodes_by_place.get((device.cluster, device.scope, device.scope_id), ())
+        return self._nodes_by_place.get(place_of(device), ())
+
+    def devices_at(self, place: Place) -> tuple[Device, ...]:
+        """The devices at one place."""
+        return self._devices_by_place.get(place, ())
 
     def devices_of(self, node: Node) -> tuple[Device, ...]:
         """Every shared device that `node` hangs on."""
-        found = [d for place in _places(node) for d in self._devices_by_place.get(place, ())]
+        found = [d for place in places_of(node) for d in self._devices_by_place.get(place, ())]
         return tuple(sorted(found, key=lambda device: device.name))
 
 
-def _places(node: Node) -> tuple[tuple[ClusterId, DeviceScope, str], ...]:
+def places_of(node: Node) -> tuple[Place, ...]:
+    """Where shared devices stand that `node` hangs on."""
     return (
         (node.cluster, DeviceScope.RACK, node.rack),
         (node.cluster, DeviceScope.SCALABLE_UNIT, node.scalable_unit),
         (node.cluster, DeviceScope.CLUSTER, node.cluster),
     )
+
+
+def place_of(device: Device) -> Place:
+    """Where a device stands: all devices at one place have the same nodes behind them."""
+    return (device.cluster, device.scope, device.scope_id)

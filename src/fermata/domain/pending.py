@@ -1,10 +1,10 @@
 """What is due on which node and device, and why. The one definition that requests, planner and conductor share."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fermata.domain.fleet import Cluster, Device, Fleet, Node
-from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.updates import NODE_TARGET, Catalogue, Update
 from fermata.domain.versions import compare_versions, is_newer
 
@@ -35,8 +35,8 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitPending:
-    """Everything pending on one unit; `due` is ordered by update id. Units of a cluster that report the same versions
-    share one, so that what follows from it may be judged once for all of them.
+    """Everything pending on one unit; `due` is ordered by update id. Units of a cluster, and of clusters that no update
+    tells apart, share one when they report the same versions, so that what follows from it may be judged once.
     """
 
     due: tuple[Due, ...] = ()
@@ -69,48 +69,72 @@ def find_pending(fleet: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] |
     by_target: dict[tuple[str, str], list[Update]] = {}
     for update in ready:
         by_target.setdefault((update.target, update.component), []).append(update)
-    return FleetPending(nodes=_find_on_nodes(fleet, by_target), devices=_find_on_devices(fleet, by_target))
+    named = frozenset(name for update in ready for name in update.applies_to.clusters)
+    alike = {name: (c.sku, name if name in named else "") for name, c in fleet.clusters.items()}
+    return FleetPending(
+        nodes=_find_on_nodes(fleet, by_target, alike), devices=_find_on_devices(fleet, by_target, alike)
+    )
 
 
+_Alike = Mapping[ClusterId, tuple[str, str]]  # equal for clusters that no update tells apart: see `AppliesTo`
 _Groups = Mapping[tuple[str, str], list[Update]]  # by target and component
 
 
-def _find_on_nodes(fleet: Fleet, by_target: _Groups) -> Mapping[NodeId, UnitPending]:
-    """Nodes of a cluster that report the same versions are judged once: there are few kinds among many."""
+def _find_on_nodes(fleet: Fleet, by_target: _Groups, alike: _Alike) -> Mapping[NodeId, UnitPending]:
+    """Nodes that report the same versions are judged once: there are few kinds among many."""
     groups = [(component, updates) for (target, component), updates in by_target.items() if target == NODE_TARGET]
-    components = [component for component, _ in groups]
+    judges: dict[tuple[str, str], _Judge] = {}
     found: dict[NodeId, UnitPending] = {}
-    for cluster_name, members in fleet.nodes_by_cluster.items():
-        cluster = fleet.clusters[cluster_name]
-        judged: dict[tuple[str, str], UnitPending] = {}
-        known: dict[tuple[str, ...], UnitPending] = {}
+    for cluster, members in fleet.nodes_by_cluster.items():
+        judge = judges.setdefault(alike[cluster], _Judge(fleet.clusters[cluster], groups))
+        known = judge.by_mapping
         for node in members:
-            reported = node.versions
-            versions = tuple([reported.get(component, "") for component in components])
-            unit = known.get(versions)
+            unit = known.get(id(node.versions))
             if unit is None:
-                parts: list[UnitPending] = []
-                for version, (component, updates) in zip(versions, groups, strict=True):
-                    if (component, version) not in judged:
-                        judged[component, version] = _judge(version, cluster, updates)
-                    parts.append(judged[component, version])
-                unit = known[versions] = _combine(parts)
+                unit = known[id(node.versions)] = judge.find(node)
             if unit is not NOTHING:
                 found[node.name] = unit
     return found
 
 
-def _find_on_devices(fleet: Fleet, by_target: _Groups) -> Mapping[DeviceId, UnitPending]:
-    found: dict[DeviceId, UnitPending] = {}
-    known: dict[tuple[str, str, str, str], UnitPending] = {}
-    for device in fleet.devices.values():
-        updates = by_target.get((device.kind, device.component))
-        if not updates:
-            continue
-        alike = (device.cluster, device.kind, device.component, device.version)
-        unit = known.get(alike)
+class _Judge:
+    """What is pending on the nodes of `cluster` and of those like it, one value for all that report the same versions.
+    `groups`: the updates of each component. `by_mapping`: what was found, by the mapping of versions that it was found
+    for, since readers share one among nodes that report the same.
+    """
+
+    def __init__(self, cluster: Cluster, groups: Sequence[tuple[str, list[Update]]]) -> None:
+        self._cluster = cluster
+        self._groups = groups
+        self.by_mapping: dict[int, UnitPending] = {}
+        self._judged: dict[tuple[str, str], UnitPending] = {}
+        self._known: dict[tuple[str, ...], UnitPending] = {}
+
+    def find(self, node: Node) -> UnitPending:
+        """Everything pending on the node itself."""
+        versions = tuple([node.versions.get(component, "") for component, _ in self._groups])
+        unit = self._known.get(versions)
         if unit is None:
-            unit = known[alike] = _judge(device.version, fleet.clusters[device.cluster], updates)
+            pairs = zip(versions, self._groups, strict=True)
+            unit = self._known[versions] = _combine([self._judge(version, *group) for version, group in pairs])
+        return unit
+
+    def _judge(self, version: str, component: str, updates: list[Update]) -> UnitPending:
+        if (component, version) not in self._judged:
+            self._judged[component, version] = _judge(version, self._cluster, updates)
+        return self._judged[component, version]
+
+
+def _find_on_devices(fleet: Fleet, by_target: _Groups, alike: _Alike) -> Mapping[DeviceId, UnitPending]:
+    found: dict[DeviceId, UnitPending] = {}
+    known: dict[tuple[tuple[str, str], str, str, str], UnitPending] = {}
+    for device in fleet.devices.values():
+        kind = (alike[device.cluster], device.kind, device.component, device.version)
+        unit = known.get(kind)
+        if unit is None:
+            updates = by_target.get((device.kind, device.component))
+            unit = _judge(device.version, fleet.clusters[device.cluster], updates) if updates else NOTHING
+            known[kind] = unit
         if unit is not NOTHING:
             found[device.name] = unit
     return found

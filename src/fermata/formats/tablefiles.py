@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fermata.formats.faults import FaultLog, Place, one_of, quote
@@ -15,6 +16,7 @@ from fermata.formats.text import read_text
 from fermata.formats.values import is_name
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+PLAIN_BLOCK = 2**20  # characters that are split into cells at once, so that a large file is not held twice
 
 
 def find_table(folder: Path, stem: str) -> Path | None:
@@ -36,30 +38,72 @@ def read_table(path: Path, columns: Columns, log: FaultLog) -> Table | None:
             return _read_csv(path, columns, log)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    """The rows of a file that are as wide as its header, column by column; `lines`: where they start, the header first.
+
+    `complete`: there are no others.
+    """
+
+    header: Sequence[str]
+    cells: Sequence[list[str]]
+    lines: Sequence[int]
+    complete: bool = True
+
+
 def _read_csv(path: Path, columns: Columns, log: FaultLog) -> Table | None:
     text = read_text(path, log)
-    if text is None:
+    grid = None if text is None else _split_plain(text) or _read_grid(text, columns, log)
+    if grid is None:
         return None
-    rows, lines = _csv_rows(text, log)
-    if len(log) and rows and not columns.has(rows[0][0]):
-        return None  # the header itself is not valid CSV: nothing below it can be judged
-    if not rows:
-        return None
-    header, first_line = rows[0], lines[0]
-    complete = not len(log)
-    places = [Place(line=first_line, column=i, field=name or None) for i, name in enumerate(header, start=1)]
+    header = grid.header
+    places = [Place(line=grid.lines[0], column=i, field=name or None) for i, name in enumerate(header, start=1)]
     check_header(header, places, columns, log)
-    if any(len(row) != len(header) for row in rows):
-        complete = False
-        rows, lines = _fitting_rows(rows, lines, log)
-    by_name = dict(zip(header[::-1], list(zip(*rows, strict=True))[::-1], strict=True))  # of a repeated one the first
+    by_name = dict(zip(header[::-1], grid.cells[::-1], strict=True))  # of a repeated one the first
     return Table(
         log=log,
-        columns={name: list(map(sys.intern, by_name[name][1:])) for name in dict.fromkeys(header) if columns.has(name)},
+        columns={name: by_name[name] for name in dict.fromkeys(header) if columns.has(name)},
         numbers={name: number for number, name in reversed(list(enumerate(header, start=1)))},
-        lines=lines[1:],
-        complete=complete,
+        lines=grid.lines[1:],
+        complete=grid.complete,
     )
+
+
+def _split_plain(text: str) -> _Grid | None:
+    """A table in which commas and line breaks do nothing but part cells, read several times as fast as by `csv`; None
+    for any other, such as one with quotes, blank lines or rows of several widths.
+    """
+    text = text.replace("\r\n", "\n") if "\r" in text else text
+    first = text.find("\n")
+    header = text[: max(0, first)].split(",")
+    width, longest = len(header), csv.field_size_limit()
+    if width == 1 or '"' in text or "\r" in text or first > longest:
+        return None
+    cells: list[list[str]] = [[] for _ in header]
+    at, end = first + 1, len(text) - text.endswith("\n")
+    while at < end:
+        after = text.find("\n", at + PLAIN_BLOCK, end)
+        until = after if after >= 0 else end
+        rows = text[at:until].split("\n")
+        if any(row.count(",") != width - 1 or len(row) > longest for row in rows):
+            return None
+        joined = ",".join(rows).split(",")
+        for number, column in enumerate(cells):
+            column.extend(map(sys.intern, joined[number::width]))
+        at = until + 1
+    return _Grid(header=header, cells=cells, lines=range(1, len(cells[0]) + 2))
+
+
+def _read_grid(text: str, columns: Columns, log: FaultLog) -> _Grid | None:
+    rows, lines = _csv_rows(text, log)
+    if not rows or (len(log) and not columns.has(rows[0][0])):
+        return None  # there is no header, or it is not valid CSV itself: nothing below it can be judged
+    complete = not len(log)
+    if any(len(row) != len(rows[0]) for row in rows):
+        complete = False
+        rows, lines = _fitting_rows(rows, lines, log)
+    cells = [list(map(sys.intern, column[1:])) for column in zip(*rows, strict=True)]
+    return _Grid(header=rows[0], cells=cells, lines=lines, complete=complete)
 
 
 def _fitting_rows(

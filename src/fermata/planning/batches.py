@@ -4,23 +4,26 @@ Batches are as few, and then as equal, as both allow.
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import accumulate, pairwise
+from operator import attrgetter
 from typing import assert_never
 
-from fermata.domain.fleet import Device, Fleet, Node
+from fermata.domain.fleet import Device, Fleet
 from fermata.domain.updates import IsolationBy, Update
 
 
-def node_batches(update: Update, nodes: Sequence[Node], *, limit: int | None, window: int) -> tuple[int, ...]:
-    """Sizes of the batches for `nodes`, in the order of `domain.plans.batch_members`; `window`: nodes of the window."""
-    most = len(nodes) if limit is None else limit
+def node_batches(update: Update, domains: Sequence[int], *, limit: int | None, window: int) -> tuple[int, ...]:
+    """Sizes of the batches, in the order of `domain.plans.batch_members`, for nodes of which so many stand in each
+    fault domain; `window`: nodes of the window.
+    """
+    nodes = sum(domains)
+    most = nodes if limit is None else limit
     match update.isolation.by:
         case IsolationBy.NONE:
-            return cut_evenly(len(nodes), most)
+            return cut_evenly(nodes, most)
         case IsolationBy.PERCENT:
-            return cut_evenly(len(nodes), min(most, share_of_window(update, window)))
+            return cut_evenly(nodes, min(most, share_of_window(update, window)))
         case IsolationBy.FAULT_DOMAIN:
-            domains = [len(list(g)) for _, g in groupby(sorted(node.fault_domain for node in nodes))]
             sizes: list[int] = []
             at = 0
             for domains_at_once in cut_evenly(len(domains), max(1, update.isolation.at_once)):
@@ -35,26 +38,24 @@ def device_batches(
     update: Update, devices: Sequence[Device], *, fleet: Fleet, limit: int | None, window: int
 ) -> tuple[tuple[Device, ...], ...]:
     """The devices of each batch, by name. Isolation counts the nodes behind a batch; one device is always allowed."""
-    ordered = sorted(devices, key=lambda device: device.name)
+    ordered = sorted(devices, key=attrgetter("name"))
     most = len(ordered) if limit is None else limit
     if update.isolation.by is IsolationBy.NONE:
-        sizes = cut_evenly(len(ordered), most)
-        starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        return tuple(tuple(ordered[at : at + size]) for at, size in zip(starts, sizes, strict=True))
+        cuts = [0, *accumulate(cut_evenly(len(ordered), most))]
+        return tuple(tuple(ordered[a:b]) for a, b in pairwise(cuts))
+    by_percent = update.isolation.by is IsolationBy.PERCENT
+    room = share_of_window(update, window) if by_percent else update.isolation.at_once
     batches: list[list[Device]] = []
+    spread: set[str] = set()  # what the last batch reaches
     for device in ordered:
-        if batches and len(batches[-1]) < most and _fits(update, [*batches[-1], device], fleet, window):
+        reached = {node.name if by_percent else node.fault_domain for node in fleet.nodes_behind(device)}
+        if batches and len(batches[-1]) < most and len(spread | reached) <= room:
             batches[-1].append(device)
+            spread |= reached
         else:
             batches.append([device])
+            spread = reached
     return tuple(tuple(batch) for batch in batches)
-
-
-def _fits(update: Update, devices: Sequence[Device], fleet: Fleet, window: int) -> bool:
-    behind = {node.name: node for device in devices for node in fleet.nodes_behind(device)}
-    if update.isolation.by is IsolationBy.PERCENT:
-        return len(behind) <= share_of_window(update, window)
-    return len({node.fault_domain for node in behind.values()}) <= update.isolation.at_once
 
 
 def share_of_window(update: Update, window: int) -> int:

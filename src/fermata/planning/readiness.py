@@ -2,15 +2,18 @@
 be kept. A reason spreads to whatever depends on the unit it hits; `scope.py` calls this once per cluster.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
-from fermata.domain.fleet import Cluster, Device, Fleet, Node
+from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, Place, place_of, places_of
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.pending import FleetPending, UnitPending
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.updates import Requirement, Update
+from fermata.domain.updates import Catalogue, Requirement, Update
 from fermata.domain.versions import is_at_least
 from fermata.planning.activation import CircularOrder, brings, find_layers
+
+_Kind = tuple[int, bool, str, str]  # devices that a judgement cannot tell apart: see `Judgements.kind_of`
+_Missing = tuple[UpdateId, str]  # an update and what it waits for in vain
 
 
 class Readiness:
@@ -18,29 +21,30 @@ class Readiness:
     those of them that cannot go (`blocked`), and devices alike (`barred`). `settle` fills both mappings.
     """
 
-    def __init__(self, fleet: Fleet, pending: FleetPending, cluster: Cluster) -> None:
+    def __init__(self, fleet: Fleet, pending: FleetPending, cluster: Cluster, judgements: "Judgements") -> None:
         self._fleet = fleet
         self._pending = pending
-        self._near: dict[tuple[str, str], tuple[Device, ...]] = {}
-        self.devices = tuple(d for d in fleet.devices_by_cluster[cluster.name] if pending.of_device(d).due)
-        self._draining = tuple(d for d in self.devices if any(i.update.needs_drain for i in pending.of_device(d).due))
-        places = {(device.scope, device.scope_id): device for device in self._draining}
+        self._cluster = cluster.name
+        self._judgements = judgements
+        found = [(d, unit) for d in fleet.devices_by_cluster[cluster.name] if (unit := pending.devices.get(d.name))]
+        self._units = {device.name: unit for device, unit in found if unit.due}
+        self.devices = tuple(device for device, unit in found if unit.due)
+        members = [(node, pending.nodes.get(node.name)) for node in fleet.nodes_by_cluster[cluster.name]]
+        kinds = {id(unit): unit for _, unit in members if unit}
+        kinds |= {id(unit): unit for unit in self._units.values()}
+        self._kinds = tuple(kinds.values())
+        draining = {kind for kind, unit in kinds.items() if any(item.update.needs_drain for item in unit.due)}
+        self._draining = tuple(d for d in self.devices if id(self._units[d.name]) in draining)
+        places = {place_of(device): device for device in self._draining}
         forced = {node.name for device in places.values() for node in fleet.nodes_behind(device)}
-        self.nodes = tuple(
-            n for n in fleet.nodes_by_cluster[cluster.name] if n.name in pending.nodes or n.name in forced
-        )
-        self.with_work = frozenset(n.name for n in self.nodes if pending.of_node(n).due or n.name in forced)
+        self.nodes = tuple(node for node, unit in members if unit or node.name in forced)
+        self.with_work = frozenset(n.name for n, unit in members if n.name in forced or (unit and unit.due))
         self.blocked: dict[NodeId, Reason] = {}
         self.barred: dict[DeviceId, Reason] = {}
-        kinds = {id(unit): unit for unit in self._units()}
         updates = [(kind, item.update) for kind, unit in kinds.items() for item in unit.due]
         self._waiting = frozenset(kind for kind, update in updates if update.requires or update.after)
-        self._asked = tuple(sorted({needed.component for _, update in updates for needed in update.requires}))
-
-    def _units(self) -> Iterable[UnitPending]:
-        """What is pending, each kind once."""
-        units = (*map(self._pending.of_node, self.nodes), *map(self._pending.of_device, self.devices))
-        return {id(unit): unit for unit in units}.values()
+        self._at: dict[Place, frozenset[_Kind]] = {}
+        self._behind: dict[Place, tuple[tuple[Node, ...], _Near]] = {}
 
     def settle(self, blocked: Mapping[NodeId, Reason], barred: Mapping[DeviceId, Reason]) -> None:
         """Starts from what the rules keep out, then judges all units until nothing more falls out."""
@@ -54,124 +58,137 @@ class Readiness:
             self._judge_nodes()
             self._spread()
 
+    def find_ready(self) -> tuple[tuple[Node, ...], tuple[Device, ...]]:
+        """Once settled: the nodes that can go, and those of the devices with any of these nodes behind them."""
+        nodes = tuple(node for node in self.nodes if node.name not in self.blocked)
+        reached: dict[DeviceScope, set[str]] = {
+            DeviceScope.RACK: {str(node.rack) for node in nodes},
+            DeviceScope.SCALABLE_UNIT: {node.scalable_unit for node in nodes},
+            DeviceScope.CLUSTER: {str(node.cluster) for node in nodes},
+        }
+        return nodes, tuple(d for d in self.devices if d.name not in self.barred and d.scope_id in reached[d.scope])
+
     def _judge_devices(self) -> None:
+        self._at.clear()
+        self._behind.clear()
+        judged: dict[tuple[Place, int], _Missing | None] = {}
         for device in self.devices:
-            unit = self._pending.of_device(device)
-            if device.name in self.barred or not self._waits(unit):
+            unit = self._units[device.name]
+            if id(unit) not in self._waiting or device.name in self.barred:
                 continue
-            behind = self._fleet.nodes_behind(device)
-            near = {
-                d.name: d for place in {_place_of(n): n for n in behind}.values() for d in self._devices_near(place)
-            }
-            missing = self._find_missing(unit, self._unlike_nodes(behind), self._unlike_devices(near.values()))
+            kind = (place_of(device), id(unit))
+            if kind not in judged:
+                judged[kind] = self._find_missing(unit, *self._find_around(device))
+            missing = judged[kind]
             if missing is not None:
                 self.barred[device.name] = _unmet(*missing, device.name)
+                self._at.clear()  # what was judged before is judged anew: a device fewer can go
+                self._behind.clear()
+                judged.clear()
+
+    def _find_around(self, device: Device) -> tuple[tuple[Node, ...], "_Near"]:
+        """One node of each kind behind the device, and the devices that any of them hangs on."""
+        place = place_of(device)
+        if place not in self._behind:
+            behind = self._fleet.nodes_behind(device)
+            racks = {(node.rack, node.scalable_unit) for node in behind}
+            kinds = frozenset().union(*(self._kinds_near(*rack) for rack in racks))
+            unlike = {(id(node.versions), node.name in self.blocked): node for node in behind}
+            self._behind[place] = (tuple(unlike.values()), self._judgements.look_at(kinds))
+        return self._behind[place]
 
     def _judge_nodes(self) -> None:
-        near_of: dict[tuple[str, str], tuple[tuple[Device, ...], int]] = {}  # with a number for devices of equal kinds
-        numbers: dict[tuple[object, ...], int] = {}
-        judged: dict[tuple[object, ...], tuple[UpdateId, str] | None] = {}
+        if not self._waiting:
+            return
+        self._at.clear()
+        near_of: dict[tuple[str, str], _Near] = {}
+        judged: dict[tuple[int, int], _Missing | None] = {}  # by devices and what a node reports
         for node in self.nodes:
-            unit = self._pending.of_node(node)
-            if node.name in self.blocked or not self._waits(unit):
+            if node.name in self.blocked:
                 continue
-            place = _place_of(node)
-            if place not in near_of:
-                unlike = {self._kind_of_device(device): device for device in self._devices_near(node)}
-                number = numbers.setdefault(tuple(unlike), len(numbers))
-                near_of[place] = (tuple(unlike.values()), number)
-            devices, number = near_of[place]
-            kind = (number, self._kind_of(node))
+            place = (node.rack, node.scalable_unit)
+            near = near_of.get(place)
+            if near is None:
+                near = near_of[place] = self._judgements.look_at(self._kinds_near(*place))
+            kind = (id(near), id(node.versions))
             if kind not in judged:
-                judged[kind] = self._find_missing(unit, (node,), devices)
+                judged[kind] = self._judge_node(node, near)
             missing = judged[kind]
             if missing is not None:
                 self.blocked[node.name] = _unmet(*missing, node.name)
 
-    def _waits(self, unit: UnitPending) -> bool:
-        return id(unit) in self._waiting
+    def _judge_node(self, node: Node, near: "_Near") -> _Missing | None:
+        unit = self._pending.of_node(node)
+        if id(unit) not in self._waiting:
+            return None
+        kind = (id(unit), id(node.versions))
+        if kind not in near.judged:
+            near.judged[kind] = self._find_missing(unit, (node,), near)
+        return near.judged[kind]
 
-    def _unlike_nodes(self, nodes: Iterable[Node]) -> tuple[Node, ...]:
-        """One of each kind: what a unit waits for is the same with each of them."""
-        return tuple({self._kind_of(node): node for node in nodes}.values())
-
-    def _unlike_devices(self, devices: Iterable[Device]) -> tuple[Device, ...]:
-        return tuple({self._kind_of_device(device): device for device in devices}.values())
-
-    def _kind_of(self, node: Node) -> tuple[object, ...]:
-        reported = node.versions
-        asked = [reported.get(component) for component in self._asked]
-        return (id(self._pending.of_node(node)), node.name in self.blocked, *asked)
-
-    def _kind_of_device(self, device: Device) -> tuple[object, ...]:
+    def _kinds_near(self, rack: str, unit: str) -> frozenset[_Kind]:
+        """The kinds of devices on which the nodes there hang."""
         return (
-            id(self._pending.of_device(device)),
-            device.name in self.barred,
-            device.component,
-            device.version if device.component in self._asked else "",
+            self._kinds_at((self._cluster, DeviceScope.RACK, rack))
+            | self._kinds_at((self._cluster, DeviceScope.SCALABLE_UNIT, unit))
+            | self._kinds_at((self._cluster, DeviceScope.CLUSTER, self._cluster))
         )
+
+    def _kinds_at(self, place: Place) -> frozenset[_Kind]:
+        kinds = self._at.get(place)
+        if kinds is None:
+            kind_of, barred = self._judgements.kind_of, self.barred
+            kinds = frozenset([kind_of(d, is_barred=d.name in barred) for d in self._fleet.devices_at(place)])
+            self._at[place] = kinds
+        return kinds
 
     def _spread(self) -> None:
         """All behind a draining device go together: one that cannot keeps the device, the device keeps the rest."""
         if not (self.blocked or self.barred):
             return
+        touched = {place for node in self.nodes if node.name in self.blocked for place in places_of(node)}
         for device in self._draining:
+            if place_of(device) not in touched and device.name not in self.barred:
+                continue
             behind = self._fleet.nodes_behind(device)
             held = next((self.blocked[n.name] for n in behind if n.name in self.blocked), None)
             if held is not None:
                 self.barred.setdefault(device.name, held)
             if device.name in self.barred:
-                for node in behind:
-                    self.blocked.setdefault(node.name, self.barred[device.name])
+                fresh = [node for node in behind if node.name not in self.blocked]
+                self.blocked.update((node.name, self.barred[device.name]) for node in fresh)
+                touched.update(place for node in fresh for place in places_of(node))
 
-    def _find_missing(
-        self, unit: UnitPending, nodes: tuple[Node, ...], devices: tuple[Device, ...]
-    ) -> tuple[UpdateId, str] | None:
+    def _find_missing(self, unit: UnitPending, nodes: tuple[Node, ...], near: "_Near") -> _Missing | None:
         """The first update of a unit with what it waits for in vain, looking at the nodes and devices around it."""
         for item in unit.due:
             update = item.update
             for needed in update.requires:
-                if not self._is_met(needed, nodes, devices):
+                if not self._is_met(needed, nodes, near):
                     return update.id, f"{needed.component} {needed.min_version}"
             for earlier in update.after:
-                if self._is_stuck(earlier, nodes, devices):
+                if near.is_stuck(earlier) or any(
+                    n.name in self.blocked and _is_due(self._pending.of_node(n), earlier) for n in nodes
+                ):
                     return update.id, f"{earlier} to be active"
         return None
 
-    def _is_met(self, needed: Requirement, nodes: tuple[Node, ...], devices: tuple[Device, ...]) -> bool:
+    def _is_met(self, needed: Requirement, nodes: tuple[Node, ...], near: "_Near") -> bool:
         carriers = [n for n in nodes if needed.component in n.versions]
-        shared = [d for d in devices if d.component == needed.component]
         return (
-            bool(carriers or shared)
+            bool(carriers or near.carries(needed))
+            and near.meets(needed)
             and all(
                 is_at_least(n.versions[needed.component], needed.min_version)
                 or (n.name not in self.blocked and _is_brought(self._pending.of_node(n), needed))
                 for n in carriers
             )
-            and all(
-                is_at_least(d.version, needed.min_version)
-                or (d.name not in self.barred and _is_brought(self._pending.of_device(d), needed))
-                for d in shared
-            )
         )
-
-    def _is_stuck(self, earlier: UpdateId, nodes: tuple[Node, ...], devices: tuple[Device, ...]) -> bool:
-        return any(n.name in self.blocked and _is_due(self._pending.of_node(n), earlier) for n in nodes) or any(
-            (d.name in self.barred and _is_due(self._pending.of_device(d), earlier))
-            or any(earlier in item.updates for item in self._pending.of_device(d).unknown)
-            for d in devices
-        )
-
-    def _devices_near(self, node: Node) -> tuple[Device, ...]:
-        place = _place_of(node)
-        if place not in self._near:
-            self._near[place] = self._fleet.devices_of(node)
-        return self._near[place]
 
     def _block_circles(self) -> None:
         """Updates that wait for each other in a circle keep every unit on which they are due."""
         due: dict[UpdateId, Update] = {}
-        for unit in self._units():
+        for unit in self._kinds:
             due.update((item.update.id, item.update) for item in unit.due)
         try:
             find_layers(due.values())
@@ -185,9 +202,65 @@ class Readiness:
                     self.barred.setdefault(device.name, _unmet(update, words, device.name))
 
 
-def _place_of(node: Node) -> tuple[str, str]:
-    """Nodes of a cluster with the same place hang on the same devices."""
-    return (node.rack, node.scalable_unit)
+class Judgements:
+    """What was judged already of units and what is around them. Most of a fleet is alike, so clusters share it."""
+
+    def __init__(self, pending: FleetPending, catalogue: Catalogue) -> None:
+        self._pending = pending
+        self._asked = frozenset(need.component for update in catalogue.production_ready for need in update.requires)
+        self._devices: dict[_Kind, tuple[Device, UnitPending]] = {}
+        self._near: dict[frozenset[_Kind], _Near] = {}
+
+    def kind_of(self, device: Device, *, is_barred: bool) -> _Kind:
+        """What a judgement looks at: what is pending, whether it can go, component, and version where any asks."""
+        unit = self._pending.of_device(device)
+        component = device.component
+        kind = (id(unit), is_barred, component, device.version if component in self._asked else "")
+        self._devices.setdefault(kind, (device, unit))
+        return kind
+
+    def look_at(self, kinds: frozenset[_Kind]) -> "_Near":
+        """Devices of these kinds; equal kinds, one value."""
+        if kinds not in self._near:
+            self._near[kinds] = _Near([(*self._devices[kind], kind[1]) for kind in kinds])
+        return self._near[kinds]
+
+
+class _Near:
+    """Devices around a unit, one of each kind, with what is pending on them and whether they are barred: what a unit
+    waits for is the same with each of a kind. `judged`: what a node among them that can go misses, by what is pending
+    on it and what it reports.
+    """
+
+    def __init__(self, devices: Sequence[tuple[Device, UnitPending, bool]]) -> None:
+        self._devices = devices
+        self._met: dict[tuple[str, str], bool] = {}
+        self._stuck: dict[UpdateId, bool] = {}
+        self.judged: dict[tuple[int, int], _Missing | None] = {}
+
+    def carries(self, needed: Requirement) -> bool:
+        """True when any of the devices has the component."""
+        return any(device.component == needed.component for device, _, _ in self._devices)
+
+    def meets(self, needed: Requirement) -> bool:
+        """True when all devices with the component have, or are brought to, the version."""
+        asked = (needed.component, needed.min_version)
+        if asked not in self._met:
+            self._met[asked] = all(
+                is_at_least(device.version, needed.min_version) or (not is_barred and _is_brought(unit, needed))
+                for device, unit, is_barred in self._devices
+                if device.component == needed.component
+            )
+        return self._met[asked]
+
+    def is_stuck(self, earlier: UpdateId) -> bool:
+        """True when the update will not come to one of the devices, or nobody knows whether it has to."""
+        if earlier not in self._stuck:
+            self._stuck[earlier] = any(
+                (is_barred and _is_due(unit, earlier)) or any(earlier in item.updates for item in unit.unknown)
+                for _, unit, is_barred in self._devices
+            )
+        return self._stuck[earlier]
 
 
 def _caught(unit: UnitPending, circle: CircularOrder) -> list[UpdateId]:

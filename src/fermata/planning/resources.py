@@ -26,7 +26,10 @@ def find_uses(capacities: Sequence[Capacity], taken: Taken) -> tuple[Use, ...]:
     found: list[Use] = []
     first = 0
     for capacity in capacities:
-        found.extend(replace(use, resource=first + use.resource) for use in capacity.count(taken))
+        found.extend(
+            Use(resource=first + use.resource, start=use.start, end=use.end, units=use.units)
+            for use in capacity.count(taken)
+        )
         first += len(capacity.resources)
     return tuple(found)
 

@@ -38,22 +38,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Uses:
-    """Uses of one resource on one day, ordered by spot: column by column. `cluster`: of each use, its cluster."""
+    """Uses of one resource on one day, ordered by spot: column by column. `cluster`: of each use, its cluster; the
+    spots of a cluster follow each other.
+    """
 
     spot: Numbers
     cluster: Numbers
     start: Numbers
     end: Numbers
     units: Numbers
-
-    def only(self, which: NDArray[np.bool_]) -> "_Uses":
-        return _Uses(
-            spot=self.spot[which],
-            cluster=self.cluster[which],
-            start=self.start[which],
-            end=self.end[which],
-            units=self.units[which],
-        )
 
 
 def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -> tuple[Row, ...]:
@@ -65,16 +58,18 @@ def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -
         if index in never_bind or not resource.holds_on(problem.days[day].date):
             continue
         capacity = max(0, resource.capacity - (resource.reserve if with_reserve else 0))
-        for meeting in (uses,) if resource.per_day else _find_meetings(uses, capacity):
-            row = _make_row(index, capacity, meeting)
-            if row is not None:
-                rows.append(replace(row, day=day) if resource.grows else row)
+        rows.extend(
+            Row(resource=index, capacity=capacity, spots=numbers, units=units, day=day if resource.grows else None)
+            for numbers, units in _find_meetings(uses, capacity, per_day=resource.per_day)
+        )
     return settle_rows([*rows, *_rows_of_clusters(problem, spots)], spots, problem.seats.keys())
 
 
 def _rows_of_clusters(problem: Problem, spots: Sequence[Spot]) -> list[Row]:
     """One window a day for clusters whose windows are chosen one by one."""
     times = Counter(problem.ways[ways[0]].cluster.name for ways in problem.ways_of if ways)
+    if max(times.values(), default=1) == 1:
+        return []
     by_place: dict[tuple[str, int], list[int]] = {}
     for number, spot in enumerate(spots):
         cluster = problem.ways[spot.way].cluster.name
@@ -118,21 +113,21 @@ def _uses_by_day(problem: Problem, spots: Sequence[Spot]) -> Iterator[tuple[int,
     repeat = counts[group]
     spot = np.repeat(np.arange(len(spots)), repeat)
     within = np.arange(len(spot)) - np.repeat(np.cumsum(repeat) - repeat, repeat)
-    taken = table[firsts[group][spot] + within]
-    order = np.lexsort((spot, taken[:, 0], day[spot]))
-    spot, taken = spot[order], taken[order]
-    edges = np.flatnonzero(np.diff(day[spot] * (len(problem.resources) + 1) + taken[:, 0])) + 1
-    for part in np.split(np.arange(len(spot)), edges):
+    taken = firsts[group][spot] + within
+    place = day[spot] * (len(problem.resources) + 1) + table[taken, 0]
+    order = np.argsort(place.astype(np.min_scalar_type(place.max(initial=0))), kind="stable")  # few bits: by digits
+    edges = np.flatnonzero(np.diff(place[order])) + 1
+    for part in np.split(order, edges):
         if len(part):
-            own = spot[part]
+            own, use = spot[part], taken[part]
             found = _Uses(
                 spot=own,
                 cluster=cluster_of[way[own]],
-                start=start[own] + taken[part, 1],
-                end=start[own] + taken[part, 2],
-                units=taken[part, 3],
+                start=start[own] + table[use, 1],
+                end=start[own] + table[use, 2],
+                units=table[use, 3],
             )
-            yield int(day[own[0]]), int(taken[part[0], 0]), found
+            yield int(day[own[0]]), int(table[use[0], 0]), found
 
 
 def _find_never_binding(resources: Sequence[Resource]) -> frozenset[int]:
@@ -150,42 +145,35 @@ def _find_never_binding(resources: Sequence[Resource]) -> frozenset[int]:
     )
 
 
-def _find_meetings(uses: _Uses, capacity: int) -> Iterator[_Uses]:
-    """Sets of uses that meet, each at a last start before an end: every other instant's set lies within one."""
-    if _fits_together(uses, capacity):
+def _find_meetings(uses: _Uses, capacity: int, *, per_day: bool) -> Iterator[tuple[Numbers, Numbers]]:
+    """Sets of uses that meet and may break the capacity, as spots with their units. Each meets at a last start before
+    an end: every other instant's set lies within one. `per_day`: all meet.
+    """
+    firsts = np.flatnonzero(np.diff(uses.spot, prepend=-1))
+    spots = uses.spot[firsts]
+    clusters = np.flatnonzero(np.diff(uses.cluster[firsts], prepend=-1))
+    everything = np.add.reduceat(uses.units, firsts)
+    if np.maximum.reduceat(everything, clusters).sum() <= capacity:  # a cluster takes once what it takes that day
         return
-    starts = np.unique(uses.start)
-    ends = np.unique(uses.end)
-    following = np.append(starts[1:], np.iinfo(np.int64).max)
+    if per_day:
+        yield spots, everything
+        return
+    at = _find_instants(uses)
+    meets = (uses.start <= at) & (at < uses.end)
+    units = np.add.reduceat(np.where(meets, uses.units, 0), firsts, axis=1)
+    most = np.maximum.reduceat(units, clusters, axis=1).sum(axis=1)
     seen: set[bytes] = set()
-    for start, until in zip(starts, following, strict=True):
-        if np.searchsorted(ends, start, side="right") == np.searchsorted(ends, until, side="right"):
-            continue
-        meeting = uses.only((uses.start <= start) & (start < uses.end))
-        key = meeting.spot.tobytes() + meeting.units.tobytes()
+    for number in np.flatnonzero(most > capacity):
+        key = uses.spot[meets[number]].tobytes() + uses.units[meets[number]].tobytes()
         if key not in seen:
             seen.add(key)
-            yield meeting
+            there = units[number] > 0
+            yield spots[there], units[number, there]
 
 
-def _fits_together(uses: _Uses, capacity: int) -> bool:
-    """True when the largest use of each cluster, all at once, fits: what a cluster takes that day it takes once."""
-    spots, units = _add_up(uses)
-    clusters = uses.cluster[np.searchsorted(uses.spot, spots)]
-    most: Numbers = np.zeros(int(clusters.max(initial=-1)) + 1, dtype=np.int64)
-    np.maximum.at(most, clusters, units)
-    return bool(most.sum() <= capacity)
-
-
-def _add_up(uses: _Uses) -> tuple[Numbers, Numbers]:
-    """Each spot once, with its units."""
-    firsts = np.flatnonzero(np.diff(uses.spot, prepend=-1))
-    return uses.spot[firsts], np.add.reduceat(uses.units, firsts) if len(firsts) else uses.units
-
-
-def _make_row(resource: int, capacity: int, uses: _Uses) -> Row | None:
-    """None for a row that cannot bind."""
-    if _fits_together(uses, capacity):
-        return None
-    spots, units = _add_up(uses)
-    return Row(resource=resource, capacity=capacity, spots=spots, units=units)
+def _find_instants(uses: _Uses) -> Numbers:
+    """The last starts before an end, one a line."""
+    starts, ends = np.unique(uses.start), np.unique(uses.end)
+    over = np.searchsorted(ends, starts, side="right")  # what is over by then
+    found: Numbers = starts[np.append(over[1:], len(ends)) > over].reshape(-1, 1)
+    return found

@@ -15,7 +15,7 @@ from fermata.domain.reasons import Reason
 from fermata.planning.encoders import Encoder, ask, join_takes, list_encoders
 from fermata.planning.encoding import Facts, Takes
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.readiness import Readiness
+from fermata.planning.readiness import Judgements, Readiness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,22 +60,17 @@ def find_scope(
     takes = join_takes((*told, Takes(blocked=kept_out)))
     clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if takes.covers(c))
     unknown = {name for name, unit in pending.nodes.items() if unit.unknown}  # may have work: nobody knows
+    judgements = Judgements(pending, inputs.catalogue)
     works: list[ClusterWork] = []
     unplanned: list[Unplanned] = []
     for cluster in clusters:
-        readiness = Readiness(fleet, pending, cluster)
+        readiness = Readiness(fleet, pending, cluster, judgements)
         readiness.settle(takes.blocked, takes.barred)
         left_out = {
             name: why for name, why in readiness.blocked.items() if name in readiness.with_work or name in unknown
         }
         unplanned.extend(_group(cluster.name, left_out))
-        nodes = tuple(node for node in readiness.nodes if node.name not in readiness.blocked)
-        names = {node.name for node in nodes}
-        devices = tuple(
-            device
-            for device in readiness.devices
-            if device.name not in readiness.barred and any(n.name in names for n in fleet.nodes_behind(device))
-        )
+        nodes, devices = readiness.find_ready()
         if nodes:
             works.append(
                 ClusterWork(cluster=cluster, nodes_with_work=len(readiness.with_work), nodes=nodes, devices=devices)

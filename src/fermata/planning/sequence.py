@@ -5,19 +5,23 @@ verify. Lengths are whole minutes. What is due comes from `work`, when it runs f
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 
+import numpy as np
+
 from fermata.domain.fleet import Device, Fleet, Node
-from fermata.domain.ids import NodeId, UpdateId
+from fermata.domain.ids import UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, VerifyStep
 from fermata.domain.updates import Catalogue
 from fermata.planning.encoding import TeamUse
 from fermata.planning.layout import Layout, lay_out_shape
 from fermata.planning.shape import Shape, Task, find_shape
-from fermata.planning.work import BatchSizes, Cells, WindowWork, cut_cells, find_cells, gather_work
+from fermata.planning.work import BatchSizes, Cells, Columns, WindowWork, cut_cells, find_cells, gather_work
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # steps are laid out from here and shifted when their window has a start
+INSTANTS_KEPT = 4096  # in memory, of minutes into a window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ def lay_out_window(
     return _write_steps(work, cells, shape, layout, applies)
 
 
+@lru_cache(maxsize=INSTANTS_KEPT)
 def after_epoch(minutes: int) -> datetime:
     """The instant so many minutes into a window."""
     return EPOCH + timedelta(minutes=minutes)
@@ -80,13 +85,13 @@ def _write_steps(
     return WindowSteps(
         steps=(*sorted(before, key=lambda step: step.start), verify),
         updates=tuple(sorted(work.updates)),
-        reboots_per_node=max(counts.values(), default=0),
+        reboots_per_node=int(counts.max(initial=0)),
         team_uses=tuple(_team_use(work, step) for step in applies),
     )
 
 
 def _write_on_devices(work: WindowWork, shape: Shape, layout: Layout) -> list[DeviceApplyStep]:
-    batches = {name: work.cut_devices(work.updates[name]) for name in work.devices_of}
+    batches = work.batches_of_devices
     return [
         DeviceApplyStep(
             update=task.update,
@@ -124,19 +129,18 @@ def _write_batch(task: Task, start: int, number: int, batches: int, size: int) -
     )
 
 
-def _write_reboots(
-    work: WindowWork, cells: Cells, shape: Shape, layout: Layout
-) -> tuple[list[RebootStep], dict[NodeId, int]]:
+def _write_reboots(work: WindowWork, cells: Cells, shape: Shape, layout: Layout) -> tuple[list[RebootStep], Columns]:
     """One step for all cells that reboot at the same time; with it, how often each node reboots."""
     steps: list[RebootStep] = []
-    counts: dict[NodeId, int] = {}
+    counts = np.zeros(len(work.nodes), dtype=np.intp)
     for activates, starts in layout.reboots:
-        due = {node.name for update in activates for node in work.nodes_of[update]}
+        due = np.zeros(len(work.nodes), dtype=np.bool_)
+        for update in activates:
+            due[work.nodes_of[update]] = True
+        counts += due
         sizes: dict[int, int] = {}
-        for cell, start in zip(cells, starts, strict=True):
-            sizes[start] = sizes.get(start, 0) + sum(node.name in due for node in cell)
-        for name in due:
-            counts[name] = counts.get(name, 0) + 1
+        for (first, until), start in zip(cells, starts, strict=True):
+            sizes[start] = sizes.get(start, 0) + int(np.count_nonzero(due[first:until]))
         for start, nodes in sizes.items():
             if nodes:
                 end = after_epoch(start + shape.reboot)

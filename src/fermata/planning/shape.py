@@ -3,6 +3,7 @@ Windows of one shape are laid out once.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from fermata.domain.ids import UpdateId
 from fermata.domain.updates import IsolationBy, StepDefaults, Update
@@ -10,6 +11,8 @@ from fermata.planning.activation import find_layers, find_predecessors
 from fermata.planning.batches import share_of_window
 from fermata.planning.likely import in_steps, slowest_drain, slowest_write
 from fermata.planning.work import BatchSizes, WindowWork, is_on_nodes
+
+ORDERS_KEPT = 512  # in memory: clusters have few kinds of work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,22 +66,41 @@ class Shape:
 
 def find_shape(work: WindowWork, cells: int, sizes: BatchSizes) -> Shape:
     """The shape of the window in so many cells. Raises CircularOrder if its updates wait for each other."""
-    layers = find_layers(work.updates.values())
+    order = _find_order(tuple(update for _, update in sorted(work.updates.items())))
     tasks, units = _find_tasks(work, sizes)
-    predecessors = find_predecessors(work.updates.values())
     defaults = work.catalogue.defaults
     return Shape(
         cells=cells,
         tasks=tasks,
-        layers=tuple(tuple(update.id for wave in layer.waves for update in wave) for layer in layers),
-        before=tuple((first, name) for name in sorted(work.updates) for first in sorted(predecessors[name])),
+        layers=order.layers,
+        before=order.before,
         apart=_find_apart(work),
         rebootful=tuple(sorted(name for name, update in work.updates.items() if update.needs_reboot)),
-        reboots=sum(bool(layer.activates) for layer in layers),
+        reboots=order.reboots,
         shares=(*_team_shares(work, tasks, units), *_isolation_shares(work, tasks, units)),
         drain=told_minutes(defaults.drain_minutes.p50) if work.needs_drain else 0,
         reboot=told_minutes(defaults.reboot_minutes.p50),
         verify=told_minutes(defaults.verify_minutes.p50),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """Which updates wait for which: as in Shape."""
+
+    layers: tuple[tuple[UpdateId, ...], ...]
+    before: tuple[tuple[UpdateId, UpdateId], ...]
+    reboots: int
+
+
+@lru_cache(maxsize=ORDERS_KEPT)
+def _find_order(updates: tuple[Update, ...]) -> _Order:
+    layers = find_layers(updates)
+    predecessors = find_predecessors(updates)
+    return _Order(
+        layers=tuple(tuple(update.id for wave in layer.waves for update in wave) for layer in layers),
+        before=tuple((first, update.id) for update in updates for first in sorted(predecessors[update.id])),
+        reboots=sum(bool(layer.activates) for layer in layers),
     )
 
 
@@ -98,7 +120,7 @@ def _find_tasks(work: WindowWork, sizes: BatchSizes) -> tuple[tuple[Task, ...], 
     for name in sorted(work.devices_of):
         update = work.updates[name]
         minutes, empty = _device_minutes(work, update)
-        for number, batch in enumerate(work.cut_devices(update)):
+        for number, batch in enumerate(work.batches_of_devices[name]):
             tasks.append(Task(update=name, cell=None, batch=number, minutes=minutes, from_likely=empty))
             units.append(len(batch))
     for name in sorted(work.nodes_of):

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
-from fermata.domain.fleet import Cluster, Device, Node
+from fermata.domain.fleet import Cluster, Device, Node, Place, place_of, places_of
 from fermata.domain.ids import FreezeId
 from fermata.domain.plans import Mode
 from fermata.planning.days import find_days, find_freezes
 from fermata.planning.encoders import Encoding
-from fermata.planning.encoding import Loan, Resource, Taken, Use
+from fermata.planning.encoding import Closed, Loan, Resource, Taken, Use
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.parts import EXACT_UNITS_MOST, Split, find_splits, find_units
 from fermata.planning.promises import Promise, Promises
@@ -57,6 +59,16 @@ class Way:
         return sum(len(group.parts) for group in self.groups)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Laid:
+    """A part with all that tells it from others."""
+
+    part: Part
+    uses: tuple[Use, ...]
+    loans: tuple[Loan, ...]
+    freezes: tuple[FreezeId, ...]
+
+
 class WayFinder:
     """Finds the ways of one cluster after the other; windows that are alike are rehearsed for their length once.
 
@@ -74,13 +86,15 @@ class WayFinder:
 
     def find_ways(self, work: ClusterWork) -> tuple[Way, ...]:
         """The ways that every limit bears on its own, fewest windows first; none: no limit lets the cluster go."""
-        ways: list[Way] = []
+        splits: list[Split] = []
         if self._fits(work, work.nodes, Mode.WHOLE):
-            ways.append(Way(cluster=work.cluster, mode=Mode.WHOLE, groups=self._group(work, ((work.nodes,),))))
+            splits.append(((work.nodes,),))
         if self._encoding.parts.may_roll(work.cluster):
-            splits = self._find_splits(work)
-            ways.extend(Way(cluster=work.cluster, mode=Mode.ROLLING, groups=self._group(work, s)) for s in splits)
-        return tuple(ways)
+            splits.extend(self._find_splits(work))
+        closed = tuple(c for c in self._encoding.calendar.closed if c.touches(work.nodes, work.cluster))
+        return tuple(
+            Way(cluster=work.cluster, mode=_mode_of(split), groups=self._group(work, split, closed)) for split in splits
+        )
 
     def _find_splits(self, work: ClusterWork) -> tuple[Split, ...]:
         units = find_units(
@@ -108,46 +122,48 @@ class WayFinder:
             for use in find_uses(self._encoding.capacities, taken)
         )
 
-    def _group(self, work: ClusterWork, split: Split) -> tuple[Group, ...]:
-        is_whole = len(split) == 1
-        are_few = len(split) <= EXACT_UNITS_MOST
+    def _group(self, work: ClusterWork, split: Split, closed: Sequence[Closed]) -> tuple[Group, ...]:
+        """The parts of a split, those that are alike together. `closed`: the times that any node of the cluster has."""
+        mode, are_few = _mode_of(split), len(split) <= EXACT_UNITS_MOST
         devices = self._assign_devices(work, split)
-        alike: dict[tuple[object, ...], list[Part]] = {}
-        freezes: dict[tuple[object, ...], tuple[FreezeId, ...]] = {}
+        alike: dict[tuple[object, ...], list[_Laid]] = {}
         for number, members in enumerate(split):
-            part = self.lay_out(tuple(sorted((n for u in members for n in u), key=lambda n: n.name)), devices[number])
-            held = find_freezes(self._encoding.calendar.closed, part.nodes, work.cluster)
-            mode = Mode.WHOLE if is_whole else Mode.ROLLING
-            exact = (self._uses(work, part, mode), self._loans(work, part, mode)) if are_few else ()
-            key = (number == len(split) - 1, len(part.nodes), _shape(part.steps), held, exact)
-            alike.setdefault(key, []).append(part)
-            freezes[key] = held
+            nodes = members[0] if len(members) == 1 else sorted(chain.from_iterable(members), key=attrgetter("name"))
+            part = self.lay_out(tuple(nodes), devices[number])
+            taken = _take(work, part, mode)
+            laid = _Laid(
+                part=part,
+                uses=find_uses(self._encoding.capacities, taken),
+                loans=find_loans(self._encoding.capacities, taken),
+                freezes=find_freezes(closed, part.nodes, work.cluster),
+            )
+            exact = (laid.uses, laid.loans) if are_few else ()
+            key = (number == len(split) - 1, len(part.nodes), _shape(part.steps), laid.freezes, exact)
+            alike.setdefault(key, []).append(laid)
         return tuple(
             Group(
-                parts=tuple(parts),
+                parts=tuple(laid.part for laid in all_laid),
                 is_last=bool(key[0]),
-                minutes=parts[0].steps.minutes,
-                nodes=len(parts[0].nodes),
-                uses=_largest([self._uses(work, part, Mode.WHOLE if is_whole else Mode.ROLLING) for part in parts]),
-                freezes=freezes[key],
-                loans=_least([self._loans(work, part, Mode.WHOLE if is_whole else Mode.ROLLING) for part in parts]),
+                minutes=all_laid[0].part.steps.minutes,
+                nodes=len(all_laid[0].part.nodes),
+                uses=_largest([laid.uses for laid in all_laid]),
+                freezes=all_laid[0].freezes,
+                loans=_least([laid.loans for laid in all_laid]),
             )
-            for key, parts in alike.items()
+            for key, all_laid in alike.items()
         )
-
-    def _uses(self, work: ClusterWork, part: Part, mode: Mode) -> tuple[Use, ...]:
-        return find_uses(self._encoding.capacities, _take(work, part, mode))
-
-    def _loans(self, work: ClusterWork, part: Part, mode: Mode) -> tuple[Loan, ...]:
-        return find_loans(self._encoding.capacities, _take(work, part, mode))
 
     def _assign_devices(self, work: ClusterWork, split: Split) -> list[list[Device]]:
         """Each device to the part with nodes behind it; one that spans parts, as untied ones may, to the first."""
-        part_of = {n.name: i for i, part in enumerate(split) for unit in part for n in unit}
+        if len(split) == 1:
+            return [list(work.devices)]
+        part_at: dict[Place, int] = {}
+        for number, part in enumerate(split):
+            for place in {place for unit in part for node in unit for place in places_of(node)}:
+                part_at.setdefault(place, number)
         assigned: list[list[Device]] = [[] for _ in split]
         for device in work.devices:
-            places = [part_of[n.name] for n in self._inputs.fleet.nodes_behind(device) if n.name in part_of]
-            assigned[min(places)].append(device)
+            assigned[part_at[place_of(device)]].append(device)
         return assigned
 
     def lay_out(self, nodes: tuple[Node, ...], devices: Sequence[Device]) -> Part:
@@ -166,6 +182,11 @@ class WayFinder:
             steps=extend_verify(steps, promise.minutes),
             promise=promise,
         )
+
+
+def _mode_of(split: Split) -> Mode:
+    """How a cluster that is split so goes."""
+    return Mode.WHOLE if len(split) == 1 else Mode.ROLLING
 
 
 def _shape(steps: WindowSteps) -> tuple[object, ...]:

@@ -1,89 +1,129 @@
-"""What is due in one window: on which of its nodes and devices, and the runs of nodes that go through it together."""
+"""What is due in one window: on which of its nodes and devices, and the runs of nodes that go through it together.
+
+Nodes are named by their place in the order in which batches are cut, column by column in numpy: a fleet has many.
+"""
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fermata.domain.fleet import Device, DeviceScope, Fleet, Node
-from fermata.domain.ids import NodeId, UpdateId
-from fermata.domain.pending import FleetPending
+from fermata.domain.ids import UpdateId
+from fermata.domain.pending import NOTHING, FleetPending
 from fermata.domain.updates import NODE_TARGET, Catalogue, IsolationBy, Update
 from fermata.planning.batches import cut_evenly, device_batches, node_batches, share_of_window
 
 CELLS_MOST = 6  # with more, nothing fills their waits any more, and a window has too many steps to read
 
-Cells = tuple[tuple[Node, ...], ...]
+Columns = NDArray[np.intp]  # nodes of a window, ascending
+Cells = tuple[tuple[int, int], ...]  # of each run its first node and the one after its last
 BatchSizes = Mapping[UpdateId, tuple[tuple[int, ...], ...]]  # by cell
 
 
 @dataclass(frozen=True, kw_only=True)
 class WindowWork:
-    """The nodes of a window, ordered as batches are cut, and the units on which each of its updates is due."""
+    """The nodes of a window, ordered as batches are cut, and the units on which each of its updates is due; `domains`:
+    a number for each node's fault domain, ascending.
+    """
 
     nodes: tuple[Node, ...]
+    domains: Columns
     updates: Mapping[UpdateId, Update]
-    nodes_of: Mapping[UpdateId, tuple[Node, ...]]
+    nodes_of: Mapping[UpdateId, Columns]
     devices_of: Mapping[UpdateId, tuple[Device, ...]]
     fleet: Fleet
     catalogue: Catalogue
 
     @cached_property
-    def _names(self) -> frozenset[NodeId]:
-        return frozenset(node.name for node in self.nodes)
-
-    @cached_property
-    def _behind(self) -> dict[tuple[DeviceScope, str], int]:
-        return {}
+    def _at(self) -> Mapping[DeviceScope, Mapping[str, int]]:
+        """How many of the window's nodes there are at each place."""
+        return {
+            DeviceScope.RACK: Counter([node.rack for node in self.nodes]),
+            DeviceScope.SCALABLE_UNIT: Counter([node.scalable_unit for node in self.nodes]),
+            DeviceScope.CLUSTER: Counter([node.cluster for node in self.nodes]),
+        }
 
     def count_behind(self, device: Device) -> int:
-        """How many of the window's nodes hang on a device of its cluster; counted once per place."""
-        place = (device.scope, device.scope_id)
-        if place not in self._behind:
-            self._behind[place] = sum(node.name in self._names for node in self.fleet.nodes_behind(device))
-        return self._behind[place]
+        """How many of the window's nodes hang on a device of its cluster."""
+        return self._at[device.scope].get(device.scope_id, 0)
 
     @property
     def needs_drain(self) -> bool:
         """True when a workload would feel any of it."""
         return any(update.needs_drain for update in self.updates.values())
 
-    def cut(self, update: Update, members: Sequence[Node]) -> tuple[int, ...]:
+    def cut(self, update: Update, members: Columns) -> tuple[int, ...]:
         """Sizes of the batches in which these nodes take the update; none for no nodes."""
+        if not len(members):
+            return ()
         limit = self.catalogue.team_limits.get(update.owner_team)
-        return node_batches(update, members, limit=limit, window=len(self.nodes)) if members else ()
+        return node_batches(update, self.count_domains(members), limit=limit, window=len(self.nodes))
 
-    def cut_devices(self, update: Update) -> tuple[tuple[Device, ...], ...]:
-        """The devices of each batch of the update."""
-        limit = self.catalogue.team_limits.get(update.owner_team)
-        devices = self.devices_of[update.id]
-        return device_batches(update, devices, fleet=self.fleet, limit=limit, window=len(self.nodes))
+    def count_domains(self, members: Columns) -> list[int]:
+        """How many of these nodes stand in each fault domain, where any does, in order."""
+        counts = np.bincount(self.domains[members])
+        found: list[int] = counts[counts > 0].tolist()
+        return found
+
+    @cached_property
+    def batches_of_devices(self) -> Mapping[UpdateId, tuple[tuple[Device, ...], ...]]:
+        """For each update that is due on devices, those of each batch."""
+        found: dict[UpdateId, tuple[tuple[Device, ...], ...]] = {}
+        for name, devices in self.devices_of.items():
+            update = self.updates[name]
+            limit = self.catalogue.team_limits.get(update.owner_team)
+            found[name] = device_batches(update, devices, fleet=self.fleet, limit=limit, window=len(self.nodes))
+        return found
 
 
 def gather_work(
     nodes: Sequence[Node], devices: Sequence[Device], *, fleet: Fleet, pending: FleetPending, catalogue: Catalogue
 ) -> WindowWork:
     """Everything that is due on `nodes` and `devices`."""
+    ordered = order_nodes(nodes)
     updates: dict[UpdateId, Update] = {}
-    nodes_of: dict[UpdateId, list[Node]] = {}
-    devices_of: dict[UpdateId, list[Device]] = {}
-    ordered = sorted(nodes, key=lambda node: (node.fault_domain, node.name))
-    for node in ordered:
-        for item in pending.of_node(node).due:
+    get = pending.nodes.get
+    units = [get(node.name, NOTHING) for node in ordered]
+    unlike = {id(unit): unit for unit in units}
+    numbers = dict(zip(unlike, range(len(unlike)), strict=True))
+    is_due: dict[UpdateId, list[bool]] = {}
+    for number, unit in enumerate(unlike.values()):
+        for item in unit.due:
             updates[item.update.id] = item.update
-            nodes_of.setdefault(item.update.id, []).append(node)
+            is_due.setdefault(item.update.id, [False] * len(numbers))[number] = True
+    kind_of = np.fromiter(map(numbers.__getitem__, map(id, units)), dtype=np.intp, count=len(units))
+    devices_of: dict[UpdateId, list[Device]] = {}
     for device in devices:
         for item in pending.of_device(device).due:
             updates[item.update.id] = item.update
             devices_of.setdefault(item.update.id, []).append(device)
     return WindowWork(
-        nodes=tuple(ordered),
+        nodes=ordered,
+        domains=number_domains(ordered),
         updates=updates,
-        nodes_of={update: tuple(found) for update, found in nodes_of.items()},
+        nodes_of={update: np.flatnonzero(np.array(due)[kind_of]) for update, due in is_due.items()},
         devices_of={update: tuple(found) for update, found in devices_of.items()},
         fleet=fleet,
         catalogue=catalogue,
     )
+
+
+def order_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """Nodes by fault domain, then name, as batches are cut. Twice sorted, since names mostly come in order."""
+    return tuple(sorted(sorted(nodes, key=attrgetter("name")), key=attrgetter("fault_domain")))
+
+
+def number_domains(ordered: Sequence[Node]) -> Columns:
+    """A number per node, ascending, for its fault domain; `ordered` by that."""
+    domains = [node.fault_domain for node in ordered]
+    numbers = {domain: number for number, domain in enumerate(dict.fromkeys(domains))}
+    return np.fromiter(map(numbers.__getitem__, domains), dtype=np.intp, count=len(domains))
 
 
 def find_cells(work: WindowWork) -> Cells:
@@ -92,30 +132,29 @@ def find_cells(work: WindowWork) -> Cells:
     Whole fault domains where an update is isolated by them: one in two runs would need two turns. One run when no
     update has to be taken in turns.
     """
-    found: list[tuple[bool, float, UpdateId, Cells]] = []
+    found: list[tuple[bool, float, UpdateId, list[int]]] = []
     for name, nodes in work.nodes_of.items():
         update = work.updates[name]
         ends = _find_ends(work, update, nodes)
         if 1 < len(ends) <= CELLS_MOST:
             keeps_domains = update.isolation.by is IsolationBy.FAULT_DOMAIN
             waits = update.duration_minutes.p50 * (len(ends) - 1)
-            found.append((keeps_domains, waits, name, _cut_after(work.nodes, ends)))
-    return max(found, key=lambda item: item[:3])[3] if found else (work.nodes,)
+            found.append((keeps_domains, waits, name, ends))
+    ends = max(found, key=lambda item: item[:3])[3] if found else []
+    return tuple(itertools.pairwise([0, *(end + 1 for end in ends[:-1]), len(work.nodes)]))
 
 
 def cut_cells(work: WindowWork, cells: Cells) -> BatchSizes:
     """For each update that is due on nodes, cell by cell, the sizes of the batches in which the nodes there take it."""
-    cell_of = {node.name: number for number, cell in enumerate(cells) for node in cell}
+    edges = [first for first, _ in cells[1:]]
     found: dict[UpdateId, tuple[tuple[int, ...], ...]] = {}
     for name, nodes in work.nodes_of.items():
-        members: list[list[Node]] = [[] for _ in cells]
-        for node in nodes:
-            members[cell_of[node.name]].append(node)
-        found[name] = tuple(work.cut(work.updates[name], own) for own in members)
+        cuts = [0, *np.searchsorted(nodes, edges).tolist(), len(nodes)]
+        found[name] = tuple(work.cut(work.updates[name], nodes[a:b]) for a, b in itertools.pairwise(cuts))
     return found
 
 
-def _find_ends(work: WindowWork, update: Update, nodes: Sequence[Node]) -> list[Node]:
+def _find_ends(work: WindowWork, update: Update, nodes: Columns) -> list[int]:
     """The last node, of those on which it is due, of each turn that isolation makes the update take."""
     match update.isolation.by:
         case IsolationBy.NONE:
@@ -123,16 +162,10 @@ def _find_ends(work: WindowWork, update: Update, nodes: Sequence[Node]) -> list[
         case IsolationBy.PERCENT:
             sizes = cut_evenly(len(nodes), share_of_window(update, len(work.nodes)))
         case IsolationBy.FAULT_DOMAIN:
-            domains = [len(list(group)) for _, group in itertools.groupby(nodes, key=lambda node: node.fault_domain)]
+            domains = work.count_domains(nodes)
             cuts = [0, *itertools.accumulate(cut_evenly(len(domains), max(1, update.isolation.at_once)))]
             sizes = tuple(sum(domains[a:b]) for a, b in itertools.pairwise(cuts))
-    return [nodes[at - 1] for at in itertools.accumulate(sizes)]
-
-
-def _cut_after(nodes: Sequence[Node], ends: Sequence[Node]) -> Cells:
-    """The nodes in runs, each but the last ending with one of `ends`."""
-    cuts = [0, *(nodes.index(end) + 1 for end in ends[:-1]), len(nodes)]
-    return tuple(tuple(nodes[a:b]) for a, b in itertools.pairwise(cuts))
+    return [int(nodes[at - 1]) for at in itertools.accumulate(sizes)]
 
 
 def is_on_nodes(update: Update) -> bool:
