@@ -44,6 +44,7 @@ class Code(StrEnum):
     LEFT_OVER = "LEFT_OVER"
     DAY_CLOSED = "DAY_CLOSED"
     LONGER_NOW = "LONGER_NOW"
+    LONGER_WITHIN = "LONGER_WITHIN"
     LIMIT_FULL = "LIMIT_FULL"
     MADE_ROOM = "MADE_ROOM"
     SPLIT_ANEW = "SPLIT_ANEW"
@@ -217,6 +218,7 @@ SENTENCES = MappingProxyType(
         Code.LEFT_OVER: "{window} left {nodes} of its nodes as they were: they are planned again.",
         Code.DAY_CLOSED: "Work is not allowed at that time any more: the campaign's days or hours changed.",
         Code.LONGER_NOW: "It takes {minutes} minutes now and took {before} when it was planned.",
+        Code.LONGER_WITHIN: "Its steps take longer now, and {minutes} of the {before} minutes that it had are enough.",
         Code.LIMIT_FULL: "{limit} allows {allowed}, and it would bring {used} with {others}.",
         Code.MADE_ROOM: "It makes room for {others} under {limit}.",
         Code.SPLIT_ANEW: "{cluster} is divided anew: its parts do not fit the campaign's rules for rolling any more.",
