@@ -110,6 +110,19 @@ class CheckCase:
         return found
 
     @cached_property
+    def alone(self) -> Flags:
+        """By number of node, whether it is in scope and stands behind a device with work that nobody would feel and
+        for which no window takes a node, since none behind it has work.
+        """
+        devices, dues = self.columns.devices, self.dues
+        places = np.unique(devices.place[(dues.update != NOBODY) & ~dues.drains & (devices.place != NOBODY)])
+        found = np.zeros(len(self.columns.nodes.nodes), np.bool_)
+        for place in places.tolist():
+            members = self.columns.nodes_at.one(place)
+            found[members] |= not dues.has_work[members].any()
+        return found & self.scoped
+
+    @cached_property
     def unknown(self) -> frozenset[NodeId]:
         """Nodes that do not report the version of a component that an update targets."""
         return frozenset(self.columns.nodes.named(np.flatnonzero(self.dues.unknown)))

@@ -1,5 +1,7 @@
 """Every in-scope node with production-ready work, or of unknown version, stands in one window or in unplanned.
 
+Where work is due on a shared device alone, the nodes behind it stand in unplanned.
+
 Protects against work that is forgotten, and against taking a node out twice for the same campaign.
 """
 
@@ -54,7 +56,7 @@ def _count_strangers(reading: Reading) -> tuple[Counter[NodeId], Counter[NodeId]
 
 def _find_absent(reading: Reading, is_nowhere: Flags) -> Iterator[Violation]:
     case = reading.case
-    asked = case.working | (case.scoped & case.dues.unknown)
+    asked = case.working | case.alone | (case.scoped & case.dues.unknown)
     numbers = np.flatnonzero(asked & is_nowhere)
     for cluster in case.columns.clusters_of(numbers):
         absent = case.columns.nodes.named(np.intersect1d(case.columns.members(cluster), numbers))

@@ -1,6 +1,6 @@
 """Only nodes that the inventory knows, that are in scope and that have pending work are planned.
 
-Nodes of unknown version, which may have work, stand in unplanned at most.
+Nodes of unknown version, which may have work, and those with work on a device alone, stand in unplanned at most.
 
 Protects the nodes the campaign has no business with, and a count of nodes that means something.
 """
@@ -25,7 +25,7 @@ def check(reading: Reading) -> Iterator[Violation]:
         window = view.window
         yield from _judge(case, window.nodes, view.found, case.working, f"window {window.id}", window.id)
     if reading.only is None:
-        is_right = case.working | (case.scoped & case.dues.unknown)
+        is_right = case.working | case.alone | (case.scoped & case.dues.unknown)
         for group in reading.plan.unplanned:
             found = case.columns.nodes.find(group.nodes)
             yield from _judge(case, group.nodes, found, is_right, f"unplanned of {group.cluster}", None)
