@@ -113,6 +113,13 @@ def opened_place(store: str, server: str | None) -> Iterator[Verbs]:
         yield StoreVerbs(database)
 
 
+def refuse_server(context: typer.Context, folder: str) -> None:
+    """Raises BadParameter when the command line names a server beside a folder; one of the environment is not meant."""
+    source = context.get_parameter_source("server")
+    if source is not None and source.name == _NAMED:
+        raise typer.BadParameter(f"{folder} is planned from its files, here: leave --server out")
+
+
 def parse_time(text: str) -> datetime:
     """An aware UTC time from ISO 8601 text; a date alone is midnight UTC. Raises typer.BadParameter."""
     try:

@@ -1,7 +1,5 @@
 """The guard of `fermata plan`: how long it may search, and what to say when that was too short."""
 
-import time
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -20,14 +18,6 @@ TimeLimitOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-def overdue_after(seconds: int | None) -> Callable[[], bool]:
-    """Says whether so many seconds have passed since this call; None: never."""
-    if seconds is None:
-        return lambda: False
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() >= end
 
 
 def tell_notes(outcome: Planned) -> None:

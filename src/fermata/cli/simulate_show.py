@@ -6,7 +6,7 @@ from typing import Any
 
 from fermata.cli import output
 from fermata.domain.campaign import Campaign
-from fermata.domain.plans import Plan
+from fermata.domain.ids import PlanId
 from fermata.planning.risk.figures import CampaignRisk, LimitRisk, ModeRisk, Spread, WindowRisk
 
 SCHEMA = "fermata.simulation/1"
@@ -15,19 +15,19 @@ SMALL, LEAST_SHOWN = 10, 0.05  # between these a mean without its decimal says l
 MODES = {False: "Limits held in the plan: every window opens as planned", True: "Limits held at run time: windows wait"}
 
 
-def to_json(plan: Plan, risk: CampaignRisk) -> dict[str, Any]:
+def to_json(plan: PlanId, risk: CampaignRisk) -> dict[str, Any]:
     """Stable keys; probabilities are shares of the runs."""
     found = asdict(risk)
     for mode in found["modes"]:
         mode["mode"] = "gate" if mode.pop("gated") else "plan"
         mode["windows"] = [{**window, "window": str(window["window"])} for window in mode["windows"]]
-    return {"schema": SCHEMA, "plan": plan.id, **found}
+    return {"schema": SCHEMA, "plan": plan, **found}
 
 
-def tell_risk(plan: Plan, campaign: Campaign, risk: CampaignRisk) -> None:
+def tell_risk(plan: PlanId, campaign: Campaign, risk: CampaignRisk) -> None:
     """One screen for each mode."""
     planned = risk.planned
-    output.out.print(f"{plan.id}  {campaign.title}", markup=False, soft_wrap=True)
+    output.out.print(f"{plan}  {campaign.title}", markup=False, soft_wrap=True)
     output.out.print(
         f"{output.count(risk.runs, 'campaign')} with seed {risk.seed}: {output.count(planned.windows, 'window')},"
         f" {output.count(planned.nodes, 'node')}; correlation {risk.correlation:g}",
