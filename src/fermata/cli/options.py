@@ -75,6 +75,12 @@ ScenarioOption = Annotated[
         show_default=False,
     ),
 ]
+WorkloadsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workloads", help="Workload map that the plan was made with, if not the folder's.", show_default=False
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys, and nothing else.")]
 ActorOption = Annotated[str, typer.Option("--as", help="Who says so; goes into the journal.", show_default=False)]
 

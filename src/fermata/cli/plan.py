@@ -13,7 +13,7 @@ from fermata.cli.plan_guard import TimeLimitOption, tell_notes
 from fermata.cli.plan_make import Made, Wish, make_plan
 from fermata.cli.plan_show import tell_infeasible, tell_plan
 from fermata.cli.plan_what_if import WhatIfOption, ask_what_if
-from fermata.cli.plan_write import HtmlOption, IcsOption, Targets, check_targets, write_results
+from fermata.cli.plan_write import HtmlOption, IcsOption, Targets, check_targets, tell_written, write_results
 from fermata.domain.plans import ConsentBasis
 from fermata.formats.plans import plan_to_json
 from fermata.planning.inputs import Asked, Infeasible
@@ -112,7 +112,7 @@ def _finish(made: Made, targets: Targets, *, wanted: float, as_json: bool) -> No
         raise typer.Exit(output.INFEASIBLE)
     write_results(outcome.plan, made.drawn, targets)
     if outcome.plan.consent is ConsentBasis.ASSUMED:
-        output.err.print(_DRAFT_NOTICE, style="yellow")
+        output.say(_DRAFT_NOTICE, style="yellow", console=output.err)
     tell_notes(outcome)
     if as_json:
         more = {"diff": diff_to_json(outcome.diff)} if outcome.diff is not None else {}
@@ -121,5 +121,4 @@ def _finish(made: Made, targets: Targets, *, wanted: float, as_json: bool) -> No
     tell_plan(outcome.plan, made.campaign, wanted=wanted, timed=outcome.days)
     if outcome.diff is not None:
         tell_diff(outcome.diff, made.campaign)
-    for path in targets.named:
-        output.out.print(f"Written to {path}", markup=False, soft_wrap=True)
+    tell_written(targets)

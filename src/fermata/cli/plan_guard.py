@@ -23,4 +23,4 @@ TimeLimitOption = Annotated[
 def tell_notes(outcome: Planned) -> None:
     """What whoever asked for the plan should know, on standard error."""
     for note in outcome.notes:
-        output.err.print(note.sentence, style="yellow", markup=False, soft_wrap=True)
+        output.say(note.sentence, style="yellow", console=output.err)

@@ -209,4 +209,4 @@ def _tell_prices(prices: Sequence[Price], now: Planned) -> None:
 
 
 def _say(text: str, *, bold: bool = False) -> None:
-    output.out.print(text, style="bold" if bold else "", markup=False, soft_wrap=True)
+    output.say(text, style="bold" if bold else "")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fermata.cli import output
 from fermata.domain.plans import Plan
 from fermata.formats.ics import calendar_to_bytes
 from fermata.formats.plans import plan_to_bytes, write_whole
@@ -46,6 +47,12 @@ def check_targets(targets: Targets) -> None:
             raise typer.BadParameter(f"{path} is a folder; name a file in it")
     if len({path.absolute() for path in targets.named}) < len(targets.named):
         raise typer.BadParameter("two results cannot go to one file; name different files")
+
+
+def tell_written(targets: Targets) -> None:
+    """Names each file that was written."""
+    for path in targets.named:
+        output.out.print(f"Written to {path}", markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

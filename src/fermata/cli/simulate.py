@@ -9,12 +9,15 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fermata.cli import options, output
-from fermata.cli.plan_files import read_planned
+from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, read_planned
+from fermata.cli.plan_write import Targets, check_targets, tell_written
 from fermata.cli.simulate_show import tell_risk, to_json
 from fermata.cli.waiting import wait_for
 from fermata.domain.ids import PlanId
+from fermata.formats.plans import write_whole
 from fermata.planning.risk.luck import CORRELATION
 from fermata.planning.risk.simulate import Simulation
+from fermata.server.web.simulation_page import render_simulation
 from fermata.services.simulation import RUNS_MOST, Told
 from fermata.services.simulation import simulate as play
 
@@ -44,9 +47,11 @@ def simulate(
         bool, typer.Option("--gate", help="Also with windows that wait at run time while a limit is full.")
     ] = False,
     scenario: options.ScenarioOption = None,
-    workloads: Annotated[
-        Path | None,
-        typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
+    workloads: options.WorkloadsOption = None,
+    parent: ParentFileOption = None,
+    observed: ObservedFileOption = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the figures as one page to this file.", show_default=False)
     ] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
@@ -63,18 +68,24 @@ def simulate(
         raise typer.BadParameter("say with --scenario which folder the plan file was made from")
     if not is_file and scenario is not None:
         raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
+    targets = Targets(html=html)
+    check_targets(targets)
     asked = Simulation(runs=runs, seed=seed, correlation=correlation, with_gate=gate)
     with _shown() as told:
         if scenario is not None:
-            made, inputs = read_planned(Path(plan), scenario, workloads)
+            followed = Followed(parent=parent, observed=observed)
+            made, inputs = read_planned(Path(plan), scenario, workloads, followed)
             found = wait_for(lambda: play(inputs, made, asked, told))
         else:
             with options.opened_place(store, server) as place:
                 found = wait_for(lambda: place.simulate_plan(PlanId(plan), asked, told))
+    if html is not None:
+        write_whole(render_simulation(found.plan, found.campaign, found.risk).encode(), html)
     if as_json:
         output.print_json(to_json(found.plan, found.risk))
     else:
         tell_risk(found.plan, found.campaign, found.risk)
+        tell_written(targets)
 
 
 @contextmanager
