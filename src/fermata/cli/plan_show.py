@@ -121,11 +121,9 @@ def _tell_timed(timed: Sequence[Daywork]) -> None:
     if not timed:
         return
     proven = sum(day.proven for day in timed)
-    minutes = sum(day.minutes_saved for day in timed)
-    saved = (
-        f"windows end {span_words(timedelta(minutes=minutes))} earlier in all" if minutes else "none could end earlier"
-    )
-    _say(f"{proven:,} of {output.count(len(timed), 'day')} timed together and proven; {saved}.")
+    saved = timedelta(minutes=sum(day.minutes_saved for day in timed))
+    told = f"windows end {span_words(saved)} earlier in all" if saved else "none could end earlier"
+    _say(f"{proven:,} of {output.count(len(timed), 'day')} timed together and proven; {told}.")
 
 
 def _tell_terms(made: Plan, campaign: Campaign) -> None:
