@@ -127,9 +127,9 @@ def _tell(verdict: _Verdict) -> None:
 
 
 def _tell_rule(code: str, sentence: str, violations: Sequence[Violation]) -> None:
-    output.out.print(f"[bold red]{code}[/]  {escape(sentence)}", soft_wrap=True)
+    output.say(f"{code}  {sentence}", style="bold red")
     for violation in violations[:TOLD_PER_RULE_MAX]:
-        output.out.print(f"  {violation.sentence}", markup=False, soft_wrap=True)
+        output.say(f"  {violation.sentence}")
     hidden = len(violations) - TOLD_PER_RULE_MAX
     if hidden > 0:
         output.out.print(f"  ... and {hidden:,} more; --json tells all", markup=False)
