@@ -1,6 +1,7 @@
 """What commands ask for: the one seam between them and the place they work on, a store here or a server elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -12,14 +13,18 @@ from fermata.domain.plans import Plan
 from fermata.domain.policy import Freeze
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
+from fermata.planning.risk.simulate import Simulation
+from fermata.planning.standing.outages import Outage, StandingPlan
+from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.services.consent import Order, Said
 from fermata.services.freezes import EndedFreeze, FreezeOrder
 from fermata.services.import_files import ImportKind
-from fermata.services.inventory import ImportSet, ImportSummary
-from fermata.services.plans import PublishedLine
+from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
+from fermata.services.simulation import Simulated, Told
 
 
 class RunChange(StrEnum):
@@ -71,6 +76,26 @@ class Verbs(Listing, Protocol):
 
     def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
         """Why a window, a cluster or a node is where that plan has it; without one, the plan in force."""
+
+    def plan_campaign(self, campaign: CampaignId, wanted: Wanted, *, time_limit: int | None) -> Made:
+        """Makes and stores a plan of it, with the consent on record. `time_limit`, in seconds from now, stands for what
+        `wanted` has of it where that cannot be asked.
+        """
+
+    def draw_page(self, plan: PlanId) -> bytes:
+        """A stored plan as one page (HTML)."""
+
+    def draw_calendar(self, plan: PlanId) -> bytes:
+        """A stored plan as a calendar (iCalendar)."""
+
+    def simulate_plan(self, plan: PlanId, asked: Simulation, told: Told) -> Simulated:
+        """Plays a stored plan many times."""
+
+    def plan_standing(self, terms: Terms, *, now: datetime | None, published: Sequence[Outage]) -> StandingPlan:
+        """The fewest outages for what is on record. `now` None: the clock of that place."""
+
+    def remove_workloads(self, *, actor: str, why: str) -> WorkloadsRemoved:
+        """Ends the workload map."""
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         """Begins to conduct the plan in force."""
