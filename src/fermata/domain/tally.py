@@ -76,6 +76,7 @@ class Tally:
         self._domains: dict[tuple[WindowId, UpdateId], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._teams: dict[TeamId, int] = defaultdict(int)
         self._queues: dict[tuple[WindowId, UpdateId], Queue] = {}
+        self._just_in: set[tuple[WindowId, UpdateId, str]] = set()  # whoever waits there enters now, and costs no time
         for item in busy:
             update = catalogue.updates[UpdateId(item.step.removeprefix(APPLY_PREFIX))]
             self._domains[item.window, update.id][item.fault_domain] += item.units
@@ -98,13 +99,19 @@ class Tally:
             return Gate.ISOLATION
         if self._must_make_room(update, window, fault_domain, queue):
             return Gate.ISOLATION
+        if not domains[fault_domain]:
+            self._just_in.add((window, update.id, fault_domain))
         domains[fault_domain] += 1
         self._teams[update.owner_team] += 1
         return None
 
     def _must_make_room(self, update: Update, window: WindowId, fault_domain: str, queue: Callable[[], Queue]) -> bool:
-        """True for the stragglers of a domain that is in, when another domain waits for a place and there is none."""
+        """True for the stragglers of a domain that is in, when another domain waits for a place and there is none. Who
+        waits while its domain gets a place is no straggler.
+        """
         if update.target != NODE_TARGET or update.isolation.by is not IsolationBy.FAULT_DOMAIN:
+            return False
+        if (window, update.id, fault_domain) in self._just_in:
             return False
         taken = {domain for domain, units in self._domains[window, update.id].items() if units}
         if len(taken) < update.isolation.at_once:

@@ -15,12 +15,11 @@ import numpy as np
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import HANG_FACTOR
-from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import UpdateId
-from fermata.domain.pending import FleetPending
 from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, Step, VerifyStep
 from fermata.domain.step_order import device_waits, node_waits
 from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, IsolationBy, Update
+from fermata.planning.cast import NOBODY, Cast, find_span
 from fermata.planning.dice import STRIDE, Columns, Dice, Minutes, PooledDice, Pools
 from fermata.planning.turns import NEVER, take_turns, wait_for_room
 
@@ -33,85 +32,6 @@ SLOW_DRAIN_SHARE = 0.02  # of nodes have a job that saves its state before it le
 SLOW_DRAIN_FACTOR = 6.0  # that takes so many times as long
 REDO_SHARE = 0.02  # of steps fail or turn out void, and are done again after a power reset
 HANG_SHARE = 0.003  # of writes never end: they are reset, and written again, when the conductor's patience is over
-
-Span = Columns | slice
-
-NOBODY: Columns = np.empty(0, dtype=np.intp)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Behind:
-    """Who hangs on the devices of one update, which are grouped by that. `idle` devices have nobody of the window.
-
-    `counts`: devices in each group; `firsts`: where its nodes begin in `columns`; `sizes`: how many nodes it has.
-    """
-
-    idle: int
-    counts: Columns
-    sizes: Columns
-    firsts: Columns
-    columns: Columns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cast:
-    """Who takes part: `nodes` nodes, ordered as batches are cut; `domains`: a number per node, ascending, for its fault
-    domain; `due`: for each update, the columns of its nodes; `behind`: for each device update, who hangs on it.
-    """
-
-    nodes: int
-    domains: Columns
-    due: dict[UpdateId, Columns]
-    behind: dict[UpdateId, Behind]
-
-
-def find_cast(nodes: Sequence[Node], steps: Sequence[Step], *, fleet: Fleet, pending: FleetPending) -> Cast:
-    """The cast of a window with these nodes and steps."""
-    ordered = order_cast(nodes)
-    column_of = {node.name: column for column, node in enumerate(ordered)}
-    due: dict[UpdateId, list[int]] = {}
-    for column, node in enumerate(ordered):
-        for item in pending.of_node(node).due:
-            due.setdefault(item.update.id, []).append(column)
-    groups: dict[UpdateId, dict[tuple[int, ...], int]] = {}
-    for step in steps:
-        if isinstance(step, DeviceApplyStep):
-            counts = groups.setdefault(step.update, {})
-            for name in step.devices:
-                behind = fleet.nodes_behind(fleet.devices[name])
-                found = tuple(column_of[node.name] for node in behind if node.name in column_of)
-                counts[found] = counts.get(found, 0) + 1
-    places = sorted({node.fault_domain for node in nodes})
-    return Cast(
-        nodes=len(ordered),
-        domains=np.array([places.index(node.fault_domain) for node in ordered], dtype=np.intp),
-        due={update: np.array(found, dtype=np.intp) for update, found in due.items()},
-        behind={update: _join(counts) for update, counts in groups.items()},
-    )
-
-
-def find_span(columns: Columns) -> Span:
-    """The same columns, as a slice where they follow each other: numpy reads and writes that several times as fast."""
-    if len(columns) and np.array_equal(columns, np.arange(columns[0], columns[0] + len(columns))):
-        return slice(int(columns[0]), int(columns[0]) + len(columns))
-    return columns
-
-
-def order_cast(nodes: Sequence[Node]) -> tuple[Node, ...]:
-    """Nodes in the order of their columns."""
-    return tuple(sorted(nodes, key=lambda node: (node.fault_domain, node.name)))
-
-
-def _join(counts: dict[tuple[int, ...], int]) -> Behind:
-    groups = [found for found in counts if found]
-    sizes = np.array([len(found) for found in groups], dtype=np.intp)
-    return Behind(
-        idle=counts.get((), 0),
-        counts=np.array([counts[found] for found in groups], dtype=np.intp),
-        sizes=sizes,
-        firsts=np.cumsum(sizes) - sizes,
-        columns=np.array([column for found in groups for column in found], dtype=np.intp),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,15 +63,19 @@ def count_needed(nodes: int, threshold: float) -> int:
 
 
 def rehearse(steps: Sequence[Step], cast: Cast, *, catalogue: Catalogue, campaign: Campaign, pools: Pools) -> Minutes:
-    """Per run, ascending: minutes from the start until the return threshold of the nodes is back; inf: never."""
+    """When the nodes are back, in minutes from the start: a row per run, each ascending; inf: not in this window."""
     nodes = cast.nodes
     runs = min(RUNS_MOST, max(RUNS_LEAST, NODE_RUNS // max(1, nodes)))
-    needed = count_needed(nodes, campaign.return_threshold)
-    if needed == 0:
-        return np.zeros(runs, dtype=np.float32)
     luck = Luck(dice=PooledDice(pools=pools, start=nodes * STRIDE), runs=runs, fallout=campaign.fallout.fraction)
     back = play_window(steps, cast, catalogue=catalogue, luck=luck)
-    return np.sort(np.partition(back, needed - 1, axis=1)[:, needed - 1])
+    back.sort(axis=1)
+    return back
+
+
+def find_enough(back: Minutes, missing: int) -> Minutes:
+    """Per run, ascending: when all but so many of the nodes are back, of what `rehearse` found."""
+    last = back.shape[1] - missing - 1
+    return np.sort(back[:, last]) if last >= 0 else np.zeros(len(back), dtype=np.float32)
 
 
 def play_window(steps: Sequence[Step], cast: Cast, *, catalogue: Catalogue, luck: Luck) -> Minutes:
@@ -173,6 +97,7 @@ class _Play:
         self.proven: list[tuple[DeviceApplyStep, Minutes]] = []  # with when all of a node's devices are, per node
         self.through: list[tuple[Step, Minutes]] = []  # with when each node was, 0 where a node has no part
         self.rebooted = np.zeros(self.cast.nodes, dtype=np.bool_)
+        self.devices = [step for step in self.steps if isinstance(step, DeviceApplyStep) and step.batch == 1]
         self.takes_part = [self._columns_of(step) for step in self.steps]
         self.spans = [find_span(columns) for columns in self.takes_part]
 
@@ -205,7 +130,10 @@ class _Play:
                 first = sum(s.nodes for s in own if s.batch < batch)
                 return self.cast.due.get(update, NOBODY)[first : first + step.nodes]
             case RebootStep(activates=updates):
-                columns = np.unique(np.concatenate([self.cast.due.get(update, NOBODY) for update in updates]))
+                has_any = np.zeros(self.cast.nodes, dtype=np.bool_)
+                for update in updates:
+                    has_any[self.cast.due.get(update, NOBODY)] = True
+                columns = np.flatnonzero(has_any)
                 alike = [s for s in self.steps if isinstance(s, RebootStep) and set(s.activates) == set(updates)]
                 first = sum(s.nodes for s in alike[: alike.index(step)])
                 return columns[first : first + step.nodes]
@@ -219,24 +147,23 @@ class _Play:
         before: of one that takes turns by fault domain all, of others those whose nodes have.
         """
         waiting = list(range(len(self.steps)))
-        shares = self._find_shared()
+        members = [self._as_bits(columns) for columns in self.takes_part]
         while waiting:
-            earlier: set[int] = set()
+            earlier = 0
             open_: list[int] = []
             for index in waiting:
-                if shares[index].isdisjoint(earlier):
+                if not members[index] & earlier:
                     open_.append(index)
-                earlier.add(index)
+                earlier |= members[index]
             chosen = next((found for i in open_ if (found := self._together(i, open_))), (open_[0],))
             waiting = [index for index in waiting if index not in chosen]
             yield chosen
 
-    def _find_shared(self) -> list[set[int]]:
-        """For each step, those in which any of its nodes take part."""
-        there = np.zeros((len(self.steps), self.cast.nodes), dtype=np.float32)
-        for index, columns in enumerate(self.takes_part):
-            there[index, columns] = 1
-        return [set(np.flatnonzero(row).tolist()) for row in there @ there.T]
+    def _as_bits(self, columns: Columns) -> int:
+        """A bit per node: sets of nodes meet where two of these have one in common."""
+        is_in = np.zeros(self.cast.nodes, dtype=np.bool_)
+        is_in[columns] = True
+        return int.from_bytes(np.packbits(is_in).tobytes())
 
     def _together(self, index: int, open_: Sequence[int]) -> tuple[int, ...]:
         """The batches among `open_` that are played with this step, itself included; none: it waits for the rest."""
@@ -261,9 +188,8 @@ class _Play:
 
     def _keep_for_devices(self, batches: Sequence[int]) -> None:
         """Remembers when nodes are through with a step that a device waits for."""
-        devices = [step for step in self.steps if isinstance(step, DeviceApplyStep)]
         for index in batches:
-            if any(device_waits(device, self.steps[index], self.catalogue) for device in devices):
+            if any(device_waits(device, self.steps[index], self.catalogue) for device in self.devices):
                 when = np.zeros_like(self.ready)
                 when[:, self.spans[index]] = self.ready[:, self.spans[index]]
                 self.through.append((self.steps[index], when))
@@ -314,7 +240,7 @@ class _Play:
         takes = self._last(update.duration_minutes, len(columns), update.id)
         hangs = self.luck.dice.pick(HANG_SHARE, takes.shape)
         redone = self.luck.dice.pick(REDO_SHARE, takes.shape)
-        again = np.union1d(hangs, redone)
+        again = np.concatenate([hangs, redone])  # one that is in both is done again once: what is added is the same
         extra = takes.flat[again] + self._reset_minutes
         takes.flat[hangs] = update.duration_minutes.p90 * HANG_FACTOR
         hold = takes

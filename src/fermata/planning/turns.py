@@ -122,7 +122,8 @@ class _Turns:
         now = np.where(stuck, now, np.maximum(now, first))
         is_in = self._is_in(now)
         turn = self._most_waiting(now, is_in)
-        close = self._closes_at(now, turn, np.where(is_in, NEVER, coming))
+        contested = self._contested_at(now, turn, np.where(is_in, NEVER, coming))
+        close = self._closes_at(now, turn, contested)
         arrive = self.arrive[self.runs, turn]
         here = np.where(stuck, 0, self.inside[self.runs, turn])
         due = np.minimum((arrive <= close[:, None]).sum(axis=1), self.coming[self.runs, turn])
@@ -130,10 +131,13 @@ class _Turns:
         numbers = np.arange(arrive.shape[1])
         entering = (numbers >= here[:, None]) & (numbers < upto[:, None])
         begin = np.maximum(arrive, now[:, None])
+        ends = np.maximum.accumulate(np.where(entering, begin + self.hold[self.runs, turn], -NEVER), axis=1)
+        upto = _cut_at_gap(arrive, ends, entering, contested, upto)
+        entering &= numbers < upto[:, None]
         self.begin[self.runs, turn] = np.where(entering, begin, self.begin[self.runs, turn])
-        ends = np.where(entering, begin + self.hold[self.runs, turn], -NEVER).max(axis=1)
+        out = ends[self.runs, np.maximum(upto - 1, 0)]
         next_out = np.where(self.free > now[:, None], self.free, NEVER).min(axis=1)
-        self.free[self.runs, place] = np.where(stuck, next_out, ends)
+        self.free[self.runs, place] = np.where(stuck, next_out, out)
         self.holder[self.runs, place] = np.where(stuck, -1, turn)
         self.inside[self.runs, turn] = np.where(stuck, self.inside[self.runs, turn], upto)
 
@@ -150,14 +154,29 @@ class _Turns:
         turn: Numbers = waiting.argmax(axis=1)
         return turn
 
-    def _closes_at(self, now: Minutes, turn: Numbers, coming: Minutes) -> Minutes:
-        """When all but the stragglers are in, or later, when there is first a domain for which no place is left."""
-        nearly = self.coming[self.runs, turn] - self.stragglers[turn] - 1
-        is_open = nearly >= self.inside[self.runs, turn]
-        nearly_all = np.where(is_open, self.arrive[self.runs, turn, np.maximum(nearly, 0)], now)
+    def _contested_at(self, now: Minutes, turn: Numbers, coming: Minutes) -> Minutes:
+        """When there is first another domain for which no place is left."""
         others = coming.copy()
         others[self.runs, turn] = NEVER
         spare = (self.free <= now[:, None]).sum(axis=1) - 1
-        contested = np.sort(others, axis=1)[self.runs, np.clip(spare, 0, others.shape[1] - 1)]
+        contested: Minutes = np.sort(others, axis=1)[self.runs, np.clip(spare, 0, others.shape[1] - 1)]
+        return contested
+
+    def _closes_at(self, now: Minutes, turn: Numbers, contested: Minutes) -> Minutes:
+        """When all but the stragglers are in, or later, when another domain first wants the place."""
+        nearly = self.coming[self.runs, turn] - self.stragglers[turn] - 1
+        is_open = nearly >= self.inside[self.runs, turn]
+        nearly_all = np.where(is_open, self.arrive[self.runs, turn, np.maximum(nearly, 0)], now)
         close: Minutes = np.maximum(np.maximum(nearly_all, now), contested)
         return close
+
+
+def _cut_at_gap(arrive: Minutes, ends: Minutes, entering: Truth, contested: Minutes, upto: Numbers) -> Numbers:
+    """Up to whom a domain lets its units in: a place is free while nobody is inside, and another takes it if it waits.
+
+    `ends`: when all that entered so far are through.
+    """
+    gap = np.zeros_like(entering)
+    follows = entering[:, 1:] & entering[:, :-1]
+    gap[:, 1:] = follows & (arrive[:, 1:] > np.maximum(ends[:, :-1], contested[:, None]))
+    return np.where(gap.any(axis=1), gap.argmax(axis=1), upto)

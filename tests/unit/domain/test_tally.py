@@ -111,6 +111,14 @@ def test_queue_is_counted_down_as_nodes_are_let_in() -> None:
     assert gates == [None, None, Gate.ISOLATION, Gate.ISOLATION]
 
 
+def test_all_who_wait_enter_with_their_fault_domain_though_another_waits() -> None:
+    os = update()
+    tally = Tally(catalogue(os), [busy("b")])
+    found = queue({"a": 5}, "a", "c")
+    gates = [tally.admit(os, WINDOW, "a", nodes=100, queue=lambda: found) for _ in range(5)]
+    assert gates == [None] * 5
+
+
 def test_share_of_the_window_needs_no_queue() -> None:
     os = update(IsolationBy.PERCENT, 10)
 

@@ -38,7 +38,7 @@ def test_windows_of_about_as_many_nodes_share_a_rehearsal() -> None:
     assert small.back is large.back
 
 
-def test_window_that_may_miss_one_node_more_has_a_rehearsal_of_its_own() -> None:
+def test_window_that_may_miss_one_node_more_is_surer() -> None:
     first, second = b.make_nodes(ALPHA, [19]), b.make_nodes(BETA, [20])  # of 19 none may be missing, of 20 one
     strict, lenient = promised(make_inputs([*first, *second]), first, second)
     assert strict.end_confidence < lenient.end_confidence

@@ -10,8 +10,9 @@ from fermata.domain.campaign import Fallout
 from fermata.domain.fleet import Device, DeviceScope, Node
 from fermata.domain.pending import find_pending
 from fermata.domain.updates import Catalogue, Duration, Impact, Isolation, IsolationBy, Requirement
+from fermata.planning.cast import find_cast
 from fermata.planning.dice import Minutes, Pools
-from fermata.planning.rehearsal import RUNS_LEAST, RUNS_MOST, find_cast, rehearse
+from fermata.planning.rehearsal import RUNS_LEAST, RUNS_MOST, count_needed, find_enough, rehearse
 from fermata.planning.sequence import lay_out_window
 
 CLUSTER = b.make_cluster("alpha")
@@ -26,7 +27,8 @@ def rehearsed(
     steps = lay_out_window(nodes, devices, fleet=fleet, pending=pending, catalogue=catalogue).steps
     cast = find_cast(nodes, steps, fleet=fleet, pending=pending)
     campaign = b.make_campaign(fallout=Fallout(fraction=fallout, mean_days_to_repair=2))
-    return rehearse(steps, cast, catalogue=catalogue, campaign=campaign, pools=Pools())
+    back = rehearse(steps, cast, catalogue=catalogue, campaign=campaign, pools=Pools())
+    return find_enough(back, len(nodes) - count_needed(len(nodes), campaign.return_threshold))
 
 
 def median(back: Minutes) -> float:

@@ -12,9 +12,10 @@ from fermata.domain.ids import ClusterId
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import Plan, Step, VerifyStep, Window
 from fermata.domain.windows import ONE_DAY, calendar_day, day_interval
+from fermata.planning.cast import Cast, find_cast, order_cast
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.limits import describe_limit, limit_capacity
-from fermata.planning.rehearsal import Cast, count_needed, find_cast, order_cast
+from fermata.planning.rehearsal import count_needed
 
 MINUTE = timedelta(minutes=1)
 Counts = NDArray[np.int32]
