@@ -87,20 +87,22 @@ def place_all(packed: Packed, order: Sequence[int]) -> list[int]:
     free = [packed.free] * packed.horizon
     finishes = [0] * len(durations)
     for index in order:
-        moment = 0
+        start = 0
         for other in before[index]:
-            if finishes[other] > moment:  # noqa: PLR1730  # max() costs a call, in the innermost loop of all
-                moment = finishes[other]
+            if finishes[other] > start:  # noqa: PLR1730  # max() costs a call, in the innermost loop of all
+                start = finishes[other]
         length, demand = durations[index], demands[index]
-        end = moment + length
+        end = start + length
         if demand:
-            while moment < end:
+            moment, fits = end - 1, start  # from the last moment back: one without room rules out all starts up to it
+            while moment >= fits:
                 if (free[moment] - demand) & guards == guards:
-                    moment += 1
+                    moment -= 1
                 else:
-                    moment += 1
-                    end = moment + length
-            for taken in range(end - length, end):
+                    fits, start = end, moment + 1  # what was looked at behind that moment has room
+                    end = start + length
+                    moment = end - 1
+            for taken in range(start, end):
                 free[taken] -= demand
         finishes[index] = end
     return finishes

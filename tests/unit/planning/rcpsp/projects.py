@@ -1,5 +1,7 @@
 """Tiny projects, drawn by Hypothesis or written down, and their shortest schedule by trying every list."""
 
+from collections.abc import Sequence
+from itertools import count as count_from
 from itertools import permutations
 
 from hypothesis import strategies as st
@@ -34,6 +36,31 @@ def shortest_makespan(project: Project) -> int:
         for order in permutations(range(len(project.tasks)))
         if all(order.index(i) < order.index(j) for i, task in enumerate(project.tasks) for j in task.successors)
     )
+
+
+def earliest_in_turn(project: Project, order: Sequence[int]) -> list[int]:
+    """Start times when each task of a list takes the first start at which it fits, tried one after the other."""
+    starts: dict[int, int] = {}
+
+    def has_room(index: int, start: int) -> bool:
+        task = project.tasks[index]
+        return all(
+            task.demands[number]
+            + sum(
+                project.tasks[other].demands[number]
+                for other, begin in starts.items()
+                if begin <= moment < begin + project.tasks[other].duration
+            )
+            <= resource.capacity
+            for number, resource in enumerate(project.resources)
+            for moment in range(start, start + task.duration)
+        )
+
+    for index in order:
+        before = [other for other in starts if index in project.tasks[other].successors]
+        earliest = max((starts[other] + project.tasks[other].duration for other in before), default=0)
+        starts[index] = next(start for start in count_from(earliest) if has_room(index, start))
+    return [starts[index] for index in range(len(project.tasks))]
 
 
 def two_by_two(count: int = 8) -> Project:

@@ -2,7 +2,13 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.planning.rcpsp.projects import hard_project, shortest_makespan, tiny_projects, two_by_two
+from tests.unit.planning.rcpsp.projects import (
+    earliest_in_turn,
+    hard_project,
+    shortest_makespan,
+    tiny_projects,
+    two_by_two,
+)
 
 from fermata.planning.rcpsp.bounds import lower_bound
 from fermata.planning.rcpsp.breeding import Population, sample_order
@@ -21,6 +27,14 @@ def test_a_list_schedule_keeps_every_rule_and_justifying_never_makes_it_longer(p
     assert find_violations(project, listing.starts(finishes)) == ()
     assert find_violations(project, listing.starts(justified)) == ()
     assert max(justified) <= max(finishes)
+
+
+@given(project=st.one_of(tiny_projects(), st.just(hard_project())), seed=st.integers(0, 99))
+@settings(derandomize=True, deadline=None, max_examples=150)
+def test_every_task_of_a_list_starts_as_early_as_those_before_it_leave_room(project: Project, seed: int) -> None:
+    listing = Listing.of(project)
+    order = sample_order(listing, Dice(seed), 1)
+    assert listing.starts(place_all(listing.forward, order)) == earliest_in_turn(project, order)
 
 
 @given(project=tiny_projects())
