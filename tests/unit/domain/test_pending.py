@@ -40,6 +40,14 @@ def test_only_the_newest_update_of_a_component_is_due_and_the_older_is_supersede
     assert [(older.update.id, older.by.id) for older in unit.superseded] == [("nic", "nic-3")]
 
 
+def test_an_update_for_one_cluster_is_due_there_and_not_in_another_that_reports_the_same() -> None:
+    sku = FLEET.clusters[ClusterId("alpha")].sku
+    fleet = replace(FLEET, clusters={name: replace(cluster, sku=sku) for name, cluster in FLEET.clusters.items()})
+    only_alpha = replace(NIC, applies_to=AppliesTo(clusters=frozenset({"alpha"})))
+    pending = find_pending(fleet, replace(w.catalogue(), updates={NIC.id: only_alpha}))
+    assert {fleet.nodes[name].cluster for name in pending.nodes} == {"alpha"}
+
+
 def test_a_campaign_that_names_the_older_update_gets_it() -> None:
     assert due(FLEET, catalogue_with(variant("nic-3", "3.0")), frozenset({UpdateId("nic")})) == {"nic"}
 
