@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fermata.cli import options, output
+from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, with_parent
 from fermata.cli.plan_files import read_planned
 from fermata.cli.simulate_show import tell_risk, to_json
 from fermata.cli.waiting import wait_for
@@ -53,6 +54,8 @@ def simulate(
         Path | None,
         typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
     ] = None,
+    parent: ParentFileOption = None,
+    observed: ObservedFileOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -63,7 +66,10 @@ def simulate(
     if workloads is not None and scenario is None:
         raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
     is_file = Path(plan).suffix == ".json"
-    made, inputs = _read_files(Path(plan), scenario, workloads) if is_file else _load(plan, scenario, store)
+    if not is_file and (parent is not None or observed is not None):
+        raise typer.BadParameter("--parent and --observed go with a plan file: a store knows what its plans follow")
+    followed = Followed(parent=parent, observed=observed)
+    made, inputs = _read_files(Path(plan), scenario, workloads, followed) if is_file else _load(plan, scenario, store)
     asked = Simulation(runs=runs, seed=seed, correlation=correlation, with_gate=gate)
     risk = wait_for(lambda: _play(Campaigns(inputs, made, asked)))
     if as_json:
@@ -72,10 +78,13 @@ def simulate(
         tell_risk(made, inputs.campaign, risk)
 
 
-def _read_files(path: Path, folder: Path | None, workloads: Path | None) -> tuple[Plan, PlanningInput]:
+def _read_files(
+    path: Path, folder: Path | None, workloads: Path | None, followed: Followed
+) -> tuple[Plan, PlanningInput]:
     if folder is None:
         raise typer.BadParameter("say with --scenario which folder the plan file was made from")
-    return read_planned(path, folder, workloads)
+    made, inputs = read_planned(path, folder, workloads)
+    return made, with_parent(inputs, made, followed)
 
 
 def _load(plan: str, folder: Path | None, store: str) -> tuple[Plan, PlanningInput]:

@@ -1,7 +1,7 @@
 """`fermata why`: what holds a window, a cluster or a node where a plan has it."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from fermata.cli import options, output
+from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, with_parent
 from fermata.cli.plan_files import read_planned
 from fermata.domain.ids import CampaignId, PlanId
 from fermata.domain.pending_lines import PendingLine, Standing
@@ -73,6 +74,8 @@ def why(
         Path | None,
         typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
     ] = None,
+    parent: ParentFileOption = None,
+    observed: ObservedFileOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
@@ -86,27 +89,32 @@ def why(
         raise typer.BadParameter("a plan file and the folder it was made from go together: --plan plan.json --scenario")
     if workloads is not None and scenario is None:
         raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
+    if (parent is not None or observed is not None) and scenario is None:
+        raise typer.BadParameter("--parent and --observed go with a plan file: a store knows what its plans follow")
     if scenario is not None and campaign is not None:
         raise typer.BadParameter("a plan file is of one campaign; leave --campaign out")
     if plan is not None and scenario is not None:
-        found = _explain_file(Path(plan), scenario, workloads, name)
+        followed = Followed(parent=parent, observed=observed)
+        found = _explain_file(Path(plan), scenario, workloads, followed, name)
     else:
         with options.opened_place(store, server) as place:
             found = place.explain(name, PlanId(plan) if plan else None, CampaignId(campaign) if campaign else None)
     if as_json:
         output.print_json(explanation_to_json(found))
     else:
-        _tell(found, _name_place(plan, scenario, workloads))
+        files = {"scenario": scenario, "workloads": workloads, "parent": parent, "observed": observed}
+        _tell(found, _name_place(plan, files))
 
 
-def _name_place(plan: str | None, scenario: Path | None, workloads: Path | None) -> str:
+def _name_place(plan: str | None, files: Mapping[str, Path | None]) -> str:
     """The options to ask again with: what a hint names must work as it stands."""
-    named = (("--plan", plan), ("--scenario", scenario), ("--workloads", workloads))
+    named = (("--plan", plan), *((f"--{name}", path) for name, path in files.items()))
     return "".join(f" {option} {shlex.quote(str(value))}" for option, value in named if value is not None)
 
 
-def _explain_file(path: Path, folder: Path, workloads: Path | None, name: str) -> Explanation:
+def _explain_file(path: Path, folder: Path, workloads: Path | None, followed: Followed, name: str) -> Explanation:
     plan, inputs = read_planned(path, folder, workloads)
+    inputs = with_parent(inputs, plan, followed)
     if plan.consent is ConsentBasis.ASSUMED:
         inputs = replace(inputs, ledger=None)
     violations = check_plan(inputs, plan)
