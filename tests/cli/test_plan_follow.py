@@ -152,3 +152,22 @@ def test_a_store_takes_no_parent_file(parent: Path, tmp_path: Path, capsys: pyte
     store = f"sqlite:///{tmp_path / 'store.db'}"
     assert run("plan", "small", "--parent", parent, "--store", store) == 2
     assert "a store knows the plan in force" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("seen", ["as_planned: true\n", MISSED])
+def test_a_re_plan_is_explained_and_simulated_with_the_plan_that_it_follows(
+    folder: Path, parent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seen: str
+) -> None:
+    observed, child = observe(tmp_path, seen), tmp_path / "child.json"
+    assert run("plan", folder, "--parent", parent, "--as-of", AS_OF, "--observed", observed, "--out", child) == 0
+    window = read_plan(child).windows[0]
+    followed = ("--scenario", folder, "--parent", parent, "--observed", observed)
+    for name in (window.id, "alpha", "alpha-n0"):
+        capsys.readouterr()
+        assert run("why", name, "--plan", child, *followed) == 0
+        assert f"{window.start:%H:%MZ}" in capsys.readouterr().out
+    assert run("simulate", child, *followed, "--runs", "10") == 0
+    assert run("why", "alpha", "--plan", child, "--scenario", folder) == 2
+    assert "say with --parent which file that is" in " ".join(capsys.readouterr().err.split())
+    assert run("why", "alpha", "--parent", parent) == 2
+    assert run("simulate", "plan_1", "--parent", parent) == 2

@@ -47,6 +47,7 @@ CAMPAIGN = {
     "return_threshold": 0.95,
 }
 HOURS = "11:00-19:00"
+OBSERVED = "observed.yaml"
 UPDATES = {"nic": {"minutes": 250}}  # half a day and more: two windows of one day overlap, wherever they start
 
 
@@ -83,6 +84,10 @@ def write_scenario(story: Story, folder: Path) -> Path:
     _write(folder / "updates.yaml", {"defaults": defaults, "teams": told_teams, "updates": updates})
     _write(folder / "policy.yaml", _policy(story))
     _write(folder / "campaign.yaml", _campaign(story))
+    if "workloads" in story:
+        _write(folder / "workloads.yaml", {"services": story["workloads"]})
+    if "observed" in story:
+        _write(folder / OBSERVED, story["observed"])
     if "approvals" in story:
         _write(folder / "approvals.yaml", {"approvals": [_approval(told) for told in story["approvals"]]})
     return folder
@@ -155,7 +160,7 @@ def _write_fleet(story: Story, updates: Sequence[Mapping[str, Any]], folder: Pat
     on_nodes = dict.fromkeys(u["component"] for u in updates if u["target"] == "node")
     on_devices = {u["target"]: u["component"] for u in reversed(updates) if u["target"] != "node"}
     clusters, nodes, devices = [], [], []
-    for name, told in story["fleet"].items():
+    for name, told in ((name, told) for name, told in story["fleet"].items() if told is not None):
         columns = {key: told.get(key, usual) for key, usual in CLUSTER.items()}
         clusters.append({"cluster": name, "supercomputer": told.get("supercomputer", f"sc-{name}"), **columns})
         nodes.extend(_nodes(name, told, on_nodes))

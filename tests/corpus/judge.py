@@ -2,34 +2,53 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from tests.corpus.expand import instant
+from tests.corpus.expand import OBSERVED, Story, instant
 
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Plan, Step, Window
 from fermata.domain.windows import calendar_day
+from fermata.formats.campaign import ROOT_OPTIONAL, ROOT_REQUIRED
+from fermata.formats.changes import Change, parse_change
 from fermata.formats.faults import BadInput
+from fermata.formats.observed import Subject, read_observed
 from fermata.formats.scenario import input_hashes, read_scenario
 from fermata.planning.checker import check_plan
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput
 from fermata.planning.planner import plan_campaign
+from fermata.planning.replan_refuse import ParentRefused
+from fermata.planning.what_if import compare_plans
 
 Expected = Mapping[str, Any]
-Outcome = Planned | Infeasible | BadInput
+Outcome = Planned | Infeasible | BadInput | ParentRefused
 NOTHING_ASKED: Expected = MappingProxyType({})
 WINDOW_KEYS = ("cluster", "day", "start", "end", "nodes", "mode", "part", "parts", "reboots", "updates")
-PLAN_KEYS = ("windows", "days", "unplanned", "objective", "order", "apart", "most_at_once")
+PLAN_KEYS = ("windows", "days", "unplanned", "objective", "order", "apart", "most_at_once", "moves", "verdict")
 
 
-def replay(folder: Path, asked: Expected = NOTHING_ASKED) -> Outcome:
+def replay_act(act: Story, folder: Path, before: Plan | None) -> Outcome:
+    """What comes of one act. One with `as_of` plans again, following the plan of the act before."""
+    changes = [parse_change(text, keys=(*ROOT_REQUIRED, *ROOT_OPTIONAL)) for text in act.get("what_if", ())]
+    if "as_of" not in act:
+        return replay(folder, act.get("asked", NOTHING_ASKED), changes)
+    assert before is not None, "an act that plans again follows one with a plan"
+    as_of = datetime.fromisoformat(instant(act["as_of"]))
+    try:
+        return replay(folder, {"parent": before, "now": as_of, **act.get("asked", {})}, changes)
+    except ParentRefused as refused:
+        return refused
+
+
+def replay(folder: Path, asked: Expected = NOTHING_ASKED, changes: Sequence[Change] = ()) -> Outcome:
     """What comes of the files in `folder`; `asked` is what is chosen beside them, as fields of PlanningInput. A plan
     has passed the checker once more.
     """
     try:
-        scenario = read_scenario(folder)
+        scenario = read_scenario(folder, changes)
     except BadInput as refused:
         return refused
     now = scenario.campaign.planned_as_of
@@ -40,10 +59,19 @@ def replay(folder: Path, asked: Expected = NOTHING_ASKED) -> Outcome:
         policy=scenario.policy,
         campaign=scenario.campaign,
         ledger=scenario.ledger,
-        now=now,
-        **asked,
+        workloads=scenario.workloads,
+        **{"now": now, **asked},
     )
-    outcome = plan_campaign(inputs, new_plan_id="plan_1", hashes=input_hashes(scenario))
+    hashes = input_hashes(scenario)
+    if inputs.parent is not None and (folder / OBSERVED).exists():
+        subject = Subject(parent=inputs.parent, fleet=inputs.fleet, catalogue=inputs.catalogue, as_of=inputs.now)
+        try:
+            seen = read_observed(folder / OBSERVED, subject)
+        except BadInput as refused:
+            return refused
+        inputs = replace(inputs, observed=replace(seen, in_inventory=hashes.fleet != inputs.parent.inputs.fleet))
+    name = "plan_1" if inputs.parent is None else f"{inputs.parent.id}_again"
+    outcome = plan_campaign(inputs, new_plan_id=name, hashes=hashes)
     if isinstance(outcome, Planned):
         assert check_plan(inputs, outcome.plan) == ()
     return outcome
@@ -54,6 +82,8 @@ def exit_code(outcome: Outcome) -> int:
     match outcome:
         case Planned():
             return 0
+        case ParentRefused():
+            return 1
         case BadInput():
             return 2
         case Infeasible():
@@ -68,13 +98,16 @@ def find_differences(outcome: Outcome, expected: Expected, *, zone: str) -> list
     match outcome:
         case Planned(plan=plan):
             unread = set(expected) - {"exit", *PLAN_KEYS}
-            found = [*_of_plan(plan, expected, zone), *_of_steps(plan, expected)]
+            found = [*_of_plan(plan, expected, zone), *_of_steps(plan, expected), *_of_moves(outcome, expected)]
         case Infeasible(clashes=clashes, relaxations=relaxations):
             unread = set(expected) - {"exit", "clashes", "relaxations", "says"}
             rules = sorted(clash.rule for clash in clashes)
             told = [change.sentence for change in relaxations]
             found = [*_differ("clashes", rules, sorted(expected["clashes"])), *_lack(told, expected["relaxations"])]
             found += _lack([clash.sentence for clash in clashes], expected.get("says", ()))
+        case ParentRefused(reason=why):
+            unread = set(expected) - {"exit", "code", "says"}
+            found = [*_differ("code", why.code.value, expected["code"]), *_lack([why.sentence], expected["says"])]
         case BadInput():
             unread = set(expected) - {"exit", "faults"}
             found = _differ("faults", outcome.total, len(expected["faults"]))
@@ -107,6 +140,22 @@ def _of_plan(plan: Plan, expected: Expected, zone: str) -> Iterator[str]:
     yield from _differ("unplanned", dict(left_out), {(each["cluster"], each["reason"]): each["nodes"] for each in told})
     sentences = [group.reason.sentence for group in plan.unplanned]
     yield from _lack(sentences, [each["says"] for each in told if "says" in each])
+
+
+def _of_moves(outcome: Planned, expected: Expected) -> Iterator[str]:
+    """Each change of a re-plan, in any order: what it is, the windows it was and is, the code of its cause."""
+    if "moves" in expected:
+        changes = outcome.diff.changes if outcome.diff is not None else ()
+        told = [(x.change.value, [w.id for w in x.was], [w.id for w in x.now], x.cause.code.value) for x in changes]
+        wanted = [(x["change"], x.get("was", []), x.get("now", []), x["cause"]) for x in expected["moves"]]
+        yield from _differ("moves", sorted(told), sorted(wanted))
+        yield from _lack([x.cause.sentence for x in changes], [x["says"] for x in expected["moves"] if "says" in x])
+
+
+def compare(before: Plan, after: Plan, expected: Expected, *, zone: str) -> list[str]:
+    """Differences in how the plan of a what-if is judged beside the one of the act before."""
+    verdict = compare_plans((), before, after, zone).verdict
+    return _differ("verdict", verdict.value, expected["verdict"])
 
 
 def _of_windows(windows: Sequence[Window], expected: Sequence[Expected], zone: str) -> Iterator[str]:

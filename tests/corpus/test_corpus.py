@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from tests.corpus.expand import Story, merge, read_story, write_scenario
-from tests.corpus.judge import find_differences, replay
+from tests.corpus.judge import compare, find_differences, replay, replay_act
 
 from fermata.cli.main import main
+from fermata.domain.plans import Plan
 from fermata.formats.plans import plan_to_json
 from fermata.planning.inputs import Planned
 
@@ -33,6 +34,10 @@ KEYS = {
     "expect",
     "then",
     "told",
+    "workloads",
+    "as_of",
+    "observed",
+    "what_if",
 }
 
 
@@ -47,10 +52,15 @@ def acts(story: Story) -> Iterator[Story]:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_story_goes_as_told(name: str, tmp_path: Path) -> None:
+    before: Plan | None = None
     for number, act in enumerate(acts(STORIES[name])):
-        outcome = replay(write_scenario(act, tmp_path / str(number)), act.get("asked", {}))
+        outcome = replay_act(act, write_scenario(act, tmp_path / str(number)), before)
         zone = act.get("campaign", {}).get("timezone", "UTC")
         assert find_differences(outcome, act["expect"], zone=zone) == [], f"act {number + 1}"
+        if isinstance(outcome, Planned):
+            if before is not None and "verdict" in act["expect"]:
+                assert compare(before, outcome.plan, act["expect"], zone=zone) == [], f"act {number + 1}"
+            before = outcome.plan
 
 
 @pytest.mark.parametrize("name", [name for name, story in STORIES.items() if "told" in story])

@@ -68,6 +68,8 @@ def simulate(
         raise typer.BadParameter("say with --scenario which folder the plan file was made from")
     if not is_file and scenario is not None:
         raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
+    if not is_file and (parent is not None or observed is not None):
+        raise typer.BadParameter("--parent and --observed go with a plan file: a store knows what its plans follow")
     targets = Targets(html=html)
     check_targets(targets)
     asked = Simulation(runs=runs, seed=seed, correlation=correlation, with_gate=gate)

@@ -91,6 +91,8 @@ def why(
         raise typer.BadParameter("a plan file and the folder it was made from go together: --plan plan.json --scenario")
     if workloads is not None and scenario is None:
         raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
+    if (parent is not None or observed is not None) and scenario is None:
+        raise typer.BadParameter("--parent and --observed go with a plan file: a store knows what its plans follow")
     if scenario is not None and campaign is not None:
         raise typer.BadParameter("a plan file is of one campaign; leave --campaign out")
     targets = Targets(html=html)

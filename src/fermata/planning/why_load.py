@@ -11,6 +11,7 @@ from fermata.planning.days import Day, find_days
 from fermata.planning.encoders import encode_windows, list_encoders
 from fermata.planning.encoding import Facts, Resource, Taken, TeamUse
 from fermata.planning.inputs import PlanningInput
+from fermata.planning.replan_agenda import day_of
 from fermata.planning.resources import find_loans, find_reserve, find_uses
 
 _MINUTE = timedelta(minutes=1)
@@ -45,13 +46,20 @@ class _Load:
 
 
 class Loads:
-    """All windows of a plan on its campaign's days. Built once; each question then takes milliseconds."""
+    """All windows of a plan on its campaign's days, of a re-plan with those on which some ran, in which nothing can
+    start any more. Built once; each question then takes milliseconds.
+    """
 
     def __init__(self, inputs: PlanningInput, plan: Plan) -> None:
         self.inputs = inputs
-        pending = find_pending(inputs.fleet, inputs.catalogue, inputs.campaign.updates)
-        self.encoding = encode_windows(Facts(inputs=inputs, pending=pending), list_encoders())
-        self.days = find_days(self.encoding.calendar, inputs.campaign.deadline)
+        ahead = replace(inputs, fleet=inputs.fleet_to_come)
+        pending = find_pending(ahead.fleet, inputs.catalogue, inputs.campaign.updates)
+        self.encoding = encode_windows(Facts(inputs=ahead, pending=pending), list_encoders())
+        days = {day.date: day for day in find_days(self.encoding.calendar, inputs.campaign.deadline)}
+        for window in plan.windows if inputs.parent is not None else ():
+            day = day_of(window.start, inputs)
+            days.setdefault(day.date, day)
+        self.days = tuple(day for _, day in sorted(days.items()))
         self.resources = tuple(resource for each in self.encoding.capacities for resource in each.resources)
         self._loads = {window.id: self._weigh(window) for window in plan.windows}
         self._by_day: dict[int, list[_Load]] = {}
@@ -123,7 +131,7 @@ class Loads:
         fleet = self.inputs.fleet
         taken = Taken(
             cluster=fleet.clusters[window.cluster],
-            nodes=[fleet.nodes[name] for name in window.nodes],
+            nodes=[fleet.nodes[name] for name in window.nodes if name in fleet.nodes],
             mode=window.mode,
             minutes=(window.end - window.start) // _MINUTE,
             team_uses=tuple(self._team_uses(window)),

@@ -73,7 +73,8 @@ class WindowExplainer:
     def explain(self, window: Window) -> WindowWhy:
         """What holds `window`, day by day."""
         cluster = self._inputs.fleet.clusters[window.cluster]
-        nodes = [self._inputs.fleet.nodes[name] for name in window.nodes]
+        known = self._inputs.fleet.nodes
+        nodes = [known[name] for name in window.nodes if name in known]
         held = find_freezes(self.loads.encoding.calendar.closed, nodes, cluster)
         freezes = [freeze for freeze in self._inputs.policy.freezes if freeze.id in held]
         return WindowWhy(
@@ -92,7 +93,9 @@ class WindowExplainer:
         )
 
     def _find_earliest(self, window: Window, freezes: Sequence[Freeze]) -> datetime | None:
-        """A part of a rolled cluster has the parts before it on the days before."""
+        """A part of a rolled cluster has the parts before it on the days before. None for a window that ran."""
+        if window.id in self._inputs.standing.ran:
+            return None
         days_before = window.part - 1
         for number, day in enumerate(self._days):
             free = [
@@ -107,7 +110,7 @@ class WindowExplainer:
 
     def _explain_days(self, window: Window, freezes: Sequence[Freeze]) -> tuple[DayWhy, ...]:
         own = calendar_day(window.start, self._inputs.campaign.timezone)
-        workable = {day.date: number for number, day in enumerate(self._days)}
+        workable = {day.date: number for number, day in enumerate(self._days) if day.earliest < day.room.end}
         if own not in workable or not self._days:
             return ()
         found: list[DayWhy] = []
