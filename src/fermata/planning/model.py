@@ -101,11 +101,15 @@ class PlanModel:
         for number, choice in enumerate(self.choices):
             self.cp.add_hint(choice.taken, number in taken)
 
-    def solve(self, *, seed: int, effort: float) -> Solved | Unsolved:
-        """One solve of at most `effort` units of deterministic time, which make equal models end equally."""
+    def solve(self, *, seed: int, effort: float, is_for_proof: bool = False) -> Solved | Unsolved:
+        """One solve of at most `effort` units of deterministic time, which make equal models end equally.
+        `is_for_proof`: by the one way that goes by the linear relaxation, which proves most where that is tight.
+        """
         solver = cp_model.CpSolver()
         solver.parameters.random_seed = seed
-        solver.parameters.num_workers = WORKERS
+        solver.parameters.num_workers = 1 if is_for_proof else WORKERS
+        if is_for_proof:
+            solver.parameters.subsolvers.append("max_lp")
         solver.parameters.interleave_search = True
         solver.parameters.max_deterministic_time = effort
         solver.parameters.catch_sigint_signal = False  # else it leaves the process without anybody's own Ctrl-C handler

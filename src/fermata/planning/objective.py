@@ -47,14 +47,15 @@ def _add_wrong_pairs(model: cp_model.CpModel, choices: Sequence[Choice], term: O
             for instant in instants:
                 starting = at.get((later, instant), [])
                 if starting and following:
-                    pairs.append(_add_product(model, starting, following))
+                    pairs.append(add_product(model, starting, following))
                 following.extend(at.get((earlier, instant), []))
     return cp_model.LinearExpr.sum(pairs)
 
 
-def _add_product(
+def add_product(
     model: cp_model.CpModel, left: Sequence[cp_model.IntVar], right: Sequence[cp_model.IntVar]
 ) -> cp_model.IntVar:
+    """How many are taken on the left, times how many on the right."""
     a = model.new_int_var(0, len(left), "")
     b = model.new_int_var(0, len(right), "")
     product = model.new_int_var(0, len(left) * len(right), "")

@@ -13,7 +13,9 @@ from fermata.domain import campaign as c
 from fermata.planning.board import Board
 from fermata.planning.floors import leave_out
 from fermata.planning.greedy import place_greedily
+from fermata.planning.model import Solved
 from fermata.planning.order_bound import OrderBound
+from fermata.planning.order_model import DayModel
 from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
 from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
@@ -93,6 +95,34 @@ def test_no_bound_is_more_than_the_least_there_is(kinds: str, windows: int, froz
         assert bound.find_floor(avoided) <= min(worth[4] for worth in near)
     if pairs[0]:
         assert make_bound(problem).find(pairs[0] - 1) <= pairs[0]
+
+
+@settings(derandomize=True, max_examples=20, deadline=None)
+@given(
+    kinds=st.text("ra", min_size=2, max_size=4),
+    windows=st.integers(1, 2),
+    frozen=st.sets(st.integers(0, 1), max_size=2),
+)
+def test_the_model_by_days_finds_the_least_there_is(kinds: str, windows: int, frozen: set[int]) -> None:
+    """With one start a day it leaves out nothing, told apart or not."""
+    problem = compile_fleet(kinds, windows=windows, days=4, frozen="".join(map(str, sorted(frozen))))
+    spots, rows, terms = parts_of(problem)
+    worths = worths_of(problem)
+    pairs = min(worth[2] for worth in worths)
+    for cutoff, detailed in ((max(worth[2] for worth in worths), set[int]()), (pairs, {spot.day for spot in spots})):
+        bound = make_bound(problem)
+        bound.find(cutoff)
+        model = DayModel(problem, spots, rows, bound, detailed)
+        model.lessen(bound.term)
+        found = model.solve((), seed=1, effort=5.0)
+        assert isinstance(found, Solved)
+        assert (found.value, found.bound) == (pairs, pairs)
+        model.hold(bound.term, pairs)
+        for number in (0, 4):
+            model.lessen(terms[number])
+            solved = model.solve((), seed=1, effort=5.0)
+            assert isinstance(solved, Solved)
+            assert solved.value == solved.bound == min(worth[number] for worth in worths if worth[2] == pairs)
 
 
 def test_wrong_pairs_that_freezes_force_are_proven() -> None:
