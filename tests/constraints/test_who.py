@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from tests.constraints import world as w
 
-from fermata.domain.ids import NodeId, WindowId
+from fermata.domain.ids import ClusterId, NodeId, WindowId
 from fermata.domain.plans import Mode, Plan
 from fermata.domain.reasons import Code
 from fermata.planning.checker import check_plan
@@ -201,3 +201,13 @@ def test_rules_about_one_window_say_nothing_of_the_others() -> None:
     assert check_plan(inputs, built, only=frozenset({WindowId("w-alpha")})) == ()
     found = check_plan(inputs, built, only=frozenset({WindowId("w-beta-3")}))
     assert {violation.rule for violation in found} == {"ROLLING_PARTS"}
+
+
+def test_a_cluster_out_of_scope_owes_no_nodes() -> None:
+    inputs = w.scenario()
+    made = w.windows(inputs)
+    stray = replace(made[0], id=WindowId("w-omega"), cluster=ClusterId("omega"))
+    built = w.plan(inputs, [*made, stray], (w.unplanned(inputs, ["omega-n00"], Code.NO_ROOM),))
+    found = w.faults(inputs, built)
+    assert "NODES_IN_SCOPE" in found
+    assert "WHOLE_CLUSTER" not in found

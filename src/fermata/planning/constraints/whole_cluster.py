@@ -29,9 +29,9 @@ def check(reading: Reading) -> Iterator[Violation]:
         yield from _one_window(cluster, tuple(w for w in windows if w.id not in reading.settled))
         if reading.only is not None:
             continue  # what else could go by now is no reason to hold a window that may
-        names = left.get(cluster, set())
-        if names and cluster in case.in_scope:
-            names = names & case.working_in(cluster) - {name for window in windows for name in window.nodes}
+        if cluster not in left or cluster not in case.in_scope:
+            continue
+        names = left[cluster] & case.working_in(cluster) - {name for window in windows for name in window.nodes}
         if not names:
             continue
         shortest = min(window.end - window.start for window in windows)
