@@ -25,6 +25,7 @@ from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
 from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY, name_step
+from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
 
 POLL = timedelta(minutes=5)  # when a target cannot tell how long it will be
@@ -147,9 +148,7 @@ def _succeeded(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
         case UnitState.DRAINING:
             return EndStep(event=UnitEvent.EMPTIED, applied=op.applied, active=op.active, retries=op.retries)
         case UnitState.RESETTING:
-            tried = op.step.removeprefix(RESET_PREFIX)
-            retries = op.retries if op.retries.get(tried, 0) >= op.attempt else bump(op.retries, (tried,))
-            return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=retries)
+            return _reset(op, seen, facts)
         case UnitState.APPLYING:
             return _written(op, seen, facts)
         case UnitState.REBOOTING | UnitState.VERIFYING:
@@ -158,16 +157,37 @@ def _succeeded(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             raise AssertionError(f"{op.unit} is {op.state} with a call under way")
 
 
+def _reset(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    """Another try of the step that was given up, unless it is seen to have come right: a write that takes longer than
+    anybody waits may end just before the reset.
+    """
+    tried = op.step.removeprefix(RESET_PREFIX)
+    if tried.startswith(APPLY_PREFIX):
+        update = facts.script.by_id[UpdateId(tried.removeprefix(APPLY_PREFIX))]
+        if is_at_least(_reported(seen, update), update.to_version):
+            bit = facts.script.bits[update.id]
+            if op.kind is UnitKind.DEVICE:
+                return Prove(active=bit)
+            applied, active = op.applied | bit, op.active | bit
+            return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=active, retries=op.retries)
+    retries = op.retries if op.retries.get(tried, 0) >= op.attempt else bump(op.retries, (tried,))
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=retries)
+
+
+def _reported(seen: Seen, update: Update) -> str:
+    """The version that the unit itself reports; empty when it was not looked at."""
+    if seen.device is not None:
+        return seen.device.version
+    return seen.node.versions.get(update.component, "") if seen.node is not None else ""
+
+
 def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     update = facts.script.by_id[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
     bit = facts.script.bits[update.id]
     if update.needs_reboot:
         applied = op.applied | bit
         return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=op.active, retries=op.retries)
-    reported = (
-        seen.device.version if seen.device else (seen.node.versions if seen.node else {}).get(update.component, "")
-    )
-    if not is_at_least(reported, update.to_version):
+    if not is_at_least(_reported(seen, update), update.to_version):
         return _unchanged(op, bit, facts)
     if op.kind is UnitKind.DEVICE:
         return Prove(active=bit)

@@ -99,6 +99,7 @@ DEVICE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = Mapping
         (_S.APPLYING, _E.STEP_ENDED): _S.PENDING,
         (_S.APPLYING, _E.GIVE_UP): _S.STOPPED,
         (_S.RESETTING, _E.STEP_ENDED): _S.PENDING,
+        (_S.RESETTING, _E.PROVE): _S.PROVEN,
         (_S.RESETTING, _E.GIVE_UP): _S.STOPPED,
         (_S.STOPPED, _E.REPAIRED): _S.PENDING,
     }
