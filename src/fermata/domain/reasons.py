@@ -12,6 +12,8 @@ class Code(StrEnum):
     APPROVAL_MISSING = "APPROVAL_MISSING"
     APPROVAL_OUTDATED = "APPROVAL_OUTDATED"
     APPROVAL_WITHDRAWN = "APPROVAL_WITHDRAWN"
+    POLICY_BLOCKS = "POLICY_BLOCKS"
+    OUTSIDE_WINDOWS = "OUTSIDE_WINDOWS"
     SHARED_DEVICE_UNAPPROVED = "SHARED_DEVICE_UNAPPROVED"
     FROZEN = "FROZEN"
     # Evidence
@@ -159,6 +161,13 @@ SENTENCES = MappingProxyType(
             " approve what it holds now."
         ),
         Code.APPROVAL_WITHDRAWN: "{actor} withdrew the approval of {scope} at {at}: approve request {request} again.",
+        Code.POLICY_BLOCKS: (
+            "Policy rule {rules} of {customer} blocks {updates} on {cluster}, whatever is approved: change the policy"
+            " first, then ask."
+        ),
+        Code.OUTSIDE_WINDOWS: (
+            "{customer} allows work on {scope} only in {windows}, next {next}: wait for that, or ask for an approval."
+        ),
         Code.SHARED_DEVICE_UNAPPROVED: (
             "{device} also carries {nodes} node(s) without approval, {example} among them: all behind it go together."
         ),

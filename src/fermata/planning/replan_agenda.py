@@ -136,9 +136,10 @@ def _lose(
     inputs: PlanningInput, standing: Standing, kept_out: Mapping[NodeId, Reason], window: Window, why: Reason
 ) -> tuple[Standing, Mapping[NodeId, Reason]]:
     held = tuple(other for other in standing.held if other.id != window.id)
-    customer = inputs.fleet.clusters[window.cluster].customer
+    cluster = inputs.fleet.clusters[window.cluster]
+    nodes = [inputs.fleet.nodes[name] for name in window.nodes if name in inputs.fleet.nodes]
     updates = [inputs.catalogue.updates[name] for name in window.updates if name in inputs.catalogue.updates]
-    if not needs_asking(inputs.policy, customer, updates):
+    if not any(needs_asking(inputs.policy, node, cluster, updates) for node in nodes):
         return replace(standing, held=held, lapsed=(*standing.lapsed, window)), kept_out
     again = reason(
         Code.CONSENT_AGAIN,
