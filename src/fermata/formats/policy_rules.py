@@ -50,20 +50,24 @@ def decode_rules(customer: Fields, windows: Sequence[RecurringWindow]) -> tuple[
     if len(spots) > RULES_MOST:
         customer.fault("rules", f"A customer has at most {RULES_MOST} rules, this one has {len(spots)}.")
         return ()
+    before = len(document.log)
     found = [Fields(document, spot, required=RULE_REQUIRED, optional=RULE_OPTIONAL) for spot in spots]
     check_unique((fields.spot("id") for fields in found), document.log, "Rule")
-    rules: list[PolicyRule] = []
-    for fields in found:
-        rule = _rule(fields, windows)
-        other = next((earlier for earlier in rules if earlier.contradicts(rule)), None)
-        if other is not None:
-            fields.fault(
-                "id",
-                f"Rule {quote(rule.id)} contradicts {quote(other.id)}: both fit the same work, are equally narrow, and"
-                f" say {rule.stance} and {other.stance}. Narrow one of them.",
-            )
-        rules.append(rule)
-    return tuple(rules)
+    rules = tuple(_rule(fields, windows) for fields in found)
+    if len(document.log) == before:  # a rule that is not as it was meant contradicts nothing
+        for number, fields in enumerate(found):
+            _check_contradiction(fields, rules[number], rules[:number])
+    return rules
+
+
+def _check_contradiction(fields: Fields, rule: PolicyRule, earlier: Sequence[PolicyRule]) -> None:
+    other = next((other for other in earlier if other.contradicts(rule)), None)
+    if other is not None:
+        fields.fault(
+            "id",
+            f"Rule {quote(rule.id)} contradicts {quote(other.id)}: both fit the same work, are equally narrow, and say"
+            f" {rule.stance} and {other.stance}. Narrow one of them.",
+        )
 
 
 def decode_after_due(customer: Fields) -> AfterDue:
