@@ -13,7 +13,10 @@ class Code(StrEnum):
     APPROVAL_OUTDATED = "APPROVAL_OUTDATED"
     APPROVAL_WITHDRAWN = "APPROVAL_WITHDRAWN"
     POLICY_BLOCKS = "POLICY_BLOCKS"
+    POLICY_ALLOWS = "POLICY_ALLOWS"
     OUTSIDE_WINDOWS = "OUTSIDE_WINDOWS"
+    NOT_PRODUCTION_READY = "NOT_PRODUCTION_READY"
+    TARGET_MISSING = "TARGET_MISSING"
     SHARED_DEVICE_UNAPPROVED = "SHARED_DEVICE_UNAPPROVED"
     FROZEN = "FROZEN"
     # Evidence
@@ -165,6 +168,11 @@ SENTENCES = MappingProxyType(
             "Policy rule {rules} of {customer} blocks {updates} on {cluster}, whatever is approved: change the policy"
             " first, then ask."
         ),
+        Code.POLICY_ALLOWS: "Policy rule {rule} of {customer} lets {update} through on {node}: nobody has to be asked.",
+        Code.NOT_PRODUCTION_READY: (
+            "{update} is {stage}: only production-ready updates may be rolled out, others are offered as flights."
+        ),
+        Code.TARGET_MISSING: "{node} hangs on no {target} that {update} is for: there is nothing to do on it.",
         Code.OUTSIDE_WINDOWS: (
             "{customer} allows work on {scope} only in {windows}, next {next}: wait for that, or ask for an approval."
         ),
