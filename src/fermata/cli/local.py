@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
@@ -12,10 +13,11 @@ from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.plans import Plan
 from fermata.domain.policy import Freeze
+from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
 from fermata.planning.why import Explanation
-from fermata.services import consent, freezes, inventory, plans, report, requests, runs, why
+from fermata.services import consent, freezes, inventory, plans, policy, report, requests, runs, why
 from fermata.services.import_files import ImportKind
 from fermata.services.run_views import RunStatus
 
@@ -35,6 +37,9 @@ class FolderListing:
     def show_request(self, request: RequestId) -> requests.RequestView:
         return requests.show_request(self.inputs, request)
 
+    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
+        return policy.try_update(self.inputs, node, update, at=at)
+
 
 @dataclass(frozen=True, slots=True)
 class StoreVerbs:
@@ -50,6 +55,9 @@ class StoreVerbs:
 
     def show_request(self, request: RequestId) -> requests.RequestView:
         return requests.show_request(self.database, request)
+
+    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
+        return policy.try_update(self.database, node, update, at=at)
 
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: inventory.ImportSet, *, actor: str, why: str

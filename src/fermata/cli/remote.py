@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.plans import Plan
 from fermata.domain.policy import Freeze, Verdict
+from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.formats.faults import BadInput
 from fermata.formats.plans import plan_to_bytes
@@ -61,6 +63,10 @@ class ServerVerbs:
 
     def show_request(self, request: RequestId) -> RequestView:
         return self.link.get(RequestView, f"/requests/{_part(request)}")
+
+    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
+        asked = [("node", node), ("update", update), ("at", at.isoformat())]
+        return self.link.get(Trial, "/policy/test", asked)
 
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str

@@ -1,6 +1,7 @@
 """What commands ask for: the one seam between them and the place they work on, a store here or a server elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,7 @@ from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.plans import Plan
 from fermata.domain.policy import Freeze
+from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
 from fermata.planning.why import Explanation
@@ -41,6 +43,9 @@ class Listing(Protocol):
 
     def show_request(self, request: RequestId) -> RequestView:
         """One request with its shared devices."""
+
+    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
+        """What policy, approvals and freezes would say; nothing is done."""
 
 
 class Verbs(Listing, Protocol):

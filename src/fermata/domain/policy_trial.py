@@ -161,7 +161,7 @@ def _say_when(fleet: Fleet, node: Node, times: frozenset[Allowance], at: datetim
         customer=fleet.clusters[node.cluster].customer,
         scope=f"node {node.name}",
         windows=" and ".join(sorted(map(str, times))),
-        next=f"{found.start:%Y-%m-%d %H:%MZ}" if found else "never",
+        next=f"open at {found.start:%Y-%m-%d %H:%MZ}" if found else "which does not come again",
     )
 
 

@@ -17,6 +17,7 @@ class Code(StrEnum):
     OUTSIDE_WINDOWS = "OUTSIDE_WINDOWS"
     NOT_PRODUCTION_READY = "NOT_PRODUCTION_READY"
     TARGET_MISSING = "TARGET_MISSING"
+    NO_SUCH_UPDATE = "NO_SUCH_UPDATE"
     SHARED_DEVICE_UNAPPROVED = "SHARED_DEVICE_UNAPPROVED"
     FROZEN = "FROZEN"
     # Evidence
@@ -173,8 +174,9 @@ SENTENCES = MappingProxyType(
             "{update} is {stage}: only production-ready updates may be rolled out, others are offered as flights."
         ),
         Code.TARGET_MISSING: "{node} hangs on no {target} that {update} is for: there is nothing to do on it.",
+        Code.NO_SUCH_UPDATE: "The catalogue holds no update {update}{nearest}.",
         Code.OUTSIDE_WINDOWS: (
-            "{customer} allows work on {scope} only in {windows}, next {next}: wait for that, or ask for an approval."
+            "{customer} allows work on {scope} only in {windows}, {next}: wait for that, or ask for an approval."
         ),
         Code.SHARED_DEVICE_UNAPPROVED: (
             "{device} also carries {nodes} node(s) without approval, {example} among them: all behind it go together."

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.consent import consent_gaps, device_gaps
+from fermata.domain.allowances import covers, find_next
+from fermata.domain.consent import Consent, device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId
 from fermata.domain.node_states import UnitKind, UnitState
@@ -46,11 +47,11 @@ class Muster:
 
 @dataclass(frozen=True, kw_only=True)
 class Consented:
-    """What customers say now: `gaps` lack consent, `policy` has the freezes. `held`: by other windows."""
+    """What customers say now; `policy` has the freezes. `held`: by other windows."""
 
     policy: Policy
     held: frozenset[NodeId]
-    gaps: Mapping[NodeId, Reason]
+    consent: Consent
 
 
 def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -> WindowRun:
@@ -131,7 +132,7 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
         held = unit_ops.nodes_in_work(conn)
-    consented = Consented(policy=policy, held=held, gaps=consent_gaps(live, policy, pending, ledger))
+    consented = Consented(policy=policy, held=held, consent=find_consent(live, policy, pending, ledger))
     first = _blocked(row, live, nodes, consented, now)
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
@@ -179,12 +180,14 @@ def _blocked(
     row: WindowRun, live: Fleet, nodes: Mapping[NodeId, NodeSeen], consented: Consented, now: datetime
 ) -> Mapping[NodeId, Reason]:
     """Every node of the cluster that may not be taken now, with the reason."""
-    found = dict(consented.gaps)
+    found = dict(consented.consent.gaps)
     policy, held = consented.policy, consented.held
     span = Interval(now, now + (row.planned_end - row.planned_start))
     freezes = [f for f in policy.freezes if Interval(f.start, f.end).overlaps(span)]
     for node in live.nodes.values():
-        freeze = next((f for f in freezes if f.scope.covers(node, live.clusters[node.cluster])), None)
+        cluster = live.clusters[node.cluster]
+        freeze = next((f for f in freezes if f.scope.covers(node, cluster)), None)
+        allowances = consented.consent.times.get(node.name, frozenset())
         if node.name in held:
             found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
         elif node.name not in nodes or not nodes[node.name].reachable:
@@ -193,6 +196,15 @@ def _blocked(
             start, end = f"{freeze.start:%Y-%m-%d %H:%MZ}", f"{freeze.end:%Y-%m-%d %H:%MZ}"
             found[node.name] = reason(
                 Code.FROZEN, freeze=freeze.id, scope=freeze.scope, start=start, end=end, why=freeze.reason
+            )
+        elif node.name not in found and not covers(allowances, span):
+            following = find_next(allowances, now, span.end - span.start)
+            found[node.name] = reason(
+                Code.OUTSIDE_WINDOWS,
+                customer=cluster.customer,
+                scope=f"cluster {cluster.name}",
+                windows=" and ".join(sorted(map(str, allowances))),
+                next=f"open at {following.start:%Y-%m-%d %H:%MZ}" if following else "never open for so long",
             )
     return found
 
