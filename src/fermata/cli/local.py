@@ -8,16 +8,16 @@ from typing import assert_never
 
 from fermata import wiring
 from fermata.cli.verbs import RunChange
-from fermata.domain.ids import CampaignId, FreezeId, PlanId, RequestId
+from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.plans import Plan
-from fermata.domain.policy import Freeze
+from fermata.domain.policy import Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
 from fermata.planning.why import Explanation
-from fermata.services import consent, freezes, inventory, plans, policy, report, requests, runs, why
+from fermata.services import consent, exemptions, freezes, inventory, plans, policy, report, requests, runs, why
 from fermata.services.import_files import ImportKind
 from fermata.services.run_views import RunStatus
 
@@ -72,6 +72,15 @@ class StoreVerbs:
 
     def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> freezes.EndedFreeze:
         return freezes.end_freeze(self.database, freeze, now=wiring.utc_now(), actor=actor, why=why)
+
+    def list_freezes(self) -> Sequence[freezes.FreezeView]:
+        return freezes.list_freezes(self.database, now=wiring.utc_now())
+
+    def ask_exemption(self, order: exemptions.ExemptionOrder) -> Exemption:
+        return exemptions.ask_exemption(self.database, order, now=wiring.utc_now(), new_id=wiring.mint_id)
+
+    def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:
+        return exemptions.confirm_exemption(self.database, exemption, now=wiring.utc_now(), actor=actor)
 
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> plans.PublishedLine:
         return plans.publish(self.database, plan, now=wiring.utc_now(), actor=actor, why=why).line

@@ -14,6 +14,7 @@ from fermata.cli import (
     check,
     consent,
     demo,
+    freezes,
     inventory,
     output,
     plan,
@@ -34,6 +35,7 @@ from fermata.store.database import StoreUnavailable
 
 NOUNS = (
     demo,
+    freezes,
     inventory,
     requests,
     policy,

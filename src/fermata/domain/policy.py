@@ -1,13 +1,13 @@
 """What customers allow: policies, notice, freezes, and the ledger of consent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from fermata.domain.fleet import Cluster, Node, Role
 from fermata.domain.hashing import ADDED_LATER
-from fermata.domain.ids import ApprovalId, CustomerId, FreezeId, RequestId, UpdateId
+from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
 from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.updates import Criticality, Impact, Update
 
@@ -233,12 +233,51 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Who said something, and when (UTC)."""
+
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """Lets `updates` pass a freeze, once a second person confirmed it; `confirmed` None: not yet, so it does nothing.
+
+    It says why: what is passed over is the customer's word.
+    """
+
+    id: ExemptionId
+    freeze: FreezeId
+    updates: frozenset[UpdateId]
+    reason: str
+    asked: Said
+    confirmed: Said | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Everything in `policy.yaml`. A customer without an entry is blocked entirely."""
+    """Everything in `policy.yaml`. A customer without an entry is blocked entirely. `exemptions`: those on record."""
 
     customers: Mapping[CustomerId, Customer]
     notice: Notice
     freezes: tuple[Freeze, ...]
+    exemptions: tuple[Exemption, ...] = field(default=(), metadata={ADDED_LATER: True})
+
+    def is_exempt(self, freeze: Freeze, update: Update) -> bool:
+        """True when `update` may pass the freeze: the customer exempts its criticality, and two people said so."""
+        customer = self.customers.get(freeze.customer)
+        if customer is None or update.criticality not in customer.except_criticality:
+            return False
+        given = (e for e in self.exemptions if e.freeze == freeze.id and e.confirmed is not None)
+        return any(update.id in exemption.updates for exemption in given)
+
+    def lets_out(self, freeze: Freeze, updates: Iterable[Update]) -> bool:
+        """True when a node on which all of this is done may be out in spite of the freeze: there is work that it is
+        out for, and all of that is exempt. What no workload feels may come along.
+        """
+        felt = [update for update in updates if update.needs_drain]
+        return bool(felt) and all(self.is_exempt(freeze, update) for update in felt)
 
     def judge(self, work: Work) -> Ruling:
         """What the policy of the node's customer says; without one, everything needs an approval."""

@@ -123,11 +123,18 @@ def _as_if_due(fleet: Fleet, node: Node, update: Update) -> tuple[FleetPending, 
 
 
 def _freezes_on(fleet: Fleet, policy: Policy, update: Update, names: tuple[NodeId, ...]) -> list[Freeze]:
-    """Freezes of any of these nodes, in order of time; work that no workload feels goes on in a freeze."""
+    """Freezes of any of these nodes, but for those it is exempt from, in order of time. Work that no workload feels
+    goes on in a freeze.
+    """
     if not update.needs_drain:
         return []
     nodes = [fleet.nodes[name] for name in names]
-    found = [f for f in policy.freezes if any(f.scope.covers(n, fleet.clusters[n.cluster]) for n in nodes)]
+    found = [
+        freeze
+        for freeze in policy.freezes
+        if not policy.is_exempt(freeze, update)
+        and any(freeze.scope.covers(node, fleet.clusters[node.cluster]) for node in nodes)
+    ]
     return sorted(found, key=lambda freeze: (freeze.start, freeze.id))
 
 

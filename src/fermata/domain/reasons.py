@@ -106,6 +106,10 @@ class Code(StrEnum):
     WORK_STARTED = "WORK_STARTED"
     FREEZE_UNKNOWN = "FREEZE_UNKNOWN"
     FREEZE_EMPTY = "FREEZE_EMPTY"
+    FREEZE_NOT_EXEMPT = "FREEZE_NOT_EXEMPT"
+    EXEMPTION_UNKNOWN = "EXEMPTION_UNKNOWN"
+    EXEMPTION_CONFIRMED = "EXEMPTION_CONFIRMED"
+    SAME_PERSON = "SAME_PERSON"
     FREEZE_NOT_YOURS = "FREEZE_NOT_YOURS"
     # The store
     NOT_IMPORTED = "NOT_IMPORTED"
@@ -330,6 +334,15 @@ SENTENCES = MappingProxyType(
         Code.WORK_STARTED: "Work on {nodes} has started: consent can be withdrawn until then; stop the run instead.",
         Code.FREEZE_UNKNOWN: "No freeze {freeze} is in force or to come{nearest}.",
         Code.FREEZE_EMPTY: "A freeze from {start} to {end} lasts no time: its end must come after its start.",
+        Code.FREEZE_NOT_EXEMPT: (
+            "{update} is {criticality}, and the policy of {customer} lets {exempt} pass a freeze: wait for its end, or"
+            " ask {customer} to end it."
+        ),
+        Code.EXEMPTION_UNKNOWN: "There is no exemption {exemption}{nearest}.",
+        Code.EXEMPTION_CONFIRMED: "{exemption} was confirmed by {actor} at {at}: there is nothing left to say.",
+        Code.SAME_PERSON: (
+            "{actor} asked for {exemption}: a second person, who decides for {customer}, has to confirm it."
+        ),
         Code.FREEZE_NOT_YOURS: "{scope} is not {customer}'s alone: a customer freezes only what it holds.",
         Code.NOT_IMPORTED: "The store holds no {kind} yet: run fermata import {kind} PATH first.",
         Code.CAMPAIGN_UNKNOWN: "The store holds no campaign {campaign}{nearest}.",

@@ -13,7 +13,7 @@ from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words, spread_over
 from fermata.domain.operations import LeftOut, UnitOp, WindowRun
 from fermata.domain.pace import bare_end
-from fermata.domain.pending import find_pending
+from fermata.domain.pending import FleetPending, find_pending, work_on
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import Desired, WindowState, advance_window
@@ -47,9 +47,10 @@ class Muster:
 
 @dataclass(frozen=True, kw_only=True)
 class Consented:
-    """What customers say now; `policy` has the freezes. `held`: by other windows."""
+    """What is due and what customers say now; `policy` has the freezes. `held`: by other windows."""
 
     policy: Policy
+    pending: FleetPending
     held: frozenset[NodeId]
     consent: Consent
 
@@ -132,7 +133,9 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
         held = unit_ops.nodes_in_work(conn)
-    consented = Consented(policy=policy, held=held, consent=find_consent(live, policy, pending, ledger))
+    consented = Consented(
+        policy=policy, pending=pending, held=held, consent=find_consent(live, policy, pending, ledger)
+    )
     first = _blocked(row, live, nodes, consented, now)
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
@@ -186,7 +189,9 @@ def _blocked(
     freezes = [f for f in policy.freezes if Interval(f.start, f.end).overlaps(span)]
     for node in live.nodes.values():
         cluster = live.clusters[node.cluster]
-        freeze = next((f for f in freezes if f.scope.covers(node, cluster)), None)
+        on_it = [f for f in freezes if f.scope.covers(node, cluster)]
+        work = tuple(work_on(live, consented.pending, node)) if on_it else ()
+        freeze = next((f for f in on_it if not policy.lets_out(f, work)), None)
         allowances = consented.consent.times.get(node.name, frozenset())
         if node.name in held:
             found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
