@@ -25,13 +25,14 @@ def register(app: typer.Typer) -> None:
 
 def freeze_list(
     *,
+    over: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Shows the freezes that are not over, and what may pass them."""
     with options.opened_place(store, server) as place:
-        found = place.list_freezes()
+        found = place.list_freezes(over=over)
     if as_json:
         output.print_json({"freezes": [_view_json(view) for view in found]})
         return

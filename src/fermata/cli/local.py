@@ -73,8 +73,8 @@ class StoreVerbs:
     def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> freezes.EndedFreeze:
         return freezes.end_freeze(self.database, freeze, now=wiring.utc_now(), actor=actor, why=why)
 
-    def list_freezes(self) -> Sequence[freezes.FreezeView]:
-        return freezes.list_freezes(self.database, now=wiring.utc_now())
+    def list_freezes(self, *, over: bool) -> Sequence[freezes.FreezeView]:
+        return freezes.list_freezes(self.database, now=wiring.utc_now(), over=over)
 
     def ask_exemption(self, order: exemptions.ExemptionOrder) -> Exemption:
         return exemptions.ask_exemption(self.database, order, now=wiring.utc_now(), new_id=wiring.mint_id)

@@ -102,8 +102,8 @@ class ServerVerbs:
         params = [("why", why), *([("actor", actor)] if actor is not None else [])]
         return self.link.delete(EndedFreeze, f"/freezes/{_part(freeze)}", params)
 
-    def list_freezes(self) -> Sequence[FreezeView]:
-        return self.link.get(list[FreezeView], "/freezes")
+    def list_freezes(self, *, over: bool) -> Sequence[FreezeView]:
+        return self.link.get(list[FreezeView], "/freezes", [("over", over)])
 
     def ask_exemption(self, order: ExemptionOrder) -> Exemption:
         body = {"updates": sorted(order.updates), "reason": order.reason, "actor": order.actor}

@@ -69,8 +69,8 @@ class Verbs(Listing, Protocol):
     def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> EndedFreeze:
         """Opens it again."""
 
-    def list_freezes(self) -> Sequence[FreezeView]:
-        """Those that are not over."""
+    def list_freezes(self, *, over: bool) -> Sequence[FreezeView]:
+        """Those that are not over, or all on record."""
 
     def ask_exemption(self, order: ExemptionOrder) -> Exemption:
         """Asks that updates may pass a freeze."""

@@ -42,17 +42,17 @@ class EndedFreeze:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreezeView:
-    """A freeze that lasts on, and what may pass it once a second person says so, or may already."""
+    """A freeze, and what may pass it once a second person says so, or may already."""
 
     freeze: Freeze
     exemptions: tuple[Exemption, ...]
 
 
-def list_freezes(db: Database, *, now: datetime) -> tuple[FreezeView, ...]:
-    """Those that are not over, by when they begin."""
+def list_freezes(db: Database, *, now: datetime, over: bool = False) -> tuple[FreezeView, ...]:
+    """Those that are not over, or with `over` all on record, by when they begin."""
     with refusing_unknown(), db.read() as conn:
         policy = inventory.load_policy(conn)
-    lasting = sorted((f for f in policy.freezes if f.end > now), key=lambda freeze: (freeze.start, freeze.id))
+    lasting = sorted((f for f in policy.freezes if over or f.end > now), key=lambda freeze: (freeze.start, freeze.id))
     return tuple(
         FreezeView(freeze=freeze, exemptions=tuple(e for e in policy.exemptions if e.freeze == freeze.id))
         for freeze in lasting

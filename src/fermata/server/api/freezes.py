@@ -43,9 +43,9 @@ class ConfirmBody(Body):
 
 
 @router.get("/freezes")
-def get_freezes(given: Given) -> list[freezes.FreezeView]:
-    """Freezes that are not over, by when they begin, each with its exemptions."""
-    return list(freezes.list_freezes(given.db, now=given.now()))
+def get_freezes(given: Given, over: bool = False) -> list[freezes.FreezeView]:
+    """Freezes that are not over (or all on record), by when they begin, each with its exemptions."""
+    return list(freezes.list_freezes(given.db, now=given.now(), over=over))
 
 
 @router.post("/freezes", status_code=status.HTTP_201_CREATED)
