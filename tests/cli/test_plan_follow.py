@@ -77,8 +77,6 @@ def test_when_all_ran_as_planned_nothing_moves(
         (["--as-of", AS_OF], "name that plan with --parent"),
         (["--observed", "observed.yaml"], "name that plan with --parent"),
         (["--parent", "PARENT", "--as-of", AS_OF, "--now", AS_OF], "--as-of and --now say the same"),
-        (["--parent", "PARENT", "--as-of", AS_OF], "nothing says what became of them, alpha-20260103 first"),
-        (["--parent", "PARENT", "--as-of", "2026-01-01T00:00:00Z"], "plan as of a time after that"),
         (["--parent", "nowhere.json", "--as-of", AS_OF], "The file does not exist."),
     ],
 )
@@ -91,16 +89,34 @@ def test_options_that_do_not_fit_are_refused_and_nothing_is_written(
     assert not (tmp_path / "child.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("as_of", "code", "told"),
+    [
+        (AS_OF, "RAN_UNOBSERVED", "nothing says what became of them, alpha-20260103 first"),
+        ("2026-01-01T00:00:00Z", "PARENT_LATER", "plan as of a time after that"),
+    ],
+)
+def test_a_parent_that_cannot_be_followed_is_refused_with_its_reason(
+    folder: Path, parent: Path, capsys: pytest.CaptureFixture[str], as_of: str, code: str, told: str
+) -> None:
+    child = parent.with_name("child.json")
+    assert run("plan", folder, "--parent", parent, "--as-of", as_of, "--out", child, "--json") == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["code"], error["exit_code"]) == (code, 1)
+    assert told in error["sentence"]
+    assert not child.exists()
+
+
 def test_a_parent_of_another_campaign_or_fleet_is_refused(
     folder: Path, parent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "campaign.yaml").write_text(CAMPAIGN.replace("id: small", "id: other").replace("NODES_OUT", "10"))
-    assert run("plan", folder, "--parent", parent, "--as-of", AS_OF) == 2
+    assert run("plan", folder, "--parent", parent, "--as-of", AS_OF) == 1
     assert "is a plan of campaign small, not of other" in capsys.readouterr().err
     other = write_folder(tmp_path / "elsewhere", nodes_out=10)
     nodes = other / "fleet" / "nodes.csv"
     nodes.write_text(nodes.read_text().replace("alpha-n", "beta-n"))
-    assert run("plan", other, "--parent", parent, "--as-of", AS_OF) == 2
+    assert run("plan", other, "--parent", parent, "--as-of", AS_OF) == 1
     assert "knows 0 of its 2 nodes" in capsys.readouterr().err
 
 

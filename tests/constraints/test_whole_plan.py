@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from tests.constraints import world as w
+from tests.unit.planning import bench as b
 
 from fermata.domain.campaign import AvoidWeekday, FewestWindows, FinishByDeadline, OrderClasses, SpreadEvenly, Where
 from fermata.domain.ids import CampaignId, UpdateId, WindowId
 from fermata.domain.pending import has_work
 from fermata.domain.plans import InputHashes, Plan
 from fermata.domain.reasons import Code
+from fermata.domain.updates import Impact
 from fermata.planning.checker import build_case, check_case, check_hashes, list_rules
 from fermata.planning.scores import score
 
@@ -122,3 +124,17 @@ def test_every_rule_names_its_file_and_stands_in_the_docs() -> None:
 def test_every_rule_has_a_spoilt_plan_in_these_tests() -> None:
     told = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
     assert [rule.code for rule in list_rules() if f'"{rule.code}"' not in told] == []
+
+
+def test_nodes_behind_a_device_that_alone_has_work_stand_in_unplanned_with_that_reason() -> None:
+    manager = b.make_update("mgr", "mgr_fw", 5, Impact.IMPACTLESS, target="mgr")
+    cluster = b.make_cluster("alpha")
+    nodes = [replace(node, versions={"nic_fw": b.NEW}) for node in b.make_nodes(cluster, [2, 2])]
+    fleet = b.make_fleet([cluster], nodes, [b.make_device("alpha", "mgr", "alpha-r0")])
+    inputs = b.make_inputs(fleet, b.make_catalogue(manager), b.make_campaign())
+    made = b.planned(inputs)
+    (left,) = made.unplanned
+    assert (left.reason.code, left.nodes) == (Code.ONLY_ON_DEVICE, tuple(n.name for n in nodes[:2]))
+    assert w.faults(inputs, replace(made, unplanned=())) == {"NODES_COVERED"}
+    everyone = replace(left, nodes=tuple(node.name for node in nodes))
+    assert w.faults(inputs, replace(made, unplanned=(everyone,))) == {"NODES_IN_SCOPE", "UNPLANNED_REASON"}

@@ -12,6 +12,7 @@ from tests.unit.planning import bench as b
 
 from fermata.domain import campaign as c
 from fermata.domain.policy import Freeze
+from fermata.domain.updates import Impact
 from fermata.domain.windows import day_interval
 from fermata.planning.checker import check_plan
 from fermata.planning.extract import write_plan
@@ -23,12 +24,17 @@ pytestmark = pytest.mark.timeout(300)  # every plan there is: a busy machine nee
 FIRST = date(2026, 1, 5)
 DAYS = 4
 DEADLINE = 1  # the day before the last two
+TOR = b.make_update("tor", "tor_fw", 5, Impact.IMPACTFUL, target="tor")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tiny:
-    """Clusters by the sizes of their racks; of each: may it be rolled, and the day on which it is frozen, if any."""
+    """Clusters by the sizes of their racks; of each: may it be rolled, and the day on which it is frozen, if any.
 
+    `are_tied`: a switch with work keeps each rack together.
+    """
+
+    are_tied: bool
     racks: tuple[tuple[int, ...], ...]
     rolling: tuple[bool, ...]
     frozen: tuple[int | None, ...]
@@ -41,10 +47,12 @@ class Tiny:
 
 @st.composite
 def tiny_fleets(draw: st.DrawFn) -> Tiny:
-    clusters = draw(st.integers(1, 3))
+    are_tied = draw(st.sampled_from([True, True, False]))
+    clusters = draw(st.integers(1, 3 if are_tied else 2))  # single nodes have many more plans
     racks = st.lists(st.integers(1, 3), min_size=1, max_size=3).map(tuple)
     each = st.tuples(*(racks for _ in range(clusters)))
     return Tiny(
+        are_tied=are_tied,
         racks=draw(each),
         rolling=draw(st.tuples(*(st.booleans() for _ in range(clusters)))),
         frozen=draw(st.tuples(*(st.none() | st.integers(0, DAYS - 1) for _ in range(clusters)))),
@@ -61,18 +69,27 @@ BIG = 4
 
 def services(tiny: Tiny, cluster: int) -> Iterator[tuple[tuple[int, int], ...]]:
     """Every way to service one cluster: its windows as pairs of day and nodes."""
-    racks = tiny.racks[cluster]
-    total = sum(racks)
-    for days in product(range(DAYS), repeat=len(racks)):
-        if tiny.frozen[cluster] in days:
+    total = sum(tiny.racks[cluster])
+    for sizes in sorted(set(find_sizes(tiny, cluster))):
+        parts = [(day, size) for day, size in enumerate(sizes) if size]
+        if tiny.frozen[cluster] in dict(parts):
             continue
-        sizes = {day: sum(r for r, d in zip(racks, days, strict=True) if d == day) for day in sorted(set(days))}
-        parts = list(sizes.items())
         in_bounds = all(10 * size <= round(10 * tiny.most) * total for _, size in parts) and all(
             10 * size >= round(10 * tiny.least) * total for _, size in parts[:-1]
         )
         if len(parts) == 1 or (tiny.rolling[cluster] and in_bounds):
             yield tuple(parts)
+
+
+def find_sizes(tiny: Tiny, cluster: int) -> Iterator[tuple[int, ...]]:
+    """How many nodes may go on each day, going by what goes together alone."""
+    racks = tiny.racks[cluster]
+    total = sum(racks)
+    if not tiny.are_tied:
+        yield from (sizes for sizes in product(range(total + 1), repeat=DAYS) if sum(sizes) == total)
+        return
+    for days in product(range(DAYS), repeat=len(racks)):
+        yield tuple(sum(r for r, d in zip(racks, days, strict=True) if d == day) for day in range(DAYS))
 
 
 def is_allowed(tiny: Tiny, choice: tuple[tuple[tuple[int, int], ...], ...]) -> bool:
@@ -105,6 +122,7 @@ def brute_force(tiny: Tiny) -> tuple[int, int] | None:
 def planner(tiny: Tiny) -> tuple[int, int] | None:
     clusters = [b.make_cluster(f"c{i}", rolling=rolling) for i, rolling in enumerate(tiny.rolling)]
     nodes = [node for cl, racks in zip(clusters, tiny.racks, strict=True) for node in b.make_nodes(cl, racks)]
+    switches = [b.make_device(node.cluster, "tor", node.rack) for node in {node.rack: node for node in nodes}.values()]
     limits = (
         c.Limit(what=c.LimitKind.NODES_OUT, at_once=tiny.nodes_out),
         c.Limit(what=c.LimitKind.CLUSTER_WINDOWS, at_once=tiny.windows_at_once),
@@ -119,7 +137,10 @@ def planner(tiny: Tiny) -> tuple[int, int] | None:
         rolling=c.Rolling(min_fraction_per_day=tiny.least, max_fraction_per_day=tiny.most),
     )
     inputs = b.make_inputs(
-        b.make_fleet(clusters, nodes), b.make_catalogue(b.LONG_NIC), campaign, *freezes(tiny, campaign)
+        b.make_fleet(clusters, nodes, switches if tiny.are_tied else ()),
+        b.make_catalogue(b.LONG_NIC, TOR),
+        campaign,
+        *freezes(tiny, campaign),
     )
     problem = compile_problem(inputs)
     found = find_plan(problem)

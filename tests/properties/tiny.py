@@ -3,6 +3,7 @@
 Only lengths are the planner's: how long a window of certain nodes takes, and when in it a team works.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
@@ -30,6 +31,7 @@ FIRSTS = (date(2026, 1, 5), date(2026, 3, 6))  # a Monday; a Friday before the S
 HOURS = ((time(11), time(13)), (time(0, 30), time(3, 30)))
 CLASSES = ("small research", "big research", "big applied")
 NIC = b.make_update("nic", "nic_fw", 40, Impact.REBOOTFUL)
+TOR = b.make_update("tor", "tor_fw", 5, Impact.IMPACTFUL, target="tor")
 Team = tuple[TeamUse, ...]
 
 
@@ -51,7 +53,9 @@ Choice = tuple[Piece, ...]
 
 @st.composite
 def tiny_campaigns(draw: st.DrawFn) -> PlanningInput:
-    """One to three clusters of up to three racks, four days, and of every rule a little."""
+    """One to three clusters of up to three racks, four days, and of every rule a little. Only in the smallest no
+    switch with work keeps the racks together.
+    """
     names = ("a", "b", "c")[: draw(st.sampled_from((2, 3, 1)))]
     racks_most = (3, 2, 1)[len(names) - 1]  # so that all plans of a campaign are some thousands
     clusters = [
@@ -88,9 +92,11 @@ def tiny_campaigns(draw: st.DrawFn) -> PlanningInput:
         preferences=tuple(draw(st.permutations(PREFERENCES))),
     )
     teams = {"team-nic": draw(st.integers(1, 6))} if draw(st.booleans()) else {}
+    sizes = Counter(node.cluster for node in nodes)
+    tied = {(n.cluster, n.rack): n for n in nodes if sizes[n.cluster] > racks_most or draw(st.booleans())}
     return b.make_inputs(
-        b.make_fleet(clusters, nodes),
-        b.make_catalogue(NIC, teams=teams),
+        b.make_fleet(clusters, nodes, [b.make_device(cluster, "tor", rack) for cluster, rack in tied]),
+        b.make_catalogue(NIC, TOR, teams=teams),
         campaign,
         *draw(st.lists(freezes(first, nodes), max_size=2, unique_by=lambda freeze: freeze.id)),
         now=local(first, time(0)) + draw(st.sampled_from([timedelta(), timedelta(hours=11, minutes=40)])),
@@ -182,12 +188,17 @@ def find_choices(inputs: PlanningInput) -> Iterator[Choice]:
 def find_services(
     inputs: PlanningInput, cluster: Cluster, lengths: Mapping[frozenset[NodeId], tuple[timedelta, Team]]
 ) -> Iterator[Choice]:
-    """Every way to service one cluster alone: racks on days, each part at some half hour."""
+    """Every way to service one cluster alone: racks with a switch, and other nodes, on days, each part at some half
+    hour.
+    """
     nodes = inputs.fleet.nodes_by_cluster[cluster.name]
-    racks = sorted({node.rack for node in nodes})
+    switched = {device.scope_id for device in inputs.fleet.devices_by_cluster[cluster.name]}
+    unit_of = {node.name: node.rack if node.rack in switched else node.name for node in nodes}
+    units = sorted(set(unit_of.values()))
     days = [inputs.campaign.first_day + timedelta(days=number) for number in range(DAYS)]
-    for places in product(days, repeat=len(racks)):
-        parts = [(day, tuple(n for n in nodes if places[racks.index(n.rack)] == day)) for day in sorted(set(places))]
+    for places in product(days, repeat=len(units)):
+        place_of = dict(zip(units, places, strict=True))
+        parts = [(day, tuple(n for n in nodes if place_of[unit_of[n.name]] == day)) for day in sorted(set(places))]
         if len(parts) > 1 and not (cluster.rolling_allowed and in_bounds(inputs, parts)):
             continue
         options = []

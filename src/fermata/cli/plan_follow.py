@@ -9,12 +9,10 @@ import typer
 
 from fermata.cli import options
 from fermata.cli.plan_files import Order, derive_plan_id
-from fermata.domain.reasons import Code
-from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.observed import Subject, read_observed
 from fermata.formats.plans import read_plan
-from fermata.planning.inputs import PlanningInput
 from fermata.planning.replan_refuse import ParentRefused, refuse_parent
+from fermata.services.errors import Refusal
 
 ParentOption = Annotated[
     Path | None,
@@ -62,7 +60,9 @@ def read_following(parent: Path | None, as_of: str | None, observed: Path | None
 
 
 def follow(order: Order, following: Following | None) -> Order:
-    """The order as one to plan again. Raises BadInput for a parent or observations that do not fit it."""
+    """The order as one to plan again. Raises BadInput for files that cannot be read, and Refusal for a parent that
+    cannot be followed from there, as a store does.
+    """
     if following is None:
         return order
     parent = read_plan(following.parent)
@@ -72,15 +72,8 @@ def follow(order: Order, following: Following | None) -> Order:
         observed = read_observed(following.observed, subject)
         is_newer = order.hashes.fleet != parent.inputs.fleet
         inputs = replace(inputs, observed=replace(observed, in_inventory=is_newer))
-    _refuse(inputs, following)
-    return replace(order, inputs=inputs, plan_id=derive_plan_id(inputs, order.hashes))
-
-
-def _refuse(inputs: PlanningInput, following: Following) -> None:
     try:
         refuse_parent(inputs)
     except ParentRefused as refused:
-        is_observed = refused.reason.code in (Code.OBSERVED_CONTRADICTED, Code.RAN_UNOBSERVED)
-        log = FaultLog((following.observed if is_observed else None) or following.parent)
-        log.add(refused.reason.sentence)
-        raise_faults([log])
+        raise Refusal(refused.reason) from refused
+    return replace(order, inputs=inputs, plan_id=derive_plan_id(inputs, order.hashes))

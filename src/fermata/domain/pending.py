@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fermata.domain.fleet import Cluster, Device, Fleet, Node
-from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.updates import NODE_TARGET, Catalogue, Update
 from fermata.domain.versions import compare_versions, is_newer
 
@@ -173,3 +173,22 @@ def work_on(fleet: Fleet, pending: FleetPending, node: Node) -> Iterator[Update]
 def has_work(fleet: Fleet, pending: FleetPending, node: Node) -> bool:
     """True when a campaign has a reason to take `node`: own due work, or a device behind which it must drain."""
     return bool(pending.of_node(node).due) or bool(draining_devices(fleet, pending, node))
+
+
+def find_alone(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> tuple[Device, ...]:
+    """Devices of `cluster` with due work that nobody would feel, behind which no node has work: nothing takes a node
+    out for them, so they wait until something else does. Without nodes behind it a device is nobody's.
+    """
+    found: list[Device] = []
+    alone: dict[tuple[str, str], bool] = {}
+    for device in fleet.devices_by_cluster[cluster]:
+        due = pending.of_device(device).due
+        if not due or any(item.update.needs_drain for item in due):
+            continue
+        place = (device.scope, device.scope_id)
+        if place not in alone:
+            behind = fleet.nodes_behind(device)
+            alone[place] = bool(behind) and not any(has_work(fleet, pending, node) for node in behind)
+        if alone[place]:
+            found.append(device)
+    return tuple(found)

@@ -24,6 +24,7 @@ class Code(StrEnum):
     VERSION_UNKNOWN = "VERSION_UNKNOWN"
     REQUIREMENT_UNMET = "REQUIREMENT_UNMET"
     # Planning
+    ONLY_ON_DEVICE = "ONLY_ON_DEVICE"
     NO_ROOM = "NO_ROOM"
     NO_PLAN = "NO_PLAN"
     SEARCH_CUT_SHORT = "SEARCH_CUT_SHORT"
@@ -49,6 +50,7 @@ class Code(StrEnum):
     LEFT_OVER = "LEFT_OVER"
     DAY_CLOSED = "DAY_CLOSED"
     LONGER_NOW = "LONGER_NOW"
+    LONGER_WITHIN = "LONGER_WITHIN"
     LIMIT_FULL = "LIMIT_FULL"
     MADE_ROOM = "MADE_ROOM"
     SPLIT_ANEW = "SPLIT_ANEW"
@@ -188,6 +190,10 @@ SENTENCES = MappingProxyType(
         Code.FROZEN: "{freeze} forbids work on {scope} from {start} to {end} ({why}).",
         Code.VERSION_UNKNOWN: "{unit} does not report the version of {components}: unknown blocks, mend inventory.",
         Code.REQUIREMENT_UNMET: "{update} needs {requirement}, which {unit} neither runs nor gets in this campaign.",
+        Code.ONLY_ON_DEVICE: (
+            "{updates} is due on {devices} shared device(s) here and no workload feels it, {example} among them: no"
+            " window is made for that alone, it goes with the next one that takes a node behind."
+        ),
         Code.NO_ROOM: "No day up to {extension_until} has room for {cluster} under the limits: raise one or extend.",
         Code.NO_PLAN: "{campaign} cannot be planned, {clashes}: loosen what clashes, or approve less of it.",
         Code.DUE_DATE_TOO_SOON: (
@@ -235,6 +241,7 @@ SENTENCES = MappingProxyType(
         Code.LEFT_OVER: "{window} left {nodes} of its nodes as they were: they are planned again.",
         Code.DAY_CLOSED: "Work is not allowed at that time any more: the campaign's days or hours changed.",
         Code.LONGER_NOW: "It takes {minutes} minutes now and took {before} when it was planned.",
+        Code.LONGER_WITHIN: "Its steps take longer now, and {minutes} of the {before} minutes that it had are enough.",
         Code.LIMIT_FULL: "{limit} allows {allowed}, and it would bring {used} with {others}.",
         Code.MADE_ROOM: "It makes room for {others} under {limit}.",
         Code.SPLIT_ANEW: "{cluster} is divided anew: its parts do not fit the campaign's rules for rolling any more.",
@@ -274,8 +281,7 @@ SENTENCES = MappingProxyType(
             "{cluster} may be rolled, in {parts} windows or more; taken whole it needs one, and every limit bears that."
         ),
         Code.PARTS_NONE: (
-            "{cluster} may be rolled, but its racks make no parts of {least} to {most} nodes a day that every limit"
-            " bears."
+            "{cluster} may be rolled, but it makes no parts of {least} to {most} nodes a day that every limit bears."
         ),
         Code.PARTS_LIMIT: "{cluster} is rolled: {limit} allows {allowed}, and {units} would go out with all of it.",
         Code.PARTS_NO_DAY: (

@@ -29,7 +29,8 @@ NODE_LISTS = ("returned", "not_serviced")
 WINDOW_OPTIONAL = ("started_at", "ended_at", "tail", *NODE_LISTS)
 TAIL_KEYS = ("node", "reason")
 WITHDRAWN_KEYS = ("scope", "reason")
-FACTOR_LEAST, FACTOR_MOST = 0.1, 20.0  # beyond, it is a typing error: minutes for a factor, or per cent
+FACTOR_LEAST = 1.0  # no step is planned shorter than the catalogue says: where work goes faster, that is to be changed
+FACTOR_MOST = 20.0  # beyond, it is a typing error: minutes for a factor, or per cent
 
 
 @dataclass(frozen=True, kw_only=True)

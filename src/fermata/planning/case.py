@@ -11,7 +11,7 @@ from fermata.domain.consent import consent_gaps, device_gaps
 from fermata.domain.fleet import Device, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.observed import withdrawn_nodes
-from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.pending import FleetPending, find_alone, find_pending
 from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Reason
 from fermata.domain.replanning import Standing, served_nodes, waiting_nodes
@@ -102,6 +102,13 @@ class CheckCase:
             cluster: frozenset(n.name for n in members[cluster] if n.name in self.due or n.name in drained)
             for cluster in self.in_scope
         }
+
+    @cached_property
+    def alone(self) -> Mapping[ClusterId, frozenset[NodeId]]:
+        """In-scope nodes without work behind a device with some, which nobody would feel and no window takes."""
+        fleet, pending = self.fleet, self.pending
+        behind = {name: map(self.names_behind, find_alone(fleet, pending, name)) for name in self.in_scope}
+        return {name: frozenset().union(*names) for name, names in behind.items()}
 
     @cached_property
     def unknown(self) -> frozenset[NodeId]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fermata.planning.daywork_model import EFFORT_OF_A_DAY, DayPlan, DayRow, DayWindow, plan_day
-from fermata.planning.daywork_steps import list_bonds, list_movable, list_rising, move_steps
+from fermata.planning.daywork_steps import list_bonds, list_fixed, list_movable, list_rising, move_steps
 from fermata.planning.inputs import Daywork
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.rows import build_rows
@@ -38,7 +38,9 @@ class _Seat:
 
 
 def time_days(problem: Problem, found: Found, options: SearchOptions) -> Timed:
-    """Every day solved on its own. No limit that the search kept is passed, no term gets worse, no end gets later."""
+    """Every day solved on its own. No limit that the search kept is passed, no term gets worse, no end gets later.
+    Windows on seats stay as they are, to the step.
+    """
     terms = (*options.leading, *list_terms(problem))
     open_ = _find_open(problem, found.spots, options, terms)
     seats: list[_Seat] = []
@@ -121,8 +123,11 @@ def _time_day(
 
 def _day_window(problem: Problem, seat: _Seat, open_: Sequence[Spot]) -> DayWindow:
     catalogue = problem.inputs.catalogue
+    starts = tuple(spot.start for spot in open_)
+    if seat.spot.way in problem.seats:
+        return DayWindow(starts=starts, now=seat.spot.start, steps=list_fixed(seat.steps), bonds=(), rising=())
     return DayWindow(
-        starts=tuple(spot.start for spot in open_),
+        starts=starts,
         now=seat.spot.start,
         steps=list_movable(seat.steps, catalogue),
         bonds=list_bonds(seat.steps.steps, catalogue),
@@ -163,7 +168,9 @@ def _keep_right(spots: Sequence[Spot], terms: Sequence[Term]) -> list[tuple[int,
 def _move(problem: Problem, seats: Sequence[_Seat], found: DayPlan) -> list[_Seat]:
     catalogue = problem.inputs.catalogue
     return [
-        replace(seat, spot=replace(seat.spot, start=start), steps=move_steps(seat.steps, begins, catalogue))
+        seat
+        if seat.spot.way in problem.seats
+        else replace(seat, spot=replace(seat.spot, start=start), steps=move_steps(seat.steps, begins, catalogue))
         for seat, start, begins in zip(seats, found.starts, found.steps, strict=True)
     ]
 

@@ -36,6 +36,14 @@ def list_movable(laid_out: WindowSteps, catalogue: Catalogue) -> tuple[Movable, 
     return tuple(_movable(step, latest, catalogue) for step in laid_out.steps)
 
 
+def list_fixed(laid_out: WindowSteps) -> tuple[Movable, ...]:
+    """What keeps teams busy in a window of which nothing may move."""
+    return tuple(
+        Movable(least=use.start, most=use.start, minutes=use.end - use.start, team=use.team, units=use.units)
+        for use in laid_out.team_uses
+    )
+
+
 def _movable(step: Step, latest: int, catalogue: Catalogue) -> Movable:
     least = (step.start - EPOCH) // MINUTE
     minutes = (step.end - step.start) // MINUTE

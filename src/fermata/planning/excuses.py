@@ -29,17 +29,20 @@ def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[Nod
     nodes = case.fleet.nodes
     if code in CONSENT_CODES:
         return names & reading.gaps.keys()
-    if code is Code.SHARED_DEVICE_UNAPPROVED:
-        return names & case.spread(reading.gaps.keys())
     reach = case.spread(names)
     if code is Code.VERSION_UNKNOWN:
         return names & case.spread(name for name in reach if name in case.unknown)
     if code is Code.REQUIREMENT_UNMET:
         return names & case.spread(name for name in reach if is_stuck(case, reading, nodes[name]))
-    if code is Code.WITHDRAWN:
-        return names & case.spread(case.withdrawn.keys())
-    if code is Code.CONSENT_AGAIN:
-        return names & case.spread({*case.waiting, *case.promised})
+    seeds = {
+        Code.SHARED_DEVICE_UNAPPROVED: reading.gaps.keys(),
+        Code.WITHDRAWN: case.withdrawn.keys(),
+        Code.CONSENT_AGAIN: case.waiting.keys() | case.promised.keys(),
+    }
+    if code in seeds:
+        return names & case.spread(seeds[code])
+    if code is Code.ONLY_ON_DEVICE:
+        return names & frozenset().union(*case.alone.values())
     if code is Code.FROZEN:
         return names & case.spread(name for name in reach if case.freezes_on(nodes[name]))
     return names

@@ -59,7 +59,7 @@ def _place_all(problem: Problem, board: Board, order: Sequence[int]) -> tuple[li
         troubled.update(left)
         goes_on = board.grows and len(left) < len(waiting)  # others may have made room since
         waiting, left = (left, []) if goes_on else ([], left)
-    return chosen, troubled, not left
+    return chosen, troubled, not left and board.is_kept()
 
 
 def _rank(problem: Problem, ways: tuple[int, ...]) -> tuple[int, int, int, int]:

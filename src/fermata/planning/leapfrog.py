@@ -10,6 +10,7 @@ from itertools import combinations
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import ClusterId, NodeId, ServiceId
 from fermata.domain.pending import FleetPending
+from fermata.domain.replanning import served_nodes
 from fermata.domain.workloads import WorkloadMap, find_serving
 from fermata.planning.inputs import PlanningInput
 
@@ -21,7 +22,7 @@ class GeoServices:
     """The services of one geo. `totals` are their nodes in service and `minima` how many of them must remain.
 
     `kinds`: which nodes may carry a service's load. `done`: how many of each kind have nothing pending from the start,
-    by cluster.
+    by cluster; in a re-plan not those that windows took which ran, for these lend once those windows are over.
     """
 
     geo: str
@@ -57,6 +58,7 @@ def find_geo_services(inputs: PlanningInput, pending: FleetPending) -> tuple[Geo
         return ()
     serving = find_serving(workloads, fleet)
     is_open = _find_open(fleet, pending)
+    served = frozenset[NodeId]().union(*served_nodes(inputs.standing).values())
     found: list[GeoServices] = []
     for geo in sorted({place for _, place in serving}):
         here = {service: nodes for (service, place), nodes in serving.items() if place == geo}
@@ -68,7 +70,7 @@ def find_geo_services(inputs: PlanningInput, pending: FleetPending) -> tuple[Geo
                 totals={service: len(nodes) for service, nodes in here.items()},
                 minima={service: workloads.find_minimum(service, geo, len(nodes)) for service, nodes in here.items()},
                 kinds={s: frozenset((lender, sku) for lender in lenders[s] for sku in skus[s]) for s in here},
-                done=_count_done(inputs, here, is_open),
+                done=_count_done(inputs, here, is_open | served),
             )
         )
     return tuple(found)
@@ -82,13 +84,13 @@ def _find_open(fleet: Fleet, pending: FleetPending) -> frozenset[NodeId]:
 
 
 def _count_done(
-    inputs: PlanningInput, here: Mapping[ServiceId, Sequence[Node]], is_open: frozenset[NodeId]
+    inputs: PlanningInput, here: Mapping[ServiceId, Sequence[Node]], apart: frozenset[NodeId]
 ) -> dict[Kind, dict[ClusterId, int]]:
     clusters, scope = inputs.fleet.clusters, inputs.campaign.scope
     found: dict[Kind, dict[ClusterId, int]] = {}
     for service, nodes in here.items():
         for node in nodes:
-            if node.name not in is_open and scope.matches_cluster(clusters[node.cluster]):
+            if node.name not in apart and scope.matches_cluster(clusters[node.cluster]):
                 counts = found.setdefault((service, clusters[node.cluster].sku), {})
                 counts[node.cluster] = counts.get(node.cluster, 0) + 1
     return found

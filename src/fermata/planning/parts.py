@@ -1,8 +1,9 @@
-"""Splits a cluster into the parts that it is rolled in. A part is made of whole units: racks, and whatever a shared
-device with work ties together.
+"""Splits a cluster into the parts that it is rolled in. A part is made of whole units: single nodes, and whatever a
+shared device with work ties together. Racks stay whole where that is as good.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from fermata.domain.fleet import Device, Fleet, Node
 from fermata.domain.ids import NodeId
@@ -11,6 +12,7 @@ from fermata.domain.updates import Catalogue, Update
 
 EXACT_UNITS_MOST = 4  # up to here every split is listed; 5 units already have hundreds
 EXTRA_PARTS_MOST = 6  # how many parts more than the fewest are tried when a limit is too low for full parts
+SIZES_MOST = 40  # ways to cut a cluster by size alone; a dozen nodes have about as many, and a way costs a millisecond
 
 Unit = tuple[Node, ...]  # nodes that go together, by name
 Split = tuple[tuple[Unit, ...], ...]  # the parts; the last one goes last and may be small
@@ -25,13 +27,8 @@ def find_units(
     catalogue: Catalogue,
     ties_nodes: Callable[[Update], bool],
 ) -> tuple[Unit, ...]:
-    """The nodes in whole racks, joined where work on a device ties them or carries what another update waits for."""
+    """The nodes, joined where work on a device ties them or carries what another update waits for."""
     ties = _Ties(nodes)
-    racks: dict[str, list[Node]] = {}
-    for node in nodes:
-        racks.setdefault(node.rack, []).append(node)
-    for rack in racks.values():
-        ties.join(rack)
     due = {item.update.id: item.update for device in devices for item in pending.of_device(device).due}
     tying = {name for name, update in due.items() if ties_nodes(update) or _is_entangled(update, catalogue)}
     joined = {
@@ -42,6 +39,19 @@ def find_units(
     for device in joined.values():
         ties.join(fleet.nodes_behind(device))
     return ties.groups(nodes)
+
+
+def _join_racks(units: Sequence[Unit]) -> tuple[Unit, ...]:
+    """The units joined to whole racks."""
+    ties = _Ties([node for unit in units for node in unit])
+    racks: dict[str, list[Node]] = {}
+    for unit in units:
+        ties.join(unit)
+        for node in unit:
+            racks.setdefault(node.rack, []).append(node)
+    for rack in racks.values():
+        ties.join(rack)
+    return ties.groups([node for unit in units for node in unit])
 
 
 class _Ties:
@@ -84,21 +94,107 @@ def find_splits(
 ) -> tuple[Split, ...]:
     """Ways to split the units into at least two parts, fewest parts first; `fits` says whether limits bear a part.
 
-    Few units: every split there is. Many: full parts with a small rest, the fewest parts that fit.
+    Few units: every split there is. Many racks: full parts with a small rest, the fewest parts that fit. Racks that
+    nothing ties are torn into sizes that whole racks do not give: all of them if these are few, else full parts.
     """
-    if any(len(unit) > most for unit in units) or len(units) < 2:
-        return ()
+
+    def is_valid(split: Split) -> bool:
+        return len(split) > 1 and _is_valid(split, least, most) and all(fits(part) for part in split)
+
     if len(units) <= EXACT_UNITS_MOST:
         every = {split for blocks in _partitions(list(units)) for split in _choices_of_last(blocks)}
-        valid = (s for s in every if len(s) > 1 and _is_valid(s, least, most) and all(fits(part) for part in s))
-        return tuple(sorted(valid, key=lambda s: (len(s), [[unit[0].name for unit in part] for part in s])))
-    fewest = len(_fill(units, most))
-    for parts in range(fewest, min(fewest + EXTRA_PARTS_MOST, len(units)) + 1):
-        room = most if parts == fewest else -(-sum(map(len, units)) // parts) + max(map(len, units)) // 2
-        split = _fill(units, min(room, most))
-        if len(split) > 1 and _is_valid(split, least, most) and all(fits(part) for part in split):
+        return tuple(sorted((split for split in every if is_valid(split)), key=_rank))
+    racks = _join_racks(units)
+    found = list(_split_racks(racks, most, is_valid))
+    if len(racks) < len(units):
+        known = {_sizes(split) for split in found}
+        fewest = min(map(len, found), default=len(units) + 1)
+        torn = _tear(units, (max(1, least), most), is_valid, fewest=fewest)
+        found.extend(split for split in torn if _sizes(split) not in known)
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(split: Split) -> tuple[int, int, list[list[str]]]:
+    """Few parts first, then few racks in several of them."""
+    racks = [{node.rack for unit in part for node in unit} for part in split]
+    torn = sum(map(len, racks)) - len(set().union(*racks))
+    return len(split), torn, [[unit[0].name for unit in part] for part in split]
+
+
+def _split_racks(racks: Sequence[Unit], most: int, is_valid: Callable[[Split], bool]) -> Iterable[Split]:
+    if any(len(rack) > most for rack in racks) or len(racks) < 2:
+        return ()
+    if len(racks) <= EXACT_UNITS_MOST:
+        every = {split for blocks in _partitions(list(racks)) for split in _choices_of_last(blocks)}
+        return tuple(split for split in every if is_valid(split))
+    fewest = len(_fill(racks, most))
+    for parts in range(fewest, min(fewest + EXTRA_PARTS_MOST, len(racks)) + 1):
+        room = most if parts == fewest else -(-sum(map(len, racks)) // parts) + max(map(len, racks)) // 2
+        split = _fill(racks, min(room, most))
+        if is_valid(split):
             return (split,)
     return ()
+
+
+def _tear(
+    units: Sequence[Unit], bounds: tuple[int, int], is_valid: Callable[[Split], bool], *, fewest: int
+) -> Iterator[Split]:
+    """The units cut one after the other, in the order of their racks, into parts of every size there is. If these are
+    many, into full or even parts, and only if that takes fewer than the `fewest` of whole racks.
+    """
+    total = sum(map(len, units))
+    sizes = list(islice(_cut_sizes(total, *bounds), SIZES_MOST + 1))
+    are_many = len(sizes) > SIZES_MOST
+    if are_many:
+        full = -(-total // bounds[1])
+        parts = range(full, min(full + EXTRA_PARTS_MOST + 1, fewest))
+        sizes = [size for number in parts for size in (_full(total, number, bounds[1]), _even(total, number)) if size]
+    splits = (split for size in sizes if (split := _cut(units, size)) is not None and is_valid(split))
+    yield from islice(splits, 1 if are_many else None)
+
+
+def _cut_sizes(total: int, least: int, most: int) -> Iterator[tuple[int, ...]]:
+    """Sizes of parts that add up: the last goes last and may be small, the others come largest first."""
+    for last in range(min(total - 1, most), 0, -1):
+        yield from ((*others, last) for others in _add_up(total - last, least, most))
+
+
+def _add_up(total: int, least: int, most: int) -> Iterator[tuple[int, ...]]:
+    """Sizes of parts, largest first, that add up to so many."""
+    if total == 0:
+        yield ()
+    if -(-total // most) * least > total:
+        return
+    for first in range(min(most, total), least - 1, -1):
+        yield from ((first, *others) for others in _add_up(total - first, least, first))
+
+
+def _full(total: int, parts: int, most: int) -> tuple[int, ...]:
+    """Full parts and a rest; empty if that takes another number of parts."""
+    rest = total - (parts - 1) * most
+    return (*(most,) * (parts - 1), rest) if 0 < rest <= most else ()
+
+
+def _even(total: int, parts: int) -> tuple[int, ...]:
+    return tuple(total // parts + (number < total % parts) for number in range(parts))
+
+
+def _cut(units: Sequence[Unit], sizes: Sequence[int]) -> Split | None:
+    """The units in parts of exactly these sizes, large ones first; None when they do not come out even."""
+    parts: list[list[Unit]] = [[] for _ in sizes]
+    room = list(sizes)
+    for unit in sorted(units, key=lambda unit: (-len(unit), unit[0].rack, unit[0].name)):
+        place = next((number for number, left in enumerate(room) if len(unit) <= left), None)
+        if place is None:
+            return None
+        parts[place].append(unit)
+        room[place] -= len(unit)
+    return tuple(tuple(sorted(part, key=lambda unit: unit[0].name)) for part in parts)
+
+
+def _sizes(split: Split) -> tuple[tuple[int, ...], int]:
+    *others, last = (part_size(part) for part in split)
+    return tuple(sorted(others)), last
 
 
 def _partitions(units: list[Unit]) -> Iterator[list[list[Unit]]]:

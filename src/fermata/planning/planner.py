@@ -43,7 +43,7 @@ def plan_campaign(
             return followed
         _fault(inputs, followed.plan)
         notes = _note(inputs, is_cut_short=followed.is_cut_short)
-        return Planned(plan=followed.plan, diff=followed.diff, notes=notes)
+        return Planned(plan=followed.plan, days=followed.days, diff=followed.diff, notes=notes)
     options.watch(Stage.LENGTHS, "")
     return plan_problem(compile_problem(inputs), options, new_plan_id=new_plan_id, hashes=hashes)
 

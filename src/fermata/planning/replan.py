@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from fermata.domain.plan_diff import PlanDiff
 from fermata.domain.plans import InputHashes, Plan
-from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation, never
+from fermata.planning.inputs import Daywork, Infeasible, PlanningInput, Relaxation, Violation, never
 from fermata.planning.replan_agenda import Agenda, settle_agenda, tell
 from fermata.planning.replan_causes import explain_changes
 from fermata.planning.replan_refuse import refuse_parent
-from fermata.planning.replan_search import Placed, find_places
+from fermata.planning.replan_search import Placed, find_places, time_places
 from fermata.planning.replan_write import write_replan
 
 EXTENSIONS_TRIED = (1, 2, 4, 8, 16)  # days; each costs another search
@@ -18,10 +18,11 @@ EXTENSIONS_TRIED = (1, 2, 4, 8, 16)  # days; each costs another search
 
 @dataclass(frozen=True, kw_only=True)
 class Followed:
-    """A plan that nobody checked yet, and how it differs from its parent."""
+    """A plan that nobody checked yet, how it differs from its parent, and how each of its days was timed."""
 
     plan: Plan
     diff: PlanDiff
+    days: tuple[Daywork, ...]
     is_cut_short: bool
 
 
@@ -36,12 +37,14 @@ def replan_campaign(
     ones, then the campaign's preferences for what has to be placed anyway.
     """
     refuse_parent(inputs)
+    inputs = inputs.settled
     agenda = settle_agenda(inputs, hashes)
     placed = find_places(agenda, is_overdue)
     if isinstance(placed, Placed):
+        placed = time_places(agenda, placed)
         plan = write_replan(inputs, agenda, placed, plan_id=new_plan_id, hashes=hashes)
         diff = explain_changes(inputs, agenda, placed, plan)
-        return Followed(plan=plan, diff=diff, is_cut_short=placed.is_cut_short)
+        return Followed(plan=plan, diff=diff, days=placed.days, is_cut_short=placed.is_cut_short)
     return _explain(inputs, agenda, hashes)
 
 

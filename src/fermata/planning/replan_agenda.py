@@ -1,10 +1,12 @@
 """The tasks of a re-plan with the calendar they lie on, and which windows told within the notice cannot stay."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from fermata.domain.ids import NodeId
+from fermata.domain.fleet import Fleet
+from fermata.domain.ids import ClusterId, NodeId
 from fermata.domain.observed import stretch_catalogue
 from fermata.domain.plans import InputHashes, Window
 from fermata.domain.policy import Freeze
@@ -16,12 +18,12 @@ from fermata.planning.encoders import Encoding, encode_windows, list_encoders
 from fermata.planning.encoding import Facts, Resource
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.problem import Problem, Spot
-from fermata.planning.replan_stay import choose_stays
+from fermata.planning.replan_stay import Bound, choose_stays
 from fermata.planning.replan_tasks import Brief, Kind, Task, find_tasks
 from fermata.planning.resources import find_resources
-from fermata.planning.rows import build_rows
+from fermata.planning.rows import Row, build_rows, lent_before
 from fermata.planning.scope import Scope, find_scope
-from fermata.planning.ways import Way, WayFinder
+from fermata.planning.ways import Part, Way, WayFinder
 
 NAMES_SHOWN = 3
 MINUTE = timedelta(minutes=1)
@@ -102,8 +104,9 @@ def settle_agenda(inputs: PlanningInput, hashes: InputHashes) -> Agenda:
     ahead = replace(inputs, fleet=inputs.fleet_to_come, catalogue=catalogue)
     standing = inputs.standing
     kept_out: Mapping[NodeId, Reason] = {}
+    scope = find_scope(ahead)
+    laid_out: dict[tuple[object, ...], Part] = {}
     while True:
-        scope = find_scope(ahead, kept_out=kept_out)
         encoding = encode_windows(Facts(inputs=ahead, pending=scope.pending), list_encoders())
         resources = find_resources(encoding.capacities, scope, ahead.campaign)
         brief = Brief(
@@ -111,18 +114,46 @@ def settle_agenda(inputs: PlanningInput, hashes: InputHashes) -> Agenda:
             ahead=ahead,
             scope=_without_served(scope, standing),
             standing=standing,
-            finder=WayFinder(ahead, scope, encoding, resources),
+            finder=WayFinder(ahead, scope, encoding, _as_lent(resources, ahead)),
             encoding=encoding,
+            laid_out=laid_out,
             are_updates_same=inputs.parent is not None and hashes.updates == inputs.parent.inputs.updates,
         )
         tasks, torn = find_tasks(brief)
         agenda = _find_homes(brief, resources, tasks)
-        lost = {item.window.id: (item.window, reason(Code.WORK_CHANGED)) for item in torn}
+        lost = {item.window.id: (item.window, item.why) for item in torn}
         lost |= {window.id: (window, why) for window, why in _find_lost(agenda)}
         if not lost:
             return agenda
         for window, why in lost.values():
             standing, kept_out = _lose(inputs, standing, kept_out, window, why)
+        scope = _find_anew(ahead, scope, {window.cluster for window, _ in lost.values()}, kept_out)
+
+
+def _find_anew(
+    ahead: PlanningInput, scope: Scope, changed: Collection[ClusterId], kept_out: Mapping[NodeId, Reason]
+) -> Scope:
+    """The scope with what more nodes are kept out for, which only `changed` clusters have."""
+    fleet = ahead.fleet
+    near = Fleet(
+        clusters={name: cluster for name, cluster in fleet.clusters.items() if name in changed},
+        nodes={node.name: node for name in changed for node in fleet.nodes_by_cluster[name]},
+        devices={device.name: device for name in changed for device in fleet.devices_by_cluster[name]},
+    )
+    found = find_scope(replace(ahead, fleet=near), kept_out=kept_out)
+    works = (*(work for work in scope.works if work.cluster.name not in changed), *found.works)
+    unplanned = (*(group for group in scope.unplanned if group.cluster not in changed), *found.unplanned)
+    return replace(
+        scope,
+        works=tuple(sorted(works, key=lambda work: work.cluster.name)),
+        unplanned=tuple(sorted(unplanned, key=lambda group: group.cluster)),
+    )
+
+
+def _as_lent(resources: Sequence[Resource], inputs: PlanningInput) -> tuple[Resource, ...]:
+    """The resources as if every node had been lent to those that grow: whether it is, is for the search to see to."""
+    nodes = len(inputs.fleet.nodes)
+    return tuple(replace(each, capacity=each.capacity + nodes) if each.grows else each for each in resources)
 
 
 def _without_served(scope: Scope, standing: Standing) -> Scope:
@@ -200,7 +231,7 @@ def judge_home(agenda: Agenda, task: Task) -> Reason | None:
         return reason(Code.LONGER_NOW, minutes=group.minutes, before=round((end - start) / MINUTE))
     for use in group.uses:
         resource = agenda.resources[use.resource]
-        if resource.holds_on(day.date) and use.units > resource.capacity:
+        if resource.holds_on(day.date) and use.units > resource.capacity and not resource.grows:
             return reason(
                 Code.LIMIT_FULL, limit=resource.name, allowed=resource.capacity, used=use.units, others="nothing else"
             )
@@ -234,15 +265,50 @@ def _find_lost(agenda: Agenda) -> list[tuple[Window, Reason]]:
     return lost
 
 
-def keep_together(agenda: Agenda, seated: Sequence[int], weights: Mapping[int, int]) -> frozenset[int]:
-    """The heaviest set of tasks (the keys of `weights`) that can all be at home beside the `seated` ones."""
+def keep_together(
+    agenda: Agenda, seated: Sequence[int], weights: Mapping[int, int], *, hoped: Collection[int] = ()
+) -> frozenset[int]:
+    """The heaviest set of tasks (the keys of `weights`) that can all be at home beside the `seated` ones, if the
+    `hoped` ones lend all that they ever can in time.
+    """
     problem = agenda.problem(seated, weights.keys())
     tasks = sorted({*seated, *weights})
     spots = [agenda.home_spot(task, way) for task, (way, *_) in zip(tasks, problem.ways_of, strict=True)]
     rows = build_rows(problem, spots, with_reserve=False)
     number_of = {task: number for number, task in enumerate(tasks)}
-    stays = choose_stays(rows, {number_of[i]: weight for i, weight in weights.items()}, seed=agenda.ahead.seed)
+    chosen = {number_of[i]: weight for i, weight in weights.items()}
+    hopes = _add_up_loans(agenda, hoped)
+    bounds = [_bound(problem, row, spots, chosen, hopes) for row in rows]
+    stays = choose_stays(bounds, chosen, seed=agenda.ahead.seed)
     return frozenset(tasks[number] for number in stays)
+
+
+def _bound(
+    problem: Problem, row: Row, spots: Sequence[Spot], chosen: Collection[int], hopes: Mapping[int, int]
+) -> Bound:
+    if row.day is None:
+        return Bound(capacity=row.capacity, terms=row.terms)
+    loans = [(number, lent_before(problem, row, (spot,))) for number, spot in enumerate(spots)]
+    settled = sum(units for number, units in loans if number not in chosen)
+    return Bound(
+        capacity=row.capacity + settled + hopes.get(row.resource, 0),
+        terms=row.terms,
+        loans=tuple((number, units) for number, units in loans if units and number in chosen),
+    )
+
+
+def _add_up_loans(agenda: Agenda, tasks: Iterable[int]) -> Mapping[int, int]:
+    """By resource, the most that each of the tasks can lend, all together."""
+    found: Counter[int] = Counter()
+    for task in tasks:
+        most: Counter[int] = Counter()
+        for way in agenda.tasks[task].ways:
+            lent: Counter[int] = Counter()
+            for group in way.groups:
+                lent.update({loan.resource: loan.units * len(group.parts) for loan in group.loans})
+            most |= lent
+        found += most
+    return found
 
 
 def find_full(agenda: Agenda, seated: Sequence[int], task: int) -> Reason:
@@ -253,14 +319,15 @@ def find_full(agenda: Agenda, seated: Sequence[int], task: int) -> Reason:
     own = tasks.index(task)
     for row in build_rows(problem, spots, with_reserve=False):
         units = dict(row.terms)
-        if own in units and sum(units.values()) > row.capacity and row.resource >= 0:
+        capacity = row.capacity + lent_before(problem, row, spots)
+        if own in units and sum(units.values()) > capacity and row.resource >= 0:
             others = sorted({problem.ways[spots[n].way].cluster.name for n in units if n != own})
             return reason(
                 Code.LIMIT_FULL,
                 limit=agenda.resources[row.resource].name,
-                allowed=row.capacity,
+                allowed=capacity,
                 used=sum(units.values()),
-                others=tell(others),
+                others=tell(others) or "nothing else",
             )
     return reason(Code.WORK_CHANGED)
 

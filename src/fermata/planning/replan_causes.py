@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fermata.domain.ids import NodeId
-from fermata.domain.observed import Fate
+from fermata.domain.observed import AS_CATALOGUED, Fate
 from fermata.domain.plan_diff import Change, PlanDiff, diff_plans
 from fermata.domain.plans import Plan, Window
 from fermata.domain.reasons import Code, Reason, reason
@@ -13,7 +13,7 @@ from fermata.planning.problem import Spot
 from fermata.planning.replan_agenda import MINUTE, Agenda, judge_home, tell
 from fermata.planning.replan_search import Placed
 from fermata.planning.replan_tasks import Kind
-from fermata.planning.rows import Row, build_rows
+from fermata.planning.rows import Row, build_rows, lent_before
 
 
 def explain_changes(inputs: PlanningInput, agenda: Agenda, placed: Placed, plan: Plan) -> PlanDiff:
@@ -79,7 +79,9 @@ class _Causes:
             return self._of_new(new)
         minutes, before = (round((w.end - w.start) / MINUTE) for w in (now, was))
         observed = self.inputs.observed
-        if minutes != before or (observed is not None and observed.stretch != type(observed.stretch)()):
+        if minutes <= before and observed is not None and observed.stretch != AS_CATALOGUED:
+            return reason(Code.LONGER_WITHIN, minutes=minutes, before=before)
+        if minutes != before:
             return reason(Code.LONGER_NOW, minutes=minutes, before=before)
         return reason(Code.WORK_CHANGED)
 
@@ -100,9 +102,14 @@ class _Causes:
         home = self.agenda.home_spot(task, ways_of[task][0])
         spots = [s for s in self.placed.spots if s.day == home.day and s.way not in ways_of[task]] + [home]
         task_of = {way: number for number, ways in enumerate(ways_of) for way in ways}
+        problem = replace(self.placed.problem, seats={})
+        rows = (
+            replace(row, capacity=row.capacity + lent_before(problem, row, self.placed.spots))
+            for row in build_rows(problem, spots, with_reserve=False)
+        )
         crowded = [
             row
-            for row in build_rows(replace(self.placed.problem, seats={}), spots, with_reserve=False)
+            for row in rows
             if len(spots) - 1 in dict(row.terms) and sum(units for _, units in row.terms) > row.capacity
         ]
         for row in sorted(crowded, key=lambda row: row.resource < 0):

@@ -1,12 +1,13 @@
 """Finds the places of a re-plan: as few and as distant moves as can be, then the campaign's own preferences."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ortools.sat.python import cp_model
 
 from fermata.domain.replanning import move_weight
-from fermata.planning.inputs import never
+from fermata.planning.daywork import time_days
+from fermata.planning.inputs import Daywork, never
 from fermata.planning.model import PlanModel, Solved
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.replan_agenda import Agenda, keep_together
@@ -33,6 +34,14 @@ class Placed:
     moved_bound: int
     effort: float
     is_cut_short: bool
+    days: tuple[Daywork, ...] = ()
+
+
+def time_places(agenda: Agenda, placed: Placed) -> Placed:
+    """The same with the windows that have no old time to keep timed together with all others of their day."""
+    found = Found(spots=placed.spots, terms=placed.terms, effort=placed.effort)
+    timed = time_days(placed.problem, found, SearchOptions(allows=agenda.allows(placed.problem)))
+    return replace(placed, problem=timed.problem, spots=timed.found.spots, terms=timed.found.terms, days=timed.days)
 
 
 def find_places(agenda: Agenda, is_overdue: Callable[[], bool] = never) -> Placed | NothingFound:
@@ -43,7 +52,8 @@ def find_places(agenda: Agenda, is_overdue: Callable[[], bool] = never) -> Place
         for i, task in enumerate(agenda.tasks)
         if task.kind is Kind.MOVABLE and task.source is not None
     }
-    stays = keep_together(agenda, settled, {i: weights[i] for i in weights if i in agenda.homes})
+    at_home = {i: weight for i, weight in weights.items() if i in agenda.homes}
+    stays = keep_together(agenda, settled, at_home, hoped=agenda.others(than={*settled, *at_home}))
     bound = sum(weight for i, weight in weights.items() if i not in stays)
     placed = _place_rest(agenda, _Chosen(stays=stays, bound=bound, effort=0.0), is_overdue)
     if isinstance(placed, Placed):

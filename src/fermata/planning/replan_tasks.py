@@ -5,20 +5,21 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from fermata.domain.fleet import Cluster, Device, Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.observed import AS_CATALOGUED
 from fermata.domain.plans import DeviceApplyStep, Mode, NodeApplyStep, Window
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.replanning import Standing, served_nodes
 from fermata.planning.encoders import Encoding
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.parts import find_splits, find_units
 from fermata.planning.replan_ways import one_window, way_of_window
 from fermata.planning.scope import ClusterWork, Scope
-from fermata.planning.ways import Way, WayFinder
+from fermata.planning.ways import Part, Way, WayFinder
 
 
 class Kind(Enum):
@@ -45,15 +46,19 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Torn:
-    """A window within the notice that cannot stand: a shared device has work now that ties it to nodes outside."""
+    """A window within the notice that cannot stand, and why: work on a shared device ties it to nodes outside now, or
+    it is a part that the campaign does not allow any more.
+    """
 
     window: Window
-    device: DeviceId
+    why: Reason
 
 
 @dataclass(frozen=True, kw_only=True)
 class Brief:
-    """What tasks are made from. `ahead`: the inputs with the fleet to come and durations as they were observed."""
+    """What tasks are made from. `ahead`: the inputs with the fleet to come and durations as they were observed.
+    `laid_out`: windows by their nodes and devices, so that tasks which are found again are laid out once.
+    """
 
     inputs: PlanningInput
     ahead: PlanningInput
@@ -62,6 +67,7 @@ class Brief:
     finder: WayFinder
     encoding: Encoding
     are_updates_same: bool
+    laid_out: dict[tuple[object, ...], Part] = field(default_factory=dict)
 
 
 def find_tasks(brief: Brief) -> tuple[tuple[Task, ...], tuple[Torn, ...]]:
@@ -116,10 +122,13 @@ class _ClusterTasks:
         seats = [seat for seat in self._seats(left) if seat.nodes]
         rest = self._seat_rest(seats, list(left.values()))
         torn = self._assign_devices(seats)
-        lost = [Torn(window=s.source, device=d) for s, d in torn if s.kind is Kind.HELD and s.source is not None]
+        lost = [(seat, reason(Code.WORK_CHANGED)) for seat in torn]
+        anew = reason(Code.SPLIT_ANEW, cluster=self._work.cluster.name)
+        lost.extend((seat, anew) for seat in seats if not self._may_stand(seat))
+        held = [Torn(window=s.source, why=why) for s, why in lost if s.kind is Kind.HELD and s.source is not None]
+        if held:
+            return [], held
         if lost:
-            return [], lost
-        if torn or not all(self._may_stand(seat) for seat in seats):
             return self._divide_anew(seats, rest), []
         return [*(self._task(seat) for seat in seats), *self._tasks_of_rest(rest, self._devices_of(rest, seats))], []
 
@@ -140,11 +149,11 @@ class _ClusterTasks:
         whole.nodes = sorted((*whole.nodes, *rest), key=lambda node: node.name)
         return []
 
-    def _assign_devices(self, seats: Sequence[_Seat]) -> list[tuple[_Seat, DeviceId]]:
+    def _assign_devices(self, seats: Sequence[_Seat]) -> list[_Seat]:
         """Each device to the window that had it, or to the first with nodes behind it. Returns what devices tear."""
         place = {node.name: i for i, seat in enumerate(seats) for node in seat.nodes}
         had = {device: i for i, seat in enumerate(seats) for device in _devices_in(seat.source)}
-        torn: list[tuple[_Seat, DeviceId]] = []
+        torn: list[_Seat] = []
         for device in self._work.devices:
             behind = self._brief.ahead.fleet.nodes_behind(device)
             places = sorted({place[node.name] for node in behind if node.name in place})
@@ -153,7 +162,7 @@ class _ClusterTasks:
             drains = any(i.update.needs_drain for i in self._brief.scope.pending.of_device(device).due)
             outside = any(node.name not in place for node in behind)
             if drains and (len(places) > 1 or outside):
-                torn.extend((seats[i], device.name) for i in places)
+                torn.extend(seats[i] for i in places)
             elif len(places) == 1 or had.get(device.name) in places:
                 seats[had[device.name] if had.get(device.name) in places else places[0]].devices.append(device)
             else:
@@ -162,7 +171,7 @@ class _ClusterTasks:
 
     def _may_stand(self, seat: _Seat) -> bool:
         """False for a part that the campaign's rules for rolling do not allow any more."""
-        if seat.kind is Kind.HELD or seat.mode is Mode.WHOLE:
+        if seat.mode is Mode.WHOLE:
             return True
         parts = self._brief.encoding.parts
         return parts.may_roll(self._work.cluster) and len(seat.nodes) <= parts.sizes(self._total)[1]
@@ -177,8 +186,11 @@ class _ClusterTasks:
         return Task(cluster=self._work.cluster, kind=seat.kind, ways=(way,), source=source, is_same=is_same)
 
     def _lay_out(self, nodes: Sequence[Node], devices: Sequence[Device], mode: Mode) -> Way:
-        part = self._brief.finder.lay_out(tuple(nodes), devices)
-        return one_window(self._work.cluster, part, self._brief.encoding, mode=mode)
+        key = (tuple(node.name for node in nodes), tuple(device.name for device in devices))
+        laid_out = self._brief.laid_out
+        if key not in laid_out:
+            laid_out[key] = self._brief.finder.lay_out(tuple(nodes), devices)
+        return one_window(self._work.cluster, laid_out[key], self._brief.encoding, mode=mode)
 
     def _is_same_work(self, seat: _Seat, source: Window) -> bool:
         """True when the steps of the parent's window are still right: same nodes, work and lengths."""

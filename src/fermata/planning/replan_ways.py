@@ -11,7 +11,7 @@ from fermata.planning.encoders import Encoding
 from fermata.planning.encoding import Taken, TeamUse
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.promises import Promise
-from fermata.planning.resources import find_uses
+from fermata.planning.resources import find_loans, find_uses
 from fermata.planning.sequence import EPOCH, WindowSteps, shift_steps
 from fermata.planning.ways import Group, Part, Way
 
@@ -61,5 +61,6 @@ def one_window(cluster: Cluster, part: Part, encoding: Encoding, *, mode: Mode, 
         nodes=len(part.nodes),
         uses=find_uses(encoding.capacities, taken),
         freezes=find_freezes(encoding.calendar.closed, part.nodes, cluster),
+        loans=find_loans(encoding.capacities, taken),
     )
     return Way(cluster=cluster, mode=mode, groups=(group,))

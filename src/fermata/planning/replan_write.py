@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.ids import ClusterId, PlanId, WindowId
-from fermata.domain.plans import ConsentBasis, InputHashes, Mode, ObjectiveTerm, Plan, SolverNote, Step, Window
+from fermata.domain.plans import ConsentBasis, InputHashes, Mode, ObjectiveTerm, Plan, SolverNote, Window
 from fermata.domain.replanning import BROKEN_TERM, MOVED_TERM, WEIGHT_TODAY, count_broken, weigh_moves
 from fermata.planning.extract import FEASIBLE, OPTIMAL, write_term
 from fermata.planning.inputs import PlanningInput
@@ -16,6 +16,7 @@ from fermata.planning.replan_agenda import Agenda, day_of
 from fermata.planning.replan_search import Placed
 from fermata.planning.replan_tasks import Kind, Task
 from fermata.planning.sequence import extend_verify, shift_steps
+from fermata.planning.service_days import find_service_days
 from fermata.planning.stretch import find_longest
 from fermata.planning.ways import Part, Way
 
@@ -49,6 +50,7 @@ def write_replan(inputs: PlanningInput, agenda: Agenda, placed: Placed, *, plan_
         unplanned=agenda.scope.unplanned,
         objective=terms,
         solver=SolverNote(status=OPTIMAL if is_proven else FEASIBLE, seconds=round(placed.effort, 2), seed=inputs.seed),
+        services=find_service_days(placed.problem, windows),
     )
 
 
@@ -112,14 +114,7 @@ def _draft(task: Task, way: Way, part: Part, start: datetime, *, is_home: bool) 
         reboots_per_node=part.steps.reboots_per_node,
         end_confidence=part.promise.end_confidence,
     )
-    if source is not None and task.is_same:
-        by = start - source.start
-        base = replace(base, end=source.end + by, steps=_shift(source.steps, by))
     return _Draft(window=base, is_carried=False)
-
-
-def _shift(steps: Sequence[Step], by: timedelta) -> tuple[Step, ...]:
-    return tuple(replace(step, start=step.start + by, end=step.end + by) for step in steps)
 
 
 def _name(inputs: PlanningInput, drafts: Sequence[_Draft]) -> list[_Draft]:

@@ -3,7 +3,7 @@ model keep to them.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,7 +69,8 @@ def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -
             row = _make_row(index, capacity, meeting)
             if row is not None:
                 rows.append(replace(row, day=day) if resource.grows else row)
-    return settle_rows([*rows, *_rows_of_clusters(problem, spots)], spots, problem.seats.keys())
+    rows.extend(_rows_of_clusters(problem, spots))
+    return _settle_rows(problem, rows, spots) if problem.seats else tuple(rows)
 
 
 def _rows_of_clusters(problem: Problem, spots: Sequence[Spot]) -> list[Row]:
@@ -86,18 +87,33 @@ def _rows_of_clusters(problem: Problem, spots: Sequence[Spot]) -> list[Row]:
     ]
 
 
-def settle_rows(rows: Sequence[Row], spots: Sequence[Spot], seated: Collection[int]) -> tuple[Row, ...]:
-    """What the rows leave to choose when the ways of `seated` take theirs: at least nothing, never less."""
-    if not seated:
-        return tuple(rows)
-    is_free = np.array([spot.way not in seated for spot in spots], dtype=np.bool_)
+def _settle_rows(problem: Problem, rows: Sequence[Row], spots: Sequence[Spot]) -> tuple[Row, ...]:
+    """What the rows leave to choose when the seated ways take theirs: at least nothing, never less.
+
+    Of what grows, less than nothing where seats need loans, which then have to come; what has begun is too late to ask.
+    """
+    is_free = np.array([spot.way not in problem.seats for spot in spots], dtype=np.bool_)
+    seated = [spot for spot in spots if spot.way in problem.seats]
+    now = problem.inputs.now
+    begun = np.array([s.way in problem.seats and problem.days[s.day].at(s.start) < now for s in spots], dtype=np.bool_)
     settled: list[Row] = []
     for row in rows:
         free = is_free[row.spots]
-        if free.any():
-            left = max(0, row.capacity - int(row.units[~free].sum()))
+        left = row.capacity - int(row.units[~free].sum())
+        lent = lent_before(problem, row, seated) if row.day is not None else 0
+        if row.day is None or bool((free | begun[row.spots]).all()):
+            left = max(left, -lent)
+        if free.any() or left + lent < 0:
             settled.append(replace(row, capacity=left, spots=row.spots[free], units=row.units[free]))
     return tuple(settled)
+
+
+def lent_before(problem: Problem, row: Row, spots: Iterable[Spot]) -> int:
+    """What windows on these spots lend a row that grows, were they all taken: those on earlier days."""
+    if row.day is None:
+        return 0
+    loans = (loan for spot in spots if spot.day < row.day for loan in problem.group_of(spot).loans)
+    return sum(loan.units for loan in loans if loan.resource == row.resource)
 
 
 def _uses_by_day(problem: Problem, spots: Sequence[Spot]) -> Iterator[tuple[int, int, _Uses]]:

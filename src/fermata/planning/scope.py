@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from types import MappingProxyType
 
-from fermata.domain.fleet import Cluster, Device, Node
+from fermata.domain.fleet import Cluster, Device, Fleet, Node
 from fermata.domain.ids import ClusterId, NodeId
-from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.pending import FleetPending, find_alone, find_pending
 from fermata.domain.plans import Unplanned
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.planning.encoders import Encoder, ask, join_takes, list_encoders
 from fermata.planning.encoding import Facts, Takes
 from fermata.planning.inputs import PlanningInput
@@ -68,6 +68,7 @@ def find_scope(
         left_out = {
             name: why for name, why in readiness.blocked.items() if name in readiness.with_work or name in unknown
         }
+        left_out = {**_find_alone(fleet, pending, cluster), **left_out}
         unplanned.extend(_group(cluster.name, left_out))
         nodes = tuple(node for node in readiness.nodes if node.name not in readiness.blocked)
         names = {node.name for node in nodes}
@@ -81,6 +82,16 @@ def find_scope(
                 ClusterWork(cluster=cluster, nodes_with_work=len(readiness.with_work), nodes=nodes, devices=devices)
             )
     return Scope(pending=pending, clusters=clusters, works=tuple(works), unplanned=tuple(unplanned))
+
+
+def _find_alone(fleet: Fleet, pending: FleetPending, cluster: Cluster) -> Mapping[NodeId, Reason]:
+    """Nodes that nothing takes, behind devices with work: it would be forgotten if nobody told."""
+    devices = find_alone(fleet, pending, cluster.name)
+    if not devices:
+        return {}
+    updates = sorted({item.update.id for device in devices for item in pending.of_device(device).due})
+    why = reason(Code.ONLY_ON_DEVICE, updates=", ".join(updates), devices=len(devices), example=devices[0].name)
+    return {node.name: why for device in devices for node in fleet.nodes_behind(device)}
 
 
 def _group(cluster: ClusterId, blocked: Mapping[NodeId, Reason]) -> list[Unplanned]:

@@ -62,7 +62,7 @@ def _read_outages(
                 day=next(day.date for day in problem.days if day.room.start <= window.start < day.room.end),
                 start=window.start,
                 end=window.end,
-                nodes=count_services(workloads, (fleet.nodes[name] for name in window.nodes)),
+                nodes=count_services(workloads, (fleet.nodes[name] for name in window.nodes if name in fleet.nodes)),
             )
         )
     return found

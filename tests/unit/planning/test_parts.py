@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from operator import attrgetter
 
 import pytest
@@ -74,4 +75,51 @@ def test_racks_behind_one_draining_device_stay_together() -> None:
     tied = find([leaf])
     free = find([])
     assert [len(unit) for unit in tied] == [6]
-    assert [len(unit) for unit in free] == [2, 2, 2]
+    assert [len(unit) for unit in free] == [1] * 6
+
+
+def loose_nodes(racks: Sequence[int]) -> tuple[Unit, ...]:
+    return tuple((node,) for unit in units_of(racks) for node in unit)
+
+
+def sizes_of(racks: Sequence[int], least: int, most: int) -> list[tuple[int, ...]]:
+    splits = find_splits(loose_nodes(racks), least, most, fits=lambda _: True)
+    return [tuple(map(part_size, split)) for split in splits]
+
+
+@pytest.mark.parametrize(("racks", "least", "most"), [((5,), 1, 3), ((3, 3), 2, 4), ((4, 3, 1), 2, 5), ((6, 2), 3, 3)])
+def test_loose_nodes_are_cut_into_every_size_there_is(racks: tuple[int, ...], least: int, most: int) -> None:
+    total = sum(racks)
+    every = {
+        (tuple(sorted(others)), last)
+        for parts in range(2, total + 1)
+        for *others, last in product(range(1, most + 1), repeat=parts)
+        if sum(others) + last == total and min(others) >= least
+    }
+    assert {(tuple(sorted(others)), last) for *others, last in sizes_of(racks, least, most)} == every
+
+
+def test_a_rack_is_torn_only_into_sizes_that_whole_racks_do_not_give() -> None:
+    splits = find_splits(loose_nodes([2, 2, 2]), 2, 4, fits=lambda _: True)
+    torn = [
+        tuple(map(part_size, split))
+        for split in splits
+        if any(
+            len({n.rack for unit in part for n in unit} & {n.rack for unit in other for n in unit})
+            for part in split
+            for other in split
+            if part is not other
+        )
+    ]
+    assert sorted(torn) == [(3, 2, 1), (3, 3)]
+
+
+def test_large_racks_are_torn_only_where_that_takes_fewer_parts() -> None:
+    assert sizes_of([40] * 5, 30, 80) == [(80, 80, 40)]
+    assert sizes_of([60] * 5, 30, 100) == [(100, 100, 100), (60, 60, 60, 60, 60)]
+    assert sizes_of([200], 10, 60) == [(60, 60, 60, 20)]
+
+
+def test_large_racks_are_torn_into_even_parts_where_a_limit_does_not_bear_full_ones() -> None:
+    (split,) = find_splits(loose_nodes([200]), 10, 60, fits=lambda part: part_size(part) <= 55)
+    assert [part_size(part) for part in split] == [50, 50, 50, 50]

@@ -154,8 +154,12 @@ def test_when_nothing_happened_every_window_stays_byte_for_byte() -> None:
         ),
         pytest.param(
             {"campaign": replace(CAMPAIGN, rolling=c.Rolling(min_fraction_per_day=0.1, max_fraction_per_day=0.1))},
-            None,
-            id="parts that are too large now, and cannot be smaller, leave no plan",
+            [
+                ("dropped", ["r0-20260107"], [], "CONSENT_AGAIN"),
+                ("split", ["r0-20260108"], ["r0-20260109", "r0-20260111"], "SPLIT_ANEW"),
+                ("split", ["r0-20260109"], ["r0-20260108", "r0-20260110"], "SPLIT_ANEW"),
+            ],
+            id="parts that are too large now are divided anew, and ask for a new consent within the notice",
         ),
     ],
 )  # fmt: skip
@@ -183,6 +187,13 @@ def test_longer_work_keeps_its_start_and_ends_later_or_goes_where_there_is_room(
     ends = {w.id: w.end for w in parent.windows}
     assert all(w.end > ends[w.id] for w in plan.windows if w.start > NOW and w.id in ends)
     assert "minutes now and took" in diff.changes[0].cause.sentence
+
+
+def test_longer_steps_that_fit_into_the_time_they_had_are_told_so() -> None:
+    _, diff = follow(again(observed=replace(AS_PLANNED, stretch=Stretch(overall=1.004))))
+    causes = {change.was[0].id: change.cause for change in diff.changes}
+    assert causes["r0-20260108"].code is Code.LONGER_WITHIN
+    assert causes["r0-20260108"].sentence.endswith("305 of the 305 minutes that it had are enough.")
 
 
 def test_only_slow_updates_make_windows_longer() -> None:

@@ -1,5 +1,7 @@
 """Every in-scope node with production-ready work, or of unknown version, stands in one window or in unplanned.
 
+Where work is due on a shared device alone, the nodes behind it stand in unplanned.
+
 Protects against work that is forgotten, and against taking a node out twice for the same campaign.
 """
 
@@ -36,7 +38,8 @@ def check(reading: Reading) -> Iterator[Violation]:
         yield Violation(rule=CODE, sentence=f"{some(repeated)} listed as unplanned twice.", nodes=repeated)
     members = case.fleet.nodes_by_cluster
     for cluster in sorted(case.working):
-        asked = case.working[cluster].union(n.name for n in members[cluster] if n.name in case.unknown)
+        asked = case.working[cluster] | case.alone[cluster]
+        asked |= {n.name for n in members[cluster] if n.name in case.unknown}
         absent = tuple(sorted(n for n in asked if n not in places and n not in unplanned))
         if absent:
             sentence = f"{cluster}: {len(absent):,} nodes with work stand neither in a window nor in unplanned: "

@@ -71,7 +71,7 @@ def check(reading: Reading) -> Iterator[Violation]:
         worst: dict[date, _Lack] = {}
         for instant in sorted({taken.start for taken in geo.taken if taken.out}):
             lack = _judge(geo, instant, case.day_of(instant))
-            asked = lack is not None and (reading.only is None or not reading.only.isdisjoint(lack.windows))
+            asked = lack is not None and (reading.asked is None or not reading.asked.isdisjoint(lack.windows))
             if lack is not None and asked:
                 before = worst.get(case.day_of(instant))
                 worst[case.day_of(instant)] = lack if before is None or lack.short > before.short else before
@@ -130,6 +130,7 @@ def _count_done(geo: _Geo, instant: datetime, day: date) -> dict[Kind, int]:
 
 def _find_geos(case: CheckCase, workloads: WorkloadMap, reading: Reading) -> Iterable[_Geo]:
     geos: dict[str, _Geo] = {}
+    served = frozenset[NodeId]().union(*case.served.values())
     for (name, place), nodes in find_serving(workloads, case.fleet).items():
         geo = geos.setdefault(place, _Geo(name=place, totals={}, minima={}, lenders={}))
         moves_to = workloads.services[name].moves_to
@@ -139,7 +140,7 @@ def _find_geos(case: CheckCase, workloads: WorkloadMap, reading: Reading) -> Ite
         geo.lenders[name] = frozenset((lender, sku) for lender in moves_to for sku in skus)
         for node in nodes:
             is_idle = node.name not in case.unknown and node.name not in case.working.get(node.cluster, ())
-            if is_idle and node.cluster in case.in_scope:
+            if is_idle and node.cluster in case.in_scope and node.name not in served:
                 geo.done[name, case.fleet.clusters[node.cluster].sku] += 1
     for window in reading.plan.windows:
         cluster = case.fleet.clusters.get(window.cluster)

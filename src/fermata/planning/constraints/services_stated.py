@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from fermata.domain.fleet import NodeState
-from fermata.domain.ids import ClusterId, NodeId, ServiceId
+from fermata.domain.ids import ClusterId, NodeId, ServiceId, WindowId
 from fermata.domain.plans import ServiceDay, Window
 from fermata.domain.workloads import WorkloadMap, find_serving
 from fermata.planning.case import CheckCase
@@ -25,10 +25,11 @@ Host = tuple[ClusterId, ServiceId]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
     """The plan by service. `serving`: nodes in service; `taken`: per window those of each service; `idle`: nodes of
-    each host with nothing pending.
+    each host with nothing pending; `past`: windows that ran.
     """
 
     case: CheckCase
+    past: frozenset[WindowId]
     workloads: WorkloadMap
     serving: Mapping[tuple[ServiceId, str], frozenset[NodeId]]
     taken: tuple[tuple[Window, Mapping[tuple[ServiceId, str], frozenset[NodeId]]], ...]
@@ -41,6 +42,10 @@ class _Read:
         for window, nodes in opened:
             found[window.cluster] += len(nodes)
         return dict(found)
+
+    def is_to_come(self, instant: datetime) -> bool:
+        """True when a window is open then that did not run already."""
+        return any(w.start <= instant < w.end and w.id not in self.past for w, _ in self.taken)
 
     def done_at(self, line: ServiceDay, host: Host) -> int:
         """Nodes of a host that may carry load of a line: back from a window of an earlier day, or never in work."""
@@ -97,7 +102,7 @@ def _judge_figures(read: _Read, line: ServiceDay, most: int) -> Iterator[Violati
     for name, value in truth.items():
         if getattr(line, name) != value:
             yield _fault(line, f"states {getattr(line, name):,} {name}; it is {value:,}")
-    if line.remaining < line.minimum:
+    if line.remaining < line.minimum and read.is_to_come(line.at):
         yield _fault(line, f"states {line.remaining:,} remaining, fewer than its minimum of {line.minimum:,}")
     if sum(read.out_at(line.at, place).values()) != most or read.case.day_of(line.at) != line.day:
         yield _fault(line, "states a time at which not most of its nodes are out")
@@ -156,10 +161,12 @@ def _read(reading: Reading, workloads: WorkloadMap) -> _Read:
     case = reading.case
     serving = {place: frozenset(n.name for n in nodes) for place, nodes in find_serving(workloads, case.fleet).items()}
     idle: dict[Host, int] = defaultdict(int)
+    served = frozenset[NodeId]().union(*case.served.values())  # these are done when their window is over
     for (service, _), names in serving.items():
         for name in names:
             cluster = case.fleet.nodes[name].cluster
-            if cluster in case.in_scope and name not in case.unknown and name not in case.working[cluster]:
+            is_idle = name not in case.unknown and name not in case.working.get(cluster, ())
+            if cluster in case.in_scope and is_idle and name not in served:
                 idle[cluster, service] += 1
     taken = []
     for window in reading.plan.windows:
@@ -170,4 +177,4 @@ def _read(reading: Reading, workloads: WorkloadMap) -> _Read:
             if node is not None and carried is not None:
                 groups[carried, case.fleet.clusters[node.cluster].geo].add(name)
         taken.append((window, {place: frozenset(names) for place, names in groups.items()}))
-    return _Read(case=case, workloads=workloads, serving=serving, taken=tuple(taken), idle=idle)
+    return _Read(case=case, past=reading.past, workloads=workloads, serving=serving, taken=tuple(taken), idle=idle)
