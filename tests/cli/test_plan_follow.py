@@ -45,7 +45,13 @@ def test_what_moves_is_told_with_what_it_was_and_why(
     assert "Mon 05 Jan 11:00 to" in told
     assert "DID_NOT_RUN: alpha-20260103 was missed" in told
     assert read_plan(child).parent == read_plan(parent).id
-    assert run("check", child, "--scenario", folder, "--parent", parent, "--observed", observed) == 0
+    files = ("--scenario", folder, "--parent", parent, "--observed", observed)
+    assert run("check", child, *files) == 0
+    assert run("simulate", child, *files, "--runs", "20") == 0
+    assert run("why", "alpha", "--plan", child, *files) == 0
+    for verb in (("simulate", child), ("why", "alpha", "--plan", child)):
+        assert run(*verb, "--scenario", folder) == 2
+        assert "say with --parent which file that is" in capsys.readouterr().err
 
 
 def test_json_holds_the_plan_and_every_change(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fermata.formats.faults import BadInput
+from fermata.formats.faults import BadInput, Fault
 from fermata.formats.scenario import Scenario, input_hashes, read_scenario
 
 FILES = (
@@ -45,18 +45,45 @@ services:
 
 
 def read_or_refuse(folder: Path) -> None:
-    bad = None
+    """What is read hangs together and reads the same again; what is refused names places that exist."""
     try:
         scenario = read_scenario(folder)
-    except BadInput as refusal:
-        bad = refusal
-    if bad is None:
-        assert isinstance(scenario, Scenario)
-        assert input_hashes(scenario)
+    except BadInput as bad:
+        assert_told(bad, folder)
     else:
-        assert bad.total >= len(bad.faults) > 0
-        assert str(bad).encode()
-        assert bad.as_json()["total"] == bad.total
+        assert_whole(scenario)
+        assert input_hashes(read_scenario(folder)) == input_hashes(scenario)
+
+
+def assert_told(bad: BadInput, folder: Path) -> None:
+    assert bad.total >= len(bad.faults) > 0
+    assert str(bad).encode()
+    assert bad.as_json()["total"] == bad.total
+    for fault in bad.faults:
+        assert_place_exists(fault, folder)
+
+
+def assert_whole(scenario: Scenario) -> None:
+    """No name points at nothing."""
+    fleet, known = scenario.fleet, scenario.catalogue.updates.keys()
+    units = (*fleet.nodes.values(), *fleet.devices.values())
+    assert {unit.cluster for unit in units} <= fleet.clusters.keys()
+    assert (scenario.campaign.updates or frozenset()) <= known
+    assert {before for update in scenario.catalogue.updates.values() for before in update.after} <= known
+    if scenario.workloads is not None:
+        assert scenario.workloads.assignments.keys() <= fleet.nodes.keys()
+        assert set(scenario.workloads.assignments.values()) <= scenario.workloads.services.keys()
+
+
+def assert_place_exists(fault: Fault, folder: Path) -> None:
+    """A file of the folder, a line of that file, a column of some line; a sentence."""
+    place = Path(fault.file)
+    assert place.is_relative_to(folder)
+    text = place.read_bytes().decode(errors="replace") if place.is_file() else ""
+    if fault.line is not None:
+        assert 1 <= fault.line <= len(text.splitlines()) + 1
+    assert fault.column is None or 1 <= fault.column <= len(text) + 1
+    assert len(fault.sentence) > 5
 
 
 @given(data=st.data())
@@ -88,8 +115,9 @@ def test_any_bytes_in_place_of_a_file_are_refused(small, data, name):
     original = small.text(name)
     try:
         small.write(name, data)
-        with pytest.raises(BadInput):
+        with pytest.raises(BadInput) as refused:
             read_scenario(small.folder)
+        assert small.path(name) in {Path(fault.file) for fault in refused.value.faults}
     finally:
         small.write(name, original)
 

@@ -5,10 +5,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
+from fermata.domain.workloads import WorkloadMap
 from fermata.store import inventory, plans, requests, unit_ops
 from fermata.store.database import Database, migrate, open_database
 from fermata.store.schema import metadata
 
+NO_SERVICES = WorkloadMap(services={}, assignments={})
 TABLES = (inventory.node, plans.plan, requests.request, unit_ops.unit_op)  # imported: they register with the metadata
 
 
@@ -42,9 +44,18 @@ def test_an_empty_database_is_brought_up_to_date_once(empty_store_url: str) -> N
 
 
 def test_an_up_to_date_store_opens_while_somebody_writes(store_url: str) -> None:
+    """It opens at once, sees nothing unfinished, and does not disturb the writer."""
     writer = Database(store_url)
-    with writer.begin():
-        open_database(store_url).close()
+    with writer.begin() as conn:
+        assert inventory.save_workloads(conn, NO_SERVICES)
+        before = MigrationContext.configure(conn).get_current_revision()
+        opened = open_database(store_url)
+        with opened.read() as reading:
+            assert inventory.find_workloads(reading) is None
+            assert MigrationContext.configure(reading).get_current_revision() == before is not None
+    with opened.read() as reading:
+        assert inventory.find_workloads(reading) == NO_SERVICES
+    opened.close()
     writer.close()
 
 

@@ -10,8 +10,7 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
-from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, with_parent
-from fermata.cli.plan_files import read_planned
+from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, read_planned
 from fermata.domain.ids import PlanId
 from fermata.domain.plans import Plan
 from fermata.planning.checker import check_plan, list_rules
@@ -39,10 +38,7 @@ def check(
     ],
     *,
     scenario: options.ScenarioOption = None,
-    workloads: Annotated[
-        Path | None,
-        typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
-    ] = None,
+    workloads: options.WorkloadsOption = None,
     parent: ParentFileOption = None,
     observed: ObservedFileOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
@@ -75,8 +71,7 @@ def check(
 
 
 def _judge_file(path: Path, folder: Path, workloads: Path | None, followed: Followed) -> _Verdict:
-    plan, inputs = read_planned(path, folder, workloads)
-    inputs = with_parent(inputs, plan, followed)
+    plan, inputs = read_planned(path, folder, workloads, followed)
     began = perf_counter()
     violations = check_plan(inputs, plan)
     return _Verdict(plan_id=plan.id, plan=plan, violations=violations, seconds=perf_counter() - began)

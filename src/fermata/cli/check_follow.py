@@ -1,4 +1,4 @@
-"""What `fermata check` of a re-plan needs beside its inputs: the plan that it follows and what was observed of that."""
+"""What judging a re-plan's file needs beside its inputs: the plan that it follows and what was observed of that."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from fermata.cli import plan_files
 from fermata.domain.plans import Plan
 from fermata.formats.observed import Subject, read_observed
 from fermata.formats.plans import read_plan
@@ -27,6 +28,14 @@ class Followed:
 
     parent: Path | None
     observed: Path | None
+
+
+def read_planned(path: Path, folder: Path, workloads: Path | None, followed: Followed) -> tuple[Plan, PlanningInput]:
+    """A plan file with the files it was made from, and those of its parent. Raises BadParameter when the files are not
+    those of this plan, Refusal when they changed since, BadInput when they cannot be read.
+    """
+    plan, inputs = plan_files.read_planned(path, folder, workloads)
+    return plan, with_parent(inputs, plan, followed)
 
 
 def with_parent(inputs: PlanningInput, plan: Plan, followed: Followed) -> PlanningInput:

@@ -1,4 +1,6 @@
-"""`fermata import`: takes the fleet, updates, policy, campaigns and workloads from files into the store."""
+"""`fermata import`: takes the fleet, updates, policy, campaigns and workloads from files into the store, and
+`fermata remove`: ends the one of them that plans can do without.
+"""
 
 import getpass
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ WhyOption = Annotated[str, typer.Option("--why", help="Why; goes into the journa
 WhoOption = Annotated[
     str,
     typer.Option(
-        "--as", help="Who imports; goes into the journal.", default_factory=getpass.getuser, show_default=False
+        "--as", help="Who does it; goes into the journal.", default_factory=getpass.getuser, show_default=False
     ),
 ]
 
@@ -31,6 +33,10 @@ def register(app: typer.Typer) -> None:
     group.command("workloads")(import_workloads)
     group.command("scenario")(import_scenario)
     app.add_typer(group, name="import")
+    removal = typer.Typer(no_args_is_help=True, help="Ends an input that plans can do without.")
+    removal.command("workloads")(remove_workloads)
+    removal.callback()(_removal)
+    app.add_typer(removal, name="remove")
 
 
 def import_fleet(
@@ -103,6 +109,28 @@ def import_scenario(
 ) -> None:
     """Imports a whole folder (fleet/, updates.yaml, policy.yaml, campaign.yaml, workloads if there): all or none."""
     _import(ImportKind.SCENARIO, path, (store, server), (actor, why), as_json=as_json)
+
+
+def _removal() -> None:
+    """Ends an input that plans can do without."""
+
+
+def remove_workloads(
+    actor: WhoOption,
+    store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
+    why: WhyOption = "",
+    as_json: options.JsonOption = False,
+) -> None:
+    """Ends the workload map: from now on plans know no service. Plans that were made with it keep it."""
+    with options.opened_place(store, server) as place:
+        done = place.remove_workloads(actor=actor, why=why)
+    if as_json:
+        output.print_json({"removed": done.removed})
+    elif done.removed:
+        output.out.print("Removed: workloads. A plan that is not published yet has to be made again.")
+    else:
+        output.out.print("Nothing changed: there was no workload map.")
 
 
 def _import(

@@ -16,8 +16,25 @@ from fermata.domain.policy import Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
+from fermata.planning.risk.simulate import Simulation
+from fermata.planning.standing.outages import Outage, StandingPlan
+from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
-from fermata.services import consent, exemptions, freezes, inventory, plans, policy, report, requests, runs, why
+from fermata.server.web.plan_page import render_plan
+from fermata.services import (
+    consent,
+    exemptions,
+    freezes,
+    inventory,
+    plans,
+    policy,
+    report,
+    requests,
+    runs,
+    simulation,
+    standing,
+    why,
+)
 from fermata.services.import_files import ImportKind
 from fermata.services.run_views import RunStatus
 
@@ -90,6 +107,27 @@ class StoreVerbs:
 
     def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
         return why.explain_stored(self.database, name, plan=plan, campaign=campaign)
+
+    def plan_campaign(self, campaign: CampaignId, wanted: plans.Wanted, *, time_limit: int | None) -> plans.Made:
+        return plans.plan_stored_campaign(
+            self.database, campaign, now=wiring.utc_now(), new_id=wiring.mint_id, wanted=wanted
+        )
+
+    def draw_page(self, plan: PlanId) -> bytes:
+        made, inputs = plans.load_plan_inputs(self.database, plan)
+        return render_plan(inputs, made).encode()
+
+    def draw_calendar(self, plan: PlanId) -> bytes:
+        return plans.draw_calendar(self.database, plan)
+
+    def simulate_plan(self, plan: PlanId, asked: Simulation, told: simulation.Told) -> simulation.Simulated:
+        return simulation.simulate_stored(self.database, plan, asked, told)
+
+    def plan_standing(self, terms: Terms, *, now: datetime | None, published: Sequence[Outage]) -> StandingPlan:
+        return standing.make_standing(self.database, terms, now=now or wiring.utc_now(), published=published)
+
+    def remove_workloads(self, *, actor: str, why: str) -> inventory.WorkloadsRemoved:
+        return inventory.remove_workloads(self.database, now=wiring.utc_now(), actor=actor, why=why)
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         named = campaign or runs.only_campaign(self.database)

@@ -75,6 +75,12 @@ ScenarioOption = Annotated[
         show_default=False,
     ),
 ]
+WorkloadsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--workloads", help="Workload map that the plan was made with, if not the folder's.", show_default=False
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys, and nothing else.")]
 ActorOption = Annotated[str, typer.Option("--as", help="Who says so; goes into the journal.", show_default=False)]
 
@@ -111,6 +117,13 @@ def opened_place(store: str, server: str | None) -> Iterator[Verbs]:
         return
     with opened_store(store) as database:
         yield StoreVerbs(database)
+
+
+def refuse_server(context: typer.Context, folder: str) -> None:
+    """Raises BadParameter when the command line names a server beside a folder; one of the environment is not meant."""
+    source = context.get_parameter_source("server")
+    if source is not None and source.name == _NAMED:
+        raise typer.BadParameter(f"{folder} is planned from its files, here: leave --server out")
 
 
 def parse_time(text: str) -> datetime:

@@ -2,14 +2,18 @@
 
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 import orjson
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
 DONE = 0
@@ -18,19 +22,21 @@ BAD_INPUT = 2
 INFEASIBLE = 3
 INTERRUPTED = 130
 
-PROSE = ("why", "reason", "sentence", "scope", "updates", "limit", "on")  # headings of columns that may fold
+PROSE = frozenset(  # headings of columns that may fold
+    {"why", "reason", "sentence", "scope", "updates", "limit", "on", "counts", "load stands in", ""}
+)
+_BETWEEN = 2  # blanks between two columns of a table
 _PIPED_COLUMNS = 160  # a pipe has no width of its own: wide enough for every table of ours
-_LEAST_COLUMNS = 110  # our tables need this; a narrower terminal wraps their lines, which beats cropping a date
+_LEAST_COLUMNS = 110  # a table may need as many; a narrower terminal wraps its lines, which beats cropping a date
 
 
-def _console(*, stderr: bool) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    columns = max(shutil.get_terminal_size().columns, _LEAST_COLUMNS) if stream.isatty() else _PIPED_COLUMNS
-    return Console(stderr=stderr, highlight=False, width=columns)
+def _columns(stream: TextIO) -> int:
+    return shutil.get_terminal_size().columns if stream.isatty() else _PIPED_COLUMNS
 
 
-out = _console(stderr=False)
-err = _console(stderr=True)
+_ROOM = _columns(sys.stdout)
+out = Console(highlight=False, width=max(_ROOM, _LEAST_COLUMNS))
+err = Console(stderr=True, highlight=False, width=_columns(sys.stderr))
 
 
 def print_json(value: Any) -> None:
@@ -40,7 +46,51 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
-def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> Table:
+def say(text: str, *, style: str = "", console: Console = out) -> None:
+    """A sentence, folded between words on a terminal: further lines stand a little further in. A pipe gets one line."""
+    lines = [text]
+    if console.is_terminal:
+        margin = " " * (len(text) - len(text.lstrip(" ")) + 2)
+        folding = textwrap.TextWrapper(
+            min(_ROOM, console.width), subsequent_indent=margin, break_long_words=False, break_on_hyphens=False
+        )
+        lines = folding.wrap(text) or [""]
+    for line in lines:
+        console.print(line, style=style, markup=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A table in no more columns than the terminal has, if its numbers and dates fit into them, without blanks at the
+    ends of lines.
+    """
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = min(max(_ROOM, self._least), options.max_width)
+        for line in console.render_lines(self.table, options.update(width=width), pad=False):
+            while line and not line[-1].text.strip():
+                line.pop()
+            if line:
+                line[-1] = Segment(line[-1].text.rstrip(), line[-1].style)
+            yield from line
+            yield Segment.line()
+
+    @property
+    def _least(self) -> int:
+        """How many columns it needs: whole cells, and the longest word of those that may fold."""
+        columns = [[str(cell) for cell in (column.header, *column.cells)] for column in self.table.columns]
+        needed = (
+            max(cell_len(part) for cell in cells for part in ([cell] if column.no_wrap else cell.split() or [""]))
+            for column, cells in zip(self.table.columns, columns, strict=True)
+        )
+        return sum(needed) + _BETWEEN * (len(columns) - 1)
+
+
+def table(
+    title: str, headings: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()
+) -> Fitted:
     """A plain table; columns whose index is in `right` are aligned right (numbers).
 
     A narrow terminal folds the first column and those of prose; numbers and dates stay whole.
@@ -51,7 +101,7 @@ def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]],
         built.add_column(heading, justify="right" if index in right else "left", overflow="fold", no_wrap=not foldable)
     for row in rows:
         built.add_row(*(str(cell) for cell in row))
-    return built
+    return Fitted(built)
 
 
 def utc(instant: datetime) -> str:

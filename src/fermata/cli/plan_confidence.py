@@ -34,26 +34,33 @@ MaxBreachOption = Annotated[
 
 
 def tell_confidence(made: Plan, campaign: Campaign, *, wanted: float) -> None:
-    """Which windows are less sure of their end than asked, and why; nothing when none is."""
+    """How many windows are less sure of their end than asked, why, and what can be done; nothing when none is."""
     weak = find_weak_promises(made, campaign, wanted=wanted)
     if not weak:
         return
-    counts = Counter(found.reason.code for found in weak)
-    told = [
-        f"{counts[code]:,} {why}"
-        for code, why in (
-            (Code.END_UNSURE_ROOM, "for want of time in the day"),
-            (Code.END_UNSURE_FALLOUT, "because more nodes may fall out than may be missing"),
-        )
-        if counts[code]
-    ]
     windows = output.count(len(made.windows), "window")
-    asked = f"less than {100 * wanted:g} % sure of the end"
+    late = round(sum(1 - window.end_confidence for window in made.windows))
     verb = "is" if len(weak) == 1 else "are"
-    output.out.print(
-        f"{len(weak):,} of {windows} {verb} {asked}: {', '.join(told)}. Least sure:",
-        markup=False,
-        soft_wrap=True,
-    )
-    for found in weak[:WEAK_SHOWN]:
-        output.out.print(f"  {found.reason}", markup=False, soft_wrap=True)
+    asked = f"less than {100 * wanted:g} % sure of the end"
+    expected = f"; about {late:,} may end late" if late else ""
+    output.say(f"{len(weak):,} of {windows} {verb} {asked}{expected}.", style="yellow")
+    counts = Counter(found.reason.code for found in weak)
+    for code, why in ((Code.END_UNSURE_ROOM, _say_room(campaign)), (Code.END_UNSURE_FALLOUT, _FALLOUT)):
+        if counts[code]:
+            output.say(f"  {counts[code]:,} {code}: {why}")
+    least = ", ".join(f"{found.window.id} {found.window.end_confidence:.0%}" for found in weak[:WEAK_SHOWN])
+    output.say(f"  Least sure: {least}. fermata simulate tells what late ends do to limits and deadline.")
+
+
+_FALLOUT = "more nodes may fall out than may be missing. Time does not help: keep spare nodes, or expect it."
+
+
+def _say_room(campaign: Campaign) -> str:
+    """What a longer day is called in the campaign's file, up to its hard stop, where there is room for one."""
+    window = campaign.daily_window
+    now = f"{window.back_in_service_by:%H:%M}"
+    why = f"the day is too short for slow drains and second tries (back by {now})"
+    if window.hard_stop <= window.back_in_service_by:
+        return f"{why}. Widen daily_window, or tell customers a later end."
+    later = f"--what-if daily_window.back_in_service_by={window.hard_stop:%H:%M}"
+    return f"{why}. Tell customers a later end, or see what a longer day gives: {later}"

@@ -1,7 +1,5 @@
 """The guard of `fermata plan`: how long it may search, and what to say when that was too short."""
 
-import time
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -22,15 +20,7 @@ TimeLimitOption = Annotated[
 ]
 
 
-def overdue_after(seconds: int | None) -> Callable[[], bool]:
-    """Says whether so many seconds have passed since this call; None: never."""
-    if seconds is None:
-        return lambda: False
-    end = time.monotonic() + seconds
-    return lambda: time.monotonic() >= end
-
-
 def tell_notes(outcome: Planned) -> None:
     """What whoever asked for the plan should know, on standard error."""
     for note in outcome.notes:
-        output.err.print(note.sentence, style="yellow", markup=False, soft_wrap=True)
+        output.say(note.sentence, style="yellow", console=output.err)

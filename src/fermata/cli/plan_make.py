@@ -1,32 +1,32 @@
-"""Makes the plan that `fermata plan` was asked for, from a folder's files or a store, while it shows how far it is."""
+"""Makes the plan that `fermata plan` was asked for, here or on a server, while it shows how far it is."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options
 from fermata.cli.plan_files import Order, order_plan, read_folder
 from fermata.cli.plan_follow import Following, follow
 from fermata.cli.plan_progress import show_stages
+from fermata.cli.plan_write import NOTHING_DRAWN, Drawn, Targets, draw
+from fermata.cli.verbs import Verbs
 from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
 from fermata.domain.ids import CampaignId
-from fermata.domain.reasons import Code, reason
-from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome
-from fermata.planning.planner import PlanFaulted, plan_campaign
+from fermata.planning.inputs import Asked, Planned, PlanningOutcome
+from fermata.planning.planner import plan_campaign
 from fermata.planning.search import SearchOptions
 from fermata.planning.stages import Stage, Watch
-from fermata.services import plans, records
-from fermata.services.errors import Refusal
+from fermata.services.plans import Wanted, refusing_faulted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What a plan is asked for with. `now` None: the campaign's own planned_as_of, or the clock."""
+    """What a plan is asked for with. `now` None: the campaign's own planned_as_of, or the clock. `time_limit` is that
+    of `asked`, in seconds, for a server.
+    """
 
     campaign: str
     approvals: Path | None
@@ -34,66 +34,79 @@ class Wish:
     now: datetime | None
     asked: Asked
     store: str
+    server: str | None = None
+    time_limit: int | None = None
     following: Following | None = None
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether files are planned, else a campaign on record."""
+        return Path(self.campaign).is_dir()
+
+    @property
+    def title(self) -> str:
+        """How it is called while it is planned."""
+        return Path(self.campaign).resolve().name if self.is_folder else self.campaign
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What came of it. `inputs` are what the plan was made from; None where there is no plan in the store to ask."""
+    """What came of it."""
 
     campaign: Campaign
     outcome: PlanningOutcome
-    inputs: PlanningInput | None
+    drawn: Drawn
 
 
-def make_plan(wish: Wish) -> Made:
-    """Plans. Raises Refusal when the checker faults what was found, BadInput for files, BadParameter for options."""
-    with show_stages(
-        wish.campaign if not Path(wish.campaign).is_dir() else Path(wish.campaign).resolve().name
-    ) as watch:
-        return _make_stored(wish, watch) if not Path(wish.campaign).is_dir() else _make_from_files(wish, watch)
+def make_plan(wish: Wish, targets: Targets) -> Made:
+    """Plans, and draws what `targets` ask for. Raises Refusal when the checker faults what was found, BadInput for
+    files, BadParameter for options.
+    """
+    with show_stages(wish.title) as watch:
+        return _make_from_files(wish, targets, watch) if wish.is_folder else _make_stored(wish, targets, watch)
 
 
-def _make_from_files(wish: Wish, watch: Watch) -> Made:
+def _make_from_files(wish: Wish, targets: Targets, watch: Watch) -> Made:
     watch(Stage.READING, "")
     scenario = read_folder(Path(wish.campaign), wish.workloads)
     order = follow(order_plan(scenario, wish.approvals, now=wish.now, asked=wish.asked), wish.following)
-    return Made(campaign=scenario.campaign, outcome=plan_order(order, wish.asked, watch), inputs=order.inputs)
+    outcome = plan_order(order, wish.asked, watch)
+    drawn = draw(outcome.plan, order.inputs, targets) if isinstance(outcome, Planned) else NOTHING_DRAWN
+    return Made(campaign=scenario.campaign, outcome=outcome, drawn=drawn)
 
 
 def plan_order(order: Order, asked: Asked, watch: Watch) -> PlanningOutcome:
     """The plan of inputs at hand. Raises Refusal when the checker faults it."""
     search = SearchOptions(is_overdue=asked.is_overdue, watch=watch)
-    return _search(lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes, options=search))
+    with refusing_faulted():
+        return wait_for(
+            lambda: plan_campaign(order.inputs, new_plan_id=order.plan_id, hashes=order.hashes, options=search)
+        )
 
 
-def _make_stored(wish: Wish, watch: Watch) -> Made:
+def _make_stored(wish: Wish, targets: Targets, watch: Watch) -> Made:
+    where = "store" if wish.server is None else "server"
     for name, path in (("approvals", wish.approvals), ("workloads", wish.workloads)):
         if path is not None:
-            raise typer.BadParameter(f"a store has its own {name}; name a folder to use --{name}")
+            raise typer.BadParameter(f"a {where} has its own {name}; name a folder to use --{name}")
     if wish.following is not None:
-        raise typer.BadParameter("a store knows the plan in force and what ran; name a folder to use --parent")
+        raise typer.BadParameter(f"a {where} knows the plan in force and what ran; name a folder to use --parent")
     if "/" in wish.campaign or wish.campaign.startswith("."):
         raise typer.BadParameter(f"'{wish.campaign}' is not a folder")
-    if "://" not in wish.store and not Path(wish.store).exists():
+    if wish.server is None and "://" not in wish.store and not Path(wish.store).exists():
         raise typer.BadParameter(
             f"'{wish.campaign}' is not a folder, nor a campaign of a store: there is no {wish.store}"
         )
-    name = CampaignId(wish.campaign)
-    wanted = plans.Wanted(as_of=wish.now, asked=wish.asked, watch=watch)
-    with options.opened_store(wish.store) as database:
-        of = records.find_campaign(database, name)
-        outcome = _search(
-            lambda: plans.make_plan(database, name, now=wiring.utc_now(), new_id=wiring.mint_id, wanted=wanted)
-        )
-        inputs = plans.load_plan_inputs(database, outcome.plan.id)[1] if isinstance(outcome, Planned) else None
-    return Made(campaign=of, outcome=outcome, inputs=inputs)
+    wanted = Wanted(as_of=wish.now, asked=wish.asked, watch=watch)
+    with options.opened_place(wish.store, wish.server) as place:
+        made = wait_for(lambda: place.plan_campaign(CampaignId(wish.campaign), wanted, time_limit=wish.time_limit))
+        drawn = _fetch(place, made.outcome, targets)
+    return Made(campaign=made.campaign, outcome=made.outcome, drawn=drawn)
 
 
-def _search(work: Callable[[], PlanningOutcome]) -> PlanningOutcome:
-    try:
-        return wait_for(work)
-    except PlanFaulted as faulted:
-        first = faulted.violations[0]
-        fields = {"plan": "The new plan", "count": len(faulted.violations), "rule": first.rule}
-        raise Refusal(reason(Code.PLAN_VIOLATES, **fields, sentence=first.sentence)) from faulted
+def _fetch(place: Verbs, outcome: PlanningOutcome, targets: Targets) -> Drawn:
+    if not isinstance(outcome, Planned):
+        return NOTHING_DRAWN
+    page = place.draw_page(outcome.plan.id) if targets.html is not None else None
+    calendar = place.draw_calendar(outcome.plan.id) if targets.ics is not None else None
+    return Drawn(page=page, calendar=calendar)

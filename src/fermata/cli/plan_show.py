@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from fermata.cli import output
@@ -15,6 +15,7 @@ from fermata.domain.plans import Mode, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.formats.plan_words import tell_terms
 from fermata.planning.inputs import Daywork, Infeasible
+from fermata.services.words import span_words
 
 LEFT_OUT_SHOWN = 20  # a screen; --json holds every node
 ROLLED_SHOWN = 8
@@ -45,7 +46,7 @@ def tell_plan(made: Plan, campaign: Campaign, *, wanted: float, timed: Sequence[
 
 
 def _say(text: str, *, bold: bool = False) -> None:
-    output.out.print(text, style="bold" if bold else "", markup=False, soft_wrap=True)
+    output.say(text, style="bold" if bold else "")
 
 
 def _headline(made: Plan, days: Sequence[DayOutline]) -> str:
@@ -120,9 +121,9 @@ def _tell_timed(timed: Sequence[Daywork]) -> None:
     if not timed:
         return
     proven = sum(day.proven for day in timed)
-    minutes = sum(day.minutes_saved for day in timed)
-    saved = f"windows end {output.count(minutes, 'minute')} earlier in all" if minutes else "none could end earlier"
-    _say(f"{proven:,} of {output.count(len(timed), 'day')} timed together and proven; {saved}.")
+    saved = timedelta(minutes=sum(day.minutes_saved for day in timed))
+    told = f"windows end {span_words(saved)} earlier in all" if saved else "none could end earlier"
+    _say(f"{proven:,} of {output.count(len(timed), 'day')} timed together and proven; {told}.")
 
 
 def _tell_terms(made: Plan, campaign: Campaign) -> None:
@@ -164,9 +165,9 @@ def tell_infeasible(outcome: Infeasible, campaign: Campaign, *, as_json: bool) -
     if as_json:
         return
     for clash in clashes:
-        output.err.print(f"  clashes  {clash['sentence']}", markup=False, soft_wrap=True)
+        output.say(f"  clashes  {clash['sentence']}", console=output.err)
     for change in relaxations:
-        output.err.print(f"  or       {change['sentence']}", markup=False, soft_wrap=True)
+        output.say(f"  or       {change['sentence']}", console=output.err)
     if not relaxations:
         output.err.print("  No single change was found that makes a plan possible.", markup=False)
 

@@ -14,7 +14,7 @@ from fermata.cli.plan_guard import tell_notes
 from fermata.cli.plan_make import Wish, plan_order
 from fermata.cli.plan_progress import show_stages
 from fermata.cli.plan_show import tell_infeasible
-from fermata.cli.plan_write import Targets, write_results
+from fermata.cli.plan_write import Targets, draw, write_results
 from fermata.formats.campaign import ROOT_OPTIONAL, ROOT_REQUIRED
 from fermata.formats.changes import Change, parse_change
 from fermata.formats.comparison import tell_changes, tell_price, tell_verdict, what_if_to_json
@@ -59,7 +59,7 @@ def ask_what_if(wish: Wish, texts: Sequence[str], targets: Targets, *, as_json: 
     changes, asked = _parse(texts)
     if targets.html is not None and not changes:
         raise typer.BadParameter("--html shows a changed plan; name a change beside price")
-    with show_stages(Path(wish.campaign).resolve().name) as watch:
+    with show_stages(wish.title) as watch:
         answer = _plan_both(wish, changes, asked, watch)
     _tell_notes(answer)
     if as_json:
@@ -71,18 +71,16 @@ def ask_what_if(wish: Wish, texts: Sequence[str], targets: Targets, *, as_json: 
     if not isinstance(asked_for, Planned):
         raise typer.Exit(output.INFEASIBLE)
     if targets.html is not None and answer.changed is not None:
-        campaign = answer.changed.inputs.campaign
-        write_results(asked_for.plan, campaign, answer.changed.inputs, targets, comparison=answer.comparison)
+        drawn = draw(asked_for.plan, answer.changed.inputs, targets, comparison=answer.comparison)
+        write_results(asked_for.plan, drawn, targets)
         if not as_json:
             output.out.print(f"Written to {targets.html}", markup=False, soft_wrap=True)
 
 
 def _refuse_options(wish: Wish, targets: Targets) -> None:
     """Raises BadParameter for options that a question has no use for."""
-    if not Path(wish.campaign).is_dir():
-        raise typer.BadParameter(
-            "--what-if changes the files of a folder; name one in place of a campaign of the store"
-        )
+    if not wish.is_folder:
+        raise typer.BadParameter("--what-if changes the files of a folder; name one in place of a campaign on record")
     if wish.following is not None:
         raise typer.BadParameter("--what-if compares plans made from scratch: leave --parent out")
     if targets.out is not None or targets.ics is not None:
@@ -211,4 +209,4 @@ def _tell_prices(prices: Sequence[Price], now: Planned) -> None:
 
 
 def _say(text: str, *, bold: bool = False) -> None:
-    output.out.print(text, style="bold" if bold else "", markup=False, soft_wrap=True)
+    output.say(text, style="bold" if bold else "")

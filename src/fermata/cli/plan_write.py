@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fermata.domain.campaign import Campaign
+from fermata.cli import output
 from fermata.domain.plans import Plan
 from fermata.formats.ics import calendar_to_bytes
 from fermata.formats.plans import plan_to_bytes, write_whole
@@ -49,22 +49,34 @@ def check_targets(targets: Targets) -> None:
         raise typer.BadParameter("two results cannot go to one file; name different files")
 
 
-def write_results(
-    plan: Plan,
-    campaign: Campaign,
-    inputs: PlanningInput | None,
-    targets: Targets,
-    *,
-    comparison: Comparison | None = None,
-) -> None:
+def tell_written(targets: Targets) -> None:
+    """Names each file that was written."""
+    for path in targets.named:
+        output.out.print(f"Written to {path}", markup=False, soft_wrap=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The page and the calendar of a plan, as far as they were asked for."""
+
+    page: bytes | None = None
+    calendar: bytes | None = None
+
+
+NOTHING_DRAWN = Drawn()
+
+
+def draw(plan: Plan, inputs: PlanningInput, targets: Targets, *, comparison: Comparison | None = None) -> Drawn:
+    """Of a plan whose inputs are at hand."""
+    page = render_plan(inputs, plan, comparison=comparison).encode() if targets.html is not None else None
+    if targets.ics is None:
+        return Drawn(page=page)
+    return Drawn(page=page, calendar=calendar_to_bytes(plan, inputs.campaign, parent=inputs.parent))
+
+
+def write_results(plan: Plan, drawn: Drawn, targets: Targets) -> None:
     """Writes each file whole or not at all. Raises OSError when there is no room or no right."""
-    pages: list[tuple[bytes, Path]] = []
-    if targets.out is not None:
-        pages.append((plan_to_bytes(plan), targets.out))
-    if targets.html is not None and inputs is not None:
-        pages.append((render_plan(inputs, plan, comparison=comparison).encode(), targets.html))
-    if targets.ics is not None:
-        parent = inputs.parent if inputs is not None else None
-        pages.append((calendar_to_bytes(plan, campaign, parent=parent), targets.ics))
-    for data, path in pages:
-        write_whole(data, path)
+    plan_bytes = plan_to_bytes(plan) if targets.out is not None else None
+    for data, path in ((plan_bytes, targets.out), (drawn.page, targets.html), (drawn.calendar, targets.ics)):
+        if data is not None and path is not None:
+            write_whole(data, path)

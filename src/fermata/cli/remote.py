@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from fermata.cli.remote_link import Params, ServerLink
 from fermata.cli.verbs import RunChange
+from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
@@ -20,17 +21,23 @@ from fermata.domain.report import Report
 from fermata.formats.faults import BadInput
 from fermata.formats.plans import plan_to_bytes
 from fermata.planning.inputs import Violation
+from fermata.planning.risk.simulate import Simulation
+from fermata.planning.stages import Stage
+from fermata.planning.standing.outages import Outage, StandingPlan
+from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
+from fermata.server.api import PREFIX
 from fermata.server.api.consent import SaidLine
 from fermata.server.api.requests import LINES_MAX
 from fermata.services.consent import Order, Said
 from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
-from fermata.services.inventory import ImportSet, ImportSummary
-from fermata.services.plans import PublishedLine
+from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
+from fermata.services.simulation import Simulated, Told
 
 
 @contextmanager
@@ -124,6 +131,49 @@ class ServerVerbs:
     def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
         asked = [("name", name), *([("plan", plan)] if plan else []), *_campaign(campaign)]
         return self.link.get(Explanation, "/why", asked)
+
+    def plan_campaign(self, campaign: CampaignId, wanted: Wanted, *, time_limit: int | None) -> Made:
+        body = {
+            "as_of": wanted.as_of.isoformat() if wanted.as_of else None,
+            "seed": wanted.asked.seed,
+            "confidence": wanted.asked.confidence,
+            "max_breach": wanted.asked.max_breach,
+            "time_limit": time_limit,
+        }
+
+        def tell(progress: Mapping[str, Any]) -> None:
+            if progress.get("stage") in set(Stage):  # a later server may have more of them
+                wanted.watch(Stage(progress["stage"]), str(progress.get("detail", "")))
+
+        return self.link.follow(Made, f"/campaigns/{_part(campaign)}/plan", body, tell)
+
+    def draw_page(self, plan: PlanId) -> bytes:
+        return self.link.download(f"/plans/{_part(plan)}")
+
+    def draw_calendar(self, plan: PlanId) -> bytes:
+        return self.link.download(f"{PREFIX}/plans/{_part(plan)}/calendar")
+
+    def simulate_plan(self, plan: PlanId, asked: Simulation, told: Told) -> Simulated:
+        body = {"runs": asked.runs, "seed": asked.seed, "correlation": asked.correlation, "gate": asked.with_gate}
+
+        def tell(progress: Mapping[str, Any]) -> None:
+            told(int(progress["done"]), int(progress["of"]))
+
+        return self.link.follow(Simulated, f"/plans/{_part(plan)}/simulation", body, tell)
+
+    def plan_standing(self, terms: Terms, *, now: datetime | None, published: Sequence[Outage]) -> StandingPlan:
+        body = {
+            "days": terms.days,
+            "notice_days": terms.notice_days,
+            "hours": (terms.room_minutes or 0) / 60,
+            "seed": terms.seed,
+            "now": now.isoformat() if now else None,
+            "previous": [to_plain(outage) for outage in published],
+        }
+        return self.link.follow(StandingPlan, "/standing", body, lambda _progress: None)
+
+    def remove_workloads(self, *, actor: str, why: str) -> WorkloadsRemoved:
+        return self.link.delete(WorkloadsRemoved, "/workloads", [("actor", actor), ("why", why)])
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         return self.link.post(Run, "/run/start", {"actor": actor}, _campaign(campaign))

@@ -1,10 +1,12 @@
 """The HTTP link to a server: one request at a time, and what goes wrong with it as a refusal with its code."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 import httpx
+import orjson
 
 import fermata
 from fermata.domain.reasons import Code, Reason, reason
@@ -13,10 +15,12 @@ from fermata.server.api import PREFIX
 from fermata.server.api.answers import AnswerUnreadable, read_answer
 from fermata.server.api.problems import MEDIA_TYPE, Problem
 from fermata.server.api.problems import Fault as ProblemFault
+from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.services.errors import Refusal
 
 T = TypeVar("T")
 Params = Sequence[tuple[str, str | int | bool]]
+Tell = Callable[[Mapping[str, Any]], None]  # how far long work is
 Upload = Sequence[tuple[str, tuple[str, bytes]]]  # field, (file name, content)
 
 CONNECT_SECONDS_MAX = 5.0
@@ -83,23 +87,71 @@ class ServerLink:
         """Sends files with a form's fields."""
         return self._exchange(kind, self._client.build_request("POST", path, data=fields, files=files))
 
+    def follow(self, kind: type[T], path: str, body: Mapping[str, Any], tell: Tell) -> T:
+        """Orders work that takes long, and tells how far it is. The server ends it when we leave meanwhile."""
+        request = self._client.build_request("POST", path, json=body)
+        with self._reached(request), closing(self._client.send(request, stream=True)) as answer:
+            if answer.headers.get("content-type", "").startswith(LINES_TYPE):
+                return self._read_lines(kind, answer.iter_lines(), tell)
+            answer.read()
+            return self._judge(kind, answer)
+
+    def download(self, path: str) -> bytes:
+        """A document that is not JSON, by its path from the server's root."""
+        answer = self._send(self._client.build_request("GET", self._url + path))
+        self._refuse_problem(answer)
+        return answer.content
+
+    def _read_lines(self, kind: type[T], lines: Iterable[str], tell: Tell) -> T:
+        for line in lines:
+            if not line:
+                continue
+            try:
+                said = orjson.loads(line)
+            except orjson.JSONDecodeError as error:
+                raise Refusal(self._not_understood(str(error))) from error
+            match said:
+                case {"progress": dict(progress)}:
+                    tell(progress)
+                case {"problem": problem}:
+                    _refuse(self._read(Problem, orjson.dumps(problem)))
+                case {"answer": answer}:
+                    return self._read(kind, orjson.dumps(answer))
+                case _:
+                    raise Refusal(self._not_understood(f"a line that is none of ours: {line[:80]}"))
+        why = "the answer ended before it said what came of the work"
+        raise Refusal(reason(Code.SERVER_UNREACHABLE, url=self._url, why=why, advice=_UNCERTAIN))
+
     def _exchange(self, kind: type[T], request: httpx.Request) -> T:
+        return self._judge(kind, self._send(request))
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        with self._reached(request):
+            return self._client.send(request)
+
+    @contextmanager
+    def _reached(self, request: httpx.Request) -> Iterator[None]:
         try:
-            answer = self._client.send(request)
+            yield
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol) as error:
             raise self._unreachable(error, _UNTOUCHED) from error
         except httpx.RequestError as error:
             advice = _UNTOUCHED if request.method == "GET" else _UNCERTAIN
             raise self._unreachable(error, advice) from error
+
+    def _judge(self, kind: type[T], answer: httpx.Response) -> T:
+        self._refuse_problem(answer)
+        return self._read(kind, answer.content)
+
+    def _refuse_problem(self, answer: httpx.Response) -> None:
         if answer.headers.get("content-type", "").startswith(MEDIA_TYPE):
-            _refuse(self._read(Problem, answer))
+            _refuse(self._read(Problem, answer.content))
         if not answer.is_success:
             raise Refusal(self._not_understood(f"status {answer.status_code}"))
-        return self._read(kind, answer)
 
-    def _read(self, kind: type[T], answer: httpx.Response) -> T:
+    def _read(self, kind: type[T], content: bytes) -> T:
         try:
-            return read_answer(kind, answer.content)
+            return read_answer(kind, content)
         except AnswerUnreadable as error:
             raise Refusal(self._not_understood(str(error))) from error
 

@@ -8,7 +8,6 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.table import Table
 
 from fermata.cli import options, output
 from fermata.domain.ids import CampaignId
@@ -64,7 +63,7 @@ def _write(path: Path, text: str) -> None:
         raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from error
 
 
-def report_parts(made: Report) -> Iterator[Table | str]:
+def report_parts(made: Report) -> Iterator[output.Fitted | str]:
     """The terminal's version, top to bottom; reads well in 100 columns."""
     yield _headline(made)
     yield _standing(made)
@@ -97,7 +96,7 @@ def _headline(made: Report) -> str:
     )
 
 
-def _standing(made: Report) -> Table:
+def _standing(made: Report) -> output.Fitted:
     capacity = made.capacity
     rows = [("in scope", f"{len(made.nodes):,}")]
     rows += [
@@ -119,7 +118,7 @@ def _standing(made: Report) -> Table:
     return output.table("Nodes and capacity", ("", ""), rows, right=(1,))
 
 
-def _limits(made: Report) -> Table:
+def _limits(made: Report) -> output.Fitted:
     rows = [
         (limit_words(u.limit), f"{u.allowed:,}", f"{u.observed:,}", _peak(u.at), "EXCEEDED" if u.exceeded else "no")
         for u in made.limits
@@ -133,17 +132,17 @@ def _peak(at: object) -> str:
     return output.utc(at) if isinstance(at, datetime) else str(at)
 
 
-def _versions(made: Report) -> Table:
+def _versions(made: Report) -> output.Fitted:
     rows = [(v.update, v.target, v.version, f"{v.due:,}", f"{v.proven:,}") for v in made.versions]
     return output.table("Versions proven", ("update", "on", "version", "due", "proven"), rows, right=(3, 4))
 
 
-def _failures(made: Report) -> Table:
+def _failures(made: Report) -> output.Fitted:
     rows = [(f.kind, f"{f.seen:,}", f"{f.nodes:,}", f"{f.ended_in_tail:,}", f.sentence) for f in made.failures]
     return output.table("Failures", ("kind", "seen", "nodes", "tail", "sentence"), rows, right=(1, 2, 3))
 
 
-def _windows(made: Report) -> Table:
+def _windows(made: Report) -> output.Fitted:
     rows = [_window_row(line, ZoneInfo(made.timezone)) for line in made.windows]
     return output.table(
         f"Windows (times of {made.timezone}; minutes late, minus is ahead)",
@@ -173,7 +172,7 @@ def _clock_span(start: datetime, end: datetime | None, zone: ZoneInfo) -> str:
     return f"{start.astimezone(zone):%H:%M}-{until}"
 
 
-def _tail(made: Report) -> Table:
+def _tail(made: Report) -> output.Fitted:
     reasons = Counter(line.reason.code for line in made.tail if line.reason)
     title = "Tail: " + ", ".join(f"{number:,} {code}" for code, number in reasons.most_common())
     rows: list[tuple[str, str, str]] = [

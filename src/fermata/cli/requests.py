@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from fermata.cli import options, output
 from fermata.cli.local import FolderListing
@@ -158,9 +157,9 @@ def _group_row(group: PendingGroup) -> tuple[str, ...]:
     )
 
 
-def _named(table: Table) -> Table:
+def _named(table: output.Fitted) -> output.Fitted:
     """Names are what people copy: the first column is never broken."""
-    table.columns[0].no_wrap = True
+    table.table.columns[0].no_wrap = True
     return table
 
 

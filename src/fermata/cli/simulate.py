@@ -1,27 +1,25 @@
 """`fermata simulate`: how likely a plan breaks a limit, ends windows late or misses its deadline, and what it costs."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fermata.cli import options, output
-from fermata.cli.plan_files import read_planned
+from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, read_planned
+from fermata.cli.plan_write import Targets, check_targets, tell_written
 from fermata.cli.simulate_show import tell_risk, to_json
 from fermata.cli.waiting import wait_for
 from fermata.domain.ids import PlanId
-from fermata.domain.plans import Plan
-from fermata.planning.inputs import PlanningInput
-from fermata.planning.risk.figures import CampaignRisk
+from fermata.formats.plans import write_whole
 from fermata.planning.risk.luck import CORRELATION
-from fermata.planning.risk.record import Record
-from fermata.planning.risk.simulate import Campaigns, Simulation
-from fermata.services.plans import load_plan_inputs
-
-RUNS_MOST = 100_000  # an hour or two for January; the figures do not get better in any way that shows
-THREADS = 2  # most of the time is spent in arrays, which leave the interpreter to others
+from fermata.planning.risk.simulate import Simulation
+from fermata.server.web.simulation_page import render_simulation
+from fermata.services.simulation import RUNS_MOST, Told
+from fermata.services.simulation import simulate as play
 
 
 def register(app: typer.Typer) -> None:
@@ -49,11 +47,14 @@ def simulate(
         bool, typer.Option("--gate", help="Also with windows that wait at run time while a limit is full.")
     ] = False,
     scenario: options.ScenarioOption = None,
-    workloads: Annotated[
-        Path | None,
-        typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
+    workloads: options.WorkloadsOption = None,
+    parent: ParentFileOption = None,
+    observed: ObservedFileOption = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the figures as one page to this file.", show_default=False)
     ] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Plays a plan as a whole campaign many times, node by node, with drains that drag, retries, fallout and repairs.
@@ -63,36 +64,39 @@ def simulate(
     if workloads is not None and scenario is None:
         raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
     is_file = Path(plan).suffix == ".json"
-    made, inputs = _read_files(Path(plan), scenario, workloads) if is_file else _load(plan, scenario, store)
-    asked = Simulation(runs=runs, seed=seed, correlation=correlation, with_gate=gate)
-    risk = wait_for(lambda: _play(Campaigns(inputs, made, asked)))
-    if as_json:
-        output.print_json(to_json(made, risk))
-    else:
-        tell_risk(made, inputs.campaign, risk)
-
-
-def _read_files(path: Path, folder: Path | None, workloads: Path | None) -> tuple[Plan, PlanningInput]:
-    if folder is None:
+    if is_file and scenario is None:
         raise typer.BadParameter("say with --scenario which folder the plan file was made from")
-    return read_planned(path, folder, workloads)
-
-
-def _load(plan: str, folder: Path | None, store: str) -> tuple[Plan, PlanningInput]:
-    if folder is not None:
+    if not is_file and scenario is not None:
         raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
-    with options.opened_store(store) as database:
-        return load_plan_inputs(database, PlanId(plan))
+    targets = Targets(html=html)
+    check_targets(targets)
+    asked = Simulation(runs=runs, seed=seed, correlation=correlation, with_gate=gate)
+    with _shown() as told:
+        if scenario is not None:
+            followed = Followed(parent=parent, observed=observed)
+            made, inputs = read_planned(Path(plan), scenario, workloads, followed)
+            found = wait_for(lambda: play(inputs, made, asked, told))
+        else:
+            with options.opened_place(store, server) as place:
+                found = wait_for(lambda: place.simulate_plan(PlanId(plan), asked, told))
+    if html is not None:
+        write_whole(render_simulation(found.plan, found.campaign, found.risk).encode(), html)
+    if as_json:
+        output.print_json(to_json(found.plan, found.risk))
+    else:
+        tell_risk(found.plan, found.campaign, found.risk)
+        tell_written(targets)
 
 
-def _play(campaigns: Campaigns) -> CampaignRisk:
-    """All blocks, in their order whoever finishes first."""
-    columns = (TextColumn("Simulating"), BarColumn(), MofNCompleteColumn(), TextColumn("blocks of runs"))
+@contextmanager
+def _shown() -> Iterator[Told]:
+    """Shows on a terminal how many blocks of runs are played."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[of]}"), TimeElapsedColumn())
     with Progress(*columns, console=output.err, transient=True, disable=not output.err.is_terminal) as progress:
-        task = progress.add_task("", total=campaigns.blocks)
-        with ThreadPoolExecutor(THREADS) as pool:
-            found: list[tuple[Record, ...]] = []
-            for records in pool.map(campaigns.play, range(campaigns.blocks)):
-                found.append(records)
-                progress.advance(task)
-    return campaigns.judge(found)
+        task = progress.add_task("Reading the plan", total=None, of="")
+
+        def told(played: int, blocks: int) -> None:
+            of = f"{played} of {output.count(blocks, 'block')} of runs"
+            progress.update(task, description="Simulating", completed=played, total=blocks, of=of)
+
+        yield told

@@ -6,28 +6,28 @@ from typing import Any
 
 from fermata.cli import output
 from fermata.domain.campaign import Campaign
-from fermata.domain.plans import Plan
+from fermata.domain.ids import PlanId
 from fermata.planning.risk.figures import CampaignRisk, LimitRisk, ModeRisk, Spread, WindowRisk
+from fermata.server.web.simulation_page import RARE, say_chance, say_figure
 
 SCHEMA = "fermata.simulation/1"
 LATE_SHOWN = 10  # a screen; --json has every window
-SMALL, LEAST_SHOWN = 10, 0.05  # between these a mean without its decimal says little
 MODES = {False: "Limits held in the plan: every window opens as planned", True: "Limits held at run time: windows wait"}
 
 
-def to_json(plan: Plan, risk: CampaignRisk) -> dict[str, Any]:
+def to_json(plan: PlanId, risk: CampaignRisk) -> dict[str, Any]:
     """Stable keys; probabilities are shares of the runs."""
     found = asdict(risk)
     for mode in found["modes"]:
         mode["mode"] = "gate" if mode.pop("gated") else "plan"
         mode["windows"] = [{**window, "window": str(window["window"])} for window in mode["windows"]]
-    return {"schema": SCHEMA, "plan": plan.id, **found}
+    return {"schema": SCHEMA, "plan": plan, **found}
 
 
-def tell_risk(plan: Plan, campaign: Campaign, risk: CampaignRisk) -> None:
+def tell_risk(plan: PlanId, campaign: Campaign, risk: CampaignRisk) -> None:
     """One screen for each mode."""
     planned = risk.planned
-    output.out.print(f"{plan.id}  {campaign.title}", markup=False, soft_wrap=True)
+    output.say(f"{campaign.title}  {plan}", style="bold")
     output.out.print(
         f"{output.count(risk.runs, 'campaign')} with seed {risk.seed}: {output.count(planned.windows, 'window')},"
         f" {output.count(planned.nodes, 'node')}; correlation {risk.correlation:g}",
@@ -54,15 +54,19 @@ def _tell_mode(mode: ModeRisk, risk: CampaignRisk, campaign: Campaign) -> None:
         ]
     headings = ("", "the plan says", "mean", "p10", "p50", "p90")
     output.out.print(output.table("", headings, rows, right=(1, 2, 3, 4, 5)))
-    output.out.print(_deadline_sentence(mode, risk, campaign), soft_wrap=True)
+    output.say(_deadline_sentence(mode, risk, campaign))
     _tell_limits(mode.limits)
+    if mode.any_exceeded >= RARE and not mode.gated:
+        advice = "fermata plan --max-breach 0.01 leaves room for that"
+        advice += "." if len(risk.modes) > 1 else "; --gate shows what waiting at run time costs instead."
+        output.say(f"A limit is exceeded in {say_chance(mode.any_exceeded)} of campaigns: {advice}", style="yellow")
     _tell_windows(mode)
 
 
 def _deadline_sentence(mode: ModeRisk, risk: CampaignRisk, campaign: Campaign) -> str:
     late = risk.planned.late_windows
     planned = f" ({output.count(late, 'window')} of the plan {'ends' if late == 1 else 'end'} after it)" if late else ""
-    return f"Deadline {campaign.deadline} missed: {_percent(mode.deadline_missed)}{planned}."
+    return f"Deadline {campaign.deadline} missed: {say_chance(mode.deadline_missed)}{planned}."
 
 
 def _tell_limits(limits: Sequence[LimitRisk]) -> None:
@@ -71,8 +75,8 @@ def _tell_limits(limits: Sequence[LimitRisk]) -> None:
             found.limit,
             f"{found.allowed:,}",
             f"{found.most:,}",
-            _percent(found.exceeded),
-            f"{found.worst_day} ({_percent(found.exceeded_on_worst_day)})" if found.worst_day else "no day",
+            say_chance(found.exceeded),
+            f"{found.worst_day} ({say_chance(found.exceeded_on_worst_day)})" if found.worst_day else "no day",
         )
         for found in limits
     ]
@@ -86,26 +90,14 @@ def _tell_windows(mode: ModeRisk) -> None:
     rows = [_window_row(found) for found in worst if found.late]
     if not rows:
         return
-    headings = ("window", "late", "the plan says", "by minutes, p90")
+    headings = ("window", "late", "by the plan", "minutes late, p90")
     output.out.print()
     output.out.print(output.table("Windows most likely late", headings, rows, right=(1, 2, 3)))
 
 
 def _window_row(found: WindowRisk) -> tuple[str, ...]:
-    return (found.window, _percent(found.late), _percent(1 - found.promised), f"{found.late_minutes_p90:,}")
+    return (found.window, say_chance(found.late), say_chance(1 - found.promised), f"{found.late_minutes_p90:,}")
 
 
 def _cells(spread: Spread) -> tuple[str, ...]:
-    values = (spread.mean, spread.p10, spread.p50, spread.p90)
-    return tuple(f"{value:,.1f}" if _needs_decimal(value) else f"{value:,.0f}" for value in values)
-
-
-def _needs_decimal(value: float) -> bool:
-    return LEAST_SHOWN <= value < SMALL and not value.is_integer()
-
-
-def _percent(share: float) -> str:
-    """Whole per cents; what happened in fewer runs than that is not called never."""
-    if 0 < share < 0.01:
-        return "under 1 %"
-    return f"{100 * share:.0f} %" if share <= 0.99 or share == 1 else "over 99 %"
+    return tuple(say_figure(value) for value in (spread.mean, spread.p10, spread.p50, spread.p90))

@@ -17,10 +17,9 @@ from fermata.formats.standing import read_outages, standing_to_json, write_stand
 from fermata.planning.standing.outages import ClusterStanding, Outage, StandingPlan
 from fermata.planning.standing.plan import Terms, plan_standing
 from fermata.services.errors import Refusal
-from fermata.services.standing import make_standing
+from fermata.services.standing import DAYS_MOST
 
 OUTAGES_SHOWN = 30  # a screen; --limit 0 and --json tell all
-DAYS_MOST = 3 * 365  # no catalogue announces more
 
 
 def register(app: typer.Typer) -> None:
@@ -29,11 +28,12 @@ def register(app: typer.Typer) -> None:
 
 
 def standing(
+    context: typer.Context,
     folder: Annotated[
         Path | None,
         typer.Argument(
             metavar="FOLDER",
-            help="Folder with fleet/, updates.yaml and policy.yaml; without it, what the store holds.",
+            help="Folder with fleet/, updates.yaml and policy.yaml; without it, what the store or server holds.",
             show_default=False,
         ),
     ] = None,
@@ -57,14 +57,17 @@ def standing(
     out: Annotated[Path | None, typer.Option("--out", help="Write the plan to this file.", show_default=False)] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, max=2**31 - 1, help="Equal seeds give equal plans.")] = 1,
     store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Folds all that is pending, and what is announced, into the fewest outages that meet every due date."""
+    if folder is not None:
+        options.refuse_server(context, str(folder))
     terms = Terms(days=days, notice_days=notice_days, room_minutes=60 * hours, seed=seed)
-    moment = options.parse_time(now) if now is not None else wiring.utc_now()
+    moment = options.parse_time(now) if now is not None else None
     told = read_outages(previous) if previous is not None else ()
     with output.err.status("Planning outages"):
-        made = wait_for(lambda: _make(folder, store, terms, now=moment, told=told))
+        made = wait_for(lambda: _make(folder, (store, server), terms, now=moment, told=told))
     if cluster:
         made = _only(made, cluster)
     if out is not None:
@@ -75,11 +78,13 @@ def standing(
         _tell(made, limit or None, out)
 
 
-def _make(folder: Path | None, store: str, terms: Terms, *, now: datetime, told: Sequence[Outage]) -> StandingPlan:
+def _make(
+    folder: Path | None, where: tuple[str, str | None], terms: Terms, *, now: datetime | None, told: Sequence[Outage]
+) -> StandingPlan:
     if folder is not None:
-        return plan_standing(*read_inventory(folder), terms, now=now, published=told)
-    with options.opened_store(store) as database:
-        return make_standing(database, terms, now=now, published=told)
+        return plan_standing(*read_inventory(folder), terms, now=now or wiring.utc_now(), published=told)
+    with options.opened_place(*where) as place:
+        return place.plan_standing(terms, now=now, published=told)
 
 
 def _only(plan: StandingPlan, wanted: Sequence[str]) -> StandingPlan:

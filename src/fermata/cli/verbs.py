@@ -14,15 +14,19 @@ from fermata.domain.policy import Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
+from fermata.planning.risk.simulate import Simulation
+from fermata.planning.standing.outages import Outage, StandingPlan
+from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.services.consent import Order, Said
 from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
-from fermata.services.inventory import ImportSet, ImportSummary
-from fermata.services.plans import PublishedLine
+from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
+from fermata.services.simulation import Simulated, Told
 
 
 class RunChange(StrEnum):
@@ -86,6 +90,26 @@ class Verbs(Listing, Protocol):
 
     def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
         """Why a window, a cluster or a node is where that plan has it; without one, the plan in force."""
+
+    def plan_campaign(self, campaign: CampaignId, wanted: Wanted, *, time_limit: int | None) -> Made:
+        """Makes and stores a plan of it, with the consent on record. `time_limit`, in seconds from now, stands for what
+        `wanted` has of it where that cannot be asked.
+        """
+
+    def draw_page(self, plan: PlanId) -> bytes:
+        """A stored plan as one page (HTML)."""
+
+    def draw_calendar(self, plan: PlanId) -> bytes:
+        """A stored plan as a calendar (iCalendar)."""
+
+    def simulate_plan(self, plan: PlanId, asked: Simulation, told: Told) -> Simulated:
+        """Plays a stored plan many times."""
+
+    def plan_standing(self, terms: Terms, *, now: datetime | None, published: Sequence[Outage]) -> StandingPlan:
+        """The fewest outages for what is on record. `now` None: the clock of that place."""
+
+    def remove_workloads(self, *, actor: str, why: str) -> WorkloadsRemoved:
+        """Ends the workload map."""
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         """Begins to conduct the plan in force."""

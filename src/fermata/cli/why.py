@@ -11,15 +11,18 @@ from zoneinfo import ZoneInfo
 import typer
 
 from fermata.cli import options, output
-from fermata.cli.plan_files import read_planned
+from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, read_planned
+from fermata.cli.plan_write import Targets, check_targets, tell_written
 from fermata.domain.ids import CampaignId, PlanId
-from fermata.domain.pending_lines import PendingLine, Standing
-from fermata.domain.plans import ConsentBasis, Mode
+from fermata.domain.plans import ConsentBasis, Mode, Plan
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.formats.why import explanation_to_json
+from fermata.formats.plans import write_whole
+from fermata.formats.why import explanation_to_json, group_pending
 from fermata.planning.checker import check_plan
+from fermata.planning.inputs import PlanningInput
 from fermata.planning.why import ClusterWhy, Explanation, NodeWhy
 from fermata.planning.why_window import DayWhy, WindowWhy, list_names
+from fermata.server.web.why_page import render_why
 from fermata.services.errors import Refusal
 from fermata.services.why import explain
 
@@ -69,9 +72,11 @@ def why(
         typer.Option("--campaign", help="The campaign whose plan in force is meant.", show_default=False),
     ] = None,
     scenario: options.ScenarioOption = None,
-    workloads: Annotated[
-        Path | None,
-        typer.Option("--workloads", help="Workload map that the plan was made with, if not the folder's."),
+    workloads: options.WorkloadsOption = None,
+    parent: ParentFileOption = None,
+    observed: ObservedFileOption = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the answer as one page to this file.", show_default=False)
     ] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
@@ -88,25 +93,25 @@ def why(
         raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
     if scenario is not None and campaign is not None:
         raise typer.BadParameter("a plan file is of one campaign; leave --campaign out")
+    targets = Targets(html=html)
+    check_targets(targets)
     if plan is not None and scenario is not None:
-        found = _explain_file(Path(plan), scenario, workloads, name)
+        planned = read_planned(Path(plan), scenario, workloads, Followed(parent=parent, observed=observed))
+        found = _explain_file(*planned, name)
     else:
         with options.opened_place(store, server) as place:
             found = place.explain(name, PlanId(plan) if plan else None, CampaignId(campaign) if campaign else None)
+    if html is not None:
+        write_whole(render_why(found).encode(), html)
     if as_json:
         output.print_json(explanation_to_json(found))
-    else:
-        _tell(found, _name_place(plan, scenario, workloads))
+        return
+    given = {"plan": plan, "scenario": scenario, "workloads": workloads, "parent": parent, "observed": observed}
+    _tell(found, "".join(f" --{option} {shlex.quote(str(value))}" for option, value in given.items() if value))
+    tell_written(targets)
 
 
-def _name_place(plan: str | None, scenario: Path | None, workloads: Path | None) -> str:
-    """The options to ask again with: what a hint names must work as it stands."""
-    named = (("--plan", plan), ("--scenario", scenario), ("--workloads", workloads))
-    return "".join(f" {option} {shlex.quote(str(value))}" for option, value in named if value is not None)
-
-
-def _explain_file(path: Path, folder: Path, workloads: Path | None, name: str) -> Explanation:
-    plan, inputs = read_planned(path, folder, workloads)
+def _explain_file(plan: Plan, inputs: PlanningInput, name: str) -> Explanation:
     if plan.consent is ConsentBasis.ASSUMED:
         inputs = replace(inputs, ledger=None)
     violations = check_plan(inputs, plan)
@@ -117,6 +122,7 @@ def _explain_file(path: Path, folder: Path, workloads: Path | None, name: str) -
 
 
 def _tell(found: Explanation, place: str) -> None:
+    """`place`: the options to ask again with; what a hint names must work as it stands."""
     match found.about:
         case WindowWhy():
             _tell_window(found.about)
@@ -130,7 +136,12 @@ def _tell(found: Explanation, place: str) -> None:
 
 
 def _say(text: str, *, bold: bool = False) -> None:
-    output.out.print(text, style="bold" if bold else "", markup=False, soft_wrap=True)
+    output.say(text, style="bold" if bold else "")
+
+
+def _hint(text: str) -> None:
+    """On one line, however long: a command is there to be copied."""
+    output.out.print(text, markup=False, soft_wrap=True)
 
 
 def _tell_window(why: WindowWhy) -> None:
@@ -178,17 +189,20 @@ def _tell_cluster(why: ClusterWhy, place: str) -> None:
         rows = [
             (
                 f"{w.part} of {w.parts}" if w.mode is Mode.ROLLING else "whole",
-                span_text(w.start, w.end, w.timezone),
+                output.local(w.start, w.timezone),
+                f"{w.end.astimezone(ZoneInfo(w.timezone)):%H:%M}",
                 f"{w.nodes:,}",
                 f"{w.end_confidence:.0%}",
                 _held(w),
             )
             for w in why.windows
         ]
-        headings = ("part", "out", "nodes", "sure", "why")
+        headings = ("part", "out", "back by", "nodes", "sure", "why")
         output.out.print()
-        output.out.print(output.table("Windows", headings, rows, right=(2, 3)))
-        _say(f"Day by day{' for one of them' if len(why.windows) > 1 else ''}: fermata why {why.windows[-1].id}{place}")
+        output.out.print(output.table(f"Windows, {why.windows[0].timezone} time", headings, rows, right=(3, 4)))
+        _hint(
+            f"Day by day{' for one of them' if len(why.windows) > 1 else ''}: fermata why {why.windows[-1].id}{place}"
+        )
     if why.unplanned and why.windows:
         left = [(f"{len(group.nodes):,}", str(group.reason)) for group in why.unplanned]
         output.out.print()
@@ -208,7 +222,7 @@ def _tell_node(why: NodeWhy, place: str) -> None:
     if why.window is not None:
         w = why.window
         _say(f"Out {span_text(w.start, w.end, w.timezone)} in window {w.id}")
-        _say(f"Why then: fermata why {w.id}{place}")
+        _hint(f"Why then: fermata why {w.id}{place}")
         zone = ZoneInfo(w.timezone)
         rows = [
             (
@@ -224,16 +238,7 @@ def _tell_node(why: NodeWhy, place: str) -> None:
         output.out.print(output.table(f"Its steps, {w.timezone} time", ("step", "from", "to", "updates", "on"), rows))
     if why.pending:
         output.out.print()
-        output.out.print(output.table("Pending", ("update", "on", "runs", "to", "why"), _group_pending(why.pending)))
-
-
-def _group_pending(pending: Sequence[PendingLine]) -> list[tuple[str, ...]]:
-    """One row for each update and version that units run; a node hangs on many devices that are alike."""
-    groups: dict[tuple[str, ...], list[str]] = {}
-    for line in pending:
-        why = "due" if line.standing is Standing.DUE else line.why or line.standing.value
-        groups.setdefault((line.update, line.from_version or "unknown", line.to_version, why), []).append(line.unit)
-    return [(key[0], list_names(units), *key[1:]) for key, units in groups.items()]
+        output.out.print(output.table("Pending", ("update", "on", "runs", "to", "why"), group_pending(why.pending)))
 
 
 def _tell_reasons(reasons: Sequence[Reason]) -> None:

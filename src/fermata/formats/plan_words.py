@@ -13,6 +13,7 @@ _WORDS = {
     "order": "pairs of windows in the wrong order",
     "spread_evenly": "largest less smallest share out, over all places and days",
     "avoid": "windows on {weekday}",
+    "workload_order": "pairs of windows in the wrong order of what they carry",
 }
 
 

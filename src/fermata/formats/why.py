@@ -1,13 +1,13 @@
-"""Explanations as JSON with stable keys: what `fermata why --json` prints."""
+"""Explanations as JSON with stable keys, as `fermata why --json` prints them, and what is pending in few rows."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from fermata.domain.pending_lines import PendingLine
+from fermata.domain.pending_lines import PendingLine, Standing
 from fermata.domain.reasons import Reason
 from fermata.planning.why import ClusterWhy, Explanation, NodeStep, NodeWhy
-from fermata.planning.why_window import WindowWhy
+from fermata.planning.why_window import WindowWhy, list_names
 
 
 def explanation_to_json(found: Explanation) -> dict[str, Any]:
@@ -96,3 +96,14 @@ def _reason(reason: Reason) -> dict[str, str]:
 
 def _time(at: datetime) -> str:
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def group_pending(pending: Sequence[PendingLine]) -> list[tuple[str, ...]]:
+    """One row for each update and version that units run: update, units, from, to, why. A node hangs on many devices
+    that are alike.
+    """
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for line in pending:
+        why = "due" if line.standing is Standing.DUE else line.why or line.standing.value
+        groups.setdefault((line.update, line.from_version or "unknown", line.to_version, why), []).append(line.unit)
+    return [(key[0], list_names(units), *key[1:]) for key, units in groups.items()]

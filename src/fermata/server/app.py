@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
-from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 import fermata
@@ -16,6 +16,8 @@ from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
 from fermata.server.guard import Guard
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
+from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
+from fermata.server.long_work import LongWork
 from fermata.server.web import pages
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
@@ -44,12 +46,16 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
     )
-    app.state.context = Context(db=db, now=clock.now, new_id=new_id, demo=demo, reader=reader, live=live)
+    app.state.context = Context(
+        db=db, now=clock.now, new_id=new_id, demo=demo, reader=reader, live=live, long_work=LongWork()
+    )
     app.include_router(api_router)
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
-    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(
+        GZipMiddleware, minimum_size=1024, exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, LINES_TYPE)
+    )
     app.add_middleware(Guard, hosts=frozenset(hosts))
     return app
 

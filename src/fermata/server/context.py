@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from fermata.server.demo import DemoInfo
 from fermata.server.live import LiveBoard
+from fermata.server.long_work import LongWork
 from fermata.services.board import BoardReader, Database
 
 Now = Callable[[], datetime]
@@ -25,6 +26,7 @@ class Context:
     demo: DemoInfo | None
     reader: BoardReader
     live: LiveBoard
+    long_work: LongWork
 
 
 def context_of(request: Request) -> Context:

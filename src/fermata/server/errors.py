@@ -18,6 +18,7 @@ from fermata.services.errors import Refusal
 MEDIA_TYPE = "application/problem+json"
 FAULTS_MAX = 50  # in full, as file readers do; `total` counts them all
 RETRY_AFTER_SECONDS = 5
+RETRY_AFTER_BUSY_SECONDS = 60  # about a plan of January
 UNPROCESSABLE = 422  # http.HTTPStatus calls it by one name up to Python 3.12 and by another from 3.13 on
 TOO_LARGE = 413  # likewise
 
@@ -31,6 +32,10 @@ class BodyTooLarge(HTTPException):
 
     def __init__(self, bytes_max: int) -> None:
         super().__init__(TOO_LARGE, f"A request body holds at most {bytes_max:,} bytes: send it in parts.")
+
+
+class ServerBusy(Exception):
+    """Other long work is on; there is room for one."""
 
 
 def problem(status: int, code: str, sentence: str, **extra: Any) -> Response:
@@ -47,20 +52,42 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(BadInput, _bad_input)
     app.add_exception_handler(BodyTooLarge, _too_large)
+    app.add_exception_handler(ServerBusy, _busy)
     app.add_exception_handler(AnyHTTPException, _http)
     app.add_exception_handler(Exception, _broken)
 
 
-def _refused(_request: Request, error: Exception) -> Response:
+def answer_to(error: Exception) -> Response:
+    """The same outside a request's own handling: for what fails after the answer has begun."""
+    match error:
+        case Refusal():
+            return _refused(None, error)
+        case BadInput():
+            return _bad_input(None, error)
+        case StoreUnavailable():
+            return _store_unavailable(None, error)
+        case _:
+            return _broken(None, error)
+
+
+def _refused(_request: Request | None, error: Exception) -> Response:
     assert isinstance(error, Refusal)
     status = HTTPStatus.NOT_FOUND if error.reason.code in NOT_FOUND else HTTPStatus.CONFLICT
     reasons = [{"code": r.code, "sentence": r.sentence} for r in error.reasons[:FAULTS_MAX]]
     return problem(status, error.reason.code, error.reason.sentence, total=len(error.reasons), reasons=reasons)
 
 
-def _store_unavailable(_request: Request, error: Exception) -> Response:
+def _store_unavailable(_request: Request | None, error: Exception) -> Response:
     answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", str(error))
     answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return answer
+
+
+def _busy(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServerBusy)
+    sentence = "The server plans or simulates for somebody else: ask again in a minute. Nothing was begun."
+    answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, "SERVER_BUSY", sentence)
+    answer.headers["Retry-After"] = str(RETRY_AFTER_BUSY_SECONDS)
     return answer
 
 
@@ -76,7 +103,7 @@ def _fault(found: Mapping[str, Any]) -> dict[str, str]:
     return {"where": where, "sentence": f"{where}: {found['msg']}", "kind": found["type"]}
 
 
-def _bad_input(_request: Request, error: Exception) -> Response:
+def _bad_input(_request: Request | None, error: Exception) -> Response:
     assert isinstance(error, BadInput)
     faults = [{"where": str(f).removesuffix(f.sentence), "kind": "file", **asdict(f)} for f in error.faults]
     sentence = f"{error.total} fault(s) in the files, nothing was changed. First: {error.faults[0]}"
@@ -109,6 +136,6 @@ def _http(request: Request, error: Exception) -> Response:
     return answer
 
 
-def _broken(_request: Request, _error: Exception) -> Response:
+def _broken(_request: Request | None, _error: Exception) -> Response:
     sentence = "The server failed while answering; what it was doing is in its log."
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "INTERNAL_ERROR", sentence)

@@ -81,6 +81,13 @@ class ImportSummary:
     requests: tuple[RequestLine, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadsRemoved:
+    """`removed` False: there was no workload map."""
+
+    removed: bool
+
+
 def import_fleet(db: Database, fleet: Fleet, *, now: datetime, actor: str, why: str = "") -> Imported:
     """Makes the stored fleet equal to `fleet`; see `import_set`."""
     return import_set(db, ImportSet(fleet=fleet), now=now, actor=actor, why=why)
@@ -124,6 +131,17 @@ def import_set(db: Database, given: ImportSet, *, now: datetime, actor: str, why
             why_changed = f"{actor} imported {', '.join(_nouns(given))}"
             requests = refresh_in(conn, now=now, why=why_changed, fleet=given.fleet)
     return Imported(fleet=diff, documents=documents, requests=requests)
+
+
+def remove_workloads(db: Database, *, now: datetime, actor: str, why: str = "") -> WorkloadsRemoved:
+    """From now on plans know no service. Plans that were made with the map keep it; one that is not published yet has
+    to be made again. Removing it again changes nothing and journals nothing.
+    """
+    with db.begin() as conn:
+        removed = inventory.remove_workloads(conn)
+        if removed:
+            journal.append(conn, _entry("workloads.removed", "workloads", {}, now=now, actor=actor, why=why))
+        return WorkloadsRemoved(removed=removed)
 
 
 def _save_documents(conn: Connection, given: ImportSet) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Operator verbs of plans: make one from the store, take one in from a file, check it, put it in force."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,9 +12,10 @@ from fermata.domain.ids import CampaignId, PlanId, WindowId
 from fermata.domain.plans import ConsentBasis, InputHashes, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import Catalogue
+from fermata.formats.ics import calendar_to_bytes
 from fermata.planning.checker import check_hashes, check_plan
 from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome, Violation
-from fermata.planning.planner import plan_campaign
+from fermata.planning.planner import PlanFaulted, plan_campaign
 from fermata.planning.replan_refuse import ParentRefused
 from fermata.planning.search import SearchOptions
 from fermata.planning.stages import Watch, ignore_stage
@@ -67,6 +69,14 @@ class Wanted:
 DEFAULTS = Wanted()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What came of an order to plan, and the campaign that was planned."""
+
+    campaign: Campaign
+    outcome: PlanningOutcome
+
+
 def make_plan(
     db: Database,
     campaign_id: CampaignId,
@@ -93,6 +103,38 @@ def make_plan(
         with db.begin() as conn:
             _keep(conn, inputs, outcome.plan, now=now, actor="planner")
     return outcome
+
+
+def plan_stored_campaign(
+    db: Database,
+    campaign: CampaignId,
+    *,
+    now: datetime,
+    new_id: Callable[[str], str],
+    wanted: Wanted = DEFAULTS,
+) -> Made:
+    """As `make_plan`, for whoever shows what came of it. Raises Refusal also when the checker faults what was found."""
+    with refusing_unknown(), db.read() as conn:
+        of = inventory.load_campaign(conn, campaign)
+    with refusing_faulted():
+        return Made(campaign=of, outcome=make_plan(db, campaign, now=now, new_id=new_id, wanted=wanted))
+
+
+@contextmanager
+def refusing_faulted() -> Iterator[None]:
+    """A plan of our own that the checker faults becomes a refusal: it is neither stored nor written."""
+    try:
+        yield
+    except PlanFaulted as faulted:
+        first = faulted.violations[0]
+        fields = {"plan": "The new plan", "count": len(faulted.violations), "rule": first.rule}
+        raise Refusal(reason(Code.PLAN_VIOLATES, **fields, sentence=first.sentence)) from faulted
+
+
+def draw_calendar(db: Database, plan: PlanId) -> bytes:
+    """A stored plan as a calendar (iCalendar); windows of its parent that are no more are cancelled."""
+    made, inputs = load_plan_inputs(db, plan)
+    return calendar_to_bytes(made, inputs.campaign, parent=inputs.parent)
 
 
 def _moment(conn: Connection, campaign: Campaign, parent: Plan | None) -> datetime | None:

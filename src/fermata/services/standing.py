@@ -9,6 +9,8 @@ from fermata.services.errors import refusing_unknown
 from fermata.store import inventory
 from fermata.store.database import Database
 
+DAYS_MOST = 3 * 365  # no catalogue announces more
+
 
 def make_standing(db: Database, terms: Terms, *, now: datetime, published: Sequence[Outage] = ()) -> StandingPlan:
     """As `plan_standing`, from the fleet, catalogue and policy on record. Raises Refusal when one is missing."""

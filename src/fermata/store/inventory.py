@@ -211,6 +211,11 @@ def find_workloads(conn: Connection) -> WorkloadMap | None:
     return _find_document(conn, "workloads", "", WorkloadMap)
 
 
+def remove_workloads(conn: Connection) -> bool:
+    """From now on no service is known. False when none was."""
+    return bool(conn.execute(delete(document).where(document.c.kind == "workloads")).rowcount)
+
+
 def _name(unit: Unit) -> str:
     return unit.name
 

@@ -1,12 +1,12 @@
-"""What was imported, and the import of more."""
+"""What was imported, the import of more, and the end of the one input that a store can do without."""
 
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, UploadFile, status
+from fastapi import APIRouter, File, Form, Query, UploadFile, status
 
 from fermata.formats.faults import BadInput, Fault, one_of, quote
-from fermata.server.api.uploads import ActorField, WhyField, saved_files
+from fermata.server.api.uploads import NAME_MAX, TEXT_MAX, ActorField, WhyField, saved_files
 from fermata.server.context import Given
 from fermata.services import import_files, inventory, records
 
@@ -33,6 +33,16 @@ def post_import(
     with saved_files(_by_name(kind, files)) as folder:
         read = import_files.read_import(kind, import_files.place_of(kind, folder))
     return inventory.import_set(given.db, read, now=given.now(), actor=actor, why=why).summary
+
+
+@router.delete("/workloads")
+def delete_workloads(
+    given: Given,
+    actor: Annotated[str, Query(min_length=1, max_length=NAME_MAX)],
+    why: Annotated[str, Query(max_length=TEXT_MAX)] = "",
+) -> inventory.WorkloadsRemoved:
+    """From now on plans know no service; the other inputs stay, and so do plans that were made."""
+    return inventory.remove_workloads(given.db, now=given.now(), actor=actor, why=why)
 
 
 def _by_name(kind: import_files.ImportKind, files: list[UploadFile]) -> Mapping[str, UploadFile]:

@@ -13,15 +13,19 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from fermata.domain.ids import PlanId
 from fermata.server.context import Given
 from fermata.server.demo import DemoInfo
 from fermata.server.web import render, words
+from fermata.server.web.plan_page import render_plan
 from fermata.services.board import BoardReader
 from fermata.services.board_assembly import tail_page
+from fermata.services.plans import load_plan_inputs
 
 _log = logging.getLogger("fermata.board")
 PAGE_MAX = 10_000
 FRESH = {"Cache-Control": "no-store"}
+ALONE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -110,6 +114,13 @@ async def window_page(given: Given, window_id: str) -> Response:
     if view is None:
         raise HTTPException(404, f"The plan in force has no window {window_id}.")
     return HTMLResponse(render.render_window(view), headers=FRESH)
+
+
+@router.get("/plans/{plan_id}")
+def plan_page(given: Given, plan_id: str) -> Response:
+    """A stored plan as one page that stands alone: what `fermata plan --html` writes."""
+    made, inputs = load_plan_inputs(given.db, PlanId(plan_id))
+    return HTMLResponse(render_plan(inputs, made), headers=FRESH | {"Content-Security-Policy": ALONE})
 
 
 def _tail_html(reader: BoardReader, code: str, page: int) -> str:

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.ids import ClusterId, UpdateId, WindowId
@@ -18,6 +16,7 @@ from fermata.planning.inputs import PlanningInput
 from fermata.planning.what_if import Comparison
 from fermata.planning.why_load import Loads
 from fermata.planning.why_window import WindowExplainer, WindowWhy
+from fermata.server.web import alone
 from fermata.server.web.report import limit_words
 
 ROWS_MOST = 400  # clusters in the calendar: beyond it nobody scrolls
@@ -67,23 +66,7 @@ class StepRow:
 def render_plan(inputs: PlanningInput, plan: Plan, *, comparison: Comparison | None = None) -> str:
     """One HTML document; every text from outside is escaped. `inputs` are those the plan was made from."""
     campaign = inputs.campaign
-    zone = ZoneInfo(campaign.timezone)
-    environment = Environment(
-        loader=PackageLoader("fermata.server.web", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "clock": lambda at: f"{at.astimezone(zone):%H:%M}",
-        "day": lambda day: f"{day:%a} {day.day} {day:%b}",
-        "local_day": lambda at: f"{at.astimezone(zone):%a %d %b %Y}",
-        "moment": lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%MZ}",
-        "sure": lambda share: f"{share:.0%}",
-        "nodes": lambda number: f"{number:,} node{'' if number == 1 else 's'}",
-        "thousands": lambda number: f"{number:,.0f}",
-    }
+    environment = alone.environment(campaign.timezone)
     days = outline_days(plan, campaign.timezone)
     return environment.get_template("plan.html").render(
         plan=plan,
@@ -101,6 +84,7 @@ def render_plan(inputs: PlanningInput, plan: Plan, *, comparison: Comparison | N
         late=[w for day in days if day.day > campaign.deadline for w in day.windows],
         late_nodes=sum(day.nodes for day in days if day.day > campaign.deadline),
         least_sure=min(plan.windows, key=lambda w: (w.end_confidence, w.id), default=None),
+        unkept=sum(1 - window.end_confidence for window in plan.windows),
         terms=tell_terms(plan.objective, campaign),
         limits=_limit_rows(inputs, plan) if plan.windows else (),
         columns=_columns(plan, campaign.timezone),
