@@ -45,6 +45,16 @@ def open_for_all(allowances: Iterable[Allowance], first: datetime, until: dateti
     return common
 
 
+def closed_for_any(allowances: Iterable[Allowance], first: datetime, until: datetime) -> tuple[Interval, ...]:
+    """The rest of `[first, until)`: what at least one allowance does not open."""
+    closed: list[Interval] = []
+    free = first
+    for found in open_for_all(allowances, first, until):
+        closed.append(Interval(free, found.start))
+        free = found.end
+    return merge([*closed, Interval(free, until)])
+
+
 def covers(allowances: Iterable[Allowance], wanted: Interval) -> bool:
     """True when work over all of `wanted` is allowed."""
     return open_for_all(allowances, wanted.start, wanted.end) == (wanted,)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from fermata.domain.allowances import Allowance, covers, find_next
+from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import Decisions, device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
@@ -71,7 +72,7 @@ def try_policy(
     else:
         lacking, times = _hear(fleet, policy, pending, ledger, concerned)
         freezes = _freezes_on(fleet, policy, update, concerned)
-        why = [_say_frozen(freeze) for freeze in freezes if freeze.start <= at < freeze.end]
+        why = [say_frozen(freeze) for freeze in freezes if freeze.start <= at < freeze.end]
         why.extend(lacking)
         if lacking:
             is_blocked = any(each.code is Code.POLICY_BLOCKS for each in lacking)
@@ -153,23 +154,12 @@ def _find_open(times: frozenset[Allowance], freezes: list[Freeze], at: datetime)
     return None
 
 
-def _say_frozen(freeze: Freeze) -> Reason:
-    start, end = f"{freeze.start:%Y-%m-%d %H:%MZ}", f"{freeze.end:%Y-%m-%d %H:%MZ}"
-    return reason(Code.FROZEN, freeze=freeze.id, scope=freeze.scope, start=start, end=end, why=freeze.reason)
-
-
 def _say_when(fleet: Fleet, node: Node, times: frozenset[Allowance], at: datetime) -> Reason | None:
     """None when the allowances are open at `at`."""
     if covers(times, Interval(at, at + INSTANT)):
         return None
-    found = find_next(times, at, INSTANT)
-    return reason(
-        Code.OUTSIDE_WINDOWS,
-        customer=fleet.clusters[node.cluster].customer,
-        scope=f"node {node.name}",
-        windows=" and ".join(sorted(map(str, times))),
-        next=f"open at {found.start:%Y-%m-%d %H:%MZ}" if found else "which does not come again",
-    )
+    customer = fleet.clusters[node.cluster].customer
+    return say_outside(times, customer, f"node {node.name}", after=at, length=INSTANT)
 
 
 def _say_allowed(fleet: Fleet, ledger: tuple[ConsentEntry, ...], ruling: Ruling, node: Node, update: Update) -> Reason:

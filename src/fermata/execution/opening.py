@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.allowances import covers, find_next
+from fermata.domain.allowances import covers
+from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import Consent, device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId
@@ -198,19 +199,10 @@ def _blocked(
         elif node.name not in nodes or not nodes[node.name].reachable:
             found[node.name] = reason(Code.UNREACHABLE, unit=node.name)
         elif freeze is not None:
-            start, end = f"{freeze.start:%Y-%m-%d %H:%MZ}", f"{freeze.end:%Y-%m-%d %H:%MZ}"
-            found[node.name] = reason(
-                Code.FROZEN, freeze=freeze.id, scope=freeze.scope, start=start, end=end, why=freeze.reason
-            )
+            found[node.name] = say_frozen(freeze)
         elif node.name not in found and not covers(allowances, span):
-            following = find_next(allowances, now, span.end - span.start)
-            found[node.name] = reason(
-                Code.OUTSIDE_WINDOWS,
-                customer=cluster.customer,
-                scope=f"cluster {cluster.name}",
-                windows=" and ".join(sorted(map(str, allowances))),
-                next=f"open at {following.start:%Y-%m-%d %H:%MZ}" if following else "never open for so long",
-            )
+            scope, length = f"cluster {cluster.name}", span.end - span.start
+            found[node.name] = say_outside(allowances, cluster.customer, scope, after=now, length=length)
     return found
 
 

@@ -6,12 +6,13 @@ from datetime import date, datetime
 from fractions import Fraction
 from functools import cached_property
 
+from fermata.domain.allowances import Allowance, closed_for_any, merge
 from fermata.domain.campaign import Limit, LimitKind, Where
-from fermata.domain.consent import consent_gaps, device_gaps
+from fermata.domain.consent import consent_gaps, device_gaps, find_consent
 from fermata.domain.fleet import Device, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.observed import withdrawn_nodes
-from fermata.domain.pending import FleetPending, find_alone, find_pending
+from fermata.domain.pending import FleetPending, find_alone, find_pending, work_on
 from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Reason
 from fermata.domain.replanning import Standing, served_nodes, waiting_nodes
@@ -139,6 +140,12 @@ class CheckCase:
         return {} if ledger is None else consent_gaps(self.fleet, self.inputs.policy, self.pending, ledger)
 
     @cached_property
+    def allowed_times(self) -> Mapping[NodeId, frozenset[Allowance]]:
+        """Nodes that consent lets be out at some times only; none when consent is assumed."""
+        ledger = self.inputs.ledger
+        return {} if ledger is None else find_consent(self.fleet, self.inputs.policy, self.pending, ledger).times
+
+    @cached_property
     def device_gaps(self) -> Mapping[DeviceId, Reason]:
         """Devices with due work that consent does not cover; empty when no ledger is given."""
         ledger = self.inputs.ledger
@@ -236,9 +243,23 @@ class CheckCase:
         return after_first and (limit.last_day is None or day <= limit.last_day)
 
     def freezes_on(self, node: Node) -> tuple[Freeze, ...]:
-        """Freezes whose scope holds `node`."""
-        cluster = self.fleet.clusters[node.cluster]
-        return tuple(freeze for freeze in self.inputs.policy.freezes if freeze.scope.covers(node, cluster))
+        """Freezes whose scope holds `node`, but for those that its work is exempt from."""
+        cluster, policy = self.fleet.clusters[node.cluster], self.inputs.policy
+        held = (freeze for freeze in policy.freezes if freeze.scope.covers(node, cluster))
+        if not policy.exemptions:
+            return tuple(held)
+        return tuple(f for f in held if not policy.lets_out(f, work_on(self.fleet, self.pending, node)))
+
+    def shut_on(self, node: Node) -> tuple[Interval, ...]:
+        """All times of the campaign's days at which `node` may not be out, in order: freezes, and what no allowance
+        opens.
+        """
+        frozen = [Interval(freeze.start, freeze.end) for freeze in self.freezes_on(node)]
+        allowances = self.allowed_times.get(node.name)
+        if not allowances or not self.days:
+            return tuple(sorted(frozen))
+        first, last = self.daily_interval(self.days[0]), self.daily_interval(self.days[-1])
+        return merge([*frozen, *closed_for_any(allowances, first.start, last.end)])
 
 
 def build_case(inputs: PlanningInput) -> CheckCase:

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fermata.domain.fleet import Cluster, Device, Node
-from fermata.domain.ids import FreezeId
 from fermata.domain.plans import Mode
-from fermata.planning.days import find_days, find_freezes
+from fermata.planning.days import find_closed, find_days
 from fermata.planning.encoders import Encoding
 from fermata.planning.encoding import Loan, Resource, Taken, Use
 from fermata.planning.inputs import PlanningInput
@@ -29,7 +28,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Parts that are alike to the solver: same size, length, team use over time and freezes, none before the other.
+    """Parts that are alike to the solver: same size, length, team use and closed times, none before the other.
 
     `uses` is the largest of theirs and `loans` the least, so that any of them may stand where another does.
     """
@@ -39,7 +38,7 @@ class Group:
     minutes: int
     nodes: int
     uses: tuple[Use, ...]
-    freezes: tuple[FreezeId, ...]
+    closed: tuple[str, ...]
     loans: tuple[Loan, ...] = ()
 
 
@@ -113,15 +112,15 @@ class WayFinder:
         are_few = len(split) <= EXACT_UNITS_MOST
         devices = self._assign_devices(work, split)
         alike: dict[tuple[object, ...], list[Part]] = {}
-        freezes: dict[tuple[object, ...], tuple[FreezeId, ...]] = {}
+        closed: dict[tuple[object, ...], tuple[str, ...]] = {}
         for number, members in enumerate(split):
             part = self.lay_out(tuple(sorted((n for u in members for n in u), key=lambda n: n.name)), devices[number])
-            held = find_freezes(self._encoding.calendar.closed, part.nodes, work.cluster)
+            held = find_closed(self._encoding.calendar.closed, part.nodes, work.cluster)
             mode = Mode.WHOLE if is_whole else Mode.ROLLING
             exact = (self._uses(work, part, mode), self._loans(work, part, mode)) if are_few else ()
             key = (number == len(split) - 1, len(part.nodes), _shape(part.steps), held, exact)
             alike.setdefault(key, []).append(part)
-            freezes[key] = held
+            closed[key] = held
         return tuple(
             Group(
                 parts=tuple(parts),
@@ -129,7 +128,7 @@ class WayFinder:
                 minutes=parts[0].steps.minutes,
                 nodes=len(parts[0].nodes),
                 uses=_largest([self._uses(work, part, Mode.WHOLE if is_whole else Mode.ROLLING) for part in parts]),
-                freezes=freezes[key],
+                closed=closed[key],
                 loans=_least([self._loans(work, part, Mode.WHOLE if is_whole else Mode.ROLLING) for part in parts]),
             )
             for key, parts in alike.items()

@@ -1,14 +1,17 @@
 """A freeze that touches a window's cluster, supercomputer, rack or nodes between start and end forbids it.
 
-Freezes beat approvals. Protects what a customer cannot have interrupted.
+Freezes beat approvals; only a node whose work two people exempted may be out. Protects what a customer cannot have
+interrupted.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
-from fermata.domain.fleet import Node
-from fermata.domain.ids import ClusterId
+from fermata.domain.closures import say_frozen
+from fermata.domain.fleet import Cluster, Node
+from fermata.domain.pending import work_on
+from fermata.domain.policy import Freeze
 from fermata.domain.windows import Interval
-from fermata.planning.case import at, some
+from fermata.planning.case import CheckCase, at, some
 from fermata.planning.encoding import Calendar, Closed, Facts
 from fermata.planning.inputs import Violation
 from fermata.planning.reading import Reading
@@ -18,19 +21,14 @@ CODE = "FREEZE"
 
 def check(reading: Reading) -> Iterator[Violation]:
     """Windows that share an instant with a freeze whose scope holds one of their nodes."""
-    case = reading.case
     for view in reading.windows:
         window = view.window
-        clusters = case.fleet.clusters
-        members: dict[ClusterId, list[Node]] = {}
-        for node in view.nodes:
-            members.setdefault(node.cluster, []).append(node)
-        for freeze in case.inputs.policy.freezes:
+        for freeze in reading.case.inputs.policy.freezes:
             if max(window.start, freeze.start) >= min(window.end, freeze.end):
                 continue
-            if not any(freeze.scope.covers_any(nodes, clusters[name]) for name, nodes in members.items()):
+            frozen = tuple(node.name for node in view.nodes if _is_frozen(reading.case, freeze, node))
+            if not frozen:
                 continue
-            frozen = tuple(n.name for n in view.nodes if freeze.scope.covers(n, clusters[n.cluster]))
             sentence = (
                 f"Window {window.id} touches freeze {freeze.id} of {freeze.scope} ({at(freeze.start)} to"
                 f" {at(freeze.end)}, {freeze.reason}): {some(frozen)}."
@@ -38,11 +36,35 @@ def check(reading: Reading) -> Iterator[Violation]:
             yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=frozen)
 
 
+def _is_frozen(case: CheckCase, freeze: Freeze, node: Node) -> bool:
+    policy = case.inputs.policy
+    if not freeze.scope.covers(node, case.fleet.clusters[node.cluster]):
+        return False
+    return not policy.exemptions or not policy.lets_out(freeze, work_on(case.fleet, case.pending, node))
+
+
 def encode(facts: Facts) -> Calendar:
-    """Every freeze, closed to the nodes in its scope."""
+    """Every freeze, closed to the nodes in its scope that nobody exempted."""
     return Calendar(
         closed=tuple(
-            Closed(freeze=freeze.id, touches=freeze.scope.covers_any, time=Interval(freeze.start, freeze.end))
+            Closed(
+                name=freeze.id,
+                touches=_touching(facts, freeze),
+                time=Interval(freeze.start, freeze.end),
+                why=say_frozen(freeze),
+            )
             for freeze in facts.inputs.policy.freezes
         )
     )
+
+
+def _touching(facts: Facts, freeze: Freeze) -> Callable[[Sequence[Node], Cluster], bool]:
+    policy, fleet = facts.inputs.policy, facts.inputs.fleet
+    if not any(exemption.freeze == freeze.id for exemption in policy.exemptions):
+        return freeze.scope.covers_any
+
+    def touches(nodes: Sequence[Node], cluster: Cluster) -> bool:
+        held = (node for node in nodes if freeze.scope.covers(node, cluster))
+        return any(not policy.lets_out(freeze, work_on(fleet, facts.pending, node)) for node in held)
+
+    return touches
