@@ -125,7 +125,7 @@ def solve_plainly(place: Place) -> Sample:
     inputs = planning_input(read)
     with Watch() as watch:
         problem = compile_problem(inputs)
-        spots = find_spots(problem, inputs.policy.freezes)
+        spots = find_spots(problem)
         chosen = _solve(problem, spots, build_rows(problem, spots, with_reserve=True))
     return watch.sample(**_measure(problem, chosen))
 

@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from tests.constraints import world as w
 
-from fermata.domain.ids import CustomerId, FreezeId
-from fermata.domain.policy import Freeze, Notice, Policy, Scope, ScopeLevel
+from fermata.domain.ids import CustomerId, ExemptionId, FreezeId
+from fermata.domain.policy import Exemption, Freeze, Notice, Policy, PolicyRule, Said, Scope, ScopeLevel, Stance
+from fermata.domain.recurrence import Recurrence, RecurringWindow, Unit
+from fermata.domain.updates import Criticality
 from fermata.planning.inputs import PlanningInput
 
 MINUTE = timedelta(minutes=1)
@@ -105,6 +107,57 @@ def test_a_freeze_forbids_every_window_it_touches(level: ScopeLevel, name: str) 
     assert moved(frozen(level, name, end - MINUTE, end + HOUR), timedelta(0)) == {"FREEZE"}
     assert moved(frozen(level, name, start - HOUR, start), timedelta(0)) == set()
     assert moved(frozen(level, name, end, end + HOUR), timedelta(0)) == set()
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "expected"),
+    [
+        (timedelta(0), timedelta(0), set()),
+        (MINUTE, timedelta(0), {"ALLOWED_WINDOWS"}),
+        (timedelta(0), MINUTE, {"ALLOWED_WINDOWS"}),
+        (-HOUR, -HOUR, set()),
+    ],
+)
+def test_unapproved_nodes_are_out_only_when_their_policy_allows_it(
+    early: timedelta, late: timedelta, expected: set[str]
+) -> None:
+    """The hours open so much too late, or close so much too early, for the window of cluster alpha."""
+    alpha = Scope(level=ScopeLevel.CLUSTER, name="alpha")
+    hours = RecurringWindow(
+        id="hours",
+        start=(w.MONDAY + early).replace(tzinfo=None),
+        duration=LENGTH - early - late,
+        zone="Etc/UTC",
+        recurrence=Recurrence(unit=Unit.DAY),
+    )
+    rules = (
+        PolicyRule(id="alpha", stance=Stance.ALLOW_IN_WINDOWS, scope=alpha),
+        PolicyRule(id="others", stance=Stance.ALLOW),
+    )
+    customer = replace(w.customer(), rules=rules, windows=(hours,))
+    inputs = w.scenario(policy=Policy(customers={customer.id: customer}, notice=Notice(), freezes=()))
+    assert moved(inputs, timedelta(0)) == set(), "a draft assumes that it is approved"
+    assert moved(replace(inputs, ledger=()), timedelta(0)) == expected
+
+
+def test_a_node_may_be_out_in_a_freeze_when_all_its_work_is_exempt() -> None:
+    inputs = frozen(ScopeLevel.CLUSTER, "alpha", w.MONDAY, w.MONDAY + HOUR)
+    customer = replace(w.customer(), except_criticality=frozenset({Criticality.REGULAR}))
+    said = Said(actor="ann", at=w.NOW)
+    work = frozenset(u.id for u in inputs.catalogue.updates.values() if u.needs_drain)
+
+    def faults(*exemptions: Exemption) -> set[str]:
+        policy = replace(inputs.policy, customers={customer.id: customer}, exemptions=exemptions)
+        return moved(replace(inputs, policy=policy), timedelta(0))
+
+    exemption = Exemption(
+        id=ExemptionId("exm"), freeze=FreezeId("freeze-1"), updates=work, reason="exploited", asked=said
+    )
+    assert faults() == {"FREEZE"}
+    assert faults(exemption) == {"FREEZE"}, "one person is not enough"
+    assert faults(replace(exemption, confirmed=replace(said, actor="bo"))) == set()
+    some = frozenset(sorted(work)[1:])
+    assert faults(replace(exemption, updates=some, confirmed=replace(said, actor="bo"))) == {"FREEZE"}
 
 
 def test_a_freeze_elsewhere_forbids_nothing() -> None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from tests.constraints import world as w
 from tests.properties.hearing import local, make_plan
 from tests.properties.trial_taken import ALL, MGR, NIC, make_entry
 from tests.unit.planning import bench as b
@@ -14,8 +15,9 @@ from fermata.domain.fleet import Device, DeviceScope
 from fermata.domain.ids import ClusterId, CustomerId, FreezeId, ServiceId, TeamId
 from fermata.domain.observed import Observed, Withdrawal
 from fermata.domain.plans import Unplanned
-from fermata.domain.policy import Freeze, Scope, ScopeLevel
+from fermata.domain.policy import Freeze, PolicyRule, Scope, ScopeLevel, Stance
 from fermata.domain.reasons import Code, reason
+from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.updates import Impact, Update
 from fermata.domain.workloads import Minimum, Service, WorkloadMap
 from fermata.planning.inputs import PlanningInput
@@ -124,7 +126,21 @@ FOR_NODES = (make_entry(1, Scope(level=ScopeLevel.CLUSTER, name="a"), ALL - {MGR
 MANAGER = b.make_device("a", "mgr", "a-r0")
 SWITCH = b.make_device("a", "leaf", "a-su0", scope=DeviceScope.SCALABLE_UNIT)
 
+
+def by_itself(inputs: PlanningInput, first: datetime, last: datetime) -> PlanningInput:
+    """Nobody approved anything, and the policy lets it go by itself between two times."""
+    wall = first.astimezone(UTC).replace(tzinfo=None)
+    window = RecurringWindow(id="once", start=wall, duration=last - first, zone="Etc/UTC")
+    rule = PolicyRule(id="once", stance=Stance.ALLOW_IN_WINDOWS)
+    customer = replace(w.customer(), rules=(rule,), windows=(window,))
+    return replace(inputs, policy=replace(inputs.policy, customers={customer.id: customer}), ledger=())
+
+
 PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
+    "ALLOWED_WINDOWS": (
+        by_itself(pinch((2,)), local(SUNDAY, 11), local(SUNDAY, 19)),
+        by_itself(pinch((2,)), local(MONDAY, 11), local(MONDAY, 14)),
+    ),
     "BIG_CLUSTERS_PER_DAY": (pinch((4,), (4,), limits=(c.Limit(what=c.LimitKind.WHOLE_BIG_CLUSTERS, per_day=1),)),),
     "CAMPAIGN_DAYS": (with_freeze(pinch((2,)), ALL_MONDAY),),
     "CLUSTER_WINDOWS": (pinch((2,), (2,), (2,), limits=(c.Limit(what=c.LimitKind.CLUSTER_WINDOWS, at_once=1),)),),

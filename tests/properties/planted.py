@@ -155,6 +155,12 @@ def widen(closed: Closed) -> Closed:
     return replace(closed, touches=lambda nodes, _cluster: bool(nodes))
 
 
+def put_off(closed: Closed) -> Closed:
+    """What is closed begins an hour late, or not at all."""
+    start = min(closed.time.start + HOUR, closed.time.end)
+    return replace(closed, time=Interval(start, closed.time.end))
+
+
 def by_cluster_only(closed: Closed) -> Closed:
     """Freezes of racks and nodes are not heard: whatever covers a whole cluster covers its nodes by any name."""
 
@@ -181,6 +187,19 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
             "the other way round",
             lambda told: replace(told, before={f: frozenset({name}) for name, fs in told.before.items() for f in fs}),
             is_lax=True,
+        ),
+    ),
+    "ALLOWED_WINDOWS": (
+        with_fields("always allowed", is_lax=True, closed=()),
+        of_calendar(
+            "closes late",
+            lambda told: replace(told, closed=tuple(put_off(closed) for closed in told.closed)),
+            is_lax=True,
+        ),
+        of_calendar(
+            "for all nodes",
+            lambda told: replace(told, closed=tuple(widen(closed) for closed in told.closed)),
+            is_lax=False,
         ),
     ),
     "BIG_CLUSTERS_PER_DAY": (

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import product
 
+from tests.constraints import world as w
 from tests.properties.hearing import HOUR, MINUTE, day_of, hear, local, make_judge, make_plan, make_window
 from tests.unit.planning import bench as b
 
@@ -12,7 +13,8 @@ from fermata.domain.campaign import DailyWindow
 from fermata.domain.fleet import Cluster, Node
 from fermata.domain.ids import CustomerId, FreezeId
 from fermata.domain.plans import Window
-from fermata.domain.policy import Freeze, Scope, ScopeLevel
+from fermata.domain.policy import AfterDue, Freeze, PolicyRule, Scope, ScopeLevel, Stance
+from fermata.domain.recurrence import Recurrence, RecurringWindow, Unit
 from fermata.planning.encoders import Encoder
 from fermata.planning.encoding import Calendar
 from fermata.planning.inputs import PlanningInput
@@ -27,6 +29,32 @@ SCOPES = (
     Scope(level=ScopeLevel.CLUSTER, name="beta"),
     Scope(level=ScopeLevel.RACK, name="alpha-r1"),
     Scope(level=ScopeLevel.NODE, name="beta-r0-n01"),
+)
+
+
+LUMEN = replace(
+    w.customer(),
+    windows=(
+        RecurringWindow(
+            id="hours",
+            start=datetime(2026, 1, 1, 1, 30),  # noqa: DTZ001  # a wall time, skipped on the day the clocks change
+            duration=timedelta(hours=12),
+            zone="America/New_York",
+            recurrence=Recurrence(unit=Unit.DAY),
+        ),
+        RecurringWindow(
+            id="weekend",
+            start=datetime(2026, 1, 3, 13, 30),  # noqa: DTZ001
+            duration=timedelta(hours=6),
+            zone="America/New_York",
+            recurrence=Recurrence(unit=Unit.WEEK),
+        ),
+    ),
+    rules=(
+        PolicyRule(id="by rack", stance=Stance.ALLOW_IN_WINDOWS, scope=SCOPES[2]),
+        PolicyRule(id="by node", stance=Stance.ALLOW_IN_WINDOWS, scope=SCOPES[3], windows=("hours",)),
+    ),
+    after_due=AfterDue.PROCEED,
 )
 
 
@@ -56,6 +84,7 @@ def settings() -> Iterator[PlanningInput]:
         yield inputs
         if staffed:
             yield replace(inputs, parent=make_plan(inputs, ()))
+            yield replace(inputs, policy=replace(inputs.policy, customers={LUMEN.id: LUMEN}), ledger=())
 
 
 def freezes() -> Iterator[Freeze]:

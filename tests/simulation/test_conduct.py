@@ -9,8 +9,9 @@ from tests.simulation import small, stagehand
 
 from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.policy import Freeze, Scope, ScopeLevel, Verdict
+from fermata.domain.policy import Freeze, PolicyRule, Scope, ScopeLevel, Stance, Verdict
 from fermata.domain.reasons import Code
+from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.run_states import RunState, WindowState
 from fermata.services import runs as services
 from fermata.sim.fates import NO_FAULTS
@@ -90,6 +91,26 @@ def test_freeze_added_after_the_plan_keeps_the_cluster_untouched(store_url: str,
     assert row.state is WindowState.SKIPPED
     assert {left.reason.code for left in row.left_out} == {Code.FROZEN}
     assert not rig.world.steps
+
+
+@pytest.mark.parametrize(("short_by", "left_out"), [(timedelta(0), set()), (HOUR / 2, {Code.OUTSIDE_WINDOWS})])
+def test_unapproved_nodes_go_only_if_the_policy_allows_all_of_the_windows_time(
+    store_url: str, tmp_path: Path, short_by: timedelta, left_out: set[Code]
+) -> None:
+    rig = stagehand.set_up(store_url, tmp_path)
+    length = rig.plan.windows[0].end - rig.plan.windows[0].start - short_by
+    today = RecurringWindow(id="today", start=small.START.replace(tzinfo=None), duration=length, zone="Etc/UTC")
+    rule = PolicyRule(id="by itself", stance=Stance.ALLOW_IN_WINDOWS)
+    customer = replace(small.policy().customers[small.CUSTOMER], rules=(rule,), windows=(today,))
+    withdrawn = small.approval(small.catalogue(), Verdict.WITHDRAWN, seq=2)
+    with rig.database.begin() as conn:
+        inventory.save_policy(conn, replace(small.policy(), customers={small.CUSTOMER: customer}))
+        consent.append_entry(conn, withdrawn)
+    rig.conduct()
+    row = windows(rig)["win-c0"]
+    assert {left.reason.code for left in row.left_out} == left_out
+    assert row.state is (WindowState.SKIPPED if left_out else WindowState.CLOSED)
+    assert bool(rig.world.steps) is not bool(left_out)
 
 
 def one_after_the_other(store_url: str, tmp_path: Path, slow_factor: float) -> stagehand.Rig:

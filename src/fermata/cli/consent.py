@@ -1,4 +1,4 @@
-"""`fermata approve`, `withdraw` and `freeze`: what customers let happen, and when nothing may."""
+"""`fermata approve` and `withdraw`: what customers let happen."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from fermata.cli import options, output
-from fermata.domain.ids import CustomerId, FreezeId
-from fermata.domain.policy import Freeze, Scope, ScopeLevel, Verdict
+from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.formats.approvals import read_approvals
 from fermata.services.consent import Order, Said
-from fermata.services.freezes import FreezeOrder
 
 SAID_SHOWN = 20  # of a bulk file on a terminal; all of them in --json
 
@@ -38,10 +36,6 @@ def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("approve")(approve)
     app.command("withdraw")(withdraw)
-    freezes = typer.Typer(no_args_is_help=True, help="Closes a part of the fleet for a time; beats approvals.")
-    freezes.command("add")(freeze_add)
-    freezes.command("end")(freeze_end)
-    app.add_typer(freezes, name="freeze")
 
 
 def approve(
@@ -76,61 +70,6 @@ def withdraw(
     """Takes an approval back, as long as no work has started there."""
     orders = _orders(Verdict.WITHDRAWN, level, names or [], file, (actor, why, seen))
     _decide(orders, store, server, as_json=as_json)
-
-
-def freeze_add(
-    level: Annotated[ScopeLevel, typer.Argument(help="What is named: supercomputer, cluster, rack or node.")],
-    name: Annotated[str, typer.Argument(help="Its name.")],
-    *,
-    start: Annotated[
-        str, typer.Option("--from", help="First instant, e.g. 2026-01-09T00:00:00Z; a date is its midnight UTC.")
-    ],
-    end: Annotated[str, typer.Option("--to", help="First instant after it.")],
-    why: Annotated[str, typer.Option("--reason", help="Why; shown wherever work waits for it.")],
-    customer: Annotated[
-        str | None, typer.Option("--customer", help="Default: who holds the scope.", show_default=False)
-    ] = None,
-    actor: WhoOption = None,
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Adds a freeze (no-fly zone): no work that a workload would feel, in that scope, for that time."""
-    order = FreezeOrder(
-        scope=Scope(level=level, name=name),
-        start=options.parse_time(start),
-        end=options.parse_time(end),
-        reason=why,
-        customer=CustomerId(customer) if customer else None,
-        actor=actor,
-    )
-    with options.opened_place(store, server) as place:
-        freeze = place.add_freeze(order)
-    if as_json:
-        output.print_json(_freeze_json(freeze))
-        return
-    times = f"{output.utc(freeze.start)} to {output.utc(freeze.end)}"
-    output.out.print(
-        f"{freeze.id}: {freeze.scope} is frozen from {times} for {freeze.customer}", markup=False, soft_wrap=True
-    )
-
-
-def freeze_end(
-    freeze_id: Annotated[str, typer.Argument(help="Id of the freeze.")],
-    actor: WhoOption = None,
-    why: WhyOption = "",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Ends a freeze now, whether it was added by hand or imported."""
-    with options.opened_place(store, server) as place:
-        ended = place.end_freeze(FreezeId(freeze_id), actor=actor, why=why)
-    freeze = ended.freeze
-    if as_json:
-        output.print_json({**_freeze_json(freeze), "ended_at": output.iso(ended.ended_at)})
-        return
-    output.out.print(f"{freeze.id}: {freeze.scope} is open again", markup=False, soft_wrap=True)
 
 
 def _orders(
@@ -189,16 +128,4 @@ def _said_json(said: Said) -> dict[str, Any]:
         "incarnation": entry.incarnation if entry else None,
         "updates": sorted(entry.updates) if entry else [],
         "actor": entry.actor if entry else None,
-    }
-
-
-def _freeze_json(freeze: Freeze) -> dict[str, Any]:
-    return {
-        "id": freeze.id,
-        "customer": freeze.customer,
-        "level": freeze.scope.level,
-        "name": freeze.scope.name,
-        "start": output.iso(freeze.start),
-        "end": output.iso(freeze.end),
-        "reason": freeze.reason,
     }

@@ -8,11 +8,12 @@ from typing import assert_never
 
 from fermata import wiring
 from fermata.cli.verbs import RunChange
-from fermata.domain.ids import CampaignId, FreezeId, PlanId, RequestId
+from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.plans import Plan
-from fermata.domain.policy import Freeze
+from fermata.domain.policy import Exemption, Freeze
+from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
@@ -20,7 +21,20 @@ from fermata.planning.standing.outages import Outage, StandingPlan
 from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.server.web.plan_page import render_plan
-from fermata.services import consent, freezes, inventory, plans, report, requests, runs, simulation, standing, why
+from fermata.services import (
+    consent,
+    exemptions,
+    freezes,
+    inventory,
+    plans,
+    policy,
+    report,
+    requests,
+    runs,
+    simulation,
+    standing,
+    why,
+)
 from fermata.services.import_files import ImportKind
 from fermata.services.run_views import RunStatus
 
@@ -40,6 +54,9 @@ class FolderListing:
     def show_request(self, request: RequestId) -> requests.RequestView:
         return requests.show_request(self.inputs, request)
 
+    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
+        return policy.try_update(self.inputs, node, update, at=at)
+
 
 @dataclass(frozen=True, slots=True)
 class StoreVerbs:
@@ -56,6 +73,9 @@ class StoreVerbs:
     def show_request(self, request: RequestId) -> requests.RequestView:
         return requests.show_request(self.database, request)
 
+    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
+        return policy.try_update(self.database, node, update, at=at)
+
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: inventory.ImportSet, *, actor: str, why: str
     ) -> inventory.ImportSummary:
@@ -69,6 +89,15 @@ class StoreVerbs:
 
     def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> freezes.EndedFreeze:
         return freezes.end_freeze(self.database, freeze, now=wiring.utc_now(), actor=actor, why=why)
+
+    def list_freezes(self, *, over: bool) -> Sequence[freezes.FreezeView]:
+        return freezes.list_freezes(self.database, now=wiring.utc_now(), over=over)
+
+    def ask_exemption(self, order: exemptions.ExemptionOrder) -> Exemption:
+        return exemptions.ask_exemption(self.database, order, now=wiring.utc_now(), new_id=wiring.mint_id)
+
+    def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:
+        return exemptions.confirm_exemption(self.database, exemption, now=wiring.utc_now(), actor=actor)
 
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> plans.PublishedLine:
         return plans.publish(self.database, plan, now=wiring.utc_now(), actor=actor, why=why).line

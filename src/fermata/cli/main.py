@@ -14,9 +14,11 @@ from fermata.cli import (
     check,
     consent,
     demo,
+    freezes,
     inventory,
     output,
     plan,
+    policy,
     publish,
     report,
     requests,
@@ -31,7 +33,24 @@ from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable
 
-NOUNS = (demo, inventory, requests, consent, plan, standing, check, simulate, why, publish, runs, report, serve, bench)
+NOUNS = (
+    demo,
+    freezes,
+    inventory,
+    requests,
+    policy,
+    consent,
+    plan,
+    standing,
+    check,
+    simulate,
+    why,
+    publish,
+    runs,
+    report,
+    serve,
+    bench,
+)
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
 
 

@@ -11,11 +11,12 @@ from urllib.parse import quote
 from fermata.cli.remote_link import Params, ServerLink
 from fermata.cli.verbs import RunChange
 from fermata.domain.hashing import to_plain
-from fermata.domain.ids import CampaignId, FreezeId, PlanId, RequestId
+from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.plans import Plan
-from fermata.domain.policy import Freeze, Verdict
+from fermata.domain.policy import Exemption, Freeze, Verdict
+from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.formats.faults import BadInput
 from fermata.formats.plans import plan_to_bytes
@@ -29,7 +30,8 @@ from fermata.server.api import PREFIX
 from fermata.server.api.consent import SaidLine
 from fermata.server.api.requests import LINES_MAX
 from fermata.services.consent import Order, Said
-from fermata.services.freezes import EndedFreeze, FreezeOrder
+from fermata.services.exemptions import ExemptionOrder
+from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
 from fermata.services.plans import Made, PublishedLine, Wanted
@@ -70,6 +72,10 @@ class ServerVerbs:
     def show_request(self, request: RequestId) -> RequestView:
         return self.link.get(RequestView, f"/requests/{_part(request)}")
 
+    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
+        asked = [("node", node), ("update", update), ("at", at.isoformat())]
+        return self.link.get(Trial, "/policy/test", asked)
+
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str
     ) -> ImportSummary:
@@ -102,6 +108,16 @@ class ServerVerbs:
     def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> EndedFreeze:
         params = [("why", why), *([("actor", actor)] if actor is not None else [])]
         return self.link.delete(EndedFreeze, f"/freezes/{_part(freeze)}", params)
+
+    def list_freezes(self, *, over: bool) -> Sequence[FreezeView]:
+        return self.link.get(list[FreezeView], "/freezes", [("over", over)])
+
+    def ask_exemption(self, order: ExemptionOrder) -> Exemption:
+        body = {"updates": sorted(order.updates), "reason": order.reason, "actor": order.actor}
+        return self.link.post(Exemption, f"/freezes/{_part(order.freeze)}/exemptions", body)
+
+    def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:
+        return self.link.post(Exemption, f"/exemptions/{_part(exemption)}/confirm", {"actor": actor})
 
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> PublishedLine:
         said = {"actor": actor, "why": why}

@@ -6,11 +6,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from fermata.domain.ids import CampaignId, FreezeId, PlanId, RequestId
+from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.plans import Plan
-from fermata.domain.policy import Freeze
+from fermata.domain.policy import Exemption, Freeze
+from fermata.domain.policy_trial import Trial
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
@@ -18,7 +19,8 @@ from fermata.planning.standing.outages import Outage, StandingPlan
 from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.services.consent import Order, Said
-from fermata.services.freezes import EndedFreeze, FreezeOrder
+from fermata.services.exemptions import ExemptionOrder
+from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
 from fermata.services.plans import Made, PublishedLine, Wanted
@@ -47,6 +49,9 @@ class Listing(Protocol):
     def show_request(self, request: RequestId) -> RequestView:
         """One request with its shared devices."""
 
+    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
+        """What policy, approvals and freezes would say; nothing is done."""
+
 
 class Verbs(Listing, Protocol):
     """Everything that works on a store. Each raises Refusal, or ServerRefusal, when it says no: nothing was changed.
@@ -67,6 +72,15 @@ class Verbs(Listing, Protocol):
 
     def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> EndedFreeze:
         """Opens it again."""
+
+    def list_freezes(self, *, over: bool) -> Sequence[FreezeView]:
+        """Those that are not over, or all on record."""
+
+    def ask_exemption(self, order: ExemptionOrder) -> Exemption:
+        """Asks that updates may pass a freeze."""
+
+    def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:
+        """The second person's word."""
 
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> PublishedLine:
         """Puts a stored plan in force, or one made from files, which is stored with it."""

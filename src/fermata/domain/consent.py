@@ -1,40 +1,55 @@
-"""Blocked by default: which nodes consent covers for which updates, and what is missing otherwise."""
+"""Blocked by default: which nodes consent covers for which updates and when, and what is missing otherwise."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from fermata.domain.fleet import Fleet, Node
+from fermata.domain.allowances import Allowance
+from fermata.domain.fleet import Cluster, Fleet, Node, Role
 from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, UpdateId
 from fermata.domain.pending import FleetPending
-from fermata.domain.policy import ConsentEntry, Policy, ScopeLevel, Verdict
+from fermata.domain.policy import AfterDue, ConsentEntry, Policy, ScopeLevel, Stance, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import request_id
-from fermata.domain.updates import Update
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """What may be touched, and when.
+
+    `gaps`: every node with work whose consent is missing, with the reason; nodes that consent covers are absent.
+    `times`: nodes that may be taken at some times only, those of every allowance; others may be at any time.
+    """
+
+    gaps: Mapping[NodeId, Reason]
+    times: Mapping[NodeId, frozenset[Allowance]]
+
+
+def find_consent(fleet: Fleet, policy: Policy, pending: FleetPending, ledger: tuple[ConsentEntry, ...]) -> Consent:
+    """Consent to all that is due.
+
+    A node is covered when each due item of its own, and of each draining device it hangs on, is let through by its
+    customer's policy or by the last ledger entry whose scope holds the node, and when all nodes behind those devices
+    are covered too. Impactless work on a device keeps nodes from nothing (`device_gaps`), but what goes together
+    goes at a time that is allowed for all of it.
+    """
+    desk = _Desk(fleet, policy, pending, ledger)
+    draining = _draining(pending)
+    behind = {name: fleet.nodes_behind(fleet.devices[name]) for name in draining}
+    asked = {name: {item.update.id for item in unit.due} for name, unit in pending.nodes.items()}
+    for device, updates in draining.items():
+        for node in behind[device]:
+            asked.setdefault(node.name, set()).update(updates)
+    heard = {name: desk.hear(fleet.nodes[name], frozenset(updates)) for name, updates in asked.items()}
+    gaps = _own_gaps(fleet, desk.decided, heard)
+    return Consent(gaps=gaps | _spread(gaps, behind), times=_find_times(fleet, desk, pending, heard))
 
 
 def consent_gaps(
     fleet: Fleet, policy: Policy, pending: FleetPending, ledger: tuple[ConsentEntry, ...]
 ) -> Mapping[NodeId, Reason]:
-    """Every node with work whose consent is missing, with the reason; nodes that consent covers are absent.
-
-    A node is covered when each due item of its own, and of each draining device it hangs on, is let through by its
-    customer's policy or by the last ledger entry whose scope holds the node, and when all nodes behind those devices
-    are covered too. Impactless work on a device concerns `device_gaps` alone.
-    """
-    rules = _Rules(policy)
-    decided = Decisions(fleet, ledger)
-    draining = _draining(pending)
-    behind = {name: fleet.nodes_behind(fleet.devices[name]) for name in draining}
-    needed: dict[NodeId, set[UpdateId]] = {name: set() for name in pending.nodes}
-    for name, unit in pending.nodes.items():
-        customer = fleet.clusters[fleet.nodes[name].cluster].customer
-        needed[name].update(item.update.id for item in unit.due if rules.blocks(customer, item.update))
-    for device, updates in draining.items():
-        blocked = rules.blocked(fleet.clusters[fleet.devices[device].cluster].customer, updates)
-        for node in behind[device]:
-            needed.setdefault(node.name, set()).update(blocked)
-    gaps = _own_gaps(fleet, decided, needed)
-    return gaps | _spread(gaps, behind)
+    """The gaps of `find_consent`."""
+    return find_consent(fleet, policy, pending, ledger).gaps
 
 
 def device_gaps(
@@ -46,19 +61,18 @@ def device_gaps(
     updates let through on each node behind it, and its waiting does not keep those nodes from their own work.
     """
     gaps = consent_gaps(fleet, policy, pending, ledger)
-    rules = _Rules(policy)
-    decided = Decisions(fleet, ledger)
+    desk = _Desk(fleet, policy, pending, ledger)
     found: dict[DeviceId, Reason] = {}
     for name in sorted(pending.devices):
-        device, due = fleet.devices[name], pending.devices[name].due
+        due = pending.devices[name].due
         if not due:
             continue
-        behind = fleet.nodes_behind(device)
+        behind = fleet.nodes_behind(fleet.devices[name])
         if any(item.update.needs_drain for item in due):
             lacking = [node.name for node in behind if node.name in gaps]
         else:
-            blocked = rules.blocked(fleet.clusters[device.cluster].customer, [item.update for item in due])
-            lacking = [node.name for node in behind if decided.missing(node, blocked)]
+            updates = frozenset(item.update.id for item in due)
+            lacking = [node.name for node in behind if desk.hear(node, updates).is_lacking]
         if lacking:
             found[name] = _shared(name, lacking)
     return found
@@ -120,49 +134,132 @@ class Decisions:
         )
 
 
-def _own_gaps(fleet: Fleet, decided: Decisions, needed: Mapping[NodeId, set[UpdateId]]) -> dict[NodeId, Reason]:
+@dataclass(frozen=True, kw_only=True)
+class _Heard:
+    """What policy and ledger say of all work on one node. `missing`: updates that wait for an approval, sorted.
+    `blocked`: updates that a rule keeps out whatever is approved, each with the rule.
+    """
+
+    missing: tuple[UpdateId, ...] = ()
+    blocked: tuple[tuple[UpdateId, str], ...] = ()
+    allowances: frozenset[Allowance] = frozenset()
+
+    @property
+    def is_lacking(self) -> bool:
+        return bool(self.missing or self.blocked)
+
+
+_Alike = tuple[CustomerId, frozenset[UpdateId], Role, tuple[int, ...], int | None]  # nodes of which the same is said
+
+
+class _Desk:
+    """Policy and ledger asked many times: what is said is worked out once for all nodes alike to it."""
+
+    def __init__(self, fleet: Fleet, policy: Policy, pending: FleetPending, ledger: Iterable[ConsentEntry]) -> None:
+        self.decided = Decisions(fleet, ledger)
+        self._fleet = fleet
+        self._policy = policy
+        units = {id(unit): unit for unit in (*pending.nodes.values(), *pending.devices.values())}
+        self._updates = {item.update.id: item.update for unit in units.values() for item in unit.due}
+        self._scopes = {
+            name: tuple((i, rule.scope) for i, rule in enumerate(customer.rules) if rule.scope is not None)
+            for name, customer in policy.customers.items()
+        }
+        self._heard: dict[_Alike, _Heard] = {}
+
+    @property
+    def may_bound_times(self) -> bool:
+        """False when no policy lets anything through at some times only."""
+        return any(
+            customer.after_due is AfterDue.PROCEED or any(r.stance is Stance.ALLOW_IN_WINDOWS for r in customer.rules)
+            for customer in self._policy.customers.values()
+        )
+
+    def hear(self, node: Node, updates: frozenset[UpdateId]) -> _Heard:
+        """What is said of these updates on `node`."""
+        cluster = self._fleet.clusters[node.cluster]
+        places = tuple(i for i, scope in self._scopes.get(cluster.customer, ()) if scope.covers(node, cluster))
+        entry = self.decided.entry(node)
+        key = (cluster.customer, updates, node.role, places, entry.seq if entry else None)
+        found = self._heard.get(key)
+        if found is None:
+            found = self._heard[key] = self._hear(node, cluster, updates, entry)
+        return found
+
+    def _hear(self, node: Node, cluster: Cluster, updates: frozenset[UpdateId], entry: ConsentEntry | None) -> _Heard:
+        verdict = entry.verdict if entry is not None else None
+        approved = entry.updates if entry is not None and verdict is Verdict.APPROVED else frozenset[UpdateId]()
+        missing: list[UpdateId] = []
+        blocked: list[tuple[UpdateId, str]] = []
+        allowances: set[Allowance] = set()
+        for name in sorted(updates):
+            update = self._updates[name]
+            ruling = self._policy.judge_update(update, node, cluster)
+            if ruling.stance is Stance.BLOCK:
+                blocked.append((name, ruling.rule))
+            elif ruling.stance is Stance.ALLOW or name in approved:
+                continue
+            elif ruling.stance is Stance.ALLOW_IN_WINDOWS:
+                allowances.add(Allowance(windows=ruling.windows))
+            elif verdict is not Verdict.WITHDRAWN and self._policy.proceeds(cluster.customer):
+                windows = self._policy.customers[cluster.customer].windows
+                allowances.add(Allowance(windows=windows, not_before=self._policy.due_at(update)))
+            else:
+                missing.append(name)
+        return _Heard(missing=tuple(missing), blocked=tuple(blocked), allowances=frozenset(allowances))
+
+
+def _own_gaps(fleet: Fleet, decided: Decisions, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, Reason]:
     """Nodes of a cluster that lack something for the same cause share one sentence, which names all that they lack."""
     groups: dict[tuple[ClusterId, int | None], list[Node]] = defaultdict(list)
     lacking: dict[tuple[ClusterId, int | None], set[UpdateId]] = defaultdict(set)
-    for name in sorted(needed):
-        node = fleet.nodes[name]
-        missing = decided.missing(node, needed[name])
-        if missing:
+    gaps: dict[NodeId, Reason] = {}
+    for name in sorted(heard):
+        node, said = fleet.nodes[name], heard[name]
+        if said.blocked:
+            gaps[name] = _say_blocked(fleet.clusters[node.cluster], said)
+        elif said.missing:
             entry = decided.entry(node)
             cause = (node.cluster, entry.seq if entry else None)
             groups[cause].append(node)
-            lacking[cause].update(missing)
-    gaps: dict[NodeId, Reason] = {}
+            lacking[cause].update(said.missing)
     for cause, nodes in groups.items():
         why = decided.why(nodes[0], sorted(lacking[cause]))
         gaps.update((node.name, why) for node in nodes)
     return gaps
 
 
-class _Rules:
-    """A policy asked many times: what each customer's rules block, worked out once per update."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self._known: dict[tuple[CustomerId, UpdateId], bool] = {}
-
-    def blocks(self, customer: CustomerId, update: Update) -> bool:
-        key = (customer, update.id)
-        if key not in self._known:
-            self._known[key] = self._policy.needs_approval(customer, update)
-        return self._known[key]
-
-    def blocked(self, customer: CustomerId, updates: Iterable[Update]) -> tuple[UpdateId, ...]:
-        return tuple(update.id for update in updates if self.blocks(customer, update))
+def _say_blocked(cluster: Cluster, said: _Heard) -> Reason:
+    updates = ", ".join(update for update, _ in said.blocked)
+    rules = ", ".join(sorted({rule for _, rule in said.blocked}))
+    return reason(Code.POLICY_BLOCKS, customer=cluster.customer, rules=rules, updates=updates, cluster=cluster.name)
 
 
-def _draining(pending: FleetPending) -> Mapping[DeviceId, tuple[Update, ...]]:
+def _find_times(
+    fleet: Fleet, desk: _Desk, pending: FleetPending, heard: Mapping[NodeId, _Heard]
+) -> dict[NodeId, frozenset[Allowance]]:
+    """When nodes may be taken, impactless work on devices they hang on included."""
+    if not desk.may_bound_times:
+        return {}
+    found = {name: said.allowances for name, said in heard.items() if said.allowances}
+    for name, unit in pending.devices.items():
+        if any(item.update.needs_drain for item in unit.due):
+            continue  # heard with the nodes behind
+        updates = frozenset(item.update.id for item in unit.due)
+        for node in fleet.nodes_behind(fleet.devices[name]):
+            allowances = desk.hear(node, updates).allowances
+            if allowances:
+                found[node.name] = found.get(node.name, frozenset()) | allowances
+    return found
+
+
+def _draining(pending: FleetPending) -> Mapping[DeviceId, frozenset[UpdateId]]:
     """The due updates of every device that drains the nodes behind it: `pending.draining_devices`, asked from below."""
-    found: dict[DeviceId, tuple[Update, ...]] = {}
+    found: dict[DeviceId, frozenset[UpdateId]] = {}
     for name in sorted(pending.devices):
-        updates = tuple(item.update for item in pending.devices[name].due)
-        if any(update.needs_drain for update in updates):
-            found[name] = updates
+        due = pending.devices[name].due
+        if any(item.update.needs_drain for item in due):
+            found[name] = frozenset(item.update.id for item in due)
     return found
 
 

@@ -4,16 +4,19 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from fermata.domain.fleet import Fleet
+
+ADDED_LATER = "added_later"  # in the metadata of a field that came when values were hashed and stored already
 
 
 def to_plain(value: Any) -> Any:
     """Domain values as JSON-ready data: dataclasses to objects, sets to sorted lists, times to ISO 8601."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        kept = (f for f in dataclasses.fields(value) if not _is_unsaid(f, getattr(value, f.name)))
+        return {f.name: to_plain(getattr(value, f.name)) for f in kept}
     if isinstance(value, Mapping):
         return {str(key): to_plain(value[key]) for key in sorted(value)}
     if isinstance(value, frozenset | set):
@@ -22,9 +25,18 @@ def to_plain(value: Any) -> Any:
         return [to_plain(item) for item in value]
     if isinstance(value, datetime | date | time):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, float) and value.is_integer():
         return int(value)  # 45 and 45.0 minutes are equal, so they must hash equal
     return value
+
+
+def _is_unsaid(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    """True for a field marked as ADDED_LATER that says nothing: what was hashed before there was such a field keeps
+    its hash, so that a plan made from it still knows its inputs.
+    """
+    return bool(field.metadata.get(ADDED_LATER)) and value == field.default
 
 
 def content_sha256(value: Any) -> str:

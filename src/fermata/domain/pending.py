@@ -1,6 +1,6 @@
 """What is due on which node and device, and why. The one definition that requests, planner and conductor share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from fermata.domain.fleet import Cluster, Device, Fleet, Node
@@ -185,6 +185,13 @@ def draining_devices(fleet: Fleet, pending: FleetPending, node: Node) -> tuple[D
         for device in fleet.devices_of(node)
         if any(item.update.needs_drain for item in pending.of_device(device).due)
     )
+
+
+def work_on(fleet: Fleet, pending: FleetPending, node: Node) -> Iterator[Update]:
+    """All that is done while `node` is out: what is due on itself, and on the draining devices it hangs on."""
+    yield from (item.update for item in pending.of_node(node).due)
+    for device in draining_devices(fleet, pending, node):
+        yield from (item.update for item in pending.of_device(device).due)
 
 
 def has_work(fleet: Fleet, pending: FleetPending, node: Node) -> bool:

@@ -1,12 +1,14 @@
 """What customers allow: policies, notice, freezes, and the ledger of consent."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from fermata.domain.fleet import Cluster, Node
-from fermata.domain.ids import ApprovalId, CustomerId, FreezeId, RequestId, UpdateId
+from fermata.domain.fleet import Cluster, Node, Role
+from fermata.domain.hashing import ADDED_LATER
+from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
+from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.updates import Criticality, Impact, Update
 
 
@@ -74,10 +76,107 @@ class Flighting:
     max_nodes: int
 
 
+class MaintenanceKind(StrEnum):
+    """Kinds of maintenance that a policy tells apart."""
+
+    DEPLOYMENT = "deployment"
+    REPAIR = "repair"
+    DECOMMISSION = "decommission"
+
+
+class Stance(StrEnum):
+    """What a policy says of some work. Blocked work waits for another policy, whatever was approved."""
+
+    BLOCK = "block"
+    NEEDS_APPROVAL = "needs_approval"
+    ALLOW_IN_WINDOWS = "allow_in_windows"
+    ALLOW = "allow"
+
+
+class AfterDue(StrEnum):
+    """What becomes of work that nobody approved when its due date has come."""
+
+    ESCALATE = "escalate"
+    PROCEED = "proceed"  # in the customer's windows, or at any time when it has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What a policy is asked about: work of one kind on one node, or on a device that the node hangs on."""
+
+    kind: MaintenanceKind
+    impact: Impact
+    criticality: Criticality
+    node: Node
+    cluster: Cluster
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRule:
+    """What holds for work that meets every condition; an empty one does not restrict. Of the rules that fit, the
+    narrowest decides: first by scope, a node's before a rack's and so on, then by how many conditions it names.
+
+    `windows` are ids of the customer's windows, only with `allow_in_windows`; empty: all of them.
+    """
+
+    id: str
+    stance: Stance
+    kinds: frozenset[MaintenanceKind] = frozenset()
+    impacts: frozenset[Impact] = frozenset()
+    criticalities: frozenset[Criticality] = frozenset()
+    roles: frozenset[Role] = frozenset()
+    scope: Scope | None = None
+    windows: tuple[str, ...] = ()
+
+    def fits(self, work: Work) -> bool:
+        """True when the work meets every condition."""
+        return (
+            (not self.kinds or work.kind in self.kinds)
+            and (not self.impacts or work.impact in self.impacts)
+            and (not self.criticalities or work.criticality in self.criticalities)
+            and (not self.roles or work.node.role in self.roles)
+            and (self.scope is None or self.scope.covers(work.node, work.cluster))
+        )
+
+    @property
+    def narrowness(self) -> tuple[int, int]:
+        """Greater is narrower."""
+        level = 0 if self.scope is None else 1 + list(ScopeLevel).index(self.scope.level)
+        return level, sum(map(bool, (self.kinds, self.impacts, self.criticalities, self.roles)))
+
+    def contradicts(self, other: "PolicyRule") -> bool:
+        """True when both may fit the same work, are equally narrow, and say different things."""
+        says = (self.stance, frozenset(self.windows)) != (other.stance, frozenset(other.windows))
+        meets = self.scope == other.scope and all(
+            not mine or not theirs or mine & theirs
+            for mine, theirs in (
+                (self.kinds, other.kinds),
+                (self.impacts, other.impacts),
+                (self.criticalities, other.criticalities),
+                (self.roles, other.roles),
+            )
+        )
+        return says and meets and self.narrowness == other.narrowness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a policy says of some work, and `rule`, which says so. `windows`: where that is in windows only."""
+
+    stance: Stance
+    rule: str
+    windows: tuple[RecurringWindow, ...] = ()
+
+
+NO_POLICY = "no policy"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Customer:
-    """A customer's policy. A criticality in `except_criticality` is not blocked, and may pass a freeze
-    with a reason recorded by two different people.
+    """A customer's policy: its `rules`, and for what none fits, what `deployments` and `repairs` block.
+
+    A criticality in `except_criticality` is not blocked, and may pass a freeze with a reason recorded by two
+    different people.
     """
 
     id: CustomerId
@@ -86,6 +185,29 @@ class Customer:
     except_criticality: frozenset[Criticality]
     flighting: Flighting
     approvers: tuple[str, ...]
+    rules: tuple[PolicyRule, ...] = field(default=(), metadata={ADDED_LATER: True})
+    windows: tuple[RecurringWindow, ...] = field(default=(), metadata={ADDED_LATER: True})
+    after_due: AfterDue = field(default=AfterDue.ESCALATE, metadata={ADDED_LATER: True})
+
+    def judge(self, work: Work) -> Ruling:
+        """The narrowest rule that fits decides; then an exempt criticality; then what is blocked."""
+        fitting = [rule for rule in self.rules if rule.fits(work)]
+        if fitting:
+            rule = max(fitting, key=lambda rule: rule.narrowness)
+            windows: tuple[RecurringWindow, ...] = ()
+            if rule.stance is Stance.ALLOW_IN_WINDOWS:
+                windows = tuple(w for w in self.windows if not rule.windows or w.id in rule.windows)
+            return Ruling(stance=rule.stance, rule=rule.id, windows=windows)
+        if work.criticality in self.except_criticality:
+            return Ruling(stance=Stance.ALLOW, rule="except_criticality")
+        match work.kind:
+            case MaintenanceKind.DEPLOYMENT:
+                name, blocked = "block.deployments", self.deployments.blocks(work.impact)
+            case MaintenanceKind.REPAIR:
+                name, blocked = "block.repairs", self.repairs.blocks(work.impact)
+            case MaintenanceKind.DECOMMISSION:
+                name, blocked = "decommission", True  # nothing in `block` lets it through
+        return Ruling(stance=Stance.NEEDS_APPROVAL if blocked else Stance.ALLOW, rule=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,19 +233,71 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Who said something, and when (UTC)."""
+
+    actor: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """Lets `updates` pass a freeze, once a second person confirmed it; `confirmed` None: not yet, so it does nothing.
+
+    It says why: what is passed over is the customer's word.
+    """
+
+    id: ExemptionId
+    freeze: FreezeId
+    updates: frozenset[UpdateId]
+    reason: str
+    asked: Said
+    confirmed: Said | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Everything in `policy.yaml`. A customer without an entry is blocked entirely."""
+    """Everything in `policy.yaml`. A customer without an entry is blocked entirely. `exemptions`: those on record."""
 
     customers: Mapping[CustomerId, Customer]
     notice: Notice
     freezes: tuple[Freeze, ...]
+    exemptions: tuple[Exemption, ...] = field(default=(), metadata={ADDED_LATER: True})
 
-    def needs_approval(self, customer: CustomerId, update: Update) -> bool:
-        """Blocked by default: True unless the customer's own policy lets `update` through."""
-        rule = self.customers.get(customer)
-        if rule is None:
-            return True
-        return update.criticality not in rule.except_criticality and rule.deployments.blocks(update.impact)
+    def is_exempt(self, freeze: Freeze, update: Update) -> bool:
+        """True when `update` may pass the freeze: the customer exempts its criticality, and two people said so."""
+        customer = self.customers.get(freeze.customer)
+        if customer is None or update.criticality not in customer.except_criticality:
+            return False
+        given = (e for e in self.exemptions if e.freeze == freeze.id and e.confirmed is not None)
+        return any(update.id in exemption.updates for exemption in given)
+
+    def lets_out(self, freeze: Freeze, updates: Iterable[Update]) -> bool:
+        """True when a node on which all of this is done may be out in spite of the freeze: there is work that it is
+        out for, and all of that is exempt. What no workload feels may come along.
+        """
+        felt = [update for update in updates if update.needs_drain]
+        return bool(felt) and all(self.is_exempt(freeze, update) for update in felt)
+
+    def judge(self, work: Work) -> Ruling:
+        """What the policy of the node's customer says; without one, everything needs an approval."""
+        customer = self.customers.get(work.cluster.customer)
+        return Ruling(stance=Stance.NEEDS_APPROVAL, rule=NO_POLICY) if customer is None else customer.judge(work)
+
+    def judge_update(self, update: Update, node: Node, cluster: Cluster) -> Ruling:
+        """As `judge`, of rolling out `update` to `node` or to a device it hangs on."""
+        kind = MaintenanceKind.DEPLOYMENT
+        work = Work(kind=kind, impact=update.impact, criticality=update.criticality, node=node, cluster=cluster)
+        return self.judge(work)
+
+    def needs_asking(self, update: Update, node: Node, cluster: Cluster) -> bool:
+        """True when the policy does not let `update` through by itself, at some time or at any."""
+        return self.judge_update(update, node, cluster).stance in (Stance.BLOCK, Stance.NEEDS_APPROVAL)
+
+    def proceeds(self, customer: CustomerId) -> bool:
+        """True when unapproved work goes on by itself after its due date."""
+        found = self.customers.get(customer)
+        return found is not None and found.after_due is AfterDue.PROCEED
 
     def due_at(self, update: Update) -> datetime:
         """The due date (NotBefore) of `update`: its own, or its release plus the promised notice."""

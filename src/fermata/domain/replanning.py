@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.consent import Decisions
-from fermata.domain.fleet import Device, Fleet, Node
-from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, WindowId
+from fermata.domain.fleet import Cluster, Device, Fleet, Node
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, WindowId
 from fermata.domain.observed import NOTHING_SEEN, RAN, Fate, Observed, WindowSeen
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import DeviceApplyStep, Plan, Unplanned, Window
@@ -209,9 +209,9 @@ def count_broken(standing: Standing, plan: Iterable[Window], unplanned: Iterable
     return moved + sum(1 for group in waiting for name in group.nodes if name in promised)
 
 
-def needs_asking(policy: Policy, customer: CustomerId, updates: Iterable[Update]) -> bool:
+def needs_asking(policy: Policy, node: Node, cluster: Cluster, updates: Iterable[Update]) -> bool:
     """True when somebody has to consent to the work: without that, a lost promise is told but not asked about."""
-    return any(policy.needs_approval(customer, update) for update in updates)
+    return any(policy.needs_asking(update, node, cluster) for update in updates)
 
 
 def waiting_nodes(
@@ -235,7 +235,7 @@ def waiting_nodes(
         entry = decided.entry(node)
         is_given = entry is not None and entry.verdict is Verdict.APPROVED and entry.at > parent.created_at
         updates = (item.update for item in pending.nodes[name].due)
-        if not is_given and needs_asking(policy, fleet.clusters[node.cluster].customer, updates):
+        if not is_given and needs_asking(policy, node, fleet.clusters[node.cluster], updates):
             found[name] = why
     return found
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.consent import consent_gaps, device_gaps
+from fermata.domain.allowances import covers
+from fermata.domain.closures import say_frozen, say_outside
+from fermata.domain.consent import Consent, device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId
 from fermata.domain.node_states import UnitKind, UnitState
@@ -12,7 +14,7 @@ from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words, spread_over
 from fermata.domain.operations import LeftOut, UnitOp, WindowRun
 from fermata.domain.pace import bare_end
-from fermata.domain.pending import find_pending
+from fermata.domain.pending import FleetPending, find_pending, work_on
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import Desired, WindowState, advance_window
@@ -46,11 +48,12 @@ class Muster:
 
 @dataclass(frozen=True, kw_only=True)
 class Consented:
-    """What customers say now: `gaps` lack consent, `policy` has the freezes. `held`: by other windows."""
+    """What is due and what customers say now; `policy` has the freezes. `held`: by other windows."""
 
     policy: Policy
+    pending: FleetPending
     held: frozenset[NodeId]
-    gaps: Mapping[NodeId, Reason]
+    consent: Consent
 
 
 def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -> WindowRun:
@@ -131,7 +134,9 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
         held = unit_ops.nodes_in_work(conn)
-    consented = Consented(policy=policy, held=held, gaps=consent_gaps(live, policy, pending, ledger))
+    consented = Consented(
+        policy=policy, pending=pending, held=held, consent=find_consent(live, policy, pending, ledger)
+    )
     first = _blocked(row, live, nodes, consented, now)
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
@@ -179,21 +184,25 @@ def _blocked(
     row: WindowRun, live: Fleet, nodes: Mapping[NodeId, NodeSeen], consented: Consented, now: datetime
 ) -> Mapping[NodeId, Reason]:
     """Every node of the cluster that may not be taken now, with the reason."""
-    found = dict(consented.gaps)
+    found = dict(consented.consent.gaps)
     policy, held = consented.policy, consented.held
     span = Interval(now, now + (row.planned_end - row.planned_start))
     freezes = [f for f in policy.freezes if Interval(f.start, f.end).overlaps(span)]
     for node in live.nodes.values():
-        freeze = next((f for f in freezes if f.scope.covers(node, live.clusters[node.cluster])), None)
+        cluster = live.clusters[node.cluster]
+        on_it = [f for f in freezes if f.scope.covers(node, cluster)]
+        work = tuple(work_on(live, consented.pending, node)) if on_it else ()
+        freeze = next((f for f in on_it if not policy.lets_out(f, work)), None)
+        allowances = consented.consent.times.get(node.name, frozenset())
         if node.name in held:
             found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
         elif node.name not in nodes or not nodes[node.name].reachable:
             found[node.name] = reason(Code.UNREACHABLE, unit=node.name)
         elif freeze is not None:
-            start, end = f"{freeze.start:%Y-%m-%d %H:%MZ}", f"{freeze.end:%Y-%m-%d %H:%MZ}"
-            found[node.name] = reason(
-                Code.FROZEN, freeze=freeze.id, scope=freeze.scope, start=start, end=end, why=freeze.reason
-            )
+            found[node.name] = say_frozen(freeze)
+        elif node.name not in found and not covers(allowances, span):
+            scope, length = f"cluster {cluster.name}", span.end - span.start
+            found[node.name] = say_outside(allowances, cluster.customer, scope, after=now, length=length)
     return found
 
 

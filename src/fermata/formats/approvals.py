@@ -8,7 +8,7 @@ from types import MappingProxyType
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.formats.faults import FaultLog, Place, quote, raise_faults
 from fermata.formats.fields import Document, Fields, Reference, check_choice
-from fermata.formats.policy import decode_scope
+from fermata.formats.policy_rules import decode_scope
 from fermata.formats.tablefiles import read_table
 from fermata.formats.tables import Columns, Table, check_names, check_texts, check_times
 from fermata.formats.tables import check_choice as check_choice_cells

@@ -18,7 +18,7 @@ from fermata.formats.faults import FaultLog, quote, raise_faults
 from fermata.formats.fields import Document, Fields, check_unique
 from fermata.formats.jsontext import read_json
 from fermata.formats.names import Names
-from fermata.formats.policy import decode_scope
+from fermata.formats.policy_rules import decode_scope
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.yamltext import read_yaml
 

@@ -1,28 +1,29 @@
-"""Reads `policy.yaml`: what each customer blocks, the advance notice promised, and freezes."""
+"""Reads `policy.yaml`: what each customer blocks, the advance notice promised, and freezes. Customers' own rules are
+read by `policy_rules`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from fermata.domain.fleet import Role
 from fermata.domain.ids import CustomerId, FreezeId
-from fermata.domain.policy import Blocked, Customer, Flighting, Freeze, Notice, Policy, Scope, ScopeLevel
+from fermata.domain.policy import Blocked, Customer, Flighting, Freeze, Notice, Policy
 from fermata.domain.updates import Criticality
 from fermata.formats.changes import Change, ChangedFile, apply_changes
-from fermata.formats.faults import FaultLog, one_of, raise_faults
+from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_unique
-from fermata.formats.spots import Kind
+from fermata.formats.policy_rules import decode_after_due, decode_rules, decode_scope, decode_windows
 from fermata.formats.yamltext import read_yaml
 
 ROOT_REQUIRED = ("customers",)
 ROOT_OPTIONAL = ("notice", "freezes")
 CUSTOMER_REQUIRED = ("id", "block", "approvers")
-CUSTOMER_OPTIONAL = ("flighting",)
+CUSTOMER_OPTIONAL = ("flighting", "rules", "windows", "after_due")
 BLOCK_REQUIRED = ("deployments", "repairs")
 BLOCK_OPTIONAL = ("except_criticality",)
 FLIGHTING_KEYS = ("allowed_roles", "max_nodes")
 NOTICE_KEYS = ("regular_update", "regular_hardware", "critical_repair", "critical_update")
 FREEZE_KEYS = ("id", "customer", "scope", "start", "end", "reason")
-SCOPE_LEVELS = tuple(level.value for level in ScopeLevel)
 
 NOTICE_DAYS_MAX = 3650
 NO_FLIGHTING = Flighting(allowed_roles=frozenset(), max_nodes=0)  # a customer who says nothing gets no flights
@@ -60,6 +61,7 @@ def decode_policy(path: Path, document: Document, changes: Sequence[Change] = ()
 
 def _customer(fields: Fields) -> Customer:
     block = fields.fields("block", required=BLOCK_REQUIRED, optional=BLOCK_OPTIONAL)
+    windows = decode_windows(fields)
     return Customer(
         id=CustomerId(fields.name("id")),
         deployments=block.choice("deployments", Blocked),
@@ -67,6 +69,9 @@ def _customer(fields: Fields) -> Customer:
         except_criticality=frozenset(Criticality(c) for c in _choices(block, "except_criticality", list(Criticality))),
         flighting=_flighting(fields) if fields.has("flighting") else NO_FLIGHTING,
         approvers=fields.names("approvers"),
+        rules=decode_rules(fields, windows),
+        windows=windows,
+        after_due=decode_after_due(fields),
     )
 
 
@@ -111,16 +116,3 @@ def _freeze(fields: Fields) -> Freeze:
         end=end,
         reason=fields.text("reason"),
     )
-
-
-def decode_scope(fields: Fields, key: str) -> Scope:
-    """`{LEVEL: NAME}` with exactly one level; the name is remembered for the check against the fleet."""
-    scope = fields.fields(key, optional=SCOPE_LEVELS)
-    levels = [level for level in ScopeLevel if scope.spot(level.value)]
-    found = fields.spot(key)
-    if len(levels) == 1:
-        scope.refer(levels[0].value, levels[0].value)
-        return Scope(level=levels[0], name=scope.name(levels[0].value))
-    if found and found.kind is Kind.MAPPING and len(found.keys) == len(levels):
-        fields.fault(key, f"A scope has exactly one of {one_of(SCOPE_LEVELS)}, this one has {len(levels) or 'none'}.")
-    return Scope(level=ScopeLevel.NODE, name="")

@@ -10,16 +10,16 @@ import numpy as np
 
 from fermata.domain.campaign import Limit, LimitKind, Where
 from fermata.domain.consent import consent_gaps, device_gaps
-from fermata.domain.fleet import Device, Fleet, Node
+from fermata.domain.fleet import Device, Fleet
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.observed import withdrawn_nodes
 from fermata.domain.pending import FleetPending
-from fermata.domain.policy import Freeze, Scope, ScopeLevel
 from fermata.domain.reasons import Reason
 from fermata.domain.replanning import Standing, served_nodes, waiting_nodes
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, day_interval, days_between
+from fermata.planning.closings import Closings
 from fermata.planning.columns import NO_NUMBERS, NOBODY, Columns, Flags, read_columns
 from fermata.planning.dues import Dues, read_dues
 from fermata.planning.inputs import PlanningInput
@@ -306,42 +306,16 @@ class CheckCase:
         after_first = limit.first_day is None or day >= limit.first_day
         return after_first and (limit.last_day is None or day <= limit.last_day)
 
-    def freezes_among(self, clusters: Iterable[ClusterId]) -> Sequence[Freeze]:
-        """Freezes whose scope may hold nodes of these clusters, in the order of the policy."""
-        places = {place for name in clusters for place in self._freezes_by_cluster.get(name, ())}
-        return [self.inputs.policy.freezes[place] for place in sorted(places)]
-
-    def freezes_on(self, node: Node) -> tuple[Freeze, ...]:
-        """Freezes whose scope holds `node`."""
-        cluster = self.fleet.clusters[node.cluster]
-        return tuple(freeze for freeze in self.freezes_among([node.cluster]) if freeze.scope.covers(node, cluster))
+    @cached_property
+    def closings(self) -> Closings:
+        """When nodes may not be out."""
+        return Closings(inputs=self.inputs, pending=self.pending, days=self._room)
 
     @cached_property
-    def _freezes_by_cluster(self) -> Mapping[ClusterId, Sequence[int]]:
-        found: dict[ClusterId, list[int]] = {}
-        for place, freeze in enumerate(self.inputs.policy.freezes):
-            for name in self._clusters_touched(freeze.scope):
-                found.setdefault(name, []).append(place)
-        return found
-
-    def _clusters_touched(self, scope: Scope) -> Iterable[ClusterId]:
-        match scope.level:
-            case ScopeLevel.SUPERCOMPUTER:
-                return self._clusters_by_supercomputer.get(scope.name, ())
-            case ScopeLevel.CLUSTER:
-                return (ClusterId(scope.name),)
-            case ScopeLevel.RACK:
-                return {node.cluster for node in self.fleet.nodes.values() if node.rack == scope.name}
-            case ScopeLevel.NODE:
-                node = self.fleet.nodes.get(NodeId(scope.name))
-                return (node.cluster,) if node is not None else ()
-
-    @cached_property
-    def _clusters_by_supercomputer(self) -> Mapping[str, Sequence[ClusterId]]:
-        found: dict[str, list[ClusterId]] = {}
-        for cluster in self.fleet.clusters.values():
-            found.setdefault(cluster.supercomputer, []).append(cluster.name)
-        return found
+    def _room(self) -> Interval | None:
+        if not self.days:
+            return None
+        return Interval(self.daily_interval(self.days[0]).start, self.daily_interval(self.days[-1]).end)
 
 
 def build_case(inputs: PlanningInput) -> CheckCase:

@@ -1,11 +1,10 @@
-"""When windows may lie: the campaign's calendar days with their daily window, and the freezes that touch a cluster."""
+"""When windows may lie: the campaign's calendar days with their daily window, and the times closed to a cluster."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from fermata.domain.fleet import Cluster, Node
-from fermata.domain.ids import FreezeId
 from fermata.domain.windows import Interval, days_between
 from fermata.planning.encoding import Calendar, Closed
 
@@ -55,6 +54,6 @@ def find_days(calendar: Calendar, deadline: date) -> tuple[Day, ...]:
     return tuple(days)
 
 
-def find_freezes(closed: Sequence[Closed], nodes: Sequence[Node], cluster: Cluster) -> tuple[FreezeId, ...]:
-    """The freezes that hold any of `nodes`, all of `cluster`."""
-    return tuple(c.freeze for c in closed if c.touches(nodes, cluster))
+def find_closed(closed: Sequence[Closed], nodes: Sequence[Node], cluster: Cluster) -> tuple[str, ...]:
+    """The names of the closed times that hold for any of `nodes`, all of `cluster`."""
+    return tuple(c.name for c in closed if c.touches(nodes, cluster))

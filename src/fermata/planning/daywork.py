@@ -78,11 +78,11 @@ def _seats_by_day(problem: Problem, spots: Sequence[Spot]) -> Iterator[list[_Sea
 def _find_open(
     problem: Problem, spots: Sequence[Spot], options: SearchOptions, terms: Sequence[Term]
 ) -> Mapping[Spot, tuple[Spot, ...]]:
-    """For each spot, those on its day that its window may have as well: no freeze, allowed, no dearer by any term."""
+    """For each spot, those on its day that its window may have as well: not closed, allowed, no dearer by any term."""
     own = {(spot.way, spot.group, spot.day): spot for spot in spots}
     costs = [term.cost for term in terms if isinstance(term, CostTerm)]
     found: dict[Spot, list[Spot]] = {spot: [] for spot in spots}
-    for spot in find_spots(problem, problem.inputs.policy.freezes):
+    for spot in find_spots(problem):
         now = own.get((spot.way, spot.group, spot.day))
         if now is None or (options.allows is not None and not options.allows(spot)):
             continue

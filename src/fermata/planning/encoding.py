@@ -9,7 +9,7 @@ from functools import cached_property
 
 from fermata.domain.campaign import Limit
 from fermata.domain.fleet import Cluster, Node
-from fermata.domain.ids import DeviceId, FreezeId, NodeId, TeamId, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, TeamId, UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Reason
@@ -79,11 +79,14 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """No window whose nodes, all of one cluster, `touches` holds shares an instant with `time`; known by its freeze."""
+    """No window whose nodes, all of one cluster, `touches` holds shares an instant with `time`, and `why`. Known by a
+    name that no other has.
+    """
 
-    freeze: FreezeId
+    name: str
     touches: Callable[[Sequence[Node], Cluster], bool]
     time: Interval
+    why: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,13 @@ from fermata.domain.versions import is_at_least
 from fermata.planning.case import CheckCase
 from fermata.planning.reading import Reading
 
-CONSENT_CODES = frozenset({Code.APPROVAL_MISSING, Code.APPROVAL_OUTDATED, Code.APPROVAL_WITHDRAWN})
+CONSENT_CODES = frozenset({Code.APPROVAL_MISSING, Code.APPROVAL_OUTDATED, Code.APPROVAL_WITHDRAWN, Code.POLICY_BLOCKS})
 
 
 def find_excused(case: CheckCase, reading: Reading, names: Iterable[NodeId], length: timedelta) -> frozenset[NodeId]:
     """Those of `names` that may not go, or hang on a draining device with one that may not.
 
-    `length` is how long a window of theirs takes: a freeze keeps a node only if it leaves no such gap on any day.
+    `length` is how long a window of theirs takes: what is shut keeps a node only if it leaves no such gap on any day.
     """
     asked = frozenset(names)
     seeds = {name for name in case.spread(asked) if _own_excuse(case, reading, name, length)}
@@ -46,7 +46,9 @@ def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[Nod
     if code is Code.ONLY_ON_DEVICE:
         return names & frozenset(case.columns.nodes.named(np.flatnonzero(case.alone)))
     if code is Code.FROZEN:
-        return names & case.spread(name for name in reach if case.freezes_on(nodes[name]))
+        return names & case.spread(name for name in reach if case.closings.freezes_on(nodes[name]))
+    if code is Code.OUTSIDE_WINDOWS:
+        return names & case.spread(name for name in reach if name in case.closings.allowed_times)
     return names
 
 
@@ -56,20 +58,20 @@ def _own_excuse(case: CheckCase, reading: Reading, name: NodeId, length: timedel
     if name in case.waiting or name in case.promised:
         return True
     node = case.fleet.nodes[name]
-    return is_stuck(case, reading, node) or _is_frozen_out(case, node, length)
+    return is_stuck(case, reading, node) or _is_shut_out(case, node, length)
 
 
-def _is_frozen_out(case: CheckCase, node: Node, length: timedelta) -> bool:
-    freezes = sorted(case.freezes_on(node), key=lambda freeze: freeze.start)
-    if not freezes:
+def _is_shut_out(case: CheckCase, node: Node, length: timedelta) -> bool:
+    shut = case.closings.shut_on(node)
+    if not shut:
         return False
     for day in case.days:
         room = case.daily_interval(day)
         free_from = max(room.start, case.inputs.now)
-        for freeze in freezes:
-            if min(freeze.start, room.end) - free_from >= length:
+        for time in shut:
+            if min(time.start, room.end) - free_from >= length:
                 return False
-            free_from = max(free_from, freeze.end)
+            free_from = max(free_from, time.end)
         if room.end - free_from >= length:
             return False
     return True

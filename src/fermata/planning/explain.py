@@ -30,7 +30,7 @@ PROBES_MOST = 150  # questions in all; at January size one takes one to ten seco
 def explain_infeasible(problem: Problem) -> Infeasible:
     """The clashing rules and the changes that resolve them, for a problem that is proven to have no plan."""
     probe = _Probe(problem)
-    spots = find_spots(problem, problem.inputs.policy.freezes)
+    spots = find_spots(problem)
     homeless = find_homeless(problem, spots)
     only = homeless[:1] or None
     clashing = _shrink(list(list_rules(problem.inputs, problem.scope)), problem, probe, only)
@@ -89,7 +89,7 @@ class _Probe:
 
 def _place(problem: Problem) -> tuple[Spot, ...] | bool | None:
     """Spots of some plan; False when there is none, None when that was not settled within the effort."""
-    spots = find_spots(problem, problem.inputs.policy.freezes)
+    spots = find_spots(problem)
     if find_homeless(problem, spots):
         return False
     rows = build_rows(problem, spots, with_reserve=False)

@@ -11,7 +11,7 @@ from math import ceil, floor
 from fermata.domain.campaign import DailyWindow, Limit
 from fermata.domain.fleet import Cluster
 from fermata.domain.ids import TeamId
-from fermata.domain.policy import Freeze
+from fermata.domain.policy import Customer, Freeze, Stance
 from fermata.domain.windows import ONE_DAY, calendar_day
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.ladders import Ladder, Rule
@@ -33,6 +33,7 @@ def list_rules(inputs: PlanningInput, scope: Scope) -> tuple[Rule, ...]:
     limits = inputs.catalogue.team_limits
     units = len(inputs.fleet.nodes) + len(inputs.fleet.devices)
     rules = [_freeze_rule(freeze) for freeze in inputs.policy.freezes]
+    rules.extend(_windows_rule(customer) for customer in inputs.policy.customers.values() if customer.windows)
     rules.extend(_team_rule(team, limits[team], units) for team in sorted(limits))
     rules.extend(_limit_rule(inputs, scope, number) for number in range(len(campaign.limits)))
     rules.extend(list_minima(inputs))
@@ -67,6 +68,24 @@ def _freeze_rule(freeze: Freeze) -> Rule:
     sentence = f"Freeze {freeze.id} forbids work on {freeze.scope} from {_utc(freeze.start)} to {_utc(freeze.end)}."
     ladders = (Ladder(steps=hours, loosen=end_earlier), Ladder(steps=hours, loosen=start_later))
     return Rule(name=f"freeze {freeze.id}", sentence=sentence, ladders=ladders)
+
+
+def _windows_rule(customer: Customer) -> Rule:
+    """The windows in which a customer lets work go without an approval. An approval lets it go at any time."""
+
+    def loosen(inputs: PlanningInput, _step: int) -> tuple[PlanningInput, str]:
+        open_ = tuple(
+            replace(rule, stance=Stance.ALLOW, windows=()) if rule.stance is Stance.ALLOW_IN_WINDOWS else rule
+            for rule in customer.rules
+        )
+        changed = replace(customer, rules=open_, windows=())
+        customers = {**inputs.policy.customers, customer.id: changed}
+        words = f"Ask {customer.id} to approve it, so that it may go outside the windows of its policy."
+        return replace(inputs, policy=replace(inputs.policy, customers=customers)), words
+
+    names = ", ".join(window.id for window in customer.windows)
+    sentence = f"The policy of {customer.id} lets work go without an approval only in {names}."
+    return Rule(name=f"windows of {customer.id}", sentence=sentence, ladders=(Ladder(steps=1, loosen=loosen),))
 
 
 def _team_rule(team: TeamId, now: int, units: int) -> Rule:

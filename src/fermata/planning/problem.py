@@ -1,9 +1,8 @@
 """The planning problem compiled to what the solver chooses from: spots, one per group of parts, day and start."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fermata.domain.policy import Freeze
 from fermata.domain.windows import Interval
 from fermata.planning.days import Day, find_days
 from fermata.planning.encoders import Encoder, Encoding, encode_windows, list_encoders
@@ -92,12 +91,9 @@ def compile_problem(
     )
 
 
-def find_spots(problem: Problem, freezes: Iterable[Freeze]) -> tuple[Spot, ...]:
-    """Every spot that the calendar leaves, with those of its closed times that come of `freezes`, ordered by way,
-    group, day, start.
-    """
-    asked = {freeze.id for freeze in freezes}
-    closed = {each.freeze: each.time for each in problem.encoding.calendar.closed if each.freeze in asked}
+def find_spots(problem: Problem) -> tuple[Spot, ...]:
+    """Every spot that the calendar leaves, ordered by way, group, day, start."""
+    closed = {each.name: each.time for each in problem.encoding.calendar.closed}
     spots: list[Spot] = []
     outs: dict[int, list[list[tuple[int, Interval]]]] = {}  # by length and day: every start and the time out
     for w, way in enumerate(problem.ways):
@@ -105,14 +101,14 @@ def find_spots(problem: Problem, freezes: Iterable[Freeze]) -> tuple[Spot, ...]:
             spots.append(problem.seats[w])
             continue
         for g, group in enumerate(way.groups):
-            held = [closed[name] for name in group.freezes if name in closed]
+            held = [closed[name] for name in group.closed]
             if group.minutes not in outs:
                 outs[group.minutes] = [_times_out(day, group.minutes) for day in problem.days]
             spots.extend(
                 Spot(way=w, group=g, day=d, start=start)
                 for d, times in enumerate(outs[group.minutes])
                 for start, out in times
-                if not any(out.overlaps(freeze) for freeze in held)
+                if not any(out.overlaps(time) for time in held)
             )
     return tuple(spots)
 

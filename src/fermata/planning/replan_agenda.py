@@ -9,7 +9,6 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ClusterId, NodeId
 from fermata.domain.observed import stretch_catalogue
 from fermata.domain.plans import InputHashes, Window
-from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.replanning import Standing, needs_asking
 from fermata.domain.windows import Interval, calendar_day, day_interval
@@ -167,9 +166,10 @@ def _lose(
     inputs: PlanningInput, standing: Standing, kept_out: Mapping[NodeId, Reason], window: Window, why: Reason
 ) -> tuple[Standing, Mapping[NodeId, Reason]]:
     held = tuple(other for other in standing.held if other.id != window.id)
-    customer = inputs.fleet.clusters[window.cluster].customer
+    cluster = inputs.fleet.clusters[window.cluster]
+    nodes = [inputs.fleet.nodes[name] for name in window.nodes if name in inputs.fleet.nodes]
     updates = [inputs.catalogue.updates[name] for name in window.updates if name in inputs.catalogue.updates]
-    if not needs_asking(inputs.policy, customer, updates):
+    if not any(needs_asking(inputs.policy, node, cluster, updates) for node in nodes):
         return replace(standing, held=held, lapsed=(*standing.lapsed, window)), kept_out
     again = reason(
         Code.CONSENT_AGAIN,
@@ -221,11 +221,11 @@ def judge_home(agenda: Agenda, task: Task) -> Reason | None:
     calendar = agenda.encoding.calendar
     is_open = calendar.first_day <= day.date <= calendar.last_day and day.date.weekday() in calendar.weekdays
     out = Interval(start, start + group.minutes * MINUTE)
-    held = {closed.freeze for closed in calendar.closed if closed.freeze in group.freezes and out.overlaps(closed.time)}
+    held = [each for each in calendar.closed if each.name in group.closed and out.overlaps(each.time)]
     if not is_open or not day.room.start <= start < day.room.end or day.room.end < min(end, out.end):
         return reason(Code.DAY_CLOSED)
     if held:
-        return next(frozen(freeze) for freeze in agenda.ahead.policy.freezes if freeze.id in held)
+        return held[0].why
     if day.room.end < out.end:
         return reason(Code.LONGER_NOW, minutes=group.minutes, before=round((end - start) / MINUTE))
     for use in group.uses:
@@ -235,12 +235,6 @@ def judge_home(agenda: Agenda, task: Task) -> Reason | None:
                 Code.LIMIT_FULL, limit=resource.name, allowed=resource.capacity, used=use.units, others="nothing else"
             )
     return None
-
-
-def frozen(freeze: Freeze) -> Reason:
-    """The freeze as a reason."""
-    start, end = f"{freeze.start:%Y-%m-%d %H:%MZ}", f"{freeze.end:%Y-%m-%d %H:%MZ}"
-    return reason(Code.FROZEN, freeze=freeze.id, scope=freeze.scope, start=start, end=end, why=freeze.reason)
 
 
 def _find_lost(agenda: Agenda) -> list[tuple[Window, Reason]]:

@@ -103,7 +103,7 @@ def _move_more(agenda: Agenda, weights: Mapping[int, int]) -> _Chosen | NothingF
     settled = agenda.settled()
     problem = agenda.problem(settled, agenda.others(than=settled))
     allows = agenda.allows(problem)
-    grid = [spot for spot in find_spots(problem, agenda.ahead.policy.freezes) if allows(spot)]
+    grid = [spot for spot in find_spots(problem) if allows(spot)]
     homes = {
         agenda.home_spot(i, ways[0]): i for i, ways in enumerate(problem.ways_of) if i in weights and i in agenda.homes
     }

@@ -6,7 +6,7 @@ from math import ceil
 
 from fermata.domain.fleet import Cluster
 from fermata.domain.plans import DeviceApplyStep, Mode, NodeApplyStep, Window
-from fermata.planning.days import find_freezes
+from fermata.planning.days import find_closed
 from fermata.planning.encoders import Encoding
 from fermata.planning.encoding import Taken, TeamUse
 from fermata.planning.inputs import PlanningInput
@@ -60,7 +60,7 @@ def one_window(cluster: Cluster, part: Part, encoding: Encoding, *, mode: Mode, 
         minutes=length,
         nodes=len(part.nodes),
         uses=find_uses(encoding.capacities, taken),
-        freezes=find_freezes(encoding.calendar.closed, part.nodes, cluster),
+        closed=find_closed(encoding.calendar.closed, part.nodes, cluster),
         loans=find_loans(encoding.capacities, taken),
     )
     return Way(cluster=cluster, mode=mode, groups=(group,))

@@ -135,7 +135,7 @@ class _Start:
 
 def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | NothingFound:
     """The best plan. Room is kept for nodes that do not come back, unless that makes the plan impossible or later."""
-    spots = find_spots(problem, problem.inputs.policy.freezes)
+    spots = find_spots(problem)
     if options.allows is not None:
         spots = tuple(spot for spot in spots if options.allows(spot))
     if find_homeless(problem, spots):

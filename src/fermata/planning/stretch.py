@@ -10,7 +10,7 @@ MINUTE = timedelta(minutes=1)
 
 def find_longest(problem: Problem, spots: Sequence[Spot]) -> Mapping[Spot, int]:
     """For each spot of a complete plan, how many minutes its window may last without meeting another that it does not
-    meet anyway: until the next window of the day starts, a freeze begins, or the day's room ends.
+    meet anyway: until the next window of the day starts, its time closes, or the day's room ends.
 
     At every instant of the time added, what is open was open together with this window just before its end: no
     limit has more to bear than it had.
@@ -18,12 +18,12 @@ def find_longest(problem: Problem, spots: Sequence[Spot]) -> Mapping[Spot, int]:
     starts: dict[int, list[int]] = {}
     for spot in spots:
         starts.setdefault(spot.day, []).append(spot.start)
-    frozen = {closed.freeze: closed.time.start for closed in problem.encoding.calendar.closed}
+    closed = {each.name: each.time.start for each in problem.encoding.calendar.closed}
     longest: dict[Spot, int] = {}
     for spot in spots:
         day, group = problem.days[spot.day], problem.group_of(spot)
         end = spot.start + group.minutes
-        freezes = ((frozen[name] - day.room.start) // MINUTE for name in group.freezes)
-        bounds = [day.minutes, *starts[spot.day], *freezes]
+        closes = ((closed[name] - day.room.start) // MINUTE for name in group.closed)
+        bounds = [day.minutes, *starts[spot.day], *closes]
         longest[spot] = min(bound for bound in bounds if bound >= end) - spot.start
     return longest

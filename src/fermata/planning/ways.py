@@ -6,9 +6,8 @@ from itertools import chain
 from operator import attrgetter
 
 from fermata.domain.fleet import Cluster, Device, Node, Place, place_of, places_of
-from fermata.domain.ids import FreezeId
 from fermata.domain.plans import Mode
-from fermata.planning.days import find_days, find_freezes
+from fermata.planning.days import find_closed, find_days
 from fermata.planning.encoders import Encoding
 from fermata.planning.encoding import Closed, Loan, Resource, Taken, Use
 from fermata.planning.inputs import PlanningInput
@@ -31,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Parts that are alike to the solver: same size, length, team use over time and freezes, none before the other.
+    """Parts that are alike to the solver: same size, length, team use and closed times, none before the other.
 
     `uses` is the largest of theirs and `loans` the least, so that any of them may stand where another does.
     """
@@ -41,7 +40,7 @@ class Group:
     minutes: int
     nodes: int
     uses: tuple[Use, ...]
-    freezes: tuple[FreezeId, ...]
+    closed: tuple[str, ...]
     loans: tuple[Loan, ...] = ()
 
 
@@ -66,7 +65,7 @@ class _Laid:
     part: Part
     uses: tuple[Use, ...]
     loans: tuple[Loan, ...]
-    freezes: tuple[FreezeId, ...]
+    closed: tuple[str, ...]
 
 
 class WayFinder:
@@ -135,10 +134,10 @@ class WayFinder:
                 part=part,
                 uses=find_uses(self._encoding.capacities, taken),
                 loans=find_loans(self._encoding.capacities, taken),
-                freezes=find_freezes(closed, part.nodes, work.cluster),
+                closed=find_closed(closed, part.nodes, work.cluster),
             )
             exact = (laid.uses, laid.loans) if are_few else ()
-            key = (number == len(split) - 1, len(part.nodes), _shape(part.steps), laid.freezes, exact)
+            key = (number == len(split) - 1, len(part.nodes), _shape(part.steps), laid.closed, exact)
             alike.setdefault(key, []).append(laid)
         return tuple(
             Group(
@@ -147,7 +146,7 @@ class WayFinder:
                 minutes=all_laid[0].part.steps.minutes,
                 nodes=len(all_laid[0].part.nodes),
                 uses=_largest([laid.uses for laid in all_laid]),
-                freezes=all_laid[0].freezes,
+                closed=all_laid[0].closed,
                 loans=_least([laid.loans for laid in all_laid]),
             )
             for key, all_laid in alike.items()

@@ -164,7 +164,7 @@ def _consent(inputs: PlanningInput, pending: FleetPending, node: Node, cluster: 
     for device in draining_devices(inputs.fleet, pending, node):
         due.extend(item.update for item in pending.of_device(device).due)
     entry = Decisions(inputs.fleet, inputs.ledger).entry(node)
-    asked = any(inputs.policy.needs_approval(cluster.customer, update) for update in due)
+    asked = any(inputs.policy.needs_asking(update, node, cluster) for update in due)
     if not asked or entry is None or entry.verdict is not Verdict.APPROVED:
         return reason(Code.CONSENT_NOT_NEEDED, customer=cluster.customer)
     return reason(Code.CONSENT_GIVEN, actor=entry.actor, scope=entry.scope, at=f"{entry.at:%Y-%m-%d %H:%MZ}")

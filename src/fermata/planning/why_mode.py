@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from fermata.domain.plans import Mode, Window
-from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.windows import Interval
 from fermata.planning.days import Day
@@ -48,7 +47,7 @@ def _explain_parts(loads: Loads, work: ClusterWork, ways: Sequence[Way], parts: 
         )
     whole = next(way for way in ways if way.mode is Mode.WHOLE)
     group = whole.groups[0]
-    held = [freeze for freeze in loads.inputs.policy.freezes if freeze.id in group.freezes]
+    held = [each.time for each in loads.encoding.calendar.closed if each.name in group.closed]
     if not any(_has_room(day, group.minutes, held) for day in loads.days):
         return (reason(Code.PARTS_NO_DAY, cluster=name, needed=hours_text(group.minutes)),)
     return (reason(Code.PARTS_BETTER, cluster=name, parts=parts),)
@@ -64,7 +63,7 @@ def _find_exceeded(loads: Loads, work: ClusterWork) -> list[tuple[Resource, int]
     return always or (over if is_shut else [])
 
 
-def _has_room(day: Day, minutes: int, freezes: Sequence[Freeze]) -> bool:
+def _has_room(day: Day, minutes: int, closed: Sequence[Interval]) -> bool:
     length = timedelta(minutes=minutes)
     outs = (Interval(day.at(start), day.at(start) + length) for start in day.starts(minutes))
-    return any(not any(out.overlaps(Interval(f.start, f.end)) for f in freezes) for out in outs)
+    return any(not any(out.overlaps(time) for time in closed) for out in outs)

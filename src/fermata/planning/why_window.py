@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 from fermata.domain.campaign import SpreadEvenly
 from fermata.domain.ids import ClusterId, WindowId
 from fermata.domain.plans import Mode, Plan, Window
-from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.windows import calendar_day, days_between
-from fermata.planning.days import Day, find_freezes
+from fermata.domain.windows import Interval, calendar_day, days_between
+from fermata.planning.days import Day
+from fermata.planning.encoding import Closed
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.why_load import Collision, Loads, starts_of
 from fermata.planning.why_worth import Worth
@@ -75,8 +75,7 @@ class WindowExplainer:
         cluster = self._inputs.fleet.clusters[window.cluster]
         known = self._inputs.fleet.nodes
         nodes = [known[name] for name in window.nodes if name in known]
-        held = find_freezes(self.loads.encoding.calendar.closed, nodes, cluster)
-        freezes = [freeze for freeze in self._inputs.policy.freezes if freeze.id in held]
+        closed = [each for each in self.loads.encoding.calendar.closed if each.touches(nodes, cluster)]
         return WindowWhy(
             id=window.id,
             cluster=window.cluster,
@@ -88,11 +87,11 @@ class WindowExplainer:
             nodes=len(window.nodes),
             end_confidence=window.end_confidence,
             timezone=self._inputs.campaign.timezone,
-            earliest_alone=self._find_earliest(window, freezes),
-            earlier=self._explain_days(window, freezes),
+            earliest_alone=self._find_earliest(window, closed),
+            earlier=self._explain_days(window, closed),
         )
 
-    def _find_earliest(self, window: Window, freezes: Sequence[Freeze]) -> datetime | None:
+    def _find_earliest(self, window: Window, closed: Sequence[Closed]) -> datetime | None:
         """A part of a rolled cluster has the parts before it on the days before. None for a window that ran."""
         if window.id in self._inputs.standing.ran:
             return None
@@ -100,7 +99,7 @@ class WindowExplainer:
         for number, day in enumerate(self._days):
             free = [
                 start
-                for start in _not_frozen(starts_of(day, window), window, freezes)
+                for start in _not_closed(starts_of(day, window), window, closed)
                 if not self.loads.find_collisions(window, number, start, alone=True)
             ]
             if free and not days_before:
@@ -108,7 +107,7 @@ class WindowExplainer:
             days_before -= bool(free)
         return None
 
-    def _explain_days(self, window: Window, freezes: Sequence[Freeze]) -> tuple[DayWhy, ...]:
+    def _explain_days(self, window: Window, closed: Sequence[Closed]) -> tuple[DayWhy, ...]:
         own = calendar_day(window.start, self._inputs.campaign.timezone)
         workable = {day.date: number for number, day in enumerate(self._days) if day.earliest < day.room.end}
         if own not in workable or not self._days:
@@ -116,7 +115,7 @@ class WindowExplainer:
         found: list[DayWhy] = []
         for day in days_between(min(workable), own - timedelta(days=1)):
             if day in workable:
-                reasons = self._explain_day(window, workable[day], freezes)
+                reasons = self._explain_day(window, workable[day], closed)
             elif day.weekday() >= _SATURDAY:
                 reasons = (reason(Code.DAY_UNSTAFFED, day=_day(day)),)
             else:
@@ -124,7 +123,7 @@ class WindowExplainer:
             found.append(DayWhy(day=day, reasons=reasons))
         return tuple(found)
 
-    def _explain_day(self, window: Window, number: int, freezes: Sequence[Freeze]) -> tuple[Reason, ...]:
+    def _explain_day(self, window: Window, number: int, closed: Sequence[Closed]) -> tuple[Reason, ...]:
         day = self._days[number]
         starts = starts_of(day, window)
         if not starts:
@@ -132,16 +131,16 @@ class WindowExplainer:
         beside = self._beside_parts(window, day)
         if beside is not None:
             return (beside,)
-        thawed = _not_frozen(starts, window, freezes)
-        if not thawed:
-            return tuple(self._frozen(freeze) for freeze in freezes if _covers_any(freeze, starts, window))
-        collisions = {start: self.loads.find_collisions(window, number, start) for start in thawed}
-        free = [start for start in thawed if not collisions[start]]
+        left = _not_closed(starts, window, closed)
+        barred = tuple(dict.fromkeys(each.why for each in closed if _covers_any(each, starts, window)))
+        if not left:
+            return barred
+        collisions = {start: self.loads.find_collisions(window, number, start) for start in left}
+        free = [start for start in left if not collisions[start]]
         if free:
             return (self._weigh(window, day, free),)
-        frozen = [f for f in freezes if len(thawed) < len(starts) and _covers_any(f, starts, window)]
         blocks = [self._tell(c, day) for c in _choose(collisions)]
-        return (*blocks, *(self._frozen(freeze) for freeze in frozen))
+        return (*blocks, *barred)
 
     def _too_short(self, window: Window, day: Day) -> Reason:
         first = max(day.earliest, day.room.start)
@@ -165,10 +164,6 @@ class WindowExplainer:
         if window.part == window.parts and after:
             return reason(Code.DAY_PART_ORDER, window=after[-1].id, day=_day(day.date))
         return None
-
-    def _frozen(self, freeze: Freeze) -> Reason:
-        said = {"start": _utc(freeze.start), "end": _utc(freeze.end), "why": freeze.reason}
-        return reason(Code.FROZEN, freeze=freeze.id, scope=freeze.scope, **said)
 
     def _tell(self, collision: Collision, day: Day) -> Reason:
         resource = collision.resource
@@ -215,13 +210,13 @@ def _choose(collisions: Mapping[datetime, Sequence[Collision]]) -> list[Collisio
     return chosen
 
 
-def _not_frozen(starts: Iterable[datetime], window: Window, freezes: Sequence[Freeze]) -> list[datetime]:
+def _not_closed(starts: Iterable[datetime], window: Window, closed: Sequence[Closed]) -> list[datetime]:
     length = window.end - window.start
-    return [at for at in starts if not any(at < f.end and f.start < at + length for f in freezes)]
+    return [at for at in starts if not any(Interval(at, at + length).overlaps(each.time) for each in closed)]
 
 
-def _covers_any(freeze: Freeze, starts: Sequence[datetime], window: Window) -> bool:
-    return len(_not_frozen(starts, window, (freeze,))) < len(starts)
+def _covers_any(closed: Closed, starts: Sequence[datetime], window: Window) -> bool:
+    return len(_not_closed(starts, window, (closed,))) < len(starts)
 
 
 def list_names(names: Sequence[str]) -> str:

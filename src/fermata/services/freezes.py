@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fermata.domain.ids import CustomerId, FreezeId
-from fermata.domain.policy import Freeze, Policy, Scope
+from fermata.domain.policy import Exemption, Freeze, Policy, Scope
 from fermata.domain.reasons import Code, reason
 from fermata.domain.scopes import Scopes
 from fermata.services.approvers import find_approver, judge_scope
@@ -38,6 +38,25 @@ class EndedFreeze:
 
     freeze: Freeze
     ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeView:
+    """A freeze, and what may pass it once a second person says so, or may already."""
+
+    freeze: Freeze
+    exemptions: tuple[Exemption, ...]
+
+
+def list_freezes(db: Database, *, now: datetime, over: bool = False) -> tuple[FreezeView, ...]:
+    """Those that are not over, or with `over` all on record, by when they begin."""
+    with refusing_unknown(), db.read() as conn:
+        policy = inventory.load_policy(conn)
+    lasting = sorted((f for f in policy.freezes if over or f.end > now), key=lambda freeze: (freeze.start, freeze.id))
+    return tuple(
+        FreezeView(freeze=freeze, exemptions=tuple(e for e in policy.exemptions if e.freeze == freeze.id))
+        for freeze in lasting
+    )
 
 
 def add_freeze(db: Database, order: FreezeOrder, *, now: datetime, new_id: NewId) -> Freeze:

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Connection, Row, String, Table, Text, delete, insert, select, update
 
-from fermata.domain.ids import ApprovalId, CustomerId, FreezeId, RequestId, UpdateId
-from fermata.domain.policy import ConsentEntry, Freeze, Scope, ScopeLevel, Verdict
+from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
+from fermata.domain.policy import ConsentEntry, Exemption, Freeze, Said, Scope, ScopeLevel, Verdict
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 
 consent_entry = Table(
@@ -43,6 +43,18 @@ freeze_ending = Table(  # of freezes added by hand and of imported ones alike
     metadata,
     Column("id", String, primary_key=True),
     Column("at", UtcTime, nullable=False),
+)
+freeze_exemption = Table(
+    "freeze_exemption",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("freeze", String, nullable=False),
+    Column("updates", Json, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("asked_by", String, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("confirmed_by", String, nullable=True),
+    Column("confirmed_at", UtcTime, nullable=True),
 )
 
 
@@ -90,6 +102,46 @@ def end_freeze(conn: Connection, freeze_id: FreezeId, at: datetime) -> None:
 def forget_endings(conn: Connection, freeze_ids: Sequence[FreezeId]) -> None:
     """The freezes last to their stated end again."""
     conn.execute(delete(freeze_ending).where(freeze_ending.c.id.in_(freeze_ids)))
+
+
+def add_exemption(conn: Connection, added: Exemption) -> None:
+    """Adds one that waits to be confirmed; its id must be new."""
+    conn.execute(
+        insert(freeze_exemption).values(
+            id=added.id,
+            freeze=added.freeze,
+            updates=sorted(added.updates),
+            reason=added.reason,
+            asked_by=added.asked.actor,
+            asked_at=added.asked.at,
+        )
+    )
+
+
+def confirm_exemption(conn: Connection, exemption_id: ExemptionId, confirmed: Said) -> bool:
+    """Records the second person; False when somebody was before, and nothing changed."""
+    found = conn.execute(
+        update(freeze_exemption)
+        .where(freeze_exemption.c.id == exemption_id, freeze_exemption.c.confirmed_by.is_(None))
+        .values(confirmed_by=confirmed.actor, confirmed_at=confirmed.at)
+    )
+    return found.rowcount == 1
+
+
+def load_exemptions(conn: Connection) -> tuple[Exemption, ...]:
+    """All of them, by id, those that wait included."""
+    rows = conn.execute(select(freeze_exemption).order_by(freeze_exemption.c.id))
+    return tuple(
+        Exemption(
+            id=ExemptionId(row.id),
+            freeze=FreezeId(row.freeze),
+            updates=frozenset(UpdateId(name) for name in row.updates),
+            reason=row.reason,
+            asked=Said(actor=row.asked_by, at=row.asked_at),
+            confirmed=Said(actor=row.confirmed_by, at=row.confirmed_at) if row.confirmed_by is not None else None,
+        )
+        for row in rows
+    )
 
 
 def merge_freezes(conn: Connection, imported: Sequence[Freeze]) -> tuple[Freeze, ...]:

@@ -175,9 +175,13 @@ def save_policy(conn: Connection, policy: Policy) -> bool:
 
 
 def load_policy(conn: Connection) -> Policy:
-    """The policy in force: as imported, with the freezes added by hand, less those ended. Raises NotStored."""
+    """The policy in force: as imported, with the freezes added by hand, less those ended, and with the exemptions from
+    them. Raises NotStored.
+    """
     policy = _load_document(conn, "policy", "", Policy)
-    return dataclasses.replace(policy, freezes=consent.merge_freezes(conn, policy.freezes))
+    return dataclasses.replace(
+        policy, freezes=consent.merge_freezes(conn, policy.freezes), exemptions=consent.load_exemptions(conn)
+    )
 
 
 def save_campaign(conn: Connection, campaign: Campaign) -> bool:

@@ -50,7 +50,7 @@ def compile_fleet(kinds: str, *, windows: int, days: int = 3, frozen: str = "") 
 
 def parts_of(problem: Problem) -> tuple[tuple[Spot, ...], tuple[Row, ...], tuple[Term, ...]]:
     """With one start a day, so that every choice can be tried."""
-    spots = tuple(spot for spot in find_spots(problem, problem.inputs.policy.freezes) if spot.start == 0)
+    spots = tuple(spot for spot in find_spots(problem) if spot.start == 0)
     return spots, build_rows(problem, spots, with_reserve=False), list_terms(problem)
 
 
@@ -143,7 +143,7 @@ def test_avoided_days_that_the_wrong_pairs_force_are_proven() -> None:
 def test_starts_of_one_day_bound_as_the_day_does() -> None:
     """All starts of a day are one place: what each of them takes at least is what the place takes."""
     problem = compile_fleet("rraa", windows=1, frozen="01")
-    spots = find_spots(problem, problem.inputs.policy.freezes)
+    spots = find_spots(problem)
     assert {spot.start for spot in spots} > {0}
     order = list_terms(problem)[2]
     assert isinstance(order, OrderTerm)

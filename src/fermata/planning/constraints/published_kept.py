@@ -43,9 +43,9 @@ def check(reading: Reading) -> Iterator[Violation]:
 def _is_moved(case: CheckCase, name: NodeId, start: object) -> bool:
     if case.promised.get(name, start) == start or name not in case.fleet.nodes:
         return False
-    customer = case.fleet.clusters[case.fleet.nodes[name].cluster].customer
+    node = case.fleet.nodes[name]
     updates = [case.inputs.catalogue.updates[update] for update in case.dues.of_node(name)]
-    return needs_asking(case.inputs.policy, customer, updates)
+    return needs_asking(case.inputs.policy, node, case.fleet.clusters[node.cluster], updates)
 
 
 def encode(facts: Facts) -> Calendar:

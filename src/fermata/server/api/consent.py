@@ -1,15 +1,14 @@
-"""Approvals, withdrawals and freezes."""
+"""Approvals and withdrawals."""
 
 from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
+from fastapi import APIRouter, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from fermata.domain.ids import CustomerId, FreezeId
-from fermata.domain.policy import ConsentEntry, Freeze, Scope, ScopeLevel, Verdict
+from fermata.domain.policy import ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.server.context import Given
-from fermata.services import consent, freezes
+from fermata.services import consent
 
 ORDERS_MAX = 20_000  # every node of a fleet, one by one
 TEXT_MAX = 2000
@@ -21,11 +20,13 @@ Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
 Text = Annotated[str, Field(max_length=TEXT_MAX)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """What is sent: unknown members are refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class ScopeBody(_Body):
+class ScopeBody(Body):
     """A part of the fleet."""
 
     level: ScopeLevel
@@ -36,7 +37,7 @@ class ScopeBody(_Body):
         return Scope(level=self.level, name=self.name)
 
 
-class OrderBody(_Body):
+class OrderBody(Body):
     """One word on one scope. `incarnation` is that of the request which was looked at; null takes the current one.
 
     `actor` null is that of all orders; `at` is when the word was given, null when it is recorded.
@@ -49,7 +50,7 @@ class OrderBody(_Body):
     at: AwareDatetime | None = None
 
 
-class OrdersBody(_Body):
+class OrdersBody(Body):
     """All of them or none. `actor` null lets the customer's first approver speak: there is no sign-in yet."""
 
     actor: Name | None = None
@@ -64,17 +65,6 @@ class SaidLine(BaseModel):
     entry: ConsentEntry | None
 
 
-class FreezeBody(_Body):
-    """No work in `scope` over `[start, end)`. `customer` null is the one that holds the scope."""
-
-    scope: ScopeBody
-    start: AwareDatetime
-    end: AwareDatetime
-    reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
-    customer: Name | None = None
-    actor: Name | None = None
-
-
 @router.post("/approvals", status_code=status.HTTP_201_CREATED)
 def post_approvals(given: Given, body: OrdersBody) -> list[SaidLine]:
     """Approves everything the requests hold now, scope by scope."""
@@ -85,31 +75,6 @@ def post_approvals(given: Given, body: OrdersBody) -> list[SaidLine]:
 def post_withdrawals(given: Given, body: OrdersBody) -> list[SaidLine]:
     """Takes approvals back, as long as no work has started there."""
     return _decide(given, body, Verdict.WITHDRAWN)
-
-
-@router.post("/freezes", status_code=status.HTTP_201_CREATED)
-def post_freeze(given: Given, body: FreezeBody) -> Freeze:
-    """Closes a scope for a time; beats approvals."""
-    order = freezes.FreezeOrder(
-        scope=body.scope.to_scope(),
-        start=body.start.astimezone(UTC),
-        end=body.end.astimezone(UTC),
-        reason=body.reason,
-        customer=CustomerId(body.customer) if body.customer else None,
-        actor=body.actor,
-    )
-    return freezes.add_freeze(given.db, order, now=given.now(), new_id=given.new_id)
-
-
-@router.delete("/freezes/{freeze_id}")
-def delete_freeze(
-    given: Given,
-    freeze_id: str,
-    actor: Annotated[str | None, Query(max_length=NAME_MAX)] = None,
-    why: Annotated[str, Query(max_length=TEXT_MAX)] = "",
-) -> freezes.EndedFreeze:
-    """Opens a scope again from now on; answers with the freeze as it stood."""
-    return freezes.end_freeze(given.db, FreezeId(freeze_id), now=given.now(), actor=actor, why=why)
 
 
 def _decide(given: Given, body: OrdersBody, verdict: Verdict) -> list[SaidLine]:

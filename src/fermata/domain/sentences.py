@@ -1,0 +1,263 @@
+"""What an operator reads for each code of a reason, with the names that are filled in."""
+
+from types import MappingProxyType
+
+from fermata.domain.codes import Code
+
+SENTENCES = MappingProxyType(
+    {
+        Code.APPROVAL_MISSING: "{customer} has not approved {updates} on {scope}: approve request {request}.",
+        Code.APPROVAL_OUTDATED: (
+            "{customer} approved incarnation {incarnation} of request {request}, before {updates} joined it:"
+            " approve what it holds now."
+        ),
+        Code.APPROVAL_WITHDRAWN: "{actor} withdrew the approval of {scope} at {at}: approve request {request} again.",
+        Code.POLICY_BLOCKS: (
+            "Policy rule {rules} of {customer} blocks {updates} on {cluster}, whatever is approved: change the policy"
+            " first, then ask."
+        ),
+        Code.POLICY_ALLOWS: "Policy rule {rule} of {customer} lets {update} through on {node}: nobody has to be asked.",
+        Code.NOT_PRODUCTION_READY: (
+            "{update} is {stage}: only production-ready updates may be rolled out, others are offered as flights."
+        ),
+        Code.TARGET_MISSING: "{node} hangs on no {target} that {update} is for: there is nothing to do on it.",
+        Code.NO_SUCH_UPDATE: "The catalogue holds no update {update}{nearest}.",
+        Code.OUTSIDE_WINDOWS: (
+            "{customer} allows work on {scope} only in {windows}, {next}: wait for that, or ask for an approval."
+        ),
+        Code.SHARED_DEVICE_UNAPPROVED: (
+            "{device} also carries {nodes} node(s) without approval, {example} among them: all behind it go together."
+        ),
+        Code.FROZEN: "{freeze} forbids work on {scope} from {start} to {end} ({why}).",
+        Code.VERSION_UNKNOWN: "{unit} does not report the version of {components}: unknown blocks, mend inventory.",
+        Code.REQUIREMENT_UNMET: "{update} needs {requirement}, which {unit} neither runs nor gets in this campaign.",
+        Code.ONLY_ON_DEVICE: (
+            "{updates} is due on {devices} shared device(s) here and no workload feels it, {example} among them: no"
+            " window is made for that alone, it goes with the next one that takes a node behind."
+        ),
+        Code.NO_ROOM: "No day up to {extension_until} has room for {cluster} under the limits: raise one or extend.",
+        Code.NO_PLAN: "{campaign} cannot be planned, {clashes}: loosen what clashes, or approve less of it.",
+        Code.DUE_DATE_TOO_SOON: (
+            "{update} on {cluster} is due on {due} and cannot be done before {day}: tell its customer, or move"
+            " the due date."
+        ),
+        Code.DUE_DATE_FROZEN: (
+            "Freezes close every day for {update} on {cluster} up to its due date {due}; {day} is the first open"
+            " one: end a freeze sooner, or tell its customer."
+        ),
+        Code.ORDER_CIRCULAR: "{updates} wait for each other on {cluster}: mend `after` or `requires` in the catalogue.",
+        Code.OUTAGE_TOO_LONG: (
+            "What is due on {cluster} by {day} takes {minutes} min and a day has {room}: begin some of it sooner, or"
+            " give the day more hours."
+        ),
+        Code.CONSENT_AGAIN: (
+            "{window} was told for {start}, nearer than the notice of {hours} hours, and cannot stay: {why} Ask for a"
+            " new consent to another time, then plan again."
+        ),
+        Code.WITHDRAWN: "{scope} was withdrawn from the campaign ({why}): nothing more of it is planned.",
+        Code.PARENT_OF_OTHER_CAMPAIGN: (
+            "{plan} is a plan of campaign {other}, not of {campaign}: name the plan that this campaign follows."
+        ),
+        Code.PARENT_OF_OTHER_FLEET: (
+            "{plan} was made for another fleet: the inventory knows {known} of its {nodes} nodes. Name the plan that"
+            " this campaign follows, or mend the inventory."
+        ),
+        Code.PARENT_LATER: (
+            "{plan} was made at {created}, after {as_of}: plan as of a time after that, or follow an older plan."
+        ),
+        Code.BREACH_OF_REPLAN: (
+            "A re-plan keeps what was told, whatever the chance of a breach, so that none can be asked for: leave"
+            " --max-breach out, and look at the chance with fermata simulate."
+        ),
+        Code.RAN_UNOBSERVED: (
+            "{count} window(s) of {plan} began before {as_of} and nothing says what became of them, {example} first:"
+            " list each with --observed, or say there as_planned: true."
+        ),
+        Code.RAN_OUTSIDE: "{window} ran {where}, and the campaign leaves that out now: keep in it what ran.",
+        Code.OBSERVED_CONTRADICTED: (
+            "{unit} came back from {window} by what was observed, but the inventory says that {update} is still due on"
+            " it: take the inventory anew, or list what was not serviced."
+        ),
+        Code.DID_NOT_RUN: "{window} was {fate}: what it was for is planned again.",
+        Code.LEFT_OVER: "{window} left {nodes} of its nodes as they were: they are planned again.",
+        Code.DAY_CLOSED: "Work is not allowed at that time any more: the campaign's days or hours changed.",
+        Code.LONGER_NOW: "It takes {minutes} minutes now and took {before} when it was planned.",
+        Code.LONGER_WITHIN: "Its steps take longer now, and {minutes} of the {before} minutes that it had are enough.",
+        Code.LIMIT_FULL: "{limit} allows {allowed}, and it would bring {used} with {others}.",
+        Code.MADE_ROOM: "It makes room for {others} under {limit}.",
+        Code.SPLIT_ANEW: "{cluster} is divided anew: its parts do not fit the campaign's rules for rolling any more.",
+        Code.NODES_GONE: "{nodes} of its nodes are not in the inventory any more ({example}).",
+        Code.NOTHING_LEFT: "Nothing is due any more on {nodes} of its nodes.",
+        Code.WORK_CHANGED: "The work due on its nodes is not what it was when it was planned.",
+        Code.NEWLY_PLANNED: "{nodes} node(s) that no window took before can go now.",
+        Code.SEARCH_CUT_SHORT: (
+            "The search for a better plan of {campaign} ended at its time limit: this plan keeps every rule, and its"
+            " bounds say how far from the best it can be at most; give it more time, or take it as it is."
+        ),
+        Code.NOTHING_TO_PLAN: "{campaign} has no window: {why}.",
+        Code.DAY_UNSTAFFED: "{day} is a weekend day, and the campaign's weekends are not staffed.",
+        Code.DAY_TOO_SHORT: "{day} has {room} left from {start} to {end}, and the window takes {needed}.",
+        Code.DAY_LIMIT_FULL: (
+            "{limit} allows {allowed}; next to the {used} of {windows}, {units} more would exceed it on {day}."
+        ),
+        Code.DAY_LIMIT_ALONE: "{limit} allows {allowed} on {day}, and its own {units} exceed that.",
+        Code.DAY_ROOM_KEPT: (
+            "{limit} allows {allowed}, and the plan keeps {kept} of it for nodes that do not come back at once; next to"
+            " the {used} of {windows}, {units} more would eat into that on {day}."
+        ),
+        Code.DAY_TEAM_BUSY: (
+            "Team {team} works on {allowed} units at once; next to the {used} of {windows}, {units} more would exceed"
+            " that on {day}."
+        ),
+        Code.DAY_HAS_PART: "{window} of the same cluster is out on {day}: a rolled cluster gives one part a day.",
+        Code.DAY_PART_ORDER: "It is the last part of its cluster, and {window} comes after {day}.",
+        Code.DAY_WORSE: "{day} at {time} is free, but {term} would get worse, from {now} to {then}.",
+        Code.DAY_EQUAL: "{day} at {time} is free and worth the same: it could as well stand there.",
+        Code.DAY_BETTER: (
+            "{day} at {time} is free and {term} would get better, from {now} to {then}: the search ended before it"
+            " came to that."
+        ),
+        Code.WHOLE_ONLY: "{cluster} may not be rolled (rolling_allowed), so all of it goes out in one window.",
+        Code.WHOLE_FEWEST: (
+            "{cluster} may be rolled, in {parts} windows or more; taken whole it needs one, and every limit bears that."
+        ),
+        Code.PARTS_NONE: (
+            "{cluster} may be rolled, but it makes no parts of {least} to {most} nodes a day that every limit bears."
+        ),
+        Code.PARTS_LIMIT: "{cluster} is rolled: {limit} allows {allowed}, and {units} would go out with all of it.",
+        Code.PARTS_NO_DAY: (
+            "{cluster} is rolled: whole it takes {needed}, and no day between its freezes has that much room."
+        ),
+        Code.PARTS_BETTER: (
+            "{cluster} is rolled in {parts} windows, although it could go whole: parts fit between other windows on"
+            " days on which all of it does not."
+        ),
+        Code.OUT_OF_SCOPE: "{cluster} is not in the scope of {campaign}: the campaign takes none of its nodes.",
+        Code.NOTHING_DUE: "Nothing of {campaign} is due on {unit}: it runs what the updates would bring.",
+        Code.CONSENT_ASSUMED: "The plan is a draft: it assumes that {customer} approves.",
+        Code.CONSENT_GIVEN: "{actor} approved {scope} at {at}.",
+        Code.CONSENT_NOT_NEEDED: "The policy of {customer} lets all of it through without an approval.",
+        Code.WHY_UNKNOWN: "{plan} has no window {name}, and its fleet no cluster or node of that name{nearest}.",
+        Code.END_UNSURE_FALLOUT: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"
+            " {nodes} nodes {spare}, and with the campaign's fallout no more are in {most} %. Time does not help:"
+            " keep spare nodes, or expect it."
+        ),
+        Code.END_UNSURE_ROOM: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: its {nodes} nodes"
+            " need longer than that day leaves it. Widen daily_window (back by {back_by} now), or expect it late."
+        ),
+        Code.BREACH_UNAVOIDABLE: (
+            "No plan was found that keeps the chance of exceeding a limit at {wanted} %: {best} % is the least found."
+            " Ask for that, raise {limit}, or let windows wait at run time."
+        ),
+        Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
+        Code.NOT_LOOPBACK: (
+            "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."
+        ),
+        Code.PORT_TAKEN: "Port {port} of {host} is taken by another process: stop it, or name a free one with --port.",
+        Code.SERVER_UNREACHABLE: "{url} gives no answer ({why}): {advice}.",
+        Code.SERVER_NOT_UNDERSTOOD: (
+            "{url} does not answer as a Fermata server of version {version} does ({why}): mend --server, or use the"
+            " same version on both sides."
+        ),
+        Code.DEMO_RUNNING: "A demo runs in {folder} (process {process}): stop it, or name another folder with --dir.",
+        Code.DEMO_HAS_STATE: "{folder} holds a demo: go on with --resume, or delete it and start anew with --fresh.",
+        Code.DEMO_SEED_FIXED: "The demo in {folder} was started with seed {seed}: leave --seed out, or start --fresh.",
+        Code.DEMO_FOLDER_UNUSABLE: "{folder} cannot be used ({why}): mend that, or name another folder with --dir.",
+        Code.NOTHING_TO_REPORT: "{campaign} has no published plan: nothing was taken, so there is nothing to report.",
+        Code.CAMPAIGN_NOT_NAMED: "The store holds several campaigns, say which: {campaigns}.",
+        Code.SCOPE_UNKNOWN: "The fleet has no {level} {name}{nearest}.",
+        Code.SCOPE_AMBIGUOUS: "Rack {name} stands in {supercomputers}: name the cluster or the nodes instead.",
+        Code.NOTHING_PENDING: "Nothing is pending on {scope}: there is nothing to say yes or no to.",
+        Code.APPROVER_UNKNOWN: (
+            "{actor} does not decide for {customer}, whose approvers are {approvers}: pass one with --as."
+        ),
+        Code.REQUEST_UNKNOWN: "There is no request {request}{nearest}.",
+        Code.REQUEST_CHANGED: (
+            "Request {request} is at incarnation {current}, not {seen}: look at it again (fermata requests --request"
+            " {request}) before deciding."
+        ),
+        Code.WORK_STARTED: "Work on {nodes} has started: consent can be withdrawn until then; stop the run instead.",
+        Code.FREEZE_UNKNOWN: "No freeze {freeze} is in force or to come{nearest}.",
+        Code.FREEZE_EMPTY: "A freeze from {start} to {end} lasts no time: its end must come after its start.",
+        Code.FREEZE_NOT_EXEMPT: (
+            "{update} is {criticality}, and the policy of {customer} lets {exempt} pass a freeze: wait for its end, or"
+            " ask {customer} to end it."
+        ),
+        Code.EXEMPTION_UNKNOWN: "There is no exemption {exemption}{nearest}.",
+        Code.EXEMPTION_CONFIRMED: "{exemption} was confirmed by {actor} at {at}: there is nothing left to say.",
+        Code.SAME_PERSON: (
+            "{actor} asked for {exemption}: a second person, who decides for {customer}, has to confirm it."
+        ),
+        Code.FREEZE_NOT_YOURS: "{scope} is not {customer}'s alone: a customer freezes only what it holds.",
+        Code.NOT_IMPORTED: "The store holds no {kind} yet: run fermata import {kind} PATH first.",
+        Code.CAMPAIGN_UNKNOWN: "The store holds no campaign {campaign}{nearest}.",
+        Code.UPDATE_UNKNOWN: "Campaign {campaign} names {update}, which the catalogue does not hold{nearest}.",
+        Code.MINIMUM_UNREACHABLE: (
+            "{service} has {have} node(s) in service in {geo}, fewer than its minimum of {minimum}: lower the minimum."
+        ),
+        Code.NODES_HELD: (
+            "The import leaves out {nodes}, which an open run holds: finish or stop the run, or keep them in the files."
+        ),
+        Code.PLAN_UNKNOWN: "The store holds no plan {plan}{nearest}.",
+        Code.PLAN_EXISTS: "The store holds another plan of the id {plan}: plans do not change, make a new one.",
+        Code.PLAN_CONSENT_ASSUMED: (
+            "{plan} is a draft that assumes consent: collect approvals, plan again with them, publish that plan."
+        ),
+        Code.PLAN_VIOLATES: "{plan} breaks {count} rule(s), first {rule}: {sentence}",
+        Code.PLAN_PARENT_STALE: "{plan} was made to follow {parent}, but {current} is in force: plan again.",
+        Code.WAITS_FOR_DEVICE: (
+            "{unit} waits for {device}, where {update} is {state}: it goes on by itself when that is proven."
+        ),
+        Code.WAITS_FOR_NODES: (
+            "{unit} is not touched before all nodes behind it are empty and idle: {nodes} are not, {example}"
+            " among them."
+        ),
+        Code.WAITS_FOR_ISOLATION: "{unit} waits its turn: {update} allows {at_once} {what} of the window at once.",
+        Code.WAITS_FOR_TEAM: (
+            "{unit} waits its turn: team {team} works on {at_once} units at once, over the whole fleet."
+        ),
+        Code.WAITS_FOR_VERSION: (
+            "{update} on {unit} needs {requirement}, but {carrier} reports {version}: bring it there first."
+        ),
+        Code.RUN_PAUSED: "The run is paused, so nothing new begins on {unit}: `fermata resume` lets it go on.",
+        Code.HARD_STOP_PASSED: (
+            "{unit} is empty but untouched at the hard stop, and goes on at {until}: it is not handed back unchanged."
+        ),
+        Code.DRAIN_SLOW: (
+            "{unit} still holds a workload after {minutes} minutes of draining: ask its owner, or cancel the job."
+        ),
+        Code.NODE_UNREACHABLE: (
+            "{unit} did not come back from {step} within {minutes} minutes: repair it, the rest follows by itself."
+        ),
+        Code.UNREACHABLE: "{unit} cannot be reached: repair it, then plan it again.",
+        Code.STEP_FAILED: (
+            "{unit} failed {step} {tries} time(s), last with: {why}. Repair it, the rest follows by itself."
+        ),
+        Code.LATE: "{unit} was due back at {back_by} and is still at {step}: work on it goes on.",
+        Code.WAITS_FOR_CAPACITY: (
+            "{window} needs {nodes} nodes out, but {limit} allows {allowed} and {used} are out: looked at again"
+            " at {until}."
+        ),
+        Code.WAITS_FOR_WINDOWS: (
+            "{window} would be one window too many for {limit} ({used} of {allowed} open): looked at again at {until}."
+        ),
+        Code.TOO_LATE_TODAY: (
+            "{window} can no longer end by {back_by} ({minutes} minutes needed): plan its {nodes} nodes again."
+            " Last hurdle: {why}"
+        ),
+        Code.PLAN_FAULTED: "{window} breaks {rule} as things stand ({fault}): plan again.",
+        Code.NOTHING_TO_TAKE: (
+            "None of the {nodes} nodes of {window} may be taken: see what was left out, and plan them again."
+        ),
+        Code.ALREADY_HELD: "{unit} is still held by an earlier window: plan it again when it is back.",
+        Code.RUN_STOPPED: "The run was stopped before {window} opened: publish a plan for its nodes and start again.",
+        Code.PLAN_REPLACED: "{plan} took the place of the plan that {window} belongs to.",
+        Code.RUN_LIVE: "{campaign} is already being conducted by {run}: nothing to start.",
+        Code.RUN_NONE: "No run{of} is going on: `fermata start{name}` begins one.",
+        Code.RUN_OVER: "{run} is {state}: start a new run instead.",
+        Code.NOT_PUBLISHED: "{campaign} has no published plan: `fermata publish PLAN` puts one in force.",
+        Code.CATALOGUE_CHANGED: "The {what} changed since {plan} was made: plan and publish again.",
+    }
+)
