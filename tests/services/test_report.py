@@ -11,6 +11,7 @@ import pytest
 from tests.simulation import small, stagehand
 from tests.simulation.conftest import closed_stores
 
+from fermata.cli.output import Fitted
 from fermata.cli.report import report_parts
 from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.failures import FailureKind
@@ -124,7 +125,7 @@ def test_html_stands_alone(troubled: Report) -> None:
 
 
 def test_terminal_version_has_a_line_for_every_window(troubled: Report) -> None:
-    tables = [part for part in report_parts(troubled) if not isinstance(part, str)]
+    tables = [part.table for part in report_parts(troubled) if isinstance(part, Fitted)]
     windows = next(part for part in tables if str(part.title).startswith("Windows"))
     assert windows.row_count == len(troubled.windows) == 2
 

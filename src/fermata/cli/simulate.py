@@ -61,21 +61,13 @@ def simulate(
 
     Exit code 0: figures. 1: inputs that changed since. 2: a file that cannot be read.
     """
-    if workloads is not None and scenario is None:
-        raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
-    is_file = Path(plan).suffix == ".json"
-    if is_file and scenario is None:
-        raise typer.BadParameter("say with --scenario which folder the plan file was made from")
-    if not is_file and scenario is not None:
-        raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
-    if not is_file and (parent is not None or observed is not None):
-        raise typer.BadParameter("--parent and --observed go with a plan file: a store knows what its plans follow")
+    followed = Followed(parent=parent, observed=observed)
+    _check_place(plan, scenario, workloads, followed)
     targets = Targets(html=html)
     check_targets(targets)
     asked = Simulation(runs=runs, seed=seed, correlation=correlation, with_gate=gate)
     with _shown() as told:
         if scenario is not None:
-            followed = Followed(parent=parent, observed=observed)
             made, inputs = read_planned(Path(plan), scenario, workloads, followed)
             found = wait_for(lambda: play(inputs, made, asked, told))
         else:
@@ -88,6 +80,19 @@ def simulate(
     else:
         tell_risk(found.plan, found.campaign, found.risk)
         tell_written(targets)
+
+
+def _check_place(plan: str, scenario: Path | None, workloads: Path | None, followed: Followed) -> None:
+    """A plan file goes with its folder, and a stored plan with nothing. Raises typer.BadParameter."""
+    if workloads is not None and scenario is None:
+        raise typer.BadParameter("--workloads goes with --scenario: a store has its own workload map")
+    is_file = Path(plan).suffix == ".json"
+    if is_file and scenario is None:
+        raise typer.BadParameter("say with --scenario which folder the plan file was made from")
+    if not is_file and scenario is not None:
+        raise typer.BadParameter(f"with --scenario name a plan file, such as plan.json, not {plan}")
+    if not is_file and (followed.parent is not None or followed.observed is not None):
+        raise typer.BadParameter("--parent and --observed go with a plan file: a store knows what its plans follow")
 
 
 @contextmanager
