@@ -16,6 +16,7 @@ from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
 from fermata.planning.why import Explanation
 from fermata.services import consent, freezes, inventory, plans, report, requests, runs, why
+from fermata.services import query as queries
 from fermata.services.import_files import ImportKind
 from fermata.services.run_views import RunStatus
 
@@ -35,6 +36,9 @@ class FolderListing:
     def show_request(self, request: RequestId) -> requests.RequestView:
         return requests.show_request(self.inputs, request)
 
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> queries.Answer:
+        return _ask(queries.QueryDesk.of_files(self.inputs), self.inputs, text, limit, customers)
+
 
 @dataclass(frozen=True, slots=True)
 class StoreVerbs:
@@ -50,6 +54,9 @@ class StoreVerbs:
 
     def show_request(self, request: RequestId) -> requests.RequestView:
         return requests.show_request(self.database, request)
+
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> queries.Answer:
+        return _ask(queries.QueryDesk.of_store(self.database), self.database, text, limit, customers)
 
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: inventory.ImportSet, *, actor: str, why: str
@@ -95,3 +102,17 @@ class StoreVerbs:
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return report.make_report(self.database, campaign=campaign)
+
+
+def _ask(
+    desk: queries.QueryDesk,
+    source: wiring.Database | requests.Inputs,
+    text: str,
+    limit: int,
+    customers: Sequence[str],
+) -> queries.Answer:
+    named = queries.name_customers(source, customers)
+    try:
+        return desk.ask(queries.Question(text=text, now=wiring.utc_now(), limit=limit), named)
+    finally:
+        desk.close()

@@ -18,6 +18,7 @@ from fermata.cli import (
     output,
     plan,
     publish,
+    query,
     report,
     requests,
     runs,
@@ -31,7 +32,23 @@ from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable
 
-NOUNS = (demo, inventory, requests, consent, plan, standing, check, simulate, why, publish, runs, report, serve, bench)
+NOUNS = (
+    demo,
+    inventory,
+    requests,
+    consent,
+    plan,
+    standing,
+    check,
+    simulate,
+    why,
+    query,
+    publish,
+    runs,
+    report,
+    serve,
+    bench,
+)
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
 
 

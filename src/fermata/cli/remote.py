@@ -20,12 +20,14 @@ from fermata.formats.plans import plan_to_bytes
 from fermata.planning.inputs import Violation
 from fermata.planning.why import Explanation
 from fermata.server.api.consent import SaidLine
+from fermata.server.api.query import QueryAnswer
 from fermata.server.api.requests import LINES_MAX
 from fermata.services.consent import Order, Said
 from fermata.services.freezes import EndedFreeze, FreezeOrder
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary
 from fermata.services.plans import PublishedLine
+from fermata.services.query import Answer, Column
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
 
@@ -61,6 +63,12 @@ class ServerVerbs:
 
     def show_request(self, request: RequestId) -> RequestView:
         return self.link.get(RequestView, f"/requests/{_part(request)}")
+
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> Answer:
+        asked = {"query": text, "limit": limit, "customers": list(customers)}
+        told = self.link.post(QueryAnswer, "/query", asked)
+        columns = tuple(Column(name=column.name, kind=column.kind) for column in told.columns)
+        return Answer(columns=columns, rows=told.rows, total=told.total, skip=told.skip)
 
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str

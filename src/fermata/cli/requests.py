@@ -70,7 +70,7 @@ def pending(
         devices=frozenset(device or ()),
     )
     by_unit = detail or bool(node or device)
-    with _listing(scenario, store, server) as listing:
+    with opened_listing(scenario, store, server) as listing:
         found = listing.page_pending(wanted, superseded=superseded, limit=(limit or None) if by_unit else 0)
     if as_json:
         output.print_json(_pending_json(found))
@@ -96,7 +96,7 @@ def requests(
 ) -> None:
     """Shows the cumulative requests: what customers are asked to approve, by when, and how far they have."""
     if request is not None:
-        with _listing(scenario, store, server) as listing:
+        with opened_listing(scenario, store, server) as listing:
             view = listing.show_request(RequestId(request))
         if as_json:
             output.print_json(_request_json(view, detail=True))
@@ -110,7 +110,7 @@ def requests(
         updates=frozenset(update or ()),
         skus=frozenset(sku or ()),
     )
-    with _listing(scenario, store, server) as listing:
+    with opened_listing(scenario, store, server) as listing:
         views = listing.list_requests(wanted)
     if as_json:
         output.print_json({"requests": [_request_json(view, detail=False) for view in views]})
@@ -119,7 +119,8 @@ def requests(
 
 
 @contextmanager
-def _listing(scenario: Path | None, store: str, server: str | None) -> Iterator[Listing]:
+def opened_listing(scenario: Path | None, store: str, server: str | None) -> Iterator[Listing]:
+    """The place to look things up in. Raises BadInput, Refusal or StoreUnavailable."""
     with output.err.status("Reading"):
         if scenario is None:
             with options.opened_place(store, server) as place:

@@ -18,6 +18,7 @@ from fermata.services.freezes import EndedFreeze, FreezeOrder
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary
 from fermata.services.plans import PublishedLine
+from fermata.services.query import Answer
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
 
@@ -41,6 +42,9 @@ class Listing(Protocol):
 
     def show_request(self, request: RequestId) -> RequestView:
         """One request with its shared devices."""
+
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> Answer:
+        """Answers a query in KQL, over what those customers hold, or over everything when none is named."""
 
 
 class Verbs(Listing, Protocol):

@@ -5,6 +5,7 @@ writes no file, loads no extension and changes no setting. What the translator m
 runs only if it is one SELECT over the tables that a query may name.
 """
 
+import itertools
 import re
 import threading
 import time
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from fermata.query import values, views
 from fermata.query.answers import Answer, Column, FaultKind, QueryFault, Question, refuse
-from fermata.query.text import Prepared, place_of, prepare, scan
+from fermata.query.text import OPERATORS, Prepared, place_of, prepare, scan
 
 TABLE_FUNCTIONS = frozenset(
     {"unnest", "range", "generate_series"}
@@ -159,8 +160,17 @@ def _syntax(error: duckdb_kql.KqlSyntaxError, prepared: Prepared) -> QueryFault:
     line, column = prepared.place(first.span.line, first.span.column)
     found = _TOKEN.search(first.message)
     token = "<EOF>" if found is None else found.group(1)[-40:]
-    sentence = f"line {line}, column {column + 1}, near {token!r}."
+    sentence = f"line {line}, column {column + 1}, near {token!r}{_unknown_step(prepared, line, column, token)}."
     return refuse(FaultKind.UNPARSABLE, sentence, line=line, column=column, token=token)
+
+
+def _unknown_step(prepared: Prepared, line: int, column: int, token: str) -> str:
+    """The parser stops at the bar; what a person wants to know is the word behind it."""
+    rest = prepared.given.split("\n", line - 1)[-1][column:]
+    after = [found.text for found in itertools.islice(scan(rest), 2)]
+    if token != "|" or len(after) < 2 or after[1] in OPERATORS:
+        return ""
+    return f": {after[1]!r} is no step of a query"
 
 
 def _unsupported(error: duckdb_kql.KqlUnsupportedError, prepared: Prepared) -> QueryFault:
@@ -183,9 +193,7 @@ def _place_of_word(prepared: Prepared, word: str) -> tuple[int | None, int | Non
 
 
 def _unknown_table(name: str) -> QueryFault:
-    return refuse(
-        FaultKind.UNKNOWN_NAME, f"there is no table {name}, there are {', '.join(views.COLUMNS)}.", token=name
-    )
+    return refuse(FaultKind.UNKNOWN_NAME, f"there is no table {name}, only {', '.join(views.COLUMNS)}.", token=name)
 
 
 def _judge(error: duckdb.Error, prepared: Prepared, seconds: float) -> QueryFault:

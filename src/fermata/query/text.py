@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _OPEN, _CLOSE = {"(": ")", "[": "]", "{": "}"}, {")", "]", "}"}
-_OPERATORS = frozenset(
+OPERATORS = frozenset(
     {
         "where", "filter", "project", "project-away", "project-keep", "project-rename", "project-reorder", "extend",
         "summarize", "count", "distinct", "take", "limit", "top", "sort", "order", "join", "lookup", "union",
@@ -167,7 +167,7 @@ def _implied_table(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
     head, after = tokens[last], tokens[last + 1] if last + 1 < len(tokens) else None
     if head.text == "|":
         yield head.at, f"{IMPLIED_TABLE} "
-    elif head.text in _OPERATORS and (after is None or after.text not in {"|", "=", ";"} or head.text == "count"):
+    elif head.text in OPERATORS and (after is None or after.text not in {"|", "=", ";"} or head.text == "count"):
         yield head.at, f"{IMPLIED_TABLE} | "
 
 

@@ -9,7 +9,9 @@ from fastapi import Depends, Request
 
 from fermata.server.demo import DemoInfo
 from fermata.server.live import LiveBoard
+from fermata.server.quota import Quota
 from fermata.services.board import BoardReader, Database
+from fermata.services.query import QueryDesk
 
 Now = Callable[[], datetime]
 NewId = Callable[[str], str]
@@ -17,7 +19,7 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The store, the campaign's clock, and the board made from both."""
+    """The store, the campaign's clock, the board made from both, and the desk that answers queries."""
 
     db: Database
     now: Now
@@ -25,6 +27,8 @@ class Context:
     demo: DemoInfo | None
     reader: BoardReader
     live: LiveBoard
+    desk: QueryDesk
+    graph_quota: Quota
 
 
 def context_of(request: Request) -> Context:

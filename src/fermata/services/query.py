@@ -1,7 +1,7 @@
 """Queries in KQL over what the store, or a set of files, holds: loaded when first asked, and again after a change."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from fermata.domain import arm
@@ -23,7 +23,7 @@ from fermata.query.facts import (
 )
 from fermata.query.tables import build_tables
 from fermata.query.views import COLUMNS
-from fermata.services.errors import Refusal, nearest
+from fermata.services.errors import Refusal, nearest, refuse_all
 from fermata.services.requests import Inputs
 from fermata.store import board as board_rows
 from fermata.store import inventory, plans, query_rows, runs
@@ -31,21 +31,13 @@ from fermata.store import requests as request_rows
 from fermata.store.database import Connection, Database, NotStored
 
 __all__ = [
-    "COLUMNS",
-    "DEFAULT_LIMITS",
-    "ENGINES_MAX",
-    "Answer",
-    "Column",
-    "EngineLimits",
-    "FaultKind",
-    "QueryDesk",
-    "QueryRefused",
-    "Question",
-    "facts_of_files",
-    "facts_of_store",
-    "find_customers",
+    "COLUMNS", "DEFAULT_LIMITS", "ENGINES_MAX", "ROWS_MAX", "ROWS_USUAL", "Answer", "Column", "EngineLimits", "Fault",
+    "FaultKind", "QueryDesk", "QueryRefused", "Question", "facts_of_files", "facts_of_store", "find_customers",
+    "name_customers",
 ]  # fmt: skip
 
+ROWS_USUAL = 1000
+ROWS_MAX = 10_000  # of one answer; the next ones are asked for with `skip`
 ENGINES_MAX = 3  # processes, each with tables of its own: one for all customers, and those who asked last for some
 CODES = {
     FaultKind.UNPARSABLE: Code.QUERY_UNREADABLE,
@@ -145,11 +137,21 @@ def find_customers(db: Database, subscriptions: frozenset[str]) -> frozenset[Cus
     return frozenset(customer for customer in known if arm.subscription_id(customer) in wanted)
 
 
-def check_customer(name: str, known: frozenset[CustomerId]) -> CustomerId:
-    """`name`, if there is such a customer. Raises Refusal."""
-    if name not in known:
-        raise Refusal(reason(Code.SCOPE_UNKNOWN, level="customer", name=name, nearest=nearest(name, known)))
-    return CustomerId(name)
+def name_customers(source: Database | Inputs, names: Iterable[str]) -> Customers:
+    """Those customers, None when no name is given. Raises Refusal for a name that nobody has."""
+    wanted = frozenset(CustomerId(name) for name in names)
+    if not wanted:
+        return None
+    if isinstance(source, Database):
+        with source.read() as conn:
+            known = inventory.list_customers(conn)
+    else:
+        known = frozenset(cluster.customer for cluster in source.fleet.clusters.values())
+    unknown = sorted(wanted - known)
+    refuse_all(
+        reason(Code.SCOPE_UNKNOWN, level="customer", name=name, nearest=nearest(name, known)) for name in unknown
+    )
+    return wanted
 
 
 def facts_of_files(inputs: Inputs) -> Facts:

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from fermata.server.api import consent, imports, journal, plans, report, requests, runs, why
+from fermata.server.api import consent, imports, journal, plans, query, report, requests, runs, why
 from fermata.server.api.problems import RESPONSES
 
 PREFIX = "/api/v1"
 
 router = APIRouter(prefix=PREFIX, responses=RESPONSES)
-for noun in (imports, requests, consent, plans, why, runs, journal, report):
+for noun in (imports, requests, consent, plans, why, runs, journal, report, query):
     router.include_router(noun.router)
