@@ -60,6 +60,11 @@ class Engine:
             self._turn.release()
             self._end_if_retired()
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the process, None while there is none."""
+        return self._process.pid if self._process else None
+
     def retire(self) -> None:
         """Ends the process, once those who wait already have their answers. Returns at once."""
         self._is_retired = True

@@ -162,12 +162,14 @@ def _check_count(text: str, found: Sequence[Token], most: int, noun: str) -> Non
 
 
 def _implied_table(tokens: Sequence[Token]) -> Iterator[tuple[int, str]]:
-    """`where x` alone is `resources | where x`; in a `let` statement nothing is left out."""
+    """`where x` alone is `resources | where x`; `union a, b` names its tables, and a `let` leaves nothing out."""
     last = max((index + 1 for index, token in enumerate(tokens[:-1]) if token.text == ";"), default=0)
     head, after = tokens[last], tokens[last + 1] if last + 1 < len(tokens) else None
     if head.text == "|":
         yield head.at, f"{IMPLIED_TABLE} "
-    elif head.text in OPERATORS and (after is None or after.text not in {"|", "=", ";"} or head.text == "count"):
+    elif head.text in OPERATORS - {"union"} and (
+        after is None or after.text not in {"|", "=", ";"} or head.text == "count"
+    ):
         yield head.at, f"{IMPLIED_TABLE} | "
 
 

@@ -10,11 +10,10 @@ from starlette.staticfiles import StaticFiles
 
 import fermata
 from fermata.ports import Clock
-from fermata.server import errors
+from fermata.server import doors, errors
 from fermata.server.api import router as api_router
 from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
-from fermata.server.doors import router as doors_router
 from fermata.server.guard import Guard
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.quota import Quota
@@ -59,7 +58,7 @@ def create_app(
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
     )
     app.include_router(api_router)
-    app.include_router(doors_router)
+    app.router.routes.extend(doors.ROUTES)
     app.include_router(pages.router)
     app.include_router(query_page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -3,10 +3,6 @@
 They stand outside `/api/v1` and its description. Each is a file; what they answer comes from the same services.
 """
 
-from fastapi import APIRouter
-
 from fermata.server.doors import kusto, resource_graph
 
-router = APIRouter(include_in_schema=False)
-for door in (resource_graph, kusto):
-    router.include_router(door.router)
+ROUTES = (*resource_graph.ROUTES, *kusto.ROUTES)

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 from uuid import uuid4
 
 import orjson
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
-from fermata.server.context import Context, Given
+from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
 from fermata.services.query import ROWS_MAX, Answer, FaultKind, QueryRefused, Question
 
@@ -26,10 +26,6 @@ COMPLETION_COLUMNS = (
     ("StatusCodeName", "string"), ("EventType", "int"), ("EventTypeName", "string"), ("Payload", "string"),
 )  # fmt: skip
 TOO_LARGE = "Kusto.Data.Exceptions.KustoServicePartialQueryFailureLimitsExceededException"
-
-router = APIRouter(route_class=AnyCaseRoute)
-
-RequestId = Annotated[str | None, Header(alias="x-ms-client-request-id", max_length=200)]
 
 
 class Body(BaseModel):
@@ -45,10 +41,10 @@ class _NoQuery(Exception):
     """The body holds none."""
 
 
-@router.post("/v2/rest/query")
-async def post_query(given: Given, request: Request, x_ms_client_request_id: RequestId = None) -> Response:
+async def post_query(request: Request) -> Response:
     """A query's frames."""
-    request_id = x_ms_client_request_id or f"fermata;{uuid4()}"
+    given = context_of(request)
+    request_id = request.headers.get("x-ms-client-request-id", f"fermata;{uuid4()}")
     try:
         answer = await run_in_threadpool(_ask, given, await request.body())
     except (QueryRefused, _NoQuery) as refused:
@@ -56,25 +52,22 @@ async def post_query(given: Given, request: Request, x_ms_client_request_id: Req
     return _reply(HTTPStatus.OK, _frames(answer, request_id, given.now()))
 
 
-@router.post("/v1/rest/query")
-async def post_query_v1(given: Given, request: Request) -> Response:
+async def post_query_v1(request: Request) -> Response:
     """The same as one table."""
     try:
-        answer = await run_in_threadpool(_ask, given, await request.body())
+        answer = await run_in_threadpool(_ask, context_of(request), await request.body())
     except (QueryRefused, _NoQuery) as refused:
         return _refuse(refused)
     columns = [{"ColumnName": c.name, "DataType": DATA_TYPES[c.kind], "ColumnType": c.kind} for c in answer.columns]
     return _reply(HTTPStatus.OK, {"Tables": [{"TableName": "Table_0", "Columns": columns, "Rows": answer.rows}]})
 
 
-@router.post("/v1/rest/mgmt")
-def post_command() -> Response:
+def post_command(_request: Request) -> Response:
     """Refused: there is nothing to manage."""
     return _refuse(_NoQuery("Commands are not answered: the query store is read-only."))
 
 
-@router.get("/v1/rest/auth/metadata")
-def get_metadata() -> Response:
+def get_metadata(_request: Request) -> Response:
     """No sign-in yet: a client that asks is told that there is nobody to ask."""
     return Response(status_code=HTTPStatus.NOT_FOUND)
 
@@ -149,3 +142,11 @@ def _refuse(refused: QueryRefused | _NoQuery) -> Response:
 def _reply(status: int, body: Mapping[str, Any] | list[dict[str, Any]]) -> Response:
     headers = {"Cache-Control": "no-store"}
     return Response(orjson.dumps(body), status_code=status, media_type="application/json", headers=headers)
+
+
+ROUTES = (
+    AnyCaseRoute("/v2/rest/query", post_query, method="POST"),
+    AnyCaseRoute("/v1/rest/query", post_query_v1, method="POST"),
+    AnyCaseRoute("/v1/rest/mgmt", post_command, method="POST"),
+    AnyCaseRoute("/v1/rest/auth/metadata", get_metadata, method="GET"),
+)

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import orjson
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.domain.ids import CustomerId
-from fermata.server.context import Context, Given
+from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
 from fermata.server.quota import Standing
 from fermata.services.query import Answer, Fault, FaultKind, QueryRefused, Question, find_customers
@@ -29,8 +29,6 @@ TABLE_KINDS = {
     "string": "string", "guid": "string", "timespan": "string", "datetime": "datetime", "bool": "boolean",
     "int": "integer", "long": "integer", "real": "number", "decimal": "number", "dynamic": "object",
 }  # fmt: skip
-
-router = APIRouter(route_class=AnyCaseRoute)
 
 
 class Options(BaseModel):
@@ -63,9 +61,9 @@ class _Refused(Exception):
         self.details = details
 
 
-@router.post(PATH)
-async def post_query(given: Given, request: Request) -> Response:
+async def post_query(request: Request) -> Response:
     """Rows of resources and maintenanceresources."""
+    given = context_of(request)
     standing = given.graph_quota.take(request.client.host if request.client else "", time.monotonic())
     if not standing.allowed:
         return _quota_exceeded(standing)
@@ -187,3 +185,6 @@ def _reply(status: int, body: Mapping[str, Any], standing: Standing) -> Response
 
 def _where(parts: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in parts) or "body"
+
+
+ROUTES = (AnyCaseRoute(PATH, post_query, method="POST"),)
