@@ -20,7 +20,6 @@ class Code(StrEnum):
     QUERY_NOT_ANSWERED = "QUERY_NOT_ANSWERED"
     QUERY_OVER_LIMIT = "QUERY_OVER_LIMIT"
     QUERY_STOPPED = "QUERY_STOPPED"
-    QUERY_BUSY = "QUERY_BUSY"
     # Evidence
     VERSION_UNKNOWN = "VERSION_UNKNOWN"
     REQUIREMENT_UNMET = "REQUIREMENT_UNMET"
@@ -175,7 +174,6 @@ SENTENCES = MappingProxyType(
         Code.QUERY_NOT_ANSWERED: "The query asks for what this store does not answer: {why}",
         Code.QUERY_OVER_LIMIT: "The query, or its answer, is larger than is answered: {why}",
         Code.QUERY_STOPPED: "The query was ended before it had an answer: {why}",
-        Code.QUERY_BUSY: "The query had to wait too long for others: {why}",
         Code.VERSION_UNKNOWN: "{unit} does not report the version of {components}: unknown blocks, mend inventory.",
         Code.REQUIREMENT_UNMET: "{update} needs {requirement}, which {unit} neither runs nor gets in this campaign.",
         Code.NO_ROOM: "No day up to {extension_until} has room for {cluster} under the limits: raise one or extend.",

@@ -53,7 +53,7 @@ class Engine:
         """The answer. Raises QueryFault; the next question is answered whatever became of this one."""
         prepare(question.text)  # what its text forbids need not wait for its turn
         if not self._turn.acquire(timeout=self._limits.wait_seconds):
-            raise refuse(FaultKind.BUSY, "ask again in a moment.")
+            raise refuse(FaultKind.BUSY, "it waited too long for others, ask again in a moment.")
         try:
             return self._exchange(question)
         finally:

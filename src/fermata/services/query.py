@@ -48,7 +48,7 @@ CODES = {
     FaultKind.INVALID: Code.QUERY_NOT_ANSWERED,
     FaultKind.OVER_LIMIT: Code.QUERY_OVER_LIMIT,
     FaultKind.STOPPED: Code.QUERY_STOPPED,
-    FaultKind.BUSY: Code.QUERY_BUSY,
+    FaultKind.BUSY: Code.QUERY_STOPPED,
 }
 Customers = frozenset[CustomerId] | None  # None: all of them
 
