@@ -35,6 +35,7 @@ from fermata.services import (
     standing,
     why,
 )
+from fermata.services import query as queries
 from fermata.services.import_files import ImportKind
 from fermata.services.run_views import RunStatus
 
@@ -57,6 +58,9 @@ class FolderListing:
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         return policy.try_update(self.inputs, node, update, at=at)
 
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> queries.Answer:
+        return _ask(queries.QueryDesk.of_files(self.inputs), self.inputs, text, limit, customers)
+
 
 @dataclass(frozen=True, slots=True)
 class StoreVerbs:
@@ -75,6 +79,9 @@ class StoreVerbs:
 
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         return policy.try_update(self.database, node, update, at=at)
+
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> queries.Answer:
+        return _ask(queries.QueryDesk.of_store(self.database), self.database, text, limit, customers)
 
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: inventory.ImportSet, *, actor: str, why: str
@@ -150,3 +157,17 @@ class StoreVerbs:
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return report.make_report(self.database, campaign=campaign)
+
+
+def _ask(
+    desk: queries.QueryDesk,
+    source: wiring.Database | requests.Inputs,
+    text: str,
+    limit: int,
+    customers: Sequence[str],
+) -> queries.Answer:
+    named = queries.name_customers(source, customers)
+    try:
+        return desk.ask(queries.Question(text=text, now=wiring.utc_now(), limit=limit), named)
+    finally:
+        desk.close()

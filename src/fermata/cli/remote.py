@@ -28,6 +28,7 @@ from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.server.api import PREFIX
 from fermata.server.api.consent import SaidLine
+from fermata.server.api.query import QueryAnswer
 from fermata.server.api.requests import LINES_MAX
 from fermata.services.consent import Order, Said
 from fermata.services.exemptions import ExemptionOrder
@@ -35,6 +36,7 @@ from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
 from fermata.services.plans import Made, PublishedLine, Wanted
+from fermata.services.query import Answer, Column
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
@@ -75,6 +77,12 @@ class ServerVerbs:
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         asked = [("node", node), ("update", update), ("at", at.isoformat())]
         return self.link.get(Trial, "/policy/test", asked)
+
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> Answer:
+        asked = {"query": text, "limit": limit, "customers": list(customers)}
+        told = self.link.post(QueryAnswer, "/query", asked)
+        columns = tuple(Column(name=column.name, kind=column.kind) for column in told.columns)
+        return Answer(columns=columns, rows=told.rows, total=told.total, skip=told.skip)
 
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str

@@ -119,7 +119,9 @@ def requests(
 
 @contextmanager
 def opened_listing(scenario: Path | None, store: str, server: str | None) -> Iterator[Listing]:
-    """What can be looked up in the place that was named: a folder of files, a server or a store."""
+    """The place to look things up in: a folder of files, a server or a store. Raises BadInput, Refusal or
+    StoreUnavailable.
+    """
     with output.err.status("Reading"):
         if scenario is None:
             with options.opened_place(store, server) as place:

@@ -24,6 +24,7 @@ from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
 from fermata.services.plans import Made, PublishedLine, Wanted
+from fermata.services.query import Answer
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
@@ -51,6 +52,9 @@ class Listing(Protocol):
 
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         """What policy, approvals and freezes would say; nothing is done."""
+
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> Answer:
+        """Answers a query in KQL, over what those customers hold, or over everything when none is named."""
 
 
 class Verbs(Listing, Protocol):

@@ -29,6 +29,11 @@ SENTENCES = MappingProxyType(
             "{device} also carries {nodes} node(s) without approval, {example} among them: all behind it go together."
         ),
         Code.FROZEN: "{freeze} forbids work on {scope} from {start} to {end} ({why}).",
+        Code.QUERY_UNREADABLE: "The query cannot be read: {why}",
+        Code.QUERY_UNKNOWN_NAME: "The query names what is not there: {why}",
+        Code.QUERY_NOT_ANSWERED: "The query asks for what this store does not answer: {why}",
+        Code.QUERY_OVER_LIMIT: "The query, or its answer, is larger than is answered: {why}",
+        Code.QUERY_STOPPED: "The query was ended before it had an answer: {why}",
         Code.VERSION_UNKNOWN: "{unit} does not report the version of {components}: unknown blocks, mend inventory.",
         Code.REQUIREMENT_UNMET: "{update} needs {requirement}, which {unit} neither runs nor gets in this campaign.",
         Code.ONLY_ON_DEVICE: (

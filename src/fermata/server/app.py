@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 import fermata
 from fermata.ports import Clock
-from fermata.server import errors
+from fermata.server import doors, errors
 from fermata.server.api import router as api_router
 from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
@@ -18,10 +18,13 @@ from fermata.server.guard import Guard
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
-from fermata.server.web import pages
+from fermata.server.quota import Quota
+from fermata.server.web import pages, query_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
+from fermata.services.query import QueryDesk
 
+GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -47,10 +50,20 @@ def create_app(
         lifespan=_lifespan,
     )
     app.state.context = Context(
-        db=db, now=clock.now, new_id=new_id, demo=demo, reader=reader, live=live, long_work=LongWork()
+        db=db,
+        now=clock.now,
+        new_id=new_id,
+        demo=demo,
+        reader=reader,
+        live=live,
+        desk=QueryDesk.of_store(db),
+        graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
+        long_work=LongWork(),
     )
     app.include_router(api_router)
+    app.router.routes.extend(doors.ROUTES)
     app.include_router(pages.router)
+    app.include_router(query_page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(
@@ -70,3 +83,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         refreshing.cancel()
         with suppress(asyncio.CancelledError):
             await refreshing
+        context.desk.close()

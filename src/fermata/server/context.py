@@ -10,7 +10,9 @@ from fastapi import Depends, Request
 from fermata.server.demo import DemoInfo
 from fermata.server.live import LiveBoard
 from fermata.server.long_work import LongWork
+from fermata.server.quota import Quota
 from fermata.services.board import BoardReader, Database
+from fermata.services.query import QueryDesk
 
 Now = Callable[[], datetime]
 NewId = Callable[[str], str]
@@ -18,7 +20,7 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The store, the campaign's clock, and the board made from both."""
+    """The store, the campaign's clock, the board made from both, and the desk that answers queries."""
 
     db: Database
     now: Now
@@ -27,6 +29,8 @@ class Context:
     reader: BoardReader
     live: LiveBoard
     long_work: LongWork
+    desk: QueryDesk
+    graph_quota: Quota
 
 
 def context_of(request: Request) -> Context:

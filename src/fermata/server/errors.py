@@ -14,6 +14,7 @@ from fermata.domain.reasons import Code
 from fermata.formats.faults import BadInput
 from fermata.services.board import StoreUnavailable
 from fermata.services.errors import Refusal
+from fermata.services.query import FaultKind, QueryRefused
 
 MEDIA_TYPE = "application/problem+json"
 FAULTS_MAX = 50  # in full, as file readers do; `total` counts them all
@@ -48,6 +49,7 @@ def problem(status: int, code: str, sentence: str, **extra: Any) -> Response:
 def install(app: FastAPI) -> None:
     """Registers an answer for each error that a handler lets through."""
     app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(QueryRefused, _query_refused)
     app.add_exception_handler(StoreUnavailable, _store_unavailable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(BadInput, _bad_input)
@@ -75,6 +77,19 @@ def _refused(_request: Request | None, error: Exception) -> Response:
     status = HTTPStatus.NOT_FOUND if error.reason.code in NOT_FOUND else HTTPStatus.CONFLICT
     reasons = [{"code": r.code, "sentence": r.sentence} for r in error.reasons[:FAULTS_MAX]]
     return problem(status, error.reason.code, error.reason.sentence, total=len(error.reasons), reasons=reasons)
+
+
+def _query_refused(_request: Request | None, error: Exception) -> Response:
+    assert isinstance(error, QueryRefused)
+    why, fault = error.reason, error.fault
+    place: dict[str, Any] = {}
+    if fault.line is not None and fault.column is not None:
+        place = {"line": fault.line, "column": fault.column + 1, "token": fault.token}
+    if fault.kind is not FaultKind.BUSY:
+        return problem(HTTPStatus.BAD_REQUEST, why.code, why.sentence, **place)
+    answer = problem(HTTPStatus.TOO_MANY_REQUESTS, why.code, why.sentence)
+    answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return answer
 
 
 def _store_unavailable(_request: Request | None, error: Exception) -> Response:

@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, Connection, ForeignKey, Index, String, T
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, NodeState, Role
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, RackId
+from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, RackId
 from fermata.domain.policy import Freeze, Policy
 from fermata.domain.updates import Catalogue
 from fermata.domain.workloads import WorkloadMap
@@ -123,14 +123,25 @@ def save_fleet(conn: Connection, fleet: Fleet) -> FleetDiff:
 
 def load_fleet(conn: Connection) -> Fleet:
     """The stored fleet, every mapping in the order of names; empty when nothing was imported."""
-    clusters = [Cluster(**row) for row in conn.execute(select(cluster)).mappings()]
+    parts = load_parts(conn)
     nodes = [_to_node(row) for row in conn.execute(select(node))]
+    return dataclasses.replace(parts, nodes={n.name: n for n in sorted(nodes, key=_name)})
+
+
+def load_parts(conn: Connection) -> Fleet:
+    """The stored fleet without its nodes, of which there may be too many: clusters and devices, by name."""
+    clusters = [Cluster(**row) for row in conn.execute(select(cluster)).mappings()]
     devices = [_to_device(row) for row in conn.execute(select(device))]
     return Fleet(
         clusters={c.name: c for c in sorted(clusters, key=_name)},
-        nodes={n.name: n for n in sorted(nodes, key=_name)},
+        nodes={},
         devices={d.name: d for d in sorted(devices, key=_name)},
     )
+
+
+def list_customers(conn: Connection) -> frozenset[CustomerId]:
+    """Every customer that holds a cluster."""
+    return frozenset(CustomerId(name) for name in conn.execute(select(cluster.c.customer).distinct()).scalars())
 
 
 def record_versions(conn: Connection, versions: Mapping[NodeId, Mapping[str, str]]) -> None:

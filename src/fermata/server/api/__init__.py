@@ -2,11 +2,24 @@
 
 from fastapi import APIRouter
 
-from fermata.server.api import consent, freezes, imports, journal, plans, policy, report, requests, runs, standing, why
+from fermata.server.api import (
+    consent,
+    freezes,
+    imports,
+    journal,
+    plans,
+    policy,
+    query,
+    report,
+    requests,
+    runs,
+    standing,
+    why,
+)
 from fermata.server.api.problems import RESPONSES
 
 PREFIX = "/api/v1"
 
 router = APIRouter(prefix=PREFIX, responses=RESPONSES)
-for noun in (imports, requests, policy, consent, freezes, plans, standing, why, runs, journal, report):
+for noun in (imports, requests, policy, consent, freezes, plans, standing, why, runs, journal, report, query):
     router.include_router(noun.router)

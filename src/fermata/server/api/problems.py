@@ -38,6 +38,9 @@ class Problem(BaseModel):
     total: int | None = Field(None, description="How many faults or reasons there are; at most 50 are listed")
     faults: list[Fault] | None = None
     reasons: list[Refused] | None = None
+    line: int | None = Field(None, description="Of a query: where it is at fault, from 1")
+    column: int | None = Field(None, description="Likewise")
+    token: str | None = Field(None, description="What stands there")
 
 
 def _response(description: str) -> dict[str, Any]:

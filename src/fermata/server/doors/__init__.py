@@ -1,0 +1,8 @@
+"""Doors for clients that were written for somebody else's cloud. Compatible by their wire format alone: no affiliation.
+
+They stand outside `/api/v1` and its description. Each is a file; what they answer comes from the same services.
+"""
+
+from fermata.server.doors import kusto, resource_graph
+
+ROUTES = (*resource_graph.ROUTES, *kusto.ROUTES)

@@ -1,0 +1,139 @@
+"""Queries that mean harm, asked of a real worker: each ends in a fault, and the next query has its answer."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.query import world
+
+from fermata.query.answers import FaultKind, QueryFault, Question
+from fermata.query.engine import Engine, EngineLimits
+from fermata.query.facts import Facts
+from fermata.query.tables import build_tables
+
+LIMITS = EngineLimits(seconds=1.5, grace_seconds=1.0, threads=1, memory_mib=256)
+REFUSED = {FaultKind.UNPARSABLE, FaultKind.UNKNOWN_FUNCTION, FaultKind.UNKNOWN_NAME, FaultKind.UNSUPPORTED} | {
+    FaultKind.FORBIDDEN, FaultKind.INVALID, FaultKind.OVER_LIMIT,
+}  # fmt: skip
+ENDED = {FaultKind.STOPPED, FaultKind.INVALID}
+MANY = "range x from 1 to 3000000 step 1 | extend k = 1"
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def engine(facts: Facts) -> Iterator[Engine]:
+    opened = Engine(build_tables(facts), LIMITS)
+    yield opened
+    opened.retire()
+
+
+def fails(engine: Engine, text: str) -> None:
+    with pytest.raises(QueryFault):
+        ask(engine, text)
+
+
+def ask(engine: Engine, text: str) -> int:
+    return engine.ask(Question(text=text, now=world.NOW, limit=10)).total
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print read_text('/etc/passwd')",
+        "print getenv('HOME')",
+        "print current_setting('memory_limit')",
+        "externaldata(a:string)['file:///etc/passwd']",
+        "['/etc/passwd'] | count",
+        "[\"read_csv('/etc/passwd')\"]",
+        "['raw.node'] | count",
+        "node | count",
+        "pg_class | count",
+        "duckdb_settings | count",
+        "duckdb_tables | count",
+        "sqlite_master | count",
+        "['information_schema.tables'] | count",
+        "resources | evaluate python(typeof(*), 'x')",
+        "resources | invoke drop()",
+        "search 'x'",
+        "find 'x'",
+        ".drop table resources",
+        ".set stolen <| resources",
+        ".ingest inline into table resources <| x",
+        "resources; .drop table resources",
+        "set memory_limit='1TB'; resources",
+        "resources | where id matches regex '(([a-z]{1,50}){1,50}){1,50}'",
+        "resources | where " + "(" * 200 + "true" + ")" * 200,
+        "print x=" + "-(" * 31 + "1" + ")" * 31 + "[" * 31,
+        "resources | where " + " and ".join("id != 'a'" for _ in range(1100)),
+        "\x00",
+        "resources\x00 | count",
+    ],
+)
+def test_what_reaches_beyond_the_tables_is_refused(engine: Engine, text: str) -> None:
+    with pytest.raises(QueryFault) as raised:
+        ask(engine, text)
+    assert raised.value.fault.kind in REFUSED
+    assert "SELECT" not in raised.value.fault.sentence
+    assert ask(engine, "resources | where type == 'fermata/nodes'") == 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print x=strrep('a', 3000000000)",
+        "print a='aaaaaaaaaaaaaaaa'" + " | extend a=strcat(a,a,a,a,a,a,a,a)" * 9,
+        f"{MANY} | join kind=inner ({MANY}) on k | summarize sum(x)",
+        f"{MANY} | join kind=inner ({MANY}) on k | sort by x asc | project x",
+        "range x from 1 to 400000000 step 1 | summarize make_list(x)",
+        "range x from 1 to 90000000 step 1 | extend t=tostring(x) | where t matches regex '^(9+)*8$' | count",
+    ],
+)
+def test_what_takes_too_much_is_ended(engine: Engine, text: str) -> None:
+    with pytest.raises(QueryFault) as raised:
+        ask(engine, text)
+    assert raised.value.fault.kind in ENDED
+    assert ask(engine, "resources | where type == 'fermata/nodes'") == 5
+
+
+def test_harmless_texts_that_look_dangerous_are_answered(engine: Engine) -> None:
+    assert ask(engine, 'resources | where name == "a\'; DROP TABLE resources; --"') == 0
+    assert ask(engine, "let pg_class = resources; pg_class | where type == 'fermata/nodes'") == 5
+    assert ask(engine, "print x = '🎼'") == 1
+
+
+def test_a_worker_that_does_not_come_back_is_ended_and_replaced(facts: Facts) -> None:
+    stubborn = Engine(build_tables(facts), EngineLimits(seconds=60, grace_seconds=-58.5, threads=1, memory_mib=256))
+    with pytest.raises(QueryFault) as raised:
+        ask(stubborn, f"{MANY} | join kind=inner ({MANY}) on k | summarize sum(x)")
+    assert raised.value.fault.kind is FaultKind.STOPPED
+    assert ask(stubborn, "resources | where type == 'fermata/nodes'") == 5
+    stubborn.retire()
+
+
+def test_a_query_waits_for_others_and_not_for_ever(facts: Facts) -> None:
+    patient = Engine(build_tables(facts), EngineLimits(seconds=3, wait_seconds=0.2, threads=1, memory_mib=256))
+    ask(patient, "resources | count")
+    long = f"{MANY} | join kind=inner ({MANY}) on k | summarize sum(x)"
+    holding = threading.Thread(target=fails, args=(patient, long))
+    holding.start()
+    time.sleep(0.3)
+    with pytest.raises(QueryFault) as raised:
+        ask(patient, "resources | count")
+    assert raised.value.fault.kind is FaultKind.BUSY
+    holding.join()
+    assert ask(patient, "resources | count") == 1
+    patient.retire()
+
+
+def test_a_worker_keeps_no_secret_of_the_server(facts: Facts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FERMATA_STORE", "postgresql://user:secret@host/db")
+    monkeypatch.chdir(tmp_path)
+    opened = Engine(build_tables(facts), LIMITS)
+    assert ask(opened, "print 1") == 1
+    process = opened.process_id
+    assert process is not None
+    assert b"secret" not in Path(f"/proc/{process}/environ").read_bytes()
+    opened.retire()
+    assert opened.process_id is None

@@ -1,0 +1,93 @@
+"""The query desk over a store: the same as over files, fresh after every change, scoped by what is loaded."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from tests.constraints import world as w
+from tests.formats.conftest import Small, small
+from tests.services.work import start_work
+
+from fermata.domain.ids import CustomerId, NodeId
+from fermata.formats.scenario import read_scenario
+from fermata.services import inventory, query
+from fermata.services.requests import Inputs
+from fermata.store import inventory as inventory_rows
+from fermata.store.database import Database
+
+__all__ = ["small"]
+NODES = "resources | where type == 'fermata/nodes' | count"
+EVERYTHING = (
+    "resources | project id, type, location, properties | sort by id asc",
+    "maintenanceresources | project id, type, location, properties | sort by id asc",
+    "pendingupdates | sort by unit asc, updateId asc",
+)
+
+
+@pytest.fixture
+def desk(db: Database) -> Iterator[query.QueryDesk]:
+    opened = query.QueryDesk.of_store(db)
+    yield opened
+    opened.close()
+
+
+def rows(desk: query.QueryDesk, text: str, customers: frozenset[CustomerId] | None = None) -> list[list[Any]]:
+    answer = desk.ask(query.Question(text=text, now=w.NOW, limit=1000), customers)
+    return [list(row) for row in answer.rows]
+
+
+def import_all(db: Database, files: Small) -> Inputs:
+    read = read_scenario(files.folder)
+    given = inventory.ImportSet(fleet=read.fleet, catalogue=read.catalogue, policy=read.policy, campaign=read.campaign)
+    inventory.import_set(db, given, now=w.NOW, actor="tests")
+    return Inputs(fleet=read.fleet, catalogue=read.catalogue, policy=read.policy, ledger=())
+
+
+def test_a_store_answers_as_the_files_that_were_imported(db: Database, desk: query.QueryDesk, small: Small) -> None:
+    assert rows(desk, NODES) == [[0]]
+    files = query.QueryDesk.of_files(import_all(db, small))
+    for text in EVERYTHING:
+        assert rows(desk, text) == rows(files, text) != []
+    files.close()
+
+
+def test_tables_are_loaded_again_when_the_store_changed_and_only_then(
+    db: Database, desk: query.QueryDesk, small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import_all(db, small)
+    loads = []
+    real = query.facts_of_store
+    monkeypatch.setattr(query, "facts_of_store", lambda conn: loads.append(1) or real(conn))
+    assert rows(desk, NODES) == rows(desk, NODES) == [[5]]
+    assert len(loads) == 1
+    with db.begin() as conn:  # as the conductor does: versions change together with the unit's row
+        start_work(conn, "alpha-n0")
+        inventory_rows.record_versions(conn, {NodeId("alpha-n0"): {"nic_fw": "28.43"}})
+    assert rows(desk, "pendingupdates | where unit == 'alpha-n0' | project updateId") == [["host-os-2026.1"]]
+    applied = "maintenanceresources | where type endswith '/applyupdates' | project properties.state, name"
+    assert rows(desk, applied) == []  # the run's plan is not stored, so its windows are nobody's
+    assert len(loads) == 2
+
+
+def test_a_customer_gets_its_own_tables(db: Database, desk: query.QueryDesk, small: Small) -> None:
+    import_all(db, small)
+    lumen, meridian = CustomerId("lumen"), CustomerId("meridian")
+    assert rows(desk, NODES, frozenset({lumen})) == [[3]]
+    assert rows(desk, NODES, frozenset({meridian})) == [[2]]
+    assert rows(desk, NODES, frozenset({lumen, meridian})) == [[5]]
+    assert rows(desk, NODES, frozenset()) == [[0]]
+    assert rows(desk, NODES, frozenset({lumen})) == [[3]]
+    assert query.name_customers(db, ["lumen"]) == frozenset({lumen})
+    assert query.name_customers(db, []) is None
+    with pytest.raises(query.Refusal, match="no customer lumn; the nearest is lumen"):
+        query.name_customers(db, ["lumn"])
+
+
+def test_a_refused_query_has_a_reason_and_a_place(desk: query.QueryDesk) -> None:
+    with pytest.raises(query.QueryRefused) as raised:
+        desk.ask(query.Question(text="resources | wherre x", now=w.NOW + timedelta(days=1), limit=1))
+    assert str(raised.value) == (
+        "QUERY_UNREADABLE: The query cannot be read: line 1, column 11, near '|': 'wherre' is no step of a query."
+    )
+    assert (raised.value.fault.line, raised.value.fault.column) == (1, 10)
