@@ -30,6 +30,11 @@ def test_a_script_prints_what_it_printed(line: Line, name: str) -> None:
     assert printed == told
 
 
+def place(word: str, line: Line) -> str:
+    """SMALL is the folder of a small scenario, HERE this one."""
+    return word.replace("SMALL", str(line.small.folder)).replace("HERE", str(FOLDER))
+
+
 def play(line: Line, told: str) -> str:
     """The script again: its narration and commands as they stand, below each command what it prints now."""
     parts = []
@@ -37,7 +42,7 @@ def play(line: Line, told: str) -> str:
         if text.startswith("# "):
             parts += ["", text]
         elif text.startswith("$ fermata "):
-            words = [word.replace("SMALL", str(line.small.folder)) for word in shlex.split(text)[2:]]
+            words = [place(word, line) for word in shlex.split(text)[2:]]
             answer = line.run(*words, store="--scenario" not in words)
             shown = [row.rstrip() for row in (answer.out + answer.err).rstrip().splitlines()]
             parts += [text, *shown, *([f"(exit {answer.code})"] if answer.code else [])]
