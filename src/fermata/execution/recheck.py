@@ -8,7 +8,9 @@ from fermata.planning.checker import check_case
 from fermata.planning.inputs import PlanningInput
 from fermata.store import consent, inventory, plans
 
-JUDGED_LIVE = frozenset({"CONSENT", "FREEZE"})  # node by node at the opening: a no leaves nodes out, not the window
+JUDGED_LIVE = frozenset(
+    {"ALLOWED_WINDOWS", "CONSENT", "FREEZE"}
+)  # node by node at the opening: a no leaves nodes out, not the window
 OF_THE_WHOLE_PLAN = frozenset(
     {
         "DEVICES_APPLIED",

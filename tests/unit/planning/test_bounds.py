@@ -154,7 +154,7 @@ def test_starts_of_one_day_bound_as_the_day_does() -> None:
 @pytest.mark.parametrize(("value", "days"), [(0, {0, 1}), (1, {0, 1, 2}), (2, {0, 1, 2, 3})])
 def test_spots_that_cost_more_than_there_is_to_spare_are_left_out(value: int, days: set[int]) -> None:
     problem = compile_fleet("ra", windows=1, days=4)
-    spots = find_spots(problem, ())
+    spots = find_spots(problem)
     term = CostTerm(name="late", cost=lambda spot: max(0, spot.day - 1))
     assert {spot.day for spot in leave_out(problem, spots, term, value)} == days
 

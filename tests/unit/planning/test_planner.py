@@ -143,7 +143,7 @@ def clashes_of(inputs: PlanningInput) -> tuple[set[str], set[str]]:
 def test_limit_below_a_cluster_is_named_with_what_it_would_take() -> None:
     rules, changes = clashes_of(two_clusters(b.make_campaign(limits=(replace(NODES_OUT, at_once=1),))))
     assert rules == {"limits[0] nodes_out"}
-    assert changes == {"Raise limits[0] nodes_out from 1 to 4 at_once."}
+    assert changes == {"Raise limits[0] nodes_out from 1 to 3 at_once."}  # beta's racks may be torn: 3, 3 and 2
 
 
 def test_freeze_over_the_whole_campaign_clashes_with_its_end() -> None:

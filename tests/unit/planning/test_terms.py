@@ -71,5 +71,5 @@ def test_a_rolled_cluster_is_late_with_its_last_part_when_days_before_the_deadli
     deadline: int, late: int
 ) -> None:
     problem = compile_problem(make_inputs(deadline=FIRST + timedelta(days=deadline)))
-    spots = find_spots(problem, ())
+    spots = find_spots(problem)
     assert find_floor(problem, spots, term_of(problem, c.FinishByDeadline())) == late
