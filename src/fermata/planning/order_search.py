@@ -2,7 +2,7 @@
 for one somewhat farther above it when there is none. Near the bound counts are narrow, and both answers come soon.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ortools.sat.python import cp_model
@@ -70,9 +70,7 @@ class OrderSearch:
             self._bound.find(known.value)
         return known
 
-    def _ask(
-        self, term: Term, cutoff: int, known: Settled, held: Sequence[tuple[Term, int]]
-    ) -> tuple[Settled, bool]:
+    def _ask(self, term: Term, cutoff: int, known: Settled, held: Sequence[tuple[Term, int]]) -> tuple[Settled, bool]:
         """The best plan with the term within the cutoff, or that there is none; False without an answer."""
         mark = self._bound.mark()
         if term is self._bound.term and self._bound.find(cutoff) > cutoff:

@@ -189,6 +189,7 @@ class _Descent:
         self._start = start
         self._spots = aim.spots
         self._rows: tuple[Row, ...] = start.rows
+        self._chosen: tuple[int, ...] = ()
         self._take(start.spots)
         self._model: PlanModel | None = None
         self._held: list[tuple[Term, int]] = []
