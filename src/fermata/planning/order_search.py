@@ -18,6 +18,7 @@ from fermata.planning.values import value_of
 
 # Deterministic time; a unit takes about two seconds of one core.
 EFFORT_BY_DAYS = 12.0  # of all questions together
+EFFORT_BESIDE_SEATS = 1.0  # of a plan of what is left to place: a re-plan is to take a few seconds
 EFFORT_OF_QUESTION = 4.0
 EFFORT_OF_STARTS = 0.2  # of one day
 STEPS = 4  # a question goes a fourth of the way from the bound to the plan at hand
@@ -47,6 +48,7 @@ class OrderSearch:
             if len(row.spots):
                 self._rows_of.setdefault(spots[row.spots[0]].day, []).append(row)
         self._detailed: set[int] = set()
+        self._most = EFFORT_BESIDE_SEATS if problem.seats else EFFORT_BY_DAYS
         self.effort = 0.0
 
     def lessen(
@@ -58,7 +60,7 @@ class OrderSearch:
         elif isinstance(term, CostTerm):
             known = _raise_bound(known, self._bound.find_floor(term))
         steps = STEPS if term is self._bound.term else 1
-        while known.bound < known.value and self.effort < EFFORT_BY_DAYS and not stops():
+        while known.bound < known.value and self.effort < self._most and not stops():
             cutoff = known.bound + (known.value - 1 - known.bound) // steps
             before, learnt = known, len(self._detailed)
             known, is_answered = self._ask(term, cutoff, known, held)
@@ -80,7 +82,7 @@ class OrderSearch:
         for each, value in (*held, (term, cutoff)):
             model.hold(each, value)
         model.lessen(term)
-        effort = min(EFFORT_OF_QUESTION, EFFORT_BY_DAYS - self.effort)
+        effort = min(EFFORT_OF_QUESTION, self._most - self.effort)
         solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=effort)
         self.effort += solved.effort
         if isinstance(solved, Unsolved):
