@@ -21,7 +21,8 @@ EFFORT_BY_DAYS = 12.0  # of all questions together
 EFFORT_BESIDE_SEATS = 1.0  # of a plan of what is left to place: a re-plan is to take a few seconds
 EFFORT_OF_QUESTION = 4.0
 EFFORT_OF_STARTS = 0.2  # of one day
-STEPS = 4  # a question goes a fourth of the way from the bound to the plan at hand
+STEPS_OF_PAIRS = 4  # a question about wrong pairs goes a fourth of the way from the bound to the plan at hand
+STEPS = 2  # and half of the way in the terms after them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class OrderSearch:
             if len(row.spots):
                 self._rows_of.setdefault(spots[row.spots[0]].day, []).append(row)
         self._detailed: set[int] = set()
+        self._least = 0  # wrong pairs that are proven
         self._most = EFFORT_BESIDE_SEATS if problem.seats else EFFORT_BY_DAYS
         self.effort = 0.0
 
@@ -59,7 +61,7 @@ class OrderSearch:
             known = _raise_bound(known, self._bound.find(known.value))
         elif isinstance(term, CostTerm):
             known = _raise_bound(known, self._bound.find_floor(term))
-        steps = STEPS if term is self._bound.term else 1
+        steps = STEPS_OF_PAIRS if term is self._bound.term else STEPS
         while known.bound < known.value and self.effort < self._most and not stops():
             cutoff = known.bound + (known.value - 1 - known.bound) // steps
             before, learnt = known, len(self._detailed)
@@ -70,6 +72,7 @@ class OrderSearch:
                 break
         if term is self._bound.term:
             self._bound.find(known.value)
+            self._least = known.bound
         return known
 
     def _ask(self, term: Term, cutoff: int, known: Settled, held: Sequence[tuple[Term, int]]) -> tuple[Settled, bool]:
@@ -81,14 +84,14 @@ class OrderSearch:
         model = DayModel(self._problem, self._spots, self._rows, self._bound, self._detailed)
         for each, value in (*held, (term, cutoff)):
             model.hold(each, value)
-        model.lessen(term)
+        model.lessen_pairs(least=known.bound if term is self._bound.term else self._least)
         effort = min(EFFORT_OF_QUESTION, self._most - self.effort)
         solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=effort)
         self.effort += solved.effort
         if isinstance(solved, Unsolved):
             known = _raise_bound(known, cutoff + 1) if solved.proven else known
         else:
-            known = _raise_bound(known, solved.bound)
+            known = _raise_bound(known, solved.bound) if term is self._bound.term else known
             taken = self._find_starts(solved.chosen)
             if taken and all(value_of(taken, each) <= value for each, value in held):
                 value = value_of(taken, term)

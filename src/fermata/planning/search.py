@@ -34,6 +34,7 @@ SOLVED_SPOTS_MOST = 20_000
 SUMMED_SPOTS_MOST = 100_000
 BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes three seconds for January's 2,300
 REPAIR_ROUNDS_PER_CLUSTER = 28  # January's 2,000: later ones find nothing more there
+REPAIR_ROUNDS_BEFORE_DAYS = 10  # the same, where the model by days goes on from a plan that need only be near
 REPAIR_ROUNDS_MOST = 20_000  # a round takes one to three milliseconds
 # First far and wide, then what lies near the best: in January one long way ends with fewer wrong pairs, and costs less,
 # than the best of three short ones.
@@ -255,7 +256,9 @@ class _Descent:
     def _repair(self, terms: tuple[Term, ...]) -> None:
         seats = self._problem.seats.keys()
         clusters = sum(1 for ways in self._problem.ways_of if not seats >= set(ways))
-        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * clusters)
+        goes_on = len(self._spots) <= BOUNDED_SPOTS_MOST and any(isinstance(term, OrderTerm) for term in terms)
+        per_cluster = REPAIR_ROUNDS_BEFORE_DAYS if goes_on else REPAIR_ROUNDS_PER_CLUSTER
+        rounds = min(REPAIR_ROUNDS_MOST, per_cluster * clusters)
         board, tally = Board(self._problem, self._spots, self._rows), Tally(self._spots, terms)
 
         def repair(chosen: tuple[int, ...], pace: Pace) -> tuple[int, ...]:
