@@ -102,17 +102,8 @@ class PlanModel:
             self.cp.add_hint(choice.taken, number in taken)
 
     def solve(self, *, seed: int, effort: float, is_for_proof: bool = False) -> Solved | Unsolved:
-        """One solve of at most `effort` units of deterministic time, which make equal models end equally.
-        `is_for_proof`: by the one way that goes by the linear relaxation, which proves most where that is tight.
-        """
-        solver = cp_model.CpSolver()
-        solver.parameters.random_seed = seed
-        solver.parameters.num_workers = 1 if is_for_proof else WORKERS
-        if is_for_proof:
-            solver.parameters.subsolvers.append("max_lp")
-        solver.parameters.interleave_search = True
-        solver.parameters.max_deterministic_time = effort
-        solver.parameters.catch_sigint_signal = False  # else it leaves the process without anybody's own Ctrl-C handler
+        """One solve with such a solver as `make_solver` makes."""
+        solver = make_solver(seed=seed, effort=effort, is_for_proof=is_for_proof)
         status = solver.solve(self.cp)
         spent = solver.response_proto.deterministic_time
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
@@ -125,3 +116,20 @@ class PlanModel:
             bound=round(solver.best_objective_bound) if has_objective else 0,
             effort=spent,
         )
+
+
+def make_solver(*, seed: int, effort: float, is_for_proof: bool) -> cp_model.CpSolver:
+    """A solver for at most `effort` units of deterministic time, which make equal models end equally. `is_for_proof`:
+    one search that goes by the linear relaxation, which proves most where that is tight.
+    """
+    solver = cp_model.CpSolver()
+    solver.parameters.random_seed = seed
+    if is_for_proof:
+        solver.parameters.num_workers = 1
+        solver.parameters.linearization_level = 2  # whatever has a linear form
+    else:
+        solver.parameters.num_workers = WORKERS
+        solver.parameters.interleave_search = True
+    solver.parameters.max_deterministic_time = effort
+    solver.parameters.catch_sigint_signal = False  # else it leaves the process without anybody's own Ctrl-C handler
+    return solver

@@ -26,6 +26,7 @@ ROUNDS_MOST = 6  # of asking for all counts: January takes three, of one second 
 UNKNOWN = 1e9  # farther than any count: what an answer that the linear solver is not sure of stands for
 Line = dict[int, float]  # coefficients by variable
 Place = tuple[int, int, int]  # way, group and day
+Mark = tuple[float, tuple[tuple[int, int], ...]]  # a cutoff, and what the counts can be within it
 _Limit = tuple[int, Mapping[int, int]]  # what the units, by number of the place, can come to at most
 
 
@@ -61,7 +62,8 @@ class _Product:
 
 class OrderBound:
     """The plan relaxed to shares of places, with a variable for the windows of each class on and up to each day. Ask
-    `find`, then, of that cutoff, `ranges` and `find_floor`; then perhaps again with a lower cutoff.
+    `find`, then, of that cutoff, `ranges` and `find_floor`; then perhaps again with a lower cutoff, or, after
+    `go_back`, with one between.
     """
 
     def __init__(self, problem: Problem, spots: Sequence[Spot], rows: Sequence[Row], term: OrderTerm) -> None:
@@ -87,6 +89,7 @@ class OrderBound:
             self._add_counts(term, rank, least, most)
         self._total = dict.fromkeys(self._add_pairs(term), 1.0)
         self._cut = self._add(self._total)
+        self._cutoff = self._lp.infinity()
         self._is_sure = False  # of the last answer
 
     def ranges(self, rank: int) -> list[tuple[int, tuple[int, int]]]:
@@ -97,6 +100,7 @@ class OrderBound:
         """Wrong pairs that every plan on these spots has at least, if it has no more than `cutoff`; `cutoff` + 1 says
         that none has. No cutoff may be above the one before.
         """
+        self._cutoff = cutoff
         self._cut.SetUb(cutoff)
         bound = 0
         for number in range(ROUNDS_MOST + 1):
@@ -110,6 +114,19 @@ class OrderBound:
                 return cutoff + 1
         return bound
 
+    def mark(self) -> Mark:
+        """What is known of plans within the last cutoff."""
+        return self._cutoff, tuple((count.least, count.most) for count in self._counts())
+
+    def go_back(self, mark: Mark) -> None:
+        """Makes an earlier cutoff the last one."""
+        self._cutoff, ranges = mark
+        self._cut.SetUb(self._cutoff)
+        for count, (least, most) in zip(self._counts(), ranges, strict=True):
+            if (count.least, count.most) != (least, most):
+                count.least, count.most = least, most
+                self._hold(count)
+
     def find_floor(self, term: CostTerm) -> int:
         """What the term comes to at least in plans with no more wrong pairs than the last cutoff."""
         line: Line = {}
@@ -118,6 +135,9 @@ class OrderBound:
             line[number] = min(cost, line.get(number, cost))
         found = self._optimize(line)
         return 0 if found is None else max(0, ceil(found - SLACK))
+
+    def _counts(self) -> list[_Count]:
+        return [*self._upto.values(), *self._today.values()]
 
     def _add(self, line: Line, *, least: float | None = None, most: float | None = None) -> pywraplp.Constraint:
         infinity = self._lp.infinity()
@@ -219,7 +239,7 @@ class OrderBound:
         """Asks for the least and the most of every count whose last answers leave open whether it is more or less;
         False when no plan is left.
         """
-        counts = [*self._upto.values(), *self._today.values()]
+        counts = self._counts()
         doubts = {(n, upwards) for n, count in enumerate(counts) for upwards in (False, True)}
         self._drop_answered(counts, doubts)
         for number, count in enumerate(counts):

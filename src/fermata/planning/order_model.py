@@ -67,6 +67,11 @@ class DayModel:
         """Looks for the least of the term."""
         self._cp.minimize(self._express(term))
 
+    def lessen_pairs(self, *, least: int) -> None:
+        """Looks for the fewest wrong pairs, which are known to be no less than that."""
+        self._cp.add(self._pairs >= least)
+        self._cp.minimize(self._pairs)
+
     def solve(self, near: Collection[Spot], *, seed: int, effort: float) -> Solved | Unsolved:
         """As `PlanModel.solve`, from about that plan; `chosen` are all spots of the places that are taken."""
         places = {(spot.way, spot.group, spot.day) for spot in near}

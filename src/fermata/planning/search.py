@@ -1,6 +1,6 @@
 """Finds the best plan term by term: each is made least with the stronger ones held where they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -12,8 +12,7 @@ from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import never
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import add_term
-from fermata.planning.order_bound import OrderBound
-from fermata.planning.order_model import DayModel
+from fermata.planning.order_search import OrderSearch, Settled
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
@@ -34,9 +33,8 @@ PAIRED_SPOTS_MOST = 1_000
 SOLVED_SPOTS_MOST = 20_000
 SUMMED_SPOTS_MOST = 100_000
 BOUNDED_SPOTS_MOST = 4_000  # the bound of wrong pairs takes three seconds for January's 2,300
-EFFORT_BY_DAYS = 20.0  # for all tries at one term; a unit takes two to three seconds of one core
-EFFORT_OF_STARTS = 1.0  # of days that are chosen
 REPAIR_ROUNDS_PER_CLUSTER = 28  # January's 2,000: later ones find nothing more there
+REPAIR_ROUNDS_BEFORE_DAYS = 10  # the same, where the model by days goes on from a plan that need only be near
 REPAIR_ROUNDS_MOST = 20_000  # a round takes one to three milliseconds
 # First far and wide, then what lies near the best: in January one long way ends with fewer wrong pairs, and costs less,
 # than the best of three short ones.
@@ -192,12 +190,12 @@ class _Descent:
         self._start = start
         self._spots = aim.spots
         self._rows: tuple[Row, ...] = start.rows
-        numbers = {spot: number for number, spot in enumerate(aim.spots)}
-        self._chosen = tuple(sorted(numbers[spot] for spot in start.spots))
+        self._chosen: tuple[int, ...] = ()
+        self._take(start.spots)
         self._model: PlanModel | None = None
         self._held: list[tuple[Term, int]] = []
         self._held_by_model = 0
-        self._order_bound: OrderBound | None = None  # of plans with no more wrong pairs than the one at hand
+        self._by_days: OrderSearch | None = None
         self._effort = start.effort
         self._is_cut_short = False
 
@@ -251,15 +249,16 @@ class _Descent:
                 break
         if len(spots) < len(self._spots):
             taken = self._taken()
-            numbers = {spot: number for number, spot in enumerate(spots)}
             self._spots = spots
-            self._chosen = tuple(sorted(numbers[spot] for spot in taken))
+            self._take(taken)
             self._rows = build_rows(self._problem, spots, with_reserve=self._start.with_reserve)
 
     def _repair(self, terms: tuple[Term, ...]) -> None:
         seats = self._problem.seats.keys()
         clusters = sum(1 for ways in self._problem.ways_of if not seats >= set(ways))
-        rounds = min(REPAIR_ROUNDS_MOST, REPAIR_ROUNDS_PER_CLUSTER * clusters)
+        goes_on = len(self._spots) <= BOUNDED_SPOTS_MOST and any(isinstance(term, OrderTerm) for term in terms)
+        per_cluster = REPAIR_ROUNDS_BEFORE_DAYS if goes_on else REPAIR_ROUNDS_PER_CLUSTER
+        rounds = min(REPAIR_ROUNDS_MOST, per_cluster * clusters)
         board, tally = Board(self._problem, self._spots, self._rows), Tally(self._spots, terms)
 
         def repair(chosen: tuple[int, ...], pace: Pace) -> tuple[int, ...]:
@@ -272,6 +271,10 @@ class _Descent:
     def _is_stopped(self) -> bool:
         self._is_cut_short = self._is_cut_short or self._aim.options.is_overdue()
         return self._is_cut_short
+
+    def _take(self, spots: Iterable[Spot]) -> None:
+        numbers = {spot: number for number, spot in enumerate(self._spots)}
+        self._chosen = tuple(sorted(numbers[spot] for spot in spots))
 
     def _taken(self) -> tuple[Spot, ...]:
         return tuple(self._spots[number] for number in self._chosen)
@@ -322,60 +325,12 @@ class _Descent:
         if len(self._spots) > BOUNDED_SPOTS_MOST or self._is_stopped():
             return result
         if isinstance(term, OrderTerm):
-            bound = self._order_bound = OrderBound(self._problem, self._spots, self._rows, term)
-            result = _raise_bound(result, bound.find(result.value))
-            result = self._lessen_by_days(bound, term, result)
-            bound.find(result.value)
-        elif self._order_bound is not None:
-            if isinstance(term, CostTerm):
-                result = _raise_bound(result, self._order_bound.find_floor(term))
-            result = self._lessen_by_days(self._order_bound, term, result)
-        return result
-
-    def _lessen_by_days(self, bound: OrderBound, term: Term, result: TermResult) -> TermResult:
-        """Tells starts apart on more and more days, until those of the best days cost nothing that days do not tell."""
-        detailed: set[int] = set()
-        left = EFFORT_BY_DAYS
-        while result.bound < result.value and left > 0 and not self._is_stopped():
-            model = DayModel(self._problem, self._spots, self._rows, bound, detailed)
-            for held, value in self._held:
-                model.hold(held, value)
-            model.hold(term, result.value - 1)
-            model.lessen(term)
-            solved = model.solve(self._taken(), seed=self._problem.inputs.seed, effort=left)
-            self._effort += solved.effort
-            left -= solved.effort
-            if isinstance(solved, Unsolved):
-                return _raise_bound(result, result.value) if solved.proven else result
-            result = _raise_bound(result, solved.bound)
-            costly = self._find_starts(bound, term, solved.chosen) - detailed
-            result = replace(result, value=value_of(self._taken(), term))
-            if not costly:
-                break
-            detailed |= costly
-            if term is bound.term:
-                result = _raise_bound(result, bound.find(result.value))
-        return result
-
-    def _find_starts(self, bound: OrderBound, term: Term, members: tuple[int, ...]) -> set[int]:
-        """Takes the best of these spots, one for each place, if that makes the term better. Days on which starts cost
-        something that days do not tell; all days, when there are no starts.
-        """
-        spots = tuple(self._spots[number] for number in members)
-        rows = build_rows(self._problem, spots, with_reserve=self._start.with_reserve)
-        model = PlanModel(self._problem, spots, rows)
-        model.cp.minimize(add_term(model.cp, model.choices, bound.term))
-        solved = model.solve(seed=self._problem.inputs.seed, effort=EFFORT_OF_STARTS)
-        self._effort += solved.effort
-        if isinstance(solved, Unsolved):
-            return {spot.day for spot in self._spots}
-        taken = tuple(spots[number] for number in solved.chosen)
-        is_kept = all(value_of(taken, held) <= value for held, value in self._held)
-        if is_kept and value_of(taken, term) < value_of(self._taken(), term):
-            self._chosen = tuple(members[number] for number in solved.chosen)
-        days = {spot.day for spot in taken}
-        return {day for day in days if value_of([spot for spot in taken if spot.day == day], bound.term)}
-
-
-def _raise_bound(result: TermResult, bound: int) -> TermResult:
-    return replace(result, bound=max(result.bound, min(bound, result.value)))
+            self._by_days = OrderSearch(self._problem, self._spots, self._rows, term)
+        if self._by_days is None:
+            return result
+        effort = self._by_days.effort
+        known = Settled(spots=self._taken(), value=result.value, bound=result.bound)
+        settled = self._by_days.lessen(term, known, self._held, self._is_stopped)
+        self._effort += self._by_days.effort - effort
+        self._take(settled.spots)
+        return replace(result, value=settled.value, bound=settled.bound)

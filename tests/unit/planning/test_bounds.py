@@ -13,9 +13,11 @@ from fermata.domain import campaign as c
 from fermata.planning.board import Board
 from fermata.planning.floors import leave_out
 from fermata.planning.greedy import place_greedily
+from fermata.planning.inputs import never
 from fermata.planning.model import Solved
 from fermata.planning.order_bound import OrderBound
 from fermata.planning.order_model import DayModel
+from fermata.planning.order_search import OrderSearch, Settled
 from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
 from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
@@ -28,9 +30,14 @@ ORDER = c.OrderClasses(classes=("small research", "small applied"))
 SPREAD = c.SpreadEvenly(where=c.Where(), over="geo")
 PREFERENCES = (c.FinishByDeadline(), c.FewestWindows(), ORDER, SPREAD, c.AvoidWeekday(weekday=1))
 KINDS = {"r": "research", "a": "applied"}
+HALF_DAY_NIC = b.make_update(
+    "nic", "nic_fw", 130, b.u.Impact.REBOOTFUL
+)  # two windows after each other, in a day of eight
 
 
-def compile_fleet(kinds: str, *, windows: int, days: int = 3, frozen: str = "") -> Problem:
+def compile_fleet(
+    kinds: str, *, windows: int, days: int = 3, frozen: str = "", update: b.u.Update = b.LONG_NIC
+) -> Problem:
     """A one-node cluster per letter (research or applied); so many windows at once; `frozen` have no first day."""
     clusters = [b.make_cluster(f"c{n}", division=KINDS[kind]) for n, kind in enumerate(kinds)]
     nodes = [node for cluster in clusters for node in b.make_nodes(cluster, [1])]
@@ -43,20 +50,20 @@ def compile_fleet(kinds: str, *, windows: int, days: int = 3, frozen: str = "") 
     )
     day = b.datetime(2026, 1, 5, tzinfo=b.UTC)
     freezes = [b.make_freeze(f"c{n}", day, day + timedelta(days=1, hours=12)) for n in map(int, frozen)]
-    return compile_problem(
-        b.make_inputs(b.make_fleet(clusters, nodes), b.make_catalogue(b.LONG_NIC), campaign, *freezes)
-    )
+    return compile_problem(b.make_inputs(b.make_fleet(clusters, nodes), b.make_catalogue(update), campaign, *freezes))
 
 
-def parts_of(problem: Problem) -> tuple[tuple[Spot, ...], tuple[Row, ...], tuple[Term, ...]]:
-    """With one start a day, so that every choice can be tried."""
-    spots = tuple(spot for spot in find_spots(problem) if spot.start == 0)
+def parts_of(
+    problem: Problem, starts: tuple[int, ...] = (0,)
+) -> tuple[tuple[Spot, ...], tuple[Row, ...], tuple[Term, ...]]:
+    """With one start a day, or a few, so that every choice can be tried."""
+    spots = tuple(spot for spot in find_spots(problem) if spot.start in starts)
     return spots, build_rows(problem, spots, with_reserve=False), list_terms(problem)
 
 
-def worths_of(problem: Problem) -> list[tuple[int, ...]]:
-    """Of every choice of spots that the rows allow."""
-    spots, rows, terms = parts_of(problem)
+def choices_of(problem: Problem, starts: tuple[int, ...] = (0,)) -> list[list[Spot]]:
+    """Every choice of spots that the rows allow."""
+    spots, rows, _ = parts_of(problem, starts)
     by_cluster = [[n for n, spot in enumerate(spots) if spot.way in ways] for ways in problem.ways_of]
     board = Board(problem, spots, rows)
     found = []
@@ -64,8 +71,14 @@ def worths_of(problem: Problem) -> list[tuple[int, ...]]:
         board.clear()
         board.take(chosen)
         if board.is_kept():
-            found.append(tuple(value_of([spots[n] for n in chosen], term) for term in terms))
+            found.append([spots[n] for n in chosen])
     return found
+
+
+def worths_of(problem: Problem) -> list[tuple[int, ...]]:
+    """What every choice of spots that the rows allow is worth."""
+    terms = list_terms(problem)
+    return [tuple(value_of(chosen, term) for term in terms) for chosen in choices_of(problem)]
 
 
 def make_bound(problem: Problem) -> OrderBound:
@@ -123,6 +136,30 @@ def test_the_model_by_days_finds_the_least_there_is(kinds: str, windows: int, fr
             solved = model.solve((), seed=1, effort=5.0)
             assert isinstance(solved, Solved)
             assert solved.value == solved.bound == min(worth[number] for worth in worths if worth[2] == pairs)
+
+
+@settings(derandomize=True, max_examples=15, deadline=None)
+@given(kinds=st.text("ra", min_size=2, max_size=4), frozen=st.sets(st.integers(0, 3), max_size=2))
+def test_the_search_by_days_proves_the_least_where_windows_cannot_start_together(kinds: str, frozen: set[int]) -> None:
+    """One window at a time and room for two a day: which windows share a day is not all that the order depends on."""
+    at_first = "".join(str(number) for number in sorted(frozen) if number < len(kinds))
+    problem = compile_fleet(kinds, windows=1, frozen=at_first, update=HALF_DAY_NIC)
+    starts = (0, 120, 240)
+    spots, rows, terms = parts_of(problem, starts)
+    order, avoided = terms[2], terms[4]
+    assert isinstance(order, OrderTerm)
+    choices = choices_of(problem, starts)
+    worst = max(choices, key=lambda chosen: value_of(chosen, order))
+    search = OrderSearch(problem, spots, rows, order)
+    known = Settled(spots=tuple(worst), value=value_of(worst, order), bound=0)
+    settled = search.lessen(order, known, (), never)
+    pairs = min(value_of(chosen, order) for chosen in choices)
+    assert settled.value == settled.bound == value_of(settled.spots, order) == pairs
+    best = min(value_of(chosen, avoided) for chosen in choices if value_of(chosen, order) == pairs)
+    known = Settled(spots=settled.spots, value=value_of(settled.spots, avoided), bound=0)
+    last = search.lessen(avoided, known, [(order, pairs)], never)
+    assert last.value == last.bound == value_of(last.spots, avoided) == best
+    assert set(map(frozenset, choices)) >= {frozenset(settled.spots), frozenset(last.spots)}
 
 
 def test_wrong_pairs_that_freezes_force_are_proven() -> None:

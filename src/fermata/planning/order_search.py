@@ -1,0 +1,141 @@
+"""Makes wrong pairs, and the terms after them, least in the model by days: asks for a plan little above the bound, and
+for one somewhat farther above it when there is none. Near the bound counts are narrow, and both answers come soon.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ortools.sat.python import cp_model
+
+from fermata.planning.model import Unsolved, make_solver
+from fermata.planning.objective import Choice, add_term
+from fermata.planning.order_bound import OrderBound
+from fermata.planning.order_model import DayModel
+from fermata.planning.problem import Problem, Spot
+from fermata.planning.rows import Row, lent_before
+from fermata.planning.terms import CostTerm, OrderTerm, Term
+from fermata.planning.values import value_of
+
+# Deterministic time; a unit takes about two seconds of one core.
+EFFORT_BY_DAYS = 12.0  # of all questions together
+EFFORT_BESIDE_SEATS = 1.0  # of a plan of what is left to place: a re-plan is to take a few seconds
+EFFORT_OF_QUESTION = 4.0
+EFFORT_OF_STARTS = 0.2  # of one day
+STEPS_OF_PAIRS = 4  # a question about wrong pairs goes a fourth of the way from the bound to the plan at hand
+STEPS = 2  # and half of the way in the terms after them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The best spots known, what the term is with them, and what it is at least."""
+
+    spots: tuple[Spot, ...]
+    value: int
+    bound: int
+
+
+class OrderSearch:
+    """One search by days over the same spots and rows, for wrong pairs first, then for the terms after them. What it
+    learns of one term serves the next.
+    """
+
+    def __init__(self, problem: Problem, spots: Sequence[Spot], rows: Sequence[Row], term: OrderTerm) -> None:
+        self._problem = problem
+        self._spots = spots
+        self._rows = rows
+        self._bound = OrderBound(problem, spots, rows, term)
+        self._rows_of: dict[int, list[Row]] = {}
+        for row in rows:
+            if len(row.spots):
+                self._rows_of.setdefault(spots[row.spots[0]].day, []).append(row)
+        self._detailed: set[int] = set()
+        self._least = 0  # wrong pairs that are proven
+        self._most = EFFORT_BESIDE_SEATS if problem.seats else EFFORT_BY_DAYS
+        self.effort = 0.0
+
+    def lessen(
+        self, term: Term, known: Settled, held: Sequence[tuple[Term, int]], stops: Callable[[], bool]
+    ) -> Settled:
+        """Makes the term less, with the terms that are held no more than that, and bounds it."""
+        if term is self._bound.term:
+            known = _raise_bound(known, self._bound.find(known.value))
+        elif isinstance(term, CostTerm):
+            known = _raise_bound(known, self._bound.find_floor(term))
+        steps = STEPS_OF_PAIRS if term is self._bound.term else STEPS
+        while known.bound < known.value and self.effort < self._most and not stops():
+            cutoff = known.bound + (known.value - 1 - known.bound) // steps
+            before, learnt = known, len(self._detailed)
+            known, is_answered = self._ask(term, cutoff, known, held)
+            if not is_answered and steps > 1:
+                steps = 1
+            elif known == before and len(self._detailed) == learnt:
+                break
+        if term is self._bound.term:
+            self._bound.find(known.value)
+            self._least = known.bound
+        return known
+
+    def _ask(self, term: Term, cutoff: int, known: Settled, held: Sequence[tuple[Term, int]]) -> tuple[Settled, bool]:
+        """The best plan with the term within the cutoff, or that there is none; False without an answer."""
+        mark = self._bound.mark()
+        if term is self._bound.term and self._bound.find(cutoff) > cutoff:
+            self._bound.go_back(mark)
+            return _raise_bound(known, cutoff + 1), True
+        model = DayModel(self._problem, self._spots, self._rows, self._bound, self._detailed)
+        for each, value in (*held, (term, cutoff)):
+            model.hold(each, value)
+        model.lessen_pairs(least=known.bound if term is self._bound.term else self._least)
+        effort = min(EFFORT_OF_QUESTION, self._most - self.effort)
+        solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=effort)
+        self.effort += solved.effort
+        if isinstance(solved, Unsolved):
+            known = _raise_bound(known, cutoff + 1) if solved.proven else known
+        else:
+            known = _raise_bound(known, solved.bound) if term is self._bound.term else known
+            taken = self._find_starts(solved.chosen)
+            if taken and all(value_of(taken, each) <= value for each, value in held):
+                value = value_of(taken, term)
+                known = replace(known, spots=taken, value=value) if value < known.value else known
+        if known.value > cutoff:
+            self._bound.go_back(mark)
+        return known, not isinstance(solved, Unsolved) or solved.proven
+
+    def _find_starts(self, members: Sequence[int]) -> tuple[Spot, ...]:
+        """One of these spots for each place, with the fewest wrong pairs; none when a day has no such starts. Days on
+        which starts cost something are told apart from now on.
+        """
+        by_day: dict[int, dict[tuple[int, int], list[int]]] = {}
+        for number in members:
+            spot = self._spots[number]
+            by_day.setdefault(spot.day, {}).setdefault((spot.way, spot.group), []).append(number)
+        some = [self._spots[each[0]] for places in by_day.values() for each in places.values()]
+        taken: list[Spot] = []
+        for day, places in by_day.items():
+            found = self._find_starts_of(day, list(places.values()), some)
+            if not found or value_of(found, self._bound.term):
+                self._detailed.add(day)
+            taken.extend(found)
+        return tuple(taken) if len(taken) == len(some) else ()
+
+    def _find_starts_of(self, day: int, places: Sequence[Sequence[int]], some: Sequence[Spot]) -> list[Spot]:
+        """The best starts of one day; `some`: any spots of all places, for what they lend. Empty: none found."""
+        model = cp_model.CpModel()
+        taken = {number: model.new_bool_var("") for members in places for number in members}
+        for members in places:
+            model.add_exactly_one([taken[number] for number in members])
+        for row in self._rows_of.get(day, []):
+            used = [(taken[n], units) for n, units in row.terms if n in taken]
+            capacity = row.capacity + lent_before(self._problem, row, some)
+            model.add(cp_model.LinearExpr.weighted_sum([t for t, _ in used], [u for _, u in used]) <= capacity)
+        choices = [Choice(spot=self._spots[number], taken=variable) for number, variable in taken.items()]
+        model.minimize(add_term(model, choices, self._bound.term))
+        solver = make_solver(seed=self._problem.inputs.seed, effort=EFFORT_OF_STARTS, is_for_proof=True)
+        status = solver.solve(model)
+        self.effort += solver.response_proto.deterministic_time
+        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            return []
+        return [choice.spot for choice in choices if solver.boolean_value(choice.taken)]
+
+
+def _raise_bound(known: Settled, bound: int) -> Settled:
+    return replace(known, bound=max(known.bound, min(bound, known.value)))
