@@ -91,6 +91,7 @@ class OrderBound:
         self._cut = self._add(self._total)
         self._cutoff = self._lp.infinity()
         self._is_sure = False  # of the last answer
+        self.iterations = 0  # of the linear solver, all questions together
 
     def ranges(self, rank: int) -> list[tuple[int, tuple[int, int]]]:
         """Each day with the least and the most windows of the class up to it, in plans within the last cutoff."""
@@ -309,6 +310,7 @@ class OrderBound:
             objective.SetCoefficient(self._lp.variable(number), coefficient)
         objective.SetOptimizationDirection(upwards)
         status = self._lp.Solve(self._how)
+        self.iterations += self._lp.iterations()
         if status == pywraplp.Solver.INFEASIBLE:
             return None
         self._is_sure = status == pywraplp.Solver.OPTIMAL

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from ortools.sat.python import cp_model
 
+from fermata.planning.board import Board
 from fermata.planning.model import Unsolved, make_solver
 from fermata.planning.objective import Choice, add_term
 from fermata.planning.order_bound import OrderBound
@@ -17,12 +18,13 @@ from fermata.planning.terms import CostTerm, OrderTerm, Term
 from fermata.planning.values import value_of
 
 # Deterministic time; a unit takes about two seconds of one core.
-EFFORT_BY_DAYS = 12.0  # of all questions together
+EFFORT_BY_DAYS = 16.0  # of all questions together: January takes seven
 EFFORT_BESIDE_SEATS = 1.0  # of a plan of what is left to place: a re-plan is to take a few seconds
+SHARE_OF_PAIRS = 0.75  # of that, before the terms after them
+ITERATIONS_OF_UNIT = 15_000  # of the linear program that narrows the counts, in the time of a unit
 EFFORT_OF_QUESTION = 4.0
 EFFORT_OF_STARTS = 0.2  # of one day
-STEPS_OF_PAIRS = 4  # a question about wrong pairs goes a fourth of the way from the bound to the plan at hand
-STEPS = 2  # and half of the way in the terms after them
+NEAR = 0.1  # of the value: where the bound is so near, questions go a fourth of the way to it, else half of the way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class OrderSearch:
         self._problem = problem
         self._spots = spots
         self._rows = rows
+        self._numbers = {spot: number for number, spot in enumerate(spots)}
+        self._board = Board(problem, spots, rows)
         self._bound = OrderBound(problem, spots, rows, term)
         self._rows_of: dict[int, list[Row]] = {}
         for row in rows:
@@ -51,7 +55,7 @@ class OrderSearch:
         self._detailed: set[int] = set()
         self._least = 0  # wrong pairs that are proven
         self._most = EFFORT_BESIDE_SEATS if problem.seats else EFFORT_BY_DAYS
-        self.effort = 0.0
+        self.effort = 0.0  # of the solver
 
     def lessen(
         self, term: Term, known: Settled, held: Sequence[tuple[Term, int]], stops: Callable[[], bool]
@@ -61,13 +65,15 @@ class OrderSearch:
             known = _raise_bound(known, self._bound.find(known.value))
         elif isinstance(term, CostTerm):
             known = _raise_bound(known, self._bound.find_floor(term))
-        steps = STEPS_OF_PAIRS if term is self._bound.term else STEPS
-        while known.bound < known.value and self.effort < self._most and not stops():
-            cutoff = known.bound + (known.value - 1 - known.bound) // steps
+        is_last = False
+        most = self._most * (SHARE_OF_PAIRS if term is self._bound.term else 1)
+        while known.bound < known.value and self._spent() < most and not stops():
+            gap = known.value - 1 - known.bound
+            steps = 1 if is_last else 4 if gap < NEAR * known.value else 2
             before, learnt = known, len(self._detailed)
-            known, is_answered = self._ask(term, cutoff, known, held)
-            if not is_answered and steps > 1:
-                steps = 1
+            known, is_answered = self._ask(term, known.bound + gap // steps, known, held)
+            if not is_answered and not is_last:
+                is_last = True
             elif known == before and len(self._detailed) == learnt:
                 break
         if term is self._bound.term:
@@ -85,7 +91,7 @@ class OrderSearch:
         for each, value in (*held, (term, cutoff)):
             model.hold(each, value)
         model.lessen_pairs(least=known.bound if term is self._bound.term else self._least)
-        effort = min(EFFORT_OF_QUESTION, self._most - self.effort)
+        effort = max(0.0, min(EFFORT_OF_QUESTION, self._most - self._spent()))
         solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=effort)
         self.effort += solved.effort
         if isinstance(solved, Unsolved):
@@ -99,6 +105,9 @@ class OrderSearch:
         if known.value > cutoff:
             self._bound.go_back(mark)
         return known, not isinstance(solved, Unsolved) or solved.proven
+
+    def _spent(self) -> float:
+        return self.effort + self._bound.iterations / ITERATIONS_OF_UNIT
 
     def _find_starts(self, members: Sequence[int]) -> tuple[Spot, ...]:
         """One of these spots for each place, with the fewest wrong pairs; none when a day has no such starts. Days on
@@ -115,7 +124,11 @@ class OrderSearch:
             if not found or value_of(found, self._bound.term):
                 self._detailed.add(day)
             taken.extend(found)
-        return tuple(taken) if len(taken) == len(some) else ()
+        if len(taken) < len(some):
+            return ()
+        self._board.clear()
+        self._board.take([self._numbers[spot] for spot in taken])
+        return tuple(taken) if self._board.is_kept() else ()  # rows of other days may ask for more than is lent
 
     def _find_starts_of(self, day: int, places: Sequence[Sequence[int]], some: Sequence[Spot]) -> list[Spot]:
         """The best starts of one day; `some`: any spots of all places, for what they lend. Empty: none found."""

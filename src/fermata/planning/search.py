@@ -222,6 +222,11 @@ class _Descent:
             self._aim.options.watch(Stage.PROVING, self._aim.terms[number].name)
             terms.append(self._lessen(number))
             self._aim.options.tell(Milestone.SETTLED, replace(self.stand(), terms=tuple(terms)))
+        taken = self._taken()  # a later term may have brought an earlier one below where it was held
+        values = (value_of(taken, term) for term in self._aim.terms)
+        terms = [
+            replace(term, value=value, bound=min(term.bound, value)) for term, value in zip(terms, values, strict=True)
+        ]
         is_proven = all(term.value <= term.bound for term in terms)
         return replace(self.stand(), terms=tuple(terms), is_cut_short=self._is_cut_short and not is_proven)
 

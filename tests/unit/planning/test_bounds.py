@@ -168,6 +168,16 @@ def test_wrong_pairs_that_freezes_force_are_proven() -> None:
     assert make_bound(problem).find(1) == 2  # none has as few
 
 
+def test_what_a_lower_cutoff_taught_is_forgotten_on_going_back() -> None:
+    bound = make_bound(compile_fleet("rra", windows=1, frozen="01"))
+    assert bound.find(10) == 2
+    ranges, mark = bound.ranges(0), bound.mark()
+    assert bound.find(1) == 2  # none has as few
+    bound.go_back(mark)
+    assert bound.ranges(0) == ranges
+    assert bound.find(10) == 2
+
+
 def test_avoided_days_that_the_wrong_pairs_force_are_proven() -> None:
     problem = compile_fleet("rra", windows=1)  # one a day, Monday on: the second cluster on the avoided Tuesday
     bound = make_bound(problem)
