@@ -19,6 +19,10 @@ REFUSED = {FaultKind.UNPARSABLE, FaultKind.UNKNOWN_FUNCTION, FaultKind.UNKNOWN_N
 }  # fmt: skip
 ENDED = {FaultKind.STOPPED, FaultKind.INVALID}
 MANY = "range x from 1 to 3000000 step 1 | extend k = 1"
+FEW = "range x from 1 to 3000 step 1 | extend k = 1"
+LONG = (
+    f"{FEW} | join kind=inner ({FEW}) on k | join kind=inner ({FEW}) on k | summarize sum(x)"  # minutes, little memory
+)
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -106,8 +110,9 @@ def test_harmless_texts_that_look_dangerous_are_answered(engine: Engine) -> None
 def test_a_worker_that_does_not_come_back_is_ended_and_replaced(facts: Facts) -> None:
     stubborn = Engine(build_tables(facts), EngineLimits(seconds=60, grace_seconds=-58.5, threads=1, memory_mib=256))
     with pytest.raises(QueryFault) as raised:
-        ask(stubborn, f"{MANY} | join kind=inner ({MANY}) on k | summarize sum(x)")
+        ask(stubborn, LONG)
     assert raised.value.fault.kind is FaultKind.STOPPED
+    assert "it took more time" in raised.value.fault.sentence, "it was killed, not out of memory at once"
     assert ask(stubborn, "resources | where type == 'fermata/nodes'") == 5
     stubborn.retire()
 
@@ -115,10 +120,10 @@ def test_a_worker_that_does_not_come_back_is_ended_and_replaced(facts: Facts) ->
 def test_a_query_waits_for_others_and_not_for_ever(facts: Facts) -> None:
     patient = Engine(build_tables(facts), EngineLimits(seconds=3, wait_seconds=0.2, threads=1, memory_mib=256))
     ask(patient, "resources | count")
-    long = f"{MANY} | join kind=inner ({MANY}) on k | summarize sum(x)"
-    holding = threading.Thread(target=fails, args=(patient, long))
+    holding = threading.Thread(target=fails, args=(patient, LONG))
     holding.start()
-    time.sleep(0.3)
+    while not patient.is_busy:
+        time.sleep(0.01)
     with pytest.raises(QueryFault) as raised:
         ask(patient, "resources | count")
     assert raised.value.fault.kind is FaultKind.BUSY

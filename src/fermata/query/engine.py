@@ -65,6 +65,11 @@ class Engine:
         """Of the process, None while there is none."""
         return self._process.pid if self._process else None
 
+    @property
+    def is_busy(self) -> bool:
+        """True while a question is answered, so that the next one waits."""
+        return self._turn.locked()
+
     def retire(self) -> None:
         """Ends the process, once those who wait already have their answers. Returns at once."""
         self._is_retired = True
