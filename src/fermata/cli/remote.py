@@ -29,7 +29,7 @@ from fermata.planning.why import Explanation
 from fermata.server.api import PREFIX
 from fermata.server.api.consent import SaidLine
 from fermata.server.api.query import QueryAnswer
-from fermata.server.api.requests import LINES_MAX
+from fermata.server.api.requests import LINES_MAX, PendingAnswer
 from fermata.services.consent import Order, Said
 from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
@@ -57,16 +57,13 @@ class ServerVerbs:
     lines_per_page: int = LINES_MAX
 
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> PendingPage:
-        page = self._pending(wanted, superseded=superseded, offset=0, limit=limit)
+        page = self._pending(wanted, superseded=superseded, cursor=None, limit=limit)
         lines = page.lines
-        end = page.total if limit is None else min(limit, page.total)
-        while len(lines) < end:
-            rest = None if limit is None else limit - len(lines)
-            following = self._pending(wanted, superseded=superseded, offset=len(lines), limit=rest).lines
-            if not following:
-                break
-            lines += following
-        return replace(page, lines=lines)
+        while page.next is not None and (limit is None or len(lines) < limit):
+            wished = None if limit is None else limit - len(lines)
+            page = self._pending(wanted, superseded=superseded, cursor=page.next, limit=wished)
+            lines += page.lines
+        return PendingPage(total=page.total, rest=page.rest, lines=tuple(lines), groups=tuple(page.groups))
 
     def list_requests(self, wanted: PendingFilter) -> Sequence[RequestView]:
         return self.link.get(list[RequestView], "/requests", _filter(wanted))
@@ -195,10 +192,12 @@ class ServerVerbs:
     def make_report(self, campaign: CampaignId | None) -> Report:
         return self.link.get(Report, "/report/values", _campaign(campaign))
 
-    def _pending(self, wanted: PendingFilter, *, superseded: bool, offset: int, limit: int | None) -> PendingPage:
+    def _pending(
+        self, wanted: PendingFilter, *, superseded: bool, cursor: str | None, limit: int | None
+    ) -> PendingAnswer:
         size = self.lines_per_page if limit is None else min(limit, self.lines_per_page)
-        page: Params = [("superseded", superseded), ("offset", offset), ("limit", size)]
-        return self.link.get(PendingPage, "/pending", [*_filter(wanted), *page])
+        page: Params = [("superseded", superseded), ("limit", size), *([("cursor", cursor)] if cursor else [])]
+        return self.link.get(PendingAnswer, "/pending", [*_filter(wanted), *page])
 
 
 def _filter(wanted: PendingFilter) -> Params:

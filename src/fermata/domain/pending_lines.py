@@ -92,7 +92,7 @@ class PendingGroup:
 def list_lines(
     fleet: Fleet, catalogue: Catalogue, policy: Policy | None, pending: FleetPending, wanted: PendingFilter
 ) -> Iterator[PendingLine]:
-    """Lines by cluster, nodes before devices, then unit and update."""
+    """Lines by cluster, nodes before devices, then unit, standing and update: as `place_of` has it."""
     devices: set[str] = set(wanted.devices)
     for name in wanted.nodes & fleet.nodes.keys():
         devices.update(device.name for device in fleet.devices_of(fleet.nodes[NodeId(name)]))
@@ -108,6 +108,12 @@ def list_lines(
         for device in fleet.devices_by_cluster[cluster_name]:
             if not names_units or device.name in devices:
                 yield from maker.lines(UnitKind.DEVICE, cluster, device.name, pending.of_device(device))
+
+
+def place_of(line: PendingLine) -> tuple[str, int, str, int, str]:
+    """Where a line stands in a list: by this they are sorted, and it is another for each."""
+    kinds, standings = (UnitKind.NODE, UnitKind.DEVICE), list(Standing)
+    return line.cluster, kinds.index(line.kind), line.unit, standings.index(line.standing), line.update
 
 
 def group_lines(lines: Iterable[PendingLine], catalogue: Catalogue) -> tuple[PendingGroup, ...]:

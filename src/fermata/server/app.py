@@ -11,13 +11,16 @@ from starlette.staticfiles import StaticFiles
 import fermata
 from fermata.ports import Clock
 from fermata.server import doors, errors
+from fermata.server.api import PREFIX
 from fermata.server.api import router as api_router
+from fermata.server.conditional import Conditional
 from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
 from fermata.server.guard import Guard
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
+from fermata.server.once import Once
 from fermata.server.quota import Quota
 from fermata.server.web import pages, query_page
 from fermata.server.web.render import STATIC
@@ -49,7 +52,7 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
     )
-    app.state.context = Context(
+    context = Context(
         db=db,
         now=clock.now,
         new_id=new_id,
@@ -60,12 +63,15 @@ def create_app(
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
         long_work=LongWork(),
     )
+    app.state.context = context
     app.include_router(api_router)
     app.router.routes.extend(doors.ROUTES)
     app.include_router(pages.router)
     app.include_router(query_page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
+    app.add_middleware(Once, context=context, prefix=PREFIX)
+    app.add_middleware(Conditional, prefix=PREFIX)
     app.add_middleware(
         GZipMiddleware, minimum_size=1024, exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, LINES_TYPE)
     )

@@ -9,11 +9,13 @@ import orjson
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as AnyHTTPException
+from starlette.routing import Match
 
 from fermata.domain.reasons import Code
 from fermata.formats.faults import BadInput
 from fermata.services.board import StoreUnavailable
 from fermata.services.errors import Refusal
+from fermata.services.once import DoneBefore
 from fermata.services.query import FaultKind, QueryRefused
 
 MEDIA_TYPE = "application/problem+json"
@@ -22,17 +24,35 @@ RETRY_AFTER_SECONDS = 5
 RETRY_AFTER_BUSY_SECONDS = 60  # about a plan of January
 UNPROCESSABLE = 422  # http.HTTPStatus calls it by one name up to Python 3.12 and by another from 3.13 on
 TOO_LARGE = 413  # likewise
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 NOT_FOUND = frozenset({Code.PLAN_UNKNOWN, Code.REQUEST_UNKNOWN, Code.FREEZE_UNKNOWN, Code.CAMPAIGN_UNKNOWN})
 
 
-class BodyTooLarge(HTTPException):
-    """The client sent more than it may. FastAPI lets its own exceptions through while it reads a body, no others."""
+class Rejected(HTTPException):
+    """The request is wrong as such. FastAPI lets its own exceptions through while it reads a body, no others."""
+
+    code: str
+
+
+class BodyTooLarge(Rejected):
+    """The client sent more than it may."""
 
     code = "BODY_TOO_LARGE"
 
     def __init__(self, bytes_max: int) -> None:
         super().__init__(TOO_LARGE, f"A request body holds at most {bytes_max:,} bytes: send it in parts.")
+
+
+class CursorUnknown(Rejected):
+    """The client asks for a page that this list never told of."""
+
+    code = "CURSOR_UNKNOWN"
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.NOT_FOUND, "This is no cursor of this list: hand back what an answer told, or begin anew."
+        )
 
 
 class ServerBusy(Exception):
@@ -53,8 +73,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StoreUnavailable, _store_unavailable)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(BadInput, _bad_input)
-    app.add_exception_handler(BodyTooLarge, _too_large)
+    app.add_exception_handler(Rejected, _rejected)
     app.add_exception_handler(ServerBusy, _busy)
+    app.add_exception_handler(DoneBefore, _known_before)
     app.add_exception_handler(AnyHTTPException, _http)
     app.add_exception_handler(Exception, _broken)
 
@@ -133,9 +154,14 @@ def _place(parts: Iterable[str | int]) -> str:
     return text
 
 
-def _too_large(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, BodyTooLarge)
+def _rejected(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Rejected)
     return problem(error.status_code, error.code, error.detail)
+
+
+def _known_before(_request: Request, error: Exception) -> Response:
+    sentence = f"Another request with Idempotency-Key {error} has just been carried out: ask again for its answer."
+    return problem(HTTPStatus.CONFLICT, "KEY_IN_USE", f"{sentence} Nothing was changed by this one.")
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -148,7 +174,15 @@ def _http(request: Request, error: Exception) -> Response:
         )
     answer = problem(status, status.name, sentence)
     answer.headers.update(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(_methods(request))
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path takes, of all its routes: the framework names those of the first one only."""
+    asked = [(method, {**request.scope, "method": method}) for method in METHODS]
+    return [m for m, scope in asked if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)]
 
 
 def _broken(_request: Request | None, _error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread
@@ -57,7 +58,8 @@ class LongWork:
             raise ServerBusy
         told: SimpleQueue[_Told] = SimpleQueue()
         left = Event()
-        Thread(target=self._do, args=(work, told, left), name="fermata-long-work", daemon=True).start()
+        args = (self._do, work, told, left)  # in the request's context: its key goes with what the work stores
+        Thread(target=copy_context().run, args=args, name="fermata-long-work", daemon=True).start()
         try:
             first = told.get(timeout=self.beat_seconds)
         except Empty:

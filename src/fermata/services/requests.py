@@ -1,5 +1,6 @@
 """What is pending and what is asked for: kept up to date in the store, listed from the store or from files alone."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from fermata.domain.pending_lines import (
     Standing,
     group_lines,
     list_lines,
+    place_of,
     unknown_names,
 )
 from fermata.domain.policy import ConsentEntry, Policy
@@ -51,10 +53,10 @@ class PendingList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingPage:
-    """Some of the lines that passed a filter: those from `offset` on. `total` and `groups` count all of them."""
+    """Some of the lines that passed a filter, and how many come after them. `total` and `groups` count all."""
 
     total: int
-    offset: int
+    rest: int
     lines: tuple[PendingLine, ...]
     groups: tuple[PendingGroup, ...]
 
@@ -119,21 +121,30 @@ def list_pending(source: Database | Inputs, wanted: PendingFilter) -> PendingLis
     inputs = read_inputs(source) if isinstance(source, Database) else source
     _refuse_unknown(inputs, wanted)
     pending = find_pending(inputs.fleet, inputs.catalogue)
-    lines = tuple(list_lines(inputs.fleet, inputs.catalogue, inputs.policy, pending, wanted))
+    lines = tuple(sorted(list_lines(inputs.fleet, inputs.catalogue, inputs.policy, pending, wanted), key=place_of))
     return PendingList(lines=lines, groups=group_lines(lines, inputs.catalogue))
 
 
 def page_pending(
-    source: Database | Inputs, wanted: PendingFilter, *, superseded: bool, offset: int = 0, limit: int | None = None
+    source: Database | Inputs,
+    wanted: PendingFilter,
+    *,
+    superseded: bool,
+    after: tuple[str | int, ...] | None = None,
+    limit: int | None = None,
 ) -> PendingPage:
-    """As `list_pending`, `limit` lines of it, None for all; without `superseded` as if older updates did not exist."""
+    """As `list_pending`: `limit` lines of it, None for all, from behind the place `after` on. Without `superseded` it
+    is as if older updates did not exist.
+    """
     found = list_pending(source, wanted)
     hidden = () if superseded else (Standing.SUPERSEDED,)
     lines = [line for line in found.lines if line.standing not in hidden]
+    start = 0 if after is None else bisect_right(lines, after, key=place_of)
+    end = len(lines) if limit is None else min(start + limit, len(lines))
     return PendingPage(
         total=len(lines),
-        offset=offset,
-        lines=tuple(lines[offset : None if limit is None else offset + limit]),
+        rest=len(lines) - end,
+        lines=tuple(lines[start:end]),
         groups=tuple(group for group in found.groups if group.standing not in hidden),
     )
 

@@ -15,6 +15,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from fermata.store.once import mark_done, storing_key
+
 __all__ = ["Connection", "Database", "NotStored", "StoreUnavailable", "migrate", "open_database"]
 
 BUSY_SECONDS = 30  # how long a writer waits its turn: longer than any transaction, shorter than a caller's patience
@@ -56,11 +58,12 @@ class Database:
         """A write transaction, committed at the end of the block and rolled back on any error.
 
         It waits for its turn first: one writer at a time, on either database, so that what is read inside cannot go
-        stale before it commits. Raises StoreUnavailable when the database says no.
+        stale before it commits. Raises StoreUnavailable when the database says no, DoneBefore as in `once`.
         """
         try:
-            with self.engine.begin() as connection:
+            with self.engine.begin() as connection, storing_key(connection):
                 yield connection
+            mark_done()
         except DBAPIError as error:
             raise StoreUnavailable(_sentence(error)) from error
 

@@ -3,12 +3,14 @@
 from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Query, status
-from pydantic import AwareDatetime, Field
+from fastapi import APIRouter, Query, Request, Response, status
+from pydantic import Field
 
 from fermata.domain.ids import CustomerId, ExemptionId, FreezeId, UpdateId
 from fermata.domain.policy import Exemption, Freeze
-from fermata.server.api.consent import NAME_MAX, TEXT_MAX, Body, Name, ScopeBody
+from fermata.server.api.bodies import NAME_MAX, TEXT_MAX, Body, Instant, Name
+from fermata.server.api.consent import ScopeBody
+from fermata.server.api.cursors import CursorParam, LimitParam, page
 from fermata.server.context import Given
 from fermata.services import exemptions, freezes
 
@@ -21,8 +23,8 @@ class FreezeBody(Body):
     """No work in `scope` over `[start, end)`. `customer` null is the one that holds the scope."""
 
     scope: ScopeBody
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
     reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
     customer: Name | None = None
     actor: Name | None = None
@@ -43,9 +45,23 @@ class ConfirmBody(Body):
 
 
 @router.get("/freezes")
-def get_freezes(given: Given, over: bool = False) -> list[freezes.FreezeView]:
+def get_freezes(
+    given: Given,
+    request: Request,
+    response: Response,
+    over: bool = False,
+    cursor: CursorParam = None,
+    limit: LimitParam = 1000,
+) -> list[freezes.FreezeView]:
     """Freezes that are not over (or all on record), by when they begin, each with its exemptions."""
-    return list(freezes.list_freezes(given.db, now=given.now(), over=over))
+    return page(
+        freezes.list_freezes(given.db, now=given.now(), over=over),
+        lambda view: (view.freeze.start.isoformat(), view.freeze.id),
+        like=(str, str),
+        cursor=cursor,
+        limit=limit,
+        exchange=(request, response),
+    )
 
 
 @router.post("/freezes", status_code=status.HTTP_201_CREATED)

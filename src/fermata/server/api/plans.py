@@ -3,8 +3,8 @@
 from datetime import UTC
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response, UploadFile, status
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request, Response, UploadFile, status
+from pydantic import Field
 
 from fermata.domain.ids import CampaignId, PlanId
 from fermata.formats.plans import plan_to_json, read_plan
@@ -12,39 +12,34 @@ from fermata.planning.inputs import Asked, Violation
 from fermata.planning.risk.luck import CORRELATION
 from fermata.planning.risk.simulate import Simulation
 from fermata.planning.stages import Stage
+from fermata.server.api.bodies import NAME_MAX, Body, Instant, Name, Seed, Text
+from fermata.server.api.cursors import CursorParam, LimitParam, page
 from fermata.server.api.uploads import ActorField, WhyField, saved_files
 from fermata.server.context import Given
 from fermata.server.long_work import LINES, Progress
 from fermata.services import plans, records, simulation
 from fermata.services.patience import overdue_after
 
-NAME_MAX = 200
-TEXT_MAX = 2000
-SEED_MAX = 2**31 - 1
 PLAN_FILE = "plan.json"
 CALENDAR_TYPE = "text/calendar"
 
 router = APIRouter(tags=["plans"])
 
 
-class PublishBody(BaseModel):
+class PublishBody(Body):
     """Who publishes, and why."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    actor: Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
-    why: Annotated[str, Field(max_length=TEXT_MAX)] = ""
+    actor: Name
+    why: Text = ""
 
 
-class PlanBody(BaseModel):
+class PlanBody(Body):
     """What a plan is to be. `as_of` null: the campaign's own moment, or where its run has come. `time_limit`, in
     seconds, ends the search at the next stage after it; without one it takes the effort it needs.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    as_of: AwareDatetime | None = None
-    seed: Annotated[int, Field(ge=0, le=SEED_MAX)] = 1
+    as_of: Instant | None = None
+    seed: Seed = 1
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9
     max_breach: Annotated[float, Field(ge=0.001, le=0.5)] | None = None
     time_limit: Annotated[int, Field(ge=0)] | None = None
@@ -55,23 +50,34 @@ class PlanBody(BaseModel):
         return Asked(seed=self.seed, confidence=self.confidence, max_breach=self.max_breach, is_overdue=is_overdue)
 
 
-class SimulationBody(BaseModel):
+class SimulationBody(Body):
     """How often, with which seed, how much runs have in common, and whether also with windows that wait."""
 
-    model_config = ConfigDict(extra="forbid")
-
     runs: Annotated[int, Field(ge=1, le=simulation.RUNS_MOST)] = 1000
-    seed: Annotated[int, Field(ge=0, le=SEED_MAX)] = 1
+    seed: Seed = 1
     correlation: Annotated[float, Field(ge=0, le=0.9)] = CORRELATION
     gate: bool = False
 
 
 @router.get("/plans")
 def get_plans(
-    given: Given, campaign: Annotated[str | None, Query(max_length=NAME_MAX)] = None
+    given: Given,
+    request: Request,
+    response: Response,
+    campaign: Annotated[str | None, Query(max_length=NAME_MAX)] = None,
+    cursor: CursorParam = None,
+    limit: LimitParam = 1000,
 ) -> list[records.PlanLine]:
     """Plans without their windows, in the order in which they were stored."""
-    return list(records.list_plans(given.db, CampaignId(campaign) if campaign else None))
+    lines = records.list_plans(given.db, CampaignId(campaign) if campaign else None)
+    return page(
+        lines,
+        lambda line: (line.saved_at.isoformat(), line.id),
+        like=(str, str),
+        cursor=cursor,
+        limit=limit,
+        exchange=(request, response),
+    )
 
 
 @router.get("/plans/{plan_id}")

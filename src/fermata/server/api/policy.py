@@ -4,13 +4,11 @@ from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from fermata.domain.policy_trial import Trial
+from fermata.server.api.bodies import NAME_MAX, Instant
 from fermata.server.context import Given
 from fermata.services import policy
-
-NAME_MAX = 200
 
 router = APIRouter(tags=["consent"])
 
@@ -18,7 +16,7 @@ Name = Annotated[str, Query(min_length=1, max_length=NAME_MAX)]
 
 
 @router.get("/policy/test")
-def get_policy_test(given: Given, node: Name, update: Name, at: AwareDatetime | None = None) -> Trial:
+def get_policy_test(given: Given, node: Name, update: Name, at: Instant | None = None) -> Trial:
     """What would happen to `update` on `node` at that time (now, if none is named), which rule decides, and why.
     Nothing is done.
     """

@@ -3,13 +3,13 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from fermata.server.api.bodies import NAME_MAX, Body
 from fermata.server.api.problems import MEDIA_TYPE, Problem
 from fermata.server.context import Given
 from fermata.services import query as queries
 
-NAME_MAX = 200
 CUSTOMERS_MAX = 100
 TEXT_MAX = 64 * 1024  # far beyond what is answered: the refusal should come from the one place that says what is
 REFUSED: dict[str, Any] = {
@@ -21,15 +21,15 @@ REFUSED: dict[str, Any] = {
 router = APIRouter(tags=["query"])
 
 
-class QueryBody(BaseModel):
+class QueryBody(Body):
     """What is asked, and which rows of the answer are wanted. Without `customers` all of them are looked at."""
-
-    model_config = ConfigDict(extra="forbid")
 
     query: Annotated[str, Field(max_length=TEXT_MAX, description="KQL; see docs/query.md for the tables")]
     limit: Annotated[int, Field(ge=1, le=queries.ROWS_MAX)] = queries.ROWS_USUAL
     skip: Annotated[int, Field(ge=0, lt=2**53)] = 0
-    customers: Annotated[list[Annotated[str, Field(max_length=NAME_MAX)]], Field(max_length=CUSTOMERS_MAX)] = []
+    customers: Annotated[list[Annotated[str, Field(max_length=NAME_MAX)]], Field(max_length=CUSTOMERS_MAX)] = Field(
+        default_factory=list
+    )
 
 
 class AnswerColumn(BaseModel):

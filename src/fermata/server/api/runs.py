@@ -1,18 +1,13 @@
 """The run of a campaign: its status, and start, pause, resume, stop."""
 
-from typing import Annotated
-
 from fastapi import APIRouter, status
-from pydantic import BaseModel, ConfigDict, Field
 
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
+from fermata.server.api.bodies import Body, Name, Text
 from fermata.server.context import Given
 from fermata.services import runs
 from fermata.services.run_views import RunStatus
-
-NAME_MAX = 200
-TEXT_MAX = 2000
 
 NAMED = "/campaigns/{campaign}/run"
 ONLY = "/run"  # of the one campaign on record, or of the one that `campaign` of the query names
@@ -22,18 +17,16 @@ router = APIRouter(tags=["runs"])
 Campaign = str | None
 
 
-class StartBody(BaseModel):
+class StartBody(Body):
     """Who orders it."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    actor: Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
+    actor: Name
 
 
 class ChangeBody(StartBody):
     """Who orders it, and why."""
 
-    why: Annotated[str, Field(max_length=TEXT_MAX)] = ""
+    why: Text = ""
 
 
 @router.get(NAMED)

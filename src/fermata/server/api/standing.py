@@ -1,38 +1,34 @@
 """Standing plans: which pending updates share which outage when no campaign is on."""
 
-from datetime import UTC, date
+from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fermata.domain.ids import ClusterId, NodeId, UpdateId
 from fermata.planning.standing.outages import Outage, StandingPlan
 from fermata.planning.standing.plan import Terms
+from fermata.server.api.bodies import Body, Day, Instant, Name, Seed
 from fermata.server.context import Given
 from fermata.server.long_work import LINES
 from fermata.services import standing
 
-NAME_MAX = 200
 OUTAGES_MAX = 20_000
 NAMES_MAX = 20_000
 
 router = APIRouter(tags=["plans"])
 
-Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
 
-
-class OutageBody(BaseModel):
+class OutageBody(Body):
     """An outage that was told: as in `fermata.standing/1`, with its cluster."""
 
-    model_config = ConfigDict(extra="forbid")
-
     cluster: Name
-    day: date
+    day: Day
     nodes: Annotated[list[Name], Field(max_length=NAMES_MAX)]
     updates: Annotated[list[Name], Field(max_length=NAMES_MAX)]
     forced_by: Name
-    due: date
+    due: Day
 
     def to_outage(self) -> Outage:
         """As the planner has it."""
@@ -46,16 +42,14 @@ class OutageBody(BaseModel):
         )
 
 
-class StandingBody(BaseModel):
+class StandingBody(Body):
     """How far to look ahead, how long an outage may last, and what was told before. `now` null: the server's clock."""
 
-    model_config = ConfigDict(extra="forbid")
-
     days: Annotated[int, Field(ge=1, le=standing.DAYS_MOST)] = 365
-    now: AwareDatetime | None = None
+    now: Instant | None = None
     hours: Annotated[float, Field(ge=1, le=24)] = 8.0
     notice_days: Annotated[int, Field(ge=0, le=standing.DAYS_MOST)] = 30
-    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
+    seed: Seed = 1
     previous: Annotated[list[OutageBody], Field(max_length=OUTAGES_MAX)] = Field(default_factory=list)
 
 
