@@ -11,8 +11,8 @@ JSON = "application/json"
 
 
 class Conditional:
-    """ASGI middleware: whole JSON answers to GET under `prefix` get a strong ETag (RFC 9110, 8.8.3) of their bytes, unless
-    they have one of their own.
+    """ASGI middleware: whole JSON answers to GET under `prefix` get a strong ETag (RFC 9110, 8.8.3) of their bytes, if
+    they have none of their own.
     """
 
     def __init__(self, app: ASGIApp, *, prefix: str) -> None:
