@@ -25,12 +25,13 @@ from fermata.domain.pending_lines import PendingFilter
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 
 JSON = "--json"
+GOLDEN = Path(__file__).parents[1] / "golden"
 APPROVALS = """\
 verdict,level,name,actor,reason,at
 approve,supercomputer,sc-1,lumen-capacity,by mail,2025-12-20T00:00:00Z
 approve,supercomputer,sc-2,meridian-infra,,
 """
-MINTED = re.compile(r"\b(apr|freeze|run)_[0-9A-HJKMNP-TV-Z]{26}\b")
+MINTED = re.compile(r"\b(apr|freeze|run|sig)_[0-9A-HJKMNP-TV-Z]{26}\b")
 SECONDS = re.compile(r'("seconds": |checked in )[0-9.]+')
 
 
@@ -129,6 +130,26 @@ def test_second_import_names_what_changed_and_what_went(imported: Twins) -> None
     told = imported.agree("import", "fleet", str(imported.small.path("fleet")))
     assert "changed: alpha-n0" in told.out
     assert "removed: beta-n1" in told.out
+
+
+def test_the_catalogue_is_worked_on_alike(imported: Twins) -> None:
+    signal = ("--ring", "lab", "--name", "boot", "--result", "passed", "--nodes", "8", "--at", "2026-01-11T08:00:00Z")
+    for words, code in (
+        (("rules", str(GOLDEN / "rings.yaml"), "--as", "owner"), 0),
+        (("register", str(GOLDEN / "kernel.yaml"), "--as", "owner"), 0),
+        (("signal", "nic-28.43", "host-os-2026.1", *signal, "--as", "lab"), 0),
+        (("promote", "host-os-2026.1.7", "--as", "owner"), 1),
+        (("show", "nic-28.43"), 0),
+        (("list",), 0),
+        (("combinations",), 0),
+        (("combinations", "--supercomputer", "sc-1"), 0),
+        (("piles", "--freeze", "f1"), 0),
+        (("demote", "nic-28.43", "--as", "owner", "--why", "flaps"), 0),
+        (("withdraw", "host-os-2026.2-rc", "--as", "owner", "--why", "old"), 0),
+        (("withdraw", "host-os-2026.2-rc", "--as", "owner", "--why", "old"), 1),
+        (("register", str(GOLDEN / "rings.yaml"), "--as", "owner"), 2),
+    ):
+        assert imported.agree("updates", *words, JSON).code == code, words
 
 
 def test_file_that_cannot_be_read_is_faulted_under_its_own_path(twins: Twins) -> None:

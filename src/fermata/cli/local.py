@@ -8,12 +8,15 @@ from typing import assert_never
 
 from fermata import wiring
 from fermata.cli.verbs import RunChange
-from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
+from fermata.domain.combinations import Combination
+from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
+from fermata.domain.piles import Pile
 from fermata.domain.plans import Plan
 from fermata.domain.policy import Exemption, Freeze
 from fermata.domain.policy_trial import Trial
+from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
@@ -33,6 +36,8 @@ from fermata.services import (
     runs,
     simulation,
     standing,
+    together,
+    updates,
     why,
 )
 from fermata.services import query as queries
@@ -87,6 +92,36 @@ class StoreVerbs:
         self, kind: ImportKind, files: Mapping[str, Path], read: inventory.ImportSet, *, actor: str, why: str
     ) -> inventory.ImportSummary:
         return inventory.import_set(self.database, read, now=wiring.utc_now(), actor=actor, why=why).summary
+
+    def list_updates(self) -> Sequence[updates.UpdateView]:
+        return updates.list_updates(self.database)
+
+    def show_update(self, update: UpdateId) -> updates.UpdateView:
+        return updates.show_update(self.database, update)
+
+    def register_updates(self, path: Path, *, actor: str, why: str) -> updates.CatalogueChanged:
+        return updates.register_updates(self.database, path, now=wiring.utc_now(), actor=actor, why=why)
+
+    def save_rules(self, path: Path, *, actor: str, why: str) -> Sequence[QualificationRule]:
+        return updates.save_rules(self.database, path, now=wiring.utc_now(), actor=actor, why=why)
+
+    def record_signal(self, order: updates.SignalOrder, *, actor: str) -> Signal:
+        return updates.record_signal(self.database, order, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+
+    def promote_update(self, update: UpdateId, *, actor: str, why: str) -> updates.CatalogueChanged:
+        return updates.promote_update(self.database, update, now=wiring.utc_now(), actor=actor, why=why)
+
+    def demote_update(self, update: UpdateId, *, actor: str, why: str) -> updates.CatalogueChanged:
+        return updates.demote_update(self.database, update, now=wiring.utc_now(), actor=actor, why=why)
+
+    def withdraw_update(self, update: UpdateId, *, actor: str, why: str) -> updates.CatalogueChanged:
+        return updates.withdraw_update(self.database, update, now=wiring.utc_now(), actor=actor, why=why)
+
+    def list_combinations(self, supercomputer: SupercomputerId | None, plan: PlanId | None) -> Sequence[Combination]:
+        return together.list_combinations(self.database, supercomputer=supercomputer, plan=plan)
+
+    def list_piles(self, freeze: FreezeId | None) -> Sequence[Pile]:
+        return together.list_piles(self.database, now=wiring.utc_now(), freeze=freeze)
 
     def decide(self, orders: Sequence[consent.Order]) -> Sequence[consent.Said]:
         return consent.decide(self.database, orders, now=wiring.utc_now(), new_id=wiring.mint_id)

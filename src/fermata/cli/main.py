@@ -27,6 +27,7 @@ from fermata.cli import (
     serve,
     simulate,
     standing,
+    updates,
     why,
 )
 from fermata.cli.remote_link import ServerRefusal
@@ -37,6 +38,7 @@ from fermata.store.database import StoreUnavailable
 NOUNS = (
     demo,
     inventory,
+    updates,
     requests,
     policy,
     consent,

@@ -5,18 +5,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fermata.cli.remote_link import Params, ServerLink
 from fermata.cli.verbs import RunChange
+from fermata.domain.combinations import Combination
 from fermata.domain.hashing import to_plain
-from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
+from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
+from fermata.domain.piles import Pile
 from fermata.domain.plans import Plan
 from fermata.domain.policy import Exemption, Freeze, Verdict
 from fermata.domain.policy_trial import Trial
+from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
 from fermata.formats.faults import BadInput
 from fermata.formats.plans import plan_to_bytes
@@ -40,6 +43,9 @@ from fermata.services.query import Answer, Column
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
+from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -91,6 +97,56 @@ class ServerVerbs:
         except BadInput as bad:  # the server's readers are stricter than ours: say it of the files as they are here
             named = (replace(f, file=str(files[f.file])) if f.file in files else f for f in bad.faults)
             raise BadInput(tuple(named), bad.total) from bad
+
+    def list_updates(self) -> Sequence[UpdateView]:
+        return self.link.get(list[UpdateView], "/updates")
+
+    def show_update(self, update: UpdateId) -> UpdateView:
+        return self.link.get(UpdateView, f"/updates/{_part(update)}")
+
+    def register_updates(self, path: Path, *, actor: str, why: str) -> CatalogueChanged:
+        return self._send_file(CatalogueChanged, "POST", "/updates", path, {"actor": actor, "why": why})
+
+    def save_rules(self, path: Path, *, actor: str, why: str) -> Sequence[QualificationRule]:
+        said = {"actor": actor, "why": why}
+        return self._send_file(list[QualificationRule], "PUT", "/qualification", path, said)
+
+    def record_signal(self, order: SignalOrder, *, actor: str) -> Signal:
+        body = {
+            "actor": actor,
+            "updates": sorted(order.updates),
+            "ring": order.ring,
+            "name": order.name,
+            "result": order.result,
+            "nodes": order.nodes,
+            "sku": order.sku,
+            "at": order.at.isoformat() if order.at else None,
+            "note": order.note,
+        }
+        return self.link.post(Signal, "/signals", body)
+
+    def promote_update(self, update: UpdateId, *, actor: str, why: str) -> CatalogueChanged:
+        return self.link.post(CatalogueChanged, f"/updates/{_part(update)}/promote", {"actor": actor, "why": why})
+
+    def demote_update(self, update: UpdateId, *, actor: str, why: str) -> CatalogueChanged:
+        return self.link.post(CatalogueChanged, f"/updates/{_part(update)}/demote", {"actor": actor, "why": why})
+
+    def withdraw_update(self, update: UpdateId, *, actor: str, why: str) -> CatalogueChanged:
+        return self.link.delete(CatalogueChanged, f"/updates/{_part(update)}", [("actor", actor), ("why", why)])
+
+    def list_combinations(self, supercomputer: SupercomputerId | None, plan: PlanId | None) -> Sequence[Combination]:
+        named = {"supercomputer": supercomputer, "plan": plan}
+        asked = [(key, name) for key, name in named.items() if name]
+        return self.link.get(list[Combination], "/combinations", asked)
+
+    def list_piles(self, freeze: FreezeId | None) -> Sequence[Pile]:
+        return self.link.get(list[Pile], "/piles", [("freeze", freeze)] if freeze else [])
+
+    def _send_file(self, kind: type[T], method: str, where: str, path: Path, fields: Mapping[str, str]) -> T:
+        try:
+            return self.link.upload(kind, where, fields, [("file", (path.name, path.read_bytes()))], method=method)
+        except BadInput as bad:  # told of the file as it is called here
+            raise BadInput(tuple(replace(fault, file=str(path)) for fault in bad.faults), bad.total) from bad
 
     def decide(self, orders: Sequence[Order]) -> Sequence[Said]:
         if not orders:

@@ -83,9 +83,9 @@ class ServerLink:
         """Takes away."""
         return self._exchange(kind, self._client.build_request("DELETE", path, params=list(params)))
 
-    def upload(self, kind: type[T], path: str, fields: Mapping[str, str], files: Upload) -> T:
+    def upload(self, kind: type[T], path: str, fields: Mapping[str, str], files: Upload, *, method: str = "POST") -> T:
         """Sends files with a form's fields."""
-        return self._exchange(kind, self._client.build_request("POST", path, data=fields, files=files))
+        return self._exchange(kind, self._client.build_request(method, path, data=fields, files=files))
 
     def follow(self, kind: type[T], path: str, body: Mapping[str, Any], tell: Tell) -> T:
         """Orders work that takes long, and tells how far it is. The server ends it when we leave meanwhile."""

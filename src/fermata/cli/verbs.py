@@ -6,12 +6,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
+from fermata.domain.combinations import Combination
+from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
+from fermata.domain.piles import Pile
 from fermata.domain.plans import Plan
 from fermata.domain.policy import Exemption, Freeze
 from fermata.domain.policy_trial import Trial
+from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
@@ -28,6 +31,7 @@ from fermata.services.query import Answer
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
+from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
 
 
 class RunChange(StrEnum):
@@ -67,6 +71,36 @@ class Verbs(Listing, Protocol):
         self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str
     ) -> ImportSummary:
         """Imports all or nothing. `read` is what stands in `files`, which are named as in `find_files`."""
+
+    def list_updates(self) -> Sequence[UpdateView]:
+        """The catalogue by release."""
+
+    def show_update(self, update: UpdateId) -> UpdateView:
+        """One update."""
+
+    def register_updates(self, path: Path, *, actor: str, why: str) -> CatalogueChanged:
+        """Adds the updates of a file."""
+
+    def save_rules(self, path: Path, *, actor: str, why: str) -> Sequence[QualificationRule]:
+        """Replaces the rules of qualification."""
+
+    def record_signal(self, order: SignalOrder, *, actor: str) -> Signal:
+        """Records what was seen of updates."""
+
+    def promote_update(self, update: UpdateId, *, actor: str, why: str) -> CatalogueChanged:
+        """Makes it production-ready."""
+
+    def demote_update(self, update: UpdateId, *, actor: str, why: str) -> CatalogueChanged:
+        """Makes it flight-ready again."""
+
+    def withdraw_update(self, update: UpdateId, *, actor: str, why: str) -> CatalogueChanged:
+        """Takes it out of the catalogue."""
+
+    def list_combinations(self, supercomputer: SupercomputerId | None, plan: PlanId | None) -> Sequence[Combination]:
+        """Which sets are pending together."""
+
+    def list_piles(self, freeze: FreezeId | None) -> Sequence[Pile]:
+        """What piled up during freezes."""
 
     def decide(self, orders: Sequence[Order]) -> Sequence[Said]:
         """Carries out all orders, of one verdict, or none."""

@@ -19,6 +19,7 @@ PlanId = NewType("PlanId", str)
 WindowId = NewType("WindowId", str)
 ServiceId = NewType("ServiceId", str)
 RunId = NewType("RunId", str)
+SignalId = NewType("SignalId", str)
 StepKey = NewType("StepKey", str)
 
 

@@ -263,6 +263,30 @@ SENTENCES = MappingProxyType(
         Code.RUN_NONE: "No run{of} is going on: `fermata start{name}` begins one.",
         Code.RUN_OVER: "{run} is {state}: start a new run instead.",
         Code.NOT_PUBLISHED: "{campaign} has no published plan: `fermata publish PLAN` puts one in force.",
+        Code.QUALIFICATION_UNSTATED: (
+            "No rule says what {update} needs before it is production-ready: state one with fermata updates rules."
+        ),
+        Code.SIGNAL_MISSING: (
+            "{update} needs {signal} passed on {nodes} node(s) in ring {ring} (rule {rule}) and has {have}: record a"
+            " signal when it has."
+        ),
+        Code.SIGNAL_FAILED: (
+            "{update} failed {signal} in ring {ring} at {at}{note} and has passed on {have} node(s) since: rule {rule}"
+            " asks for {nodes}."
+        ),
+        Code.SIGNAL_IN_FUTURE: "A signal of {at} is in the future, it is {now}: say when it was judged.",
+        Code.STAGE_ALREADY: "{update} is {stage} already.",
+        Code.UPDATE_TWIN: (
+            "{other} is production-ready and brings {component} {version} to the same units: withdraw one of them."
+        ),
+        Code.UPDATE_IN_USE: (
+            "Run {run} brings {update} to nodes: let it end, or stop it and plan again without the update."
+        ),
+        Code.UPDATE_NEEDED: "{others} name {update} in `after` or `conflicts_with`: change or withdraw those first.",
+        Code.NEVER_TOGETHER: (
+            "{updates} are pending together on {nodes} node(s) and never ran together well{pairs}: try them on a few"
+            " nodes first."
+        ),
         Code.CATALOGUE_CHANGED: "The {what} changed since {plan} was made: plan and publish again.",
     }
 )

@@ -70,8 +70,11 @@ def read_updates(path: Path) -> Catalogue:
 def decode_updates(path: Path, document: Document, changes: Sequence[Change] = ()) -> Catalogue | None:
     """The catalogue, with `changes`; not to be used, or None, when the document's log has faults."""
     root = apply_changes(read_yaml(path, document.log), changes, document.log, ChangedFile.UPDATES)
-    if root is None:
-        return None
+    return None if root is None else decode_root(document, root)
+
+
+def decode_root(document: Document, root: Spot) -> Catalogue:
+    """As `decode_updates`, of values at hand."""
     top = Fields(document, root, required=ROOT_KEYS)
     teams = [Fields(document, spot, required=TEAM_KEYS) for spot in top.items("teams")]
     entries = [

@@ -26,7 +26,15 @@ UNPROCESSABLE = 422  # http.HTTPStatus calls it by one name up to Python 3.12 an
 TOO_LARGE = 413  # likewise
 METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
-NOT_FOUND = frozenset({Code.PLAN_UNKNOWN, Code.REQUEST_UNKNOWN, Code.FREEZE_UNKNOWN, Code.CAMPAIGN_UNKNOWN})
+NOT_FOUND = frozenset(
+    {
+        Code.PLAN_UNKNOWN,
+        Code.REQUEST_UNKNOWN,
+        Code.FREEZE_UNKNOWN,
+        Code.CAMPAIGN_UNKNOWN,
+        Code.NO_SUCH_UPDATE,
+    }
+)
 
 
 class Rejected(HTTPException):

@@ -166,7 +166,7 @@ def record_device_versions(conn: Connection, versions: Mapping[DeviceId, str]) -
 
 def save_catalogue(conn: Connection, catalogue: Catalogue) -> bool:
     """Replaces the catalogue. False when it was stored already."""
-    return _save_document(conn, "catalogue", "", catalogue)
+    return save_document(conn, "catalogue", "", catalogue)
 
 
 def load_catalogue(conn: Connection) -> Catalogue:
@@ -179,10 +179,10 @@ def save_policy(conn: Connection, policy: Policy) -> bool:
 
     A freeze that the new policy states differently is in force as stated, even if its former self was ended by hand.
     """
-    before = _find_document(conn, "policy", "", Policy)
+    before = find_document(conn, "policy", "", Policy)
     known: frozenset[Freeze] = frozenset(before.freezes if before else ())
     consent.forget_endings(conn, [freeze.id for freeze in policy.freezes if freeze not in known])
-    return _save_document(conn, "policy", "", policy)
+    return save_document(conn, "policy", "", policy)
 
 
 def load_policy(conn: Connection) -> Policy:
@@ -197,7 +197,7 @@ def load_policy(conn: Connection) -> Policy:
 
 def save_campaign(conn: Connection, campaign: Campaign) -> bool:
     """Adds or replaces the campaign of that id. False when it was stored already."""
-    return _save_document(conn, "campaign", campaign.id, campaign)
+    return save_document(conn, "campaign", campaign.id, campaign)
 
 
 def load_campaign(conn: Connection, campaign_id: CampaignId) -> Campaign:
@@ -214,12 +214,12 @@ def list_campaigns(conn: Connection) -> tuple[Campaign, ...]:
 
 def save_workloads(conn: Connection, workloads: WorkloadMap) -> bool:
     """Replaces the workload map. False when it was stored already."""
-    return _save_document(conn, "workloads", "", workloads)
+    return save_document(conn, "workloads", "", workloads)
 
 
 def find_workloads(conn: Connection) -> WorkloadMap | None:
     """The workload map; None when none was imported."""
-    return _find_document(conn, "workloads", "", WorkloadMap)
+    return find_document(conn, "workloads", "", WorkloadMap)
 
 
 def remove_workloads(conn: Connection) -> bool:
@@ -309,7 +309,8 @@ def _named(conn: Connection, table: Table, names: Iterable[str]) -> list[Any]:
     return found
 
 
-def _save_document(conn: Connection, kind: str, name: str, value: object) -> bool:
+def save_document(conn: Connection, kind: str, name: str, value: object) -> bool:
+    """Replaces the document of that kind and name. False when it was stored already."""
     sha256 = content_sha256(value)
     place = (document.c.kind == kind) & (document.c.name == name)
     if conn.execute(select(document.c.sha256).where(place)).scalar() == sha256:
@@ -320,13 +321,14 @@ def _save_document(conn: Connection, kind: str, name: str, value: object) -> boo
 
 
 def _load_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T:
-    found = _find_document(conn, kind, name, as_type)
+    found = find_document(conn, kind, name, as_type)
     if found is None:
         raise NotStored(kind, name)
     return found
 
 
-def _find_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T | None:
+def find_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T | None:
+    """The document of that kind and name; None when there is none."""
     place = (document.c.kind == kind) & (document.c.name == name)
     body = conn.execute(select(document.c.body).where(place)).scalar()
     return None if body is None else from_json(as_type, body)

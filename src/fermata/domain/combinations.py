@@ -1,0 +1,102 @@
+"""Which updates ran together before, and which pending sets never did: a risk that is told before it is taken."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from fermata.domain.fleet import Fleet
+from fermata.domain.ids import ClusterId, NodeId, UpdateId
+from fermata.domain.pending import FleetPending
+
+Pair = tuple[UpdateId, UpdateId]  # in the order of their names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together:
+    """`updates`, exactly these, were brought to nodes in one outage at `place` (a cluster or a ring): on `nodes` nodes
+    it went well, on `failed` it did not. `source` says who knows: a run or a signal.
+    """
+
+    updates: frozenset[UpdateId]
+    place: str
+    source: str
+    nodes: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination:
+    """A set of updates that is pending on the same nodes, with what is known of exactly this set.
+
+    `untested` are its pairs that never ran together well, alone or with others. Names are sorted.
+    """
+
+    updates: tuple[UpdateId, ...]
+    nodes: int
+    clusters: tuple[ClusterId, ...]
+    ran_nodes: int
+    failed_nodes: int
+    places: tuple[str, ...]
+    untested: tuple[Pair, ...]
+
+    @property
+    def is_new(self) -> bool:
+        """True when exactly this set never ran well together."""
+        return self.ran_nodes == 0
+
+
+def pending_sets(fleet: Fleet, pending: FleetPending) -> Mapping[NodeId, frozenset[UpdateId]]:
+    """For every node with due work, its own updates and those of the devices that it hangs on."""
+    due_on = {name: frozenset(i.update.id for i in unit.due) for name, unit in pending.devices.items() if unit.due}
+    found: dict[NodeId, set[UpdateId]] = defaultdict(set)
+    for device, updates in due_on.items():
+        for node in fleet.nodes_behind(fleet.devices[device]):
+            found[node.name].update(updates)
+    for name, unit in pending.nodes.items():
+        if unit.due:
+            found[name].update(item.update.id for item in unit.due)
+    return {name: frozenset(found[name]) for name in sorted(found)}
+
+
+def find_combinations(
+    fleet: Fleet, sets: Mapping[NodeId, frozenset[UpdateId]], known: Iterable[Together]
+) -> tuple[Combination, ...]:
+    """Sets of two updates and more that are pending together: new ones first, then by how many nodes they are on."""
+    nodes: dict[frozenset[UpdateId], list[NodeId]] = defaultdict(list)
+    for name, updates in sets.items():
+        if len(updates) > 1:
+            nodes[updates].append(name)
+    evidence = tuple(known)
+    tested = tested_pairs(evidence)
+    found = [_combination(fleet, updates, names, evidence, tested) for updates, names in nodes.items()]
+    return tuple(sorted(found, key=lambda c: (not c.is_new, -c.nodes, c.updates)))
+
+
+def tested_pairs(known: Iterable[Together]) -> frozenset[Pair]:
+    """Pairs that ran together well, whatever else was with them."""
+    return frozenset(pair for one in known if one.nodes for pair in pairs_of(one.updates))
+
+
+def pairs_of(updates: Iterable[UpdateId]) -> tuple[Pair, ...]:
+    """All pairs, sorted."""
+    return tuple(combinations(sorted(updates), 2))
+
+
+def _combination(
+    fleet: Fleet,
+    updates: frozenset[UpdateId],
+    names: list[NodeId],
+    evidence: tuple[Together, ...],
+    tested: frozenset[Pair],
+) -> Combination:
+    same = [one for one in evidence if one.updates == updates]
+    return Combination(
+        updates=tuple(sorted(updates)),
+        nodes=len(names),
+        clusters=tuple(sorted({fleet.nodes[name].cluster for name in names})),
+        ran_nodes=sum(one.nodes for one in same),
+        failed_nodes=sum(one.failed for one in same),
+        places=tuple(sorted({one.place for one in same})),
+        untested=tuple(pair for pair in pairs_of(updates) if pair not in tested),
+    )
