@@ -5,6 +5,7 @@ VENV  := .venv
 BIN   := $(VENV)/bin
 LOCKED    := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
+CLIENTS   := tests/npm/node_modules/.package-lock.json
 ARGS  ?=
 OUT   ?=
 BENCHMARKS := importing pending planning campaigns sequencing standing querying conducting
@@ -23,7 +24,7 @@ test: format lint types contracts pytest  ## everything CI runs: format, lint, t
 
 check: test  ## the same as test
 
-fast: $(INSTALLED)  ## the quick loop: lint, contracts, tests not marked slow, first failure stops
+fast: $(INSTALLED) $(CLIENTS)  ## the quick loop: lint, contracts, tests not marked slow, first failure stops
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --no-logo > $(VENV)/contracts.log || { cat $(VENV)/contracts.log; exit 1; }
 	@$(BIN)/pytest -q -x -n $(JOBS) --dist loadgroup -m "not slow" $(ARGS)
@@ -31,7 +32,7 @@ fast: $(INSTALLED)  ## the quick loop: lint, contracts, tests not marked slow, f
 bench: $(INSTALLED)  ## speed and memory beside plain baselines, see docs/benchmarks.md (ARGS="--runs 5")
 	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(ARGS) $(if $(OUT),--json $(OUT)/$$name.json) || exit 1; done
 
-setup: $(INSTALLED)  ## create .venv and install everything, then stop
+setup: $(INSTALLED) $(CLIENTS)  ## create .venv and install everything, then stop
 
 format: $(INSTALLED)
 	@echo "== format"
@@ -49,7 +50,7 @@ contracts: $(INSTALLED)
 	@echo "== contracts"
 	@$(BIN)/lint-imports --no-logo
 
-pytest: $(INSTALLED)
+pytest: $(INSTALLED) $(CLIENTS)
 	@echo "== tests"
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
@@ -71,7 +72,7 @@ build: $(INSTALLED)  ## build the wheel into dist/
 
 clean:  ## remove .venv, caches and fetched assets
 	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	rm -rf src/fermata/server/web/static/vendor
+	rm -rf src/fermata/server/web/static/vendor tests/npm/node_modules
 
 $(BIN)/python:
 	@for python in $(PYTHON) python3.11 python3.12 python3.13 python3.14 python3 python; do \
@@ -86,6 +87,11 @@ $(BIN)/python:
 $(LOCKED): requirements-dev.lock | $(BIN)/python
 	@echo "Installing the locked dependencies, hashes checked"
 	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(CLIENTS): tests/npm/package-lock.json | $(LOCKED)
+	@echo "Fetching the npm clients that tests ask our doors with"
+	@$(BIN)/python hatch_build.py clients
 	@touch $@
 
 $(INSTALLED): $(LOCKED) pyproject.toml hatch_build.py package.json package-lock.json

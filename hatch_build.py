@@ -1,7 +1,8 @@
 """Build hook: fetches the board's locked front-end assets from npm into the package.
 
 Runs on every wheel and editable install; does nothing when the files match package-lock.json.
-`python hatch_build.py lock` writes package-lock.json anew, naming no host.
+`python hatch_build.py lock` writes package-lock.json anew, and that of the tests' clients, naming no host;
+`python hatch_build.py clients` installs those clients beside the tests.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 VENDOR = Path("src/fermata/server/web/static/vendor")
 STAMP = "package-lock.sha256"
+CLIENTS = Path("tests/npm")  # what our front doors are tried with; no part of the package
 ASSETS = {
     "htmx.min.js": "htmx.org/dist/htmx.min.js",
     "htmx.LICENSE": "htmx.org/LICENSE",
@@ -97,11 +99,11 @@ def run_npm(*arguments: str, cwd: Path) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["lock"]:
-        raise SystemExit("usage: python hatch_build.py lock")
-    run_npm(
-        "install",
-        "--package-lock-only",
-        "--omit-lockfile-registry-resolved",
-        cwd=Path(__file__).parent,
-    )
+    here = Path(__file__).parent
+    if sys.argv[1:] == ["lock"]:
+        for folder in (here, here / CLIENTS):
+            run_npm("install", "--package-lock-only", "--omit-lockfile-registry-resolved", cwd=folder)
+    elif sys.argv[1:] == ["clients"]:
+        run_npm("ci", cwd=here / CLIENTS)
+    else:
+        raise SystemExit("usage: python hatch_build.py lock|clients")

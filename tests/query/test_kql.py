@@ -29,6 +29,26 @@ LEFT_OUTER = (
     " cluster) on $left.name == $right.cluster | project name, n | sort by name asc"
 )
 
+ANSWERED: list[tuple[str, list[list[Any]]]] = [
+    ("let wanted = 'alpha'; pendingupdates | where cluster == wanted | distinct unit | count", [[4]]),
+    ("where type == 'fermata/clusters' | project name | sort by name asc", [["alpha"], ["beta"]]),
+    ("Resources | where type startswith 'fermata/c' | count", [[2]]),
+    ("MAINTENANCERESOURCES | where type == 'fermata/requests' | project name | top 1 by name asc", [[REQUEST]]),
+    ("union resources, maintenanceresources | where type == 'fermata/racks' | count", [[3]]),
+    (SETS, [["uksouth", ["prod"]]]),
+    (LEFT_OUTER, [["alpha", 6], ["beta", 3]]),
+    ("pendingupdates | where dueAt between (datetime(2026-03-01) .. datetime(2026-03-01) + 20d) | count", [[4]]),
+    (EVENTS + " | where todatetime(properties.NotBeforeUtc) > now() | count", [[1]]),
+    (EVENTS + " | summarize n=count() by bin(todatetime(properties.NotBeforeUtc), 1d) | count", [[3]]),
+    ("print now()", [["2026-01-07T12:00:00Z"]]),
+    ("print a=1d+2h, b=dynamic({'x':[1]}), c=1.5, d=true, e=toint('x')",
+     [["1.02:00:00", {"x": [1]}, 1.5, True, None]]),
+    ("print x=dynamic([1,2]) | mv-expand x to typeof(long)", [[1], [2]]),
+    ("print x=dynamic({'a':1,'b':2}) | mv-expand x", [[{"a": 1}], [{"b": 2}]]),
+    ("print x=dynamic(null) | mv-expand x", [[None]]),
+    ("print x='between (1 .. 2+3) | join' // between (1 .. 2", [["between (1 .. 2+3) | join"]]),
+]  # fmt: skip
+
 
 def rows(answer: Answer) -> list[Any]:
     return [list(row) for row in answer.rows]
@@ -117,28 +137,7 @@ def test_applied_updates_by_scope(ask: Ask) -> None:
     assert {name: one["status"] for name, one in found.items()} == {"alpha-n0": "Completed", "alpha-n1": "InProgress"}
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("let wanted = 'alpha'; pendingupdates | where cluster == wanted | distinct unit | count", [[4]]),
-        ("where type == 'fermata/clusters' | project name | sort by name asc", [["alpha"], ["beta"]]),
-        ("Resources | where type startswith 'fermata/c' | count", [[2]]),
-        ("MAINTENANCERESOURCES | where type == 'fermata/requests' | project name | top 1 by name asc", [[REQUEST]]),
-        ("union resources, maintenanceresources | where type == 'fermata/racks' | count", [[3]]),
-        (SETS, [["uksouth", ["prod"]]]),
-        (LEFT_OUTER, [["alpha", 6], ["beta", 3]]),
-        ("pendingupdates | where dueAt between (datetime(2026-03-01) .. datetime(2026-03-01) + 20d) | count", [[4]]),
-        (EVENTS + " | where todatetime(properties.NotBeforeUtc) > now() | count", [[1]]),
-        (EVENTS + " | summarize n=count() by bin(todatetime(properties.NotBeforeUtc), 1d) | count", [[3]]),
-        ("print now()", [["2026-01-07T12:00:00Z"]]),
-        ("print a=1d+2h, b=dynamic({'x':[1]}), c=1.5, d=true, e=toint('x')",
-         [["1.02:00:00", {"x": [1]}, 1.5, True, None]]),
-        ("print x=dynamic([1,2]) | mv-expand x to typeof(long)", [[1], [2]]),
-        ("print x=dynamic({'a':1,'b':2}) | mv-expand x", [[{"a": 1}], [{"b": 2}]]),
-        ("print x=dynamic(null) | mv-expand x", [[None]]),
-        ("print x='between (1 .. 2+3) | join' // between (1 .. 2", [["between (1 .. 2+3) | join"]]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("query", "expected"), ANSWERED)
 def test_kql_over_our_tables(ask: Ask, query: str, expected: list[list[Any]]) -> None:
     assert rows(ask(query)) == expected
 

@@ -15,6 +15,7 @@ from azure.mgmt.resourcegraph import ResourceGraphClient
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 from fastapi import FastAPI
 from tests.formats.conftest import Small, small
+from tests.npm import clients
 from tests.server import world
 
 from fermata.domain import arm
@@ -267,3 +268,19 @@ def test_doors_of_others_stand_outside_our_description(app: FastAPI) -> None:
     paths = app.openapi()["paths"]
     assert "/api/v1/query" in paths
     assert not any("ResourceGraph" in path or "/rest/" in path or path == "/query" for path in paths)
+
+
+@pytest.mark.slow
+def test_resource_graph_answers_its_client_from_npm(url: str) -> None:
+    answer = clients.ask("resourcegraph.mjs", url, f"resources | {NODES} | sort by name asc", "2")
+    assert [row["name"] for row in answer["data"]] == ["alpha-n0", "alpha-n1"]
+    assert (answer["count"], answer["totalRecords"]) == (2, 5)
+    wrong = clients.ask("resourcegraph.mjs", url, "resources | wherre x")
+    assert (wrong["error"]["status"], wrong["error"]["code"]) == (400, "BadRequest")
+
+
+@pytest.mark.slow
+def test_kusto_answers_its_client_from_npm(url: str) -> None:
+    answer = clients.ask("kusto.mjs", url, f"resources | {NODES} | sort by name desc | take 1 | project name")
+    assert answer == {"columns": [["name", "string"]], "rows": [["beta-n1"]]}
+    assert clients.ask("kusto.mjs", url, "resources | wherre x")["error"]["status"] == 400
