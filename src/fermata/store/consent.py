@@ -9,7 +9,8 @@ from sqlalchemy import Column, Connection, Row, String, Table, Text, delete, ins
 
 from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
 from fermata.domain.policy import ConsentEntry, Exemption, Freeze, Said, Scope, ScopeLevel, Verdict
-from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.consent_terms import read_terms, write_terms
+from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
 
 consent_entry = Table(
     "consent_entry",
@@ -25,6 +26,7 @@ consent_entry = Table(
     Column("actor", String, nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("terms", JsonOrNull, nullable=True),  # what else was said; NULL when nothing was
     sqlite_autoincrement=True,
 )
 freeze = Table(
@@ -170,11 +172,12 @@ def _to_row(entry: ConsentEntry) -> dict[str, Any]:
         "actor": entry.actor,
         "at": entry.at,
         "reason": entry.reason,
+        "terms": write_terms(entry),
     }
 
 
 def _from_row(row: Row[Any]) -> ConsentEntry:
-    return ConsentEntry(
+    plain = ConsentEntry(
         seq=row.seq,
         id=ApprovalId(row.id),
         request=RequestId(row.request),
@@ -186,6 +189,7 @@ def _from_row(row: Row[Any]) -> ConsentEntry:
         at=row.at,
         reason=row.reason,
     )
+    return read_terms(plain, row.terms) if row.terms else plain
 
 
 def _freeze_from_row(row: Row[Any]) -> Freeze:
