@@ -7,11 +7,12 @@ from enum import StrEnum
 
 from fermata.domain.allowances import Allowance, covers, find_next
 from fermata.domain.closures import say_frozen, say_outside
-from fermata.domain.consent import Decisions, device_gaps, find_consent
+from fermata.domain.consent import device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.ledger import Decisions, say_given
 from fermata.domain.pending import Due, FleetPending, UnitPending
-from fermata.domain.policy import NO_POLICY, ConsentEntry, Freeze, Policy, Ruling, Stance, Verdict
+from fermata.domain.policy import NO_POLICY, ConsentEntry, Freeze, Policy, Ruling, Stance
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import NODE_TARGET, Stage, Update
 from fermata.domain.windows import Interval
@@ -163,10 +164,9 @@ def _say_when(fleet: Fleet, node: Node, times: frozenset[Allowance], at: datetim
 
 
 def _say_allowed(fleet: Fleet, ledger: tuple[ConsentEntry, ...], ruling: Ruling, node: Node, update: Update) -> Reason:
-    entry = Decisions(fleet, ledger).entry(node)
-    by_word = ruling.stance is not Stance.ALLOW and entry is not None and entry.verdict is Verdict.APPROVED
-    if entry is not None and by_word and update.id in entry.updates:
-        return reason(Code.CONSENT_GIVEN, actor=entry.actor, scope=entry.scope, at=f"{entry.at:%Y-%m-%d %H:%MZ}")
+    given = Decisions(fleet, ledger).is_approved(node, update.id) if ruling.stance is not Stance.ALLOW else None
+    if given is not None:
+        return say_given(given)
     customer = fleet.clusters[node.cluster].customer
     assert ruling.rule != NO_POLICY, "without a policy nothing is let through"
     return reason(Code.POLICY_ALLOWS, rule=ruling.rule, customer=customer, update=update.id, node=node.name)

@@ -70,6 +70,8 @@ class Closings:
                 return self._clusters_by_supercomputer.get(scope.name, ())
             case ScopeLevel.CLUSTER:
                 return (ClusterId(scope.name),)
+            case ScopeLevel.GROUP:
+                return ()  # no freeze is for a group
             case ScopeLevel.RACK:
                 return {node.cluster for node in self._fleet.nodes.values() if node.rack == scope.name}
             case ScopeLevel.NODE:
