@@ -181,9 +181,9 @@ def say_missing(fleet: Fleet, node: Node, updates: Iterable[UpdateId], entry: Co
         case Verdict.OFFERED:
             terms = say_conditions(entry.conditions)
             return reason(Code.OFFER_OPEN, actor=entry.actor, scope=entry.scope, terms=terms, offer=entry.id)
-        case Verdict.TURNED_DOWN:
+        case Verdict.REFUSED:
             why = entry.reason or "no reason given"
-            return reason(Code.OFFER_TURNED_DOWN, actor=entry.actor, scope=entry.scope, why=why, request=request)
+            return reason(Code.OFFER_REFUSED, actor=entry.actor, scope=entry.scope, why=why, request=request)
         case Verdict.APPROVED:
             return _say_short(cluster, named, entry)
 

@@ -318,7 +318,7 @@ class Verdict(StrEnum):
     WITHDRAWN = "withdrawn"
     DECLINED = "declined"  # until a time
     OFFERED = "offered"  # another time, a counter-offer: nothing is covered until the operator answers it
-    TURNED_DOWN = "turned_down"  # a counter-offer: nothing is covered
+    REFUSED = "refused"  # a counter-offer: nothing is covered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

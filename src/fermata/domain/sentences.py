@@ -14,9 +14,9 @@ SENTENCES = MappingProxyType(
         Code.APPROVAL_WITHDRAWN: "{actor} withdrew the approval of {scope} at {at}: approve request {request} again.",
         Code.APPROVAL_DECLINED: "{actor} declined work on {scope} until {until} ({why}): {then}.",
         Code.APPROVAL_EXCLUDES: "{actor} approved {scope} without {updates}: approve request {request} with it, too.",
-        Code.OFFER_OPEN: ("{actor} offered another time for {scope}, {terms}: accept offer {offer} or turn it down."),
-        Code.OFFER_TURNED_DOWN: (
-            "{actor} turned down the time that was offered for {scope} ({why}): approve request {request}, or offer"
+        Code.OFFER_OPEN: ("{actor} offered another time for {scope}, {terms}: accept offer {offer} or refuse it."),
+        Code.OFFER_REFUSED: (
+            "{actor} refused the time that was offered for {scope} ({why}): approve request {request}, or offer"
             " another."
         ),
         Code.TOGETHER_UNMET: (

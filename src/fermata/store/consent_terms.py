@@ -10,8 +10,16 @@ from fermata.domain.ids import ApprovalId, ClusterId, UpdateId
 from fermata.domain.policy import NO_CONDITIONS, AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel
 
 
+def is_plain(entry: ConsentEntry) -> bool:
+    """True of a word that says nothing more: most of a ledger."""
+    more = (entry.is_part, entry.excluded, entry.flight, entry.place, entry.until, entry.then, entry.offer)
+    return entry.conditions is NO_CONDITIONS and not any(more)
+
+
 def write_terms(entry: ConsentEntry) -> dict[str, Any] | None:
     """None when the entry says nothing more."""
+    if is_plain(entry):
+        return None
     said = {
         "excluded": sorted(entry.excluded),
         "is_part": entry.is_part,
