@@ -157,7 +157,11 @@ class _Desk:
                 blocked.append((name, ruling.rule))
             elif ruling.stance is Stance.ALLOW:
                 continue
-            elif entry is not None and approves(entry, name) and entry.conditions.with_updates <= outage:
+            elif (
+                entry is not None
+                and approves(entry, name)
+                and entry.conditions.with_updates <= outage | self.pending.asked
+            ):
                 entries.append(entry)
                 bounds = time_bounds(entry.conditions)
                 allowances.update((bounds,) if bounds is not None else ())

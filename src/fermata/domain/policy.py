@@ -326,8 +326,8 @@ class Conditions:
     """What an approval, or a counter-offer, holds itself to; a member left out does not restrict. Times are UTC.
 
     Work starts at `not_before` or later and its nodes are back by `not_after`. At most `nodes_per_day` of the nodes
-    that the approval decides about go on one day. A node goes only if all of `with_updates` are done in that outage,
-    and only in a window that takes every node of `with_scope` that has work.
+    that the approval decides about go on one day. A node goes only if what it still lacks of `with_updates` is
+    done in that outage, and only in a window that takes every node of `with_scope` that has work.
     """
 
     not_before: datetime | None = None

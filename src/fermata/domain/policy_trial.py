@@ -1,7 +1,7 @@
 """What policy, approvals and freezes would say of one update on one node at one time, without anything being done."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -63,6 +63,8 @@ def try_policy(
     why: list[Reason | None]
     ruling = policy.judge_update(update, node, fleet.clusters[node.cluster])
     pending, concerned = _as_if_due(fleet, node, update)
+    beside = (entry.conditions.with_updates for entry in ledger)  # what was asked for with it would come along
+    pending = replace(pending, asked=frozenset[UpdateId]().union(*beside))
     next_at = None
     if not pending.nodes and not pending.devices:
         outcome = Outcome.NOT_THERE

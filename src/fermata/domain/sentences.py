@@ -27,6 +27,9 @@ SENTENCES = MappingProxyType(
             "{actor} approved {scope} only together with all of {other}, of which {nodes} node(s) cannot go, {example}"
             " among them: clear those first, or ask for an approval without it."
         ),
+        Code.COMPANION_STAYS: (
+            "{node} was approved only together with {example}, which stays: both wait for a window that takes both."
+        ),
         Code.APPROVED_PER_DAY: (
             "{actor} approved {scope} for at most {most} node(s) a day, {used} of which went on {day}: the rest waits"
             " for another day."

@@ -159,7 +159,7 @@ class CheckCase:
 
     @cached_property
     def consent(self) -> Consent:
-        """What may be touched, and when: all of it, at any time, when no ledger is given, since nothing is on record."""
+        """What may be touched, and when: all of it at any time without a ledger, since then nothing is on record."""
         ledger = self.inputs.ledger
         if ledger is None:
             return Consent(gaps={}, times={}, companions={})
