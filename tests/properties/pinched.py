@@ -15,7 +15,16 @@ from fermata.domain.fleet import Device, DeviceScope
 from fermata.domain.ids import ClusterId, CustomerId, FreezeId, ServiceId, TeamId
 from fermata.domain.observed import Observed, Withdrawal
 from fermata.domain.plans import Unplanned
-from fermata.domain.policy import Freeze, PolicyRule, Scope, ScopeLevel, Stance
+from fermata.domain.policy import (
+    NO_CONDITIONS,
+    Conditions,
+    ConsentEntry,
+    Freeze,
+    PolicyRule,
+    Scope,
+    ScopeLevel,
+    Stance,
+)
 from fermata.domain.reasons import Code, reason
 from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.updates import Impact, Update
@@ -136,14 +145,33 @@ def by_itself(inputs: PlanningInput, first: datetime, last: datetime) -> Plannin
     return replace(inputs, policy=replace(inputs.policy, customers={customer.id: customer}), ledger=())
 
 
+def approved(conditions: Conditions, seq: int = 1, node: str = "") -> tuple[ConsentEntry, ...]:
+    """The work is approved so, on that node or on all of cluster a."""
+    scope = Scope(level=ScopeLevel.NODE, name=node) if node else Scope(level=ScopeLevel.CLUSTER, name="a")
+    return (make_entry(seq, scope, frozenset({HALF_DAY.id}), conditions=conditions),)
+
+
 PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
     "ALLOWED_WINDOWS": (
         by_itself(pinch((2,)), local(SUNDAY, 11), local(SUNDAY, 19)),
         by_itself(pinch((2,)), local(MONDAY, 11), local(MONDAY, 14)),
     ),
+    "APPROVED_PER_DAY": (
+        replace(pinch((3,)), ledger=approved(Conditions(nodes_per_day=2))),
+        replace(pinch((3, 2), days=TWO_DAYS, may_roll=True), ledger=approved(Conditions(nodes_per_day=3))),
+    ),
     "BIG_CLUSTERS_PER_DAY": (pinch((4,), (4,), limits=(c.Limit(what=c.LimitKind.WHOLE_BIG_CLUSTERS, per_day=1),)),),
     "CAMPAIGN_DAYS": (with_freeze(pinch((2,)), ALL_MONDAY),),
     "CLUSTER_WINDOWS": (pinch((2,), (2,), (2,), limits=(c.Limit(what=c.LimitKind.CLUSTER_WINDOWS, at_once=1),)),),
+    "COMPANIONS": (
+        replace(
+            pinch((2, 2), days=TWO_DAYS, may_roll=True, limits=(c.Limit(what=OUT, at_once=2),)),
+            ledger=(
+                *approved(NO_CONDITIONS),
+                *approved(Conditions(with_scope=Scope(level=ScopeLevel.NODE, name="a-r1-n00")), 2, "a-r0-n00"),
+            ),
+        ),
+    ),
     "CONSENT": (
         replace(pinch((2,), updates=(NIC,)), ledger=()),
         replace(with_device(pinch((2,), updates=(NIC, MGR)), MANAGER), ledger=FOR_NODES),

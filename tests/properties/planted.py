@@ -202,6 +202,11 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
             is_lax=False,
         ),
     ),
+    "APPROVED_PER_DAY": (
+        of_capacity("one node more a day", 1),
+        of_capacity("one node less a day", -1),
+        of_uses("a window uses one", lambda use: replace(use, units=1), is_lax=True),
+    ),
     "BIG_CLUSTERS_PER_DAY": (
         of_capacity("one more a day", 1),
         of_days("from and until are not heard", is_lax=False),
@@ -225,6 +230,7 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
         of_uses("half as long", lambda use: replace(use, end=use.end // 2), is_lax=True),
         of_days("from and until are not heard", is_lax=False),
     ),
+    "COMPANIONS": (with_fields("nobody goes with others", is_lax=True, companions={}),),
     "CONFLICT": (with_fields("nothing conflicts", is_lax=True, apart=frozenset()),),
     "CONSENT": (
         with_fields("nodes need none", is_lax=True, blocked={}),

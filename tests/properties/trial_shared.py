@@ -7,13 +7,25 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
+from tests.constraints import world as w
 from tests.properties.hearing import MINUTE, day_of, hear, local, make_judge, make_window
+from tests.properties.trial_taken import make_entry
 from tests.unit.planning import bench as b
 
 from fermata.domain.campaign import Limit, LimitKind, Where
 from fermata.domain.fleet import Node, Role
-from fermata.domain.ids import ClusterId, DeviceId, ServiceId, TeamId
+from fermata.domain.ids import ClusterId, CustomerId, DeviceId, ServiceId, TeamId, UpdateId
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Step, Window
+from fermata.domain.policy import (
+    NO_CONDITIONS,
+    Blocked,
+    Conditions,
+    ConsentEntry,
+    Notice,
+    Policy,
+    Scope,
+    ScopeLevel,
+)
 from fermata.domain.updates import Impact
 from fermata.domain.workloads import Minimum, Service, WorkloadMap
 from fermata.planning.encoders import Encoder
@@ -41,14 +53,17 @@ LIMITS = (
 )
 NIC = b.make_update("nic", "nic_fw", 60, Impact.IMPACTFUL, owner_team=TeamId("hands"))
 TOR = b.make_update("tor", "tor_fw", 60, Impact.IMPACTFUL, owner_team=TeamId("hands"), target="tor")
-CATALOGUE = b.make_catalogue(NIC, TOR, b.make_update("os", "os", 60, Impact.IMPACTFUL), teams={"hands": 4})
+AGENT = b.make_update("agent", "agent", 5, Impact.IMPACTLESS)
+CATALOGUE = b.make_catalogue(NIC, TOR, AGENT, b.make_update("os", "os", 60, Impact.IMPACTFUL), teams={"hands": 4})
+POLICY = Policy(customers={CustomerId("lumen"): w.customer(Blocked.IMPACTFUL)}, notice=Notice(), freezes=())
 
 
 def find_disagreements(encoder: Encoder) -> Iterator[str]:
     """Plans, by number, that the rule's check and what it tells judge differently."""
-    for setting, (limits, workloads) in enumerate(SETTINGS):
+    for setting, (limits, workloads, ledger) in enumerate(SETTINGS):
         campaign = b.make_campaign(limits=limits, big_cluster_nodes=BIG, first_day=FIRST)
         inputs = b.make_inputs(FLEET, CATALOGUE, campaign, workloads=workloads)
+        inputs = replace(inputs, policy=POLICY, ledger=ledger)
         told = hear(encoder, inputs)
         judge = make_judge(encoder.code, inputs)
         assert isinstance(told, Capacity)
@@ -91,10 +106,27 @@ def map_services(*lent_to: str) -> WorkloadMap:
     )
 
 
-SETTINGS: tuple[tuple[tuple[Limit, ...], WorkloadMap | None], ...] = (
-    *((limits, None) for limits in LIMITS),
-    ((), map_services("api")),
-    ((), map_services("api", "chat")),
+def cap(seq: int, scope: Scope, most: int, *updates: str) -> ConsentEntry:
+    """An approval of some of the work, of at most so many nodes a day."""
+    return make_entry(
+        seq, scope, frozenset(UpdateId(name) for name in updates), conditions=Conditions(nodes_per_day=most)
+    )
+
+
+LEDGERS = (
+    (cap(1, Scope(level=ScopeLevel.CLUSTER, name="a"), 2, "nic", "os"),),
+    (
+        cap(1, Scope(level=ScopeLevel.SUPERCOMPUTER, name="sc-c"), 3, "nic"),
+        cap(2, Scope(level=ScopeLevel.RACK, name="c-r2"), 1, "nic"),
+        replace(cap(3, Scope(level=ScopeLevel.NODE, name="a-r0-n00"), 9, "nic"), conditions=NO_CONDITIONS),
+    ),
+    (cap(1, Scope(level=ScopeLevel.CLUSTER, name="a"), 1, "agent"),),  # which the policy lets through: no bound
+)
+SETTINGS: tuple[tuple[tuple[Limit, ...], WorkloadMap | None, tuple[ConsentEntry, ...] | None], ...] = (
+    *((limits, None, None) for limits in LIMITS),
+    ((), map_services("api"), None),
+    ((), map_services("api", "chat"), None),
+    *(((), None, ledger) for ledger in LEDGERS),
 )
 
 

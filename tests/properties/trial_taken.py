@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from itertools import product
+from typing import Any
 
 from tests.properties.hearing import hear, local, make_judge, make_plan, make_window
 from tests.unit.planning import bench as b
@@ -15,7 +16,9 @@ from fermata.domain.observed import Observed, Withdrawal
 from fermata.domain.pending import find_pending, has_work
 from fermata.domain.plans import DeviceApplyStep, Unplanned, Window
 from fermata.domain.policy import (
+    NO_CONDITIONS,
     Blocked,
+    Conditions,
     ConsentEntry,
     Customer,
     Flighting,
@@ -53,7 +56,10 @@ def find_disagreements(encoder: Encoder) -> Iterator[str]:
         for window in windows:
             members = [inputs.fleet.nodes[name] for name in window.nodes]
             devices = [name for step in window.steps if isinstance(step, DeviceApplyStep) for name in step.devices]
-            may_go = all(may_take(inputs, told, node) for node in members) and not told.barred.keys() & set(devices)
+            taken = frozenset(window.nodes)
+            may_go = all(may_take(inputs, told, node, taken) for node in members) and not told.barred.keys() & set(
+                devices
+            )
             asks_work = encoder.code == "NODES_IN_SCOPE"  # that a node has work is domain's to say, not the rule's
             may_go = may_go and (not asks_work or all(has_work(inputs.fleet, pending, node) for node in members))
             if may_go == (window.id in faulted):
@@ -102,10 +108,24 @@ def ledgers() -> Iterator[tuple[ConsentEntry, ...] | None]:
     yield (make_entry(1, cluster, ALL), make_entry(2, one, ALL, Verdict.WITHDRAWN))
     yield (make_entry(1, rack, ALL - {TOR.id}), make_entry(2, cluster, ALL))
     yield (make_entry(1, rack, ALL), make_entry(2, cluster, frozenset({NIC.id})))
+    beside = Conditions(with_scope=Scope(level=ScopeLevel.RACK, name="alpha-r2"))
+    yield (make_entry(1, cluster, ALL), make_entry(2, one, ALL, conditions=beside))
+    yield (make_entry(1, cluster, ALL), make_entry(2, rack, ALL, conditions=Conditions(with_updates=ALL - {AGENT.id})))
+    yield (make_entry(1, cluster, ALL), make_entry(2, one, frozenset({NIC.id}), Verdict.WITHDRAWN, is_part=True))
+    yield (
+        make_entry(1, cluster, ALL),
+        make_entry(2, one, ALL, Verdict.DECLINED, until=b.NOW + timedelta(days=9)),
+        make_entry(3, rack, ALL, Verdict.OFFERED),
+    )
 
 
 def make_entry(
-    seq: int, scope: Scope, updates: frozenset[UpdateId], verdict: Verdict = Verdict.APPROVED
+    seq: int,
+    scope: Scope,
+    updates: frozenset[UpdateId],
+    verdict: Verdict = Verdict.APPROVED,
+    conditions: Conditions = NO_CONDITIONS,
+    **more: Any,
 ) -> ConsentEntry:
     return ConsentEntry(
         seq=seq,
@@ -118,6 +138,8 @@ def make_entry(
         actor="lumen-capacity",
         at=b.NOW,
         reason="as asked",
+        conditions=conditions,
+        **more,
     )
 
 
@@ -137,6 +159,10 @@ def make_devices() -> Iterator[Device]:
 def node_windows(inputs: PlanningInput) -> Iterator[Window]:
     for node in inputs.fleet.nodes.values():
         yield make_window(node.name, [node], START, 60)
+    for number, cut in product(range(2), (3, 4, 6)):
+        members = inputs.fleet.nodes_by_cluster[CLUSTERS[number].name]
+        yield make_window(f"{CLUSTERS[number].name}-{cut}", [members[0], *members[cut:]], START, 60)
+        yield make_window(f"{CLUSTERS[number].name}-all-{cut}", members, START, 60)
 
 
 def device_windows(inputs: PlanningInput) -> Iterator[Window]:
@@ -154,6 +180,7 @@ def device_windows(inputs: PlanningInput) -> Iterator[Window]:
         yield make_window(f"{cluster.name}-mgr", [node], START, 60, steps=[step])
 
 
-def may_take(inputs: PlanningInput, told: Takes, node: Node) -> bool:
-    """True when what the rule tells lets the node go."""
-    return told.covers(inputs.fleet.clusters[node.cluster]) and node.name not in told.blocked
+def may_take(inputs: PlanningInput, told: Takes, node: Node, taken: frozenset[NodeId]) -> bool:
+    """True when what the rule tells lets the node go in a window of these."""
+    companions = told.companions.get(node.name, frozenset())
+    return told.covers(inputs.fleet.clusters[node.cluster]) and node.name not in told.blocked and companions <= taken

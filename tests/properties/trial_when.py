@@ -7,13 +7,14 @@ from itertools import product
 
 from tests.constraints import world as w
 from tests.properties.hearing import HOUR, MINUTE, day_of, hear, local, make_judge, make_plan, make_window
+from tests.properties.trial_taken import make_entry
 from tests.unit.planning import bench as b
 
 from fermata.domain.campaign import DailyWindow
 from fermata.domain.fleet import Cluster, Node
 from fermata.domain.ids import CustomerId, FreezeId
 from fermata.domain.plans import Window
-from fermata.domain.policy import AfterDue, Freeze, PolicyRule, Scope, ScopeLevel, Stance
+from fermata.domain.policy import AfterDue, Conditions, Freeze, PolicyRule, Scope, ScopeLevel, Stance, Verdict
 from fermata.domain.recurrence import Recurrence, RecurringWindow, Unit
 from fermata.planning.encoders import Encoder
 from fermata.planning.encoding import Calendar
@@ -58,6 +59,25 @@ LUMEN = replace(
 )
 
 
+LEDGER = (
+    make_entry(
+        1,
+        Scope(level=ScopeLevel.CLUSTER, name="alpha"),
+        frozenset({b.LONG_NIC.id}),
+        conditions=Conditions(not_before=local(FIRST, 15) + 20 * MINUTE, not_after=local(LAST, 17) + 10 * MINUTE),
+    ),
+    make_entry(2, SCOPES[3], frozenset({b.LONG_NIC.id}), conditions=Conditions(not_after=local(LAST, 12))),
+    make_entry(
+        3,
+        Scope(level=ScopeLevel.RACK, name="beta-r1"),
+        frozenset({b.LONG_NIC.id}),
+        Verdict.DECLINED,
+        until=local(FIRST, 20),
+        then=AfterDue.PROCEED,
+    ),
+)
+
+
 def find_disagreements(encoder: Encoder) -> Iterator[str]:
     """Windows, by name, that the rule's check and what it tells judge differently."""
     for inputs in settings():
@@ -85,6 +105,7 @@ def settings() -> Iterator[PlanningInput]:
         if staffed:
             yield replace(inputs, parent=make_plan(inputs, ()))
             yield replace(inputs, policy=replace(inputs.policy, customers={LUMEN.id: LUMEN}), ledger=())
+            yield replace(inputs, ledger=LEDGER)
 
 
 def freezes() -> Iterator[Freeze]:

@@ -9,12 +9,21 @@ from typing import assert_never
 from fermata import wiring
 from fermata.cli.verbs import RunChange
 from fermata.domain.combinations import Combination
-from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId, SupercomputerId, UpdateId
+from fermata.domain.ids import (
+    ApprovalId,
+    CampaignId,
+    ExemptionId,
+    FreezeId,
+    PlanId,
+    RequestId,
+    SupercomputerId,
+    UpdateId,
+)
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.piles import Pile
 from fermata.domain.plans import Plan
-from fermata.domain.policy import Exemption, Freeze
+from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
@@ -29,6 +38,7 @@ from fermata.services import (
     exemptions,
     freezes,
     inventory,
+    offers,
     plans,
     policy,
     report,
@@ -123,8 +133,18 @@ class StoreVerbs:
     def list_piles(self, freeze: FreezeId | None) -> Sequence[Pile]:
         return together.list_piles(self.database, now=wiring.utc_now(), freeze=freeze)
 
-    def decide(self, orders: Sequence[consent.Order]) -> Sequence[consent.Said]:
-        return consent.decide(self.database, orders, now=wiring.utc_now(), new_id=wiring.mint_id)
+    def decide(self, orders: Sequence[consent.Order], *, atomic: bool) -> Sequence[consent.Outcome]:
+        now, new_id = wiring.utc_now(), wiring.mint_id
+        if not atomic:
+            return consent.decide_each(self.database, orders, now=now, new_id=new_id)
+        said = consent.decide(self.database, orders, now=now, new_id=new_id)
+        return [consent.Outcome(order=s.order, nodes=s.nodes, entry=s.entry) for s in said]
+
+    def list_offers(self) -> Sequence[offers.OfferView]:
+        return offers.list_offers(self.database, now=wiring.utc_now())
+
+    def answer_offer(self, offer: ApprovalId, answer: offers.Answer) -> ConsentEntry:
+        return offers.answer_offer(self.database, offer, answer, now=wiring.utc_now(), new_id=wiring.mint_id)
 
     def add_freeze(self, order: freezes.FreezeOrder) -> Freeze:
         return freezes.add_freeze(self.database, order, now=wiring.utc_now(), new_id=wiring.mint_id)

@@ -96,6 +96,8 @@ def _read_ledger(scenario: Scenario, path: Path) -> tuple[ConsentEntry, ...]:
     document = Document(log=FaultLog(path))
     placed = decode_approvals(path, document)
     raise_faults([document.log])
-    ledger = LedgerMaker(scenario.fleet, scenario.catalogue, scenario.campaign, document.log).entries(placed)
+    ledger = LedgerMaker(scenario.fleet, scenario.catalogue, scenario.policy, scenario.campaign, document.log).entries(
+        placed
+    )
     raise_faults([document.log])
     return ledger

@@ -12,12 +12,21 @@ from fermata.cli.remote_link import Params, ServerLink
 from fermata.cli.verbs import RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.hashing import to_plain
-from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId, SupercomputerId, UpdateId
+from fermata.domain.ids import (
+    ApprovalId,
+    CampaignId,
+    ExemptionId,
+    FreezeId,
+    PlanId,
+    RequestId,
+    SupercomputerId,
+    UpdateId,
+)
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.piles import Pile
 from fermata.domain.plans import Plan
-from fermata.domain.policy import Exemption, Freeze, Verdict
+from fermata.domain.policy import Conditions, ConsentEntry, Exemption, Freeze, Scope, Verdict
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
@@ -30,16 +39,18 @@ from fermata.planning.standing.outages import Outage, StandingPlan
 from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.server.api import PREFIX
-from fermata.server.api.consent import SaidLine
+from fermata.server.api.consent import OutcomeLine
 from fermata.server.api.query import QueryAnswer
 from fermata.server.api.requests import LINES_MAX, PendingAnswer
-from fermata.services.consent import Order, Said
+from fermata.services.consent import Order, Outcome
 from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.offers import Answer, OfferView
 from fermata.services.plans import Made, PublishedLine, Wanted
-from fermata.services.query import Answer, Column
+from fermata.services.query import Answer as Answered
+from fermata.services.query import Column
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
@@ -81,11 +92,11 @@ class ServerVerbs:
         asked = [("node", node), ("update", update), ("at", at.isoformat())]
         return self.link.get(Trial, "/policy/test", asked)
 
-    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> Answer:
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> Answered:
         asked = {"query": text, "limit": limit, "customers": list(customers)}
         told = self.link.post(QueryAnswer, "/query", asked)
         columns = tuple(Column(name=column.name, kind=column.kind) for column in told.columns)
-        return Answer(columns=columns, rows=told.rows, total=told.total, skip=told.skip)
+        return Answered(columns=columns, rows=told.rows, total=told.total, skip=told.skip)
 
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str
@@ -148,12 +159,22 @@ class ServerVerbs:
         except BadInput as bad:  # told of the file as it is called here
             raise BadInput(tuple(replace(fault, file=str(path)) for fault in bad.faults), bad.total) from bad
 
-    def decide(self, orders: Sequence[Order]) -> Sequence[Said]:
+    def decide(self, orders: Sequence[Order], *, atomic: bool) -> Sequence[Outcome]:
         if not orders:
             return ()
-        noun = "approvals" if orders[0].verdict is Verdict.APPROVED else "withdrawals"
-        lines = self.link.post(list[SaidLine], f"/{noun}", {"orders": [_order(order) for order in orders]})
-        return [Said(order=o, nodes=line.nodes, entry=line.entry) for o, line in zip(orders, lines, strict=True)]
+        body = {"atomic": atomic, "orders": [_order(order) for order in orders]}
+        lines = self.link.post(list[OutcomeLine], f"/{_NOUNS[orders[0].verdict]}", body)
+        return [
+            Outcome(order=order, nodes=line.nodes, entry=line.entry, refused=line.refused)
+            for order, line in zip(orders, lines, strict=True)
+        ]
+
+    def list_offers(self) -> Sequence[OfferView]:
+        return self.link.get(list[OfferView], "/offers")
+
+    def answer_offer(self, offer: ApprovalId, answer: Answer) -> ConsentEntry:
+        body = {"actor": answer.actor, "why": answer.why}
+        return self.link.post(ConsentEntry, f"/offers/{_part(offer)}/{'accept' if answer.accept else 'refuse'}", body)
 
     def add_freeze(self, order: FreezeOrder) -> Freeze:
         body = {
@@ -278,11 +299,43 @@ def _part(name: str) -> str:
     return quote(name, safe="")
 
 
+_NOUNS = {
+    Verdict.APPROVED: "approvals",
+    Verdict.WITHDRAWN: "withdrawals",
+    Verdict.DECLINED: "declines",
+    Verdict.OFFERED: "offers",
+}
+
+
 def _order(order: Order) -> dict[str, Any]:
+    terms = order.terms
+    said = {
+        "only": sorted(terms.only) if terms.only is not None else None,
+        "without": sorted(terms.without) or None,
+        "flight": terms.flight,
+        "conditions": _conditions(terms.conditions) if terms.conditions is not None else None,
+        "until": terms.until.isoformat() if terms.until else None,
+        "then": terms.then,
+    }
     return {
-        "scope": {"level": order.scope.level, "name": order.scope.name},
+        "scope": _scope(order.scope),
         "reason": order.reason,
         "incarnation": order.seen,
         "actor": order.actor,
         "at": order.at.isoformat() if order.at else None,
+        **{name: value for name, value in said.items() if value is not None},
     }
+
+
+def _conditions(conditions: Conditions) -> dict[str, Any]:
+    return {
+        "not_before": conditions.not_before.isoformat() if conditions.not_before else None,
+        "not_after": conditions.not_after.isoformat() if conditions.not_after else None,
+        "nodes_per_day": conditions.nodes_per_day,
+        "with_updates": sorted(conditions.with_updates),
+        "with_scope": _scope(conditions.with_scope) if conditions.with_scope else None,
+    }
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    return {"level": scope.level, "name": scope.name}

@@ -7,12 +7,21 @@ from pathlib import Path
 from typing import Protocol
 
 from fermata.domain.combinations import Combination
-from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId, SupercomputerId, UpdateId
+from fermata.domain.ids import (
+    ApprovalId,
+    CampaignId,
+    ExemptionId,
+    FreezeId,
+    PlanId,
+    RequestId,
+    SupercomputerId,
+    UpdateId,
+)
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.piles import Pile
 from fermata.domain.plans import Plan
-from fermata.domain.policy import Exemption, Freeze
+from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
@@ -21,13 +30,14 @@ from fermata.planning.risk.simulate import Simulation
 from fermata.planning.standing.outages import Outage, StandingPlan
 from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
-from fermata.services.consent import Order, Said
+from fermata.services.consent import Order, Outcome
 from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.offers import Answer, OfferView
 from fermata.services.plans import Made, PublishedLine, Wanted
-from fermata.services.query import Answer
+from fermata.services.query import Answer as QueryAnswer
 from fermata.services.requests import PendingPage, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
@@ -57,7 +67,7 @@ class Listing(Protocol):
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         """What policy, approvals and freezes would say; nothing is done."""
 
-    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> Answer:
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> QueryAnswer:
         """Answers a query in KQL, over what those customers hold, or over everything when none is named."""
 
 
@@ -102,8 +112,14 @@ class Verbs(Listing, Protocol):
     def list_piles(self, freeze: FreezeId | None) -> Sequence[Pile]:
         """What piled up during freezes."""
 
-    def decide(self, orders: Sequence[Order]) -> Sequence[Said]:
-        """Carries out all orders, of one verdict, or none."""
+    def decide(self, orders: Sequence[Order], *, atomic: bool) -> Sequence[Outcome]:
+        """Carries out the orders, all of one verdict, that may be, or with `atomic` all of them or none."""
+
+    def list_offers(self) -> Sequence[OfferView]:
+        """Counter-offers that nobody answered."""
+
+    def answer_offer(self, offer: ApprovalId, answer: Answer) -> ConsentEntry:
+        """The operator's answer to one."""
 
     def add_freeze(self, order: FreezeOrder) -> Freeze:
         """Closes a scope for a time."""

@@ -1,4 +1,6 @@
-"""When work may be done that a policy lets through without an approval: in recurring windows, after a day."""
+"""When work may be done that is let through at some times only: in recurring windows of a policy, within the bounds of
+an approval.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,28 +15,34 @@ STEP = timedelta(days=35)  # of looking ahead: the next one is mostly near
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """Work is allowed inside any of `windows` (none: at any time), from `not_before` (UTC; None: no bound) on."""
+    """Work is allowed inside any of `windows` (none: at any time), from `not_before` on and until `not_after` (UTC;
+    None: no bound).
+    """
 
     windows: tuple[RecurringWindow, ...] = ()
     not_before: datetime | None = None
+    not_after: datetime | None = None
 
     def open_times(self, first: datetime, until: datetime) -> tuple[Interval, ...]:
         """What is open of `[first, until)`, in order; windows that touch or overlap are one."""
         start = first if self.not_before is None else max(first, self.not_before)
-        if start >= until:
+        end = until if self.not_after is None else min(until, self.not_after)
+        if start >= end:
             return ()
         if not self.windows:
-            return (Interval(start, until),)
-        found = (i for window in self.windows for i in window.intervals(start, until))
-        return merge(Interval(max(i.start, start), min(i.end, until)) for i in found)
+            return (Interval(start, end),)
+        found = (i for window in self.windows for i in window.intervals(start, end))
+        return merge(Interval(max(i.start, start), min(i.end, end)) for i in found)
 
     def __str__(self) -> str:
         windows = " or ".join(
             f"{w.id} ({say_recurrence(w.recurrence)} {w.start:%H:%M}, {w.duration / timedelta(hours=1):g} h, {w.zone})"
             for w in self.windows
         )
+        windows = f"in {windows}" if windows else ""
         after = f"from {self.not_before:%Y-%m-%d %H:%MZ} on" if self.not_before else ""
-        return " ".join(filter(None, (windows, after))) or "at any time"
+        before = f"until {self.not_after:%Y-%m-%d %H:%MZ}" if self.not_after else ""
+        return " ".join(filter(None, (windows, after, before))) or "at any time"
 
 
 def open_for_all(allowances: Iterable[Allowance], first: datetime, until: datetime) -> tuple[Interval, ...]:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from fermata.domain.allowances import Allowance
-from fermata.domain.fleet import Cluster, Fleet, Node, Role
-from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, UpdateId
+from fermata.domain.fleet import Cluster, Fleet, Node
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
+from fermata.domain.ledger import Decisions, approves, nodes_in, say_missing, time_bounds
 from fermata.domain.pending import FleetPending
-from fermata.domain.policy import AfterDue, ConsentEntry, Policy, ScopeLevel, Stance, Verdict
+from fermata.domain.policy import NO_CONDITIONS, AfterDue, ConsentEntry, Policy, Stance, Verdict
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.requests import request_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,30 +19,23 @@ class Consent:
 
     `gaps`: every node with work whose consent is missing, with the reason; nodes that consent covers are absent.
     `times`: nodes that may be taken at some times only, those of every allowance; others may be at any time.
+    `companions`: nodes that may be taken only in a window that takes all of these others, too.
     """
 
     gaps: Mapping[NodeId, Reason]
     times: Mapping[NodeId, frozenset[Allowance]]
+    companions: Mapping[NodeId, frozenset[NodeId]]
 
 
 def find_consent(fleet: Fleet, policy: Policy, pending: FleetPending, ledger: tuple[ConsentEntry, ...]) -> Consent:
     """Consent to all that is due.
 
     A node is covered when each due item of its own, and of each draining device it hangs on, is let through by its
-    customer's policy or by the last ledger entry whose scope holds the node, and when all nodes behind those devices
-    are covered too. Impactless work on a device keeps nodes from nothing (`device_gaps`), but what goes together
-    goes at a time that is allowed for all of it.
+    customer's policy or by the last ledger entry that holds the node and speaks of the item, and when all nodes behind
+    those devices are covered too, and all that were to go with it. Impactless work on a device keeps nodes from nothing
+    (`device_gaps`), but what goes together goes at a time that is allowed for all of it.
     """
-    desk = _Desk(fleet, policy, pending, ledger)
-    draining = _draining(pending)
-    behind = {name: fleet.nodes_behind(fleet.devices[name]) for name in draining}
-    asked = {name: {item.update.id for item in unit.due} for name, unit in pending.nodes.items()}
-    for device, updates in draining.items():
-        for node in behind[device]:
-            asked.setdefault(node.name, set()).update(updates)
-    heard = {name: desk.hear(fleet.nodes[name], frozenset(updates)) for name, updates in asked.items()}
-    gaps = _own_gaps(fleet, desk.decided, heard)
-    return Consent(gaps=gaps | _spread(gaps, behind), times=_find_times(fleet, desk, pending, heard))
+    return _find(_Desk(fleet, policy, pending, ledger))
 
 
 def consent_gaps(
@@ -60,8 +53,8 @@ def device_gaps(
     Draining work waits until every node behind the device is covered entirely. Impactless work needs only its own
     updates let through on each node behind it, and its waiting does not keep those nodes from their own work.
     """
-    gaps = consent_gaps(fleet, policy, pending, ledger)
     desk = _Desk(fleet, policy, pending, ledger)
+    gaps = _find(desk).gaps
     found: dict[DeviceId, Reason] = {}
     for name in sorted(pending.devices):
         due = pending.devices[name].due
@@ -78,86 +71,32 @@ def device_gaps(
     return found
 
 
-class Decisions:
-    """The ledger asked by node: the last entry whose scope holds it decides."""
-
-    def __init__(self, fleet: Fleet, ledger: Iterable[ConsentEntry]) -> None:
-        self._fleet = fleet
-        self._last: dict[tuple[str, ...], ConsentEntry] = {}
-        for entry in sorted(ledger, key=lambda entry: entry.seq):
-            self.add(entry)
-
-    def add(self, entry: ConsentEntry) -> None:
-        """Takes in a newer entry than all before."""
-        key: tuple[str, ...] = (entry.scope.level, entry.scope.name)
-        if entry.scope.level is ScopeLevel.RACK:  # the one name that is unique within a supercomputer only
-            key += (entry.request,)
-        self._last[key] = entry
-
-    def entry(self, node: Node) -> ConsentEntry | None:
-        """The entry that decides for `node`, or None when no scope given so far holds it."""
-        supercomputer = self._fleet.clusters[node.cluster].supercomputer
-        candidates = (
-            self._last.get((ScopeLevel.SUPERCOMPUTER, supercomputer)),
-            self._last.get((ScopeLevel.CLUSTER, node.cluster)),
-            self._last.get((ScopeLevel.RACK, node.rack, request_id(supercomputer))),
-            self._last.get((ScopeLevel.NODE, node.name)),
-        )
-        return max((entry for entry in candidates if entry), key=lambda entry: entry.seq, default=None)
-
-    def missing(self, node: Node, updates: Iterable[UpdateId]) -> tuple[UpdateId, ...]:
-        """Those of `updates` that no consent covers on `node`, sorted."""
-        entry = self.entry(node)
-        if entry is None or entry.verdict is Verdict.WITHDRAWN:
-            return tuple(sorted(updates))
-        return tuple(sorted(set(updates) - entry.updates))
-
-    def why(self, node: Node, missing: Iterable[UpdateId]) -> Reason:
-        """Why `missing` is missing on `node`, in words that fit all of its cluster that the same entry decides."""
-        cluster = self._fleet.clusters[node.cluster]
-        entry = self.entry(node)
-        request = request_id(cluster.supercomputer)
-        updates = ", ".join(missing)
-        if entry is None:
-            scope = f"cluster {node.cluster}"
-            customer = cluster.customer
-            return reason(Code.APPROVAL_MISSING, customer=customer, updates=updates, scope=scope, request=request)
-        if entry.verdict is Verdict.WITHDRAWN:
-            at = f"{entry.at:%Y-%m-%d %H:%MZ}"
-            return reason(Code.APPROVAL_WITHDRAWN, actor=entry.actor, scope=entry.scope, at=at, request=request)
-        return reason(
-            Code.APPROVAL_OUTDATED,
-            customer=cluster.customer,
-            request=request,
-            incarnation=entry.incarnation,
-            updates=updates,
-        )
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Heard:
     """What policy and ledger say of all work on one node. `missing`: updates that wait for an approval, sorted.
-    `blocked`: updates that a rule keeps out whatever is approved, each with the rule.
+    `cause`: the entry that decides about them, None when nobody spoke of them. `blocked`: updates that a rule keeps
+    out whatever is approved, each with the rule. `entries`: approvals that let something through.
     """
 
     missing: tuple[UpdateId, ...] = ()
+    cause: ConsentEntry | None = None
     blocked: tuple[tuple[UpdateId, str], ...] = ()
     allowances: frozenset[Allowance] = frozenset()
+    entries: tuple[ConsentEntry, ...] = ()
 
     @property
     def is_lacking(self) -> bool:
         return bool(self.missing or self.blocked)
 
 
-_Alike = tuple[CustomerId, frozenset[UpdateId], Role, tuple[int, ...], int | None]  # nodes of which the same is said
-
-
 class _Desk:
     """Policy and ledger asked many times: what is said is worked out once for all nodes alike to it."""
 
     def __init__(self, fleet: Fleet, policy: Policy, pending: FleetPending, ledger: Iterable[ConsentEntry]) -> None:
-        self.decided = Decisions(fleet, ledger)
-        self._fleet = fleet
+        known = tuple(ledger)
+        self.fleet = fleet
+        self.pending = pending
+        self._decided = Decisions(fleet, known)
         self._policy = policy
         units = {id(unit): unit for unit in (*pending.nodes.values(), *pending.devices.values())}
         self._updates = {item.update.id: item.update for unit in units.values() for item in unit.due}
@@ -165,66 +104,188 @@ class _Desk:
             name: tuple((i, rule.scope) for i, rule in enumerate(customer.rules) if rule.scope is not None)
             for name, customer in policy.customers.items()
         }
-        self._heard: dict[_Alike, _Heard] = {}
-
-    @property
-    def may_bound_times(self) -> bool:
-        """False when no policy lets anything through at some times only."""
-        return any(
-            customer.after_due is AfterDue.PROCEED or any(r.stance is Stance.ALLOW_IN_WINDOWS for r in customer.rules)
-            for customer in self._policy.customers.values()
+        self._heard: dict[object, _Heard] = {}
+        draining = _draining(pending)
+        self.behind = {name: fleet.nodes_behind(fleet.devices[name]) for name in draining}
+        self.asked = {name: frozenset(item.update.id for item in unit.due) for name, unit in pending.nodes.items()}
+        added: dict[NodeId, set[UpdateId]] = defaultdict(set)
+        for device, updates in draining.items():
+            for node in self.behind[device]:
+                added[node.name] |= updates
+        for name, more in added.items():
+            self.asked[name] = self.asked.get(name, frozenset()) | more
+        conditions = [entry.conditions for entry in known if entry.conditions != NO_CONDITIONS]
+        self._asks_together = any(each.with_updates for each in conditions)
+        self.asks_companions = any(each.with_scope for each in conditions)
+        self.may_bound_times = (
+            any(time_bounds(each) for each in conditions)
+            or any(entry.until for entry in known)
+            or any(
+                c.after_due is AfterDue.PROCEED or any(r.stance is Stance.ALLOW_IN_WINDOWS for r in c.rules)
+                for c in policy.customers.values()
+            )
         )
 
     def hear(self, node: Node, updates: frozenset[UpdateId]) -> _Heard:
         """What is said of these updates on `node`."""
-        cluster = self._fleet.clusters[node.cluster]
+        cluster = self.fleet.clusters[node.cluster]
         places = tuple(i for i, scope in self._scopes.get(cluster.customer, ()) if scope.covers(node, cluster))
-        entry = self.decided.entry(node)
-        key = (cluster.customer, updates, node.role, places, entry.seq if entry else None)
+        standing = self._decided.standing(node)
+        outage = updates | self.asked.get(node.name, frozenset()) if self._asks_together else updates
+        key = (cluster.customer, updates, outage, node.role, places, tuple([entry.seq for entry in standing]))
         found = self._heard.get(key)
         if found is None:
-            found = self._heard[key] = self._hear(node, cluster, updates, entry)
+            found = self._heard[key] = self._hear(node, cluster, updates, outage, standing)
         return found
 
-    def _hear(self, node: Node, cluster: Cluster, updates: frozenset[UpdateId], entry: ConsentEntry | None) -> _Heard:
-        verdict = entry.verdict if entry is not None else None
-        approved = entry.updates if entry is not None and verdict is Verdict.APPROVED else frozenset[UpdateId]()
-        missing: list[UpdateId] = []
+    def _hear(
+        self,
+        node: Node,
+        cluster: Cluster,
+        updates: frozenset[UpdateId],
+        outage: frozenset[UpdateId],
+        standing: tuple[ConsentEntry, ...],
+    ) -> _Heard:
+        missing: dict[UpdateId, ConsentEntry | None] = {}
         blocked: list[tuple[UpdateId, str]] = []
         allowances: set[Allowance] = set()
+        entries: list[ConsentEntry] = []
         for name in sorted(updates):
-            update = self._updates[name]
-            ruling = self._policy.judge_update(update, node, cluster)
+            ruling = self._policy.judge_update(self._updates[name], node, cluster)
+            entry = self._decided.pick(standing, name)
             if ruling.stance is Stance.BLOCK:
                 blocked.append((name, ruling.rule))
-            elif ruling.stance is Stance.ALLOW or name in approved:
+            elif ruling.stance is Stance.ALLOW:
                 continue
-            elif ruling.stance is Stance.ALLOW_IN_WINDOWS:
-                allowances.add(Allowance(windows=ruling.windows))
-            elif verdict is not Verdict.WITHDRAWN and self._policy.proceeds(cluster.customer):
-                windows = self._policy.customers[cluster.customer].windows
-                allowances.add(Allowance(windows=windows, not_before=self._policy.due_at(update)))
+            elif (
+                entry is not None
+                and approves(entry, name)
+                and entry.conditions.with_updates <= outage | self.pending.asked
+            ):
+                entries.append(entry)
+                bounds = time_bounds(entry.conditions)
+                allowances.update((bounds,) if bounds is not None else ())
             else:
-                missing.append(name)
-        return _Heard(missing=tuple(missing), blocked=tuple(blocked), allowances=frozenset(allowances))
+                waits = self._wait(name, cluster, Allowance(windows=ruling.windows), ruling.stance, entry)
+                if waits is None:
+                    missing[name] = entry
+                else:
+                    allowances.add(waits)
+        cause = missing[min(missing)] if missing else None
+        return _Heard(
+            missing=tuple(name for name, entry in missing.items() if entry is cause),
+            cause=cause,
+            blocked=tuple(blocked),
+            allowances=frozenset(allowances),
+            entries=tuple(dict.fromkeys(entries)),
+        )
+
+    def _wait(
+        self, name: UpdateId, cluster: Cluster, windows: Allowance, stance: Stance, entry: ConsentEntry | None
+    ) -> Allowance | None:
+        """When an update that no approval lets through may go nevertheless; None: not without an approval."""
+        verdict = entry.verdict if entry is not None else None
+        until = entry.until if entry is not None and verdict is Verdict.DECLINED else None
+        if verdict is Verdict.OFFERED:
+            return None
+        if stance is Stance.ALLOW_IN_WINDOWS:
+            return Allowance(windows=windows.windows, not_before=until)
+        customer = self._policy.customers.get(cluster.customer)
+        if customer is None or verdict is Verdict.WITHDRAWN:
+            return None
+        if entry is not None and until is not None and entry.then is not None:
+            goes_on = entry.then is AfterDue.PROCEED and name in entry.updates
+            return Allowance(windows=customer.windows, not_before=until) if goes_on else None
+        if not self._policy.proceeds(cluster.customer):
+            return None
+        due = self._policy.due_at(self._updates[name])
+        return Allowance(windows=customer.windows, not_before=max(due, until) if until else due)
 
 
-def _own_gaps(fleet: Fleet, decided: Decisions, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, Reason]:
+def _find(desk: _Desk) -> Consent:
+    fleet = desk.fleet
+    heard = {name: desk.hear(fleet.nodes[name], updates) for name, updates in desk.asked.items()}
+    gaps = _own_gaps(fleet, heard)
+    tied = _find_companions(desk, heard) if desk.asks_companions else ()
+    found = gaps | _spread(gaps, desk.behind)
+    while fresh := _missing_companions(tied, found):
+        found |= fresh
+        found |= _spread(found, desk.behind)
+    companions: dict[NodeId, frozenset[NodeId]] = {}
+    for tie in tied:
+        for name in tie.nodes:
+            companions[name] = companions.get(name, frozenset()) | tie.others
+    return Consent(gaps=found, times=_find_times(desk, heard), companions=companions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tie:
+    """`nodes` go only with all of `others`, as `entry` says."""
+
+    entry: ConsentEntry
+    nodes: tuple[NodeId, ...]
+    others: frozenset[NodeId]
+
+
+def _find_companions(desk: _Desk, heard: Mapping[NodeId, _Heard]) -> tuple[_Tie, ...]:
+    by_entry: dict[int, list[NodeId]] = defaultdict(list)
+    entries: dict[int, ConsentEntry] = {}
+    for name in sorted(heard):
+        for entry in heard[name].entries:
+            if entry.conditions.with_scope is not None:
+                entries[entry.seq] = entry
+                by_entry[entry.seq].append(name)
+    return tuple(
+        _Tie(
+            entry=entry,
+            nodes=tuple(by_entry[seq]),
+            others=frozenset(
+                node.name
+                for node in nodes_in(desk.fleet, entry.conditions.with_scope, entry.request)
+                if node.name in desk.asked
+            ),
+        )
+        for seq, entry in sorted(entries.items())
+        if entry.conditions.with_scope is not None
+    )
+
+
+def _missing_companions(ties: Iterable[_Tie], gaps: Mapping[NodeId, Reason]) -> dict[NodeId, Reason]:
+    """Nodes without a gap that wait for others which have one."""
+    found: dict[NodeId, Reason] = {}
+    for tie in ties:
+        lacking = sorted(name for name in tie.others if name in gaps)
+        waiting = [name for name in tie.nodes if name not in gaps] if lacking else []
+        if waiting:
+            why = reason(
+                Code.COMPANIONS_MISSING,
+                actor=tie.entry.actor,
+                scope=tie.entry.scope,
+                other=tie.entry.conditions.with_scope,
+                nodes=len(lacking),
+                example=lacking[0],
+            )
+            found.update((name, why) for name in waiting)
+    return found
+
+
+def _own_gaps(fleet: Fleet, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, Reason]:
     """Nodes of a cluster that lack something for the same cause share one sentence, which names all that they lack."""
     groups: dict[tuple[ClusterId, int | None], list[Node]] = defaultdict(list)
     lacking: dict[tuple[ClusterId, int | None], set[UpdateId]] = defaultdict(set)
+    causes: dict[tuple[ClusterId, int | None], ConsentEntry | None] = {}
     gaps: dict[NodeId, Reason] = {}
     for name in sorted(heard):
         node, said = fleet.nodes[name], heard[name]
         if said.blocked:
             gaps[name] = _say_blocked(fleet.clusters[node.cluster], said)
         elif said.missing:
-            entry = decided.entry(node)
-            cause = (node.cluster, entry.seq if entry else None)
-            groups[cause].append(node)
-            lacking[cause].update(said.missing)
-    for cause, nodes in groups.items():
-        why = decided.why(nodes[0], sorted(lacking[cause]))
+            key = (node.cluster, said.cause.seq if said.cause else None)
+            causes[key] = said.cause
+            groups[key].append(node)
+            lacking[key].update(said.missing)
+    for key, nodes in groups.items():
+        why = say_missing(fleet, nodes[0], lacking[key], causes[key])
         gaps.update((node.name, why) for node in nodes)
     return gaps
 
@@ -235,18 +296,16 @@ def _say_blocked(cluster: Cluster, said: _Heard) -> Reason:
     return reason(Code.POLICY_BLOCKS, customer=cluster.customer, rules=rules, updates=updates, cluster=cluster.name)
 
 
-def _find_times(
-    fleet: Fleet, desk: _Desk, pending: FleetPending, heard: Mapping[NodeId, _Heard]
-) -> dict[NodeId, frozenset[Allowance]]:
+def _find_times(desk: _Desk, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, frozenset[Allowance]]:
     """When nodes may be taken, impactless work on devices they hang on included."""
     if not desk.may_bound_times:
         return {}
     found = {name: said.allowances for name, said in heard.items() if said.allowances}
-    for name, unit in pending.devices.items():
+    for name, unit in desk.pending.devices.items():
         if any(item.update.needs_drain for item in unit.due):
             continue  # heard with the nodes behind
         updates = frozenset(item.update.id for item in unit.due)
-        for node in fleet.nodes_behind(fleet.devices[name]):
+        for node in desk.fleet.nodes_behind(desk.fleet.devices[name]):
             allowances = desk.hear(node, updates).allowances
             if allowances:
                 found[node.name] = found.get(node.name, frozenset()) | allowances

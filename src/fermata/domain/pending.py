@@ -49,10 +49,11 @@ NOTHING = UnitPending()
 
 @dataclass(frozen=True, kw_only=True)
 class FleetPending:
-    """Pending work by unit. Units with nothing pending are absent."""
+    """Pending work by unit. Units with nothing pending are absent. `asked`: the updates that were looked for."""
 
     nodes: Mapping[NodeId, UnitPending]
     devices: Mapping[DeviceId, UnitPending]
+    asked: frozenset[UpdateId] = frozenset()
 
     def of_node(self, node: Node) -> UnitPending:
         """What is pending on the node itself, not on the devices it hangs on."""
@@ -72,7 +73,9 @@ def find_pending(fleet: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] |
     named = frozenset(name for update in ready for name in update.applies_to.clusters)
     alike = {name: (c.sku, name if name in named else "") for name, c in fleet.clusters.items()}
     return FleetPending(
-        nodes=_find_on_nodes(fleet, by_target, alike), devices=_find_on_devices(fleet, by_target, alike)
+        nodes=_find_on_nodes(fleet, by_target, alike),
+        devices=_find_on_devices(fleet, by_target, alike),
+        asked=frozenset(update.id for update in ready),
     )
 
 

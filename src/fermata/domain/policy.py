@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from fermata.domain.fleet import Cluster, Node, Role
+from fermata.domain.fleet import Cluster, Node, Place, Role
 from fermata.domain.hashing import ADDED_LATER
 from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
 from fermata.domain.recurrence import RecurringWindow
@@ -35,6 +35,7 @@ class ScopeLevel(StrEnum):
 
     SUPERCOMPUTER = "supercomputer"
     CLUSTER = "cluster"
+    GROUP = "group"  # all nodes behind a shared device, by its name; consent alone is given for groups
     RACK = "rack"
     NODE = "node"
 
@@ -53,6 +54,8 @@ class Scope:
                 return cluster.supercomputer == self.name
             case ScopeLevel.CLUSTER:
                 return node.cluster == self.name
+            case ScopeLevel.GROUP:
+                raise ValueError(f"only a fleet knows what stands behind {self.name}")
             case ScopeLevel.RACK:
                 return node.rack == self.name
             case ScopeLevel.NODE:
@@ -313,14 +316,42 @@ class Verdict(StrEnum):
 
     APPROVED = "approved"
     WITHDRAWN = "withdrawn"
+    DECLINED = "declined"  # until a time
+    OFFERED = "offered"  # another time, a counter-offer: nothing is covered until the operator answers it
+    REFUSED = "refused"  # a counter-offer: nothing is covered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What an approval, or a counter-offer, holds itself to; a member left out does not restrict. Times are UTC.
+
+    Work starts at `not_before` or later and its nodes are back by `not_after`. At most `nodes_per_day` of the nodes
+    that the approval decides about go on one day. A node goes only if what it still lacks of `with_updates` is
+    done in that outage, and only in a window that takes every node of `with_scope` that has work.
+    """
+
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    nodes_per_day: int | None = None
+    with_updates: frozenset[UpdateId] = frozenset()
+    with_scope: Scope | None = None
+
+
+NO_CONDITIONS = Conditions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsentEntry:
-    """One line of the consent ledger, ordered by `seq`. Of the entries whose scope holds a node, the last decides.
+    """One line of the consent ledger, ordered by `seq`. Of the entries that hold a node and speak of an update, the
+    last decides.
 
     `updates` are the items that stood in the request, at `incarnation`, when the word was given: consent
-    never stretches to an item its giver has not seen.
+    never stretches to an item its giver has not seen. `excluded`: those that the giver left out by name. With
+    `is_part` the entry speaks of `updates` alone, else of all work on its scope, but for flights that it does not
+    name. `flight`: the one of `updates` that was flight-ready, and offered by itself.
+
+    `place`: of a group, where its shared device stood, so that the word outlives the device. `until` and `then`: when a
+    decline ends, and what follows. `offer`: the counter-offer that this entry answers.
     """
 
     seq: int
@@ -333,3 +364,11 @@ class ConsentEntry:
     actor: str
     at: datetime
     reason: str
+    excluded: frozenset[UpdateId] = field(default=frozenset(), metadata={ADDED_LATER: True})
+    is_part: bool = field(default=False, metadata={ADDED_LATER: True})
+    flight: UpdateId | None = field(default=None, metadata={ADDED_LATER: True})
+    place: Place | None = field(default=None, metadata={ADDED_LATER: True})
+    conditions: Conditions = field(default=NO_CONDITIONS, metadata={ADDED_LATER: True})
+    until: datetime | None = field(default=None, metadata={ADDED_LATER: True})
+    then: AfterDue | None = field(default=None, metadata={ADDED_LATER: True})
+    offer: ApprovalId | None = field(default=None, metadata={ADDED_LATER: True})

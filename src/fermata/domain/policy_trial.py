@@ -1,17 +1,18 @@
 """What policy, approvals and freezes would say of one update on one node at one time, without anything being done."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from fermata.domain.allowances import Allowance, covers, find_next
 from fermata.domain.closures import say_frozen, say_outside
-from fermata.domain.consent import Decisions, device_gaps, find_consent
+from fermata.domain.consent import device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.ledger import Decisions, say_given
 from fermata.domain.pending import Due, FleetPending, UnitPending
-from fermata.domain.policy import NO_POLICY, ConsentEntry, Freeze, Policy, Ruling, Stance, Verdict
+from fermata.domain.policy import NO_POLICY, ConsentEntry, Freeze, Policy, Ruling, Stance
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import NODE_TARGET, Stage, Update
 from fermata.domain.windows import Interval
@@ -62,6 +63,8 @@ def try_policy(
     why: list[Reason | None]
     ruling = policy.judge_update(update, node, fleet.clusters[node.cluster])
     pending, concerned = _as_if_due(fleet, node, update)
+    beside = (entry.conditions.with_updates for entry in ledger)  # what was asked for with it would come along
+    pending = replace(pending, asked=frozenset[UpdateId]().union(*beside))
     next_at = None
     if not pending.nodes and not pending.devices:
         outcome = Outcome.NOT_THERE
@@ -163,10 +166,9 @@ def _say_when(fleet: Fleet, node: Node, times: frozenset[Allowance], at: datetim
 
 
 def _say_allowed(fleet: Fleet, ledger: tuple[ConsentEntry, ...], ruling: Ruling, node: Node, update: Update) -> Reason:
-    entry = Decisions(fleet, ledger).entry(node)
-    by_word = ruling.stance is not Stance.ALLOW and entry is not None and entry.verdict is Verdict.APPROVED
-    if entry is not None and by_word and update.id in entry.updates:
-        return reason(Code.CONSENT_GIVEN, actor=entry.actor, scope=entry.scope, at=f"{entry.at:%Y-%m-%d %H:%MZ}")
+    given = Decisions(fleet, ledger).is_approved(node, update.id) if ruling.stance is not Stance.ALLOW else None
+    if given is not None:
+        return say_given(given)
     customer = fleet.clusters[node.cluster].customer
     assert ruling.rule != NO_POLICY, "without a policy nothing is let through"
     return reason(Code.POLICY_ALLOWS, rule=ruling.rule, customer=customer, update=update.id, node=node.name)

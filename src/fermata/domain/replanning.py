@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.consent import Decisions
 from fermata.domain.fleet import Cluster, Device, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, WindowId
+from fermata.domain.ledger import Decisions
 from fermata.domain.observed import NOTHING_SEEN, RAN, Fate, Observed, WindowSeen
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import DeviceApplyStep, Plan, Unplanned, Window
@@ -232,9 +232,9 @@ def waiting_nodes(
     found: dict[NodeId, Reason] = {}
     for name, why in told.items():
         node = fleet.nodes[name]
-        entry = decided.entry(node)
-        is_given = entry is not None and entry.verdict is Verdict.APPROVED and entry.at > parent.created_at
-        updates = (item.update for item in pending.nodes[name].due)
+        updates = [item.update for item in pending.nodes[name].due]
+        words = [decided.deciding(node, update.id) for update in updates]
+        is_given = all(word and word.verdict is Verdict.APPROVED and word.at > parent.created_at for word in words)
         if not is_given and needs_asking(policy, node, fleet.clusters[node.cluster], updates):
             found[name] = why
     return found

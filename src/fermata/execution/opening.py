@@ -1,17 +1,18 @@
 """Opens windows: everything is looked at once more just before the first node is taken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from fermata.domain.allowances import covers
 from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import Consent, device_gaps, find_consent
+from fermata.domain.daily_caps import DailyCap, find_daily_caps
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
-from fermata.domain.openings import limit_words, spread_over
+from fermata.domain.openings import limit_words
 from fermata.domain.operations import LeftOut, UnitOp, WindowRun
 from fermata.domain.pace import bare_end
 from fermata.domain.pending import FleetPending, find_pending, work_on
@@ -20,8 +21,9 @@ from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import Desired, WindowState, advance_window
 from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
 from fermata.domain.versions import is_at_least
-from fermata.domain.windows import Interval
+from fermata.domain.windows import Interval, calendar_day, local_to_utc
 from fermata.execution.observe import observe_devices, observe_nodes
+from fermata.execution.promises import Bonds, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
@@ -44,6 +46,7 @@ class Muster:
     taken: tuple[NodeId, ...]
     left_out: tuple[LeftOut, ...]
     held_devices: Mapping[DeviceId, Reason]
+    caps: tuple[DailyCap, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +137,7 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
         held = unit_ops.nodes_in_work(conn)
+        gone = _gone_today(stage, conn, now)
     consented = Consented(
         policy=policy, pending=pending, held=held, consent=find_consent(live, policy, pending, ledger)
     )
@@ -143,9 +147,15 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         for d in script.devices.values()
         if d.update.needs_drain
     ]
-    reasons = dict(first)
-    for name, (device, example) in spread_over(first, shared).items():
-        reasons[name] = reason(Code.SHARED_DEVICE_UNAPPROVED, device=device, nodes=1, example=example)
+    caps = find_daily_caps(fleet, policy, stage.catalogue.updates, ledger)
+    reasons = hold_back(
+        {name: fleet.nodes[name] for name in script.nodes},
+        first,
+        Bonds(shared=shared, companions=consented.consent.companions),
+        caps=caps,
+        gone=gone,
+        today=calendar_day(now, stage.campaign.timezone),
+    )
     taken = tuple(name for name in script.nodes if name not in reasons)
     gaps = device_gaps(live, policy, pending, ledger)
     held_devices = {
@@ -160,7 +170,14 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         taken=taken,
         left_out=_group({name: why for name, why in reasons.items() if name in script.nodes}),
         held_devices=held_devices,
+        caps=caps,
     )
+
+
+def _gone_today(stage: Stage, conn: Connection, now: datetime) -> frozenset[NodeId]:
+    """Nodes of every window that opened on the campaign's calendar day, as limits of a day count them."""
+    zone = stage.campaign.timezone
+    return unit_ops.nodes_taken_since(conn, local_to_utc(calendar_day(now, zone), time(0), zone))
 
 
 def _live_cluster(
@@ -232,10 +249,16 @@ def _take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> Window
         windows = runs.load_windows(conn, stage.run)
         uses = stage.capacity.uses(unit_ops.nodes_in_work(conn), windows, now)
         full = stage.capacity.first_full(row, taken, uses, now)
-        if full is None:
+        over = _first_over(muster.caps, taken, _gone_today(stage, conn, now) if muster.caps else frozenset())
+        if full is None and over is None:
             after = _open(stage, conn, row, muster, now)
             stage.crash("opening")
             return after
+    if full is None:
+        assert over is not None, "something is full"
+        cap, used = over
+        why = say_full(cap.entry, cap.most, used, calendar_day(now, stage.campaign.timezone))
+        return _wait(stage, row, why, now, RECHECK)
     use, added = full
     code = Code.WAITS_FOR_CAPACITY if use.used + added > 1 and added > 1 else Code.WAITS_FOR_WINDOWS
     why = reason(
@@ -248,6 +271,19 @@ def _take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> Window
         until=f"{now + RECHECK:%H:%MZ}",
     )
     return _wait(stage, row, why, now, RECHECK)
+
+
+def _first_over(
+    caps: Iterable[DailyCap], taken: frozenset[NodeId], gone: frozenset[NodeId]
+) -> tuple[DailyCap, int] | None:
+    """The first approval of which more nodes would go today than it lets, and how many went: another window may have
+    opened since the nodes were chosen.
+    """
+    for cap in caps:
+        went = cap.nodes & gone
+        if cap.nodes & taken and len(went | (cap.nodes & taken)) > cap.most:
+            return cap, len(went)
+    return None
 
 
 def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:

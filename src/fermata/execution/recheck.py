@@ -9,7 +9,7 @@ from fermata.planning.inputs import PlanningInput
 from fermata.store import consent, inventory, plans
 
 JUDGED_LIVE = frozenset(
-    {"ALLOWED_WINDOWS", "CONSENT", "FREEZE"}
+    {"ALLOWED_WINDOWS", "APPROVED_PER_DAY", "COMPANIONS", "CONSENT", "FREEZE"}
 )  # node by node at the opening: a no leaves nodes out, not the window
 OF_THE_WHOLE_PLAN = frozenset(
     {

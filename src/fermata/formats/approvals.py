@@ -1,11 +1,19 @@
-"""Reads a bulk consent file, `approvals.yaml` or `approvals.csv`: who approves or withdraws what, in order."""
+"""Reads a bulk consent file, `approvals.yaml` or `approvals.csv`: who says what of which scope, in order."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from fermata.domain.orders import NO_TERMS, Terms
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
+from fermata.formats.approval_terms import (
+    TERM_COLUMNS,
+    TERM_KEYS,
+    check_term_columns,
+    decode_terms,
+    read_term_cells,
+)
 from fermata.formats.faults import FaultLog, Place, quote, raise_faults
 from fermata.formats.fields import Document, Fields, Reference, check_choice
 from fermata.formats.policy_rules import decode_scope
@@ -18,9 +26,16 @@ from fermata.formats.yamltext import read_yaml
 SUFFIXES = (".yaml", ".csv")
 ROOT_KEYS = ("approvals",)
 ENTRY_REQUIRED = ("verdict", "scope", "actor")
-ENTRY_OPTIONAL = ("reason", "at")
-COLUMNS = Columns(required=("verdict", "level", "name", "actor"), optional=("reason", "at"))
-VERDICTS = MappingProxyType({"approve": Verdict.APPROVED, "withdraw": Verdict.WITHDRAWN})
+ENTRY_OPTIONAL = ("reason", "at", *TERM_KEYS)
+COLUMNS = Columns(required=("verdict", "level", "name", "actor"), optional=("reason", "at", *TERM_COLUMNS))
+VERDICTS = MappingProxyType(
+    {
+        "approve": Verdict.APPROVED,
+        "withdraw": Verdict.WITHDRAWN,
+        "decline": Verdict.DECLINED,
+        "offer": Verdict.OFFERED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +47,7 @@ class ApprovalOrder:
     actor: str
     reason: str
     at: datetime | None
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +90,11 @@ def _from_yaml(path: Path, document: Document) -> list[PlacedOrder]:
         scope = fields.spot("scope")
         order = ApprovalOrder(
             verdict=VERDICTS[check_choice(verdict, document.log, tuple(VERDICTS)) if verdict else "withdraw"],
-            scope=decode_scope(fields, "scope"),
+            scope=decode_scope(fields, "scope", tuple(ScopeLevel)),
             actor=fields.name("actor"),
             reason=fields.text("reason"),
             at=fields.instant("at") if fields.has("at") else None,
+            terms=decode_terms(fields),
         )
         place = next((name.place for name in scope.keys.values()), scope.place) if scope else spot.place
         placed.append(PlacedOrder(order=order, place=place))
@@ -93,6 +110,7 @@ def _from_csv(path: Path, document: Document) -> list[PlacedOrder]:
     check_names(table, ("name", "actor"))
     check_texts(table, "reason")
     check_times(table, "at")
+    check_term_columns(table)
     return [] if len(document.log) else _orders(table, document)
 
 
@@ -105,12 +123,15 @@ def _orders(table: Table, document: Document) -> list[PlacedOrder]:
     ):
         place = table.place(row, "name")
         document.references.append(Reference(kind=level, name=name, place=place))
+        terms, companions = read_term_cells(table, row)
+        document.references.extend([companions] if companions else [])
         order = ApprovalOrder(
             verdict=VERDICTS[verdict],
             scope=Scope(level=ScopeLevel(level), name=name),
             actor=actor,
             reason=reasons[row],
             at=parse_instant(times[row]),
+            terms=terms,
         )
         placed.append(PlacedOrder(order=order, place=place))
     return placed

@@ -9,6 +9,7 @@ from typing import TypeVar
 from fermata.domain.fleet import Role
 from fermata.domain.policy import AfterDue, MaintenanceKind, PolicyRule, Scope, ScopeLevel, Stance
 from fermata.domain.recurrence import BadRecurrence, Recurrence, RecurringWindow, parse_recurrence
+from fermata.domain.scopes import FREEZE_LEVELS
 from fermata.domain.updates import Criticality, Impact
 from fermata.formats.faults import one_of, quote
 from fermata.formats.fields import Fields, check_choice, check_unique, check_zone
@@ -16,7 +17,6 @@ from fermata.formats.names import Names
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.values import YEAR_MAX, YEAR_MIN
 
-SCOPE_LEVELS = tuple(level.value for level in ScopeLevel)
 RULE_REQUIRED = ("id", "stance")
 RULE_OPTIONAL = ("kind", "impact", "criticality", "role", "scope", "windows")
 WINDOW_REQUIRED = ("id", "start", "duration", "timezone")
@@ -75,16 +75,17 @@ def decode_after_due(customer: Fields) -> AfterDue:
     return customer.choice("after_due", AfterDue) if customer.has("after_due") else AfterDue.ESCALATE
 
 
-def decode_scope(fields: Fields, key: str) -> Scope:
+def decode_scope(fields: Fields, key: str, known: Sequence[ScopeLevel] = FREEZE_LEVELS) -> Scope:
     """`{LEVEL: NAME}` with exactly one level; the name is remembered for the check against the fleet."""
-    scope = fields.fields(key, optional=SCOPE_LEVELS)
-    levels = [level for level in ScopeLevel if scope.spot(level.value)]
+    words = [level.value for level in known]
+    scope = fields.fields(key, optional=words)
+    levels = [level for level in known if scope.spot(level.value)]
     found = fields.spot(key)
     if len(levels) == 1:
         scope.refer(levels[0].value, levels[0].value)
         return Scope(level=levels[0], name=scope.name(levels[0].value))
     if found and found.kind is Kind.MAPPING and len(found.keys) == len(levels):
-        fields.fault(key, f"A scope has exactly one of {one_of(SCOPE_LEVELS)}, this one has {len(levels) or 'none'}.")
+        fields.fault(key, f"A scope has exactly one of {one_of(words)}, this one has {len(levels) or 'none'}.")
     return Scope(level=ScopeLevel.NODE, name="")
 
 

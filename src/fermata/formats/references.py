@@ -76,6 +76,7 @@ def _sources(fleet: Fleet, customers: Sequence[str]) -> dict[str, Callable[[], s
     return {
         **{key: of_clusters(key) for key in SCOPE_KEYS},
         **{key: of_nodes(key) for key in NODE_KEYS},
+        "group": lambda: {str(device.name) for device in devices},
         "policy_customer": lambda: {*customers, *(cluster.customer for cluster in clusters)},
         "target": lambda: {NODE_TARGET, *(device.kind for device in devices)},
         COMPONENT_OF: lambda: of_every_node() | {device.component for device in devices},

@@ -74,8 +74,8 @@ def read_scenario(folder: Path, changes: Sequence[Change] = ()) -> Scenario:
         check_workloads(draft, fleet)
     logs += of_workloads
     ledger = None
-    if of_approvals and fleet and catalogue and campaign and not any(logs):
-        ledger = LedgerMaker(fleet, catalogue, campaign, of_approvals.log).entries(placed)
+    if of_approvals and fleet and catalogue and policy and campaign and not any(logs):
+        ledger = LedgerMaker(fleet, catalogue, policy, campaign, of_approvals.log).entries(placed)
     raise_faults(logs)
     if not (fleet and catalogue and policy and campaign):
         raise AssertionError("files without faults are read")

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from fermata.domain.campaign import Limit, LimitKind, Where
-from fermata.domain.consent import consent_gaps, device_gaps
+from fermata.domain.consent import Consent, device_gaps, find_consent
+from fermata.domain.daily_caps import DailyCap, find_daily_caps
 from fermata.domain.fleet import Device, Fleet
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.observed import withdrawn_nodes
@@ -157,10 +158,23 @@ class CheckCase:
         return {cluster: _find_circular([updates[name] for name in sorted(due)]) for cluster, due in found.items()}
 
     @cached_property
-    def gaps(self) -> Mapping[NodeId, Reason]:
-        """Nodes whose consent is missing; empty when no ledger is given, since then nothing is on record."""
+    def consent(self) -> Consent:
+        """What may be touched, and when: all of it at any time without a ledger, since then nothing is on record."""
         ledger = self.inputs.ledger
-        return {} if ledger is None else consent_gaps(self.fleet, self.inputs.policy, self.pending, ledger)
+        if ledger is None:
+            return Consent(gaps={}, times={}, companions={})
+        return find_consent(self.fleet, self.inputs.policy, self.pending, ledger)
+
+    @cached_property
+    def gaps(self) -> Mapping[NodeId, Reason]:
+        """Nodes whose consent is missing."""
+        return self.consent.gaps
+
+    @cached_property
+    def daily_caps(self) -> tuple[DailyCap, ...]:
+        """How many nodes may go a day by the approvals that say so."""
+        inputs = self.inputs
+        return find_daily_caps(self.fleet, inputs.policy, inputs.catalogue.updates, inputs.ledger or ())
 
     @cached_property
     def device_gaps(self) -> Mapping[DeviceId, Reason]:
@@ -233,7 +247,27 @@ class CheckCase:
         return found
 
     def spread(self, seeds: Iterable[NodeId]) -> frozenset[NodeId]:
-        """`seeds` and every node that must be out together with one of them, over any chain of draining devices."""
+        """`seeds` and every node that cannot go when one of them cannot: over any chain of draining devices, all behind
+        which are out together, and of approvals that hold only together with others.
+        """
+        reached = self._spread_over_devices(seeds)
+        while fresh := self._dependents(reached):
+            reached = self._spread_over_devices(reached | fresh)
+        return reached
+
+    def reach(self, names: Iterable[NodeId]) -> frozenset[NodeId]:
+        """`names` and every node that might keep one of them from going: `spread` the other way round."""
+        companions = self.consent.companions
+        found = self._spread_over_devices(names)
+        while fresh := {other for name in found for other in companions.get(name, ())} - found:
+            found = self._spread_over_devices(found | fresh)
+        return found
+
+    def _dependents(self, names: frozenset[NodeId]) -> set[NodeId]:
+        found = self.consent.companions.items()
+        return {name for name, others in found if name not in names and not others.isdisjoint(names)}
+
+    def _spread_over_devices(self, seeds: Iterable[NodeId]) -> frozenset[NodeId]:
         columns, dues = self.columns, self.dues
         found = columns.nodes.find(tuple(seeds))
         reached = fresh = np.unique(found[found != NOBODY])
@@ -309,7 +343,7 @@ class CheckCase:
     @cached_property
     def closings(self) -> Closings:
         """When nodes may not be out."""
-        return Closings(inputs=self.inputs, pending=self.pending, days=self._room)
+        return Closings(inputs=self.inputs, pending=self.pending, days=self._room, allowed_times=self.consent.times)
 
     @cached_property
     def _room(self) -> Interval | None:

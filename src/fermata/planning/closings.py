@@ -1,11 +1,10 @@
-"""When nodes may not be out, for the checker: freezes, found by cluster, and what no allowance of a policy opens."""
+"""When nodes may not be out, for the checker: freezes, found by cluster, and what no allowance opens."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from fermata.domain.allowances import Allowance, closed_for_any, merge
-from fermata.domain.consent import find_consent
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import ClusterId, NodeId
 from fermata.domain.pending import FleetPending, work_on
@@ -16,21 +15,18 @@ from fermata.planning.inputs import PlanningInput
 
 @dataclass(frozen=True, kw_only=True)
 class Closings:
-    """`days`: from the start of the campaign's first day to the end of its last; None when it has none."""
+    """`days`: from the start of the campaign's first day to the end of its last; None when it has none.
+    `allowed_times`: nodes that consent lets be out at some times only; none when consent is assumed.
+    """
 
     inputs: PlanningInput
     pending: FleetPending
     days: Interval | None
+    allowed_times: Mapping[NodeId, frozenset[Allowance]]
 
     @property
     def _fleet(self) -> Fleet:
         return self.inputs.fleet_to_come
-
-    @cached_property
-    def allowed_times(self) -> Mapping[NodeId, frozenset[Allowance]]:
-        """Nodes that consent lets be out at some times only; none when consent is assumed."""
-        ledger = self.inputs.ledger
-        return {} if ledger is None else find_consent(self._fleet, self.inputs.policy, self.pending, ledger).times
 
     def freezes_among(self, clusters: Iterable[ClusterId]) -> Sequence[Freeze]:
         """Freezes whose scope may hold nodes of these clusters, in the order of the policy."""
@@ -70,6 +66,8 @@ class Closings:
                 return self._clusters_by_supercomputer.get(scope.name, ())
             case ScopeLevel.CLUSTER:
                 return (ClusterId(scope.name),)
+            case ScopeLevel.GROUP:
+                return ()  # no freeze is for a group
             case ScopeLevel.RACK:
                 return {node.cluster for node in self._fleet.nodes.values() if node.rack == scope.name}
             case ScopeLevel.NODE:

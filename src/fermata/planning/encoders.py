@@ -12,6 +12,7 @@ from importlib import import_module
 from inspect import get_annotations
 from typing import TypeVar
 
+from fermata.domain.ids import NodeId
 from fermata.domain.windows import Interval
 from fermata.planning import constraints
 from fermata.planning.encoding import Calendar, Capacity, Encoded, Facts, Parts, Steps, Takes
@@ -71,7 +72,16 @@ def join_takes(told: Sequence[Takes]) -> Takes:
     """Only what every rule lets in; of two reasons the first rule's counts."""
     blocked = {name: why for each in reversed(told) for name, why in each.blocked.items()}
     barred = {name: why for each in reversed(told) for name, why in each.barred.items()}
-    return Takes(covers=lambda cluster: all(t.covers(cluster) for t in told), blocked=blocked, barred=barred)
+    companions: dict[NodeId, frozenset[NodeId]] = {}
+    for each in told:
+        for name, others in each.companions.items():
+            companions[name] = companions.get(name, frozenset()) | others
+    return Takes(
+        covers=lambda cluster: all(t.covers(cluster) for t in told),
+        blocked=blocked,
+        barred=barred,
+        companions=companions,
+    )
 
 
 def join_parts(told: Sequence[Parts]) -> Parts:

@@ -56,12 +56,14 @@ class Takes:
     """Which nodes and devices windows may take at all, as far as one rule goes.
 
     `covers`: clusters that it lets in. `blocked` and `barred`: nodes and devices that it keeps out, each with why;
-    what depends on them stays out too (`readiness`).
+    what depends on them stays out too (`readiness`). `companions`: a node goes only in a window that takes all of
+    those.
     """
 
     covers: Callable[[Cluster], bool] = any_cluster
     blocked: Mapping[NodeId, Reason] = field(default_factory=dict)
     barred: Mapping[DeviceId, Reason] = field(default_factory=dict)
+    companions: Mapping[NodeId, frozenset[NodeId]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

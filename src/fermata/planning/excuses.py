@@ -13,16 +13,29 @@ from fermata.domain.versions import is_at_least
 from fermata.planning.case import CheckCase
 from fermata.planning.reading import Reading
 
-CONSENT_CODES = frozenset({Code.APPROVAL_MISSING, Code.APPROVAL_OUTDATED, Code.APPROVAL_WITHDRAWN, Code.POLICY_BLOCKS})
+CONSENT_CODES = frozenset(
+    {
+        Code.APPROVAL_MISSING,
+        Code.APPROVAL_OUTDATED,
+        Code.APPROVAL_WITHDRAWN,
+        Code.APPROVAL_DECLINED,
+        Code.APPROVAL_EXCLUDES,
+        Code.OFFER_OPEN,
+        Code.OFFER_REFUSED,
+        Code.TOGETHER_UNMET,
+        Code.COMPANIONS_MISSING,
+        Code.POLICY_BLOCKS,
+    }
+)
 
 
 def find_excused(case: CheckCase, reading: Reading, names: Iterable[NodeId], length: timedelta) -> frozenset[NodeId]:
-    """Those of `names` that may not go, or hang on a draining device with one that may not.
+    """Those of `names` that may not go, or cannot go without one that may not.
 
     `length` is how long a window of theirs takes: what is shut keeps a node only if it leaves no such gap on any day.
     """
     asked = frozenset(names)
-    seeds = {name for name in case.spread(asked) if _own_excuse(case, reading, name, length)}
+    seeds = {name for name in case.reach(asked) if _own_excuse(case, reading, name, length)}
     return asked & case.spread(seeds)
 
 
@@ -31,7 +44,7 @@ def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[Nod
     nodes = case.fleet.nodes
     if code in CONSENT_CODES:
         return names & reading.gaps.keys()
-    reach = case.spread(names)
+    reach = case.reach(names)
     if code is Code.VERSION_UNKNOWN:
         return names & case.spread(name for name in reach if name in case.unknown)
     if code is Code.REQUIREMENT_UNMET:

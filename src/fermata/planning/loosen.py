@@ -16,6 +16,7 @@ from fermata.domain.windows import ONE_DAY, calendar_day
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.ladders import Ladder, Rule
 from fermata.planning.limits import count_nodes, describe_limit, limit_capacity
+from fermata.planning.loosen_approvals import list_approvals
 from fermata.planning.loosen_minima import list_minima
 from fermata.planning.scope import Scope
 
@@ -26,13 +27,14 @@ _DAY_MINUTES = 24 * 60
 
 
 def list_rules(inputs: PlanningInput, scope: Scope) -> tuple[Rule, ...]:
-    """Freezes, teams, limits, minima of services, then the calendar: the order in which they are tried to be left
-    out.
+    """Freezes, approvals, teams, limits, minima of services, then the calendar: the order in which they are tried to be
+    left out.
     """
     campaign = inputs.campaign
     limits = inputs.catalogue.team_limits
     units = len(inputs.fleet.nodes) + len(inputs.fleet.devices)
     rules = [_freeze_rule(freeze) for freeze in inputs.policy.freezes]
+    rules.extend(list_approvals(inputs))
     rules.extend(_windows_rule(customer) for customer in inputs.policy.customers.values() if customer.windows)
     rules.extend(_team_rule(team, limits[team], units) for team in sorted(limits))
     rules.extend(_limit_rule(inputs, scope, number) for number in range(len(campaign.limits)))

@@ -2,7 +2,8 @@
 shared device with work ties together. Racks stay whole where that is as good.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from fermata.domain.fleet import Device, Fleet, Node
@@ -18,6 +19,14 @@ Unit = tuple[Node, ...]  # nodes that go together, by name
 Split = tuple[tuple[Unit, ...], ...]  # the parts; the last one goes last and may be small
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ties:
+    """What keeps nodes together: those `updates` where they are due on a device, and `companions` of a node."""
+
+    updates: Callable[[Update], bool]
+    companions: Mapping[NodeId, frozenset[NodeId]]
+
+
 def find_units(
     nodes: Sequence[Node],
     devices: Sequence[Device],
@@ -25,12 +34,14 @@ def find_units(
     fleet: Fleet,
     pending: FleetPending,
     catalogue: Catalogue,
-    ties_nodes: Callable[[Update], bool],
+    told: Ties,
 ) -> tuple[Unit, ...]:
-    """The nodes, joined where work on a device ties them or carries what another update waits for."""
+    """The nodes, joined where one goes only with others, and where work on a device ties them or carries what another
+    update waits for.
+    """
     ties = _Ties(nodes)
     due = {item.update.id: item.update for device in devices for item in pending.of_device(device).due}
-    tying = {name for name, update in due.items() if ties_nodes(update) or _is_entangled(update, catalogue)}
+    tying = {name for name, update in due.items() if told.updates(update) or _is_entangled(update, catalogue)}
     joined = {
         (device.cluster, device.scope, device.scope_id): device  # many devices at one place tie the same nodes
         for device in devices
@@ -38,6 +49,8 @@ def find_units(
     }
     for device in joined.values():
         ties.join(fleet.nodes_behind(device))
+    for node in nodes if told.companions else ():
+        ties.join([node, *(fleet.nodes[name] for name in told.companions.get(node.name, ()))])
     return ties.groups(nodes)
 
 

@@ -11,6 +11,7 @@ from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import Catalogue, Requirement, Update
 from fermata.domain.versions import is_at_least
 from fermata.planning.activation import CircularOrder, brings, find_layers
+from fermata.planning.encoding import Takes
 
 _Kind = tuple[int, bool, str, str]  # devices that a judgement cannot tell apart: see `Judgements.kind_of`
 _Missing = tuple[UpdateId, str]  # an update and what it waits for in vain
@@ -41,15 +42,17 @@ class Readiness:
         self.with_work = frozenset(n.name for n, unit in members if n.name in forced or (unit and unit.due))
         self.blocked: dict[NodeId, Reason] = {}
         self.barred: dict[DeviceId, Reason] = {}
+        self._companions: Mapping[NodeId, frozenset[NodeId]] = {}
         updates = [(kind, item.update) for kind, unit in kinds.items() for item in unit.due]
         self._waiting = frozenset(kind for kind, update in updates if update.requires or update.after)
         self._at: dict[Place, frozenset[_Kind]] = {}
         self._behind: dict[Place, tuple[tuple[Node, ...], _Near]] = {}
 
-    def settle(self, blocked: Mapping[NodeId, Reason], barred: Mapping[DeviceId, Reason]) -> None:
+    def settle(self, takes: Takes) -> None:
         """Starts from what the rules keep out, then judges all units until nothing more falls out."""
-        self.blocked = {n.name: blocked[n.name] for n in self.nodes if n.name in blocked}
-        self.barred = {d.name: barred[d.name] for d in self.devices if d.name in barred}
+        self.blocked = {n.name: takes.blocked[n.name] for n in self.nodes if n.name in takes.blocked}
+        self.barred = {d.name: takes.barred[d.name] for d in self.devices if d.name in takes.barred}
+        self._companions = {n.name: takes.companions[n.name] for n in self.nodes if n.name in takes.companions}
         self._block_circles()
         before = -1
         while before != len(self.blocked) + len(self.barred):
@@ -143,9 +146,15 @@ class Readiness:
         return kinds
 
     def _spread(self) -> None:
-        """All behind a draining device go together: one that cannot keeps the device, the device keeps the rest."""
+        """Nodes wait for the companions that they cannot go without. All behind a draining device go together: one that
+        cannot keeps the device, the device keeps the rest.
+        """
         if not (self.blocked or self.barred):
             return
+        for name, others in self._companions.items():
+            lacking = self.blocked.keys() & others if name not in self.blocked else ()
+            if lacking:
+                self.blocked[name] = self.blocked[min(lacking)]
         touched = {place for node in self.nodes if node.name in self.blocked for place in places_of(node)}
         for device in self._draining:
             if place_of(device) not in touched and device.name not in self.barred:

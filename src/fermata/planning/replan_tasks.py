@@ -16,7 +16,7 @@ from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.replanning import Standing, served_nodes
 from fermata.planning.encoders import Encoding
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.parts import find_splits, find_units
+from fermata.planning.parts import Ties, find_splits, find_units
 from fermata.planning.replan_ways import one_window, way_of_window
 from fermata.planning.scope import ClusterWork, Scope
 from fermata.planning.ways import Part, Way, WayFinder
@@ -46,8 +46,8 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class Torn:
-    """A window within the notice that cannot stand, and why: work on a shared device ties it to nodes outside now, or
-    it is a part that the campaign does not allow any more.
+    """A window within the notice that cannot stand, and why: work on a shared device, or an approval, ties it to nodes
+    outside now, or it is a part that the campaign does not allow any more.
     """
 
     window: Window
@@ -121,7 +121,7 @@ class _ClusterTasks:
         left = {node.name: node for node in self._work.nodes if node.name not in self._served}
         seats = [seat for seat in self._seats(left) if seat.nodes]
         rest = self._seat_rest(seats, list(left.values()))
-        torn = self._assign_devices(seats)
+        torn = [*self._assign_devices(seats), *self._find_parted(seats)]
         lost = [(seat, reason(Code.WORK_CHANGED)) for seat in torn]
         anew = reason(Code.SPLIT_ANEW, cluster=self._work.cluster.name)
         lost.extend((seat, anew) for seat in seats if not self._may_stand(seat))
@@ -168,6 +168,20 @@ class _ClusterTasks:
             else:
                 seats[places[0]].devices.append(device)
         return torn
+
+    def _find_parted(self, seats: Sequence[_Seat]) -> list[_Seat]:
+        """Windows that part nodes which go only with others from those."""
+        companions = self._brief.scope.companions
+        if not companions:
+            return []
+        place = {node.name: i for i, seat in enumerate(seats) for node in seat.nodes}
+        known = {node.name for node in self._work.nodes} - self._served
+        parted: set[int] = set()
+        for name, i in place.items():
+            for other in companions.get(name, frozenset()) & known:
+                if place.get(other) != i:
+                    parted |= {i, place.get(other, i)}
+        return [seats[i] for i in sorted(parted)]
 
     def _may_stand(self, seat: _Seat) -> bool:
         """False for a part that the campaign's rules for rolling do not allow any more."""
@@ -241,7 +255,7 @@ class _ClusterTasks:
             fleet=brief.ahead.fleet,
             pending=brief.scope.pending,
             catalogue=brief.ahead.catalogue,
-            ties_nodes=brief.encoding.parts.ties,
+            told=Ties(updates=brief.encoding.parts.ties, companions=brief.scope.companions),
         )
         split = next(iter(find_splits(units, 1, most, fits=lambda _: True)), ())
         left = list(work.devices)

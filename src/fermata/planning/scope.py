@@ -35,13 +35,15 @@ class ClusterWork:
 class Scope:
     """All work of a campaign. `works` is ordered by cluster; a cluster with nothing to take is absent from it.
 
-    `clusters` are those in scope, with work or without: shares are taken of all their nodes.
+    `clusters` are those in scope, with work or without: shares are taken of all their nodes. `companions`: nodes that
+    go only in a window that takes all of those.
     """
 
     pending: FleetPending
     clusters: tuple[Cluster, ...]
     works: tuple[ClusterWork, ...]
     unplanned: tuple[Unplanned, ...]
+    companions: Mapping[NodeId, frozenset[NodeId]]
 
 
 def find_scope(
@@ -65,7 +67,7 @@ def find_scope(
     unplanned: list[Unplanned] = []
     for cluster in clusters:
         readiness = Readiness(fleet, pending, cluster, judgements)
-        readiness.settle(takes.blocked, takes.barred)
+        readiness.settle(takes)
         left_out = {
             name: why for name, why in readiness.blocked.items() if name in readiness.with_work or name in unknown
         }
@@ -76,7 +78,13 @@ def find_scope(
             works.append(
                 ClusterWork(cluster=cluster, nodes_with_work=len(readiness.with_work), nodes=nodes, devices=devices)
             )
-    return Scope(pending=pending, clusters=clusters, works=tuple(works), unplanned=tuple(unplanned))
+    return Scope(
+        pending=pending,
+        clusters=clusters,
+        works=tuple(works),
+        unplanned=tuple(unplanned),
+        companions=takes.companions,
+    )
 
 
 def _find_alone(fleet: Fleet, pending: FleetPending, cluster: Cluster) -> Mapping[NodeId, Reason]:

@@ -11,7 +11,7 @@ from fermata.planning.days import find_closed, find_days
 from fermata.planning.encoders import Encoding
 from fermata.planning.encoding import Closed, Loan, Resource, Taken, Use
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.parts import EXACT_UNITS_MOST, Split, find_splits, find_units
+from fermata.planning.parts import EXACT_UNITS_MOST, Split, Ties, find_splits, find_units
 from fermata.planning.promises import Promise, Promises
 from fermata.planning.resources import find_loans, find_uses
 from fermata.planning.scope import ClusterWork, Scope
@@ -102,7 +102,7 @@ class WayFinder:
             fleet=self._inputs.fleet,
             pending=self._scope.pending,
             catalogue=self._inputs.catalogue,
-            ties_nodes=self._encoding.parts.ties,
+            told=Ties(updates=self._encoding.parts.ties, companions=self._scope.companions),
         )
         least, most = self._encoding.parts.sizes(work.nodes_with_work)
         return find_splits(

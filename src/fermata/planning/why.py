@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from fermata.domain.consent import Decisions, consent_gaps
+from fermata.domain.consent import consent_gaps
 from fermata.domain.fleet import Cluster, Fleet, Node
 from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, UpdateId
+from fermata.domain.ledger import Decisions, say_given
 from fermata.domain.pending import FleetPending, draining_devices, find_pending
 from fermata.domain.pending_lines import PendingFilter, PendingLine, list_lines
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Plan, RebootStep, Step, Unplanned, Window
-from fermata.domain.policy import Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scripts import read_script
 from fermata.planning.inputs import PlanningInput
@@ -163,11 +163,10 @@ def _consent(inputs: PlanningInput, pending: FleetPending, node: Node, cluster: 
     due = [item.update for item in pending.of_node(node).due]
     for device in draining_devices(inputs.fleet, pending, node):
         due.extend(item.update for item in pending.of_device(device).due)
-    entry = Decisions(inputs.fleet, inputs.ledger).entry(node)
-    asked = any(inputs.policy.needs_asking(update, node, cluster) for update in due)
-    if not asked or entry is None or entry.verdict is not Verdict.APPROVED:
-        return reason(Code.CONSENT_NOT_NEEDED, customer=cluster.customer)
-    return reason(Code.CONSENT_GIVEN, actor=entry.actor, scope=entry.scope, at=f"{entry.at:%Y-%m-%d %H:%MZ}")
+    decided = Decisions(inputs.fleet, inputs.ledger)
+    asked = [update.id for update in due if inputs.policy.needs_asking(update, node, cluster)]
+    given = next((entry for name in asked if (entry := decided.is_approved(node, name))), None)
+    return reason(Code.CONSENT_NOT_NEEDED, customer=cluster.customer) if given is None else say_given(given)
 
 
 def _steps(inputs: PlanningInput, pending: FleetPending, window: Window, node: Node) -> tuple[NodeStep, ...]:

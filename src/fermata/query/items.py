@@ -216,6 +216,8 @@ def _frozen_id(cluster: Cluster, level: ScopeLevel, name: str) -> str:
             return arm.supercomputer_id(group, cluster.supercomputer)
         case ScopeLevel.CLUSTER:
             return arm.cluster_id(group, cluster.name)
+        case ScopeLevel.GROUP:
+            raise AssertionError("no freeze is for a group")
         case ScopeLevel.RACK:
             return arm.rack_id(group, cluster.supercomputer, cluster.name, RackId(name))
         case ScopeLevel.NODE:

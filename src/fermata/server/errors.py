@@ -31,6 +31,7 @@ NOT_FOUND = frozenset(
         Code.PLAN_UNKNOWN,
         Code.REQUEST_UNKNOWN,
         Code.FREEZE_UNKNOWN,
+        Code.OFFER_UNKNOWN,
         Code.CAMPAIGN_UNKNOWN,
         Code.NO_SUCH_UPDATE,
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fermata.domain.ids import CustomerId, FreezeId
-from fermata.domain.policy import Exemption, Freeze, Policy, Scope
+from fermata.domain.policy import Exemption, Freeze, Policy, Scope, ScopeLevel
 from fermata.domain.reasons import Code, reason
 from fermata.domain.scopes import Scopes
 from fermata.services.approvers import find_approver, judge_scope
@@ -95,6 +95,8 @@ def end_freeze(
 
 
 def _judge(scopes: Scopes, order: FreezeOrder) -> CustomerId:
+    if order.scope.level is ScopeLevel.GROUP:
+        raise Refusal(reason(Code.FREEZE_OF_GROUP, device=order.scope.name))
     wrong = judge_scope(scopes, order.scope)
     if wrong is not None:
         raise Refusal(wrong)

@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, String, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, Connection, Row, String, Table, Text, delete, func, insert, select, update
 
 from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
 from fermata.domain.policy import ConsentEntry, Exemption, Freeze, Said, Scope, ScopeLevel, Verdict
-from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.bulk import insert_rows
+from fermata.store.consent_terms import read_terms, write_terms
+from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
 
 consent_entry = Table(
     "consent_entry",
@@ -25,6 +27,7 @@ consent_entry = Table(
     Column("actor", String, nullable=False),
     Column("at", UtcTime, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("terms", JsonOrNull, nullable=True),  # what else was said; NULL when nothing was
     sqlite_autoincrement=True,
 )
 freeze = Table(
@@ -58,6 +61,10 @@ freeze_exemption = Table(
 )
 
 
+_LEVELS = {level.value: level for level in ScopeLevel}
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
+
+
 def append_entry(conn: Connection, entry: ConsentEntry) -> int:
     """Adds one entry and returns the seq it got; `entry.seq` is not read."""
     result = conn.execute(insert(consent_entry).values(_to_row(entry)))
@@ -69,13 +76,23 @@ def append_entries(conn: Connection, entries: Sequence[ConsentEntry]) -> tuple[i
     """Adds entries in the order given and returns the seqs they got; their own `seq` is not read."""
     if not entries:
         return ()
-    statement = insert(consent_entry).returning(consent_entry.c.seq, sort_by_parameter_order=True)
-    return tuple(conn.execute(statement, [_to_row(entry) for entry in entries]).scalars())
+    last = conn.execute(select(func.max(consent_entry.c.seq))).scalar() or 0
+    insert_rows(conn, consent_entry, [_to_row(entry) for entry in entries])
+    seqs = select(consent_entry.c.seq).where(consent_entry.c.seq > last).order_by(consent_entry.c.seq)
+    return tuple(conn.execute(seqs).scalars())  # writers are serialised: what came since is ours
 
 
 def load_ledger(conn: Connection) -> tuple[ConsentEntry, ...]:
     """All entries, oldest first."""
-    return tuple(_from_row(row) for row in conn.execute(select(consent_entry).order_by(consent_entry.c.seq)))
+    known: dict[tuple[str, ...], frozenset[UpdateId]] = {}  # most of a ledger was said of the same few sets of items
+    found = []
+    for row in conn.execute(select(consent_entry).order_by(consent_entry.c.seq)):
+        names = tuple(row.updates)
+        updates = known.get(names)
+        if updates is None:
+            updates = known[names] = frozenset(UpdateId(name) for name in names)
+        found.append(_from_row(row, updates))
+    return tuple(found)
 
 
 def add_freeze(conn: Connection, added: Freeze) -> None:
@@ -170,22 +187,24 @@ def _to_row(entry: ConsentEntry) -> dict[str, Any]:
         "actor": entry.actor,
         "at": entry.at,
         "reason": entry.reason,
+        "terms": write_terms(entry),
     }
 
 
-def _from_row(row: Row[Any]) -> ConsentEntry:
-    return ConsentEntry(
+def _from_row(row: Row[Any], updates: frozenset[UpdateId]) -> ConsentEntry:
+    plain = ConsentEntry(
         seq=row.seq,
         id=ApprovalId(row.id),
         request=RequestId(row.request),
         incarnation=row.incarnation,
-        updates=frozenset(UpdateId(update) for update in row.updates),
-        scope=Scope(level=ScopeLevel(row.scope_level), name=row.scope_name),
-        verdict=Verdict(row.verdict),
+        updates=updates,
+        scope=Scope(level=_LEVELS[row.scope_level], name=row.scope_name),
+        verdict=_VERDICTS[row.verdict],
         actor=row.actor,
         at=row.at,
         reason=row.reason,
     )
+    return read_terms(plain, row.terms) if row.terms else plain
 
 
 def _freeze_from_row(row: Row[Any]) -> Freeze:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
 from fermata.store.bulk import insert_rows
-from fermata.store.runs import Stale, to_reason
+from fermata.store.runs import Stale, to_reason, window_run
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 
 unit_op = Table(
@@ -142,6 +143,14 @@ def nodes_in_work(conn: Connection) -> frozenset[NodeId]:
     open_state = unit_op.c.state.not_in(_FINAL_VALUES)
     query = select(unit_op.c.unit).where(open_state, unit_op.c.kind == UnitKind.NODE.value)
     return frozenset(NodeId(name) for name in conn.execute(query).scalars())
+
+
+def nodes_taken_since(conn: Connection, since: datetime) -> frozenset[NodeId]:
+    """Every node that a window took which opened at `since` or later, in whatever run."""
+    window = (unit_op.c.run == window_run.c.run) & (unit_op.c.window == window_run.c.window)
+    query = select(unit_op.c.unit).join_from(unit_op, window_run, window)
+    taken = query.where(window_run.c.opened_at >= since, unit_op.c.kind == UnitKind.NODE.value)
+    return frozenset(NodeId(name) for name in conn.execute(taken).scalars())
 
 
 def tail_ops(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:

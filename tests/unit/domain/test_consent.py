@@ -1,6 +1,7 @@
 """Blocked by default, and what lets a node through."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -37,6 +38,7 @@ def say(seq: int, scope: str, verdict: Verdict = Verdict.APPROVED, updates: froz
         actor="lumen-capacity",
         at=w.NOW,
         reason="",
+        until=w.NOW + timedelta(days=30) if verdict is Verdict.DECLINED else None,
     )
 
 

@@ -14,7 +14,7 @@ from fermata.domain.pending import find_pending
 from fermata.domain.updates import Impact
 from fermata.planning.constraints import rolling_part_size
 from fermata.planning.encoding import Facts
-from fermata.planning.parts import Unit, find_splits, find_units, part_size
+from fermata.planning.parts import Ties, Unit, find_splits, find_units, part_size
 
 is_felt = attrgetter("needs_drain")
 CLUSTER = b.make_cluster("alpha", rolling=True)
@@ -71,7 +71,9 @@ def test_racks_behind_one_draining_device_stay_together() -> None:
     leaf = b.make_device("alpha", "leaf", "alpha-su0", scope=DeviceScope.SCALABLE_UNIT)
     fleet = b.make_fleet([CLUSTER], nodes, [leaf])
     pending = find_pending(fleet, catalogue)
-    find = partial(find_units, nodes, fleet=fleet, pending=pending, catalogue=catalogue, ties_nodes=is_felt)
+    find = partial(
+        find_units, nodes, fleet=fleet, pending=pending, catalogue=catalogue, told=Ties(updates=is_felt, companions={})
+    )
     tied = find([leaf])
     free = find([])
     assert [len(unit) for unit in tied] == [6]

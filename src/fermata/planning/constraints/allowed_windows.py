@@ -1,4 +1,4 @@
-"""Nodes that a policy lets go without an approval at some times only are out at those times, and at no other.
+"""Nodes that a policy or an approval lets go at some times only are out at those times, and at no other.
 
 Protects the hours that a customer keeps for itself.
 """
@@ -36,8 +36,8 @@ def check(reading: Reading) -> Iterator[Violation]:
         for allowances, nodes in bound.items():
             if not covers(allowances, Interval(window.start, window.end)):
                 sentence = (
-                    f"Window {window.id} takes {some(nodes)} from {at(window.start)} to {at(window.end)}, and policy"
-                    f" allows that only in {' and '.join(sorted(map(str, allowances)))}."
+                    f"Window {window.id} takes {some(nodes)} from {at(window.start)} to {at(window.end)}, and"
+                    f" that is allowed only {' and '.join(sorted(map(str, allowances)))}."
                 )
                 yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=tuple(nodes))
 

@@ -7,6 +7,7 @@ from fermata.server.api import (
     freezes,
     imports,
     journal,
+    offers,
     plans,
     policy,
     query,
@@ -22,5 +23,21 @@ from fermata.server.api.problems import RESPONSES
 PREFIX = "/api/v1"
 
 router = APIRouter(prefix=PREFIX, responses=RESPONSES)
-for noun in (imports, updates, requests, policy, consent, freezes, plans, standing, why, runs, journal, report, query):
+NOUNS = (
+    imports,
+    updates,
+    requests,
+    policy,
+    consent,
+    offers,
+    freezes,
+    plans,
+    standing,
+    why,
+    runs,
+    journal,
+    report,
+    query,
+)
+for noun in NOUNS:
     router.include_router(noun.router)

@@ -1,0 +1,222 @@
+"""The ledger of consent asked by node and update: of the entries that hold a node and speak of an update, the last."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from fermata.domain.allowances import Allowance
+from fermata.domain.fleet import Cluster, Fleet, Node, Place, places_of
+from fermata.domain.ids import RequestId, SupercomputerId, UpdateId
+from fermata.domain.policy import AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel, Verdict
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.requests import request_id
+
+_Key = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class _Spoken:
+    """What was said of one scope: the last word on all of it, and those on parts that may still count."""
+
+    whole: ConsentEntry | None = None
+    parts: list[ConsentEntry] = field(default_factory=list)
+
+
+class Decisions:
+    """Who decided what, node by node."""
+
+    def __init__(self, fleet: Fleet, ledger: Iterable[ConsentEntry]) -> None:
+        self._fleet = fleet
+        self._said: dict[_Key, _Spoken] = {}
+        self._flights: set[UpdateId] = set()
+        self._has_parts = self._has_groups = False
+        self._requests: dict[SupercomputerId, RequestId] = {}
+        for entry in sorted(ledger, key=lambda entry: entry.seq):
+            self.add(entry)
+
+    def add(self, entry: ConsentEntry) -> None:
+        """Takes in a newer entry than all before."""
+        if entry.flight is not None:
+            self._flights.add(entry.flight)
+        self._has_groups = self._has_groups or entry.scope.level is ScopeLevel.GROUP
+        key = self._key(entry)
+        spoken = self._said.get(key)
+        if spoken is None:
+            spoken = self._said[key] = _Spoken()
+        if entry.is_part:
+            self._has_parts = True
+            spoken.parts = [*(p for p in spoken.parts if not p.updates <= entry.updates), entry]
+            return
+        spoken.whole = entry
+        if spoken.parts:
+            spoken.parts = [p for p in spoken.parts if p.flight and not self._speaks(entry, p.flight)]
+
+    def entry(self, node: Node) -> ConsentEntry | None:
+        """The newest entry that still decides anything for `node`; None when no scope given so far holds it."""
+        standing = self.standing(node)
+        return standing[0] if standing else None
+
+    def standing(self, node: Node) -> tuple[ConsentEntry, ...]:
+        """Every entry that may decide something for `node`, newest first: words on parts, then the last on all."""
+        found = [spoken for key in self._keys(node) if (spoken := self._said.get(key)) is not None]
+        whole: ConsentEntry | None = None
+        for spoken in found:
+            if spoken.whole is not None and (whole is None or spoken.whole.seq > whole.seq):
+                whole = spoken.whole
+        if not self._has_parts:
+            return (whole,) if whole is not None else ()
+        parts = [
+            part
+            for spoken in found
+            for part in spoken.parts
+            if whole is None or part.seq > whole.seq or (part.flight and not self._speaks(whole, part.flight))
+        ]
+        parts.sort(key=lambda part: -part.seq)
+        return (*parts, whole) if whole is not None else tuple(parts)
+
+    def deciding(self, node: Node, update: UpdateId) -> ConsentEntry | None:
+        """The entry that decides about `update` on `node`."""
+        return self.pick(self.standing(node), update)
+
+    def pick(self, standing: Iterable[ConsentEntry], update: UpdateId) -> ConsentEntry | None:
+        """The first of `standing`, as `standing` gives them, that speaks of `update`."""
+        return next((entry for entry in standing if self._speaks(entry, update)), None)
+
+    def is_approved(self, node: Node, update: UpdateId) -> ConsentEntry | None:
+        """The entry that approves `update` on `node`, whatever its conditions; None when none does."""
+        entry = self.deciding(node, update)
+        return entry if entry is not None and approves(entry, update) else None
+
+    def _speaks(self, entry: ConsentEntry, update: UpdateId) -> bool:
+        if entry.is_part:
+            return update in entry.updates
+        if entry.verdict is not Verdict.APPROVED or update not in self._flights:
+            return True
+        return update in entry.updates or update in entry.excluded
+
+    def _key(self, entry: ConsentEntry) -> _Key:
+        scope = entry.scope
+        match scope.level:
+            case ScopeLevel.RACK:  # the one name that is unique within a supercomputer only
+                return (scope.level, scope.name, entry.request)
+            case ScopeLevel.GROUP:
+                assert entry.place is not None, "a word on a group says where its device stands"
+                return (scope.level, *entry.place)
+            case _:
+                return (scope.level, scope.name)
+
+    def _keys(self, node: Node) -> Iterator[_Key]:
+        supercomputer = self._fleet.clusters[node.cluster].supercomputer
+        request = self._requests.get(supercomputer)
+        if request is None:
+            request = self._requests[supercomputer] = request_id(supercomputer)
+        yield (ScopeLevel.SUPERCOMPUTER, supercomputer)
+        yield (ScopeLevel.CLUSTER, node.cluster)
+        yield (ScopeLevel.RACK, node.rack, request)
+        yield (ScopeLevel.NODE, node.name)
+        if self._has_groups:
+            yield from ((ScopeLevel.GROUP, *place) for place in places_of(node))
+
+
+def approves(entry: ConsentEntry, update: UpdateId) -> bool:
+    """True when the entry, which speaks of `update`, says yes to it."""
+    return entry.verdict is Verdict.APPROVED and update in entry.updates
+
+
+def nodes_of(fleet: Fleet, entry: ConsentEntry) -> Iterator[Node]:
+    """The nodes that an entry's scope holds, by cluster and name."""
+    return nodes_in(fleet, entry.scope, entry.request, entry.place)
+
+
+def nodes_in(fleet: Fleet, scope: Scope, request: RequestId, place: Place | None = None) -> Iterator[Node]:
+    """The nodes of a scope in the supercomputer of that request, by cluster and name. `place`: of a group."""
+    for name, members in fleet.nodes_by_cluster.items():
+        cluster = fleet.clusters[name]
+        if request_id(cluster.supercomputer) != request:
+            continue
+        if scope.level is ScopeLevel.GROUP:
+            yield from (node for node in members if place in places_of(node))
+        else:
+            yield from (node for node in members if scope.covers(node, cluster))
+
+
+def time_bounds(conditions: Conditions) -> Allowance | None:
+    """When work that was approved so may be done; None: at any time."""
+    if conditions.not_before is None and conditions.not_after is None:
+        return None
+    return Allowance(not_before=conditions.not_before, not_after=conditions.not_after)
+
+
+def say_conditions(conditions: Conditions) -> str:
+    """The conditions in words; "" when there are none."""
+    bounds = time_bounds(conditions)
+    words = [
+        str(bounds) if bounds else "",
+        f"at most {conditions.nodes_per_day:,} nodes a day" if conditions.nodes_per_day else "",
+        f"together with {', '.join(sorted(conditions.with_updates))}" if conditions.with_updates else "",
+        f"together with all of {conditions.with_scope}" if conditions.with_scope else "",
+    ]
+    return ", ".join(filter(None, words))
+
+
+def say_given(entry: ConsentEntry) -> Reason:
+    """The approval as a reason why work may be done."""
+    terms = say_conditions(entry.conditions)
+    at = f"{entry.at:%Y-%m-%d %H:%MZ}" + (f", {terms}" if terms else "")
+    return reason(Code.CONSENT_GIVEN, actor=entry.actor, scope=entry.scope, at=at)
+
+
+def say_missing(fleet: Fleet, node: Node, updates: Iterable[UpdateId], entry: ConsentEntry | None) -> Reason:
+    """Why `updates` are not covered on `node`, in words that fit all of its cluster about which `entry` decides."""
+    cluster = fleet.clusters[node.cluster]
+    request, named = request_id(cluster.supercomputer), tuple(sorted(updates))
+    if entry is None:
+        scope, told = f"cluster {node.cluster}", ", ".join(named)
+        return reason(Code.APPROVAL_MISSING, customer=cluster.customer, updates=told, scope=scope, request=request)
+    at = f"{entry.at:%Y-%m-%d %H:%MZ}"
+    match entry.verdict:
+        case Verdict.WITHDRAWN:
+            return reason(Code.APPROVAL_WITHDRAWN, actor=entry.actor, scope=entry.scope, at=at, request=request)
+        case Verdict.DECLINED:
+            return say_declined(entry)
+        case Verdict.OFFERED:
+            terms = say_conditions(entry.conditions)
+            return reason(Code.OFFER_OPEN, actor=entry.actor, scope=entry.scope, terms=terms, offer=entry.id)
+        case Verdict.REFUSED:
+            why = entry.reason or "no reason given"
+            return reason(Code.OFFER_REFUSED, actor=entry.actor, scope=entry.scope, why=why, request=request)
+        case Verdict.APPROVED:
+            return _say_short(cluster, named, entry)
+
+
+def _say_short(cluster: Cluster, updates: tuple[UpdateId, ...], entry: ConsentEntry) -> Reason:
+    """Why an approval does not reach `updates`."""
+    request, told = request_id(cluster.supercomputer), ", ".join(updates)
+    if all(approves(entry, update) for update in updates):  # so a condition keeps it
+        needed = ", ".join(sorted(entry.conditions.with_updates))
+        return reason(Code.TOGETHER_UNMET, actor=entry.actor, scope=entry.scope, updates=needed)
+    if all(update in entry.excluded for update in updates):
+        return reason(Code.APPROVAL_EXCLUDES, actor=entry.actor, scope=entry.scope, updates=told, request=request)
+    incarnation = entry.incarnation
+    return reason(
+        Code.APPROVAL_OUTDATED, customer=cluster.customer, request=request, incarnation=incarnation, updates=told
+    )
+
+
+def say_declined(entry: ConsentEntry) -> Reason:
+    """The decline as a reason: until when, why, and what follows."""
+    assert entry.until is not None, "a decline has an end"
+    match entry.then:
+        case AfterDue.PROCEED:
+            then = "after that the work goes on without another word"
+        case AfterDue.ESCALATE:
+            then = "after that it is escalated"
+        case None:
+            then = "ask again then"
+    return reason(
+        Code.APPROVAL_DECLINED,
+        actor=entry.actor,
+        scope=entry.scope,
+        until=f"{entry.until:%Y-%m-%d %H:%MZ}",
+        why=entry.reason,
+        then=then,
+    )
