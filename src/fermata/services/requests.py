@@ -1,12 +1,11 @@
 """What is pending and what is asked for: kept up to date in the store, listed from the store or from files alone."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
-from fermata.domain.consent import consent_gaps
 from fermata.domain.fleet import Device, Fleet
-from fermata.domain.ids import NodeId, RequestId, UpdateId
+from fermata.domain.ids import NodeId, OrderId, RequestId, UpdateId
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.pending_lines import (
     PendingFilter,
@@ -17,28 +16,21 @@ from fermata.domain.pending_lines import (
     list_lines,
     unknown_names,
 )
-from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.policy import Said
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.requests import Coverage, Request, build_requests, cover_clusters, shared_devices
-from fermata.domain.updates import Catalogue
+from fermata.domain.request_book import Meeting, RequestBook
+from fermata.domain.request_kinds import RequestKind
+from fermata.domain.request_standing import Standing as RequestStanding
+from fermata.domain.request_states import ENDED
+from fermata.domain.requests import Coverage, Request, shared_devices
+from fermata.domain.work_orders import RequestOrder
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown
-from fermata.store import consent as consent_store
-from fermata.store import inventory, journal
+from fermata.services.request_record import ACTOR, Inputs, find_ends, find_moved, read_inputs_in, record_moved
+from fermata.store import journal
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
 
-ACTOR = "fermata"  # who changes a request when pending work changes: no person does
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What pending work and requests follow from. `stored` is empty for files, which remember no incarnation."""
-
-    fleet: Fleet
-    catalogue: Catalogue
-    policy: Policy
-    ledger: tuple[ConsentEntry, ...]
-    stored: Mapping[RequestId, Request] = field(default_factory=dict)
+__all__ = ["Inputs", "read_inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +62,29 @@ class DeviceWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """A work order of a request, where it stands alone, and what it meets on its nodes."""
+
+    order: RequestOrder
+    opened: Said
+    started: Said | None
+    standing: RequestStanding
+    meets: tuple[Meeting, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestView:
-    """A request and how far consent reaches. `devices` is filled where one request is asked for in detail."""
+    """A request, where it stands and since when (UTC; None: it was not looked at since), and how far consent reaches.
+
+    `devices` and `orders` are filled where one request is asked for in detail.
+    """
 
     request: Request
+    standing: RequestStanding
+    since: datetime | None
     coverage: tuple[Coverage, ...]
     devices: tuple[DeviceWork, ...] = ()
+    orders: tuple[OrderView, ...] = ()
 
 
 def refresh_requests(db: Database, *, now: datetime) -> tuple[Request, ...]:
@@ -87,31 +96,47 @@ def refresh_requests(db: Database, *, now: datetime) -> tuple[Request, ...]:
 def refresh_in(conn: Connection, *, now: datetime, why: str, fleet: Fleet | None = None) -> tuple[Request, ...]:
     """As `refresh_requests`, inside the caller's transaction; `fleet` is what the store holds, if it is at hand.
 
-    Before all inputs are imported there is no request.
+    States that moved are recorded with them. Before all inputs are imported there is no request.
     """
     try:
-        catalogue, policy = inventory.load_catalogue(conn), inventory.load_policy(conn)
+        inputs = read_inputs_in(conn, now, fleet)
     except NotStored:
         return ()
-    fleet = fleet or inventory.load_fleet(conn)
-    before = request_store.load_requests(conn)
-    built = build_requests(fleet, find_pending(fleet, catalogue), policy, before)
+    before, pending = inputs.stored, find_pending(inputs.fleet, inputs.catalogue)
+    built = inputs.list_requests(pending)
     changed = tuple(request for request in built if before.get(request.id) != request)
     request_store.save_requests(conn, changed)
     journal.append_many(conn, [_entry(request, before.get(request.id), now, why) for request in changed])
+    book = inputs.open_book(now, pending, find_ends(before, built, inputs.catalogue))
+    record_moved(conn, find_moved(book, inputs.seen, built), actor=ACTOR, now=now)
     return changed
 
 
-def read_inputs(db: Database) -> Inputs:
-    """What the store holds now. Raises Refusal when something was not imported yet."""
+def watch_requests(db: Database, *, now: datetime) -> int:
+    """Records the states that moved since the last look, such as those whose due date has passed; returns how many.
+
+    Looks before it writes: as long as nothing moved, it keeps no other writer waiting.
+    """
+    try:
+        with db.read() as conn:
+            inputs = read_inputs_in(conn, now)
+    except NotStored:
+        return 0
+    pending = find_pending(inputs.fleet, inputs.catalogue)
+    found = find_moved(inputs.open_book(now, pending), inputs.seen, inputs.stored.values())
+    if not found:
+        return 0
+    with db.begin() as conn:
+        known = request_store.load_states(conn)
+        unchanged = [moved for moved in found if known.get(moved.request.id) == moved.before]
+        record_moved(conn, unchanged, actor=ACTOR, now=now)
+    return len(unchanged)
+
+
+def read_inputs(db: Database, now: datetime | None = None) -> Inputs:
+    """What the store holds; see `read_inputs_in`. Raises Refusal when something was not imported yet."""
     with refusing_unknown(), db.read() as conn:
-        return Inputs(
-            fleet=inventory.load_fleet(conn),
-            catalogue=inventory.load_catalogue(conn),
-            policy=inventory.load_policy(conn),
-            ledger=consent_store.load_ledger(conn),
-            stored=request_store.load_requests(conn),
-        )
+        return read_inputs_in(conn, now)
 
 
 def list_pending(source: Database | Inputs, wanted: PendingFilter) -> PendingList:
@@ -138,49 +163,82 @@ def page_pending(
     )
 
 
-def list_requests(source: Database | Inputs, wanted: PendingFilter) -> tuple[RequestView, ...]:
-    """Open requests, by due date and id, with at least one cluster and one update that pass the filter."""
-    inputs = read_inputs(source) if isinstance(source, Database) else source
+def list_requests(
+    source: Database | Inputs, wanted: PendingFilter, *, now: datetime, ended: bool = False
+) -> tuple[RequestView, ...]:
+    """Open requests, by due date and id, with at least one cluster and one update that pass the filter; with `ended`
+    also those of which nothing is left, last.
+    """
+    inputs = read_inputs(source, now) if isinstance(source, Database) else source
     _refuse_unknown(inputs, wanted)
     pending = find_pending(inputs.fleet, inputs.catalogue)
-    gaps = consent_gaps(inputs.fleet, inputs.policy, pending, inputs.ledger)
+    book = inputs.open_book(now, pending)
     taken = {c.supercomputer for c in inputs.fleet.clusters.values() if wanted.takes(c)}
-    open_ones = [
-        (request.due_at, request)
-        for request in _requests(inputs, pending)
-        if request.due_at
-        and request.supercomputer in taken
-        and (not wanted.updates or not wanted.updates.isdisjoint(request.updates))
+    found = [
+        request
+        for request in inputs.list_requests(pending)
+        if request.supercomputer in taken and (not wanted.updates or not wanted.updates.isdisjoint(request.updates))
     ]
-    open_ones.sort(key=lambda pair: (pair[0], pair[1].id))
-    return tuple(
-        RequestView(request=request, coverage=cover_clusters(inputs.fleet, pending, gaps, request.supercomputer))
-        for _, request in open_ones
-    )
+    views = [_view(inputs, book, request) for request in found]
+    shown = [view for view in views if ended or view.standing.state not in ENDED]
+    return tuple(sorted(shown, key=_by_due_date))
 
 
-def show_request(source: Database | Inputs, request_id: RequestId) -> RequestView:
-    """One request with its shared devices and every node behind each. Raises Refusal for an unknown id."""
-    inputs = read_inputs(source) if isinstance(source, Database) else source
+def show_request(source: Database | Inputs, request_id: RequestId, *, now: datetime) -> RequestView:
+    """One request with its work orders, its shared devices and every node behind each. Raises Refusal for an unknown
+    id.
+    """
+    inputs = read_inputs(source, now) if isinstance(source, Database) else source
     pending = find_pending(inputs.fleet, inputs.catalogue)
-    requests = {request.id: request for request in _requests(inputs, pending)}
+    requests = {request.id: request for request in inputs.list_requests(pending)}
     if request_id not in requests:
         known = nearest(request_id, requests)
         raise Refusal(reason(Code.REQUEST_UNKNOWN, request=request_id, nearest=known))
     request = requests[request_id]
-    gaps = consent_gaps(inputs.fleet, inputs.policy, pending, inputs.ledger)
-    return RequestView(
-        request=request,
-        coverage=cover_clusters(inputs.fleet, pending, gaps, request.supercomputer),
-        devices=tuple(
-            _device_work(inputs.fleet, pending, device)
-            for device in shared_devices(inputs.fleet, pending, request.supercomputer)
-        ),
+    book = inputs.open_book(now, pending)
+    devices: tuple[DeviceWork, ...] = ()
+    if request.kind is RequestKind.DEPLOYMENT:
+        found = shared_devices(inputs.fleet, pending, request.supercomputer)
+        devices = tuple(_device_work(inputs.fleet, pending, device) for device in found)
+    return _view(
+        inputs, book, request, devices=devices, orders=tuple(_order_view(book, order.id) for order in request.orders)
     )
 
 
-def _requests(inputs: Inputs, pending: FleetPending) -> tuple[Request, ...]:
-    return build_requests(inputs.fleet, pending, inputs.policy, inputs.stored)
+def _view(
+    inputs: Inputs,
+    book: RequestBook,
+    request: Request,
+    *,
+    devices: tuple[DeviceWork, ...] = (),
+    orders: tuple[OrderView, ...] = (),
+) -> RequestView:
+    standing, seen = book.stand(request), inputs.seen.get(request.id)
+    return RequestView(
+        request=request,
+        standing=standing,
+        since=seen.since if seen is not None and seen.state is standing.state else None,
+        coverage=book.cover(request),
+        devices=devices,
+        orders=orders,
+    )
+
+
+def _order_view(book: RequestBook, name: OrderId) -> OrderView:
+    order = book.orders[name]
+    places = book.ordered.desk.places
+    return OrderView(
+        order=places.show(order),
+        opened=order.opened,
+        started=order.started,
+        standing=book.stand_order(order),
+        meets=book.meet(order.kind, places.nodes_of(order), but=order.id),
+    )
+
+
+def _by_due_date(view: RequestView) -> tuple[bool, str, str]:
+    due_at = view.request.due_at
+    return (due_at is None, due_at.isoformat() if due_at else "", view.request.id)
 
 
 def _device_work(fleet: Fleet, pending: FleetPending, device: Device) -> DeviceWork:

@@ -1,13 +1,20 @@
 """Work orders, and the ledger of what customers say of them, append-only like the journal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, insert, select
 
-from fermata.domain.ids import OrderId, RequestId
+from fermata.domain.fleet import Fleet
+from fermata.domain.ids import NodeId, OrderId, RequestId
+from fermata.domain.pending import FleetPending
 from fermata.domain.policy import Scope, ScopeLevel
+from fermata.domain.reasons import Reason
+from fermata.domain.request_book import RequestBook
+from fermata.domain.request_standing import OnRecord
 from fermata.domain.work_orders import OrderWord, Word, WorkOrder
+from fermata.store import inventory
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_json, to_json
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
@@ -67,6 +74,26 @@ def append_words(conn: Connection, words: Sequence[OrderWord]) -> tuple[int, ...
 def load_words(conn: Connection) -> tuple[OrderWord, ...]:
     """All words, oldest first."""
     return tuple(_to_word(row) for row in conn.execute(select(order_word).order_by(order_word.c.seq)))
+
+
+def held_nodes(conn: Connection, fleet: Fleet, now: datetime) -> Mapping[NodeId, Reason]:
+    """Nodes of `fleet` on which no update may be planned or begun at `now` because of work orders, each with why.
+
+    Raises NotStored when there are orders and no policy.
+    """
+    orders = {name: order for name, order in load_orders(conn).items() if order.is_open}
+    if not orders:
+        return {}
+    book = RequestBook(
+        fleet=fleet,
+        policy=inventory.load_policy(conn),
+        pending=FleetPending(nodes={}, devices={}),
+        ledger=(),
+        record=OnRecord(now=now),
+        orders=orders,
+        words=load_words(conn),
+    )
+    return book.held()
 
 
 def _order_row(order: WorkOrder) -> dict[str, Any]:
