@@ -74,11 +74,11 @@ class RequestBook:
 
     def stand(self, request: Request) -> Standing:
         """Where a request stands, why, and what it needs next."""
-        return stand(self.weigh(request), self.policy, self.record.now)
+        return stand(self.weigh(request), self.policy, self.record.now, request.kind)
 
     def stand_order(self, order: WorkOrder) -> Standing:
         """The same of one work order alone."""
-        return stand(self.ordered.weigh_order(order), self.policy, self.record.now)
+        return stand(self.ordered.weigh_order(order), self.policy, self.record.now, order.kind)
 
     def cover(self, request: Request) -> tuple[Coverage, ...]:
         """How far consent reaches in each cluster that the request concerns."""

@@ -20,7 +20,19 @@ class RequestKind(StrEnum):
     MOVE = "move"  # of racks
 
 
-ORDERED = tuple(kind for kind in RequestKind if kind is not RequestKind.DEPLOYMENT)
+class OrderedKind(StrEnum):
+    """Those kinds that are opened by work orders."""
+
+    REPAIR = "repair"
+    HARDWARE = "hardware"
+    DECOMMISSION = "decommission"
+    MOVE = "move"
+
+    @property
+    def kind(self) -> RequestKind:
+        """The same among all kinds."""
+        return RequestKind(self.value)
+
 
 SEQUENCE = (
     RequestKind.MOVE,
@@ -40,7 +52,9 @@ JUDGED_AS: Mapping[RequestKind, MaintenanceKind] = MappingProxyType(
     }
 )  # policies tell three kinds apart; what they do not name falls under the stricter of those it resembles
 
-IMPACTS: Mapping[RequestKind, Impact] = MappingProxyType(dict.fromkeys(ORDERED, Impact.REBOOTFUL))  # unless it is said
+IMPACTS: Mapping[RequestKind, Impact] = MappingProxyType(
+    {ordered.kind: Impact.REBOOTFUL for ordered in OrderedKind}
+)  # unless it is said
 
 
 def request_id(supercomputer: SupercomputerId, kind: RequestKind = RequestKind.DEPLOYMENT) -> RequestId:

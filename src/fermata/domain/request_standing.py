@@ -8,6 +8,7 @@ from enum import StrEnum
 from fermata.domain.ids import RequestId
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_states import Evidence, RequestState, derive
 
 CONDUCTOR = "conductor"
@@ -20,6 +21,7 @@ class NextStep(StrEnum):
     ANSWER = "answer"
     ESCALATE = "escalate"
     PLAN = "plan"
+    BEGIN = "begin"  # a work order
     WAIT = "wait"
     CONDUCT = "conduct"
     NOTHING = "nothing"
@@ -53,12 +55,15 @@ class OnRecord:
     ended: Mapping[RequestId, RequestState] = field(default_factory=dict)
 
 
-def stand(evidence: Evidence, policy: Policy, now: datetime) -> Standing:
-    """The state that follows from the evidence, and what it calls for."""
+def stand(evidence: Evidence, policy: Policy, now: datetime, kind: RequestKind = RequestKind.DEPLOYMENT) -> Standing:
+    """The state that follows from the evidence of a request of that kind, and what it calls for."""
     state = derive(evidence, now)
     code, needed = _CALLS[state]
     if state is RequestState.OVERDUE and not evidence.lacking:
         code, needed = Code.REQUEST_PROCEEDS, NextStep.PLAN
+    if needed is NextStep.PLAN and kind is not RequestKind.DEPLOYMENT:
+        needed = NextStep.BEGIN
+        code = Code.REQUEST_MAY_BEGIN if code is Code.REQUEST_APPROVED else code
     asked = evidence.waits_for if needed in (NextStep.NOTIFY, NextStep.ANSWER, NextStep.ESCALATE) else ()
     approvers = {a for name in asked if name in policy.customers for a in policy.customers[name].approvers}
     who: tuple[str, ...] = (CONDUCTOR,) if needed in _OF_CONDUCTOR else tuple(asked)
@@ -78,13 +83,14 @@ _CALLS: Mapping[RequestState, tuple[Code, NextStep]] = {
     RequestState.CANCELLED: (Code.REQUEST_CANCELLED, NextStep.NOTHING),
     RequestState.OVERDUE: (Code.REQUEST_OVERDUE, NextStep.ESCALATE),
 }
-_OF_CONDUCTOR = frozenset({NextStep.PLAN, NextStep.CONDUCT})
+_OF_CONDUCTOR = frozenset({NextStep.PLAN, NextStep.BEGIN, NextStep.CONDUCT})
 
 
 def _say(code: Code, evidence: Evidence) -> Reason:
     return reason(
         code,
         units=_count(evidence.units),
+        waiting=_count(evidence.lacking + evidence.proceeding),
         approved=_count(evidence.approved),
         lacking=_count(evidence.lacking),
         proceeding=_count(evidence.proceeding),

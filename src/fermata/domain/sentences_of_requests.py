@@ -6,27 +6,24 @@ from fermata.domain.codes import Code
 
 OF_REQUESTS = MappingProxyType(
     {
-        Code.REQUEST_PENDING: "{units} wait for a word of {who}, who can choose until {due}: notify them.",
-        Code.REQUEST_NOTIFIED: "{units} wait for a word of {who}, who were told at {told} and can choose until {due}.",
-        Code.REQUEST_PARTLY_APPROVED: (
-            "{approved} may go and {lacking} wait for a word of {who}: approve the rest by {due}."
-        ),
-        Code.REQUEST_APPROVED: "{units} may go and {unscheduled} have no time yet: plan them and publish the plan.",
-        Code.REQUEST_SCHEDULED: "{units} may go and have a time to come: nothing is needed until then.",
-        Code.REQUEST_IN_PROGRESS: (
-            "Work is under way on {in_work}: they come back when what they were taken for is proven."
-        ),
+        Code.REQUEST_PENDING: "No word yet of {who} on {waiting}, and time to choose until {due}: notify them.",
+        Code.REQUEST_NOTIFIED: "No word yet on {waiting}: {who} heard of it at {told} and can choose until {due}.",
+        Code.REQUEST_PARTLY_APPROVED: "{approved} may go, no word yet of {who} on {waiting}: approve them by {due}.",
+        Code.REQUEST_APPROVED: "All of {units} may go, {unscheduled} without a time yet: plan and publish.",
+        Code.REQUEST_MAY_BEGIN: "All of {units} may go: begin the work orders (fermata requests start ORDER).",
+        Code.REQUEST_SCHEDULED: "All of {units} may go and have a time to come: nothing is needed until then.",
+        Code.REQUEST_IN_PROGRESS: "Work is under way on {in_work}: what was taken comes back once it is proven.",
         Code.REQUEST_COMPLETED: "Nothing it asked for is left to do.",
         Code.REQUEST_DECLINED: "{who} said no until {until} to all that has no approval: ask again then.",
         Code.REQUEST_SUPERSEDED: "Other work took the place of what it asked for: nothing is left to do.",
         Code.REQUEST_CANCELLED: "What it asked for was cancelled before it was done.",
         Code.REQUEST_OVERDUE: (
-            "{lacking} wait for a word of {who}, whose time to choose ended at {due}: escalate,"
-            " nothing begins without it."
+            "The time to choose ended at {due} without a word of {who} on {lacking}: escalate to them, nothing begins"
+            " before they answer."
         ),
         Code.REQUEST_PROCEEDS: (
-            "Nobody said anything about {proceeding} up to {due}, so that by the policy of {who} they may go in its"
-            " windows: plan them and publish the plan."
+            "The time to choose ended at {due} without a word of {who} on {proceeding}, and by their own policy that"
+            " proceeds in their windows: plan it, or begin the work orders."
         ),
         Code.REQUEST_MOVE_ILLEGAL: "{name} is {state}, which {event} does not follow: what can is {moves}.",
         Code.HELD_BY_ORDER: (

@@ -1,4 +1,5 @@
-"""Builds the server: board, JSON API, static files and one background task that keeps the board fresh."""
+"""Builds the server: board, JSON API, static files, and background tasks that keep the board fresh and watch
+requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -19,6 +20,7 @@ from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
 from fermata.server.quota import Quota
+from fermata.server.watch import watch
 from fermata.server.web import pages, query_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
@@ -76,11 +78,13 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
-    refreshing = asyncio.create_task(context.live.run())
+    tasks = [asyncio.create_task(context.live.run()), asyncio.create_task(watch(context.db, context.now))]
     try:
         yield
     finally:
-        refreshing.cancel()
-        with suppress(asyncio.CancelledError):
-            await refreshing
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
         context.desk.close()

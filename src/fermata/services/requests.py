@@ -1,7 +1,7 @@
 """What is pending and what is asked for: kept up to date in the store, listed from the store or from files alone."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fermata.domain.fleet import Device, Fleet
@@ -25,10 +25,20 @@ from fermata.domain.request_states import ENDED
 from fermata.domain.requests import Coverage, Request, shared_devices
 from fermata.domain.work_orders import RequestOrder
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown
-from fermata.services.request_record import ACTOR, Inputs, find_ends, find_moved, read_inputs_in, record_moved
+from fermata.services.request_record import (
+    ACTOR,
+    Inputs,
+    find_ends,
+    find_moved,
+    read_inputs_in,
+    record_moved,
+    say_changed,
+)
 from fermata.store import journal
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
+
+HISTORY_LINES = 20
 
 __all__ = ["Inputs", "read_inputs"]
 
@@ -76,7 +86,8 @@ class OrderView:
 class RequestView:
     """A request, where it stands and since when (UTC; None: it was not looked at since), and how far consent reaches.
 
-    `devices` and `orders` are filled where one request is asked for in detail.
+    `devices`, `orders` and `history`, the last lines of the journal about it, are filled where one request is asked for
+    in detail.
     """
 
     request: Request
@@ -85,6 +96,22 @@ class RequestView:
     coverage: tuple[Coverage, ...]
     devices: tuple[DeviceWork, ...] = ()
     orders: tuple[OrderView, ...] = ()
+    history: tuple[journal.Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateMoved:
+    """A request that was found in another state than it was last seen in."""
+
+    request: RequestId
+    standing: RequestStanding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsLooked:
+    """What came of a look at all requests."""
+
+    moved: tuple[StateMoved, ...]
 
 
 def refresh_requests(db: Database, *, now: datetime) -> tuple[Request, ...]:
@@ -106,14 +133,14 @@ def refresh_in(conn: Connection, *, now: datetime, why: str, fleet: Fleet | None
     built = inputs.list_requests(pending)
     changed = tuple(request for request in built if before.get(request.id) != request)
     request_store.save_requests(conn, changed)
-    journal.append_many(conn, [_entry(request, before.get(request.id), now, why) for request in changed])
+    journal.append_many(conn, [say_changed(request, before.get(request.id), ACTOR, now, why) for request in changed])
     book = inputs.open_book(now, pending, find_ends(before, built, inputs.catalogue))
     record_moved(conn, find_moved(book, inputs.seen, built), actor=ACTOR, now=now)
     return changed
 
 
-def watch_requests(db: Database, *, now: datetime) -> int:
-    """Records the states that moved since the last look, such as those whose due date has passed; returns how many.
+def watch_requests(db: Database, *, now: datetime) -> RequestsLooked:
+    """Records the states that moved since the last look, such as those whose due date has passed.
 
     Looks before it writes: as long as nothing moved, it keeps no other writer waiting.
     """
@@ -121,16 +148,41 @@ def watch_requests(db: Database, *, now: datetime) -> int:
         with db.read() as conn:
             inputs = read_inputs_in(conn, now)
     except NotStored:
-        return 0
+        return RequestsLooked(moved=())
     pending = find_pending(inputs.fleet, inputs.catalogue)
     found = find_moved(inputs.open_book(now, pending), inputs.seen, inputs.stored.values())
     if not found:
-        return 0
+        return RequestsLooked(moved=())
     with db.begin() as conn:
         known = request_store.load_states(conn)
         unchanged = [moved for moved in found if known.get(moved.request.id) == moved.before]
         record_moved(conn, unchanged, actor=ACTOR, now=now)
-    return len(unchanged)
+    return RequestsLooked(
+        moved=tuple(StateMoved(request=m.request.id, standing=m.standing) for m in unchanged),
+    )
+
+
+def record_notice(db: Database, request_id: RequestId, *, now: datetime, actor: str, why: str = "") -> RequestView:
+    """The customers of a request were told of it, by whatever means; what `why` says of that goes into the journal.
+
+    Who was told before stays told since then. Raises Refusal for an unknown request, or one of which nothing is left.
+    """
+    with refusing_unknown(), db.begin() as conn:
+        inputs = read_inputs_in(conn, now)
+        request = inputs.stored.get(request_id)
+        if request is None:
+            raise Refusal(reason(Code.REQUEST_UNKNOWN, request=request_id, nearest=nearest(request_id, inputs.stored)))
+        if not request.is_open:
+            raise Refusal(reason(Code.NOTHING_PENDING, scope=f"request {request_id}"))
+        request_store.mark_notified(conn, [request_id], now)
+        subject = f"request:{request_id}"
+        line = journal.Entry(at=now, actor=actor, event="request.told", subject=subject, why=why, data={})
+        journal.append(conn, line)
+        pending = find_pending(inputs.fleet, inputs.catalogue)
+        after = replace(inputs, seen=request_store.load_states(conn))
+        book = after.open_book(now, pending)
+        record_moved(conn, find_moved(book, after.seen, [request]), actor=actor, now=now)
+        return _view(replace(after, seen=request_store.load_states(conn)), book, request)
 
 
 def read_inputs(db: Database, now: datetime | None = None) -> Inputs:
@@ -200,27 +252,21 @@ def show_request(source: Database | Inputs, request_id: RequestId, *, now: datet
     if request.kind is RequestKind.DEPLOYMENT:
         found = shared_devices(inputs.fleet, pending, request.supercomputer)
         devices = tuple(_device_work(inputs.fleet, pending, device) for device in found)
-    return _view(
-        inputs, book, request, devices=devices, orders=tuple(_order_view(book, order.id) for order in request.orders)
-    )
+    orders = tuple(_order_view(book, order.id) for order in request.orders)
+    history: tuple[journal.Entry, ...] = ()
+    if isinstance(source, Database):
+        with source.read() as conn:
+            history = journal.read(conn, limit=journal.LINES_MAX, subject=f"request:{request_id}")[-HISTORY_LINES:]
+    return replace(_view(inputs, book, request), devices=devices, orders=orders, history=history)
 
 
-def _view(
-    inputs: Inputs,
-    book: RequestBook,
-    request: Request,
-    *,
-    devices: tuple[DeviceWork, ...] = (),
-    orders: tuple[OrderView, ...] = (),
-) -> RequestView:
+def _view(inputs: Inputs, book: RequestBook, request: Request) -> RequestView:
     standing, seen = book.stand(request), inputs.seen.get(request.id)
     return RequestView(
         request=request,
         standing=standing,
         since=seen.since if seen is not None and seen.state is standing.state else None,
         coverage=book.cover(request),
-        devices=devices,
-        orders=orders,
     )
 
 
@@ -267,23 +313,3 @@ def _unknown(inputs: Inputs, kind: str, name: str) -> Reason:
         "device": set(fleet.devices),
     }
     return reason(Code.SCOPE_UNKNOWN, level=kind, name=name, nearest=nearest(name, known[kind]))
-
-
-def _entry(request: Request, before: Request | None, now: datetime, why: str) -> journal.Entry:
-    earlier = before.updates if before else frozenset()
-    return journal.Entry(
-        at=now,
-        actor=ACTOR,
-        event="request.changed",
-        subject=f"request:{request.id}",
-        why=why,
-        data={
-            "incarnation": request.incarnation,
-            "due_at": request.due_at.isoformat() if request.due_at else None,
-            "impact": request.impact.value if request.impact else None,
-            "joined": sorted(request.updates - earlier),
-            "left": sorted(earlier - request.updates),
-            "nodes": request.nodes,
-            "shared_devices": request.shared_devices,
-        },
-    )

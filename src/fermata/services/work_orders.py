@@ -20,7 +20,7 @@ from fermata.domain.updates import Criticality, Impact
 from fermata.domain.windows import Interval
 from fermata.domain.work_orders import OrderEnd, Target, TargetLevel, WorkOrder
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown, shorten
-from fermata.services.request_record import Inputs, find_moved, read_inputs_in, record_moved
+from fermata.services.request_record import Inputs, find_moved, read_inputs_in, record_moved, say_changed
 from fermata.store import journal, work_orders
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database
@@ -83,6 +83,10 @@ class Desk:
         requests = [request for request in built if request.id in touched]
         changed = [request for request in requests if self.inputs.stored.get(request.id) != request]
         request_store.save_requests(self.conn, tuple(changed))
+        before = self.inputs.stored
+        journal.append_many(
+            self.conn, [say_changed(request, before.get(request.id), actor, self.now, why) for request in changed]
+        )
         record_moved(self.conn, find_moved(book, self.inputs.seen, requests), actor=actor, now=self.now)
         self.inputs = replace(self.inputs, stored={**self.inputs.stored, **{r.id: r for r in changed}})
         return book
@@ -114,7 +118,7 @@ def open_orders(
         refuse_all(refused)
         lines = [_entry(order, "opened", actor, now, order.cause) for order in desk.changed.values()]
         journal.append_many(conn, lines)
-        after = desk.keep(actor=actor, why="opened")
+        after = desk.keep(actor=actor, why="; ".join(dict.fromkeys(order.cause for order in desk.changed.values())))
         return tuple(_opened(desk, after, order) for order in desk.changed.values())
 
 
