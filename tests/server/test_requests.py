@@ -101,3 +101,25 @@ def test_a_stale_incarnation_is_refused(client: httpx.Client) -> None:
     )
     words = {"words": [{"word": "approved", "actor": "eve", "incarnation": 1}]}
     assert refused(client, f"/requests/{REPAIR}/words", words) == (409, "REQUEST_CHANGED")
+
+
+def test_the_screen_says_kind_state_why_and_what_is_needed(client: httpx.Client, clock: HandClock) -> None:
+    post(
+        client,
+        "/work-orders",
+        {**OPEN, "orders": [{**ORDER, "cause": "<b>fan</b>", "criticality": "critical_livesite"}]},
+    )
+    clock.at = w.NOW + DAY
+    page = client.get("/requests").text
+    for words in (
+        "repair",
+        "overdue",
+        "escalate to lumen, meridian",
+        "without a word of lumen and meridian on 4 units",
+    ):
+        assert words in page
+    one = client.get("/requests", params={"request": REPAIR}).text
+    assert "shares an outage with updates (deployment, pending) on 4 nodes" in one
+    assert "approvers: ann, bob, eve" in one
+    assert "&lt;b&gt;fan&lt;/b&gt;" in one
+    assert client.get("/requests", params={"request": "req_none"}).status_code == 404

@@ -5,52 +5,23 @@ from datetime import datetime
 from typing import Any
 
 from fermata.cli import output
-from fermata.domain.combining import Outcome
 from fermata.domain.request_book import Meeting
 from fermata.domain.request_standing import NextStep, Standing
 from fermata.services.records import Entry
+from fermata.services.request_words import next_words, say_meeting, state_words
 from fermata.services.requests import OrderView
 
 NODES_SHOWN = 3  # of one order on a terminal; all of them in --json
-
-_NEXT = {
-    NextStep.NOTIFY: "notify {who}",
-    NextStep.ANSWER: "answer by {who}",
-    NextStep.ESCALATE: "escalate to {who}",
-    NextStep.PLAN: "plan",
-    NextStep.BEGIN: "begin",
-    NextStep.WAIT: "wait",
-    NextStep.CONDUCT: "conduct",
-    NextStep.NOTHING: "",
-}
-_OUTCOMES = {
-    Outcome.OWN: "goes its own way",
-    Outcome.MERGE: "is one request with",
-    Outcome.JOIN: "shares an outage with",
-    Outcome.WAIT: "waits for",
-    Outcome.REPLACE: "will end",
-    Outcome.REFUSE: "is refused by",
-}
-
-
-def words(state: str) -> str:
-    """A state as people say it."""
-    return state.replace("_", " ")
-
-
-def next_step(standing: Standing) -> str:
-    """What is needed next, and from whom."""
-    return _NEXT[standing.needed].format(who=", ".join(standing.who) or "its customer")
 
 
 def print_standing(standing: Standing, *, since: datetime | None) -> None:
     """State, why, and what is needed next."""
     when = f" since {output.utc(since)}" if since else ""
-    output.out.print(f"State: {words(standing.state)}{when}", markup=False, soft_wrap=True)
+    output.out.print(f"State: {state_words(standing.state)}{when}", markup=False, soft_wrap=True)
     output.out.print(f"  {standing.why}", markup=False, soft_wrap=True)
     if standing.needed is not NextStep.NOTHING:
         approvers = f" (approvers: {', '.join(standing.approvers)})" if standing.approvers else ""
-        output.out.print(f"Next: {next_step(standing)}{approvers}", markup=False, soft_wrap=True)
+        output.out.print(f"Next: {next_words(standing)}{approvers}", markup=False, soft_wrap=True)
 
 
 def print_orders(orders: Sequence[OrderView]) -> None:
@@ -64,8 +35,8 @@ def print_orders(orders: Sequence[OrderView]) -> None:
             view.order.impact,
             f"{view.order.due_at:%Y-%m-%d}",
             _some(view.order.nodes),
-            words(view.standing.state),
-            next_step(view.standing),
+            state_words(view.standing.state),
+            next_words(view.standing),
         )
         for view in orders
     ]
@@ -81,13 +52,6 @@ def print_history(history: Sequence[Entry]) -> None:
     """What the journal says of a request."""
     rows = [(output.utc(entry.at), entry.event.removeprefix("request."), entry.actor, entry.why) for entry in history]
     output.out.print(output.table("History", ("at", "what", "by", "why"), rows))
-
-
-def say_meeting(meeting: Meeting) -> str:
-    """What becomes of work, by what it meets."""
-    what = f"order {meeting.order}" if meeting.order else "updates"
-    nodes = output.count(meeting.nodes, "node")
-    return f"{_OUTCOMES[meeting.outcome]} {what} ({meeting.kind}, {words(meeting.state)}) on {nodes}"
 
 
 def standing_json(standing: Standing) -> dict[str, Any]:

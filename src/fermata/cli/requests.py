@@ -10,22 +10,14 @@ import typer
 
 from fermata.cli import options, output, work_orders
 from fermata.cli.local import FolderListing
-from fermata.cli.request_show import (
-    entry_json,
-    next_step,
-    order_json,
-    print_history,
-    print_orders,
-    print_standing,
-    standing_json,
-    words,
-)
+from fermata.cli.request_show import entry_json, order_json, print_history, print_orders, print_standing, standing_json
 from fermata.cli.verbs import Listing
 from fermata.domain.ids import RequestId
 from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine, Standing
 from fermata.domain.request_states import RequestState
 from fermata.domain.requests import Request
 from fermata.formats.scenario import read_scenario
+from fermata.services.request_words import next_words, state_words
 from fermata.services.requests import Inputs, PendingPage, RequestView
 
 LIMIT = 50  # rows of a table that names units
@@ -208,14 +200,14 @@ def _print_requests(views: Sequence[RequestView]) -> None:
             view.request.id,
             view.request.incarnation,
             ", ".join(view.request.customers),
-            words(view.standing.state),
+            state_words(view.standing.state),
             f"{view.request.due_at:%Y-%m-%d}" if view.request.due_at else "",
             view.request.impact or "",
             len(view.request.items) + len(view.request.orders),
             f"{view.request.nodes:,}",
             f"{view.request.shared_devices:,}",
             f"{sum(cover.covered for cover in view.coverage):,}",
-            next_step(view.standing),
+            next_words(view.standing),
         )
         for view in views
     ]

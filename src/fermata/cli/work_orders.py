@@ -6,7 +6,7 @@ import typer
 
 from fermata.cli import options, output
 from fermata.cli.consent import WhoOption, WhyOption
-from fermata.cli.request_show import meeting_json, print_standing, say_meeting, standing_json
+from fermata.cli.request_show import meeting_json, print_standing, standing_json
 from fermata.cli.verbs import OrderChange
 from fermata.domain.ids import OrderId, RequestId
 from fermata.domain.policy import Scope, ScopeLevel
@@ -14,6 +14,7 @@ from fermata.domain.request_kinds import OrderedKind
 from fermata.domain.updates import Criticality, Impact
 from fermata.domain.work_orders import Target, TargetLevel, Word, WorkOrder
 from fermata.services.order_words import SaidWord, WordOrder
+from fermata.services.request_words import say_meeting
 from fermata.services.work_orders import NewOrder, Opened
 
 ACTOR = "operator"

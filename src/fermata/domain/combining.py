@@ -112,3 +112,14 @@ def why_held(node: str, arriving: RequestKind, claims: Iterable[Claim]) -> Reaso
             case _:
                 continue
     return None
+
+
+def outcomes_table() -> str:
+    """The table as Markdown, for the docs: rows by what arrives and what stands, columns by how far that stands."""
+    lines = [f"| arrives | stands | {' | '.join(phase.replace('_', ' ') for phase in _FOUND)} |"]
+    lines.append("|---" * (2 + len(_FOUND)) + "|")
+    for arriving in RequestKind:
+        for standing in RequestKind:
+            cells = (OUTCOMES[arriving, standing, phase] for phase in _FOUND)
+            lines.append(f"| {arriving} | {standing} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"

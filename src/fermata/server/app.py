@@ -21,7 +21,7 @@ from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
 from fermata.server.quota import Quota
 from fermata.server.watch import watch
-from fermata.server.web import pages, query_page
+from fermata.server.web import pages, query_page, requests_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
 from fermata.services.query import QueryDesk
@@ -66,6 +66,7 @@ def create_app(
     app.router.routes.extend(doors.ROUTES)
     app.include_router(pages.router)
     app.include_router(query_page.router)
+    app.include_router(requests_page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(

@@ -1,11 +1,15 @@
 """What becomes of work that arrives for a node of which another request asks: every cell of the table."""
 
+from pathlib import Path
+
 import pytest
 
-from fermata.domain.combining import OUTCOMES, PHASES, Claim, Outcome, Phase, combine, why_held
+from fermata.domain.combining import OUTCOMES, PHASES, Claim, Outcome, Phase, combine, outcomes_table, why_held
 from fermata.domain.reasons import Code
 from fermata.domain.request_kinds import SEQUENCE, RequestKind
 from fermata.domain.request_states import RequestState
+
+PAGE = Path(__file__).parents[3] / "docs" / "requests.md"
 
 # arriving, standing: what becomes of it when the latter is asked, approved, scheduled, in progress, ended
 TABLE = """
@@ -66,6 +70,10 @@ def test_every_state_of_a_request_has_its_column(state: RequestState) -> None:
     for arriving in RequestKind:
         for standing in RequestKind:
             assert combine(arriving, standing, state) is CELLS[arriving, standing, STATES[state]]
+
+
+def test_page_in_the_docs_has_the_table() -> None:
+    assert outcomes_table() in PAGE.read_text()
 
 
 def test_what_runs_is_never_joined_replaced_or_merged_into() -> None:
