@@ -18,7 +18,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, set[
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             options = {flag for param in command.params for flag in param.opts if flag.startswith("--")}
             yield " ".join((*path, name)), options - SHARED
 

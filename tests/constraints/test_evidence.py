@@ -8,7 +8,7 @@ from tests.constraints import world as w
 from fermata.domain.ids import ApprovalId, DeviceId, NodeId, RequestId, UpdateId
 from fermata.domain.plans import ConsentBasis, DeviceApplyStep, Plan, Window
 from fermata.domain.policy import ConsentEntry, Scope, ScopeLevel, Verdict
-from fermata.domain.reasons import Code
+from fermata.domain.reasons import Code, reason
 from fermata.domain.updates import Requirement
 from fermata.planning.inputs import PlanningInput
 
@@ -196,3 +196,13 @@ def test_device_steps_name_devices() -> None:
     inputs = w.scenario()
     step = next(step for step in w.windows(inputs)[0].steps if isinstance(step, DeviceApplyStep))
     assert step.devices == ("alpha-r0-tor", "alpha-r1-tor")
+
+
+def test_a_work_order_keeps_a_node_and_is_the_reason_to_leave_it_out() -> None:
+    why = reason(Code.ORDER_FIRST, unit="gamma-n00", order="wo_1", kind="repair", state="approved")
+    inputs = replace(consented(), held={NodeId("gamma-n00"): why})
+    assert judge(inputs) == {"WORK_ORDERS"}
+    assert w.faults(inputs, left_out(inputs, [NodeId("gamma-n00")], Code.ORDER_FIRST)) == set()
+    assert w.faults(inputs, left_out(inputs, [NodeId("gamma-n00")], Code.HELD_BY_ORDER)) == {"UNPLANNED_REASON"}
+    free = consented()
+    assert "UNPLANNED_REASON" in w.faults(free, left_out(free, [NodeId("gamma-n00")], Code.ORDER_FIRST))

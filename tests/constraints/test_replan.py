@@ -8,7 +8,7 @@ from tests.unit.planning import bench as b
 from tests.unit.planning.replanning import AS_PLANNED, INPUTS, PARENT, again, follow, seen
 
 from fermata.domain import policy as pol
-from fermata.domain.ids import ClusterId
+from fermata.domain.ids import ClusterId, NodeId
 from fermata.domain.observed import Fate, Withdrawal
 from fermata.domain.plans import Plan, Unplanned
 from fermata.domain.reasons import Code, reason
@@ -60,6 +60,13 @@ def test_the_checker_finds_a_withdrawn_node_in_a_window() -> None:
     plan, _ = follow(again())
     assert "WITHDRAWN_NODES" in spoil(again(observed=replace(AS_PLANNED, withdrawn=left)), plan)
     assert ClusterId("c3") in {w.cluster for w in plan.windows}
+
+
+def test_the_checker_finds_a_node_that_a_work_order_keeps() -> None:
+    plan, _ = follow(again())
+    for code in (Code.ORDER_FIRST, Code.HELD_BY_ORDER, Code.LEAVES_BY_ORDER):
+        why = reason(code, unit="c3-r1-n00", order="wo_1", kind="repair", state="approved")
+        assert "WORK_ORDERS" in spoil(again(held={NodeId("c3-r1-n00"): why}), plan)
 
 
 def test_the_checker_finds_a_node_taken_while_it_waits_for_a_new_consent() -> None:

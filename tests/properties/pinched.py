@@ -12,7 +12,7 @@ from tests.unit.planning import bench as b
 
 from fermata.domain import campaign as c
 from fermata.domain.fleet import Device, DeviceScope
-from fermata.domain.ids import ClusterId, CustomerId, FreezeId, ServiceId, TeamId
+from fermata.domain.ids import ClusterId, CustomerId, FreezeId, NodeId, ServiceId, TeamId
 from fermata.domain.observed import Observed, Withdrawal
 from fermata.domain.plans import Unplanned
 from fermata.domain.policy import (
@@ -37,6 +37,7 @@ AFTER_CLOCKS = date(2026, 3, 9)
 HALF_DAY = b.make_update("nic", "nic_fw", 180, Impact.REBOOTFUL)  # a window of it takes more than half of the room
 LEAF = b.make_update("leaf", "leaf_fw", 5, Impact.IMPACTFUL, target="leaf")
 OUT = c.LimitKind.NODES_OUT
+ORDERED = reason(Code.ORDER_FIRST, unit="a-r0-n00", order="wo_1", kind="repair", state="approved")
 
 
 def pinch(
@@ -219,6 +220,7 @@ PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
     ),
     "TEAM_LIMIT": (with_team(pinch((3,), (3,), (3,)), "team-nic", 5),),
     "UNKNOWN_VERSION": (with_unknown(pinch((2,))),),
+    "WORK_ORDERS": (replace(pinch((2,), (2,)), held={NodeId("a-r0-n00"): ORDERED}),),
     "WITHDRAWN_NODES": (replace(pinch((2,), (2,)), observed=Observed(withdrawn=(WITHDREW,))),),
     "WEEKENDS": (pinch((2,), days=(SATURDAY, SATURDAY), weekends_staffed=False),),
 }

@@ -325,6 +325,7 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
     ),
     "UNKNOWN_VERSION": (with_fields("unknown may go", is_lax=True, blocked={}),),
     "VERIFY_LAST": (with_fields("verification does not wait", is_lax=True, before=NOTHING),),
+    "WORK_ORDERS": (with_fields("no order keeps a node", is_lax=True, blocked={}),),
     "WITHDRAWN_NODES": (with_fields("nobody withdrew", is_lax=True, blocked={}),),
     "WEEKENDS": (
         with_fields("Saturdays too", is_lax=True, weekdays=EVERY_WEEKDAY - {6}),

@@ -87,7 +87,11 @@ def settings() -> Iterator[PlanningInput]:
 
 
 def re_plans(inputs: PlanningInput) -> Iterator[PlanningInput]:
-    """A rack that was withdrawn, and a cluster that lost its time before and after the entries of the ledger."""
+    """A rack that was withdrawn, a node that a work order keeps, and a cluster that lost its time before and after the
+    entries of the ledger.
+    """
+    ordered = reason(Code.ORDER_FIRST, unit="alpha-r0-n00", order="wo_1", kind="repair", state="approved")
+    yield replace(inputs, held={NodeId("alpha-r0-n00"): ordered})
     withdrawal = Withdrawal(scope=Scope(level=ScopeLevel.RACK, name="alpha-r0"), why="a launch")
     yield replace(inputs, observed=Observed(withdrawn=(withdrawal,)))
     why = reason(Code.CONSENT_AGAIN, window="alpha-1", start="then", hours=24, why="it was frozen.")

@@ -11,9 +11,12 @@ import pytest
 from tests.query import world
 from tests.query.conftest import BOUNDS
 
-from fermata.domain.ids import CustomerId
+from fermata.domain.ids import CustomerId, NodeId, OrderId, RequestId
 from fermata.domain.node_states import UnitState
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.run_states import WindowState
+from fermata.domain.updates import Criticality, Impact
+from fermata.domain.work_orders import RequestOrder, Target, TargetLevel
 from fermata.query.answers import Answer, Question
 from fermata.query.duck import Duck
 from fermata.query.events import ApplyStatus, EventStatus, apply_status, list_events
@@ -143,3 +146,27 @@ def test_types_that_nobody_named_are_text_or_documents() -> None:
 def answer(facts: Facts, text: str) -> list[list[Any]]:
     found = Duck(build_tables(facts).tables, BOUNDS).ask(Question(text=text, now=world.NOW, limit=100), 20)
     return [list(row) for row in found.rows]
+
+
+def test_a_work_order_stands_in_the_request_of_those_who_are_asked(facts: Facts) -> None:
+    (request,) = [r for r in facts.requests if r.supercomputer == "sc-1"]
+    shown = RequestOrder(
+        id=OrderId("wo_1"),
+        target=Target(level=TargetLevel.NODE, name="alpha-n0"),
+        cause="a fan",
+        impact=Impact.REBOOTFUL,
+        criticality=Criticality.REGULAR,
+        due_at=world.START,
+        wanted_at=None,
+        nodes=(NodeId("alpha-n0"),),
+        customers=request.customers,
+    )
+    asked = replace(request, id=RequestId("req_sc-1_repair"), kind=RequestKind.REPAIR, items=(), orders=(shown,))
+    query = (
+        "maintenanceresources | where type == 'fermata/requests' and name == 'req_sc-1_repair'"
+        " | project status = tostring(properties.status), asks = tostring(properties.requestType),"
+        " cause = tostring(properties.workOrders[0].cause)"
+    )
+    assert answer(replace(facts, requests=[asked]), query) == [["Pending", "repair", "a fan"]]
+    elsewhere = replace(asked, customers=(CustomerId("meridian"),))
+    assert answer(replace(facts, requests=[elsewhere]), query) == []

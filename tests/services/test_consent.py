@@ -51,7 +51,7 @@ def ledger_length(db: Database) -> int:
 
 
 def covered(db: Database, cluster: str = "alpha") -> int:
-    (view,) = list_requests(db, PendingFilter(clusters=frozenset({cluster})))
+    (view,) = list_requests(db, PendingFilter(clusters=frozenset({cluster})), now=w.NOW)
     return sum(cover.covered for cover in view.coverage)
 
 
@@ -226,12 +226,12 @@ def test_a_wrong_freeze_is_refused(db: Database, changes: dict[str, object], cod
 
 
 def test_a_request_in_detail_names_every_node_behind_each_shared_device(db: Database) -> None:
-    view = show_request(db, RequestId("req_sc-alpha_deployment"))
+    view = show_request(db, RequestId("req_sc-alpha_deployment"), now=w.NOW)
     work = {found.device.name: found for found in view.devices}
     assert work["alpha-r0-tor"].nodes == ("alpha-n00", "alpha-n01", "alpha-n02")  # type: ignore[index]
     assert (work["alpha-r0-tor"].drains, work["alpha-r0-mgr"].drains) == (True, False)  # type: ignore[index]
     with pytest.raises(Refusal, match="nearest is req_sc-alpha_deployment"):
-        show_request(db, RequestId("req_sc-alfa_deployment"))
+        show_request(db, RequestId("req_sc-alfa_deployment"), now=w.NOW)
 
 
 def test_an_unknown_name_in_a_filter_is_refused_and_not_an_empty_list(db: Database) -> None:

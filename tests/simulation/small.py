@@ -15,6 +15,7 @@ from fermata.domain.ids import (
     DeviceId,
     FreezeId,
     NodeId,
+    OrderId,
     PlanId,
     RackId,
     RequestId,
@@ -47,10 +48,12 @@ from fermata.domain.policy import (
     Flighting,
     Notice,
     Policy,
+    Said,
     Scope,
     ScopeLevel,
     Verdict,
 )
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.updates import (
     AppliesTo,
     Catalogue,
@@ -64,6 +67,7 @@ from fermata.domain.updates import (
     StepDefaults,
     Update,
 )
+from fermata.domain.work_orders import OrderWord, Target, TargetLevel, Word, WorkOrder
 
 __all__ = ["OUT", "FreezeId", "WindowRun"]
 
@@ -225,6 +229,36 @@ def approval(
         actor="lumen-capacity",
         at=NOW - timedelta(hours=1),
         reason="",
+    )
+
+
+def work_order(node: str, opened: Said) -> WorkOrder:
+    """A repair of one node."""
+    return WorkOrder(
+        id=OrderId("wo_1"),
+        kind=RequestKind.REPAIR,
+        supercomputer=SupercomputerId("sc"),
+        target=Target(level=TargetLevel.NODE, name=node),
+        cause="a fan",
+        impact=Impact.REBOOTFUL,
+        criticality=Criticality.REGULAR,
+        opened=opened,
+        due_at=opened.at + timedelta(days=30),
+    )
+
+
+def order_word(order: WorkOrder, word: Word) -> OrderWord:
+    """What its customer says of it."""
+    return OrderWord(
+        seq=1,
+        id="word_1",
+        request=order.request,
+        incarnation=1,
+        orders=frozenset({order.id}),
+        scope=Scope(level=ScopeLevel.SUPERCOMPUTER, name="sc"),
+        word=word,
+        actor="lumen-capacity",
+        at=NOW,
     )
 
 

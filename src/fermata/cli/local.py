@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import assert_never
 
 from fermata import wiring
-from fermata.cli.verbs import RunChange
+from fermata.cli.verbs import OrderChange, RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.ids import (
     ApprovalId,
     CampaignId,
     ExemptionId,
     FreezeId,
+    OrderId,
     PlanId,
     RequestId,
     SupercomputerId,
@@ -27,6 +28,7 @@ from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
+from fermata.domain.work_orders import WorkOrder
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
 from fermata.planning.standing.outages import Outage, StandingPlan
@@ -39,6 +41,7 @@ from fermata.services import (
     freezes,
     inventory,
     offers,
+    order_words,
     plans,
     policy,
     report,
@@ -49,6 +52,7 @@ from fermata.services import (
     together,
     updates,
     why,
+    work_orders,
 )
 from fermata.services import query as queries
 from fermata.services.import_files import ImportKind
@@ -64,11 +68,11 @@ class FolderListing:
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
         return requests.page_pending(self.inputs, wanted, superseded=superseded, limit=limit)
 
-    def list_requests(self, wanted: PendingFilter) -> Sequence[requests.RequestView]:
-        return requests.list_requests(self.inputs, wanted)
+    def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[requests.RequestView]:
+        return requests.list_requests(self.inputs, wanted, now=wiring.utc_now(), ended=ended)
 
     def show_request(self, request: RequestId) -> requests.RequestView:
-        return requests.show_request(self.inputs, request)
+        return requests.show_request(self.inputs, request, now=wiring.utc_now())
 
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         return policy.try_update(self.inputs, node, update, at=at)
@@ -86,11 +90,11 @@ class StoreVerbs:
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
         return requests.page_pending(self.database, wanted, superseded=superseded, limit=limit)
 
-    def list_requests(self, wanted: PendingFilter) -> Sequence[requests.RequestView]:
-        return requests.list_requests(self.database, wanted)
+    def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[requests.RequestView]:
+        return requests.list_requests(self.database, wanted, now=wiring.utc_now(), ended=ended)
 
     def show_request(self, request: RequestId) -> requests.RequestView:
-        return requests.show_request(self.database, request)
+        return requests.show_request(self.database, request, now=wiring.utc_now())
 
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         return policy.try_update(self.database, node, update, at=at)
@@ -145,6 +149,33 @@ class StoreVerbs:
 
     def answer_offer(self, offer: ApprovalId, answer: offers.Answer) -> ConsentEntry:
         return offers.answer_offer(self.database, offer, answer, now=wiring.utc_now(), new_id=wiring.mint_id)
+
+    def open_orders(self, orders: Sequence[work_orders.NewOrder], *, actor: str) -> Sequence[work_orders.Opened]:
+        return work_orders.open_orders(self.database, orders, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+
+    def change_order(self, change: OrderChange, order: OrderId, *, actor: str, why: str) -> WorkOrder:
+        now = wiring.utc_now()
+        match change:
+            case OrderChange.START:
+                return work_orders.start_order(self.database, order, now=now, actor=actor, why=why)
+            case OrderChange.COMPLETE:
+                return work_orders.complete_order(self.database, order, now=now, actor=actor, why=why)
+            case OrderChange.CANCEL:
+                return work_orders.cancel_order(self.database, order, now=now, actor=actor, why=why)
+            case _:
+                assert_never(change)
+
+    def decide_orders(
+        self, request: RequestId, words: Sequence[order_words.WordOrder]
+    ) -> Sequence[order_words.SaidWord]:
+        now = wiring.utc_now()
+        return order_words.decide_orders(self.database, request, words, now=now, new_id=wiring.mint_id)
+
+    def record_notice(self, request: RequestId, *, actor: str, why: str) -> requests.RequestView:
+        return requests.record_notice(self.database, request, now=wiring.utc_now(), actor=actor, why=why)
+
+    def watch_requests(self) -> requests.RequestsLooked:
+        return requests.watch_requests(self.database, now=wiring.utc_now())
 
     def add_freeze(self, order: freezes.FreezeOrder) -> Freeze:
         return freezes.add_freeze(self.database, order, now=wiring.utc_now(), new_id=wiring.mint_id)

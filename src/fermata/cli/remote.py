@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fermata.cli.remote_link import Params, ServerLink
-from fermata.cli.verbs import RunChange
+from fermata.cli.verbs import OrderChange, RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import (
@@ -17,6 +17,7 @@ from fermata.domain.ids import (
     CampaignId,
     ExemptionId,
     FreezeId,
+    OrderId,
     PlanId,
     RequestId,
     SupercomputerId,
@@ -30,6 +31,7 @@ from fermata.domain.policy import Conditions, ConsentEntry, Exemption, Freeze, S
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
+from fermata.domain.work_orders import WorkOrder
 from fermata.formats.faults import BadInput
 from fermata.formats.plans import plan_to_bytes
 from fermata.planning.inputs import Violation
@@ -48,13 +50,15 @@ from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
 from fermata.services.offers import Answer, OfferView
+from fermata.services.order_words import SaidWord, WordOrder
 from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.query import Answer as Answered
 from fermata.services.query import Column
-from fermata.services.requests import PendingPage, RequestView
+from fermata.services.requests import PendingPage, RequestsLooked, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
 from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
+from fermata.services.work_orders import NewOrder, Opened
 
 T = TypeVar("T")
 
@@ -82,8 +86,8 @@ class ServerVerbs:
             lines += page.lines
         return PendingPage(total=page.total, rest=page.rest, lines=tuple(lines), groups=tuple(page.groups))
 
-    def list_requests(self, wanted: PendingFilter) -> Sequence[RequestView]:
-        return self.link.get(list[RequestView], "/requests", _filter(wanted))
+    def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[RequestView]:
+        return self.link.get(list[RequestView], "/requests", [*_filter(wanted), ("ended", ended)])
 
     def show_request(self, request: RequestId) -> RequestView:
         return self.link.get(RequestView, f"/requests/{_part(request)}")
@@ -175,6 +179,23 @@ class ServerVerbs:
     def answer_offer(self, offer: ApprovalId, answer: Answer) -> ConsentEntry:
         body = {"actor": answer.actor, "why": answer.why}
         return self.link.post(ConsentEntry, f"/offers/{_part(offer)}/{'accept' if answer.accept else 'refuse'}", body)
+
+    def open_orders(self, orders: Sequence[NewOrder], *, actor: str) -> Sequence[Opened]:
+        body = {"actor": actor, "orders": [_new_order(order) for order in orders]}
+        return self.link.post(list[Opened], "/work-orders", body)
+
+    def change_order(self, change: OrderChange, order: OrderId, *, actor: str, why: str) -> WorkOrder:
+        return self.link.post(WorkOrder, f"/work-orders/{_part(order)}/{change}", {"actor": actor, "why": why})
+
+    def decide_orders(self, request: RequestId, words: Sequence[WordOrder]) -> Sequence[SaidWord]:
+        body = {"words": [_word(word) for word in words]}
+        return self.link.post(list[SaidWord], f"/requests/{_part(request)}/words", body)
+
+    def record_notice(self, request: RequestId, *, actor: str, why: str) -> RequestView:
+        return self.link.post(RequestView, f"/requests/{_part(request)}/told", {"actor": actor, "why": why})
+
+    def watch_requests(self) -> RequestsLooked:
+        return self.link.post(RequestsLooked, "/requests/look", {})
 
     def add_freeze(self, order: FreezeOrder) -> Freeze:
         body = {
@@ -339,3 +360,26 @@ def _conditions(conditions: Conditions) -> dict[str, Any]:
 
 def _scope(scope: Scope) -> dict[str, Any]:
     return {"level": scope.level, "name": scope.name}
+
+
+def _new_order(order: NewOrder) -> dict[str, Any]:
+    return {
+        "kind": order.kind,
+        "target": {"level": order.target.level, "name": order.target.name},
+        "cause": order.cause,
+        "impact": order.impact,
+        "criticality": order.criticality,
+        "wanted_at": order.wanted_at.isoformat() if order.wanted_at else None,
+    }
+
+
+def _word(word: WordOrder) -> dict[str, Any]:
+    return {
+        "word": word.word,
+        "scope": {"level": word.scope.level, "name": word.scope.name} if word.scope else None,
+        "orders": sorted(word.orders) if word.orders is not None else None,
+        "actor": word.actor,
+        "reason": word.reason,
+        "incarnation": word.seen,
+        "until": word.until.isoformat() if word.until else None,
+    }

@@ -8,13 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from fermata.cli import options, output
+from fermata.cli import options, output, work_orders
 from fermata.cli.local import FolderListing
+from fermata.cli.request_show import entry_json, order_json, print_history, print_orders, print_standing, standing_json
 from fermata.cli.verbs import Listing
 from fermata.domain.ids import RequestId
 from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine, Standing
+from fermata.domain.request_states import RequestState
 from fermata.domain.requests import Request
 from fermata.formats.scenario import read_scenario
+from fermata.services.request_words import next_words, state_words
 from fermata.services.requests import Inputs, PendingPage, RequestView
 
 LIMIT = 50  # rows of a table that names units
@@ -34,7 +37,10 @@ LimitOption = Annotated[int, typer.Option("--limit", help="Most rows that name u
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("pending")(pending)
-    app.command("requests")(requests)
+    group = typer.Typer(invoke_without_command=True)
+    group.callback()(requests)
+    work_orders.register(group)
+    app.add_typer(group, name="requests")
 
 
 def pending(
@@ -80,6 +86,7 @@ def pending(
 
 
 def requests(
+    context: typer.Context,
     *,
     request: Annotated[str | None, typer.Option("--request", help="One request in detail.", show_default=False)] = None,
     cluster: ClusterOption = None,
@@ -87,13 +94,17 @@ def requests(
     customer: CustomerOption = None,
     update: UpdateOption = None,
     sku: SkuOption = None,
+    ended: Annotated[bool, typer.Option("--all", help="Also those of which nothing is left.")] = False,
     limit: LimitOption = LIMIT,
     scenario: options.ScenarioOption = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Shows the cumulative requests: what customers are asked to approve, by when, and how far they have."""
+    """Shows the cumulative requests: what customers are asked for, where that stands, and who has to act next."""
+    if context.invoked_subcommand is not None:
+        _refuse_options(context)
+        return
     if request is not None:
         with opened_listing(scenario, store, server) as listing:
             view = listing.show_request(RequestId(request))
@@ -110,11 +121,19 @@ def requests(
         skus=frozenset(sku or ()),
     )
     with opened_listing(scenario, store, server) as listing:
-        views = listing.list_requests(wanted)
+        views = listing.list_requests(wanted, ended=ended)
     if as_json:
         output.print_json({"requests": [_request_json(view, detail=False) for view in views]})
     else:
         _print_requests(views)
+
+
+def _refuse_options(context: typer.Context) -> None:
+    """Options of the list that stand before another command would be lost: they belong behind it."""
+    given = [name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")]
+    if given:
+        flags = ", ".join(f"--{name.removeprefix('as_').replace('_', '-')}" for name in given)
+        raise typer.BadParameter(f"{flags} stands before {context.invoked_subcommand}: give it behind")
 
 
 @contextmanager
@@ -175,22 +194,27 @@ def _print_requests(views: Sequence[RequestView]) -> None:
     if not views:
         output.out.print("There is no open request.")
         return
-    headings = ("request", "inc.", "customer", "due", "impact", "items", "nodes", "devices", "covered")
+    headings = ("request", "inc.", "customer", "state", "due", "impact", "items", "nodes", "devices", "covered", "next")
     rows = [
         (
             view.request.id,
             view.request.incarnation,
             ", ".join(view.request.customers),
+            state_words(view.standing.state),
             f"{view.request.due_at:%Y-%m-%d}" if view.request.due_at else "",
             view.request.impact or "",
-            len(view.request.items),
+            len(view.request.items) + len(view.request.orders),
             f"{view.request.nodes:,}",
             f"{view.request.shared_devices:,}",
             f"{sum(cover.covered for cover in view.coverage):,}",
+            next_words(view.standing),
         )
         for view in views
     ]
-    output.out.print(_named(output.table("Requests", headings, rows, right=(1, 5, 6, 7, 8))))
+    output.out.print(_named(output.table("Requests", headings, rows, right=(1, 6, 7, 8, 9))))
+    for view in views:
+        if view.standing.state is RequestState.OVERDUE:
+            output.out.print(f"{view.request.id}: {view.standing.why}", markup=False, soft_wrap=True)
 
 
 def _print_request(view: RequestView, limit: int) -> None:
@@ -200,20 +224,26 @@ def _print_request(view: RequestView, limit: int) -> None:
     output.out.print(
         f"{request.id}, incarnation {request.incarnation}, {customers}: {due}", markup=False, soft_wrap=True
     )
-    rows = [
-        (item.update, item.title, item.impact, f"{item.due_at:%Y-%m-%d}", f"{item.nodes:,}", f"{item.devices:,}")
-        for item in request.items
-    ]
-    output.out.print(
-        output.table("Items", ("update", "title", "impact", "due", "nodes", "devices"), rows, right=(4, 5))
-    )
+    print_standing(view.standing, since=view.since)
+    if request.items:
+        rows = [
+            (item.update, item.title, item.impact, f"{item.due_at:%Y-%m-%d}", f"{item.nodes:,}", f"{item.devices:,}")
+            for item in request.items
+        ]
+        output.out.print(
+            output.table("Items", ("update", "title", "impact", "due", "nodes", "devices"), rows, right=(4, 5))
+        )
     if request.superseded:
         older = [(o.update, o.by, f"{o.nodes:,}", f"{o.devices:,}") for o in request.superseded]
         headings = ("update", "superseded by", "nodes", "devices")
         output.out.print(_named(output.table("Superseded", headings, older, right=(2, 3))))
+    if view.orders:
+        print_orders(view.orders)
     _print_coverage(view)
     if view.devices:
         _print_devices(view, limit)
+    if view.history:
+        print_history(view.history)
 
 
 def _print_coverage(view: RequestView) -> None:
@@ -288,6 +318,7 @@ def _line_json(line: PendingLine) -> dict[str, Any]:
 
 def _request_json(view: RequestView, *, detail: bool) -> dict[str, Any]:
     found = _head_json(view.request)
+    found |= standing_json(view.standing)
     found["coverage"] = [
         {
             "cluster": cover.cluster,
@@ -309,6 +340,9 @@ def _request_json(view: RequestView, *, detail: bool) -> dict[str, Any]:
             }
             for work in view.devices
         ]
+        found["since"] = output.iso(view.since) if view.since else None
+        found["orders"] = [order_json(order) for order in view.orders]
+        found["history"] = [entry_json(entry) for entry in view.history]
     return found
 
 

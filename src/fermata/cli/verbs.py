@@ -12,6 +12,7 @@ from fermata.domain.ids import (
     CampaignId,
     ExemptionId,
     FreezeId,
+    OrderId,
     PlanId,
     RequestId,
     SupercomputerId,
@@ -25,6 +26,7 @@ from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
+from fermata.domain.work_orders import WorkOrder
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
 from fermata.planning.standing.outages import Outage, StandingPlan
@@ -36,12 +38,14 @@ from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
 from fermata.services.offers import Answer, OfferView
+from fermata.services.order_words import SaidWord, WordOrder
 from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.query import Answer as QueryAnswer
-from fermata.services.requests import PendingPage, RequestView
+from fermata.services.requests import PendingPage, RequestsLooked, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
 from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
+from fermata.services.work_orders import NewOrder, Opened
 
 
 class RunChange(StrEnum):
@@ -52,17 +56,25 @@ class RunChange(StrEnum):
     STOP = "stop"
 
 
+class OrderChange(StrEnum):
+    """What may be done with a work order."""
+
+    START = "start"
+    COMPLETE = "complete"
+    CANCEL = "cancel"
+
+
 class Listing(Protocol):
     """What can be looked up in files alone, too. Names that nobody knows raise Refusal."""
 
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> PendingPage:
         """The first `limit` lines, None for all."""
 
-    def list_requests(self, wanted: PendingFilter) -> Sequence[RequestView]:
-        """Open requests by due date."""
+    def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[RequestView]:
+        """Open requests by due date; with `ended` also those of which nothing is left."""
 
     def show_request(self, request: RequestId) -> RequestView:
-        """One request with its shared devices."""
+        """One request with its work orders and shared devices."""
 
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         """What policy, approvals and freezes would say; nothing is done."""
@@ -120,6 +132,21 @@ class Verbs(Listing, Protocol):
 
     def answer_offer(self, offer: ApprovalId, answer: Answer) -> ConsentEntry:
         """The operator's answer to one."""
+
+    def open_orders(self, orders: Sequence[NewOrder], *, actor: str) -> Sequence[Opened]:
+        """Opens work orders, all or none."""
+
+    def change_order(self, change: OrderChange, order: OrderId, *, actor: str, why: str) -> WorkOrder:
+        """Begins, completes or cancels one."""
+
+    def decide_orders(self, request: RequestId, words: Sequence[WordOrder]) -> Sequence[SaidWord]:
+        """Says yes or no to work orders of a request, or takes a word back."""
+
+    def record_notice(self, request: RequestId, *, actor: str, why: str) -> RequestView:
+        """Its customers were told of a request."""
+
+    def watch_requests(self) -> RequestsLooked:
+        """Records the states of requests that moved since the last look."""
 
     def add_freeze(self, order: FreezeOrder) -> Freeze:
         """Closes a scope for a time."""

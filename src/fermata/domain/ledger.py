@@ -86,6 +86,12 @@ class Decisions:
         entry = self.deciding(node, update)
         return entry if entry is not None and approves(entry, update) else None
 
+    def missing(self, node: Node, updates: Iterable[UpdateId]) -> tuple[UpdateId, ...]:
+        """Those of `updates` that nobody approved on `node`, sorted."""
+        standing = self.standing(node)
+        picked = ((update, self.pick(standing, update)) for update in updates)
+        return tuple(sorted(update for update, entry in picked if entry is None or not approves(entry, update)))
+
     def _speaks(self, entry: ConsentEntry, update: UpdateId) -> bool:
         if entry.is_part:
             return update in entry.updates

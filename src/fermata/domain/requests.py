@@ -1,24 +1,21 @@
 """Cumulative requests: one per supercomputer and kind, whatever its items, so that an outage is asked for once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 
 from fermata.domain.fleet import Device, Fleet
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, RequestId, SupercomputerId, UpdateId
+from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.pending import FleetPending, UnitPending
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Reason
+from fermata.domain.request_kinds import RequestKind, request_id
 from fermata.domain.updates import Impact, Update
+from fermata.domain.work_orders import Places, RequestOrder, TargetLevel, WorkOrder, list_open
 
-
-class RequestKind(StrEnum):
-    """Kinds of maintenance that customers are asked for separately."""
-
-    DEPLOYMENT = "deployment"
+__all__ = ["RequestKind", "request_id"]  # with all that is defined here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +42,12 @@ class SupersededItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Everything pending on one supercomputer. `incarnation` counts from 1 and grows when items or their units change.
+    """All of one kind on one supercomputer. `incarnation` counts from 1 and grows when items or their units change.
 
-    Items are ordered by update. `due_at` is the earliest of theirs and `impact` the worst; both None when nothing is
-    pending any more. `nodes` counts nodes with own work or behind a draining device, `shared_devices` devices with
-    work. `content_sha256` covers items with due dates and the names of their units.
+    A deployment holds `items`, ordered by update; every other kind the work `orders` that are not over, by id.
+    `due_at` is the earliest of theirs and `impact` the worst; both None when nothing is pending any more. `nodes`
+    counts nodes with own work or behind a draining device, `shared_devices` devices with work. `content_sha256` covers
+    items with due dates and the names of their units, or the orders.
     """
 
     id: RequestId
@@ -64,6 +62,17 @@ class Request:
     nodes: int
     shared_devices: int
     content_sha256: str
+    orders: tuple[RequestOrder, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """True while it asks for something."""
+        return bool(self.items or self.orders)
+
+    @property
+    def order_ids(self) -> frozenset[OrderId]:
+        """The work orders that a word on this incarnation may speak of."""
+        return frozenset(order.id for order in self.orders)
 
     @property
     def updates(self) -> frozenset[UpdateId]:
@@ -71,13 +80,12 @@ class Request:
         return frozenset(item.update for item in self.items) | frozenset(older.update for older in self.superseded)
 
 
-def request_id(supercomputer: SupercomputerId, kind: RequestKind = RequestKind.DEPLOYMENT) -> RequestId:
-    """The one request of that kind that a supercomputer ever has."""
-    return RequestId(f"req_{supercomputer}_{kind}")
-
-
 def build_requests(
-    fleet: Fleet, pending: FleetPending, policy: Policy, previous: Mapping[RequestId, Request]
+    fleet: Fleet,
+    pending: FleetPending,
+    policy: Policy,
+    previous: Mapping[RequestId, Request],
+    orders: Iterable[WorkOrder] = (),
 ) -> tuple[Request, ...]:
     """All requests in the order of their ids, `previous` ones with nothing left included.
 
@@ -92,6 +100,8 @@ def build_requests(
         before = previous.get(built.id)
         if before is not None or built.items:
             made[built.id] = _continue(before, built)
+    for built in _build_of_orders(fleet, orders):
+        made[built.id] = _continue(previous.get(built.id), built)
     for gone in previous.keys() - made.keys():
         made[gone] = _continue(previous[gone], _emptied(previous[gone]))
     return tuple(made[name] for name in sorted(made))
@@ -170,7 +180,32 @@ def _emptied(before: Request) -> Request:
         nodes=0,
         shared_devices=0,
         content_sha256=content_sha256(()),
+        orders=(),
     )
+
+
+def _build_of_orders(fleet: Fleet, orders: Iterable[WorkOrder]) -> Iterator[Request]:
+    """One for each supercomputer and kind that an order is open for."""
+    places = Places(fleet)
+    groups: dict[tuple[SupercomputerId, RequestKind], list[RequestOrder]] = defaultdict(list)
+    for order in list_open(orders):
+        groups[order.supercomputer, order.kind].append(places.show(order))
+    for (supercomputer, kind), found in groups.items():
+        yield Request(
+            id=request_id(supercomputer, kind),
+            supercomputer=supercomputer,
+            kind=kind,
+            customers=tuple(sorted({customer for order in found for customer in order.customers})),
+            incarnation=1,
+            due_at=min(order.due_at for order in found),
+            impact=max((order.impact for order in found), key=list(Impact).index),
+            items=(),
+            superseded=(),
+            nodes=len({name for order in found for name in order.nodes}),
+            shared_devices=sum(order.target.level is TargetLevel.DEVICE for order in found),
+            content_sha256=content_sha256(tuple(found)),
+            orders=tuple(found),
+        )
 
 
 class _Tally:

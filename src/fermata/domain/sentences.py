@@ -3,9 +3,11 @@
 from types import MappingProxyType
 
 from fermata.domain.codes import Code
+from fermata.domain.sentences_of_requests import OF_REQUESTS
 
 SENTENCES = MappingProxyType(
     {
+        **OF_REQUESTS,
         Code.APPROVAL_MISSING: "{customer} has not approved {updates} on {scope}: approve request {request}.",
         Code.APPROVAL_OUTDATED: (
             "{customer} approved incarnation {incarnation} of request {request}, before {updates} joined it:"

@@ -27,7 +27,7 @@ from fermata.execution.promises import Bonds, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
-from fermata.store import consent, inventory, journal, runs, unit_ops
+from fermata.store import consent, inventory, journal, runs, unit_ops, work_orders
 from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
@@ -51,11 +51,14 @@ class Muster:
 
 @dataclass(frozen=True, kw_only=True)
 class Consented:
-    """What is due and what customers say now; `policy` has the freezes. `held`: by other windows."""
+    """What is due and what customers say now; `policy` has the freezes. `held`: by other windows; `ordered`: by work
+    orders.
+    """
 
     policy: Policy
     pending: FleetPending
     held: frozenset[NodeId]
+    ordered: Mapping[NodeId, Reason]
     consent: Consent
 
 
@@ -138,8 +141,13 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         ledger = consent.load_ledger(conn)
         held = unit_ops.nodes_in_work(conn)
         gone = _gone_today(stage, conn, now)
+        ordered = work_orders.held_nodes(conn, live, now)
     consented = Consented(
-        policy=policy, pending=pending, held=held, consent=find_consent(live, policy, pending, ledger)
+        policy=policy,
+        pending=pending,
+        held=held,
+        ordered=ordered,
+        consent=find_consent(live, policy, pending, ledger),
     )
     first = _blocked(row, live, nodes, consented, now)
     shared = [
@@ -213,6 +221,8 @@ def _blocked(
         allowances = consented.consent.times.get(node.name, frozenset())
         if node.name in held:
             found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
+        elif node.name in consented.ordered:
+            found[node.name] = consented.ordered[node.name]
         elif node.name not in nodes or not nodes[node.name].reachable:
             found[node.name] = reason(Code.UNREACHABLE, unit=node.name)
         elif freeze is not None:

@@ -27,6 +27,7 @@ CONSENT_CODES = frozenset(
         Code.POLICY_BLOCKS,
     }
 )
+ORDER_CODES = (Code.HELD_BY_ORDER, Code.LEAVES_BY_ORDER, Code.ORDER_FIRST)
 
 
 def find_excused(case: CheckCase, reading: Reading, names: Iterable[NodeId], length: timedelta) -> frozenset[NodeId]:
@@ -53,6 +54,7 @@ def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[Nod
         Code.SHARED_DEVICE_UNAPPROVED: reading.gaps.keys(),
         Code.WITHDRAWN: case.withdrawn.keys(),
         Code.CONSENT_AGAIN: case.waiting.keys() | case.promised.keys(),
+        **{code: {name for name, why in case.inputs.held.items() if why.code is code} for code in ORDER_CODES},
     }
     if code in seeds:
         return names & case.spread(seeds[code])
@@ -68,7 +70,7 @@ def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[Nod
 def _own_excuse(case: CheckCase, reading: Reading, name: NodeId, length: timedelta) -> bool:
     if name in reading.gaps or name in case.unknown or name in case.withdrawn:
         return True
-    if name in case.waiting or name in case.promised:
+    if name in case.waiting or name in case.promised or name in case.inputs.held:
         return True
     node = case.fleet.nodes[name]
     return is_stuck(case, reading, node) or _is_shut_out(case, node, length)

@@ -1,7 +1,7 @@
 """What goes into the planner and the checker, and what comes out. Both are pure functions of these values."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -30,7 +30,7 @@ class PlanningInput:
     the most that the simulated probability of exceeding any limit at any instant may be; None does not ask.
     With a `parent` this is a re-plan as of `now`: what ran of it stays and what was published moves only if it must.
     `observed` None: nothing was told, which the planner takes only as long as nothing of the parent has begun.
-    `workloads` None: no service is known.
+    `workloads` None: no service is known. `held`: nodes that work orders keep for themselves, each with why.
     """
 
     fleet: Fleet
@@ -45,6 +45,7 @@ class PlanningInput:
     max_breach: float | None = None
     workloads: WorkloadMap | None = None
     observed: Observed | None = None
+    held: Mapping[NodeId, Reason] = field(default_factory=dict)
 
     @cached_property
     def lead(self) -> timedelta:

@@ -118,12 +118,14 @@ def _part(cluster: Cluster, type_: ResourceType, name: str, nodes: int) -> Item:
 
 
 def _request_items(facts: Facts, request: Request) -> Iterator[Item]:
-    """One for each customer of the supercomputer, who learns nothing of the others from it."""
+    """One for each customer that it asks, who learns nothing of the others from it."""
     for cluster in _one_per_customer(facts, request.supercomputer):
+        if cluster.customer not in request.customers:
+            continue
         target = arm.supercomputer_id(group_of(cluster), cluster.supercomputer)
         properties = {
             "requestType": request.kind,
-            "status": "Pending" if request.items else "Completed",
+            "status": "Pending" if request.is_open else "Completed",
             "incarnation": request.incarnation,
             "notBefore": arm.iso(request.due_at) if request.due_at else None,
             "impact": request.impact,
@@ -140,6 +142,18 @@ def _request_items(facts: Facts, request: Request) -> Iterator[Item]:
                     "devices": item.devices,
                 }
                 for item in request.items
+            ],
+            "workOrders": [
+                {
+                    "id": order.id,
+                    "target": order.target.level,
+                    "targetName": order.target.name,
+                    "cause": order.cause,
+                    "impact": order.impact,
+                    "notBefore": arm.iso(order.due_at),
+                    "nodes": len(order.nodes),
+                }
+                for order in request.orders
             ],
             "superseded": [{"updateId": older.update, "by": older.by} for older in request.superseded],
         }

@@ -1,4 +1,5 @@
-"""Builds the server: board, JSON API, static files and one background task that keeps the board fresh."""
+"""Builds the server: board, JSON API, static files, and background tasks that keep the board fresh and watch
+requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -22,7 +23,8 @@ from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
 from fermata.server.once import Once
 from fermata.server.quota import Quota
-from fermata.server.web import pages, query_page
+from fermata.server.watch import watch
+from fermata.server.web import pages, query_page, requests_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
 from fermata.services.query import QueryDesk
@@ -68,6 +70,7 @@ def create_app(
     app.router.routes.extend(doors.ROUTES)
     app.include_router(pages.router)
     app.include_router(query_page.router)
+    app.include_router(requests_page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(Once, context=context, prefix=PREFIX)
@@ -82,11 +85,13 @@ def create_app(
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
-    refreshing = asyncio.create_task(context.live.run())
+    tasks = [asyncio.create_task(context.live.run()), asyncio.create_task(watch(context.db, context.now))]
     try:
         yield
     finally:
-        refreshing.cancel()
-        with suppress(asyncio.CancelledError):
-            await refreshing
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
         context.desk.close()

@@ -33,6 +33,7 @@ NOT_FOUND = frozenset(
         Code.FREEZE_UNKNOWN,
         Code.OFFER_UNKNOWN,
         Code.CAMPAIGN_UNKNOWN,
+        Code.ORDER_UNKNOWN,
         Code.NO_SUCH_UPDATE,
     }
 )

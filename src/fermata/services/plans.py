@@ -25,6 +25,7 @@ from fermata.store import consent as consent_store
 from fermata.store import inventory, journal, runs
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database, NotStored
+from fermata.store.work_orders import held_nodes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,9 +192,12 @@ def load_plan_inputs(db: Database, plan_id: PlanId) -> tuple[Plan, PlanningInput
 
 
 def load_inputs(conn: Connection, plan: Plan) -> PlanningInput:
-    """What a stored plan was made from, as of its own moment, but with the freezes and the consent of this one."""
+    """What a stored plan was made from, as of its own moment, but with the freezes, the consent and the work orders of
+    this one.
+    """
+    fleet = plan_store.load_fleet_snapshot(conn, plan.inputs.fleet)
     return PlanningInput(
-        fleet=plan_store.load_fleet_snapshot(conn, plan.inputs.fleet),
+        fleet=fleet,
         catalogue=plan_store.load_snapshot(conn, plan.inputs.updates, Catalogue),
         policy=inventory.load_policy(conn),
         campaign=plan_store.load_snapshot(conn, plan.inputs.campaign, Campaign),
@@ -203,6 +207,7 @@ def load_inputs(conn: Connection, plan: Plan) -> PlanningInput:
         parent=plan_store.load_plan(conn, plan.parent) if plan.parent else None,
         workloads=plan_store.load_workloads_snapshot(conn, plan.inputs.workloads),
         observed=plan_store.load_observed(conn, plan.id),
+        held=held_nodes(conn, fleet, plan.created_at) if plan.consent is ConsentBasis.RECORDED else {},
     )
 
 
@@ -269,8 +274,9 @@ def _gather(
     parent: Plan | None,
     recorded: bool = True,
 ) -> PlanningInput:
+    fleet = inventory.load_fleet(conn)
     return PlanningInput(
-        fleet=inventory.load_fleet(conn),
+        fleet=fleet,
         catalogue=inventory.load_catalogue(conn),
         policy=inventory.load_policy(conn),
         campaign=campaign,
@@ -279,6 +285,7 @@ def _gather(
         seed=seed,
         parent=parent,
         workloads=inventory.find_workloads(conn),
+        held=held_nodes(conn, fleet, now) if recorded else {},
     )
 
 

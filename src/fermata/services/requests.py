@@ -1,13 +1,12 @@
 """What is pending and what is asked for: kept up to date in the store, listed from the store or from files alone."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fermata.domain.consent import consent_gaps
 from fermata.domain.fleet import Device, Fleet
-from fermata.domain.ids import NodeId, RequestId, UpdateId
+from fermata.domain.ids import NodeId, OrderId, RequestId, UpdateId
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.pending_lines import (
     PendingFilter,
@@ -19,28 +18,31 @@ from fermata.domain.pending_lines import (
     place_of,
     unknown_names,
 )
-from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.policy import Said
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.requests import Coverage, Request, build_requests, cover_clusters, shared_devices
-from fermata.domain.updates import Catalogue
+from fermata.domain.request_book import Meeting, RequestBook
+from fermata.domain.request_kinds import RequestKind
+from fermata.domain.request_standing import Standing as RequestStanding
+from fermata.domain.request_states import ENDED
+from fermata.domain.requests import Coverage, Request, shared_devices
+from fermata.domain.work_orders import RequestOrder
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown
-from fermata.store import consent as consent_store
-from fermata.store import inventory, journal
+from fermata.services.request_record import (
+    ACTOR,
+    Inputs,
+    find_ends,
+    find_moved,
+    read_inputs_in,
+    record_moved,
+    say_changed,
+)
+from fermata.store import journal
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
 
-ACTOR = "fermata"  # who changes a request when pending work changes: no person does
+HISTORY_LINES = 20
 
-
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """What pending work and requests follow from. `stored` is empty for files, which remember no incarnation."""
-
-    fleet: Fleet
-    catalogue: Catalogue
-    policy: Policy
-    ledger: tuple[ConsentEntry, ...]
-    stored: Mapping[RequestId, Request] = field(default_factory=dict)
+__all__ = ["Inputs", "read_inputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +74,46 @@ class DeviceWork:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """A work order of a request, where it stands alone, and what it meets on its nodes."""
+
+    order: RequestOrder
+    opened: Said
+    started: Said | None
+    standing: RequestStanding
+    meets: tuple[Meeting, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestView:
-    """A request and how far consent reaches. `devices` is filled where one request is asked for in detail."""
+    """A request, where it stands and since when (UTC; None: it was not looked at since), and how far consent reaches.
+
+    `devices`, `orders` and `history`, the last lines of the journal about it, are filled where one request is asked for
+    in detail.
+    """
 
     request: Request
+    standing: RequestStanding
+    since: datetime | None
     coverage: tuple[Coverage, ...]
     devices: tuple[DeviceWork, ...] = ()
+    orders: tuple[OrderView, ...] = ()
+    history: tuple[journal.Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateMoved:
+    """A request that was found in another state than it was last seen in."""
+
+    request: RequestId
+    standing: RequestStanding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestsLooked:
+    """What came of a look at all requests."""
+
+    moved: tuple[StateMoved, ...]
 
 
 def refresh_requests(db: Database, *, now: datetime) -> tuple[Request, ...]:
@@ -89,31 +125,72 @@ def refresh_requests(db: Database, *, now: datetime) -> tuple[Request, ...]:
 def refresh_in(conn: Connection, *, now: datetime, why: str, fleet: Fleet | None = None) -> tuple[Request, ...]:
     """As `refresh_requests`, inside the caller's transaction; `fleet` is what the store holds, if it is at hand.
 
-    Before all inputs are imported there is no request.
+    States that moved are recorded with them. Before all inputs are imported there is no request.
     """
     try:
-        catalogue, policy = inventory.load_catalogue(conn), inventory.load_policy(conn)
+        inputs = read_inputs_in(conn, now, fleet)
     except NotStored:
         return ()
-    fleet = fleet or inventory.load_fleet(conn)
-    before = request_store.load_requests(conn)
-    built = build_requests(fleet, find_pending(fleet, catalogue), policy, before)
+    before, pending = inputs.stored, find_pending(inputs.fleet, inputs.catalogue)
+    built = inputs.list_requests(pending)
     changed = tuple(request for request in built if before.get(request.id) != request)
     request_store.save_requests(conn, changed)
-    journal.append_many(conn, [_entry(request, before.get(request.id), now, why) for request in changed])
+    journal.append_many(conn, [say_changed(request, before.get(request.id), ACTOR, now, why) for request in changed])
+    book = inputs.open_book(now, pending, find_ends(before, built, inputs.catalogue))
+    record_moved(conn, find_moved(book, inputs.seen, built), actor=ACTOR, now=now)
     return changed
 
 
-def read_inputs(db: Database) -> Inputs:
-    """What the store holds now. Raises Refusal when something was not imported yet."""
+def watch_requests(db: Database, *, now: datetime) -> RequestsLooked:
+    """Records the states that moved since the last look, such as those whose due date has passed.
+
+    Looks before it writes: as long as nothing moved, it keeps no other writer waiting.
+    """
+    try:
+        with db.read() as conn:
+            inputs = read_inputs_in(conn, now)
+    except NotStored:
+        return RequestsLooked(moved=())
+    pending = find_pending(inputs.fleet, inputs.catalogue)
+    found = find_moved(inputs.open_book(now, pending), inputs.seen, inputs.stored.values())
+    if not found:
+        return RequestsLooked(moved=())
+    with db.begin() as conn:
+        known = request_store.load_states(conn)
+        unchanged = [moved for moved in found if known.get(moved.request.id) == moved.before]
+        record_moved(conn, unchanged, actor=ACTOR, now=now)
+    return RequestsLooked(
+        moved=tuple(StateMoved(request=m.request.id, standing=m.standing) for m in unchanged),
+    )
+
+
+def record_notice(db: Database, request_id: RequestId, *, now: datetime, actor: str, why: str = "") -> RequestView:
+    """The customers of a request were told of it, by whatever means; what `why` says of that goes into the journal.
+
+    Who was told before stays told since then. Raises Refusal for an unknown request, or one of which nothing is left.
+    """
+    with refusing_unknown(), db.begin() as conn:
+        inputs = read_inputs_in(conn, now)
+        request = inputs.stored.get(request_id)
+        if request is None:
+            raise Refusal(reason(Code.REQUEST_UNKNOWN, request=request_id, nearest=nearest(request_id, inputs.stored)))
+        if not request.is_open:
+            raise Refusal(reason(Code.NOTHING_PENDING, scope=f"request {request_id}"))
+        request_store.mark_notified(conn, [request_id], now)
+        subject = f"request:{request_id}"
+        line = journal.Entry(at=now, actor=actor, event="request.told", subject=subject, why=why, data={})
+        journal.append(conn, line)
+        pending = find_pending(inputs.fleet, inputs.catalogue)
+        after = replace(inputs, seen=request_store.load_states(conn))
+        book = after.open_book(now, pending)
+        record_moved(conn, find_moved(book, after.seen, [request]), actor=actor, now=now)
+        return _view(replace(after, seen=request_store.load_states(conn)), book, request)
+
+
+def read_inputs(db: Database, now: datetime | None = None) -> Inputs:
+    """What the store holds; see `read_inputs_in`. Raises Refusal when something was not imported yet."""
     with refusing_unknown(), db.read() as conn:
-        return Inputs(
-            fleet=inventory.load_fleet(conn),
-            catalogue=inventory.load_catalogue(conn),
-            policy=inventory.load_policy(conn),
-            ledger=consent_store.load_ledger(conn),
-            stored=request_store.load_requests(conn),
-        )
+        return read_inputs_in(conn, now)
 
 
 def list_pending(source: Database | Inputs, wanted: PendingFilter) -> PendingList:
@@ -149,49 +226,76 @@ def page_pending(
     )
 
 
-def list_requests(source: Database | Inputs, wanted: PendingFilter) -> tuple[RequestView, ...]:
-    """Open requests, by due date and id, with at least one cluster and one update that pass the filter."""
-    inputs = read_inputs(source) if isinstance(source, Database) else source
+def list_requests(
+    source: Database | Inputs, wanted: PendingFilter, *, now: datetime, ended: bool = False
+) -> tuple[RequestView, ...]:
+    """Open requests, by due date and id, with at least one cluster and one update that pass the filter; with `ended`
+    also those of which nothing is left, last.
+    """
+    inputs = read_inputs(source, now) if isinstance(source, Database) else source
     _refuse_unknown(inputs, wanted)
     pending = find_pending(inputs.fleet, inputs.catalogue)
-    gaps = consent_gaps(inputs.fleet, inputs.policy, pending, inputs.ledger)
+    book = inputs.open_book(now, pending)
     taken = {c.supercomputer for c in inputs.fleet.clusters.values() if wanted.takes(c)}
-    open_ones = [
-        (request.due_at, request)
-        for request in _requests(inputs, pending)
-        if request.due_at
-        and request.supercomputer in taken
-        and (not wanted.updates or not wanted.updates.isdisjoint(request.updates))
+    found = [
+        request
+        for request in inputs.list_requests(pending)
+        if request.supercomputer in taken and (not wanted.updates or not wanted.updates.isdisjoint(request.updates))
     ]
-    open_ones.sort(key=lambda pair: (pair[0], pair[1].id))
-    return tuple(
-        RequestView(request=request, coverage=cover_clusters(inputs.fleet, pending, gaps, request.supercomputer))
-        for _, request in open_ones
-    )
+    views = [_view(inputs, book, request) for request in found]
+    shown = [view for view in views if ended or view.standing.state not in ENDED]
+    return tuple(sorted(shown, key=_by_due_date))
 
 
-def show_request(source: Database | Inputs, request_id: RequestId) -> RequestView:
-    """One request with its shared devices and every node behind each. Raises Refusal for an unknown id."""
-    inputs = read_inputs(source) if isinstance(source, Database) else source
+def show_request(source: Database | Inputs, request_id: RequestId, *, now: datetime) -> RequestView:
+    """One request with its work orders, its shared devices and every node behind each. Raises Refusal for an unknown
+    id.
+    """
+    inputs = read_inputs(source, now) if isinstance(source, Database) else source
     pending = find_pending(inputs.fleet, inputs.catalogue)
-    requests = {request.id: request for request in _requests(inputs, pending)}
+    requests = {request.id: request for request in inputs.list_requests(pending)}
     if request_id not in requests:
         known = nearest(request_id, requests)
         raise Refusal(reason(Code.REQUEST_UNKNOWN, request=request_id, nearest=known))
     request = requests[request_id]
-    gaps = consent_gaps(inputs.fleet, inputs.policy, pending, inputs.ledger)
+    book = inputs.open_book(now, pending)
+    devices: tuple[DeviceWork, ...] = ()
+    if request.kind is RequestKind.DEPLOYMENT:
+        found = shared_devices(inputs.fleet, pending, request.supercomputer)
+        devices = tuple(_device_work(inputs.fleet, pending, device) for device in found)
+    orders = tuple(_order_view(book, order.id) for order in request.orders)
+    history: tuple[journal.Entry, ...] = ()
+    if isinstance(source, Database):
+        with source.read() as conn:
+            history = journal.read(conn, limit=journal.LINES_MAX, subject=f"request:{request_id}")[-HISTORY_LINES:]
+    return replace(_view(inputs, book, request), devices=devices, orders=orders, history=history)
+
+
+def _view(inputs: Inputs, book: RequestBook, request: Request) -> RequestView:
+    standing, seen = book.stand(request), inputs.seen.get(request.id)
     return RequestView(
         request=request,
-        coverage=cover_clusters(inputs.fleet, pending, gaps, request.supercomputer),
-        devices=tuple(
-            _device_work(inputs.fleet, pending, device)
-            for device in shared_devices(inputs.fleet, pending, request.supercomputer)
-        ),
+        standing=standing,
+        since=seen.since if seen is not None and seen.state is standing.state else None,
+        coverage=book.cover(request),
     )
 
 
-def _requests(inputs: Inputs, pending: FleetPending) -> tuple[Request, ...]:
-    return build_requests(inputs.fleet, pending, inputs.policy, inputs.stored)
+def _order_view(book: RequestBook, name: OrderId) -> OrderView:
+    order = book.orders[name]
+    places = book.ordered.desk.places
+    return OrderView(
+        order=places.show(order),
+        opened=order.opened,
+        started=order.started,
+        standing=book.stand_order(order),
+        meets=book.meet(order.kind, places.nodes_of(order), but=order.id),
+    )
+
+
+def _by_due_date(view: RequestView) -> tuple[bool, str, str]:
+    due_at = view.request.due_at
+    return (due_at is None, due_at.isoformat() if due_at else "", view.request.id)
 
 
 def _device_work(fleet: Fleet, pending: FleetPending, device: Device) -> DeviceWork:
@@ -220,23 +324,3 @@ def _unknown(inputs: Inputs, kind: str, name: str) -> Reason:
         "device": set(fleet.devices),
     }
     return reason(Code.SCOPE_UNKNOWN, level=kind, name=name, nearest=nearest(name, known[kind]))
-
-
-def _entry(request: Request, before: Request | None, now: datetime, why: str) -> journal.Entry:
-    earlier = before.updates if before else frozenset()
-    return journal.Entry(
-        at=now,
-        actor=ACTOR,
-        event="request.changed",
-        subject=f"request:{request.id}",
-        why=why,
-        data={
-            "incarnation": request.incarnation,
-            "due_at": request.due_at.isoformat() if request.due_at else None,
-            "impact": request.impact.value if request.impact else None,
-            "joined": sorted(request.updates - earlier),
-            "left": sorted(earlier - request.updates),
-            "nodes": request.nodes,
-            "shared_devices": request.shared_devices,
-        },
-    )

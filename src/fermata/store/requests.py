@@ -1,8 +1,15 @@
-"""Cumulative requests as last computed: what they hold, without the names of the units behind them."""
+"""Cumulative requests as last computed: what they hold, without the names of the units behind them; and the states
+that they were last seen in.
+"""
 
-from sqlalchemy import Column, Connection, String, Table, Text, delete, select
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, String, Table, Text, delete, insert, select, update
 
 from fermata.domain.ids import RequestId
+from fermata.domain.request_states import RequestState
 from fermata.domain.requests import Request
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_json, to_json
@@ -18,6 +25,23 @@ request = Table(
     Column("due_at", UtcTime, nullable=True),
     Column("body", Text, nullable=False),
 )
+request_state = Table(
+    "request_state",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("notified_at", UtcTime, nullable=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenState:
+    """The state that a request was last seen in, since when, and when its customers were told (UTC; None: not yet)."""
+
+    state: RequestState
+    since: datetime
+    notified_at: datetime | None = None
 
 
 def save_requests(conn: Connection, requests: tuple[Request, ...]) -> None:
@@ -43,3 +67,35 @@ def load_requests(conn: Connection) -> dict[RequestId, Request]:
     bodies = conn.execute(select(request.c.body).order_by(request.c.id)).scalars()
     found = [from_json(Request, body) for body in bodies]
     return {each.id: each for each in sorted(found, key=lambda each: each.id)}
+
+
+def load_states(conn: Connection) -> Mapping[RequestId, SeenState]:
+    """The states that were recorded, by request."""
+    rows = conn.execute(select(request_state).order_by(request_state.c.id))
+    return {
+        RequestId(row.id): SeenState(state=RequestState(row.state), since=row.since, notified_at=row.notified_at)
+        for row in rows
+    }
+
+
+def save_states(conn: Connection, states: Mapping[RequestId, SeenState]) -> None:
+    """Records the states of these requests."""
+    for name in states:
+        conn.execute(delete(request_state).where(request_state.c.id == name))
+    rows = [
+        {"id": name, "state": seen.state.value, "since": seen.since, "notified_at": seen.notified_at}
+        for name, seen in states.items()
+    ]
+    insert_rows(conn, request_state, rows)
+
+
+def mark_notified(conn: Connection, names: Iterable[RequestId], at: datetime) -> None:
+    """Their customers have been told, by a notice that arrived at `at`. Who were told before stay told since then."""
+    known = load_states(conn)
+    for name in names:
+        if name not in known:
+            conn.execute(
+                insert(request_state).values(id=name, state=RequestState.PENDING.value, since=at, notified_at=at)
+            )
+        elif known[name].notified_at is None:
+            conn.execute(update(request_state).where(request_state.c.id == name).values(notified_at=at))

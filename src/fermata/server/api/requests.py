@@ -1,12 +1,18 @@
 """What is pending, and what customers are asked for."""
 
+from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field
 
-from fermata.domain.ids import RequestId
+from fermata.domain.ids import OrderId, RequestId
 from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine, place_of
+from fermata.domain.request_kinds import OrderedKind
+from fermata.domain.updates import Criticality, Impact
+from fermata.domain.work_orders import Target, TargetLevel, Word, WorkOrder
+from fermata.server.api.bodies import TEXT_MAX, Body, Instant, Name, Text
+from fermata.server.api.consent import ScopeBody
 from fermata.server.api.cursors import (
     CURSOR_MAX,
     LIMIT_MOST,
@@ -18,10 +24,11 @@ from fermata.server.api.cursors import (
     write_cursor,
 )
 from fermata.server.context import Given
-from fermata.services import requests
+from fermata.services import order_words, requests, work_orders
 
 LINES_MAX = LIMIT_MOST
 LINE_PLACE = (str, int, str, int, str)
+ORDERS_MAX = 1_000
 NAMES_MAX = 200
 
 router = APIRouter(tags=["requests"])
@@ -92,21 +99,80 @@ def get_pending(
     )
 
 
-class RequestsFilter(Filter):
-    """A filter, and which page of the requests that pass it."""
+class ListedFilter(Filter):
+    """A filter, whether requests are listed too of which nothing is left, and which page of them."""
 
+    ended: bool = False
     limit: LimitParam = 1000
     cursor: CursorParam = None
 
 
+class TargetBody(Body):
+    """What a work order is about: a cluster, a rack, a node, or a shared device with every node behind it."""
+
+    level: Annotated[TargetLevel, Field(strict=False)]
+    name: Name
+
+    def to_target(self) -> Target:
+        """As the domain has it."""
+        return Target(level=self.level, name=self.name)
+
+
+class NewOrderBody(Body):
+    """What is asked for. `impact` null: what a workload feels of that kind, at worst. `wanted_at` puts the due date off
+    and never brings it nearer than the notice that was promised.
+    """
+
+    kind: Annotated[OrderedKind, Field(strict=False)]
+    target: TargetBody
+    cause: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
+    impact: Annotated[Impact | None, Field(strict=False)] = None
+    criticality: Annotated[Criticality, Field(strict=False)] = Criticality.REGULAR
+    wanted_at: Instant | None = None
+
+
+class NewOrdersBody(Body):
+    """All of them or none."""
+
+    actor: Name
+    orders: Annotated[list[NewOrderBody], Field(min_length=1, max_length=ORDERS_MAX)]
+
+
+class SaidBody(Body):
+    """Who says so, and why."""
+
+    actor: Name
+    why: Text = ""
+
+
+class WordBody(Body):
+    """One word. `scope` null: all of the supercomputer; `orders` null: all that the request holds; `incarnation` null:
+    the current one; `until`: of a no. `actor` null lets the customer's first approver speak.
+    """
+
+    word: Annotated[Word, Field(strict=False)]
+    scope: ScopeBody | None = None
+    orders: Annotated[list[Name], Field(min_length=1, max_length=ORDERS_MAX)] | None = None
+    actor: Name | None = None
+    reason: Text = ""
+    incarnation: Annotated[int, Field(ge=1)] | None = None
+    until: Instant | None = None
+
+
+class WordsBody(Body):
+    """All of them or none."""
+
+    words: Annotated[list[WordBody], Field(min_length=1, max_length=ORDERS_MAX)]
+
+
 @router.get("/requests")
 def get_requests(
-    given: Given, wanted: Annotated[RequestsFilter, Query()], request: Request, response: Response
+    given: Given, wanted: Annotated[ListedFilter, Query()], request: Request, response: Response
 ) -> list[requests.RequestView]:
-    """Open requests by due date, with how far consent reaches."""
+    """Open requests by due date: where each stands, why, what it needs next, and how far consent reaches."""
     return page(
-        requests.list_requests(given.db, wanted.to_filter()),
-        lambda view: (view.request.due_at.isoformat() if view.request.due_at else "", view.request.id),
+        requests.list_requests(given.db, wanted.to_filter(), now=given.now(), ended=wanted.ended),
+        lambda view: (view.request.due_at.isoformat() if view.request.due_at else "~", view.request.id),
         like=(str, str),
         cursor=wanted.cursor,
         limit=wanted.limit,
@@ -114,7 +180,79 @@ def get_requests(
     )
 
 
+@router.post("/requests/look")
+def post_look(given: Given, _body: Body) -> requests.RequestsLooked:
+    """Records the states of requests that moved since the last look, such as those whose due date has passed."""
+    return requests.watch_requests(given.db, now=given.now())
+
+
 @router.get("/requests/{request_id}")
 def get_request(given: Given, request_id: str) -> requests.RequestView:
-    """One request with its shared devices and every node behind each."""
-    return requests.show_request(given.db, RequestId(request_id))
+    """One request with its work orders, its shared devices and every node behind each."""
+    return requests.show_request(given.db, RequestId(request_id), now=given.now())
+
+
+@router.post("/requests/{request_id}/words", status_code=status.HTTP_201_CREATED)
+def post_words(given: Given, request_id: str, body: WordsBody) -> list[order_words.SaidWord]:
+    """Says yes, no until a date, or takes a word back, on work orders of the request."""
+    words = [
+        order_words.WordOrder(
+            word=word.word,
+            scope=word.scope.to_scope() if word.scope else None,
+            orders=frozenset(OrderId(name) for name in word.orders) if word.orders else None,
+            actor=word.actor,
+            reason=word.reason,
+            seen=word.incarnation,
+            until=word.until.astimezone(UTC) if word.until else None,
+        )
+        for word in body.words
+    ]
+    found = order_words.decide_orders(given.db, RequestId(request_id), words, now=given.now(), new_id=given.new_id)
+    return list(found)
+
+
+@router.post("/requests/{request_id}/told")
+def post_told(given: Given, request_id: str, body: SaidBody) -> requests.RequestView:
+    """The customers of the request were told of it, by whatever means."""
+    return requests.record_notice(given.db, RequestId(request_id), now=given.now(), actor=body.actor, why=body.why)
+
+
+@router.get("/work-orders")
+def get_orders(given: Given, ended: bool = False) -> list[WorkOrder]:
+    """Work orders that are not over, or all on record, by when they were opened."""
+    return list(work_orders.list_orders(given.db, ended=ended))
+
+
+@router.post("/work-orders", status_code=status.HTTP_201_CREATED)
+def post_orders(given: Given, body: NewOrdersBody) -> list[work_orders.Opened]:
+    """Asks for repairs, hardware maintenance, decommissions or moves; each joins the one request of its kind."""
+    orders = [
+        work_orders.NewOrder(
+            kind=order.kind.kind,
+            target=order.target.to_target(),
+            cause=order.cause,
+            impact=order.impact,
+            criticality=order.criticality,
+            wanted_at=order.wanted_at.astimezone(UTC) if order.wanted_at else None,
+        )
+        for order in body.orders
+    ]
+    return list(work_orders.open_orders(given.db, orders, now=given.now(), actor=body.actor, new_id=given.new_id))
+
+
+@router.post("/work-orders/{order_id}/start")
+def post_start(given: Given, order_id: str, body: SaidBody) -> WorkOrder:
+    """Begins an order, which holds its nodes from then on; refused as long as anything forbids it."""
+    return work_orders.start_order(given.db, OrderId(order_id), now=given.now(), actor=body.actor, why=body.why)
+
+
+@router.post("/work-orders/{order_id}/complete")
+def post_complete(given: Given, order_id: str, body: SaidBody) -> WorkOrder:
+    """An order that was begun is done: its nodes are free again."""
+    return work_orders.complete_order(given.db, OrderId(order_id), now=given.now(), actor=body.actor, why=body.why)
+
+
+@router.post("/work-orders/{order_id}/cancel")
+def post_cancel(given: Given, order_id: str, body: SaidBody) -> WorkOrder:
+    """Takes an order back before it begins."""
+    return work_orders.cancel_order(given.db, OrderId(order_id), now=given.now(), actor=body.actor, why=body.why)

@@ -1,0 +1,303 @@
+"""Operator verbs of work orders: open, begin, complete and cancel them. One transaction each, whole or not at all."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from fermata.domain.allowances import covers
+from fermata.domain.closures import say_frozen, say_outside
+from fermata.domain.combining import Outcome, why_held
+from fermata.domain.fleet import Node
+from fermata.domain.ids import NodeId, OrderId, RequestId
+from fermata.domain.pending import find_pending
+from fermata.domain.policy import Said
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.request_book import Meeting, RequestBook
+from fermata.domain.request_kinds import IMPACTS, RequestKind, due_at
+from fermata.domain.request_states import IllegalRequestMove, RequestEvent, RequestState, move
+from fermata.domain.requests import build_requests
+from fermata.domain.updates import Criticality, Impact
+from fermata.domain.windows import Interval
+from fermata.domain.work_orders import OrderEnd, Target, TargetLevel, WorkOrder
+from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown, shorten
+from fermata.services.request_record import Inputs, find_moved, read_inputs_in, record_moved, say_changed
+from fermata.store import journal, work_orders
+from fermata.store import requests as request_store
+from fermata.store.database import Connection, Database
+
+NewId = Callable[[str], str]
+SHORTEST = timedelta(hours=1)  # of a time that is open: a shorter one is over before anybody has a tool in hand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """What somebody asks for. `impact` None: what a workload feels of that kind, at worst."""
+
+    kind: RequestKind
+    target: Target
+    cause: str
+    impact: Impact | None = None
+    criticality: Criticality = Criticality.REGULAR
+    wanted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An order as it was opened, its nodes, and what it meets on them."""
+
+    order: WorkOrder
+    request: RequestId
+    incarnation: int
+    nodes: tuple[NodeId, ...]
+    meets: tuple[Meeting, ...]
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """What verbs are judged by, and what they changed, of one transaction."""
+
+    conn: Connection
+    now: datetime
+    inputs: Inputs
+    changed: dict[OrderId, WorkOrder] = field(default_factory=dict)
+
+    def book(self) -> RequestBook:
+        """As things stand with the changes."""
+        orders = {**self.inputs.orders, **self.changed}
+        inputs = replace(self.inputs, orders=orders)
+        return inputs.open_book(self.now, find_pending(inputs.fleet, inputs.catalogue))
+
+    def order(self, name: OrderId) -> WorkOrder:
+        """An order on record. Raises Refusal for an unknown one."""
+        found = self.inputs.orders.get(name)
+        if found is None:
+            raise Refusal(reason(Code.ORDER_UNKNOWN, order=name, nearest=nearest(name, self.inputs.orders)))
+        return found
+
+    def keep(self, *, actor: str, why: str) -> RequestBook:
+        """Stores what changed, and what requests and their states become by it."""
+        work_orders.save_orders(self.conn, tuple(self.changed.values()))
+        touched = {order.request for order in self.changed.values()}
+        book = self.book()
+        built = build_requests(book.fleet, book.pending, book.policy, self.inputs.stored, book.orders.values())
+        requests = [request for request in built if request.id in touched]
+        changed = [request for request in requests if self.inputs.stored.get(request.id) != request]
+        request_store.save_requests(self.conn, tuple(changed))
+        before = self.inputs.stored
+        journal.append_many(
+            self.conn, [say_changed(request, before.get(request.id), actor, self.now, why) for request in changed]
+        )
+        record_moved(self.conn, find_moved(book, self.inputs.seen, requests), actor=actor, now=self.now)
+        self.inputs = replace(self.inputs, stored={**self.inputs.stored, **{r.id: r for r in changed}})
+        return book
+
+
+def open_desk(conn: Connection, now: datetime) -> Desk:
+    """For one transaction."""
+    return Desk(conn=conn, now=now, inputs=read_inputs_in(conn, now))
+
+
+def open_orders(
+    db: Database, orders: Sequence[NewOrder], *, now: datetime, actor: str, new_id: NewId
+) -> tuple[Opened, ...]:
+    """Opens all of them or none. Each joins the one request of its kind of its supercomputer, whose customers decide.
+
+    Raises Refusal with every reason found: an unknown or ambiguous target, one that is asked for already, one that
+    leaves by an order that was approved.
+    """
+    with refusing_unknown(), db.begin() as conn:
+        desk = open_desk(conn, now)
+        book = desk.book()
+        refused: list[Reason] = []
+        for asked in orders:
+            judged = _judge_new(book, desk, asked, Said(actor=actor, at=now), OrderId(new_id("wo")))
+            if isinstance(judged, Reason):
+                refused.append(judged)
+            else:
+                desk.changed[judged.id] = judged
+        refuse_all(refused)
+        lines = [_entry(order, "opened", actor, now, order.cause) for order in desk.changed.values()]
+        journal.append_many(conn, lines)
+        after = desk.keep(actor=actor, why="; ".join(dict.fromkeys(order.cause for order in desk.changed.values())))
+        return tuple(_opened(desk, after, order) for order in desk.changed.values())
+
+
+def start_order(db: Database, name: OrderId, *, now: datetime, actor: str, why: str = "") -> WorkOrder:
+    """Begins an order: from now on it holds its nodes. Refused, with every reason, as long as the word of any customer
+    is missing, a freeze or its own time forbids it, or another holds a node.
+    """
+    with refusing_unknown(), db.begin() as conn:
+        desk = open_desk(conn, now)
+        order, book = desk.order(name), desk.book()
+        nodes = book.ordered.desk.places.nodes_of(order)
+        refuse_all(dict.fromkeys(_why_not_yet(book, order, nodes)))
+        _move(book, order, RequestEvent.BEGIN)
+        desk.changed[name] = replace(order, started=Said(actor=actor, at=now))
+        lines = [_entry(order, "started", actor, now, why)]
+        for gone in _replaced(book, order, nodes):
+            end = OrderEnd(how=RequestState.SUPERSEDED, said=Said(actor=actor, at=now), why=f"by {order.id}")
+            desk.changed[gone.id] = replace(gone, ended=end)
+            lines.append(_entry(gone, "superseded", actor, now, end.why))
+        journal.append_many(conn, lines)
+        desk.keep(actor=actor, why=why)
+        return desk.changed[name]
+
+
+def complete_order(db: Database, name: OrderId, *, now: datetime, actor: str, why: str = "") -> WorkOrder:
+    """An order that was begun is done: its nodes are free again. Raises Refusal for one that was not begun."""
+    return _end(db, name, RequestEvent.FINISH, now=now, actor=actor, why=why)
+
+
+def cancel_order(db: Database, name: OrderId, *, now: datetime, actor: str, why: str = "") -> WorkOrder:
+    """Takes an order back before it begins. Raises Refusal afterwards."""
+    return _end(db, name, RequestEvent.CANCEL, now=now, actor=actor, why=why)
+
+
+def list_orders(db: Database, *, ended: bool = False) -> tuple[WorkOrder, ...]:
+    """Those that are not over, or all on record, by when they were opened."""
+    with db.read() as conn:
+        found = work_orders.load_orders(conn).values()
+    return tuple(sorted((o for o in found if ended or o.is_open), key=lambda order: (order.opened.at, order.id)))
+
+
+def _end(db: Database, name: OrderId, event: RequestEvent, *, now: datetime, actor: str, why: str) -> WorkOrder:
+    with refusing_unknown(), db.begin() as conn:
+        desk = open_desk(conn, now)
+        order = desk.order(name)
+        state = _move(desk.book(), order, event)
+        ended = replace(order, ended=OrderEnd(how=state, said=Said(actor=actor, at=now), why=why))
+        desk.changed[name] = ended
+        journal.append(conn, _entry(ended, state.value, actor, now, why))
+        desk.keep(actor=actor, why=why)
+        return ended
+
+
+def _move(book: RequestBook, order: WorkOrder, event: RequestEvent) -> RequestState:
+    try:
+        return move(order.id, book.stand_order(order).state, event)
+    except IllegalRequestMove as illegal:
+        raise Refusal(illegal.reason) from illegal
+
+
+def _judge_new(book: RequestBook, desk: Desk, asked: NewOrder, opened: Said, name: OrderId) -> WorkOrder | Reason:
+    places = book.ordered.desk.places
+    nodes = places.nodes(asked.target)
+    if not nodes:
+        return _say_unknown(book, asked.target)
+    supercomputers = sorted({book.fleet.clusters[node.cluster].supercomputer for node in nodes})
+    if len(supercomputers) > 1:
+        return reason(Code.SCOPE_AMBIGUOUS, name=asked.target.name, supercomputers=", ".join(supercomputers))
+    order = WorkOrder(
+        id=name,
+        kind=asked.kind,
+        supercomputer=supercomputers[0],
+        target=asked.target,
+        cause=asked.cause,
+        impact=asked.impact or IMPACTS[asked.kind],
+        criticality=asked.criticality,
+        opened=opened,
+        due_at=due_at(
+            book.policy.notice, asked.kind, asked.criticality, opened_at=opened.at, wanted_at=asked.wanted_at
+        ),
+        wanted_at=asked.wanted_at,
+    )
+    for known in (*desk.inputs.orders.values(), *desk.changed.values()):
+        is_same = (known.kind, known.target, known.supercomputer) == (order.kind, order.target, order.supercomputer)
+        if is_same and known.is_open:
+            fields = {"kind": order.kind, "target": order.target, "order": known.id}
+            return reason(Code.ORDER_EXISTS, **fields, request=known.request)
+    refusing = (meeting for meeting in book.meet(order.kind, nodes) if meeting.outcome is Outcome.REFUSE)
+    for meeting in refusing:
+        claims = (c for node in nodes for c in book.claims.get(node.name, ()) if c.name == meeting.order)
+        why = why_held(shorten([node.name for node in nodes]), order.kind, claims)
+        if why is not None:
+            return why
+    return order
+
+
+def _say_unknown(book: RequestBook, target: Target) -> Reason:
+    fleet = book.fleet
+    known: dict[TargetLevel, Iterable[str]] = {
+        TargetLevel.CLUSTER: fleet.clusters,
+        TargetLevel.RACK: {node.rack for node in fleet.nodes.values()},
+        TargetLevel.NODE: fleet.nodes,
+        TargetLevel.DEVICE: fleet.devices,
+    }
+    near = nearest(target.name, known[target.level])
+    return reason(Code.SCOPE_UNKNOWN, level=target.level, name=target.name, nearest=near)
+
+
+def _opened(desk: Desk, book: RequestBook, order: WorkOrder) -> Opened:
+    nodes = book.ordered.desk.places.nodes_of(order)
+    return Opened(
+        order=order,
+        request=order.request,
+        incarnation=desk.inputs.stored[order.request].incarnation,
+        nodes=tuple(node.name for node in nodes),
+        meets=book.meet(order.kind, nodes, but=order.id),
+    )
+
+
+def _why_not_yet(book: RequestBook, order: WorkOrder, nodes: Sequence[Node]) -> Iterable[Reason]:
+    """Every reason why the order may not begin now."""
+    if not order.is_open or order.in_work:
+        return
+    if not nodes:
+        yield reason(Code.ORDER_TARGET_GONE, target=order.target, order=order.id)
+    heard = book.ordered.hear(order)
+    yield from (heard.gaps[node.name] for node in nodes if node.name in heard.gaps)
+    now = book.record.now
+    if order.wanted_at is not None and now < order.wanted_at:
+        at = f"{order.wanted_at:%Y-%m-%d %H:%MZ}"
+        yield reason(Code.ORDER_TOO_EARLY, order=order.id, at=at, why="the time that its customers were asked for")
+    if heard.allowances and not covers(heard.allowances, Interval(now, now + SHORTEST)):
+        customer = book.fleet.clusters[nodes[0].cluster].customer
+        yield say_outside(heard.allowances, customer, order.target, after=now, length=SHORTEST)
+    if order.impact is not Impact.IMPACTLESS:
+        yield from _why_frozen(book, nodes)
+    yield from _why_busy(book, order, nodes)
+
+
+def _why_frozen(book: RequestBook, nodes: Sequence[Node]) -> Iterable[Reason]:
+    """A freeze beats approvals; exemptions name updates, so that none lets an order pass."""
+    now, fleet = book.record.now, book.fleet
+    for freeze in book.policy.freezes:
+        is_on = freeze.start <= now < freeze.end
+        if is_on and any(freeze.scope.covers(node, fleet.clusters[node.cluster]) for node in nodes):
+            yield say_frozen(freeze)
+
+
+def _why_busy(book: RequestBook, order: WorkOrder, nodes: Sequence[Node]) -> Iterable[Reason]:
+    """One request at a time holds a node."""
+    waiting = [m for m in book.meet(order.kind, nodes, but=order.id) if m.outcome in (Outcome.WAIT, Outcome.REFUSE)]
+    for meeting in waiting:
+        holder = meeting.order or f"a run, for {meeting.request}"
+        yield reason(Code.ORDER_NODE_BUSY, order=order.id, nodes=f"{meeting.nodes} node(s)", holder=holder)
+
+
+def _replaced(book: RequestBook, order: WorkOrder, nodes: Sequence[Node]) -> Iterable[WorkOrder]:
+    """Orders on nothing but nodes of this one, in whose place it comes."""
+    own = {node.name for node in nodes}
+    for meeting in book.meet(order.kind, nodes, but=order.id):
+        if meeting.outcome is Outcome.REPLACE and meeting.order is not None:
+            other = book.orders[meeting.order]
+            if own.issuperset(book.ordered.hear(other).nodes):
+                yield other
+
+
+def _entry(order: WorkOrder, event: str, actor: str, now: datetime, why: str) -> journal.Entry:
+    return journal.Entry(
+        at=now,
+        actor=actor,
+        event=f"order.{event}",
+        subject=f"order:{order.id}",
+        why=why,
+        data={
+            "request": order.request,
+            "kind": order.kind.value,
+            "target": str(order.target),
+            "impact": order.impact.value,
+            "criticality": order.criticality.value,
+            "due_at": order.due_at.isoformat(),
+        },
+    )

@@ -1,0 +1,139 @@
+"""Work orders, and the ledger of what customers say of them, append-only like the journal."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, insert, select
+
+from fermata.domain.fleet import Fleet
+from fermata.domain.ids import NodeId, OrderId, RequestId
+from fermata.domain.pending import FleetPending
+from fermata.domain.policy import Scope, ScopeLevel
+from fermata.domain.reasons import Reason
+from fermata.domain.request_book import RequestBook
+from fermata.domain.request_standing import OnRecord
+from fermata.domain.work_orders import OrderWord, Word, WorkOrder
+from fermata.store import inventory
+from fermata.store.bulk import insert_rows
+from fermata.store.codec import from_json, to_json
+from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+
+work_order = Table(
+    "work_order",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("supercomputer", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("opened_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=True),
+    Column("body", Text, nullable=False),
+    Index("ix_work_order_supercomputer", "supercomputer", "kind"),
+)
+order_word = Table(
+    "order_word",
+    metadata,
+    Column("seq", Sequence64, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("request", String, nullable=False),
+    Column("incarnation", Sequence64, nullable=False),
+    Column("orders", Json, nullable=False),
+    Column("scope_level", String, nullable=False),
+    Column("scope_name", String, nullable=False),
+    Column("word", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("until", UtcTime, nullable=True),
+    sqlite_autoincrement=True,
+)
+
+
+def save_orders(conn: Connection, orders: Sequence[WorkOrder]) -> None:
+    """Adds orders, or replaces those of the same ids."""
+    for order in orders:
+        conn.execute(delete(work_order).where(work_order.c.id == order.id))
+    insert_rows(conn, work_order, [_order_row(order) for order in orders])
+
+
+def load_orders(conn: Connection) -> dict[OrderId, WorkOrder]:
+    """Every order ever opened, those that are over included, by id."""
+    bodies = conn.execute(select(work_order.c.body)).scalars()
+    found = [from_json(WorkOrder, body) for body in bodies]
+    return {order.id: order for order in sorted(found, key=lambda order: order.id)}
+
+
+def append_words(conn: Connection, words: Sequence[OrderWord]) -> tuple[int, ...]:
+    """Adds words in the order given and returns the seqs they got; their own `seq` is not read."""
+    if not words:
+        return ()
+    statement = insert(order_word).returning(order_word.c.seq, sort_by_parameter_order=True)
+    return tuple(conn.execute(statement, [_word_row(word) for word in words]).scalars())
+
+
+def load_words(conn: Connection) -> tuple[OrderWord, ...]:
+    """All words, oldest first."""
+    return tuple(_to_word(row) for row in conn.execute(select(order_word).order_by(order_word.c.seq)))
+
+
+def held_nodes(conn: Connection, fleet: Fleet, now: datetime) -> Mapping[NodeId, Reason]:
+    """Nodes of `fleet` on which no update may be planned or begun at `now` because of work orders, each with why.
+
+    Raises NotStored when there are orders and no policy.
+    """
+    orders = {name: order for name, order in load_orders(conn).items() if order.is_open}
+    if not orders:
+        return {}
+    book = RequestBook(
+        fleet=fleet,
+        policy=inventory.load_policy(conn),
+        pending=FleetPending(nodes={}, devices={}),
+        ledger=(),
+        record=OnRecord(now=now),
+        orders=orders,
+        words=load_words(conn),
+    )
+    return book.held()
+
+
+def _order_row(order: WorkOrder) -> dict[str, Any]:
+    return {
+        "id": order.id,
+        "supercomputer": order.supercomputer,
+        "kind": order.kind.value,
+        "opened_at": order.opened.at,
+        "ended_at": order.ended.said.at if order.ended else None,
+        "body": to_json(order).decode(),
+    }
+
+
+def _word_row(word: OrderWord) -> dict[str, Any]:
+    return {
+        "id": word.id,
+        "request": word.request,
+        "incarnation": word.incarnation,
+        "orders": sorted(word.orders),
+        "scope_level": word.scope.level.value,
+        "scope_name": word.scope.name,
+        "word": word.word.value,
+        "actor": word.actor,
+        "at": word.at,
+        "reason": word.reason,
+        "until": word.until,
+    }
+
+
+def _to_word(row: Row[Any]) -> OrderWord:
+    return OrderWord(
+        seq=row.seq,
+        id=row.id,
+        request=RequestId(row.request),
+        incarnation=row.incarnation,
+        orders=frozenset(OrderId(name) for name in row.orders),
+        scope=Scope(level=ScopeLevel(row.scope_level), name=row.scope_name),
+        word=Word(row.word),
+        actor=row.actor,
+        at=row.at,
+        reason=row.reason,
+        until=row.until,
+    )
