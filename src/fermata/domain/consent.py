@@ -3,14 +3,17 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node, Role
-from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, UpdateId
+from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, SupercomputerId, UpdateId
+from fermata.domain.notified import NotifiedTimes
 from fermata.domain.pending import FleetPending
 from fermata.domain.policy import AfterDue, ConsentEntry, Policy, ScopeLevel, Stance, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import request_id
+from fermata.domain.updates import Update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,19 +140,21 @@ class Decisions:
 @dataclass(frozen=True, kw_only=True)
 class _Heard:
     """What policy and ledger say of all work on one node. `missing`: updates that wait for an approval, sorted.
-    `blocked`: updates that a rule keeps out whatever is approved, each with the rule.
+    `blocked`: updates that a rule keeps out whatever is approved, each with the rule. `untold`: updates that would
+    proceed unapproved, had the customer been told of them.
     """
 
     missing: tuple[UpdateId, ...] = ()
+    untold: tuple[UpdateId, ...] = ()
     blocked: tuple[tuple[UpdateId, str], ...] = ()
     allowances: frozenset[Allowance] = frozenset()
 
     @property
     def is_lacking(self) -> bool:
-        return bool(self.missing or self.blocked)
+        return bool(self.missing or self.blocked or self.untold)
 
 
-_Alike = tuple[CustomerId, frozenset[UpdateId], Role, tuple[int, ...], int | None]  # nodes of which the same is said
+_Alike = tuple[CustomerId, SupercomputerId, frozenset[UpdateId], Role, tuple[int, ...], int | None]  # said the same of
 
 
 class _Desk:
@@ -165,6 +170,7 @@ class _Desk:
             name: tuple((i, rule.scope) for i, rule in enumerate(customer.rules) if rule.scope is not None)
             for name, customer in policy.customers.items()
         }
+        self._notified = None if policy.notified is None else NotifiedTimes(policy.notified)
         self._heard: dict[_Alike, _Heard] = {}
 
     @property
@@ -180,7 +186,7 @@ class _Desk:
         cluster = self._fleet.clusters[node.cluster]
         places = tuple(i for i, scope in self._scopes.get(cluster.customer, ()) if scope.covers(node, cluster))
         entry = self.decided.entry(node)
-        key = (cluster.customer, updates, node.role, places, entry.seq if entry else None)
+        key = (cluster.customer, cluster.supercomputer, updates, node.role, places, entry.seq if entry else None)
         found = self._heard.get(key)
         if found is None:
             found = self._heard[key] = self._hear(node, cluster, updates, entry)
@@ -190,6 +196,7 @@ class _Desk:
         verdict = entry.verdict if entry is not None else None
         approved = entry.updates if entry is not None and verdict is Verdict.APPROVED else frozenset[UpdateId]()
         missing: list[UpdateId] = []
+        untold: list[UpdateId] = []
         blocked: list[tuple[UpdateId, str]] = []
         allowances: set[Allowance] = set()
         for name in sorted(updates):
@@ -203,10 +210,26 @@ class _Desk:
                 allowances.add(Allowance(windows=ruling.windows))
             elif verdict is not Verdict.WITHDRAWN and self._policy.proceeds(cluster.customer):
                 windows = self._policy.customers[cluster.customer].windows
-                allowances.add(Allowance(windows=windows, not_before=self._policy.due_at(update)))
+                over = self._notice_over(update, cluster)
+                if over is None:
+                    untold.append(name)
+                else:
+                    allowances.add(Allowance(windows=windows, not_before=over))
             else:
                 missing.append(name)
-        return _Heard(missing=tuple(missing), blocked=tuple(blocked), allowances=frozenset(allowances))
+        return _Heard(
+            missing=tuple(missing), untold=tuple(untold), blocked=tuple(blocked), allowances=frozenset(allowances)
+        )
+
+    def _notice_over(self, update: Update, cluster: Cluster) -> datetime | None:
+        """When unapproved work may begin: at its due date, and never before the customer knew of it for as long as was
+        promised. None while it does not know.
+        """
+        due_at = self._policy.due_at(update)
+        if self._notified is None:
+            return due_at
+        since = self._notified.since(cluster.customer, cluster.supercomputer, update.id, update.impact)
+        return None if since is None else max(due_at, since + self._policy.promised(update))
 
 
 def _own_gaps(fleet: Fleet, decided: Decisions, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, Reason]:
@@ -218,6 +241,8 @@ def _own_gaps(fleet: Fleet, decided: Decisions, heard: Mapping[NodeId, _Heard]) 
         node, said = fleet.nodes[name], heard[name]
         if said.blocked:
             gaps[name] = _say_blocked(fleet.clusters[node.cluster], said)
+        elif said.untold and not said.missing:
+            gaps[name] = _say_untold(fleet.clusters[node.cluster], said)
         elif said.missing:
             entry = decided.entry(node)
             cause = (node.cluster, entry.seq if entry else None)
@@ -233,6 +258,11 @@ def _say_blocked(cluster: Cluster, said: _Heard) -> Reason:
     updates = ", ".join(update for update, _ in said.blocked)
     rules = ", ".join(sorted({rule for _, rule in said.blocked}))
     return reason(Code.POLICY_BLOCKS, customer=cluster.customer, rules=rules, updates=updates, cluster=cluster.name)
+
+
+def _say_untold(cluster: Cluster, said: _Heard) -> Reason:
+    customer, updates = cluster.customer, ", ".join(said.untold)
+    return reason(Code.NOTICE_NOT_DELIVERED, customer=customer, updates=updates, cluster=cluster.name)
 
 
 def _find_times(
