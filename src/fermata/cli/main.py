@@ -16,6 +16,7 @@ from fermata.cli import (
     demo,
     freezes,
     inventory,
+    notices,
     output,
     plan,
     policy,
@@ -27,6 +28,7 @@ from fermata.cli import (
     serve,
     simulate,
     standing,
+    subscriptions,
     why,
 )
 from fermata.cli.remote_link import ServerRefusal
@@ -41,6 +43,8 @@ NOUNS = (
     policy,
     consent,
     freezes,
+    subscriptions,
+    notices,
     plan,
     standing,
     check,

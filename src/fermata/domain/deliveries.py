@@ -40,7 +40,7 @@ MOVES: dict[DeliveryState, frozenset[DeliveryState]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Taken:
     """The other side took it."""
 
 
@@ -66,7 +66,7 @@ class Gone:
     why: str
 
 
-Outcome = Accepted | NotNow | Rejected | Gone
+Outcome = Taken | NotNow | Rejected | Gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def decide_next(
     """
     bounds = patience or Patience()
     match outcome:
-        case Accepted():
+        case Taken():
             return Next(state=DeliveryState.DELIVERED)
         case Rejected(why=why) | Gone(why=why):
             return Next(state=DeliveryState.DEAD, why=why)

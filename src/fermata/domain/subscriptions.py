@@ -44,6 +44,13 @@ class SubscriptionState(StrEnum):
     GONE = "gone"  # the other side said 410
 
 
+TARGET_KEYS: Mapping[ChannelKind, frozenset[str]] = {
+    ChannelKind.EVENT_GRID: frozenset({"url", "max_events", "name"}),
+    ChannelKind.CLOUD_EVENTS: frozenset({"url", "max_events", "name", "rate"}),
+    ChannelKind.PULL: frozenset({"topic", "key", "key_sha256"}),
+    ChannelKind.MAIL: frozenset({"to", "calendar", "provider"}),
+    ChannelKind.CHAT: frozenset({"url"}),
+}  # what a target may say
 SHAKING = frozenset({SubscriptionState.UNCONFIRMED, SubscriptionState.AWAITING_MANUAL})
 WITH_HANDSHAKE = frozenset({ChannelKind.EVENT_GRID, ChannelKind.CLOUD_EVENTS})
 MANUAL_WITHIN = timedelta(minutes=10)  # to open the validation address, as Event Grid allows
@@ -101,6 +108,21 @@ class Subscription:
             and (not self.kinds or self.kinds >= ASKING)
             and self.shape is EventShape.NOTICES
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionOrder:
+    """A subscription to be added. See `Subscription`; a pull's `target` has its `key` in plain."""
+
+    id: SubscriptionId
+    channel: ChannelKind
+    target: Mapping[str, Any]
+    customers: frozenset[CustomerId] = frozenset()
+    supercomputers: frozenset[SupercomputerId] = frozenset()
+    kinds: frozenset[NoticeKind] = frozenset()
+    shape: EventShape = EventShape.NOTICES
+    attempts_max: int = ATTEMPTS_MAX
+    lives: timedelta = LIVES
 
 
 def first_state(channel: ChannelKind) -> SubscriptionState:

@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, Connection, ForeignKey, Index, String, T
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, NodeState, Role
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, RackId
+from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
 from fermata.domain.policy import AfterDue, Freeze, Policy
 from fermata.domain.updates import Catalogue
 from fermata.domain.workloads import WorkloadMap
@@ -142,6 +142,13 @@ def load_parts(conn: Connection) -> Fleet:
 def list_customers(conn: Connection) -> frozenset[CustomerId]:
     """Every customer that holds a cluster."""
     return frozenset(CustomerId(name) for name in conn.execute(select(cluster.c.customer).distinct()).scalars())
+
+
+def list_supercomputers(conn: Connection) -> frozenset[SupercomputerId]:
+    """Every supercomputer with a cluster."""
+    return frozenset(
+        SupercomputerId(name) for name in conn.execute(select(cluster.c.supercomputer).distinct()).scalars()
+    )
 
 
 def record_versions(conn: Connection, versions: Mapping[NodeId, Mapping[str, str]]) -> None:

@@ -176,6 +176,12 @@ def open_deliveries(conn: Connection, subscription: SubscriptionId, limit: int) 
     return tuple(_to_delivery(row) for row in conn.execute(query))
 
 
+def count_open(conn: Connection, subscription: SubscriptionId) -> int:
+    """How many are still to come to a subscription."""
+    query = select(func.count()).where(delivery.c.subscription == subscription, delivery.c.state.in_(_values(OPEN)))
+    return int(conn.execute(query).scalar_one())
+
+
 def move_delivery(
     conn: Connection,
     moved: Delivery,

@@ -7,6 +7,7 @@ from fermata.server.api import (
     freezes,
     imports,
     journal,
+    notices,
     plans,
     policy,
     query,
@@ -21,5 +22,5 @@ from fermata.server.api.problems import RESPONSES
 PREFIX = "/api/v1"
 
 router = APIRouter(prefix=PREFIX, responses=RESPONSES)
-for noun in (imports, requests, policy, consent, freezes, plans, standing, why, runs, journal, report, query):
+for noun in (imports, requests, policy, consent, freezes, plans, standing, why, runs, journal, report, query, notices):
     router.include_router(noun.router)
