@@ -44,9 +44,10 @@ class SubscriptionState(StrEnum):
     GONE = "gone"  # the other side said 410
 
 
+SUBJECT_KEYS = frozenset({"subject_begins", "subject_ends", "subject_case"})  # which of a webhook's events it wants
 TARGET_KEYS: Mapping[ChannelKind, frozenset[str]] = {
-    ChannelKind.EVENT_GRID: frozenset({"url", "max_events", "name"}),
-    ChannelKind.CLOUD_EVENTS: frozenset({"url", "max_events", "name", "rate"}),
+    ChannelKind.EVENT_GRID: frozenset({"url", "max_events", "name", *SUBJECT_KEYS}),
+    ChannelKind.CLOUD_EVENTS: frozenset({"url", "max_events", "name", "rate", *SUBJECT_KEYS}),
     ChannelKind.PULL: frozenset({"topic", "key", "key_sha256"}),
     ChannelKind.MAIL: frozenset({"to", "calendar", "provider"}),
     ChannelKind.CHAT: frozenset({"url"}),

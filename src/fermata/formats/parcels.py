@@ -21,11 +21,11 @@ def pack(subscription: Subscription, notice: Notice, *, attempt: int, sender: st
     content_type, calendar = "", None
     match subscription.channel:
         case ChannelKind.EVENT_GRID:
-            events = notice_events.events_of(notice, subscription.shape)
+            events = _wanted(subscription, notice)
             events_max = int(subscription.target.get("max_events", EVENTS_MAX))
             posts, content_type = notice_events.event_grid_bodies(events, events_max), EVENT_GRID_TYPE
         case ChannelKind.CLOUD_EVENTS:
-            events = notice_events.events_of(notice, subscription.shape)
+            events = _wanted(subscription, notice)
             events_max = int(subscription.target.get("max_events", 1))
             posts = notice_events.cloud_event_bodies(events, events_max)
             content_type = CLOUD_EVENT_TYPE if events_max == 1 else CLOUD_EVENTS_TYPE
@@ -44,3 +44,16 @@ def pack(subscription: Subscription, notice: Notice, *, attempt: int, sender: st
         content_type=content_type,
         calendar=calendar,
     )
+
+
+def _wanted(subscription: Subscription, notice: Notice) -> list[notice_events.Event]:
+    """The events whose subject begins and ends as the subscription wants it; case counts only where it says so."""
+    target = subscription.target
+    begins, ends = str(target.get("subject_begins", "")), str(target.get("subject_ends", ""))
+    fold = str if target.get("subject_case") else str.lower
+    events = notice_events.events_of(notice, subscription.shape)
+    return [
+        event
+        for event in events
+        if fold(event.subject).startswith(fold(begins)) and fold(event.subject).endswith(fold(ends))
+    ]

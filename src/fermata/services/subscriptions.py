@@ -63,16 +63,29 @@ def add_subscriptions(
     cannot be used, and id that is taken.
     """
     with db.begin() as conn:
-        known = subscription_store.load_subscriptions(conn)
-        made = [_make(order, now=now, actor=actor, new_id=new_id) for order in orders]
-        refuse_all(_faults(conn, made, known, channels))
-        added = [each for each in made if each.id not in known]
-        for each in added:
-            subscription_store.save_subscription(conn, each)
-            _catch_up(conn, each, now)
-        journal.append_many(conn, [_entry("subscription.added", each, now=now, actor=actor) for each in added])
-        now_known = subscription_store.load_subscriptions(conn)
-        return tuple(_view(conn, now_known[order.id]) for order in orders)
+        return add_in(conn, orders, now=now, actor=actor, new_id=new_id, channels=channels)
+
+
+def add_in(
+    conn: Connection,
+    orders: Sequence[SubscriptionOrder],
+    *,
+    now: datetime,
+    actor: str,
+    new_id: NewId,
+    channels: Channels,
+) -> tuple[SubscriptionView, ...]:
+    """As `add_subscriptions`, inside the caller's transaction."""
+    known = subscription_store.load_subscriptions(conn)
+    made = [_make(order, now=now, actor=actor, new_id=new_id) for order in orders]
+    refuse_all(_faults(conn, made, known, channels))
+    added = [each for each in made if each.id not in known]
+    for each in added:
+        subscription_store.save_subscription(conn, each)
+        _catch_up(conn, each, now)
+    journal.append_many(conn, [_entry("subscription.added", each, now=now, actor=actor) for each in added])
+    stands = subscription_store.load_subscriptions(conn)
+    return tuple(_view(conn, stands[order.id]) for order in orders)
 
 
 def remove_subscription(
@@ -82,13 +95,18 @@ def remove_subscription(
     what is asked from now on. Raises Refusal when there is none.
     """
     with db.begin() as conn:
-        known = subscription_store.load_subscriptions(conn)
-        gone = _find(known, name)
-        outbox.end_deliveries(conn, name, DeliveryState.DROPPED, "its subscription was removed")
-        subscription_store.remove_subscription(conn, name)
-        notify_left_alone(conn, [each for each in known.values() if each.id != name], now)
-        journal.append(conn, _entry("subscription.removed", gone, now=now, actor=actor, why=why))
-        return _view(conn, gone)
+        return remove_in(conn, name, now=now, actor=actor, why=why)
+
+
+def remove_in(conn: Connection, name: SubscriptionId, *, now: datetime, actor: str, why: str = "") -> SubscriptionView:
+    """As `remove_subscription`, inside the caller's transaction."""
+    known = subscription_store.load_subscriptions(conn)
+    gone = _find(known, name)
+    outbox.end_deliveries(conn, name, DeliveryState.DROPPED, "its subscription was removed")
+    subscription_store.remove_subscription(conn, name)
+    notify_left_alone(conn, [each for each in known.values() if each.id != name], now)
+    journal.append(conn, _entry("subscription.removed", gone, now=now, actor=actor, why=why))
+    return _view(conn, gone)
 
 
 def list_subscriptions(db: Database) -> tuple[SubscriptionView, ...]:
@@ -100,7 +118,12 @@ def list_subscriptions(db: Database) -> tuple[SubscriptionView, ...]:
 def show_subscription(db: Database, name: SubscriptionId) -> SubscriptionView:
     """One of them. Raises Refusal."""
     with db.read() as conn:
-        return _view(conn, _find(subscription_store.load_subscriptions(conn), name))
+        return show_in(conn, name)
+
+
+def show_in(conn: Connection, name: SubscriptionId) -> SubscriptionView:
+    """As `show_subscription`, inside the caller's transaction."""
+    return _view(conn, _find(subscription_store.load_subscriptions(conn), name))
 
 
 def validate_subscription(

@@ -144,11 +144,12 @@ def list_customers(conn: Connection) -> frozenset[CustomerId]:
     return frozenset(CustomerId(name) for name in conn.execute(select(cluster.c.customer).distinct()).scalars())
 
 
-def list_supercomputers(conn: Connection) -> frozenset[SupercomputerId]:
-    """Every supercomputer with a cluster."""
-    return frozenset(
-        SupercomputerId(name) for name in conn.execute(select(cluster.c.supercomputer).distinct()).scalars()
-    )
+def list_supercomputers(conn: Connection, customer: CustomerId | None = None) -> frozenset[SupercomputerId]:
+    """Every supercomputer with a cluster, or with one of that customer."""
+    query = select(cluster.c.supercomputer).distinct()
+    if customer is not None:
+        query = query.where(cluster.c.customer == customer)
+    return frozenset(SupercomputerId(name) for name in conn.execute(query).scalars())
 
 
 def record_versions(conn: Connection, versions: Mapping[NodeId, Mapping[str, str]]) -> None:
