@@ -13,13 +13,11 @@ from fermata.domain.subscriptions import ChannelKind, Consented, Greeting, Subsc
 from fermata.ports import Parcel
 
 KIND = ChannelKind.CHAT
-ROOMS = frozenset(
-    {
-        "discord", "gchat", "matrix", "matrixs", "mmost", "mmosts", "msteams", "ntfy", "ntfys", "pagerduty", "rocket",
-        "rockets", "slack", "tgram", "webex", "workflow", "workflows", "zulip",
-    }
-)  # fmt: skip
-PLAIN = frozenset({"matrix", "mmost", "ntfy", "rocket"})  # without TLS
+HOSTED = frozenset({"matrix", "matrixs", "mmost", "mmosts", "rocket", "rockets"})  # their URL names a machine
+ROOMS = HOSTED | frozenset(
+    {"discord", "gchat", "msteams", "pagerduty", "slack", "tgram", "webex", "workflows", "zulip"}
+)
+PLAIN = frozenset({"matrix", "mmost", "rocket"})  # without TLS
 
 
 class Chat:
@@ -40,7 +38,7 @@ class Chat:
         room = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if not isinstance(room, apprise.NotifyBase):
             return f"Apprise cannot make out a room of {scheme} from its URL"
-        host = _host(room)
+        host = _host(url, room)
         return self._outbound.find_fault(f"https://{host}") if host else None
 
     def greet(self, subscription: Subscription, address: str | None) -> Greeting:
@@ -49,12 +47,13 @@ class Chat:
 
     def send(self, subscription: Subscription, parcels: Sequence[Parcel]) -> Mapping[StepKey, Outcome]:
         """In this order; after one that failed, the rest waits with it."""
-        room = apprise.Apprise.instantiate(str(subscription.target["url"]), suppress_exceptions=True)
+        url = str(subscription.target["url"])
+        room = apprise.Apprise.instantiate(url, suppress_exceptions=True)
         if not isinstance(room, apprise.NotifyBase):
             return {parcel.key: Rejected(why="Apprise cannot make out a room from its URL") for parcel in parcels}
         try:
-            if _host(room):
-                self._outbound.look_up(_host(room), 443)
+            if _host(url, room):
+                self._outbound.look_up(_host(url, room), 443)
         except NotAllowed as refused:
             return {parcel.key: Rejected(why=str(refused)) for parcel in parcels}
         except NotReached as silent:
@@ -66,7 +65,7 @@ class Chat:
         return outcomes
 
 
-def _host(room: apprise.NotifyBase) -> str:
-    """Empty where the kind of room decides it."""
-    found = getattr(room, "host", None)
+def _host(url: str, room: apprise.NotifyBase) -> str:
+    """Empty where the kind of room decides it, whatever stands in the URL's place of a host."""
+    found = getattr(room, "host", None) if urlsplit(url).scheme.lower() in HOSTED else None
     return found if isinstance(found, str) else ""

@@ -2,10 +2,12 @@
 
 import ipaddress
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from urllib.parse import urlsplit
 
 import httpx
@@ -74,7 +76,7 @@ class Outbound:
         seconds = self.timeout / timedelta(seconds=1)
         try:
             with (
-                httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False) as client,
+                httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False, verify=_trust()) as client,
                 client.stream(
                     method, asked, headers=sent, content=body, extensions={"sni_hostname": parts.host}
                 ) as answer,
@@ -143,6 +145,12 @@ def _is_local(host: str) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
+
+
+@cache
+def _trust() -> ssl.SSLContext:
+    """What this machine trusts, its operator's own authorities included."""
+    return ssl.create_default_context()
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:
