@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fermata.adapters.chat import Chat
 from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
 from fermata.adapters.event_grid_webhook import EventGridWebhook
 from fermata.adapters.outbound import Outbound
@@ -82,6 +81,8 @@ def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Cloc
 
 def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Channel]:
     """Every kind of channel that notices are sent by."""
+    from fermata.adapters.chat import Chat  # noqa: PLC0415 - Apprise takes a tenth of a second; most commands send nothing
+
     outbound = Outbound(allow_local=settings.local_targets)
     server = MailServer(
         host=settings.smtp_host,
