@@ -34,7 +34,7 @@ class Allowance:
             for w in self.windows
         )
         after = f"from {self.not_before:%Y-%m-%d %H:%MZ} on" if self.not_before else ""
-        return " ".join(filter(None, (windows, after))) or "at any time"
+        return " ".join(filter(None, (f"in {windows}" if windows else "", after))) or "at any time"
 
 
 def open_for_all(allowances: Iterable[Allowance], first: datetime, until: datetime) -> tuple[Interval, ...]:

@@ -27,7 +27,7 @@ SENTENCES = MappingProxyType(
         Code.TARGET_MISSING: "{node} hangs on no {target} that {update} is for: there is nothing to do on it.",
         Code.NO_SUCH_UPDATE: "The catalogue holds no update {update}{nearest}.",
         Code.OUTSIDE_WINDOWS: (
-            "{customer} allows work on {scope} only in {windows}, {next}: wait for that, or ask for an approval."
+            "{customer} allows work on {scope} only {windows}, {next}: wait for that, or ask for an approval."
         ),
         Code.SHARED_DEVICE_UNAPPROVED: (
             "{device} also carries {nodes} node(s) without approval, {example} among them: all behind it go together."

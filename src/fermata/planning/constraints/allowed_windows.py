@@ -37,7 +37,7 @@ def check(reading: Reading) -> Iterator[Violation]:
             if not covers(allowances, Interval(window.start, window.end)):
                 sentence = (
                     f"Window {window.id} takes {some(nodes)} from {at(window.start)} to {at(window.end)}, and policy"
-                    f" allows that only in {' and '.join(sorted(map(str, allowances)))}."
+                    f" allows that only {' and '.join(sorted(map(str, allowances)))}."
                 )
                 yield Violation(rule=CODE, sentence=sentence, window=window.id, nodes=tuple(nodes))
 
