@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from fermata.domain.ids import DeviceId, NodeId, RunId, StepKey, UpdateId
+from fermata.domain.deliveries import Outcome
+from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, UpdateId
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
+from fermata.domain.subscriptions import Greeting, Subscription
 
 CALL_SIZE_MAX = 1000  # items of one call: real targets page at about this size, and 1,000 rows keep a transaction short
 
@@ -69,6 +71,24 @@ class Notice:
     kind: NoticeKind
     subject: str
     sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A notice made ready for one subscription: each channel takes of it what it can carry.
+
+    `posts` are bodies of `content_type`, to be posted in their order; `calendar` is iCalendar, None where there is
+    none. `attempt` counts from 1. Parcels of one `thread` belong together.
+    """
+
+    key: StepKey
+    thread: RequestId
+    attempt: int
+    title: str
+    text: str
+    posts: tuple[bytes, ...] = ()
+    content_type: str = ""
+    calendar: bytes | None = None
 
 
 class Clock(Protocol):
@@ -164,6 +184,22 @@ class Notifier(Protocol):
 
     def notify(self, notices: Sequence[Notice]) -> Mapping[StepKey, Answer]:
         """Delivers each key once."""
+        ...
+
+
+class Channel(Protocol):
+    """Carries notices to subscribers of one kind. Nothing is raised: a channel that is down says NotNow."""
+
+    def find_fault(self, subscription: Subscription) -> str | None:
+        """Why its target cannot be used, or None. Nobody is called."""
+        ...
+
+    def greet(self, subscription: Subscription, address: str | None) -> Greeting:
+        """Asks whether the target wants to be written to. `address`: where its owner can say so by hand."""
+        ...
+
+    def send(self, subscription: Subscription, parcels: Sequence[Parcel]) -> Mapping[StepKey, Outcome]:
+        """Delivers in this order, each at least once; every key is in the answer."""
         ...
 
 

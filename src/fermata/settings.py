@@ -3,7 +3,7 @@
 import ipaddress
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_PORT = 8321
@@ -19,6 +19,14 @@ class Settings(BaseSettings):
     port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port the server listens on; 0 takes any free one")
     speed: float = Field(3000.0, gt=0, le=100_000, description="Virtual seconds a second, where the fleet is simulated")
     seed: int = Field(1, ge=0, description="Seed of the planner and of the simulated fleet")
+    public_url: str = Field("", description="Where subscribers reach this server, to agree to notices by hand")
+    local_targets: bool = Field(False, description="Notices may go to this machine, its link, and over plain http")
+    smtp_host: str = Field("", description="Mail server for notices; none without it")
+    smtp_port: int = Field(25, ge=1, le=65535, description="Its port")
+    smtp_sender: str = Field("fermata@localhost", description="Whom mail is from")
+    smtp_user: str = Field("", description="Who signs in there; nobody when empty")
+    smtp_password: SecretStr = Field(SecretStr(""), description="The password for that")
+    smtp_starttls: bool = Field(False, description="Encrypt the session, and check the server's certificate")
 
 
 class BadSetting(ValueError):

@@ -2,16 +2,24 @@
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
+from fermata.adapters.event_grid_webhook import EventGridWebhook
+from fermata.adapters.outbound import Outbound
+from fermata.adapters.smtp import Mail, MailServer
 from fermata.domain.ids import CampaignId
-from fermata.ports import Clock, Site
+from fermata.domain.subscriptions import ChannelKind
+from fermata.execution.delivering import PostOffice
+from fermata.ports import Channel, Clock, Site
 from fermata.server.app import create_app
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
+from fermata.settings import Settings
 from fermata.sim.clock import SystemClock, VirtualClock
 from fermata.sim.fates import Faults
 from fermata.sim.site import open_site
@@ -24,9 +32,12 @@ __all__ = [
     "Database",
     "StoreUnavailable",
     "SystemClock",
+    "UtcClock",
     "make_app",
     "mint_id",
+    "open_channels",
     "open_database",
+    "open_office",
     "open_simulated_site",
     "utc_now",
 ]
@@ -68,10 +79,55 @@ def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Cloc
     return open_site(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock)
 
 
-def make_app(database: Database, clock: Clock, *, simulated_at: float | None) -> Application:
+def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Channel]:
+    """Every kind of channel that notices are sent by."""
+    from fermata.adapters.chat import Chat  # noqa: PLC0415 - Apprise takes a tenth of a second; most commands send nothing
+
+    outbound = Outbound(allow_local=settings.local_targets)
+    server = MailServer(
+        host=settings.smtp_host,
+        port=settings.smtp_port,
+        sender=settings.smtp_sender,
+        user=settings.smtp_user,
+        password=settings.smtp_password.get_secret_value(),
+        starttls=settings.smtp_starttls,
+    )
+    origin = urlsplit(settings.public_url).hostname or "fermata"
+    return {
+        ChannelKind.EVENT_GRID: EventGridWebhook(outbound, clock),
+        ChannelKind.CLOUD_EVENTS: CloudEventsWebhook(outbound, clock, origin),
+        ChannelKind.MAIL: Mail(server, clock),
+        ChannelKind.CHAT: Chat(outbound),
+    }
+
+
+def open_office(database: Database, settings: Settings, clock: Clock) -> PostOffice:
+    """What delivering notices needs."""
+    return PostOffice(
+        database=database,
+        channels=open_channels(settings, clock),
+        clock=clock,
+        public_url=settings.public_url or None,
+        mail_sender=settings.smtp_sender,
+    )
+
+
+def make_app(database: Database, clock: Clock, *, simulated_at: float | None, settings: Settings) -> Application:
     """Board and API over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
-    return create_app(database, clock, new_id=mint_id, demo=demo)
+    return create_app(database, clock, new_id=mint_id, demo=demo, channels=open_channels(settings, clock))
+
+
+class UtcClock:
+    """`utc_now` as a clock that nobody waits on, for commands that do one thing and end."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        return utc_now()
+
+    def wait_until(self, instant: datetime, stop: Callable[[], bool]) -> datetime:
+        """Returns at once."""
+        return utc_now()
 
 
 def utc_now() -> datetime:

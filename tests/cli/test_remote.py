@@ -23,6 +23,7 @@ from fermata.cli.remote import ServerVerbs
 from fermata.cli.remote_link import ServerLink
 from fermata.domain.pending_lines import PendingFilter
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
+from fermata.settings import Settings
 
 JSON = "--json"
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -40,7 +41,8 @@ def served(store: Path) -> Iterator[str]:
     """The URL of a real server over that store, on real time."""
     database = wiring.open_database(f"sqlite:///{store}")
     server = BackgroundServer(
-        wiring.make_app(database, wiring.SystemClock(), simulated_at=None), listener := bind_socket("127.0.0.1", 0)
+        wiring.make_app(database, wiring.SystemClock(), simulated_at=None, settings=Settings()),
+        listener := bind_socket("127.0.0.1", 0),
     )
     server.start()
     yield url_of(listener)

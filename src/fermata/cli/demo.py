@@ -130,7 +130,9 @@ class _Demo:
         database = wiring.open_database(f"sqlite:///{self.folder.store}")
         start = scenario.campaign.planned_as_of or wiring.utc_now()
         clock = wiring.CampaignClock(start, self.settings.speed)
-        server = BackgroundServer(wiring.make_app(database, clock, simulated_at=self.settings.speed), listener)
+        server = BackgroundServer(
+            wiring.make_app(database, clock, simulated_at=self.settings.speed, settings=self.settings), listener
+        )
         server.start()
         url = url_of(listener)
         self.teller.tell("board_up", f"Board: {url}", url=url, seconds=round(time.monotonic() - started, 2))

@@ -9,14 +9,17 @@ from typing import assert_never
 from fermata import wiring
 from fermata.cli.verbs import OrderChange, RunChange
 from fermata.domain.combinations import Combination
+from fermata.domain.deliveries import DeliveryState
 from fermata.domain.ids import (
     ApprovalId,
     CampaignId,
+    CustomerId,
     ExemptionId,
     FreezeId,
     OrderId,
     PlanId,
     RequestId,
+    SubscriptionId,
     SupercomputerId,
     UpdateId,
 )
@@ -28,6 +31,7 @@ from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
+from fermata.domain.subscriptions import SubscriptionOrder
 from fermata.domain.work_orders import WorkOrder
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
@@ -40,6 +44,7 @@ from fermata.services import (
     exemptions,
     freezes,
     inventory,
+    notices,
     offers,
     order_words,
     plans,
@@ -49,6 +54,7 @@ from fermata.services import (
     runs,
     simulation,
     standing,
+    subscriptions,
     together,
     updates,
     why,
@@ -56,7 +62,10 @@ from fermata.services import (
 )
 from fermata.services import query as queries
 from fermata.services.import_files import ImportKind
+from fermata.services.notices import NoticePage, NoticeView
 from fermata.services.run_views import RunStatus
+from fermata.services.subscriptions import SubscriptionView
+from fermata.settings import read_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +200,38 @@ class StoreVerbs:
 
     def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:
         return exemptions.confirm_exemption(self.database, exemption, now=wiring.utc_now(), actor=actor)
+
+    def add_subscriptions(self, orders: Sequence[SubscriptionOrder], *, actor: str) -> Sequence[SubscriptionView]:
+        channels = wiring.open_channels(read_settings(), wiring.UtcClock())
+        return subscriptions.add_subscriptions(
+            self.database, orders, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id, channels=channels
+        )
+
+    def list_subscriptions(self) -> Sequence[SubscriptionView]:
+        return subscriptions.list_subscriptions(self.database)
+
+    def remove_subscription(self, name: SubscriptionId, *, actor: str, why: str) -> SubscriptionView:
+        return subscriptions.remove_subscription(self.database, name, now=wiring.utc_now(), actor=actor, why=why)
+
+    def validate_subscription(self, name: SubscriptionId, *, actor: str) -> SubscriptionView:
+        return subscriptions.validate_subscription(
+            self.database, name, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id
+        )
+
+    def test_subscription(self, name: SubscriptionId, *, actor: str) -> NoticeView:
+        sent = subscriptions.test_subscription(self.database, name, now=wiring.utc_now(), actor=actor)
+        return notices.show_notice(self.database, sent.id)
+
+    def list_notices(
+        self, *, customers: Sequence[CustomerId], states: Sequence[DeliveryState], before: int | None, limit: int
+    ) -> NoticePage:
+        return notices.list_notices(self.database, customers=customers, states=states, before=before, limit=limit)
+
+    def show_notice(self, name: str) -> NoticeView:
+        return notices.show_notice(self.database, name)
+
+    def replay_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> NoticeView:
+        return notices.replay_notice(self.database, name, now=wiring.utc_now(), actor=actor, to=to, why=why)
 
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> plans.PublishedLine:
         return plans.publish(self.database, plan, now=wiring.utc_now(), actor=actor, why=why).line

@@ -68,7 +68,7 @@ def _tell(found: Trial) -> None:
         output.out.print(f"  {why}", markup=False, soft_wrap=True)
     if found.next_at is not None and found.next_at - found.at > timedelta(0):
         output.out.print(f"As things stand it could begin at {output.utc(found.next_at)}.", soft_wrap=True)
-    output.out.print(f"Its notice is over on {output.utc(found.due_at)}.", soft_wrap=True)
+    output.out.print(f"It is due on {output.utc(found.due_at)}.", soft_wrap=True)
 
 
 def _json(found: Trial) -> dict[str, Any]:

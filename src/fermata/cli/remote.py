@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -11,15 +11,18 @@ from urllib.parse import quote
 from fermata.cli.remote_link import Params, ServerLink
 from fermata.cli.verbs import OrderChange, RunChange
 from fermata.domain.combinations import Combination
+from fermata.domain.deliveries import DeliveryState
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import (
     ApprovalId,
     CampaignId,
+    CustomerId,
     ExemptionId,
     FreezeId,
     OrderId,
     PlanId,
     RequestId,
+    SubscriptionId,
     SupercomputerId,
     UpdateId,
 )
@@ -31,6 +34,7 @@ from fermata.domain.policy import Conditions, ConsentEntry, Exemption, Freeze, S
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
+from fermata.domain.subscriptions import SubscriptionOrder
 from fermata.domain.work_orders import WorkOrder
 from fermata.formats.faults import BadInput
 from fermata.formats.plans import plan_to_bytes
@@ -49,6 +53,7 @@ from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.notices import NoticePage, NoticeView
 from fermata.services.offers import Answer, OfferView
 from fermata.services.order_words import SaidWord, WordOrder
 from fermata.services.plans import Made, PublishedLine, Wanted
@@ -57,6 +62,7 @@ from fermata.services.query import Column
 from fermata.services.requests import PendingPage, RequestsLooked, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
+from fermata.services.subscriptions import SubscriptionView
 from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
 from fermata.services.work_orders import NewOrder, Opened
 
@@ -222,6 +228,36 @@ class ServerVerbs:
     def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:
         return self.link.post(Exemption, f"/exemptions/{_part(exemption)}/confirm", {"actor": actor})
 
+    def add_subscriptions(self, orders: Sequence[SubscriptionOrder], *, actor: str) -> Sequence[SubscriptionView]:
+        body = {"actor": actor, "subscriptions": [_subscription(order) for order in orders]}
+        return self.link.post(list[SubscriptionView], "/subscriptions", body)
+
+    def list_subscriptions(self) -> Sequence[SubscriptionView]:
+        return self.link.get(list[SubscriptionView], "/subscriptions")
+
+    def remove_subscription(self, name: SubscriptionId, *, actor: str, why: str) -> SubscriptionView:
+        return self.link.delete(SubscriptionView, f"/subscriptions/{_part(name)}", [("actor", actor), ("why", why)])
+
+    def validate_subscription(self, name: SubscriptionId, *, actor: str) -> SubscriptionView:
+        return self.link.post(SubscriptionView, f"/subscriptions/{_part(name)}/validate", {"actor": actor})
+
+    def test_subscription(self, name: SubscriptionId, *, actor: str) -> NoticeView:
+        return self.link.post(NoticeView, f"/subscriptions/{_part(name)}/test", {"actor": actor})
+
+    def list_notices(
+        self, *, customers: Sequence[CustomerId], states: Sequence[DeliveryState], before: int | None, limit: int
+    ) -> NoticePage:
+        asked: Params = [("limit", limit), *(("customer", name) for name in customers)]
+        asked = [*asked, *(("state", state.value) for state in states)]
+        return self.link.get(NoticePage, "/notices", [*asked, *([("before", before)] if before is not None else [])])
+
+    def show_notice(self, name: str) -> NoticeView:
+        return self.link.get(NoticeView, f"/notices/{_part(name)}")
+
+    def replay_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> NoticeView:
+        body = {"actor": actor, "why": why, "subscription": to}
+        return self.link.post(NoticeView, f"/notices/{_part(name)}/replay", body)
+
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> PublishedLine:
         said = {"actor": actor, "why": why}
         if isinstance(plan, Plan):
@@ -326,6 +362,20 @@ _NOUNS = {
     Verdict.DECLINED: "declines",
     Verdict.OFFERED: "offers",
 }
+
+
+def _subscription(order: SubscriptionOrder) -> dict[str, Any]:
+    return {
+        "id": order.id,
+        "channel": order.channel,
+        "target": dict(order.target),
+        "customers": sorted(order.customers),
+        "supercomputers": sorted(order.supercomputers),
+        "kinds": sorted(order.kinds),
+        "shape": order.shape,
+        "attempts_max": order.attempts_max,
+        "lives_minutes": round(order.lives / timedelta(minutes=1)),
+    }
 
 
 def _order(order: Order) -> dict[str, Any]:

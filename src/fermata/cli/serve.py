@@ -2,6 +2,8 @@
 
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +17,8 @@ from fermata.cli.simulating import begin_run, chosen_settings, conduct_simulated
 from fermata.domain.operations import Run
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import LIVE_RUNS
+from fermata.execution.delivering import keep_delivering
+from fermata.ports import Clock
 from fermata.server.serving import PortTaken, bind_socket, serve_until_signal, url_of
 from fermata.services import records
 from fermata.services.errors import Refusal
@@ -55,12 +59,31 @@ def serve(
     with options.opened_store(settings.store) as database:
         _say(url_of(listener), as_json=as_json)
         if simulate is None:
-            serve_until_signal(wiring.make_app(database, wiring.SystemClock(), simulated_at=None), listener)
+            clock = wiring.SystemClock()
+            with _delivering(database, settings, clock):
+                app = wiring.make_app(database, clock, simulated_at=None, settings=settings)
+                serve_until_signal(app, listener)
             return
         simulation = Simulation(database=database, settings=settings, log=simulate)
         simulation.start()
-        serve_until_signal(wiring.make_app(database, simulation.clock, simulated_at=settings.speed), listener)
+        with _delivering(database, settings, simulation.clock):
+            app = wiring.make_app(database, simulation.clock, simulated_at=settings.speed, settings=settings)
+            serve_until_signal(app, listener)
         simulation.end()
+
+
+@contextmanager
+def _delivering(database: wiring.Database, settings: Settings, clock: Clock) -> Iterator[None]:
+    """Notices go out by a thread of its own; a try that is cut off at the end is made again after the next start."""
+    stop = threading.Event()
+    office = wiring.open_office(database, settings, clock)
+    thread = threading.Thread(target=keep_delivering, args=(office, stop), name="fermata-notices", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=STOP_SECONDS)
 
 
 @dataclass(kw_only=True)

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Protocol
 
 from fermata.domain.combinations import Combination
+from fermata.domain.deliveries import DeliveryState
 from fermata.domain.ids import (
     ApprovalId,
     CampaignId,
+    CustomerId,
     ExemptionId,
     FreezeId,
     OrderId,
     PlanId,
     RequestId,
+    SubscriptionId,
     SupercomputerId,
     UpdateId,
 )
@@ -26,6 +29,7 @@ from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.report import Report
+from fermata.domain.subscriptions import SubscriptionOrder
 from fermata.domain.work_orders import WorkOrder
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
@@ -37,6 +41,7 @@ from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.notices import NoticePage, NoticeView
 from fermata.services.offers import Answer, OfferView
 from fermata.services.order_words import SaidWord, WordOrder
 from fermata.services.plans import Made, PublishedLine, Wanted
@@ -44,6 +49,7 @@ from fermata.services.query import Answer as QueryAnswer
 from fermata.services.requests import PendingPage, RequestsLooked, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
+from fermata.services.subscriptions import SubscriptionView
 from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
 from fermata.services.work_orders import NewOrder, Opened
 
@@ -162,6 +168,32 @@ class Verbs(Listing, Protocol):
 
     def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:
         """The second person's word."""
+
+    def add_subscriptions(self, orders: Sequence[SubscriptionOrder], *, actor: str) -> Sequence[SubscriptionView]:
+        """Adds all or none."""
+
+    def list_subscriptions(self) -> Sequence[SubscriptionView]:
+        """Who hears what."""
+
+    def remove_subscription(self, name: SubscriptionId, *, actor: str, why: str) -> SubscriptionView:
+        """It hears nothing any more."""
+
+    def validate_subscription(self, name: SubscriptionId, *, actor: str) -> SubscriptionView:
+        """Begins the handshake anew."""
+
+    def test_subscription(self, name: SubscriptionId, *, actor: str) -> NoticeView:
+        """Sends a notice that tells of nothing."""
+
+    def list_notices(
+        self, *, customers: Sequence[CustomerId], states: Sequence[DeliveryState], before: int | None, limit: int
+    ) -> NoticePage:
+        """The newest first."""
+
+    def show_notice(self, name: str) -> NoticeView:
+        """One of them."""
+
+    def replay_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> NoticeView:
+        """Sends it again."""
 
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> PublishedLine:
         """Puts a stored plan in force, or one made from files, which is stored with it."""

@@ -3,14 +3,18 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
 
 from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.ledger import Decisions, approves, nodes_in, say_missing, time_bounds
+from fermata.domain.notified import NotifiedTimes
 from fermata.domain.pending import FleetPending
 from fermata.domain.policy import NO_CONDITIONS, AfterDue, ConsentEntry, Policy, Stance, Verdict
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.updates import Update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +78,28 @@ def device_gaps(
 @dataclass(frozen=True, kw_only=True)
 class _Heard:
     """What policy and ledger say of all work on one node. `missing`: updates that wait for an approval, sorted.
-    `cause`: the entry that decides about them, None when nobody spoke of them. `blocked`: updates that a rule keeps
-    out whatever is approved, each with the rule. `entries`: approvals that let something through.
+    `cause`: the entry that decides about them, None when nobody spoke of them. `untold`: updates that would proceed
+    unapproved, had the customer been told of them. `blocked`: updates that a rule keeps out whatever is approved, each
+    with the rule. `entries`: approvals that let something through.
     """
 
     missing: tuple[UpdateId, ...] = ()
     cause: ConsentEntry | None = None
+    untold: tuple[UpdateId, ...] = ()
     blocked: tuple[tuple[UpdateId, str], ...] = ()
     allowances: frozenset[Allowance] = frozenset()
     entries: tuple[ConsentEntry, ...] = ()
 
     @property
     def is_lacking(self) -> bool:
-        return bool(self.missing or self.blocked)
+        return bool(self.missing or self.blocked or self.untold)
+
+
+class _Lack(Enum):
+    """What keeps an update that no approval lets through: a word, or the notice of it."""
+
+    WORD = auto()
+    NOTICE = auto()
 
 
 class _Desk:
@@ -104,6 +117,7 @@ class _Desk:
             name: tuple((i, rule.scope) for i, rule in enumerate(customer.rules) if rule.scope is not None)
             for name, customer in policy.customers.items()
         }
+        self._notified = None if policy.notified is None else NotifiedTimes(policy.notified)
         self._heard: dict[object, _Heard] = {}
         draining = _draining(pending)
         self.behind = {name: fleet.nodes_behind(fleet.devices[name]) for name in draining}
@@ -132,7 +146,15 @@ class _Desk:
         places = tuple(i for i, scope in self._scopes.get(cluster.customer, ()) if scope.covers(node, cluster))
         standing = self._decided.standing(node)
         outage = updates | self.asked.get(node.name, frozenset()) if self._asks_together else updates
-        key = (cluster.customer, updates, outage, node.role, places, tuple([entry.seq for entry in standing]))
+        key = (
+            cluster.customer,
+            cluster.supercomputer,
+            updates,
+            outage,
+            node.role,
+            places,
+            tuple([entry.seq for entry in standing]),
+        )
         found = self._heard.get(key)
         if found is None:
             found = self._heard[key] = self._hear(node, cluster, updates, outage, standing)
@@ -147,6 +169,7 @@ class _Desk:
         standing: tuple[ConsentEntry, ...],
     ) -> _Heard:
         missing: dict[UpdateId, ConsentEntry | None] = {}
+        untold: list[UpdateId] = []
         blocked: list[tuple[UpdateId, str]] = []
         allowances: set[Allowance] = set()
         entries: list[ConsentEntry] = []
@@ -167,14 +190,17 @@ class _Desk:
                 allowances.update((bounds,) if bounds is not None else ())
             else:
                 waits = self._wait(name, cluster, Allowance(windows=ruling.windows), ruling.stance, entry)
-                if waits is None:
+                if waits is _Lack.WORD:
                     missing[name] = entry
+                elif waits is _Lack.NOTICE:
+                    untold.append(name)
                 else:
                     allowances.add(waits)
         cause = missing[min(missing)] if missing else None
         return _Heard(
             missing=tuple(name for name, entry in missing.items() if entry is cause),
             cause=cause,
+            untold=tuple(untold),
             blocked=tuple(blocked),
             allowances=frozenset(allowances),
             entries=tuple(dict.fromkeys(entries)),
@@ -182,24 +208,36 @@ class _Desk:
 
     def _wait(
         self, name: UpdateId, cluster: Cluster, windows: Allowance, stance: Stance, entry: ConsentEntry | None
-    ) -> Allowance | None:
-        """When an update that no approval lets through may go nevertheless; None: not without an approval."""
+    ) -> Allowance | _Lack:
+        """When an update that no approval lets through may go nevertheless, or what it lacks."""
         verdict = entry.verdict if entry is not None else None
         until = entry.until if entry is not None and verdict is Verdict.DECLINED else None
         if verdict is Verdict.OFFERED:
-            return None
+            return _Lack.WORD
         if stance is Stance.ALLOW_IN_WINDOWS:
             return Allowance(windows=windows.windows, not_before=until)
         customer = self._policy.customers.get(cluster.customer)
         if customer is None or verdict is Verdict.WITHDRAWN:
-            return None
+            return _Lack.WORD
         if entry is not None and until is not None and entry.then is not None:
             goes_on = entry.then is AfterDue.PROCEED and name in entry.updates
-            return Allowance(windows=customer.windows, not_before=until) if goes_on else None
+            return Allowance(windows=customer.windows, not_before=until) if goes_on else _Lack.WORD
         if not self._policy.proceeds(cluster.customer):
-            return None
-        due = self._policy.due_at(self._updates[name])
+            return _Lack.WORD
+        due = self._notice_over(self._updates[name], cluster)
+        if due is None:
+            return _Lack.NOTICE
         return Allowance(windows=customer.windows, not_before=max(due, until) if until else due)
+
+    def _notice_over(self, update: Update, cluster: Cluster) -> datetime | None:
+        """When unapproved work may begin: at its due date, and never before the customer knew of it for as long as was
+        promised. None while it does not know.
+        """
+        due_at = self._policy.due_at(update)
+        if self._notified is None:
+            return due_at
+        since = self._notified.since(cluster.customer, cluster.supercomputer, update.id, update.impact)
+        return None if since is None else max(due_at, since + self._policy.promised(update))
 
 
 def _find(desk: _Desk) -> Consent:
@@ -279,6 +317,8 @@ def _own_gaps(fleet: Fleet, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, Reas
         node, said = fleet.nodes[name], heard[name]
         if said.blocked:
             gaps[name] = _say_blocked(fleet.clusters[node.cluster], said)
+        elif said.untold and not said.missing:
+            gaps[name] = _say_untold(fleet.clusters[node.cluster], said)
         elif said.missing:
             key = (node.cluster, said.cause.seq if said.cause else None)
             causes[key] = said.cause
@@ -294,6 +334,11 @@ def _say_blocked(cluster: Cluster, said: _Heard) -> Reason:
     updates = ", ".join(update for update, _ in said.blocked)
     rules = ", ".join(sorted({rule for _, rule in said.blocked}))
     return reason(Code.POLICY_BLOCKS, customer=cluster.customer, rules=rules, updates=updates, cluster=cluster.name)
+
+
+def _say_untold(cluster: Cluster, said: _Heard) -> Reason:
+    customer, updates = cluster.customer, ", ".join(said.untold)
+    return reason(Code.NOTICE_NOT_DELIVERED, customer=customer, updates=updates, cluster=cluster.name)
 
 
 def _find_times(desk: _Desk, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, frozenset[Allowance]]:

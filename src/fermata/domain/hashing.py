@@ -10,6 +10,7 @@ from typing import Any
 from fermata.domain.fleet import Fleet
 
 ADDED_LATER = "added_later"  # in the metadata of a field that came when values were hashed and stored already
+NOT_HASHED = "not_hashed"  # in the metadata of a field that says how things stand, not what was asked for
 
 
 def to_plain(value: Any) -> Any:
@@ -34,8 +35,10 @@ def to_plain(value: Any) -> Any:
 
 def _is_unsaid(field: "dataclasses.Field[Any]", value: Any) -> bool:
     """True for a field marked as ADDED_LATER that says nothing: what was hashed before there was such a field keeps
-    its hash, so that a plan made from it still knows its inputs.
+    its hash, so that a plan made from it still knows its inputs. And for one that is NOT_HASHED.
     """
+    if field.metadata.get(NOT_HASHED):
+        return True
     return bool(field.metadata.get(ADDED_LATER)) and value == field.default
 
 

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from fermata.domain.fleet import Cluster, Node, Place, Role
-from fermata.domain.hashing import ADDED_LATER
+from fermata.domain.hashing import ADDED_LATER, NOT_HASHED
 from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
+from fermata.domain.notified import Notified
 from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.updates import Criticality, Impact, Update
 
@@ -260,12 +261,16 @@ class Exemption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Everything in `policy.yaml`. A customer without an entry is blocked entirely. `exemptions`: those on record."""
+    """Everything in `policy.yaml`. A customer without an entry is blocked entirely. `exemptions`: those on record.
+
+    `notified`: what customers know of, since when; None for files alone, which keep no record of it.
+    """
 
     customers: Mapping[CustomerId, Customer]
     notice: Notice
     freezes: tuple[Freeze, ...]
     exemptions: tuple[Exemption, ...] = field(default=(), metadata={ADDED_LATER: True})
+    notified: tuple[Notified, ...] | None = field(default=None, compare=False, metadata={NOT_HASHED: True})
 
     def is_exempt(self, freeze: Freeze, update: Update) -> bool:
         """True when `update` may pass the freeze: the customer exempts its criticality, and two people said so."""
@@ -304,11 +309,12 @@ class Policy:
 
     def due_at(self, update: Update) -> datetime:
         """The due date (NotBefore) of `update`: its own, or its release plus the promised notice."""
-        if update.not_before is not None:
-            return update.not_before
+        return update.not_before if update.not_before is not None else update.released_at + self.promised(update)
+
+    def promised(self, update: Update) -> timedelta:
+        """How long before work that nobody approved a customer has to know of `update`."""
         regular = update.criticality is Criticality.REGULAR
-        days = self.notice.regular_update if regular else self.notice.critical_update
-        return update.released_at + timedelta(days=days)
+        return timedelta(days=self.notice.regular_update if regular else self.notice.critical_update)
 
 
 class Verdict(StrEnum):

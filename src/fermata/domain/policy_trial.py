@@ -35,7 +35,7 @@ class Outcome(StrEnum):
 class Trial:
     """The answer. `rule` decided and says `stance`; `why` says what else counts, what holds the work first.
 
-    `due_at` is when the notice is over. `next_at`: when work would be allowed, as things stand now, at or after `at`;
+    `due_at` is its due date (NotBefore). `next_at`: when work would be allowed, as things stand now, at or after `at`;
     None when no passing of time alone would do. Times are UTC.
     """
 

@@ -36,6 +36,10 @@ SENTENCES = MappingProxyType(
             "{actor} approved {scope} for at most {most} node(s) a day, {used} of which went on {day}: the rest waits"
             " for another day."
         ),
+        Code.NOTICE_NOT_DELIVERED: (
+            "No notice of {updates} on {cluster} has reached {customer}, so what was promised has not begun to run: see"
+            " what became of it (fermata notices list --customer {customer}), or ask for an approval."
+        ),
         Code.POLICY_BLOCKS: (
             "Policy rule {rules} of {customer} blocks {updates} on {cluster}, whatever is approved: change the policy"
             " first, then ask."
@@ -258,6 +262,22 @@ SENTENCES = MappingProxyType(
             "{actor} asked for {exemption}: a second person, who decides for {customer}, has to confirm it."
         ),
         Code.FREEZE_NOT_YOURS: "{scope} is not {customer}'s alone: a customer freezes only what it holds.",
+        Code.NOTICE_UNKNOWN: "There is no notice {notice}{nearest}.",
+        Code.NOTHING_TO_REPLAY: "No delivery of {notice} is dead or delivered{to}: there is nothing to send again.",
+        Code.SUBSCRIPTION_UNKNOWN: "There is no subscription {subscription}{nearest}.",
+        Code.SUBSCRIPTION_EXISTS: (
+            "There is a subscription {subscription} that says something else: remove it first, or choose another name."
+        ),
+        Code.SUBSCRIPTION_NOT_OPEN: (
+            "{subscription} is {state}{why}: nothing is sent before it agrees (fermata subscriptions validate"
+            " {subscription})."
+        ),
+        Code.TARGET_REFUSED: "{subscription} cannot be used: {why}.",
+        Code.NO_HANDSHAKE: "{subscription} is a {channel} subscription: it needs no validation.",
+        Code.VALIDATION_REFUSED: (
+            "This address does not validate {subscription} (any more): ask for a new handshake (fermata subscriptions"
+            " validate {subscription})."
+        ),
         Code.NOT_IMPORTED: "The store holds no {kind} yet: run fermata import {kind} PATH first.",
         Code.CAMPAIGN_UNKNOWN: "The store holds no campaign {campaign}{nearest}.",
         Code.UPDATE_UNKNOWN: "Campaign {campaign} names {update}, which the catalogue does not hold{nearest}.",

@@ -2,15 +2,17 @@
 requests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from types import MappingProxyType
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.staticfiles import StaticFiles
 
 import fermata
-from fermata.ports import Clock
+from fermata.domain.subscriptions import ChannelKind
+from fermata.ports import Channel, Clock
 from fermata.server import doors, errors
 from fermata.server.api import PREFIX
 from fermata.server.api import router as api_router
@@ -30,6 +32,7 @@ from fermata.services.board import BoardReader, Database
 from fermata.services.query import QueryDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
+NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -39,10 +42,10 @@ def create_app(
     *,
     new_id: Callable[[str], str],
     demo: DemoInfo | None = None,
-    hosts: Iterable[str] = LOOPBACK_NAMES,
     timing: Timing = DEFAULT_TIMING,
+    channels: Mapping[ChannelKind, Channel] = NO_CHANNELS,
 ) -> FastAPI:
-    """The whole server over one open store. `hosts` are the names under which browsers may reach it."""
+    """The whole server over one open store. Browsers reach it under LOOPBACK_NAMES."""
     reader = BoardReader(db)
     live = LiveBoard(pages.renderer(reader, clock.now, demo), timing)
     app = FastAPI(
@@ -64,6 +67,7 @@ def create_app(
         desk=QueryDesk.of_store(db),
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
         long_work=LongWork(),
+        channels=channels,
     )
     app.state.context = context
     app.include_router(api_router)
@@ -78,7 +82,7 @@ def create_app(
     app.add_middleware(
         GZipMiddleware, minimum_size=1024, exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, LINES_TYPE)
     )
-    app.add_middleware(Guard, hosts=frozenset(hosts))
+    app.add_middleware(Guard, hosts=frozenset(LOOPBACK_NAMES))
     return app
 
 

@@ -1,12 +1,14 @@
 """What every request handler needs, handed over once by `create_app` and found again from the request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from fermata.domain.subscriptions import ChannelKind
+from fermata.ports import Channel
 from fermata.server.demo import DemoInfo
 from fermata.server.live import LiveBoard
 from fermata.server.long_work import LongWork
@@ -20,7 +22,9 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The store, the campaign's clock, the board made from both, and the desk that answers queries."""
+    """The store, the campaign's clock, the board made from both, the desk that answers queries, and the channels that
+    notices go out by.
+    """
 
     db: Database
     now: Now
@@ -31,6 +35,7 @@ class Context:
     long_work: LongWork
     desk: QueryDesk
     graph_quota: Quota
+    channels: Mapping[ChannelKind, Channel]
 
 
 def context_of(request: Request) -> Context:

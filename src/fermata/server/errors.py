@@ -31,10 +31,12 @@ NOT_FOUND = frozenset(
         Code.PLAN_UNKNOWN,
         Code.REQUEST_UNKNOWN,
         Code.FREEZE_UNKNOWN,
-        Code.OFFER_UNKNOWN,
         Code.CAMPAIGN_UNKNOWN,
-        Code.ORDER_UNKNOWN,
+        Code.NOTICE_UNKNOWN,
         Code.NO_SUCH_UPDATE,
+        Code.OFFER_UNKNOWN,
+        Code.ORDER_UNKNOWN,
+        Code.SUBSCRIPTION_UNKNOWN,
     }
 )
 

@@ -19,6 +19,19 @@ def to_json(value: object) -> bytes:
     return bytes(_adapter(kind).dump_json(value))
 
 
+def to_plain(value: object) -> Any:
+    """The same as JSON-ready data, for a column that the database reads too."""
+    kind: Any = type(value)
+    return _adapter(kind).dump_python(value, mode="json")
+
+
+def from_plain(kind: type[T], data: Any) -> T:
+    """The domain value that `to_plain` made."""
+    asked: Any = kind
+    value: T = _adapter(asked).validate_python(data)
+    return value
+
+
 def from_json(kind: type[T], text: bytes | str) -> T:
     """The domain value that `to_json` wrote. Raises pydantic.ValidationError when the text is not one."""
     asked: Any = kind

@@ -9,11 +9,11 @@ from sqlalchemy import Boolean, Column, Connection, ForeignKey, Index, String, T
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, NodeState, Role
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, RackId
-from fermata.domain.policy import Freeze, Policy
+from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
+from fermata.domain.policy import AfterDue, Freeze, Policy
 from fermata.domain.updates import Catalogue
 from fermata.domain.workloads import WorkloadMap
-from fermata.store import consent
+from fermata.store import consent, outbox
 from fermata.store.bulk import delete_names, insert_rows, update_rows
 from fermata.store.codec import from_json, to_json
 from fermata.store.database import NotStored
@@ -144,6 +144,14 @@ def list_customers(conn: Connection) -> frozenset[CustomerId]:
     return frozenset(CustomerId(name) for name in conn.execute(select(cluster.c.customer).distinct()).scalars())
 
 
+def list_supercomputers(conn: Connection, customer: CustomerId | None = None) -> frozenset[SupercomputerId]:
+    """Every supercomputer with a cluster, or with one of that customer."""
+    query = select(cluster.c.supercomputer).distinct()
+    if customer is not None:
+        query = query.where(cluster.c.customer == customer)
+    return frozenset(SupercomputerId(name) for name in conn.execute(query).scalars())
+
+
 def record_versions(conn: Connection, versions: Mapping[NodeId, Mapping[str, str]]) -> None:
     """What nodes now report. Components that a mapping leaves out keep what they last reported.
 
@@ -186,12 +194,16 @@ def save_policy(conn: Connection, policy: Policy) -> bool:
 
 
 def load_policy(conn: Connection) -> Policy:
-    """The policy in force: as imported, with the freezes added by hand, less those ended, and with the exemptions from
-    them. Raises NotStored.
+    """The policy in force: as imported, with the freezes added by hand, less those ended, with the exemptions from
+    them, and with what customers know of where that counts. Raises NotStored.
     """
     policy = _load_document(conn, "policy", "", Policy)
+    counts = any(customer.after_due is AfterDue.PROCEED for customer in policy.customers.values())
     return dataclasses.replace(
-        policy, freezes=consent.merge_freezes(conn, policy.freezes), exemptions=consent.load_exemptions(conn)
+        policy,
+        freezes=consent.merge_freezes(conn, policy.freezes),
+        exemptions=consent.load_exemptions(conn),
+        notified=outbox.load_notified(conn) if counts else (),
     )
 
 

@@ -1,4 +1,7 @@
-"""The append-only journal: who changed what, when and why. The database itself forbids changing or deleting a line."""
+"""The append-only journal: who changed what, when and why. The database itself forbids changing or deleting a line.
+
+What customers have to know of it becomes a notice in the same transaction.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,8 +10,10 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, insert, select
 
+from fermata.domain.notices import Change
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.telling import tell
 
 LINES_MAX = 10_000  # of one read: bounds the memory of a reader; page on with `after_seq`
 
@@ -46,12 +51,15 @@ def append(conn: Connection, entry: Entry) -> int:
     """Adds one line and returns its seq. Writers are serialised, so lines become visible in the order of seq."""
     result = conn.execute(insert(journal).values(_to_row(entry)))
     assert result.inserted_primary_key is not None
+    tell(conn, [_change(entry)])
     return int(result.inserted_primary_key[0])
 
 
 def append_many(conn: Connection, entries: Iterable[Entry]) -> None:
     """Adds lines in the order given."""
-    insert_rows(conn, journal, [_to_row(entry) for entry in entries])
+    lines = list(entries)
+    insert_rows(conn, journal, [_to_row(entry) for entry in lines])
+    tell(conn, [_change(entry) for entry in lines])
 
 
 def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str | None = None) -> tuple[Entry, ...]:
@@ -67,6 +75,12 @@ def read_events(conn: Connection, events: Collection[str]) -> Iterator[Entry]:
     query = select(journal).where(journal.c.event.in_(sorted(events))).order_by(journal.c.seq)
     for row in conn.execute(query).yield_per(LINES_MAX):
         yield _from_row(row)
+
+
+def _change(entry: Entry) -> Change:
+    return Change(
+        at=entry.at, actor=entry.actor, event=entry.event, subject=entry.subject, why=entry.why, data=entry.data
+    )
 
 
 def _to_row(entry: Entry) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from fermata.server.api import (
     freezes,
     imports,
     journal,
+    notices,
     offers,
     plans,
     policy,
@@ -38,6 +39,7 @@ NOUNS = (
     journal,
     report,
     query,
+    notices,
 )
 for noun in NOUNS:
     router.include_router(noun.router)

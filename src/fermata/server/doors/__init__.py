@@ -3,6 +3,12 @@
 They stand outside `/api/v1` and its description. Each is a file; what they answer comes from the same services.
 """
 
-from fermata.server.doors import kusto, resource_graph
+from fermata.server.doors import event_grid_arm, event_grid_pull, kusto, resource_graph, webhook_consent
 
-ROUTES = (*resource_graph.ROUTES, *kusto.ROUTES)
+ROUTES = (
+    *resource_graph.ROUTES,
+    *kusto.ROUTES,
+    *event_grid_pull.ROUTES,
+    *event_grid_arm.ROUTES,
+    *webhook_consent.ROUTES,
+)

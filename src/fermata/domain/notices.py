@@ -1,0 +1,291 @@
+"""Notices: what customers are told, of which change, and when they count as told. Values in, values out."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from fermata.domain.hashing import to_plain
+from fermata.domain.ids import ClusterId, CustomerId, RequestId, SupercomputerId, UpdateId, WindowId
+from fermata.domain.notified import Notified, NotifiedTimes
+from fermata.domain.plans import Plan, Window
+from fermata.domain.requests import Request, request_id
+from fermata.domain.updates import Impact
+
+
+class NoticeKind(StrEnum):
+    """What a notice tells of. The values are stable names on the wire."""
+
+    REQUEST_OPENED = "request.opened"
+    REQUEST_CHANGED = "request.changed"
+    REQUEST_CLOSED = "request.closed"  # nothing of it is pending any more
+    CONSENT_APPROVED = "consent.approved"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    PLAN_PUBLISHED = "plan.published"
+    WINDOW_WAITING = "window.waiting"
+    WINDOW_OPENED = "window.opened"
+    WINDOW_LATE = "window.late"  # nodes are not back when promised
+    WINDOW_CLOSED = "window.closed"
+    WINDOW_MISSED = "window.missed"
+    WINDOW_SKIPPED = "window.skipped"
+    WINDOW_CANCELLED = "window.cancelled"
+    NODES_RETURNED = "nodes.returned"
+    FREEZE_ADDED = "freeze.added"
+    FREEZE_ENDED = "freeze.ended"
+    EXEMPTION_ASKED = "exemption.asked"
+    EXEMPTION_CONFIRMED = "exemption.confirmed"
+    TEST = "test"
+
+
+ASKING = frozenset({NoticeKind.REQUEST_OPENED, NoticeKind.REQUEST_CHANGED})  # those that a promised notice counts from
+OF_WINDOWS = frozenset(kind for kind in NoticeKind if kind.value.startswith("window."))
+OF_CONSENT = frozenset({NoticeKind.CONSENT_APPROVED, NoticeKind.CONSENT_WITHDRAWN})
+OF_FREEZES = frozenset(
+    {
+        NoticeKind.FREEZE_ADDED,
+        NoticeKind.FREEZE_ENDED,
+        NoticeKind.EXEMPTION_ASKED,
+        NoticeKind.EXEMPTION_CONFIRMED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One customer told of one change. `seq` is 0 until it is stored, then its place among all notices.
+
+    Notices of one `thread`, a request, reach a subscriber in the order of seq. `subject` is the kind and name of what
+    changed, as in the journal; `facts` are JSON-ready and say what changed. `at` is UTC.
+    """
+
+    at: datetime
+    kind: NoticeKind
+    customer: CustomerId
+    supercomputer: SupercomputerId
+    subject: str
+    actor: str
+    why: str
+    facts: Mapping[str, Any]
+    seq: int = 0
+
+    @property
+    def id(self) -> str:
+        """What a receiver knows it by, however often it comes."""
+        return f"ntc_{self.seq:010}"
+
+    @property
+    def thread(self) -> RequestId:
+        """What it stands in line with."""
+        return request_id(self.supercomputer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A change as it was recorded: `event` in dotted words, `subject` the kind and name of what changed."""
+
+    at: datetime
+    actor: str
+    event: str
+    subject: str
+    why: str
+    data: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The name alone."""
+        return self.subject.partition(":")[2]
+
+
+def notified_at(request: Request, notified: Iterable[Notified]) -> datetime | None:
+    """When the last of its customers knew of the last of its items; None while one does not know, or nothing is due."""
+    times = NotifiedTimes(notified)
+    found = [
+        times.since(customer, request.supercomputer, item.update, item.impact)
+        for customer in request.customers
+        for item in request.items
+    ]
+    known = [at for at in found if at is not None]
+    return max(known) if known and len(known) == len(found) else None
+
+
+def knows_items(notice: Notice, at: datetime) -> tuple[Notified, ...]:
+    """What its customer knows from `at` on, once the notice is delivered."""
+    if notice.kind not in ASKING:
+        return ()
+    return tuple(
+        Notified(
+            customer=notice.customer,
+            supercomputer=notice.supercomputer,
+            update=UpdateId(item["update"]),
+            impact=Impact(item["impact"]),
+            at=at,
+        )
+        for item in notice.facts["items"]
+    )
+
+
+def tell_request(change: Change, request: Request) -> tuple[Notice, ...]:
+    """A request that was opened, changed or came to nothing, to each of its customers."""
+    kind = NoticeKind.REQUEST_CHANGED if request.items else NoticeKind.REQUEST_CLOSED
+    if kind is NoticeKind.REQUEST_CHANGED and request.incarnation == 1:
+        kind = NoticeKind.REQUEST_OPENED
+    facts = {
+        "request": request.id,
+        "incarnation": request.incarnation,
+        "due_at": request.due_at.isoformat() if request.due_at else None,
+        "impact": request.impact.value if request.impact else None,
+        "nodes": request.nodes,
+        "shared_devices": request.shared_devices,
+        "items": to_plain(request.items),
+        "joined": list(change.data.get("joined", ())),
+        "left": list(change.data.get("left", ())),
+    }
+    return tuple(_notice(change, kind, name, request.supercomputer, facts) for name in request.customers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Where a cluster belongs."""
+
+    customer: CustomerId
+    supercomputer: SupercomputerId
+
+
+def tell_plan(change: Change, plan: Plan, parent: Plan | None, homes: Mapping[ClusterId, Home]) -> tuple[Notice, ...]:
+    """A plan that came into force: to each customer, by supercomputer, what is new, moved or no more. Where nothing
+    changed, nothing is told.
+    """
+    before = {window.id: window for window in parent.windows} if parent else {}
+    after = {window.id: window for window in plan.windows}
+    lines: dict[Home, list[dict[str, Any]]] = {}
+    for name in sorted(before.keys() | after.keys()):
+        told = _tell_window(before.get(name), after.get(name))
+        home = homes.get((after.get(name) or before[name]).cluster)
+        if told is not None and home is not None:
+            lines.setdefault(home, []).append(told)
+    return tuple(
+        _notice(
+            change,
+            NoticeKind.PLAN_PUBLISHED,
+            home.customer,
+            home.supercomputer,
+            {
+                "plan": plan.id,
+                "parent": plan.parent,
+                "campaign": plan.campaign,
+                "windows": sorted(lines[home], key=lambda line: (line["start"], line["window"])),
+            },
+        )
+        for home in sorted(lines, key=lambda home: (home.supercomputer, home.customer))
+    )
+
+
+def _tell_window(was: Window | None, now: Window | None) -> dict[str, Any] | None:
+    """None for one that stands as it did."""
+    stands = now or was
+    assert stands is not None
+    if was is not None and now is not None:
+        if (was.start, was.end, was.nodes, was.updates) == (now.start, now.end, now.nodes, now.updates):
+            return None
+        change = "moved" if was.start != now.start or was.end != now.end else "changed"
+    else:
+        change = "added" if was is None else "dropped"
+    return {
+        "window": stands.id,
+        "change": change,
+        "cluster": stands.cluster,
+        "start": stands.start.isoformat(),
+        "end": stands.end.isoformat(),
+        "nodes": list(stands.nodes),
+        "left": sorted(set(was.nodes) - set(now.nodes)) if was is not None and now is not None else [],
+        "updates": list(stands.updates),
+        "reboots_per_node": stands.reboots_per_node,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A window as planned, with those who hold its cluster. `nodes` as the plan has them."""
+
+    window: WindowId
+    cluster: ClusterId
+    home: Home
+    start: datetime
+    end: datetime
+    nodes: tuple[str, ...]
+    reboots_per_node: int
+
+
+def tell_window(changes: Iterable[Change], place: Place) -> Notice:
+    """What became of a window. Several changes of one kind to its nodes at once are one notice."""
+    (first, *rest) = changes
+    kind = WINDOW_EVENTS[first.event]
+    facts: dict[str, Any] = {
+        "window": place.window,
+        "cluster": place.cluster,
+        "start": place.start.isoformat(),
+        "end": place.end.isoformat(),
+        "reboots_per_node": place.reboots_per_node,
+    }
+    if kind in (NoticeKind.WINDOW_LATE, NoticeKind.NODES_RETURNED):
+        facts["nodes"] = sorted(change.name for change in (first, *rest))
+    else:
+        facts |= {"nodes": list(place.nodes), **{key: first.data[key] for key in _WINDOW_FACTS if key in first.data}}
+    return _notice(first, kind, place.home.customer, place.home.supercomputer, facts)
+
+
+WINDOW_EVENTS = {
+    "window.waiting": NoticeKind.WINDOW_WAITING,
+    "window.opened": NoticeKind.WINDOW_OPENED,
+    "window.closed": NoticeKind.WINDOW_CLOSED,
+    "window.missed": NoticeKind.WINDOW_MISSED,
+    "window.skipped": NoticeKind.WINDOW_SKIPPED,
+    "window.cancelled": NoticeKind.WINDOW_CANCELLED,
+    "unit.tail": NoticeKind.WINDOW_LATE,
+    "node.returned": NoticeKind.NODES_RETURNED,
+}
+_WINDOW_FACTS = ("taken", "left_out", "behind_minutes")
+
+
+def tell_scopes(changes: Iterable[Change], homes: Mapping[str, tuple[Home, ...]]) -> tuple[Notice, ...]:
+    """Consent and freezes: one notice to each home concerned, however many scopes were named at once. `homes` by scope
+    in words (`cluster alpha`).
+    """
+    grouped: dict[tuple[str, str, str, Home], list[Change]] = {}
+    for change in changes:
+        for home in homes.get(scope_words(change), ()):
+            grouped.setdefault((change.event, change.actor, change.why, home), []).append(change)
+    return tuple(_tell_scope(group, key[3]) for key, group in grouped.items())
+
+
+def _tell_scope(changes: list[Change], home: Home) -> Notice:
+    first = changes[0]
+    facts: dict[str, Any] = {key: value for key, value in first.data.items() if key != "scope"}
+    facts["scopes"] = [scope_words(change) for change in changes][:SCOPES_MAX]
+    facts["scopes_total"] = len(changes)
+    kind = NoticeKind(first.event)
+    return _notice(first, kind, home.customer, home.supercomputer, facts)
+
+
+SCOPES_MAX = 1_000  # named in one notice; `scopes_total` counts them all
+
+
+def scope_words(change: Change) -> str:
+    """The scope that a change of consent or of a freeze is about: its subject, or what its data says."""
+    return str(change.data.get("scope") or change.subject.replace(":", " ", 1))
+
+
+def _notice(
+    change: Change, kind: NoticeKind, customer: CustomerId, supercomputer: SupercomputerId, facts: Mapping[str, Any]
+) -> Notice:
+    return Notice(
+        at=change.at,
+        kind=kind,
+        customer=customer,
+        supercomputer=supercomputer,
+        subject=change.subject,
+        actor=change.actor,
+        why=change.why,
+        facts=facts,
+    )

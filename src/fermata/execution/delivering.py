@@ -1,0 +1,282 @@
+"""Delivers notices: claims what is due, sends it outside of any transaction, records what came of it, tries again.
+
+Killed anywhere, what was claimed is tried again when its lease is over: at least once, under the same ids.
+"""
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from fermata.domain.deliveries import DeliveryState, Gone, NotNow, Outcome, decide_next
+from fermata.domain.ids import StepKey, SubscriptionId
+from fermata.domain.notices import knows_items
+from fermata.domain.subscriptions import (
+    ChannelKind,
+    Greeting,
+    NoConsent,
+    Subscription,
+    SubscriptionState,
+    decide_standing,
+)
+from fermata.formats.parcels import pack
+from fermata.ports import Channel, Clock
+from fermata.store import journal, outbox, subscriptions
+from fermata.store.database import Connection, Database, StoreUnavailable
+from fermata.store.outbox import Delivery
+
+ACTOR = "notices"
+LEASE = timedelta(minutes=5)  # longer than any try may take; after it, whoever made the try counts as dead
+DUE_MAX = 100  # deliveries of one round: a transaction stays short
+AT_ONCE_MAX = 8  # subscriptions that are written to side by side: one that is slow does not hold up the others
+LOOK_SECONDS = 0.5
+BROKEN_SECONDS = 5.0  # until the store is tried again
+CONSENT_PATH = "/notices/consent"
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostOffice:
+    """What delivering needs. `public_url`: where others reach this server, None when they cannot."""
+
+    database: Database
+    channels: Mapping[ChannelKind, Channel]
+    clock: Clock
+    public_url: str | None = None
+    mail_sender: str = "fermata@localhost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """What one round did: handshakes made, and tries by what came of them."""
+
+    greeted: int
+    delivered: int
+    postponed: int
+    dead: int
+
+    @property
+    def did_something(self) -> bool:
+        """False when nothing was due."""
+        return bool(self.greeted or self.delivered or self.postponed or self.dead)
+
+
+def keep_delivering(office: PostOffice, stop: threading.Event) -> None:
+    """Delivers whatever is due until `stop` is set."""
+    while not stop.is_set():
+        try:
+            busy = deliver_round(office).did_something
+        except StoreUnavailable:
+            LOG.exception("notices.store_unavailable")
+            stop.wait(BROKEN_SECONDS)
+            continue
+        if not busy:
+            stop.wait(LOOK_SECONDS)
+
+
+def deliver_round(office: PostOffice) -> Round:
+    """Makes the handshakes that are due, then one try of every delivery that is."""
+    greeted = _greet_due(office)
+    claimed = _claim(office)
+    outcomes = _send_all(office, claimed)
+    states = _record(office, claimed, outcomes)
+    return Round(
+        greeted=greeted,
+        delivered=states.count(DeliveryState.DELIVERED),
+        postponed=states.count(DeliveryState.PENDING),
+        dead=states.count(DeliveryState.DEAD),
+    )
+
+
+def _greet_due(office: PostOffice) -> int:
+    now = office.clock.now()
+    with office.database.read() as conn:
+        if not _due_greetings(conn, now):
+            return 0
+    with office.database.begin() as conn:
+        due = _due_greetings(conn, now)
+        for each in due:
+            subscriptions.save_subscription(conn, replace(each, next_greeting_at=now + LEASE))
+    for each in due:
+        _greet(office, each)
+    return len(due)
+
+
+def _due_greetings(conn: Connection, now: datetime) -> list[Subscription]:
+    known = subscriptions.load_subscriptions(conn).values()
+    return [each for each in known if each.next_greeting_at is not None and each.next_greeting_at <= now]
+
+
+def _greet(office: PostOffice, subscription: Subscription) -> None:
+    if subscription.state is SubscriptionState.AWAITING_MANUAL:
+        greeting: Greeting = NoConsent(why="nobody opened the validation address in time")
+        tried = subscription.greetings
+    else:
+        greeting = _ask(office, subscription)
+        tried = subscription.greetings + 1
+    now = office.clock.now()
+    standing = decide_standing(greeting, tried=tried, now=now, has_address=office.public_url is not None)
+    with office.database.begin() as conn:
+        current = subscriptions.load_subscriptions(conn).get(subscription.id)
+        if current is None or (current.state, current.code) != (subscription.state, subscription.code):
+            return  # removed, validated by hand or anew meanwhile
+        after = replace(
+            current,
+            state=standing.state,
+            state_why=standing.why,
+            rate=standing.rate,
+            greetings=tried,
+            next_greeting_at=standing.next_greeting_at,
+            manual_until=standing.manual_until,
+        )
+        subscriptions.save_subscription(conn, after)
+        if after.state is not current.state:
+            journal.append(conn, _entry(now, f"subscription.{after.state}", f"subscription:{after.id}", standing.why))
+
+
+def _ask(office: PostOffice, subscription: Subscription) -> Greeting:
+    address = None
+    if office.public_url is not None:
+        address = f"{office.public_url.rstrip('/')}{CONSENT_PATH}/{subscription.id}?code={subscription.code}"
+    try:
+        return office.channels[subscription.channel].greet(subscription, address)
+    except Exception as error:  # one subscriber's fault must not stop the others
+        LOG.exception("notices.greeting_failed", extra={"subscription": subscription.id})
+        return NoConsent(why=f"the handshake failed here ({type(error).__name__})", again=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Claim:
+    """A delivery whose try has begun, as it stands in the store now."""
+
+    subscription: Subscription
+    delivery: Delivery
+
+
+def _claim(office: PostOffice) -> list[_Claim]:
+    now = office.clock.now()
+    with office.database.read() as conn:
+        if not outbox.due_deliveries(conn, now, 1, _ready(office, conn, now).keys()):
+            return []
+    with office.database.begin() as conn:
+        ready = _ready(office, conn, now)
+        due = outbox.due_deliveries(conn, now, DUE_MAX, ready.keys())
+        return [_begin(conn, ready[found.subscription], found, now) for found in _at_rate(due, ready)]
+
+
+def _ready(office: PostOffice, conn: Connection, now: datetime) -> dict[SubscriptionId, Subscription]:
+    """Subscriptions that may be written to now."""
+    return {
+        each.id: each
+        for each in subscriptions.load_subscriptions(conn).values()
+        if each.state is SubscriptionState.OPEN
+        and each.channel in office.channels
+        and (each.not_before is None or each.not_before <= now)
+    }
+
+
+def _at_rate(due: Iterable[Delivery], ready: Mapping[SubscriptionId, Subscription]) -> Iterable[Delivery]:
+    """One at a time where the other side bounds the rate."""
+    begun: set[SubscriptionId] = set()
+    for each in due:
+        if ready[each.subscription].rate is None or each.subscription not in begun:
+            begun.add(each.subscription)
+            yield each
+
+
+def _begin(conn: Connection, subscription: Subscription, found: Delivery, now: datetime) -> _Claim:
+    begun = replace(
+        found,
+        state=DeliveryState.SENDING,
+        attempt=found.attempt + 1,
+        first_at=found.first_at or now,
+        next_at=now + LEASE,
+    )
+    moved = outbox.move_delivery(
+        conn, found, begun.state, attempt=begun.attempt, first_at=begun.first_at, next_at=begun.next_at
+    )
+    assert moved, "it was read in this transaction"
+    if subscription.rate is not None:
+        pause = timedelta(minutes=1) / subscription.rate
+        subscriptions.save_subscription(conn, replace(subscription, not_before=now + pause))
+    return _Claim(subscription=subscription, delivery=begun)
+
+
+def _send_all(office: PostOffice, claimed: Sequence[_Claim]) -> dict[int, Outcome]:
+    """What came of each, by delivery."""
+    groups: dict[SubscriptionId, list[_Claim]] = {}
+    for claim in claimed:
+        groups.setdefault(claim.subscription.id, []).append(claim)
+    outcomes: dict[int, Outcome] = {}
+    if not groups:
+        return outcomes
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE_MAX, len(groups)), thread_name_prefix="fermata-notices") as pool:
+        for found in pool.map(lambda group: _send(office, group), groups.values()):
+            outcomes |= found
+    return outcomes
+
+
+def _send(office: PostOffice, group: Sequence[_Claim]) -> dict[int, Outcome]:
+    subscription = group[0].subscription
+    try:
+        parcels = {
+            claim.delivery.id: pack(
+                subscription, claim.delivery.notice, attempt=claim.delivery.attempt, sender=office.mail_sender
+            )
+            for claim in group
+        }
+        by_key: Mapping[StepKey, Outcome] = office.channels[subscription.channel].send(
+            subscription, list(parcels.values())
+        )
+        return {id_: by_key[parcel.key] for id_, parcel in parcels.items()}
+    except Exception as error:  # one subscriber's fault must not stop the others
+        LOG.exception("notices.sending_failed", extra={"subscription": subscription.id})
+        why = NotNow(why=f"sending failed here ({type(error).__name__})")
+        return {claim.delivery.id: why for claim in group}
+
+
+def _record(office: PostOffice, claimed: Sequence[_Claim], outcomes: Mapping[int, Outcome]) -> list[DeliveryState]:
+    if not claimed:
+        return []
+    now = office.clock.now()
+    with office.database.begin() as conn:
+        return [_settle(conn, claim, outcomes[claim.delivery.id], now) for claim in claimed]
+
+
+def _settle(conn: Connection, claim: _Claim, outcome: Outcome, now: datetime) -> DeliveryState:
+    delivery, subscription = claim.delivery, claim.subscription
+    assert delivery.first_at is not None
+    after = decide_next(
+        outcome, attempt=delivery.attempt, first_at=delivery.first_at, now=now, patience=subscription.patience
+    )
+    delivered_at = now if after.state is DeliveryState.DELIVERED else None
+    moved = outbox.move_delivery(
+        conn, delivery, after.state, next_at=after.at, why=after.why, delivered_at=delivered_at
+    )
+    if not moved:
+        return after.state  # its subscription went meanwhile, or another took it over
+    notice = delivery.notice
+    if after.state is DeliveryState.DELIVERED and subscription.stands_for(notice.customer, notice.supercomputer):
+        outbox.add_notified(conn, knows_items(notice, now))
+    if after.state is DeliveryState.DEAD:
+        entry = _entry(now, "notice.dead", f"notice:{notice.id}", after.why)
+        journal.append(conn, replace(entry, data={"subscription": subscription.id, "attempts": delivery.attempt}))
+    if isinstance(outcome, Gone):
+        _end_subscription(conn, subscription.id, outcome.why, now)
+    return after.state
+
+
+def _end_subscription(conn: Connection, name: SubscriptionId, why: str, now: datetime) -> None:
+    """Whoever is gone is sent nothing more. That it stands for a customer stays: nobody else was told."""
+    current = subscriptions.load_subscriptions(conn).get(name)
+    if current is None or current.state is SubscriptionState.GONE:
+        return
+    subscriptions.save_subscription(conn, replace(current, state=SubscriptionState.GONE, state_why=why))
+    outbox.end_deliveries(conn, name, DeliveryState.DEAD, why)
+    journal.append(conn, _entry(now, "subscription.gone", f"subscription:{name}", why))
+
+
+def _entry(now: datetime, event: str, subject: str, why: str) -> journal.Entry:
+    return journal.Entry(at=now, actor=ACTOR, event=event, subject=subject, why=why)

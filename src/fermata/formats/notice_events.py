@@ -1,0 +1,206 @@
+"""Notices as events, ours and Azure's scheduled events, in Event Grid's schema and in CloudEvents."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid5
+
+import orjson
+
+from fermata.domain import arm
+from fermata.domain.ids import ClusterId, NodeId, WindowId
+from fermata.domain.notices import Notice, NoticeKind
+from fermata.domain.subscriptions import EventShape
+from fermata.formats.notice_words import say_notice
+
+TYPE_PREFIX = "fermata."
+SCHEDULED_EVENT_TYPE = "Microsoft.ResourceNotifications.MaintenanceResources.ScheduledEventEmitted"
+IMDS_VERSION, DATA_VERSION = "2020-07-01", "3.0"
+RESOURCE_VERSION = "2024-07-01"
+BODY_BYTES_MAX = 1024 * 1024  # of one post, as Event Grid's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What both envelopes carry. The same notice gives the same ids, so that who hears twice can tell."""
+
+    id: str
+    source: str
+    subject: str
+    type: str
+    at: datetime
+    data: dict[str, Any]
+    sequence: int
+    data_version: str = "1"
+
+
+def events_of(notice: Notice, shape: EventShape) -> tuple[Event, ...]:
+    """Its events in that shape; none when the shape has no word for it."""
+    if shape is EventShape.NOTICES:
+        return (_own_event(notice),)
+    return tuple(_scheduled_events(notice))
+
+
+def event_grid_bodies(events: Iterable[Event], events_max: int) -> tuple[bytes, ...]:
+    """Arrays in Event Grid's schema, each of at most so many events and BODY_BYTES_MAX."""
+    return tuple(_array(part) for part in _cut([orjson.dumps(event_grid_event(event)) for event in events], events_max))
+
+
+def cloud_event_bodies(events: Iterable[Event], events_max: int) -> tuple[bytes, ...]:
+    """CloudEvents in structured mode: one a body, or arrays of at most so many."""
+    texts = [orjson.dumps(cloud_event(event)) for event in events]
+    return tuple(texts) if events_max == 1 else tuple(_array(part) for part in _cut(texts, events_max))
+
+
+def event_grid_event(event: Event) -> dict[str, Any]:
+    """One event in Event Grid's schema."""
+    return {
+        "id": event.id,
+        "topic": event.source,
+        "subject": event.subject,
+        "eventType": event.type,
+        "eventTime": arm.iso(event.at),
+        "dataVersion": event.data_version,
+        "metadataVersion": "1",
+        "data": event.data,
+    }
+
+
+def cloud_event(event: Event) -> dict[str, Any]:
+    """One event as CloudEvents 1.0 has it in JSON."""
+    return {
+        "specversion": "1.0",
+        "id": event.id,
+        "source": event.source,
+        "subject": event.subject,
+        "type": event.type,
+        "time": arm.iso(event.at),
+        "datacontenttype": "application/json",
+        "sequence": f"{event.sequence:020}",
+        "data": event.data,
+    }
+
+
+def _own_event(notice: Notice) -> Event:
+    return Event(
+        id=notice.id,
+        source=f"/subscriptions/{arm.subscription_id(notice.customer)}",
+        subject=f"{notice.supercomputer}/{notice.subject.replace(':', '/', 1)}",
+        type=TYPE_PREFIX + notice.kind,
+        at=notice.at,
+        data={
+            "notice": notice.id,
+            "customer": notice.customer,
+            "supercomputer": notice.supercomputer,
+            "thread": notice.thread,
+            "actor": notice.actor,
+            "why": notice.why,
+            "sentence": say_notice(notice).title,
+            **notice.facts,
+        },
+        sequence=notice.seq,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Node:
+    """Where one node stands in one window."""
+
+    window: str
+    cluster: str
+    node: str
+    status: str
+    start: datetime
+    end: datetime
+    reboots: bool
+
+
+def _scheduled_events(notice: Notice) -> Iterator[Event]:
+    for each in _nodes(notice):
+        event = arm.event_id(WindowId(each.window), NodeId(each.node))
+        group = arm.group_id(notice.customer, notice.supercomputer)
+        subject = f"{arm.cluster_id(group, ClusterId(each.cluster))}/{arm.MAINTENANCE}/scheduledevents/{event}"
+        kind = arm.MaintenanceType.SCHEDULED_EVENTS.value
+        resource = {"id": subject, "name": event, "type": kind, "location": "global", "properties": _properties(each)}
+        yield Event(
+            id=str(uuid5(arm.NAMESPACE, f"{notice.id}:{event}:{each.status}")),
+            source=f"/subscriptions/{arm.subscription_id(notice.customer)}",
+            subject=subject,
+            type=SCHEDULED_EVENT_TYPE,
+            at=notice.at,
+            data={
+                "resourceInfo": resource,
+                "operationalInfo": {"resourceEventTime": arm.iso(notice.at)},
+                "apiVersion": RESOURCE_VERSION,
+            },
+            sequence=notice.seq,
+            data_version=DATA_VERSION,
+        )
+
+
+def _properties(node: _Node) -> dict[str, Any]:
+    return {
+        "EventId": arm.event_id(WindowId(node.window), NodeId(node.node)),
+        "EventType": "Reboot" if node.reboots else "Freeze",
+        "ResourceType": "VirtualMachine",
+        "Resources": [node.node],
+        "EventStatus": node.status,
+        "NotBefore": arm.rfc1123(node.start) if node.status == "Scheduled" else "",
+        "Description": f"Planned maintenance, window {node.window} of {node.cluster}",
+        "EventSource": "Platform",
+        "DurationInSeconds": int((node.end - node.start) / timedelta(seconds=1)),
+        "ScheduledEventApiVersion": IMDS_VERSION,
+    }
+
+
+def _nodes(notice: Notice) -> Iterator[_Node]:
+    """Every node concerned, with what is said of it now."""
+    if notice.kind is NoticeKind.PLAN_PUBLISHED:
+        for line in notice.facts["windows"]:
+            stands = "Canceled" if line["change"] == "dropped" else "Scheduled"
+            yield from _of_window(line, line["nodes"], stands)
+            yield from _of_window(line, line["left"], "Canceled")
+        return
+    facts = notice.facts
+    match notice.kind:
+        case NoticeKind.WINDOW_OPENED:
+            left = {name for group in facts.get("left_out", ()) for name in group["nodes"]}
+            yield from _of_window(facts, [name for name in facts["nodes"] if name not in left], "Started")
+            yield from _of_window(facts, sorted(left), "Canceled")
+        case NoticeKind.NODES_RETURNED:
+            yield from _of_window(facts, facts["nodes"], "Completed")
+        case NoticeKind.WINDOW_MISSED | NoticeKind.WINDOW_SKIPPED | NoticeKind.WINDOW_CANCELLED:
+            yield from _of_window(facts, facts["nodes"], "Canceled")
+        case _:
+            pass
+
+
+def _of_window(facts: Any, nodes: Sequence[str], status: str) -> Iterator[_Node]:
+    for node in nodes:
+        yield _Node(
+            window=facts["window"],
+            cluster=facts["cluster"],
+            node=node,
+            status=status,
+            start=datetime.fromisoformat(facts["start"]),
+            end=datetime.fromisoformat(facts["end"]),
+            reboots=bool(facts["reboots_per_node"]),
+        )
+
+
+def _cut(texts: Sequence[bytes], events_max: int) -> Iterator[list[bytes]]:
+    part: list[bytes] = []
+    size = 0
+    for text in texts:
+        if part and (len(part) == events_max or size + len(text) > BODY_BYTES_MAX):
+            yield part
+            part, size = [], 0
+        part.append(text)
+        size += len(text) + 1
+    if part:
+        yield part
+
+
+def _array(texts: Iterable[bytes]) -> bytes:
+    return b"[" + b",".join(texts) + b"]"

@@ -1,0 +1,129 @@
+"""A notice in words, for mail, chat and the command line: one line that says it, and the lines below it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from fermata.domain.notices import OF_CONSENT, OF_FREEZES, Notice, NoticeKind
+
+WINDOWS_MAX = 40  # of one plan in a mail or a chat; events and calendars hold them all
+NAMES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """`title` fits a subject line, `text` says the rest."""
+
+    title: str
+    text: str
+
+
+def say_notice(notice: Notice) -> Words:
+    """The same notice gives the same words."""
+    title, *lines = _lines(notice)
+    why = [f"Why: {notice.why}"] if notice.why else []
+    end = f"{notice.id}, {notice.kind}, {_utc(notice.at)}, to {notice.customer}"
+    return Words(title=title, text="\n".join([title, *lines, *why, "", end]) + "\n")
+
+
+def _lines(notice: Notice) -> Iterator[str]:
+    facts = notice.facts
+    match notice.kind:
+        case NoticeKind.REQUEST_OPENED | NoticeKind.REQUEST_CHANGED:
+            yield from _say_request(notice, facts)
+        case NoticeKind.REQUEST_CLOSED:
+            yield f"{notice.supercomputer}: nothing is pending any more"
+        case NoticeKind.PLAN_PUBLISHED:
+            yield from _say_plan(notice, facts)
+        case NoticeKind.NODES_RETURNED:
+            yield f"{facts['cluster']}: {_count(facts['nodes'])} back in service, proven"
+            yield f"Window {facts['window']}: {_names(facts['nodes'])}"
+        case NoticeKind.TEST:
+            yield f"{notice.supercomputer or 'Fermata'}: a test of subscription {facts['subscription']}"
+        case kind if kind in OF_CONSENT:
+            verb = "approved" if kind is NoticeKind.CONSENT_APPROVED else "withdrew approval of"
+            yield f"{notice.supercomputer}: {notice.actor} {verb} {_scopes(facts)}"
+            yield f"Request {facts.get('request', '')}: {', '.join(facts.get('updates', ()))}"
+        case kind if kind in OF_FREEZES:
+            yield from _say_freeze(notice, facts)
+        case _:
+            yield from _say_window(notice, facts)
+
+
+def _say_request(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
+    verb = "Maintenance is asked for" if notice.kind is NoticeKind.REQUEST_OPENED else "What is asked for has changed"
+    due = f", due {_utc(facts['due_at'])}" if facts["due_at"] else ""
+    yield f"{notice.supercomputer}: {verb.lower()}: {facts['nodes']} node(s), {facts['impact']}{due}"
+    yield f"Request {facts['request']}, incarnation {facts['incarnation']}"
+    for item in facts["items"]:
+        units = " and ".join(f"{item[noun]} {noun}" for noun in ("nodes", "devices") if item[noun])
+        yield f"- {item['update']} ({item['title']}): {units}, {item['impact']}, not before {_utc(item['due_at'])}"
+    for verb, names in (("Joined", facts["joined"]), ("Left", facts["left"])):
+        if names and notice.kind is NoticeKind.REQUEST_CHANGED:
+            yield f"{verb}: {', '.join(names)}"
+
+
+def _say_plan(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
+    windows = facts["windows"]
+    yield f"{notice.supercomputer}: plan {facts['plan']} is in force, {len(windows)} window(s) differ"
+    for line in windows[:WINDOWS_MAX]:
+        span = f"{_utc(line['start'])} to {_utc(line['end'])}"
+        yield f"- {line['change']}: {line['window']} {line['cluster']}, {span}, {_count(line['nodes'])}"
+    if len(windows) > WINDOWS_MAX:
+        yield f"... and {len(windows) - WINDOWS_MAX} more"
+
+
+_WINDOW_WORDS = {
+    NoticeKind.WINDOW_WAITING: "has to wait",
+    NoticeKind.WINDOW_OPENED: "has begun",
+    NoticeKind.WINDOW_LATE: "is over time",
+    NoticeKind.WINDOW_CLOSED: "is over",
+    NoticeKind.WINDOW_MISSED: "did not take place",
+    NoticeKind.WINDOW_SKIPPED: "did not take place",
+    NoticeKind.WINDOW_CANCELLED: "is cancelled",
+}
+
+
+def _say_window(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
+    nodes = f", {_count(facts['nodes'])} not back" if notice.kind is NoticeKind.WINDOW_LATE else ""
+    yield f"{facts['cluster']}: window {facts['window']} {_WINDOW_WORDS[notice.kind]}{nodes}"
+    yield f"Planned from {_utc(facts['start'])} to {_utc(facts['end'])}"
+    if notice.kind is NoticeKind.WINDOW_LATE:
+        yield f"Not back: {_names(facts['nodes'])}"
+    if "taken" in facts:
+        yield f"{facts['taken']} node(s) taken"
+    if facts.get("behind_minutes"):
+        yield f"Behind by {facts['behind_minutes']} min"
+
+
+def _say_freeze(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
+    match notice.kind:
+        case NoticeKind.FREEZE_ADDED:
+            span = f" from {_utc(facts['start'])} to {_utc(facts['end'])}"
+            yield f"{notice.supercomputer}: {_scopes(facts)} frozen{span}, by {notice.actor}"
+        case NoticeKind.FREEZE_ENDED:
+            yield f"{notice.supercomputer}: {_scopes(facts)} open again, by {notice.actor}"
+        case _:
+            verb = "asks that" if notice.kind is NoticeKind.EXEMPTION_ASKED else "confirmed that"
+            updates = ", ".join(facts["updates"])
+            yield f"{notice.supercomputer}: {notice.actor} {verb} {updates} may pass {_scopes(facts)}"
+
+
+def _scopes(facts: Mapping[str, Any]) -> str:
+    more = facts["scopes_total"] - NAMES_MAX
+    return ", ".join(facts["scopes"][:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
+def _names(names: list[str]) -> str:
+    more = len(names) - NAMES_MAX
+    return ", ".join(names[:NAMES_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
+def _count(names: list[str]) -> str:
+    return f"{len(names):,} node{'' if len(names) == 1 else 's'}"
+
+
+def _utc(instant: datetime | str) -> str:
+    at = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%MZ}"

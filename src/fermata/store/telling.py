@@ -1,0 +1,178 @@
+"""Turns what the journal records into notices, in the same transaction. Nobody can change something and not tell."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from fermata.domain.ids import ClusterId, CustomerId, PlanId, RequestId, SubscriptionId, SupercomputerId
+from fermata.domain.notices import (
+    OF_CONSENT,
+    OF_FREEZES,
+    WINDOW_EVENTS,
+    Change,
+    Home,
+    Notice,
+    Place,
+    knows_items,
+    scope_words,
+    tell_plan,
+    tell_request,
+    tell_scopes,
+    tell_window,
+)
+from fermata.domain.policy import ScopeLevel
+from fermata.domain.subscriptions import Subscription, is_spoken_for
+from fermata.store import inventory, outbox, plans, requests, runs
+from fermata.store.subscriptions import load_subscriptions
+
+NAMES_PER_STATEMENT = 500
+SCOPED = frozenset(kind.value for kind in (*OF_CONSENT, *OF_FREEZES))
+REQUEST_EVENT, PLAN_EVENT = "request.changed", "plan.published"
+EVENTS = frozenset({REQUEST_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS})
+
+
+def tell(conn: Connection, changes: Iterable[Change]) -> tuple[Notice, ...]:
+    """Writes the notices of these changes, and a delivery to everyone who hears them. Returns them as stored.
+
+    What nobody subscribed to is not kept, but for what is asked of a customer.
+    """
+    told = [change for change in changes if change.event in EVENTS]
+    if not told:
+        return ()
+    subscriptions = tuple(load_subscriptions(conn).values())
+    asked = [change for change in told if change.event == REQUEST_EVENT]
+    stored = [put(conn, notice, subscriptions) for notice in _requests(conn, asked)]
+    if subscriptions:
+        others = [change for change in told if change.event != REQUEST_EVENT]
+        heard = (n for n in _others(conn, others) if any(each.hears(n) for each in subscriptions))
+        stored += [put(conn, notice, subscriptions) for notice in heard]
+    return tuple(stored)
+
+
+def put(conn: Connection, notice: Notice, subscriptions: Collection[Subscription]) -> Notice:
+    """Stores one. A customer for whom no subscription stands counts as told when the request is on record."""
+    return put_to(conn, notice, [each.id for each in subscriptions if each.hears(notice)], subscriptions)
+
+
+def put_to(
+    conn: Connection, notice: Notice, receivers: Sequence[SubscriptionId], subscriptions: Collection[Subscription]
+) -> Notice:
+    """The same, to those receivers."""
+    stored = replace(notice, seq=outbox.add_notice(conn, notice))
+    outbox.add_deliveries(conn, stored, receivers, notice.at)
+    if not is_spoken_for(subscriptions, notice.customer, notice.supercomputer):
+        outbox.add_notified(conn, knows_items(stored, notice.at))
+    return stored
+
+
+def notify_left_alone(conn: Connection, subscriptions: Collection[Subscription], now: datetime) -> None:
+    """After a subscription went: customers for whom none stands any more count as told of open requests from now on."""
+    for notice in outbox.latest_asking(conn):
+        if not is_spoken_for(subscriptions, notice.customer, notice.supercomputer):
+            outbox.add_notified(conn, knows_items(notice, now))
+
+
+def _requests(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
+    known = requests.load_requests(conn) if changes else {}
+    for change in changes:
+        yield from tell_request(change, known[RequestId(change.name)])
+
+
+def _others(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
+    by_cluster = _homes(conn) if changes else {}
+    for change in changes:
+        if change.event == PLAN_EVENT:
+            plan = plans.load_plan(conn, PlanId(change.name))
+            parent = plans.load_plan(conn, plan.parent) if plan.parent else None
+            yield from tell_plan(change, plan, parent, by_cluster)
+    scoped = [change for change in changes if change.event in SCOPED]
+    yield from tell_scopes(scoped, _scope_homes(conn, scoped, by_cluster))
+    for group in _by_window(changes):
+        place = _place(conn, group[0], by_cluster)
+        if place is not None:
+            yield tell_window(group, place)
+
+
+def _homes(conn: Connection) -> dict[ClusterId, Home]:
+    table = inventory.cluster
+    rows = conn.execute(select(table.c.name, table.c.customer, table.c.supercomputer).order_by(table.c.name))
+    return {
+        ClusterId(row.name): Home(customer=CustomerId(row.customer), supercomputer=SupercomputerId(row.supercomputer))
+        for row in rows
+    }
+
+
+def _by_window(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """Changes of windows; those of nodes together, by what happened and in which window."""
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for change in changes:
+        if change.event not in WINDOW_EVENTS:
+            continue
+        kind = change.subject.partition(":")[0]
+        if kind == "window":
+            yield [change]
+        elif kind == "node":
+            groups.setdefault((change.event, str(change.data["window"])), []).append(change)
+    yield from groups.values()
+
+
+def _place(conn: Connection, change: Change, by_cluster: dict[ClusterId, Home]) -> Place | None:
+    """None for a window of a cluster that is not in the inventory any more."""
+    name = change.name if change.subject.startswith("window:") else str(change.data["window"])
+    table = runs.window_run
+    row = conn.execute(
+        select(table).join(runs.run).where(table.c.window == name).order_by(runs.run.c.started_at.desc()).limit(1)
+    ).one()
+    home = by_cluster.get(ClusterId(row.cluster))
+    if home is None:
+        return None
+    planned = next(w for w in plans.load_plan(conn, PlanId(row.plan)).windows if w.id == name)
+    return Place(
+        window=planned.id,
+        cluster=planned.cluster,
+        home=home,
+        start=planned.start,
+        end=planned.end,
+        nodes=planned.nodes,
+        reboots_per_node=planned.reboots_per_node,
+    )
+
+
+def _scope_homes(
+    conn: Connection, changes: Sequence[Change], by_cluster: dict[ClusterId, Home]
+) -> dict[str, tuple[Home, ...]]:
+    """Whom a scope concerns, by the scope in words. What is said of a freeze concerns whom the freeze does."""
+    words = list(dict.fromkeys(scope_words(change) for change in changes))
+    scopes = {each: each for each in words} | _freeze_scopes(conn, words)
+    pairs = [tuple(scope.split(" ", 1)) for scope in dict.fromkeys(scopes.values())]
+    found: dict[str, set[ClusterId]] = {scope: set() for scope in scopes.values()}
+    for level, name in pairs:
+        if level == ScopeLevel.CLUSTER:
+            found[f"{level} {name}"].add(ClusterId(name))
+        if level == ScopeLevel.SUPERCOMPUTER:
+            found[f"{level} {name}"].update(c for c, home in by_cluster.items() if home.supercomputer == name)
+    for level in (ScopeLevel.NODE, ScopeLevel.RACK):
+        for name, cluster in _clusters_of(conn, level, [name for each, name in pairs if each == level]):
+            found[f"{level} {name}"].add(cluster)
+    homes = {scope: {by_cluster[c] for c in clusters if c in by_cluster} for scope, clusters in found.items()}
+    return {
+        each: tuple(sorted(homes[scope], key=lambda home: (home.supercomputer, home.customer)))
+        for each, scope in scopes.items()
+    }
+
+
+def _freeze_scopes(conn: Connection, words: Iterable[str]) -> dict[str, str]:
+    """The scopes of freezes that are named as `freeze NAME`."""
+    named = {each for each in words if each.startswith("freeze ")}
+    freezes = inventory.load_policy(conn).freezes if named else ()
+    return {f"freeze {freeze.id}": str(freeze.scope) for freeze in freezes if f"freeze {freeze.id}" in named}
+
+
+def _clusters_of(conn: Connection, level: ScopeLevel, names: Sequence[str]) -> Iterator[tuple[str, ClusterId]]:
+    column = inventory.node.c.name if level is ScopeLevel.NODE else inventory.node.c.rack
+    for start in range(0, len(names), NAMES_PER_STATEMENT):
+        chunk = names[start : start + NAMES_PER_STATEMENT]
+        query = select(column, inventory.node.c.cluster).where(column.in_(chunk)).distinct()
+        yield from ((name, ClusterId(cluster)) for name, cluster in conn.execute(query))

@@ -1,0 +1,443 @@
+"""What every channel owes the subscribers, tried against real servers and read by real clients."""
+
+import email
+import email.policy
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiosmtpd.controller import Controller
+from azure.core.messaging import CloudEvent as AzureCloudEvent
+from azure.eventgrid import EventGridEvent
+from circuit_maintenance_parser import NotificationData
+from circuit_maintenance_parser.provider import GenericProvider
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+from tests.conformance.receivers import Answer, Receiver, make_certificate, receiving
+from tests.conftest import free_port
+from tests.services.notice_world import StillClock
+
+from fermata.adapters import outbound
+from fermata.adapters.chat import Chat
+from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
+from fermata.adapters.event_grid_webhook import EventGridWebhook
+from fermata.adapters.outbound import Outbound
+from fermata.adapters.smtp import Mail, MailServer
+from fermata.domain.deliveries import Gone, NotNow, Outcome, Rejected, Taken
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
+from fermata.domain.notices import Notice, NoticeKind
+from fermata.domain.subscriptions import (
+    ByHand,
+    ChannelKind,
+    Consented,
+    EventShape,
+    NoConsent,
+    Subscription,
+)
+from fermata.formats.parcels import pack
+from fermata.ports import Channel, Parcel
+
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LOCAL = Outbound(allow_local=True, timeout=timedelta(seconds=5))
+CLOCK = StillClock(NOW)
+HOOKS: dict[ChannelKind, Channel] = {
+    ChannelKind.EVENT_GRID: EventGridWebhook(LOCAL, CLOCK),
+    ChannelKind.CLOUD_EVENTS: CloudEventsWebhook(LOCAL, CLOCK, "fermata.example"),
+}
+NOTICE = Notice(
+    seq=12,
+    at=NOW,
+    kind=NoticeKind.PLAN_PUBLISHED,
+    customer=CustomerId("lumen"),
+    supercomputer=SupercomputerId("sc1"),
+    subject="plan:plan_1",
+    actor="operator-1",
+    why="",
+    facts={
+        "plan": "plan_1",
+        "parent": None,
+        "campaign": "january",
+        "windows": [
+            {
+                "window": "w1",
+                "change": "added",
+                "cluster": "alpha",
+                "start": "2026-01-09T19:00:00+00:00",
+                "end": "2026-01-09T23:00:00+00:00",
+                "nodes": ["alpha-n1", "alpha-n2", "alpha-n3"],
+                "left": ["alpha-n9"],
+                "updates": ["nic"],
+                "reboots_per_node": 1,
+            }
+        ],
+    },
+)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as opened:
+        yield opened
+
+
+def subscription(channel: ChannelKind, url: str = "", **said: Any) -> Subscription:
+    target = said.pop("target", {"url": url})
+    made = Subscription(
+        id=SubscriptionId("hook-1"),
+        channel=channel,
+        target=target,
+        code="code_7",
+        created_at=NOW,
+        created_by="operator-1",
+    )
+    return replace(made, **said)
+
+
+def parcel(to: Subscription, attempt: int = 1) -> Parcel:
+    return pack(to, NOTICE, attempt=attempt, sender="noc@operator.example")
+
+
+def send(channel: Channel, to: Subscription) -> Outcome:
+    (outcome,) = channel.send(to, [parcel(to)]).values()
+    return outcome
+
+
+@pytest.mark.parametrize("kind", HOOKS)
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        *((Answer(status), Taken()) for status in (200, 201, 202, 204)),
+        *((Answer(status), Rejected(why=f"it answered {status}")) for status in (400, 401, 403, 413, 415)),
+        (Answer(410), Gone(why="it answered 410")),
+        (Answer(500), NotNow(why="it answered 500")),
+        (Answer(404), NotNow(why="it answered 404")),
+        (Answer(429, {"Retry-After": "120"}), NotNow(why="it answered 429", after=timedelta(minutes=2))),
+        (
+            Answer(503, {"Retry-After": "Mon, 05 Jan 2026 12:30:00 GMT"}),
+            NotNow(why="it answered 503", after=timedelta(minutes=30)),
+        ),
+        (Answer(429, {"Retry-After": "soon"}), NotNow(why="it answered 429")),
+        (Answer(429, {"Retry-After": "9" * 5000}), NotNow(why="it answered 429", after=24 * HOUR)),
+        (
+            Answer(302, {"Location": "http://127.0.0.1:1/"}),
+            NotNow(why="it answered 302: redirects are not followed"),
+        ),
+    ],
+)
+def test_what_a_webhook_answers_says_what_becomes_of_the_delivery(
+    receiver: Receiver, kind: ChannelKind, answer: Answer, outcome: Outcome
+) -> None:
+    receiver.answers = [answer]
+    assert send(HOOKS[kind], subscription(kind, receiver.url)) == outcome
+    assert len(receiver.posts) == 1
+
+
+@pytest.mark.parametrize("kind", HOOKS)
+def test_nobody_there_is_tried_again(kind: ChannelKind) -> None:
+    to = subscription(kind, f"http://127.0.0.1:{free_port()}/hook?code=secret")
+    outcome = send(HOOKS[kind], to)
+    assert isinstance(outcome, NotNow)
+    assert "secret" not in outcome.why
+    greeting = HOOKS[kind].greet(to, None)
+    assert isinstance(greeting, NoConsent)
+    assert greeting.again
+
+
+@pytest.mark.parametrize("kind", HOOKS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://receiver.example/hook",
+        "https://localhost/hook",
+        "https://127.0.0.1/hook",
+        "https://127.8.9.1/hook",
+        "https://[::1]/hook",
+        "https://[::ffff:127.0.0.1]/hook",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[fe80::1]/hook",
+        "https://0.0.0.0/hook",
+        "https://224.0.0.1/hook",
+        "https://user:word@receiver.example/hook",
+        "ftp://receiver.example/hook",
+        "https:///hook",
+        "https://receiver.example:x/hook",
+        "",
+    ],
+)
+def test_addresses_of_this_machine_or_without_tls_are_never_called(kind: ChannelKind, url: str) -> None:
+    clock = StillClock(NOW)
+    strict = Outbound(timeout=timedelta(seconds=2))
+    channels: dict[ChannelKind, Channel] = {
+        ChannelKind.EVENT_GRID: EventGridWebhook(strict, clock),
+        ChannelKind.CLOUD_EVENTS: CloudEventsWebhook(strict, clock, "fermata.example"),
+    }
+    to = subscription(kind, url)
+    assert channels[kind].find_fault(to) is not None
+    assert isinstance(send(channels[kind], to), Rejected)
+    assert channels[kind].greet(to, None) == NoConsent(why=channels[kind].find_fault(to) or "")
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "2130706433", "127.1", "0x7f000001"])
+def test_a_name_is_judged_by_the_address_it_has(name: str) -> None:
+    with pytest.raises(outbound.NotAllowed):
+        Outbound().look_up(name, 443)
+    assert Outbound(allow_local=True).look_up(name, 443) in {"127.0.0.1", "::1"}
+
+
+def test_tls_is_checked_against_the_name_though_the_address_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = make_certificate(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    outbound._trust.cache_clear()  # noqa: SLF001 - what is trusted is read once a process
+    try:
+        with receiving(certificate) as receiver:
+            good = receiver.url.replace("127.0.0.1", "localhost")
+            to = subscription(ChannelKind.CLOUD_EVENTS, good)
+            assert send(HOOKS[ChannelKind.CLOUD_EVENTS], to) == Taken()
+            assert receiver.posts[0].headers["host"].startswith("localhost:")
+            wrong = subscription(ChannelKind.CLOUD_EVENTS, receiver.url)
+            assert isinstance(send(HOOKS[ChannelKind.CLOUD_EVENTS], wrong), NotNow)
+            assert len(receiver.posts) == 1
+    finally:
+        outbound._trust.cache_clear()  # noqa: SLF001
+
+
+def test_event_grids_handshake_is_the_validation_event(receiver: Receiver) -> None:
+    hook = HOOKS[ChannelKind.EVENT_GRID]
+    to = subscription(ChannelKind.EVENT_GRID, receiver.url)
+    assert hook.greet(to, "https://fermata.example/notices/consent/hook-1?code=code_7") == Consented()
+    (asked,) = receiver.got
+    assert (asked.method, asked.headers["aeg-event-type"]) == ("POST", "SubscriptionValidation")
+    event = EventGridEvent.from_json(orjson.dumps(orjson.loads(asked.body)[0]).decode())
+    assert event.event_type == "Microsoft.EventGrid.SubscriptionValidationEvent"
+    assert event.data == {
+        "validationCode": "code_7",
+        "validationUrl": "https://fermata.example/notices/consent/hook-1?code=code_7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "greeting"),
+    [
+        (Answer(200), ByHand()),
+        (Answer(200, body=b"<html>"), ByHand()),
+        (Answer(200, body=b'{"validationResponse": "code_8"}'), ByHand()),
+        (Answer(200, body=b'["code_7"]'), ByHand()),
+        (Answer(202, body=b'{"validationResponse": "code_7"}'), NoConsent(why="it answered the validation with 202")),
+        (Answer(500), NoConsent(why="it answered the validation with 500", again=True)),
+    ],
+)
+def test_event_grids_handshake_needs_the_code_in_a_200(receiver: Receiver, answer: Answer, greeting: Any) -> None:
+    receiver.consents, receiver.answers = False, [answer]
+    hook = HOOKS[ChannelKind.EVENT_GRID]
+    assert hook.greet(subscription(ChannelKind.EVENT_GRID, receiver.url), None) == greeting
+
+
+@pytest.mark.parametrize(
+    ("headers", "greeting"),
+    [
+        ({"WebHook-Allowed-Origin": "fermata.example", "WebHook-Allowed-Rate": "60"}, Consented(rate=60)),
+        ({"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "*"}, Consented()),
+        ({"WebHook-Allowed-Origin": "other.example, FERMATA.example"}, Consented(rate=120)),
+        ({"WebHook-Allowed-Origin": "*", "WebHook-Allowed-Rate": "0"}, Consented(rate=1)),
+        ({}, None),
+        ({"WebHook-Allowed-Origin": "other.example"}, None),
+    ],
+)
+def test_cloud_events_handshake_is_the_header_and_no_status(
+    receiver: Receiver, headers: dict[str, str], greeting: Any
+) -> None:
+    receiver.consents, receiver.answers = False, [Answer(200, headers)]
+    to = subscription(ChannelKind.CLOUD_EVENTS, target={"url": receiver.url, "rate": 120})
+    found = HOOKS[ChannelKind.CLOUD_EVENTS].greet(to, None)
+    assert found == greeting if greeting else isinstance(found, NoConsent)
+    (asked,) = receiver.got
+    assert asked.method == "OPTIONS"
+    assert asked.headers["webhook-request-origin"] == "fermata.example"
+    assert asked.headers["webhook-request-rate"] == "120"
+
+
+def test_cloud_events_consent_may_come_later_where_there_is_an_address(receiver: Receiver) -> None:
+    receiver.consents = False
+    to = subscription(ChannelKind.CLOUD_EVENTS, receiver.url)
+    assert HOOKS[ChannelKind.CLOUD_EVENTS].greet(to, "https://fermata.example/x") == ByHand()
+    assert receiver.got[0].headers["webhook-request-callback"] == "https://fermata.example/x"
+    receiver.answers = [Answer(405)]
+    assert isinstance(HOOKS[ChannelKind.CLOUD_EVENTS].greet(to, "https://fermata.example/x"), NoConsent)
+
+
+def test_a_cloud_event_is_one_to_the_sdk(receiver: Receiver) -> None:
+    to = subscription(ChannelKind.CLOUD_EVENTS, receiver.url)
+    send(HOOKS[ChannelKind.CLOUD_EVENTS], to)
+    (post,) = receiver.posts
+    event = from_http_event(HTTPMessage(headers=dict(post.headers), body=post.body))
+    assert (event.get_id(), event.get_type(), event.get_time()) == ("ntc_0000000012", "fermata.plan.published", NOW)
+    assert event.get_subject() == "sc1/plan/plan_1"
+    assert event.get_extension("sequence") == f"{12:020}"
+    data: Any = event.get_data()
+    assert data["windows"][0]["nodes"] == ["alpha-n1", "alpha-n2", "alpha-n3"]
+    assert post.headers["webhook-request-origin"] == "fermata.example"
+    assert AzureCloudEvent.from_json(post.body.decode()).id == "ntc_0000000012"
+
+
+def test_scheduled_events_are_what_azures_parsers_read(receiver: Receiver) -> None:
+    target = {"url": receiver.url, "max_events": 3, "name": "maintenance"}
+    to = subscription(ChannelKind.EVENT_GRID, target=target, shape=EventShape.SCHEDULED_EVENTS)
+    send(HOOKS[ChannelKind.EVENT_GRID], to)
+    first, second = receiver.posts
+    assert first.headers["aeg-event-type"] == "Notification"
+    assert (first.headers["aeg-subscription-name"], first.headers["aeg-delivery-count"]) == ("MAINTENANCE", "0")
+    events = [EventGridEvent.from_json(orjson.dumps(each).decode()) for each in orjson.loads(first.body)]
+    assert (len(events), len(orjson.loads(second.body))) == (3, 1)
+    event = events[0]
+    assert event.event_type == "Microsoft.ResourceNotifications.MaintenanceResources.ScheduledEventEmitted"
+    resource = event.data["resourceInfo"]
+    assert resource["id"] == event.subject
+    assert event.subject.endswith(f"/scheduledevents/{resource['name']}")
+    assert resource["properties"] == {
+        "EventId": resource["name"],
+        "EventType": "Reboot",
+        "ResourceType": "VirtualMachine",
+        "Resources": ["alpha-n1"],
+        "EventStatus": "Scheduled",
+        "NotBefore": "Fri, 09 Jan 2026 19:00:00 GMT",
+        "Description": "Planned maintenance, window w1 of alpha",
+        "EventSource": "Platform",
+        "DurationInSeconds": 4 * 3600,
+        "ScheduledEventApiVersion": "2020-07-01",
+    }
+    (left,) = orjson.loads(second.body)
+    assert left["data"]["resourceInfo"]["properties"]["EventStatus"] == "Canceled"
+    send(HOOKS[ChannelKind.EVENT_GRID], to)
+    assert [post.body for post in receiver.posts[2:]] == [first.body, second.body], "the same ids again"
+
+
+def test_a_filter_of_subjects_is_heeded(receiver: Receiver) -> None:
+    target = {"url": receiver.url, "max_events": 10, "subject_ends": "no-such-event"}
+    to = subscription(ChannelKind.EVENT_GRID, target=target, shape=EventShape.SCHEDULED_EVENTS)
+    assert send(HOOKS[ChannelKind.EVENT_GRID], to) == Taken()
+    assert receiver.posts == []
+
+
+class Inbox:
+    """What a mail server's session hands over; recipients that it refuses."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.refuses: dict[str, str] = {}
+
+    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802
+        if address in self.refuses:
+            return self.refuses[address]
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        read = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        assert isinstance(read, EmailMessage)
+        self.mails.append(read)
+        return "250 OK"
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[Inbox, Mail]]:
+    handler, port = Inbox(), free_port()
+    controller = Controller(handler, hostname="127.0.0.1", port=port)
+    controller.start()
+    server = MailServer(host="127.0.0.1", port=port, sender="noc@operator.example")
+    yield handler, Mail(server, CLOCK)
+    controller.stop()
+
+
+def mail_to(*to: str, **more: Any) -> Subscription:
+    return subscription(ChannelKind.MAIL, target={"to": list(to), **more})
+
+
+def test_mail_arrives_with_its_words_and_a_maintenance_note_that_others_read(inbox: tuple[Inbox, Mail]) -> None:
+    handler, mail = inbox
+    assert send(mail, mail_to("ops@lumen.example", calendar=True, provider="operator.example")) == Taken()
+    (message,) = handler.mails
+    assert message["Subject"] == "sc1: plan plan_1 is in force, 1 window(s) differ"
+    assert message["Message-ID"] == "<hook-1.ntc_0000000012@fermata>"
+    found = NotificationData.init_from_email_bytes(message.as_bytes())
+    assert found is not None
+    (maintenance,) = GenericProvider().get_maintenances(found)
+    assert (maintenance.provider, maintenance.account, maintenance.maintenance_id) == (
+        "operator.example",
+        "lumen",
+        "w1",
+    )
+    assert maintenance.status.value == "CONFIRMED"
+    assert (maintenance.start, maintenance.end) == (1767985200, 1767999600)
+    assert {(c.circuit_id, c.impact.value) for c in maintenance.circuits} == {
+        ("alpha-n1", "OUTAGE"),
+        ("alpha-n2", "OUTAGE"),
+        ("alpha-n3", "OUTAGE"),
+    }
+    assert (maintenance.uid, maintenance.sequence, maintenance.organizer) == (
+        "w1@fermata",
+        12,
+        "mailto:noc@operator.example",
+    )
+
+
+def test_mail_that_one_recipient_takes_is_delivered(inbox: tuple[Inbox, Mail]) -> None:
+    handler, mail = inbox
+    handler.refuses = {"gone@lumen.example": "550 no such user"}
+    assert send(mail, mail_to("gone@lumen.example", "ops@lumen.example")) == Taken()
+    assert send(mail, mail_to("gone@lumen.example")) == Rejected(why="every recipient was refused (550)")
+    handler.refuses = {"full@lumen.example": "452 mailbox full"}
+    assert send(mail, mail_to("full@lumen.example")) == NotNow(why="every recipient was refused (452)")
+
+
+def test_mail_waits_for_a_server_that_is_down() -> None:
+    mail = Mail(MailServer(host="127.0.0.1", port=free_port()), CLOCK)
+    assert isinstance(send(mail, mail_to("ops@lumen.example")), NotNow)
+
+
+@pytest.mark.parametrize(
+    "to",
+    [[], "ops@lumen.example", ["ops"], ["a@b\nBcc: c@d"], ["Ops <ops@lumen.example>"], [1]],
+)
+def test_what_is_no_mail_address_is_refused(to: Any) -> None:
+    mail = Mail(MailServer(host="127.0.0.1"), CLOCK)
+    assert mail.find_fault(subscription(ChannelKind.MAIL, target={"to": to})) is not None
+    assert mail.find_fault(mail_to("ops@lumen.example")) is None
+    assert "FERMATA_SMTP_HOST" in (Mail(MailServer(), CLOCK).find_fault(mail_to("ops@lumen.example")) or "")
+
+
+def room(receiver: Receiver) -> Subscription:
+    host = receiver.url.removeprefix("http://").removesuffix("/hook")
+    return subscription(ChannelKind.CHAT, f"mmost://{host}/abcdefghijklmnopqrstuvwxyz")
+
+
+def test_a_chat_room_gets_the_words(receiver: Receiver) -> None:
+    assert send(Chat(LOCAL), room(receiver)) == Taken()
+    (post,) = receiver.posts
+    assert "plan plan_1 is in force" in orjson.loads(post.body)["text"]
+    receiver.answers = [Answer(500)]
+    assert send(Chat(LOCAL), room(receiver)) == NotNow(why="the chat did not take it")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "json://receiver.example", "syslog://", "mmost://receiver.example/abcdefghijklmnopqrstuvwxyz",
+     "mmosts://127.0.0.1/abcdefghijklmnopqrstuvwxyz", "slack://"],
+)  # fmt: skip
+def test_what_is_no_chat_room_of_others_is_refused(url: str) -> None:
+    assert Chat(Outbound()).find_fault(subscription(ChannelKind.CHAT, url)) is not None
+
+
+def test_rooms_of_the_great_services_are_known() -> None:
+    for url in (
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops",
+        "mmosts://chat.example/abcdefghijklmnopqrstuvwxyz",
+        "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
+    ):
+        assert Chat(Outbound()).find_fault(subscription(ChannelKind.CHAT, url)) is None
