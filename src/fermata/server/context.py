@@ -7,11 +7,13 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from fermata.server.callers import NodeKeys
 from fermata.server.demo import DemoInfo
 from fermata.server.live import LiveBoard
 from fermata.server.long_work import LongWork
 from fermata.server.quota import Quota
 from fermata.services.board import BoardReader, Database
+from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
 
 Now = Callable[[], datetime]
@@ -20,7 +22,7 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The store, the campaign's clock, the board made from both, and the desk that answers queries."""
+    """The store, the campaign's clock, the board made from both, the desks that answer doors, and the keys of nodes."""
 
     db: Database
     now: Now
@@ -31,6 +33,8 @@ class Context:
     long_work: LongWork
     desk: QueryDesk
     graph_quota: Quota
+    maintenance: MaintenanceDesk
+    node_keys: NodeKeys
 
 
 def context_of(request: Request) -> Context:

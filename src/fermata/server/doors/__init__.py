@@ -3,6 +3,7 @@
 They stand outside `/api/v1` and its description. Each is a file; what they answer comes from the same services.
 """
 
-from fermata.server.doors import kusto, resource_graph
+from fermata.server.doors import imds, kusto, resource_graph
 
 ROUTES = (*resource_graph.ROUTES, *kusto.ROUTES)
+NODE_DOORS = imds.DOORS
