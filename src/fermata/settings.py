@@ -1,6 +1,7 @@
 """Process settings: environment variables (prefix FERMATA_) under what the command line says, read once per process."""
 
 import ipaddress
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError
@@ -19,6 +20,9 @@ class Settings(BaseSettings):
     port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port the server listens on; 0 takes any free one")
     speed: float = Field(3000.0, gt=0, le=100_000, description="Virtual seconds a second, where the fleet is simulated")
     seed: int = Field(1, ge=0, description="Seed of the planner and of the simulated fleet")
+    node_secret: Path | None = Field(None, description="File with the secret that keys of nodes follow from")
+    event_minutes: float = Field(60, ge=0, le=10_080, description="How long before its window a node sees its event")
+    question_days: float = Field(7, ge=0, le=365, description="How long before its due date a node sees a question")
 
 
 class BadSetting(ValueError):

@@ -10,6 +10,7 @@ from pathlib import Path
 from fermata.domain.ids import CampaignId
 from fermata.ports import Clock, Site
 from fermata.server.app import create_app
+from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
 from fermata.sim.clock import SystemClock, VirtualClock
@@ -68,10 +69,12 @@ def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Cloc
     return open_site(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock)
 
 
-def make_app(database: Database, clock: Clock, *, simulated_at: float | None) -> Application:
-    """Board and API over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
+def make_app(
+    database: Database, clock: Clock, *, simulated_at: float | None, nodes: NodeAccess = NO_NODES
+) -> Application:
+    """Board, API and doors over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
-    return create_app(database, clock, new_id=mint_id, demo=demo)
+    return create_app(database, clock, new_id=mint_id, demo=demo, nodes=nodes)
 
 
 def utc_now() -> datetime:

@@ -10,7 +10,7 @@ import binascii
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from fermata.domain.scheduled_events import Leads
 SECRET_BYTES_MIN = 32
 OTHERS_MAY = 0o077
 ISSUER = "urn:fermata:node-identity"
-TOKEN_LASTS = timedelta(seconds=86399)
 _HEADER = {"typ": "JWT", "alg": "HS256"}
 
 
@@ -98,13 +97,10 @@ class NodeKeys:
         text = f"{_coded(orjson.dumps(_HEADER))}.{_coded(orjson.dumps(dict(claims)))}"
         return f"{text}.{_coded(hmac.digest(self._tokens, text.encode(), 'sha256'))}"
 
-    def identity(self, node: NodeId, *, audience: str, now: datetime) -> str:
-        """A token that says who the node is."""
+    def claims(self, node: NodeId, *, audience: str, now: datetime, seconds: int) -> Mapping[str, Any]:
+        """What a token for so many seconds says: who the node is, and to whom."""
         issued = int(now.timestamp())
-        lasts = int(TOKEN_LASTS.total_seconds())
-        return self.sign(
-            {"iss": ISSUER, "aud": audience, "sub": node, "iat": issued, "nbf": issued, "exp": issued + lasts}
-        )
+        return {"iss": ISSUER, "aud": audience, "sub": node, "iat": issued, "nbf": issued, "exp": issued + seconds}
 
     def read(self, token: str, now: datetime) -> Mapping[str, Any] | None:
         """The claims of a token of ours; None for somebody else's. Raises BadToken."""

@@ -14,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 from fermata.domain import arm
 from fermata.domain.ids import NodeId
 from fermata.domain.scheduled_events import EventStatus, ScheduledEvent
-from fermata.server.callers import TOKEN_LASTS
 from fermata.server.context import Context
 from fermata.server.doors.node_front import TEXT, BadCall, Call, Door, Reply
 from fermata.services.errors import Refusal
@@ -33,6 +32,7 @@ INSTANCE_VERSIONS = (
 TOKEN_VERSIONS = ("2018-02-01", "2019-08-01", "2019-11-01", "2020-06-01")
 NEWEST = 3
 EVENTS_MAX = 1000
+TOKEN_SECONDS = 86_399
 
 
 class StartRequest(BaseModel):
@@ -111,11 +111,12 @@ async def get_token(call: Call) -> Reply:
         body = {"error": "invalid_request", "error_description": "Required query variable 'resource' is missing"}
         return Reply(body=orjson.dumps(body), status=HTTPStatus.BAD_REQUEST)
     now = call.given.now()
+    keys = call.given.node_keys
     told = {
-        "access_token": call.given.node_keys.identity(call.node, audience=resource, now=now),
+        "access_token": keys.sign(keys.claims(call.node, audience=resource, now=now, seconds=TOKEN_SECONDS)),
         "client_id": vm_id(call.node),
-        "expires_in": str(int(TOKEN_LASTS.total_seconds())),
-        "expires_on": str(int((now + TOKEN_LASTS).timestamp())),
+        "expires_in": str(TOKEN_SECONDS),
+        "expires_on": str(int(now.timestamp()) + TOKEN_SECONDS),
         "not_before": str(int(now.timestamp())),
         "resource": resource,
         "token_type": "Bearer",
