@@ -82,6 +82,12 @@ def approve_scope(hearing: Hearing, scope: Scope) -> None:
     hearing.desk.look(again=True)
 
 
+def withdraw_scope(hearing: Hearing, scope: Scope) -> None:
+    """Takes the approval of a scope back, as long as no work has started there. Raises Refusal."""
+    consent.withdraw(hearing.db, scope, now=hearing.now, actor=None, new_id=hearing.new_id, why=hearing.why)
+    hearing.desk.look(again=True)
+
+
 def _approve(hearing: Hearing, choose: Callable[[Picture], list[ScheduledEvent]]) -> None:
     """One word for each node. What was chosen is judged against the incarnation it was read from: an event that was
     looked at covers nothing that came later.

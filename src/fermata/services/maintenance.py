@@ -39,6 +39,7 @@ HELD = frozenset({Code.APPROVAL_WITHDRAWN, Code.POLICY_BLOCKS})
 class PlannedStay:
     """A window of a plan in force, or of one that its run followed; `run` is how far it came."""
 
+    plan: str
     window: Window
     run: WindowRun | None
 
@@ -241,7 +242,7 @@ def _read_settled(conn: Connection) -> Settled:
     windows: dict[NodeId, list[PlannedStay]] = {}
     runs: set[RunId] = set()
     for planned in read_windows(conn):
-        stay = PlannedStay(window=planned.window, run=planned.run)
+        stay = PlannedStay(plan=planned.plan, window=planned.window, run=planned.run)
         if planned.run is not None:
             runs.add(planned.run.run)
         for node in planned.window.nodes:

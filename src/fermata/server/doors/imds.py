@@ -199,7 +199,7 @@ def _version(call: Call, known: tuple[str, ...], *, open_to: str = "") -> str:
     if version in known:
         return version
     sentence = "Bad request. api-version is invalid or was not specified in the request."
-    raise BadCall(sentence, **{"newest-versions": list(known[: -NEWEST - 1 : -1])})
+    raise BadCall(sentence, extra={"newest-versions": list(known[: -NEWEST - 1 : -1])})
 
 
 def _require_header(call: Call) -> None:

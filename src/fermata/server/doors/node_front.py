@@ -24,6 +24,7 @@ from fermata.services.maintenance import Document, MaintenanceDesk, Picture
 BODY_BYTES_MAX = 64 * 1024  # a thousand events in one approval
 CALLS, CALL_SECONDS = 25, 5.0  # of one node: five a second, as over there
 JSON, TEXT = b"application/json", b"text/plain"
+NO_EXTRA: Mapping[str, object] = {}
 UNKNOWN_CALLER = (
     "This caller is no node that is known here: a client inside a node comes with the node's name and key, as user and"
     " password of its http_proxy."
@@ -33,10 +34,12 @@ UNKNOWN_CALLER = (
 class BadCall(Exception):
     """Ends in `status`, a 400 unless said otherwise."""
 
-    def __init__(self, sentence: str, *, status: int = HTTPStatus.BAD_REQUEST, **extra: object) -> None:
+    def __init__(
+        self, sentence: str, *, status: int = HTTPStatus.BAD_REQUEST, extra: Mapping[str, object] | None = None
+    ) -> None:
         super().__init__(sentence)
         self.status = status
-        self.extra = extra
+        self.extra = extra or {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +125,7 @@ class NodeFront:
         try:
             reply = await self._answer(scope, receive, path.rstrip("/"))
         except BadCall as bad:
-            reply = error_reply(str(bad), status=bad.status, **bad.extra)
+            reply = error_reply(str(bad), status=bad.status, extra=bad.extra)
         except StoreUnavailable as error:
             reply = error_reply(str(error), status=HTTPStatus.INTERNAL_SERVER_ERROR)
         await _send(reply, send)
@@ -162,10 +165,16 @@ class NodeFront:
         if found is not None:
             return found
         async with self._looking:  # one looks, the others wait for what it sees
-            return desk.fresh or await run_in_threadpool(desk.look)
+            return await run_in_threadpool(desk.look)
 
 
-def error_reply(sentence: str, *, status: int, headers: tuple[tuple[bytes, bytes], ...] = (), **extra: object) -> Reply:
+def error_reply(
+    sentence: str,
+    *,
+    status: int,
+    headers: tuple[tuple[bytes, bytes], ...] = (),
+    extra: Mapping[str, object] = NO_EXTRA,
+) -> Reply:
     """An error in the shape that clients know."""
     return Reply(body=orjson.dumps({"error": sentence, **extra}), status=status, headers=headers)
 
