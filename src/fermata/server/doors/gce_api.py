@@ -69,7 +69,7 @@ def _instance(given: Context, request: Request) -> dict[str, Any]:
     place = _find(picture, request, _pairs(request))
     node = place.nodes[0]
     events = tell(picture.outlook(node.name), given.now(), LEADS).events
-    told = {
+    told: dict[str, Any] = {
         "kind": "compute#instance",
         "id": _number(f"node:{node.name}"),
         "name": node.name,

@@ -48,8 +48,7 @@ class _Consent(Collector):
         )
         for blocked in self._figures.blocked:
             cluster = blocked.cluster
-            labels = (cluster.customer, cluster.supercomputer, cluster.name, blocked.rule)
-            rules.add_metric(labels, blocked.nodes)
+            rules.add_metric((cluster.customer, cluster.supercomputer, cluster.name, blocked.rule), blocked.nodes)
         yield rules
         updates = GaugeMetricFamily("fermata_update_nodes", "Nodes with the update pending", labels=("update",))
         for update, nodes in self._figures.updates:
