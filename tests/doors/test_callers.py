@@ -47,14 +47,16 @@ def test_the_command_prints_what_a_node_takes_as_its_proxy(
     secret: Path, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FERMATA_NODE_SECRET", str(secret))
-    (told,) = line.run("node-key", "alpha-n0", "--json", store=False).json
+    (told,) = line.run("node", "key", "alpha-n0", "--json", store=False).json
     assert told["http_proxy"] == f"http://alpha-n0:{KEYS.key_of(NodeId('alpha-n0'))}@127.0.0.1:8321"
-    assert line.run("node-key", "alpha-n0", "alpha-n1", store=False).out.splitlines()[0] == told["http_proxy"]
+    assert line.run("node", "key", "alpha-n0", "alpha-n1", store=False).out.splitlines()[0] == told["http_proxy"]
+    (elsewhere,) = line.run("node", "key", "alpha-n0", "--at", "127.0.0.1:9", "--json", store=False).json
+    assert elsewhere["http_proxy"].endswith("@127.0.0.1:9")
     secret.chmod(0o644)
-    assert line.run("node-key", "alpha-n0", "--json", store=False).code == 2
+    assert line.run("node", "key", "alpha-n0", "--json", store=False).code == 2
     assert line.run("serve", "--port", "0", "--json").code == 2, "a secret that others know is used for nothing"
     monkeypatch.delenv("FERMATA_NODE_SECRET")
-    assert line.run("node-key", "alpha-n0", "--json", store=False).code == 2
+    assert line.run("node", "key", "alpha-n0", "--json", store=False).code == 2
 
 
 @given(st.text(min_size=1).filter(lambda name: ":" not in name), st.text())

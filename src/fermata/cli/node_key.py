@@ -1,4 +1,4 @@
-"""`fermata node-key`: the keys with which clients inside nodes are known to `fermata serve`."""
+"""`fermata node key`: the keys with which clients inside nodes are known to `fermata serve`."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -14,12 +14,20 @@ from fermata.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("node-key")(print_keys)
+    """Adds the group of verbs."""
+    group = typer.Typer(help="Keys with which clients inside nodes are known.", no_args_is_help=True)
+    group.command("key")(print_keys)
+    app.add_typer(group, name="node")
 
 
 def print_keys(
     nodes: Annotated[list[str], typer.Argument(help="Names of nodes.", show_default=False)],
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at", help="Where the nodes reach the server, or a tunnel to it.", show_default="the server's own"
+        ),
+    ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Prints what a client inside each node takes as its http_proxy. Whoever knows it speaks as the node."""
@@ -29,7 +37,7 @@ def print_keys(
         found = {node: keys.key_of(NodeId(node)) for node in nodes}
     except BadSecret as bad:
         raise typer.BadParameter(str(bad), param_hint="FERMATA_NODE_SECRET") from bad
-    place = f"{settings.host}:{settings.port}"
+    place = at or f"{settings.host}:{settings.port}"
     lines = [{"node": node, "key": key, "http_proxy": f"http://{node}:{key}@{place}"} for node, key in found.items()]
     if as_json:
         output.print_json(lines)
