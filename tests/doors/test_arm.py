@@ -282,3 +282,12 @@ def test_the_token_of_a_node_is_good_for_that_node_alone(doors: Doors, monkeypat
     assert world.ledger(doors.db) == ()
     assert httpx.post(one, params=VERSION, headers=head).json() == {"value": "Successfully Approved"}
     assert world.said(doors.db) == ["approved node alpha-n1"]
+    world.withdraw(doors.db, ScopeLevel.NODE, "alpha-n1")
+    mine = f"{doors.url}{MAINTENANCE}"
+    assert httpx.post(one, params=VERSION, headers=head).status_code == 404, "an agent overrules nobody"
+    assert httpx.put(f"{mine}/applyUpdates/default", params=VERSION, headers=head).status_code == 403
+    for method in ("PUT", "DELETE"):
+        assert (
+            httpx.request(method, f"{mine}/configurationAssignments/a", params=VERSION, headers=head).status_code == 403
+        )
+    assert world.said(doors.db)[-1] == "withdrawn node alpha-n1"

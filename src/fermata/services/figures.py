@@ -11,7 +11,7 @@ from fermata.domain.ids import ClusterId, RequestId, UpdateId
 from fermata.domain.policy import Freeze, Policy, ScopeLevel, Stance
 from fermata.domain.scheduled_events import EventStatus
 from fermata.domain.updates import Update
-from fermata.services.maintenance import HELD, Picture
+from fermata.services.maintenance import Picture
 
 WIDE = frozenset({ScopeLevel.SUPERCOMPUTER, ScopeLevel.CLUSTER})
 
@@ -88,7 +88,7 @@ def _measures(picture: Picture, node: Node, pending: Sequence[Update], now: date
         yield Measure.APPROVED
         return
     yield Measure.UNAPPROVED
-    if gap.code in HELD:
+    if outlook.is_held:
         yield Measure.HELD
     if outlook.question is not None and outlook.question.due_at <= now:
         yield Measure.OVERDUE

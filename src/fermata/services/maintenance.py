@@ -32,7 +32,7 @@ from fermata.store.event_rows import Marks
 FRESH_SECONDS = 0.5  # clients look once a second
 FIRST_NUMBERS = 2**30  # leaves as many again below 2**31, which every client can hold
 ASKED = frozenset({Code.APPROVAL_MISSING, Code.APPROVAL_OUTDATED})
-HELD = frozenset({Code.APPROVAL_WITHDRAWN, Code.POLICY_BLOCKS})
+WAITING = ASKED | {Code.SHARED_DEVICE_UNAPPROVED}  # every other gap is somebody's no
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +113,7 @@ class Picture:
             node=node.name,
             question=self._question(node, gap),
             stays=tuple(stays),
-            is_held=gap is not None and gap.code in HELD,
+            is_held=gap is not None and gap.code not in WAITING,
         )
 
     def _stay(self, node: NodeId, planned: PlannedStay) -> Stay:

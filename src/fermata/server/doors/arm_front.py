@@ -107,6 +107,12 @@ class ArmCall:
         given = self.given
         return Hearing(db=given.db, desk=given.maintenance, now=given.now(), new_id=given.new_id, why=why)
 
+    def refuse_node(self, what: str) -> None:
+        """For what no agent inside a node may do. Raises ArmError when the caller is one."""
+        if self.caller is not None:
+            sentence = f"The token of node {self.caller} does not {what}: a person decides that."
+            raise ArmError(HTTPStatus.FORBIDDEN, "AuthorizationFailed", sentence)
+
     def json(self) -> Mapping[str, Any]:
         """The body, an object. Raises ArmError."""
         try:

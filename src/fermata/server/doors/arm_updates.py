@@ -70,6 +70,8 @@ def put_apply_update(call: ArmCall) -> ArmReply:
     if not isinstance(status, str) or status.lower() not in {"", CANCEL}:
         raise bad_request("properties.status may be Cancel, nothing else.")
     is_cancel = bool(status)
+    if is_cancel or any(call.picture.outlook(name).is_held for name in place.names):
+        call.refuse_node("take an approval back, or overrule who did")
     _say(call, place.scope, is_cancel=is_cancel)
     state = state_of(call.given.maintenance.look(), place)
     told = _apply_update(place, state, call.given.now())

@@ -141,6 +141,7 @@ def get_assignment(call: ArmCall) -> ArmReply:
 def put_assignment_of(call: ArmCall) -> ArmReply:
     """Lets work on the resource through in a window."""
     place = call.place
+    call.refuse_node("assign configurations")
     if place.scope is None:
         raise bad_request(f"Nothing is assigned to {place.id}: name a node, a rack, a cluster or the supercomputer.")
     wanted = _parse(AssignmentBody, call.json()).properties.configuration.rstrip("/").rpartition("/")[2]
@@ -157,6 +158,7 @@ def put_assignment_of(call: ArmCall) -> ArmReply:
 def delete_assignment(call: ArmCall) -> ArmReply:
     """Work on the resource is asked for again."""
     place, name = call.place, call.path.name
+    call.refuse_node("delete assignments")
     known = next((each for each in _assigned(call, place) if each.name.lower() == name.lower()), None)
     customer, now = place.group.customer, call.given.now()
     if known is None or not remove_assignment(call.given.db, customer, known.name, known.scope, now=now):
@@ -207,6 +209,8 @@ def _find_assigned(call: ArmCall, place: Place) -> Assignment:
 def _place_id(call: ArmCall, group: Group, assignment: Assignment) -> str | None:
     kind = {"supercomputer": "supercomputers", "cluster": "clusters", "rack": "racks", "node": "nodes"}
     pairs: list[tuple[str, str]] = [("supercomputers", group.supercomputer)]
+    if assignment.scope.level not in kind:
+        return None
     if assignment.scope.level != "supercomputer":
         pairs.append((kind[assignment.scope.level], assignment.scope.name))
     elif assignment.scope.name != group.supercomputer:
