@@ -1,6 +1,7 @@
 """Process settings: environment variables (prefix FERMATA_) under what the command line says, read once per process."""
 
 import ipaddress
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, SecretStr, ValidationError
@@ -27,6 +28,9 @@ class Settings(BaseSettings):
     smtp_user: str = Field("", description="Who signs in there; nobody when empty")
     smtp_password: SecretStr = Field(SecretStr(""), description="The password for that")
     smtp_starttls: bool = Field(False, description="Encrypt the session, and check the server's certificate")
+    node_secret: Path | None = Field(None, description="File with the secret that keys of nodes follow from")
+    event_minutes: float = Field(60, ge=0, le=10_080, description="How long before its window a node sees its event")
+    question_days: float = Field(7, ge=0, le=365, description="How long before its due date a node sees a question")
 
 
 class BadSetting(ValueError):

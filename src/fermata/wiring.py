@@ -17,6 +17,7 @@ from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
 from fermata.ports import Channel, Clock, Site
 from fermata.server.app import create_app
+from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
 from fermata.settings import Settings
@@ -112,10 +113,13 @@ def open_office(database: Database, settings: Settings, clock: Clock) -> PostOff
     )
 
 
-def make_app(database: Database, clock: Clock, *, simulated_at: float | None, settings: Settings) -> Application:
-    """Board and API over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
+def make_app(
+    database: Database, clock: Clock, *, simulated_at: float | None, settings: Settings, nodes: NodeAccess = NO_NODES
+) -> Application:
+    """Board, API and doors over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
-    return create_app(database, clock, new_id=mint_id, demo=demo, channels=open_channels(settings, clock))
+    channels = open_channels(settings, clock)
+    return create_app(database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes)
 
 
 class UtcClock:

@@ -16,6 +16,7 @@ from fermata.cli import (
     demo,
     freezes,
     inventory,
+    node_key,
     notices,
     offers,
     output,
@@ -59,6 +60,7 @@ NOUNS = (
     runs,
     report,
     serve,
+    node_key,
     bench,
 )
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them

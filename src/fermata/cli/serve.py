@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.node_key import node_access
 from fermata.cli.simulating import begin_run, chosen_settings, conduct_simulated
 from fermata.domain.operations import Run
 from fermata.domain.reasons import Code, reason
@@ -55,19 +56,22 @@ def serve(
 ) -> None:
     """Serves the board and the API of a store until Ctrl-C. Loopback only: there is no sign-in yet."""
     settings = chosen_settings(store=store, host=host, port=port, speed=speed, seed=seed)
+    nodes = node_access(settings)
     listener = _listen(settings)
     with options.opened_store(settings.store) as database:
         _say(url_of(listener), as_json=as_json)
         if simulate is None:
             clock = wiring.SystemClock()
             with _delivering(database, settings, clock):
-                app = wiring.make_app(database, clock, simulated_at=None, settings=settings)
+                app = wiring.make_app(database, clock, simulated_at=None, settings=settings, nodes=nodes)
                 serve_until_signal(app, listener)
             return
         simulation = Simulation(database=database, settings=settings, log=simulate)
         simulation.start()
         with _delivering(database, settings, simulation.clock):
-            app = wiring.make_app(database, simulation.clock, simulated_at=settings.speed, settings=settings)
+            app = wiring.make_app(
+                database, simulation.clock, simulated_at=settings.speed, settings=settings, nodes=nodes
+            )
             serve_until_signal(app, listener)
         simulation.end()
 

@@ -5,11 +5,22 @@ has no counterpart there stands below the supercomputer. Names are pure function
 everywhere and after every restart; spelling follows ours, and comparing is without case, as there.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID, uuid5
 
-from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId, WindowId
+from fermata.domain.ids import (
+    ClusterId,
+    CustomerId,
+    DeviceId,
+    NodeId,
+    RackId,
+    RequestId,
+    SupercomputerId,
+    UpdateId,
+    WindowId,
+)
 
 NAMESPACE = UUID("b0a6f4a2-5f0e-5d44-9a35-0c6f7f6d2f4b")  # ours for ever: every id that we ever gave out depends on it
 COMPUTE = "providers/Microsoft.Compute"
@@ -97,6 +108,11 @@ def scalable_unit_id(group: str, supercomputer: SupercomputerId, cluster: Cluste
 def event_id(window: WindowId, node: NodeId) -> str:
     """The GUID of a node's scheduled event: one per window and node, whatever plan the window stands in."""
     return str(uuid5(NAMESPACE, f"event:{window}:{node}"))
+
+
+def question_id(request: RequestId, node: NodeId, updates: Iterable[UpdateId]) -> str:
+    """The GUID of the question whether those updates, all that is pending on the node, may be done."""
+    return str(uuid5(NAMESPACE, f"question:{request}:{node}:{','.join(sorted(updates))}"))
 
 
 def rfc1123(instant: datetime) -> str:

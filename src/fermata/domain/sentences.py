@@ -278,6 +278,12 @@ SENTENCES = MappingProxyType(
             "This address does not validate {subscription} (any more): ask for a new handshake (fermata subscriptions"
             " validate {subscription})."
         ),
+        Code.WINDOW_UNKNOWN: "{customer} has no recurring window {window}: add it first.",
+        Code.WINDOW_IN_USE: "Window {window} is named by {rules} of the policy: take it out there first.",
+        Code.RULE_CONTRADICTS: (
+            "Rule {rule} on {scope} has the name of {other}, or says something else of the same work: take that away"
+            " first, or change the policy."
+        ),
         Code.NOT_IMPORTED: "The store holds no {kind} yet: run fermata import {kind} PATH first.",
         Code.CAMPAIGN_UNKNOWN: "The store holds no campaign {campaign}{nearest}.",
         Code.UPDATE_UNKNOWN: "Campaign {campaign} names {update}, which the catalogue does not hold{nearest}.",

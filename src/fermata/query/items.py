@@ -10,6 +10,7 @@ from fermata.domain.arm import MaintenanceType, ResourceType
 from fermata.domain.fleet import Cluster
 from fermata.domain.ids import CustomerId, NodeId, RackId, SupercomputerId
 from fermata.domain.policy import Customer, Freeze, ScopeLevel
+from fermata.domain.recurrence import RecurringWindow, say_recurrence
 from fermata.domain.requests import Request
 from fermata.query.facts import Facts
 
@@ -180,6 +181,26 @@ def _policy_items(facts: Facts, customer: Customer) -> Iterator[Item]:
         yield _item(cluster, MaintenanceType.CONFIGURATIONS, configuration, name, properties)
         target = arm.supercomputer_id(group, cluster.supercomputer)
         yield _assignment(cluster, name, configuration, target)
+        for window in customer.windows:
+            configuration = f"{group}/{arm.MAINTENANCE}/maintenanceConfigurations/{window.id}"
+            yield _item(cluster, MaintenanceType.CONFIGURATIONS, configuration, window.id, _window_properties(window))
+
+
+def _window_properties(window: RecurringWindow) -> dict[str, Any]:
+    hours, minutes = divmod(int(window.duration.total_seconds()) // 60, 60)
+    return {
+        "namespace": "Fermata",
+        "visibility": "Custom",
+        "maintenanceScope": "Host",
+        "maintenanceWindow": {
+            "startDateTime": f"{window.start:%Y-%m-%d %H:%M}",
+            "expirationDateTime": f"{window.expires:%Y-%m-%d %H:%M}" if window.expires else None,
+            "duration": f"{hours:02d}:{minutes:02d}",
+            "timeZone": window.zone,
+            "recurEvery": say_recurrence(window.recurrence) if window.recurrence else None,
+        },
+        "extensionProperties": {"rule": "window"},
+    }
 
 
 def _freeze_items(facts: Facts, freeze: Freeze) -> Iterator[Item]:

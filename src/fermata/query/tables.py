@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from fermata.domain import arm
 from fermata.domain.ids import NodeId
+from fermata.domain.scheduled_events import event_type
 from fermata.query import events, items, updates
 from fermata.query.facts import Facts
 
@@ -150,7 +151,7 @@ def _windows(facts: Facts) -> pa.Table:
             "id": _text([window.id for window in found]),
             "plan": _text([planned.plan for planned in facts.windows]),
             "run": _text([planned.run.run if planned.run else None for planned in facts.windows]),
-            "event_type": _text([events.event_type(window) for window in found]),
+            "event_type": _text([event_type(reboots=bool(window.reboots_per_node)).value for window in found]),
             "not_before": _text([arm.rfc1123(window.start) for window in found]),
             "not_before_utc": _text([arm.iso(window.start) for window in found]),
             "end_utc": _text([arm.iso(window.end) for window in found]),

@@ -10,13 +10,13 @@ import orjson
 from fermata.domain import arm
 from fermata.domain.fleet import Cluster, Device, Fleet, Node, NodeState, Role
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, RackId
+from fermata.domain.maintenance_words import IMPACT_TYPES, impact_seconds, maintenance_scope
 from fermata.domain.pending import NOTHING, UnitPending, find_pending
 from fermata.domain.policy import Policy
 from fermata.domain.requests import request_id
-from fermata.domain.updates import NODE_TARGET, Catalogue, Impact, Update
+from fermata.domain.updates import Catalogue, Update
 from fermata.query.facts import Facts
 
-IMPACT_TYPES = {Impact.IMPACTLESS: "None", Impact.IMPACTFUL: "Freeze", Impact.REBOOTFUL: "Restart"}
 PENDING = "Pending"
 
 
@@ -75,13 +75,6 @@ def device_kinds(facts: Facts, *, first: int) -> tuple[tuple[Kind, ...], tuple[i
         for number, d in enumerate(stand_ins.values())
     )
     return kinds, tuple(of_device)
-
-
-def impact_seconds(update: Update) -> int:
-    """What a workload feels: as stated, else the median of the work; nothing for an impactless update."""
-    if update.impact is Impact.IMPACTLESS:
-        return 0
-    return update.impact_seconds if update.impact_seconds is not None else round(update.duration_minutes.p50 * 60)
 
 
 def _stand_in(number: int, cluster: str, versions: Mapping[str, str]) -> Node:
@@ -144,7 +137,7 @@ def _array(pending: Sequence[PendingUpdate]) -> str:
 def _element(item: PendingUpdate) -> dict[str, object]:
     update = item.update
     return {
-        "maintenanceScope": "Host" if update.target == NODE_TARGET else "Resource",
+        "maintenanceScope": maintenance_scope(update),
         "impactType": IMPACT_TYPES[update.impact],
         "status": PENDING,
         "impactDurationInSec": impact_seconds(update),

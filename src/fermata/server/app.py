@@ -16,9 +16,11 @@ from fermata.ports import Channel, Clock
 from fermata.server import doors, errors
 from fermata.server.api import PREFIX
 from fermata.server.api import router as api_router
+from fermata.server.callers import NO_NODES, NodeAccess, NodeKeys
 from fermata.server.conditional import Conditional
 from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
+from fermata.server.doors.node_front import NodeFront
 from fermata.server.guard import Guard
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
@@ -29,6 +31,7 @@ from fermata.server.watch import watch
 from fermata.server.web import pages, query_page, requests_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
+from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
@@ -36,7 +39,7 @@ NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - the seams of the whole server
     db: Database,
     clock: Clock,
     *,
@@ -44,8 +47,11 @@ def create_app(
     demo: DemoInfo | None = None,
     timing: Timing = DEFAULT_TIMING,
     channels: Mapping[ChannelKind, Channel] = NO_CHANNELS,
+    nodes: NodeAccess = NO_NODES,
 ) -> FastAPI:
-    """The whole server over one open store. Browsers reach it under LOOPBACK_NAMES."""
+    """The whole server over one open store. Browsers reach it under LOOPBACK_NAMES; `nodes` says how clients inside
+    nodes are known and when they learn what awaits them.
+    """
     reader = BoardReader(db)
     live = LiveBoard(pages.renderer(reader, clock.now, demo), timing)
     app = FastAPI(
@@ -68,6 +74,8 @@ def create_app(
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
         long_work=LongWork(),
         channels=channels,
+        maintenance=MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2),
+        node_keys=NodeKeys(nodes.secret),
     )
     app.state.context = context
     app.include_router(api_router)
@@ -83,6 +91,7 @@ def create_app(
         GZipMiddleware, minimum_size=1024, exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, LINES_TYPE)
     )
     app.add_middleware(Guard, hosts=frozenset(LOOPBACK_NAMES))
+    app.add_middleware(NodeFront, doors=doors.NODE_DOORS)
     return app
 
 

@@ -9,11 +9,13 @@ from fastapi import Depends, Request
 
 from fermata.domain.subscriptions import ChannelKind
 from fermata.ports import Channel
+from fermata.server.callers import NodeKeys
 from fermata.server.demo import DemoInfo
 from fermata.server.live import LiveBoard
 from fermata.server.long_work import LongWork
 from fermata.server.quota import Quota
 from fermata.services.board import BoardReader, Database
+from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
 
 Now = Callable[[], datetime]
@@ -22,8 +24,8 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The store, the campaign's clock, the board made from both, the desk that answers queries, and the channels that
-    notices go out by.
+    """The store, the campaign's clock, the board made from both, the desks that answer queries and doors, the keys of
+    nodes, and the channels that notices go out by.
     """
 
     db: Database
@@ -36,6 +38,8 @@ class Context:
     desk: QueryDesk
     graph_quota: Quota
     channels: Mapping[ChannelKind, Channel]
+    maintenance: MaintenanceDesk
+    node_keys: NodeKeys
 
 
 def context_of(request: Request) -> Context:

@@ -33,7 +33,7 @@ from fermata.store.database import Connection, Database, NotStored
 __all__ = [
     "COLUMNS", "DEFAULT_LIMITS", "ENGINES_MAX", "ROWS_MAX", "ROWS_USUAL", "Answer", "Column", "EngineLimits", "Fault",
     "FaultKind", "QueryDesk", "QueryRefused", "Question", "facts_of_files", "facts_of_store", "find_customers",
-    "name_customers",
+    "name_customers", "read_windows",
 ]  # fmt: skip
 
 ROWS_USUAL = 1000
@@ -174,7 +174,7 @@ def facts_of_store(conn: Connection) -> Facts:
         catalogue, policy = inventory.load_catalogue(conn), inventory.load_policy(conn)
     except NotStored:
         catalogue, policy = None, None
-    windows = tuple(_windows(conn))
+    windows = tuple(read_windows(conn))
     conducted = {planned.run.run for planned in windows if planned.run is not None}
     return Facts(
         clusters={str(name): cluster for name, cluster in parts.clusters.items()},
@@ -202,7 +202,7 @@ def _read_nodes(conn: Connection) -> NodeColumns:
     return NodeColumns(columns=columns, kinds=sorter.kinds, versions=sorter.versions)
 
 
-def _windows(conn: Connection) -> Iterator[PlannedWindow]:
+def read_windows(conn: Connection) -> Iterator[PlannedWindow]:
     """Of each campaign: the windows of its plan in force, and of those that its newest run followed before."""
     for campaign in inventory.list_campaigns(conn):
         run = runs.latest_run(conn, campaign.id)

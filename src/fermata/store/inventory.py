@@ -207,6 +207,13 @@ def load_policy(conn: Connection) -> Policy:
     )
 
 
+def load_stated_policy(conn: Connection) -> Policy:
+    """The policy as imported, without what was added or ended by hand since: what may be changed and saved again.
+    Raises NotStored.
+    """
+    return _load_document(conn, "policy", "", Policy)
+
+
 def save_campaign(conn: Connection, campaign: Campaign) -> bool:
     """Adds or replaces the campaign of that id. False when it was stored already."""
     return save_document(conn, "campaign", campaign.id, campaign)

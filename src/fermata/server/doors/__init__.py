@@ -3,12 +3,31 @@
 They stand outside `/api/v1` and its description. Each is a file; what they answer comes from the same services.
 """
 
-from fermata.server.doors import event_grid_arm, event_grid_pull, kusto, resource_graph, webhook_consent
+from starlette.routing import BaseRoute
 
-ROUTES = (
+from fermata.server.doors import (
+    arm_tree,
+    aws_metadata,
+    event_grid_arm,
+    event_grid_pull,
+    gce_api,
+    gce_metadata,
+    imds,
+    kusto,
+    metrics,
+    resource_graph,
+    webhook_consent,
+)
+
+ROUTES: tuple[BaseRoute, ...] = (
     *resource_graph.ROUTES,
     *kusto.ROUTES,
     *event_grid_pull.ROUTES,
     *event_grid_arm.ROUTES,
     *webhook_consent.ROUTES,
+    *arm_tree.ROUTES,
+    *gce_api.ROUTES,
+    *metrics.ROUTES,
 )
+
+NODE_DOORS = (*imds.DOORS, *gce_metadata.DOORS, *aws_metadata.DOORS)
