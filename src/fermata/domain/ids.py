@@ -20,6 +20,8 @@ WindowId = NewType("WindowId", str)
 ServiceId = NewType("ServiceId", str)
 RunId = NewType("RunId", str)
 StepKey = NewType("StepKey", str)
+SourceId = NewType("SourceId", str)
+HoldId = NewType("HoldId", str)
 
 
 def step_key(run: RunId, window: WindowId, subject: str, step: str, attempt: int) -> StepKey:
