@@ -6,7 +6,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
-from fermata.store import inventory, inventory_sources, plans, requests, unit_ops
+from fermata.store import inventory, inventory_sources, journal, plans, requests, unit_ops
 from fermata.store.database import Database, migrate, open_database
 from fermata.store.schema import metadata
 

@@ -1,4 +1,4 @@
-"""From a source's own words to nodes and devices, by the rules of its settings; what they do not give is not guessed."""
+"""From a source's own words to nodes and devices, by the rules of its settings; what they do not say is not guessed."""
 
 import re
 from collections import Counter
