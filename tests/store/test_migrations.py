@@ -14,6 +14,7 @@ NO_SERVICES = WorkloadMap(services={}, assignments={})
 TABLES = (
     inventory.node,
     inventory_sources.inventory_hold,
+    journal.journal,
     plans.plan,
     requests.request,
     unit_ops.unit_op,

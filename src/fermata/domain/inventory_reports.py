@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.fleet import Cluster, Device, Node
+from fermata.domain.freshness import LastWord
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, SourceId
 from fermata.domain.reasons import Reason
 from fermata.domain.sources import SourceKind
@@ -84,9 +85,9 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceState:
-    """How a source did so far. `observed_at` is that of the last report that was taken in, held or found to say nothing
-    new; None before the first. `failure` is why the last try failed, "" when it did not. `dropped_sha256`: the weight
-    of the changes that a person dropped last.
+    """How a source did so far. `observed_at` is that of the last report that the fleet on record agrees with; None
+    before the first. `failure` is why the last try failed, "" when it did not. `dropped_sha256`: the weight of the
+    changes that a person dropped last.
     """
 
     id: SourceId
@@ -99,6 +100,7 @@ class SourceState:
     losses: tuple[Loss, ...] = ()
     dropped_sha256: str | None = None
 
-    def is_stale(self, now: datetime) -> bool:
-        """True when what it said is no evidence any more."""
-        return self.observed_at is None or now > self.observed_at + self.stale_after
+    @property
+    def last_word(self) -> LastWord:
+        """How fresh it is."""
+        return LastWord(source=self.id, observed_at=self.observed_at, limit=self.stale_after)

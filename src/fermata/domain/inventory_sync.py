@@ -247,18 +247,3 @@ def _standing(nodes: Iterable[Node]) -> _Standing:
         for cluster, scope, name in places_of(node):
             found[scope, name].add(cluster)
     return _Standing({place: frozenset(clusters) for place, clusters in found.items()})
-
-
-def without_evidence(fleet: Fleet, nodes: frozenset[NodeId], devices: frozenset[DeviceId]) -> Fleet:
-    """The fleet in which nothing is known of what those units run: unknown blocks."""
-    if not nodes and not devices:
-        return fleet
-    return replace(
-        fleet,
-        nodes={n: _unknown(node) if n in nodes else node for n, node in fleet.nodes.items()},
-        devices={n: replace(d, version="") if n in devices else d for n, d in fleet.devices.items()},
-    )
-
-
-def _unknown(node: Node) -> Node:
-    return replace(node, versions=dict.fromkeys(node.versions, ""))

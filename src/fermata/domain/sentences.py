@@ -70,8 +70,8 @@ SENTENCES = MappingProxyType(
             " something else."
         ),
         Code.INVENTORY_STALE: (
-            "{source} was last heard at {at}, more than {limit} ago, so nobody knows what {unit} runs or where it is:"
-            " see fermata inventory sources, and sync it."
+            "{source} was last heard at {at}, more than {limit} ago, so nobody knows what its nodes run or where they"
+            " are: see fermata inventory sources, and sync it."
         ),
         Code.SOURCE_FAILED: "{source} could not be read, nothing was changed: {why}",
         Code.SOURCE_UNKNOWN: "No source {source} stands in the settings of sources{nearest}.",

@@ -19,6 +19,11 @@ class SourceKind(StrEnum):
     NETBOX = "netbox"
     PUSH = "push"
 
+    @property
+    def is_live(self) -> bool:
+        """True when it observes; False for records that people keep, which say the old until somebody mends them."""
+        return self not in (SourceKind.FILES, SourceKind.NETBOX)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
@@ -120,11 +125,6 @@ class Source:
                 return SourceKind.PUSH
             case _:
                 assert_never(self.reach)
-
-    @property
-    def is_live(self) -> bool:
-        """True when it observes; False for records that people keep, which say the old until somebody mends them."""
-        return self.kind not in (SourceKind.FILES, SourceKind.NETBOX)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from fermata.domain.allowances import covers
 from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import Consent, device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node, NodeState
+from fermata.domain.freshness import say_stale
 from fermata.domain.ids import DeviceId, NodeId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
@@ -27,6 +28,7 @@ from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.store import consent, inventory, journal, runs, unit_ops
 from fermata.store.database import Connection
+from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
 
 RECHECK = timedelta(minutes=5)  # of a window that waits: capacity comes back node by node, in minutes
@@ -134,10 +136,12 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
         held = unit_ops.nodes_in_work(conn)
+        stale = list_stale(conn, now)
     consented = Consented(
         policy=policy, pending=pending, held=held, consent=find_consent(live, policy, pending, ledger)
     )
-    first = _blocked(row, live, nodes, consented, now)
+    old = {name: say_stale(word) for name, word in stale.nodes.items() if name in live.nodes}
+    first = {**_blocked(row, live, nodes, consented, now), **old}
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
         for d in script.devices.values()

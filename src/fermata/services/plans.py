@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from fermata.domain.campaign import Campaign
+from fermata.domain.freshness import without_evidence
 from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.ids import CampaignId, PlanId, WindowId
 from fermata.domain.plans import ConsentBasis, InputHashes, Plan
@@ -25,6 +26,7 @@ from fermata.store import consent as consent_store
 from fermata.store import inventory, journal, runs
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database, NotStored
+from fermata.store.inventory_sources import list_stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,8 @@ def make_plan(
         campaign = inventory.load_campaign(conn, campaign_id)
         parent = plan_store.published_plan(conn, campaign_id)
         moment = wanted.as_of or _moment(conn, campaign, parent) or now
-        gathered = _observe(conn, _gather(conn, campaign, now=moment, seed=wanted.asked.seed, parent=parent))
+        asked = _Asked(at=now, moment=moment, seed=wanted.asked.seed)
+        gathered = _observe(conn, _gather(conn, campaign, asked, parent=parent))
     inputs = replace(gathered, confidence=wanted.asked.confidence, max_breach=wanted.asked.max_breach)
     outcome = _plan(inputs, new_id("plan"), SearchOptions(is_overdue=wanted.asked.is_overdue, watch=wanted.watch))
     if isinstance(outcome, Planned):
@@ -166,7 +169,7 @@ def import_plan(db: Database, plan: Plan, *, now: datetime, actor: str) -> bool:
     with refusing_unknown(), db.begin() as conn:
         if _is_stored(conn, plan):
             return False
-        inputs = _inputs_of(conn, plan, recorded=plan.consent is ConsentBasis.RECORDED)
+        inputs = _inputs_of(conn, plan, at=now, recorded=plan.consent is ConsentBasis.RECORDED)
         _refuse(check_hashes(plan, _hash(inputs)))
         _refuse_violations(plan, check_plan(inputs, plan))
         _keep(conn, inputs, plan, now=now, actor=actor)
@@ -220,7 +223,7 @@ def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, wh
         if current == plan.id:
             return Published(plan=plan, already=True)
         _refuse(_judge_standing(plan, current))
-        inputs = _inputs_of(conn, plan, recorded=True)
+        inputs = _inputs_of(conn, plan, at=now, recorded=True)
         _refuse(check_hashes(plan, _hash(inputs)))
         _refuse_violations(plan, check_plan(inputs, plan))
         if not is_stored:
@@ -250,33 +253,35 @@ def _judge_standing(plan: Plan, current: PlanId | None) -> Reason | None:
     return None
 
 
-def _inputs_of(conn: Connection, plan: Plan, *, recorded: bool) -> PlanningInput:
-    """The store's inputs as of now, for judging `plan` as if it were made from them at its own moment."""
+def _inputs_of(conn: Connection, plan: Plan, *, at: datetime, recorded: bool) -> PlanningInput:
+    """The store's inputs as of `at`, for judging `plan` as if it were made from them at its own moment."""
     campaign = inventory.load_campaign(conn, plan.campaign)
     parent = plan_store.load_plan(conn, plan.parent) if plan.parent else None
-    return _observe(
-        conn,
-        _gather(conn, campaign, now=plan.created_at, seed=plan.solver.seed, parent=parent, recorded=recorded),
-    )
+    asked = _Asked(at=at, moment=plan.created_at, seed=plan.solver.seed)
+    return _observe(conn, _gather(conn, campaign, asked, parent=parent, recorded=recorded))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """When somebody asks, by the clock, and for which moment a plan is made."""
+
+    at: datetime
+    moment: datetime
+    seed: int
 
 
 def _gather(
-    conn: Connection,
-    campaign: Campaign,
-    *,
-    now: datetime,
-    seed: int,
-    parent: Plan | None,
-    recorded: bool = True,
+    conn: Connection, campaign: Campaign, asked: _Asked, *, parent: Plan | None, recorded: bool = True
 ) -> PlanningInput:
+    """Nothing is known of units that a source of inventory has not confirmed for too long."""
     return PlanningInput(
-        fleet=inventory.load_fleet(conn),
+        fleet=without_evidence(inventory.load_fleet(conn), list_stale(conn, asked.at)),
         catalogue=inventory.load_catalogue(conn),
         policy=inventory.load_policy(conn),
         campaign=campaign,
         ledger=consent_store.load_ledger(conn) if recorded else None,
-        now=now,
-        seed=seed,
+        now=asked.moment,
+        seed=asked.seed,
         parent=parent,
         workloads=inventory.find_workloads(conn),
     )

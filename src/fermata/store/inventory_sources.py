@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from fermata.domain.fleet import NodeState
 from fermata.domain.fleet_diff import FleetDiff
+from fermata.domain.freshness import LastWord, Stale
 from fermata.domain.ids import DeviceId, HoldId, NodeId, SourceId
 from fermata.domain.inventory_holds import Hold, HoldState
 from fermata.domain.inventory_reports import Loss, NotTaken, Report, SourceState
@@ -170,23 +171,22 @@ def count_nodes(conn: Connection) -> Mapping[SourceId, int]:
     return found
 
 
-def stale_nodes(conn: Connection, now: datetime) -> Mapping[NodeId, SourceState]:
-    """Nodes of which the last word is too old to be evidence, each with its source."""
-    return {NodeId(name): state for name, state in _stale(conn, "node", now).items()}
-
-
-def stale_devices(conn: Connection, now: datetime) -> Mapping[DeviceId, SourceState]:
-    """Likewise of devices."""
-    return {DeviceId(name): state for name, state in _stale(conn, "device", now).items()}
-
-
-def _stale(conn: Connection, kind: str, now: datetime) -> Mapping[str, SourceState]:
-    states = {state.id: state for state in list_sources(conn) if state.is_stale(now)}
-    if not states:
-        return {}
-    table = TABLES[kind]
-    rows = conn.execute(select(table.c.name, table.c.source).where(table.c.source.in_(sorted(states)))).all()
-    return {row.name: states[SourceId(row.source)] for row in rows}
+def list_stale(conn: Connection, now: datetime) -> Stale:
+    """Units of which the last word is too old to be evidence."""
+    columns = (inventory_source.c.id, inventory_source.c.observed_at, inventory_source.c.stale_after_seconds)
+    words = [
+        LastWord(source=SourceId(row.id), observed_at=row.observed_at, limit=timedelta(seconds=row.stale_after_seconds))
+        for row in conn.execute(select(*columns))
+    ]
+    old = {word.source: word for word in words if word.is_stale(now)}
+    if not old:
+        return Stale()
+    found = {}
+    for kind in ("node", "device"):
+        table = TABLES[kind]
+        rows = conn.execute(select(table.c.name, table.c.source).where(table.c.source.in_(sorted(old)))).all()
+        found[kind] = {row.name: old[SourceId(row.source)] for row in rows}
+    return Stale(nodes=found["node"], devices=found["device"])
 
 
 def load_in_work(conn: Connection) -> tuple[InWork, frozenset[NodeId]]:

@@ -1,0 +1,1 @@
+"""What stands behind the ports in the real world, a module per kind; only `wiring` knows them."""
