@@ -6,12 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import assert_never
 
+from fermata.adapters.inventory_files import FilesSource
+from fermata.adapters.inventory_kubernetes import KubernetesNodes
+from fermata.adapters.inventory_mapped import MappedSource
+from fermata.adapters.inventory_netbox import NetBoxDevices
+from fermata.adapters.inventory_slurm import SlurmNodes
 from fermata.domain.ids import CampaignId
-from fermata.ports import Clock, Site
+from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Source, SourceBook
+from fermata.formats.fleet import read_fleet
+from fermata.formats.sources import read_sources
+from fermata.ports import Clock, InventorySource, Site
 from fermata.server.app import create_app
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
+from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.sim.clock import SystemClock, VirtualClock
 from fermata.sim.fates import Faults
 from fermata.sim.site import open_site
@@ -68,10 +78,38 @@ def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Cloc
     return open_site(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock)
 
 
-def make_app(database: Database, clock: Clock, *, simulated_at: float | None) -> Application:
+def make_app(
+    database: Database, clock: Clock, *, simulated_at: float | None, sources: Sources = NOTHING_CONFIGURED
+) -> Application:
     """Board and API over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
-    return create_app(database, clock, new_id=mint_id, demo=demo)
+    return create_app(database, clock, new_id=mint_id, demo=demo, sources=sources)
+
+
+def open_sources(path: Path | None) -> Sources:
+    """The sources of inventory that the file describes, each with its reader; none without a file. Raises BadInput."""
+    if path is None:
+        return NOTHING_CONFIGURED
+    book = read_sources(path)
+    readers = {name: found for name, source in book.sources.items() if (found := _reader(source, book)) is not None}
+    return Sources(book=book, readers=readers)
+
+
+def _reader(source: Source, book: SourceBook) -> InventorySource | None:
+    """None for a source that is pushed."""
+    match source.reach:
+        case Files(path=path):
+            return FilesSource(source=source.id, path=Path(path), read_fleet=read_fleet)
+        case Slurm():
+            return MappedSource(source=source, clusters=book.clusters, collect=SlurmNodes(source.reach))
+        case Kubernetes():
+            return MappedSource(source=source, clusters=book.clusters, collect=KubernetesNodes(source.reach))
+        case NetBox():
+            return MappedSource(source=source, clusters=book.clusters, collect=NetBoxDevices(source.reach))
+        case Push():
+            return None
+        case _:
+            assert_never(source.reach)
 
 
 def utc_now() -> datetime:

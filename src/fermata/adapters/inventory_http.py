@@ -61,7 +61,7 @@ class Asking(AbstractContextManager["Asking"]):
         try:
             answer = self._client.get(url, params=dict(params))
         except httpx.HTTPError as error:
-            raise TryLater(AGAIN, f"{url} does not answer: {error or type(error).__name__}") from error
+            raise TryLater(AGAIN, f"{url} does not answer: {str(error) or type(error).__name__}") from error
         if answer.status_code == httpx.codes.GONE:
             raise Gone
         if answer.status_code in BUSY:
@@ -92,27 +92,6 @@ def listed(value: Any, key: str, url: str) -> list[Any]:
     if not isinstance(found, list):
         raise Refused(f"{url} answers no list of {key}: is it the server that the settings mean?")
     return found
-
-
-def flat(value: Any, at: str = "") -> dict[str, str]:
-    """Nested JSON as fields with dotted names; lists of plain values are joined by commas, others numbered."""
-    match value:
-        case dict():
-            parts = [flat(inner, f"{at}.{key}" if at else str(key)) for key, inner in value.items()]
-            return {name: text for part in parts for name, text in part.items()}
-        case list() if all(not isinstance(inner, dict | list) for inner in value):
-            return {at: ",".join(_text(inner) for inner in value)}
-        case list():
-            parts = [flat(inner, f"{at}.{number}") for number, inner in enumerate(value)]
-            return {name: text for part in parts for name, text in part.items()}
-        case None:
-            return {}
-        case _:
-            return {at: _text(value)}
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _read_token(file: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fermata.adapters.inventory_http import PAGES_MAX, Access, Asking, Gone, flat, listed
+from fermata.adapters.inventory_fields import flat
+from fermata.adapters.inventory_http import PAGES_MAX, Access, Asking, Gone, listed
 from fermata.domain.fleet import NodeState
 from fermata.domain.inventory_reports import Facts
 from fermata.domain.sources import Kubernetes

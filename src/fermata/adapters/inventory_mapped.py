@@ -1,4 +1,4 @@
-"""A source of inventory in words of its own: collected by one of the other modules, read by the rules of its settings."""
+"""A source of inventory in words of its own: collected by another module, read by the rules of its settings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fermata.adapters.inventory_http import AGAIN, PAGES_MAX, Access, Asking, Gone, flat, listed
+from fermata.adapters.inventory_fields import flat
+from fermata.adapters.inventory_http import AGAIN, PAGES_MAX, Access, Asking, Gone, listed
 from fermata.domain.fleet import NodeState
 from fermata.domain.inventory_reports import Facts
 from fermata.domain.sources import NetBox
@@ -34,7 +35,9 @@ class NetBoxDevices:
 
     def __call__(self) -> Sequence[Facts]:
         """Every device of the query. Raises TryLater or Refused."""
-        access = Access(url=self.reach.url, scheme="Token", token_file=self.reach.token_file, ca_file=self.reach.ca_file)
+        access = Access(
+            url=self.reach.url, scheme="Token", token_file=self.reach.token_file, ca_file=self.reach.ca_file
+        )
         found: dict[int, Facts] = {}
         with Asking(access) as asking:
             for page in range(PAGES_MAX):
@@ -59,7 +62,9 @@ class NetBoxDevices:
     def _whole(self, answer: Any, found: Mapping[int, Facts]) -> Sequence[Facts]:
         """Devices that came or went meanwhile may have hidden others between two pages."""
         if answer.get("count") != len(found):
-            raise TryLater(AGAIN, f"{self.reach.url} lists {answer.get('count')} devices, and gave {len(found)} of them")
+            raise TryLater(
+                AGAIN, f"{self.reach.url} lists {answer.get('count')} devices, and gave {len(found)} of them"
+            )
         return list(found.values())
 
 
@@ -70,7 +75,7 @@ def _to_facts(item: Any, url: str) -> tuple[int, Facts]:
     try:
         number = int(item["id"])
         name = item.get("name") or f"device {number}"
-        status = (item.get("status") or {}).get("value")
+        status = str((item.get("status") or {}).get("value", ""))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Refused(f"{url} lists a device that is none: {type(error).__name__} {error}") from error
     fields = {key: value for key, value in item.items() if key != "tags"}

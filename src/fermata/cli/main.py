@@ -26,6 +26,7 @@ from fermata.cli import (
     runs,
     serve,
     simulate,
+    sources,
     standing,
     why,
 )
@@ -37,6 +38,7 @@ from fermata.store.database import StoreUnavailable
 NOUNS = (
     demo,
     inventory,
+    sources,
     requests,
     policy,
     consent,

@@ -47,6 +47,16 @@ def _choose_server(context: typer.Context, option: typer.CallbackParam, value: s
         raise typer.BadParameter(str(error)) from error
 
 
+def _choose_sources(context: typer.Context, value: Path | None) -> Path | None:
+    """A server asks the sources of its own settings: those of the environment are not meant then, those named are."""
+    if value is None or context.params.get("server") is None:
+        return value
+    source = context.get_parameter_source("sources")
+    if source is not None and source.name == _NAMED:
+        raise typer.BadParameter("a server has sources of its own: leave --sources or --server out")
+    return None
+
+
 StoreOption = Annotated[
     str,
     typer.Option(
@@ -81,6 +91,16 @@ WorkloadsOption = Annotated[
         "--workloads", help="Workload map that the plan was made with, if not the folder's.", show_default=False
     ),
 ]
+SourcesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sources",
+        envvar="FERMATA_SOURCES",
+        callback=_choose_sources,
+        help="File with the sources of inventory; a server has its own.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys, and nothing else.")]
 ActorOption = Annotated[str, typer.Option("--as", help="Who says so; goes into the journal.", show_default=False)]
 
@@ -109,14 +129,17 @@ def opened_store(text: str) -> Iterator[Database]:
 
 
 @contextmanager
-def opened_place(store: str, server: str | None) -> Iterator[Verbs]:
-    """The verbs of the server, if one is named, else of the store. Raises StoreUnavailable."""
+def opened_place(store: str, server: str | None, sources: Path | None = None) -> Iterator[Verbs]:
+    """The verbs of the server, if one is named, else of the store, with the sources of inventory that a file describes.
+
+    Raises StoreUnavailable and BadInput.
+    """
     if server is not None:
         with opened_server(server) as verbs:
             yield verbs
         return
     with opened_store(store) as database:
-        yield StoreVerbs(database)
+        yield StoreVerbs(database, wiring.open_sources(sources))
 
 
 def refuse_server(context: typer.Context, folder: str) -> None:

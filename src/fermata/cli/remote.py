@@ -11,7 +11,7 @@ from urllib.parse import quote
 from fermata.cli.remote_link import Params, ServerLink
 from fermata.cli.verbs import RunChange
 from fermata.domain.hashing import to_plain
-from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, PlanId, RequestId
+from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, HoldId, PlanId, RequestId, SourceId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.plans import Plan
@@ -35,6 +35,9 @@ from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.inventory_changes import Synced
+from fermata.services.inventory_held import HoldView
+from fermata.services.inventory_sources import Forgotten, SourceLine
 from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.query import Answer, Column
 from fermata.services.requests import PendingPage, RequestView
@@ -182,6 +185,30 @@ class ServerVerbs:
 
     def remove_workloads(self, *, actor: str, why: str) -> WorkloadsRemoved:
         return self.link.delete(WorkloadsRemoved, "/workloads", [("actor", actor), ("why", why)])
+
+    def list_sources(self) -> Sequence[SourceLine]:
+        return self.link.get(list[SourceLine], "/inventory/sources")
+
+    def sync_source(self, source: SourceId, *, actor: str) -> Synced:
+        return self.link.post(Synced, f"/inventory/sources/{_part(source)}/sync", {"actor": actor})
+
+    def diff_source(self, source: SourceId) -> Synced:
+        return self.link.get(Synced, f"/inventory/sources/{_part(source)}/diff")
+
+    def forget_source(self, source: SourceId, *, actor: str, why: str) -> Forgotten:
+        return self.link.delete(Forgotten, f"/inventory/sources/{_part(source)}", [("actor", actor), ("why", why)])
+
+    def list_held(self, *, over: bool) -> Sequence[HoldView]:
+        return self.link.get(list[HoldView], "/inventory/holds", [("over", over)])
+
+    def show_held(self, hold: HoldId) -> HoldView:
+        return self.link.get(HoldView, f"/inventory/holds/{_part(hold)}")
+
+    def accept_held(self, hold: HoldId, *, actor: str, why: str) -> Synced:
+        return self.link.post(Synced, f"/inventory/holds/{_part(hold)}/accept", {"actor": actor, "why": why})
+
+    def drop_held(self, hold: HoldId, *, actor: str, why: str) -> HoldView:
+        return self.link.post(HoldView, f"/inventory/holds/{_part(hold)}/drop", {"actor": actor, "why": why})
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         return self.link.post(Run, "/run/start", {"actor": actor}, _campaign(campaign))

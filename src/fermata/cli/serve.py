@@ -47,15 +47,23 @@ def serve(
         float | None, typer.Option("--speed", help="Virtual seconds a second.", show_default="3000")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the simulated fleet.", show_default="1")] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option("--sources", help="File with the sources of inventory, asked by the clock.", show_default=False),
+    ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Serves the board and the API of a store until Ctrl-C. Loopback only: there is no sign-in yet."""
-    settings = chosen_settings(store=store, host=host, port=port, speed=speed, seed=seed)
+    settings = chosen_settings(store=store, host=host, port=port, speed=speed, seed=seed, sources=sources)
+    if simulate is not None and settings.sources is not None:
+        raise typer.BadParameter("a simulated fleet has no sources of inventory: leave --sources or --simulate out")
+    asked = wiring.open_sources(settings.sources)
     listener = _listen(settings)
     with options.opened_store(settings.store) as database:
         _say(url_of(listener), as_json=as_json)
         if simulate is None:
-            serve_until_signal(wiring.make_app(database, wiring.SystemClock(), simulated_at=None), listener)
+            app = wiring.make_app(database, wiring.SystemClock(), simulated_at=None, sources=asked)
+            serve_until_signal(app, listener)
             return
         simulation = Simulation(database=database, settings=settings, log=simulate)
         simulation.start()

@@ -49,6 +49,10 @@ RULE_KEYS = ("match", "values", "otherwise")
 STATE = "state"  # every adapter works it out in our words, so that a rule for it may be left out
 EVERY_MINUTES, STALE_MINUTES = 15, 60
 MINUTES_MAX = 60 * 24 * 31
+_SORTS = {  # what Slurm shows is of two sorts, and only one of them can be nodes
+    (SourceKind.SLURM, "nodes"): (Rule(text="{sort}", match="^node$"),),
+    (SourceKind.SLURM, "devices"): (Rule(text="{sort}", match="^switch$"),),
+}
 TEXT_BRACES = re.compile(r"[^{}]*(\{[^{}]+\}[^{}]*)*")
 
 
@@ -108,7 +112,10 @@ def _open_source(document: Document, spot: Spot) -> Fields:
     if kind is None or kind in MAPPED:
         optional += ["nodes", "devices"] if kind is None else ["devices"]
     return Fields(
-        document, spot, required=(*SOURCE_REQUIRED, *required), optional=tuple(dict.fromkeys((*SOURCE_OPTIONAL, *optional)))
+        document,
+        spot,
+        required=(*SOURCE_REQUIRED, *required),
+        optional=tuple(dict.fromkeys((*SOURCE_OPTIONAL, *optional))),
     )
 
 
@@ -127,8 +134,8 @@ def _source(fields: Fields, folder: Path) -> Source:
         reach=_reach(kind, fields, folder),
         every=timedelta(minutes=every),
         stale_after=timedelta(minutes=stale),
-        nodes=_rules(fields, "nodes", NODE_COLUMNS, (GPUS,)) if kind in MAPPED else None,
-        devices=_rules(fields, "devices", DEVICE_COLUMNS, (VERSION,)) if fields.has("devices") else None,
+        nodes=_rules(fields, kind, "nodes", NODE_COLUMNS, (GPUS,)) if kind in MAPPED else None,
+        devices=_rules(fields, kind, "devices", DEVICE_COLUMNS, (VERSION,)) if fields.has("devices") else None,
     )
 
 
@@ -173,7 +180,7 @@ def _file(fields: Fields, key: str, folder: Path) -> str | None:
     return str(folder / fields.text(key)) if fields.has(key) else None
 
 
-def _rules(fields: Fields, key: str, columns: Sequence[str], optional: Sequence[str]) -> UnitRules:
+def _rules(fields: Fields, kind: SourceKind, key: str, columns: Sequence[str], optional: Sequence[str]) -> UnitRules:
     required = tuple(column for column in columns if column != STATE)
     more = (*(column for column in columns if column == STATE), *optional, "only")
     with_components = "components" if key == "nodes" else None
@@ -185,7 +192,7 @@ def _rules(fields: Fields, key: str, columns: Sequence[str], optional: Sequence[
     if components is not None and components.kind is not Kind.MAPPING:
         given.fault("components", f"components is {components.kind}; it must be a mapping of components to rules.")
     return UnitRules(
-        only=tuple(_rule(given.document, spot) for spot in given.items("only")),
+        only=(*_SORTS.get((kind, key), ()), *(_rule(given.document, spot) for spot in given.items("only"))),
         columns=rules,
         components={c: _rule(given.document, s) for c, s in components.keys.items()} if components else {},
     )
@@ -210,7 +217,7 @@ def _rule(document: Document, spot: Spot) -> Rule:
 def _template(document: Document, spot: Spot, text: str) -> str:
     if not text or not TEXT_BRACES.fullmatch(text):
         document.log.add(
-            f"{quote(text)} is no text of a rule: fields stand in braces, such as {{labels.rack}}, and it is not empty.",
+            f"{quote(text)} is no text of a rule: it is not empty, and fields stand in braces: {{labels.rack}}.",
             spot.place,
         )
     return text
@@ -224,7 +231,9 @@ def _pattern(fields: Fields) -> str:
         fields.fault("match", f"{quote(text)} is no regular expression: {error}.")
         return text
     if groups > 1:
-        fields.fault("match", "It has more than one group, and which is the value is not said: write (?:...) for others.")
+        fields.fault(
+            "match", "It has more than one group, and which is the value is not said: write (?:...) for others."
+        )
     return text
 
 

@@ -1,7 +1,7 @@
-"""Builds the server: board, JSON API, static files and one background task that keeps the board fresh."""
+"""Builds the server: board, JSON API, static files and the background tasks that keep board and inventory fresh."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
@@ -19,9 +19,11 @@ from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
 from fermata.server.quota import Quota
+from fermata.server.sync_loop import run_sync_loop
 from fermata.server.web import pages, query_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
+from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.query import QueryDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
@@ -34,10 +36,12 @@ def create_app(
     *,
     new_id: Callable[[str], str],
     demo: DemoInfo | None = None,
-    hosts: Iterable[str] = LOOPBACK_NAMES,
     timing: Timing = DEFAULT_TIMING,
+    sources: Sources = NOTHING_CONFIGURED,
 ) -> FastAPI:
-    """The whole server over one open store. `hosts` are the names under which browsers may reach it."""
+    """The whole server over one open store. Browsers may reach it under the names of loopback. `sources` of
+    inventory are asked by the clock while the server runs.
+    """
     reader = BoardReader(db)
     live = LiveBoard(pages.renderer(reader, clock.now, demo), timing)
     app = FastAPI(
@@ -59,6 +63,7 @@ def create_app(
         desk=QueryDesk.of_store(db),
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
         long_work=LongWork(),
+        sources=sources,
     )
     app.include_router(api_router)
     app.router.routes.extend(doors.ROUTES)
@@ -69,18 +74,19 @@ def create_app(
     app.add_middleware(
         GZipMiddleware, minimum_size=1024, exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, LINES_TYPE)
     )
-    app.add_middleware(Guard, hosts=frozenset(hosts))
+    app.add_middleware(Guard, hosts=frozenset(LOOPBACK_NAMES))
     return app
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
-    refreshing = asyncio.create_task(context.live.run())
+    tasks = [asyncio.create_task(context.live.run()), asyncio.create_task(run_sync_loop(context))]
     try:
         yield
     finally:
-        refreshing.cancel()
-        with suppress(asyncio.CancelledError):
-            await refreshing
+        for task in tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         context.desk.close()

@@ -12,6 +12,7 @@ from fermata.server.live import LiveBoard
 from fermata.server.long_work import LongWork
 from fermata.server.quota import Quota
 from fermata.services.board import BoardReader, Database
+from fermata.services.inventory_sources import Sources
 from fermata.services.query import QueryDesk
 
 Now = Callable[[], datetime]
@@ -20,7 +21,7 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The store, the campaign's clock, the board made from both, and the desk that answers queries."""
+    """The store, the campaign's clock, the board made from both, the desk for queries, the sources of inventory."""
 
     db: Database
     now: Now
@@ -31,6 +32,7 @@ class Context:
     long_work: LongWork
     desk: QueryDesk
     graph_quota: Quota
+    sources: Sources
 
 
 def context_of(request: Request) -> Context:

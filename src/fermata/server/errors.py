@@ -23,7 +23,12 @@ RETRY_AFTER_BUSY_SECONDS = 60  # about a plan of January
 UNPROCESSABLE = 422  # http.HTTPStatus calls it by one name up to Python 3.12 and by another from 3.13 on
 TOO_LARGE = 413  # likewise
 
-NOT_FOUND = frozenset({Code.PLAN_UNKNOWN, Code.REQUEST_UNKNOWN, Code.FREEZE_UNKNOWN, Code.CAMPAIGN_UNKNOWN})
+NOT_FOUND = frozenset(
+    {
+        *(Code.PLAN_UNKNOWN, Code.REQUEST_UNKNOWN, Code.FREEZE_UNKNOWN, Code.CAMPAIGN_UNKNOWN),
+        *(Code.SOURCE_UNKNOWN, Code.HOLD_UNKNOWN),
+    }
+)
 
 
 class BodyTooLarge(HTTPException):

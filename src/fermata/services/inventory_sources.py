@@ -180,9 +180,7 @@ def _line(
         tried_at=state.tried_at if state else None,
         observed_at=state.observed_at if state else None,
         due_at=(state.tried_at + source.every if state else now) if source is not None and asked else None,
-        stale=say_stale(state.last_word)
-        if state is not None and nodes and state.last_word.is_stale(now)
-        else None,
+        stale=say_stale(state.last_word) if state is not None and nodes and state.last_word.is_stale(now) else None,
         failure=state.failure if state else "",
         hold=hold,
         not_taken_total=len(state.not_taken) if state else 0,

@@ -6,6 +6,7 @@ from fermata.server.api import (
     consent,
     freezes,
     imports,
+    inventory,
     journal,
     plans,
     policy,
@@ -21,5 +22,19 @@ from fermata.server.api.problems import RESPONSES
 PREFIX = "/api/v1"
 
 router = APIRouter(prefix=PREFIX, responses=RESPONSES)
-for noun in (imports, requests, policy, consent, freezes, plans, standing, why, runs, journal, report, query):
+for noun in (
+    imports,
+    inventory,
+    requests,
+    policy,
+    consent,
+    freezes,
+    plans,
+    standing,
+    why,
+    runs,
+    journal,
+    report,
+    query,
+):
     router.include_router(noun.router)
