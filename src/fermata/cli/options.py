@@ -47,16 +47,6 @@ def _choose_server(context: typer.Context, option: typer.CallbackParam, value: s
         raise typer.BadParameter(str(error)) from error
 
 
-def _choose_sources(context: typer.Context, value: Path | None) -> Path | None:
-    """A server asks the sources of its own settings: those of the environment are not meant then, those named are."""
-    if value is None or context.params.get("server") is None:
-        return value
-    source = context.get_parameter_source("sources")
-    if source is not None and source.name == _NAMED:
-        raise typer.BadParameter("a server has sources of its own: leave --sources or --server out")
-    return None
-
-
 StoreOption = Annotated[
     str,
     typer.Option(
@@ -96,8 +86,7 @@ SourcesOption = Annotated[
     typer.Option(
         "--sources",
         envvar="FERMATA_SOURCES",
-        callback=_choose_sources,
-        help="File with the sources of inventory; a server has its own.",
+        help="File with the sources of inventory. A server asks its own.",
         show_default=False,
     ),
 ]

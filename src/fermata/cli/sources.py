@@ -170,6 +170,7 @@ def drop(
 
 def forget(
     source: SourceArgument,
+    *,
     actor: WhoOption,
     why: WhyOption = "",
     sources: options.SourcesOption = None,

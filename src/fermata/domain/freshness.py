@@ -26,10 +26,10 @@ class LastWord:
 
 @dataclass(frozen=True, kw_only=True)
 class Stale:
-    """Units of sources that are stale."""
+    """Units of which nothing is known for sure, each with why: their source is stale, or says what cannot be read."""
 
-    nodes: Mapping[NodeId, LastWord] = field(default_factory=dict)
-    devices: Mapping[DeviceId, LastWord] = field(default_factory=dict)
+    nodes: Mapping[NodeId, Reason] = field(default_factory=dict)
+    devices: Mapping[DeviceId, Reason] = field(default_factory=dict)
 
 
 def say_stale(word: LastWord) -> Reason:

@@ -79,9 +79,10 @@ def find_value(rule: Rule, facts: Facts) -> str:
     value = _BRACES.sub(lambda found: facts.fields[found.group(1)], rule.text)
     if rule.match is not None:
         found = _pattern(rule.match).search(value)
-        if found is None or not found.group(1 if found.re.groups else 0):
+        taken = found.group(1 if found.re.groups else 0) if found else None
+        if not taken:
             raise Unsaid(f"{_show(value)} does not match {rule.match}")
-        value = found.group(1) if found.re.groups else value
+        value = taken
     if rule.values is None:
         return value
     if value not in rule.values:

@@ -72,7 +72,7 @@ class Rule:
     """How one value is found among what a source says of a unit.
 
     `text` is the value with `{field}` filled in (a lone field is written so, too); without any, it is said for all.
-    `match`: a regular expression that must occur in it; what its first group holds, if it has one, is the value.
+    `match`: a regular expression that must occur in it; what it matched, or its group if it has one, is the value.
     `values` translates; a value that it does not name is none. `otherwise` is taken when the source does not say a
     field; None: the unit is then not taken in.
     """

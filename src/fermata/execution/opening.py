@@ -8,7 +8,6 @@ from fermata.domain.allowances import covers
 from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import Consent, device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node, NodeState
-from fermata.domain.freshness import say_stale
 from fermata.domain.ids import DeviceId, NodeId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
@@ -140,7 +139,7 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
     consented = Consented(
         policy=policy, pending=pending, held=held, consent=find_consent(live, policy, pending, ledger)
     )
-    old = {name: say_stale(word) for name, word in stale.nodes.items() if name in live.nodes}
+    old = {name: why for name, why in stale.nodes.items() if name in live.nodes}
     first = {**_blocked(row, live, nodes, consented, now), **old}
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))

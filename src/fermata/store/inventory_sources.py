@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from fermata.domain.fleet import NodeState
 from fermata.domain.fleet_diff import FleetDiff
-from fermata.domain.freshness import LastWord, Stale
+from fermata.domain.freshness import Stale, say_stale
 from fermata.domain.ids import DeviceId, HoldId, NodeId, SourceId
 from fermata.domain.inventory_holds import Hold, HoldState
 from fermata.domain.inventory_reports import Loss, NotTaken, Report, SourceState
@@ -172,20 +172,20 @@ def count_nodes(conn: Connection) -> Mapping[SourceId, int]:
 
 
 def list_stale(conn: Connection, now: datetime) -> Stale:
-    """Units of which the last word is too old to be evidence."""
-    columns = (inventory_source.c.id, inventory_source.c.observed_at, inventory_source.c.stale_after_seconds)
-    words = [
-        LastWord(source=SourceId(row.id), observed_at=row.observed_at, limit=timedelta(seconds=row.stale_after_seconds))
-        for row in conn.execute(select(*columns))
-    ]
-    old = {word.source: word for word in words if word.is_stale(now)}
-    if not old:
-        return Stale()
-    found = {}
-    for kind in ("node", "device"):
-        table = TABLES[kind]
-        rows = conn.execute(select(table.c.name, table.c.source).where(table.c.source.in_(sorted(old)))).all()
-        found[kind] = {row.name: old[SourceId(row.source)] for row in rows}
+    """Units of which the last word is too old to be evidence, or could not be read."""
+    found: dict[str, dict[Any, Reason]] = {"node": {}, "device": {}}
+    for row in conn.execute(select(inventory_source)):
+        state = _to_source(row)
+        why = say_stale(state.last_word) if state.last_word.is_stale(now) else None
+        unread = {(left.kind, left.unit): left.reason for left in state.not_taken}
+        if why is None and not unread:
+            continue
+        for kind, units in found.items():
+            table = TABLES[kind]
+            for name in conn.execute(select(table.c.name).where(table.c.source == state.id)).scalars():
+                reason = why or unread.get((kind, name))
+                if reason is not None:
+                    units[name] = reason
     return Stale(nodes=found["node"], devices=found["device"])
 
 
