@@ -46,13 +46,13 @@ def take_report(db: Database, source: Source, report: Report, *, now: datetime, 
         _note_recovery(conn, before, now)
         if judged.reasons:
             if before is not None and before.dropped_sha256 == weigh(judged.diff):
+                _supersede(conn, hold, now)
                 source_store.save_source(conn, state)
                 return say_synced(judged, Outcome.DROPPED, reasons=(_dropped(conn, source),))
             kept = _hold(conn, judged, hold, now=now, new_id=new_id)
             source_store.save_source(conn, state)
             return say_synced(judged, Outcome.HELD, reasons=judged.reasons, hold=kept)
-        if hold is not None:
-            close_hold(conn, hold, HoldState.SUPERSEDED, now=now, actor=ACTOR, why="the source says something else")
+        _supersede(conn, hold, now)
         requests = apply_changes(conn, judged, now=now, actor=actor)
         losses = keep_losses(state.losses, now, judged.lost)
         source_store.save_source(
@@ -133,8 +133,7 @@ def _hold(conn: Connection, judged: Judged, hold: Hold | None, *, now: datetime,
     if hold is not None and hold.sha256 == sha256:
         source_store.save_hold(conn, replace(hold, report=judged.report, diff=judged.diff, reasons=judged.reasons))
         return hold.id
-    if hold is not None:
-        close_hold(conn, hold, HoldState.SUPERSEDED, now=now, actor=ACTOR, why="the source says something else")
+    _supersede(conn, hold, now)
     made = Hold(
         id=HoldId(new_id("hold")),
         source=judged.report.source,
@@ -149,3 +148,8 @@ def _hold(conn: Connection, judged: Judged, hold: Hold | None, *, now: datetime,
     data = {"hold": made.id, "counts": judged.diff.differences(), "reasons": [str(why) for why in judged.reasons]}
     journal.append(conn, source_entry("inventory.held", made.source, data, now=now, actor=ACTOR))
     return made.id
+
+
+def _supersede(conn: Connection, hold: Hold | None, now: datetime) -> None:
+    if hold is not None:
+        close_hold(conn, hold, HoldState.SUPERSEDED, now=now, actor=ACTOR, why="the source says something else")
