@@ -223,6 +223,7 @@ def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, wh
         if current == plan.id:
             return Published(plan=plan, already=True)
         _refuse(_judge_standing(plan, current))
+        _refuse(_judge_evidence(conn, plan, now))
         inputs = _inputs_of(conn, plan, at=now, recorded=True)
         _refuse(check_hashes(plan, _hash(inputs)))
         _refuse_violations(plan, check_plan(inputs, plan))
@@ -251,6 +252,12 @@ def _judge_standing(plan: Plan, current: PlanId | None) -> Reason | None:
         parent, in_force = plan.parent or "no plan", current or "no plan"
         return reason(Code.PLAN_PARENT_STALE, plan=plan.id, parent=parent, current=in_force)
     return None
+
+
+def _judge_evidence(conn: Connection, plan: Plan, now: datetime) -> Reason | None:
+    """Why nobody knows what some node of the plan runs by now, or None."""
+    stale = list_stale(conn, now).nodes
+    return next((stale[name] for window in plan.windows for name in window.nodes if name in stale), None)
 
 
 def _inputs_of(conn: Connection, plan: Plan, *, at: datetime, recorded: bool) -> PlanningInput:
