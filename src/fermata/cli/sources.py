@@ -8,13 +8,14 @@ import typer
 from fermata.cli import options, output
 from fermata.cli.inventory import WhoOption, WhyOption
 from fermata.domain.ids import HoldId, SourceId
+from fermata.domain.inventory_holds import HoldState
 from fermata.domain.inventory_reports import NotTaken
 from fermata.domain.sources import SourceKind
 from fermata.services.inventory_changes import ChangeLine, Outcome, Synced
 from fermata.services.inventory_held import HoldView
 from fermata.services.inventory_sources import SourceLine
 
-ROWS_SHOWN = 20  # of changes and of units not taken in; --json has more
+ROWS_SHOWN = 8  # of changes and of units not taken in; --json has more
 VALUE_SHOWN = 40
 ReasonOption = Annotated[str, typer.Option("--why", help="Why; goes into the journal.")]
 HoldArgument = Annotated[str, typer.Argument(metavar="HOLD", help="Id of what is held.")]
@@ -128,7 +129,8 @@ def held(
         output.out.print(f"{view.id}: {view.source}, {view.state}, held since {output.utc(view.held_at)}", markup=False)
         _tell_reasons(view.reasons)
         _tell_counts(view.counts)
-        _tell_changes(view.changes, view.changes_total)
+        if view.state is HoldState.OPEN:
+            _tell_changes(view.changes, view.changes_total)
         if view.decided_by is not None and view.decided_at is not None:
             said = f"{view.state} by {view.decided_by} at {output.utc(view.decided_at)}: {view.why}"
             output.out.print(said, markup=False, soft_wrap=True)
@@ -215,8 +217,9 @@ WOULD = {**OUTCOMES, Outcome.APPLIED: "would be applied", Outcome.HELD: "would b
 def _tell(done: Synced, *, would: bool = False) -> None:
     output.out.print(f"{done.source}: {(WOULD if would else OUTCOMES)[done.outcome]}", markup=False)
     _tell_reasons(done.reasons)
-    _tell_counts(done.counts)
-    _tell_changes(done.changes, sum(n for kinds in done.counts.values() for n in kinds.values()))
+    if done.outcome is not Outcome.DROPPED:
+        _tell_counts(done.counts)
+        _tell_changes(done.changes, sum(n for kinds in done.counts.values() for n in kinds.values()))
     _tell_not_taken(done.not_taken, done.not_taken_total)
     if done.hold is not None:
         output.out.print(f"See it: fermata inventory held {done.hold}", markup=False)
