@@ -17,7 +17,7 @@ from fermata.domain.fleet import Node
 from fermata.domain.ids import ClusterId, NodeId, RackId, SourceId
 from fermata.domain.inventory_reports import Report
 from fermata.domain.sources import Push, Source
-from fermata.services.inventory_changes import Outcome, Synced
+from fermata.services.inventory_changes import Synced, SyncOutcome
 from fermata.services.inventory_held import accept_held, drop_held, list_held
 from fermata.services.inventory_sync import take_report
 from fermata.store import inventory
@@ -26,7 +26,7 @@ from fermata.store.database import Database
 SOURCE = Source(id=SourceId("s"), reach=Push(), every=timedelta(minutes=15), stale_after=timedelta(hours=1))
 CLUSTERS = {name: w.cluster(name) for name in map(ClusterId, ("alpha", "beta"))}
 POOL = 40  # one of them is 2.5 %: two may go at once, three are held
-DONE = (Outcome.APPLIED, Outcome.UNCHANGED)
+DONE = (SyncOutcome.APPLIED, SyncOutcome.UNCHANGED)
 
 Nodes = Mapping[NodeId, Node]
 numbers = st.integers(0, POOL - 1)
@@ -88,18 +88,18 @@ class Model:
                 nodes = {n: v for n, v in nodes.items() if n not in report.gone_nodes} | dict(report.nodes)
         return nodes
 
-    def hear(self, report: Report, outcome: Outcome) -> None:
+    def hear(self, report: Report, outcome: SyncOutcome) -> None:
         said = [report] if report.complete else [*self.waiting, report]
         after = self.would_be(said)
         if outcome in DONE:
             lost = self.accepted.keys() - after.keys()
             assert len(lost) * 100 <= len(self.accepted) * 5
-            assert (outcome is Outcome.UNCHANGED) == (after == self.accepted)
+            assert (outcome is SyncOutcome.UNCHANGED) == (after == self.accepted)
             self.accepted, self.waiting = after, []
-        elif outcome is Outcome.HELD:
+        elif outcome is SyncOutcome.HELD:
             self.waiting = said
         else:
-            assert outcome is Outcome.DROPPED
+            assert outcome is SyncOutcome.DROPPED
             self.waiting = []
 
     def accept(self) -> None:
@@ -163,4 +163,4 @@ def test_the_same_twice_is_heard_once(sqlite_template: Path, tmp_path: Path, pla
             twice = take(db, report, serial)
             assert stored(db) == before
             assert twice.hold == once.hold
-            assert twice.outcome is (Outcome.UNCHANGED if once.outcome in DONE else once.outcome)
+            assert twice.outcome is (SyncOutcome.UNCHANGED if once.outcome in DONE else once.outcome)

@@ -31,7 +31,7 @@ from fermata.ports import Refused, TryLater
 from fermata.services.consent import Order, decide
 from fermata.services.errors import Refusal
 from fermata.services.inventory import import_fleet, import_policy
-from fermata.services.inventory_changes import Outcome
+from fermata.services.inventory_changes import SyncOutcome
 from fermata.services.inventory_held import accept_held, drop_held, list_held
 from fermata.services.inventory_sources import diff_source, forget_source, list_sources, sync_due, sync_source
 from fermata.services.policy import try_update
@@ -47,7 +47,7 @@ NEW = replace(w.node("alpha", 0, 3), name=NodeId("alpha-n90"), rack=RackId("alph
 def test_a_first_sync_brings_the_fleet_its_journal_and_the_requests(db: Database) -> None:
     keeper = Keeper(db)
     done = keeper.sync()
-    assert (done.outcome, done.counts["node"]["added"]) == (Outcome.APPLIED, len(FLEET.nodes))
+    assert (done.outcome, done.counts["node"]["added"]) == (SyncOutcome.APPLIED, len(FLEET.nodes))
     assert keeper.fleet.nodes == FLEET.nodes
     assert keeper.fleet.devices == FLEET.devices
     assert ("inventory.synced", "source:s1") in keeper.events
@@ -60,7 +60,7 @@ def test_the_same_again_changes_and_journals_nothing(db: Database) -> None:
     keeper.sync()
     before = keeper.events
     done = keeper.sync(at=LATER)
-    assert (done.outcome, done.requests) == (Outcome.UNCHANGED, ())
+    assert (done.outcome, done.requests) == (SyncOutcome.UNCHANGED, ())
     assert keeper.events == before
     (line,) = list_sources(db, keeper.sources, now=LATER)
     assert (line.observed_at, line.due_at, line.nodes) == (LATER, LATER + timedelta(minutes=15), len(FLEET.nodes))
@@ -80,12 +80,12 @@ def test_a_move_is_journalled_as_one_with_both_places(db: Database) -> None:
 def test_what_a_sync_would_do_is_told_and_not_done(db: Database) -> None:
     keeper = Keeper(db)
     told = diff_source(db, keeper.sources, S1, now=w.NOW)
-    assert (told.outcome, told.counts["node"]["added"]) == (Outcome.APPLIED, len(FLEET.nodes))
+    assert (told.outcome, told.counts["node"]["added"]) == (SyncOutcome.APPLIED, len(FLEET.nodes))
     assert keeper.fleet.nodes == {}
     assert list_sources(db, keeper.sources, now=w.NOW)[0].observed_at is None
     keeper.sync()
     keeper.said.fleet = LOST
-    assert diff_source(db, keeper.sources, S1, now=LATER).outcome is Outcome.HELD
+    assert diff_source(db, keeper.sources, S1, now=LATER).outcome is SyncOutcome.HELD
     assert list_held(db) == ()
 
 
@@ -93,7 +93,7 @@ def test_a_sudden_loss_is_held_once_and_accepted_with_a_reason(db: Database) -> 
     keeper = Keeper(db)
     keeper.sync()
     held = keeper.sync(LOST, at=LATER)
-    assert (held.outcome, [why.code for why in held.reasons]) == (Outcome.HELD, [Code.INVENTORY_LOSS])
+    assert (held.outcome, [why.code for why in held.reasons]) == (SyncOutcome.HELD, [Code.INVENTORY_LOSS])
     assert keeper.fleet.nodes == FLEET.nodes
     assert keeper.sync(at=LATER + HOUR).hold == held.hold == "hold_1"
     (view,) = list_held(db)
@@ -102,7 +102,7 @@ def test_a_sudden_loss_is_held_once_and_accepted_with_a_reason(db: Database) -> 
         accept_held(db, view.id, now=LATER, actor="operator-2", why=" ")
     assert refused.value.reason.code is Code.HOLD_WITHOUT_REASON
     done = accept_held(db, view.id, now=LATER + 2 * HOUR, actor="operator-2", why="two racks sold")
-    assert done.outcome is Outcome.APPLIED
+    assert done.outcome is SyncOutcome.APPLIED
     assert keeper.fleet.nodes == LOST.nodes
     assert list_held(db) == ()
     (over,) = list_held(db, over=True)
@@ -122,7 +122,7 @@ def test_what_was_dropped_is_not_asked_again_until_the_source_says_something_els
     assert held is not None
     drop_held(db, held, now=LATER, actor="operator-2", why="the controller was reinstalled")
     told = keeper.sync(at=LATER + HOUR)
-    assert (told.outcome, [why.code for why in told.reasons]) == (Outcome.DROPPED, [Code.INVENTORY_DROPPED])
+    assert (told.outcome, [why.code for why in told.reasons]) == (SyncOutcome.DROPPED, [Code.INVENTORY_DROPPED])
     assert (list_held(db), keeper.fleet.nodes) == ((), FLEET.nodes)
     assert keeper.sync(without(LOST, "beta-n02"), at=LATER + 2 * HOUR).hold == "hold_2"
 
@@ -131,7 +131,7 @@ def test_a_source_that_comes_back_to_its_senses_ends_its_hold(db: Database) -> N
     keeper = Keeper(db)
     keeper.sync()
     keeper.sync(LOST, at=LATER)
-    assert keeper.sync(FLEET, at=LATER + HOUR).outcome is Outcome.UNCHANGED
+    assert keeper.sync(FLEET, at=LATER + HOUR).outcome is SyncOutcome.UNCHANGED
     assert [view.state for view in list_held(db, over=True)] == [HoldState.SUPERSEDED]
 
 
@@ -139,10 +139,10 @@ def test_small_losses_in_a_row_are_a_sudden_one(db: Database) -> None:
     keeper = Keeper(db)
     many = having(FLEET, *(replace(w.node("alpha", 0, 3), name=NodeId(f"x{index:02}")) for index in range(77)))
     keeper.sync(many)
-    assert keeper.sync(without(many, *(f"x{i:02}" for i in range(3))), at=LATER).outcome is Outcome.APPLIED
+    assert keeper.sync(without(many, *(f"x{i:02}" for i in range(3))), at=LATER).outcome is SyncOutcome.APPLIED
     fewer = without(many, *(f"x{i:02}" for i in range(6)))
-    assert keeper.sync(fewer, at=LATER + HOUR).outcome is Outcome.HELD
-    assert keeper.sync(fewer, at=LATER + 25 * HOUR).outcome is Outcome.APPLIED
+    assert keeper.sync(fewer, at=LATER + HOUR).outcome is SyncOutcome.HELD
+    assert keeper.sync(fewer, at=LATER + 25 * HOUR).outcome is SyncOutcome.APPLIED
 
 
 def test_what_was_held_is_not_applied_to_a_fleet_that_is_another(db: Database) -> None:
@@ -185,7 +185,7 @@ def test_a_source_that_fails_deletes_nothing_and_grows_stale(db: Database, failu
     keeper.sync()
     keeper.said.failure = failure
     failed = keeper.sync(at=LATER)
-    assert (failed.outcome, failed.reasons[0].code) == (Outcome.FAILED, Code.SOURCE_FAILED)
+    assert (failed.outcome, failed.reasons[0].code) == (SyncOutcome.FAILED, Code.SOURCE_FAILED)
     assert keeper.fleet.nodes == FLEET.nodes
     (line,) = list_sources(db, keeper.sources, now=LATER)
     assert (line.observed_at, line.stale) == (w.NOW, None)
@@ -195,7 +195,7 @@ def test_a_source_that_fails_deletes_nothing_and_grows_stale(db: Database, failu
     assert old.stale.code is Code.INVENTORY_STALE
     assert [event for event, _ in keeper.events].count("inventory.failed") == 1
     keeper.said.failure = None
-    assert keeper.sync(at=LATER + 2 * HOUR).outcome is Outcome.UNCHANGED
+    assert keeper.sync(at=LATER + 2 * HOUR).outcome is SyncOutcome.UNCHANGED
     assert keeper.events[-1] == ("inventory.recovered", "source:s1")
 
 
@@ -218,7 +218,10 @@ def test_one_source_that_fails_keeps_no_other_from_being_heard(db: Database) -> 
     keeper = Keeper(db)
     ill = Said(FLEET, source=SourceId("a-first"), failure=Refused("no"))
     both = sources(ill, keeper.said)
-    assert [s.outcome for s in sync_due(db, both, now=w.NOW, new_id=keeper.new_id)] == [Outcome.FAILED, Outcome.APPLIED]
+    assert [s.outcome for s in sync_due(db, both, now=w.NOW, new_id=keeper.new_id)] == [
+        SyncOutcome.FAILED,
+        SyncOutcome.APPLIED,
+    ]
 
 
 def test_an_unknown_source_is_refused_with_the_nearest(db: Database) -> None:
@@ -232,7 +235,7 @@ def test_records_that_say_the_old_do_not_undo_what_the_conductor_proved(db: Data
     keeper.sync()
     with db.begin() as conn:
         inventory.record_versions(conn, {NodeId("alpha-n00"): {"nic_fw": "2.0"}})
-    assert keeper.sync(at=LATER).outcome is Outcome.UNCHANGED
+    assert keeper.sync(at=LATER).outcome is SyncOutcome.UNCHANGED
     assert keeper.fleet.nodes[NodeId("alpha-n00")].versions["nic_fw"] == "2.0"
     keeper.sync(w.with_versions(FLEET, "alpha-n00", nic_fw="3.0"), at=LATER + HOUR)
     assert keeper.fleet.nodes[NodeId("alpha-n00")].versions["nic_fw"] == "3.0"

@@ -11,7 +11,7 @@ from fermata.domain.ids import HoldId, SourceId
 from fermata.domain.inventory_holds import HoldState
 from fermata.domain.inventory_reports import NotTaken
 from fermata.domain.sources import SourceKind
-from fermata.services.inventory_changes import ChangeLine, Outcome, Synced
+from fermata.services.inventory_changes import ChangeLine, Synced, SyncOutcome
 from fermata.services.inventory_held import HoldView
 from fermata.services.inventory_sources import SourceLine
 
@@ -88,7 +88,7 @@ def sync(
     else:
         for each in done:
             _tell(each)
-    if any(each.outcome in (Outcome.HELD, Outcome.FAILED) for each in done):
+    if any(each.outcome in (SyncOutcome.HELD, SyncOutcome.FAILED) for each in done):
         raise typer.Exit(output.REFUSED)
 
 
@@ -205,19 +205,19 @@ def _standing(line: SourceLine) -> str:
 
 
 OUTCOMES = {
-    Outcome.APPLIED: "applied",
-    Outcome.UNCHANGED: "nothing new",
-    Outcome.HELD: "held for a person, nothing was changed",
-    Outcome.DROPPED: "dropped before, nothing was changed",
-    Outcome.FAILED: "failed, nothing was changed",
+    SyncOutcome.APPLIED: "applied",
+    SyncOutcome.UNCHANGED: "nothing new",
+    SyncOutcome.HELD: "held for a person, nothing was changed",
+    SyncOutcome.DROPPED: "dropped before, nothing was changed",
+    SyncOutcome.FAILED: "failed, nothing was changed",
 }
-WOULD = {**OUTCOMES, Outcome.APPLIED: "would be applied", Outcome.HELD: "would be held for a person"}
+WOULD = {**OUTCOMES, SyncOutcome.APPLIED: "would be applied", SyncOutcome.HELD: "would be held for a person"}
 
 
 def _tell(done: Synced, *, would: bool = False) -> None:
     output.out.print(f"{done.source}: {(WOULD if would else OUTCOMES)[done.outcome]}", markup=False)
     _tell_reasons(done.reasons)
-    if done.outcome is not Outcome.DROPPED:
+    if done.outcome is not SyncOutcome.DROPPED:
         _tell_counts(done.counts)
         _tell_changes(done.changes, sum(n for kinds in done.counts.values() for n in kinds.values()))
     _tell_not_taken(done.not_taken, done.not_taken_total)

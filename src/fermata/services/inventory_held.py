@@ -12,8 +12,8 @@ from fermata.services.inventory_changes import (
     CHANGES_SHOWN,
     ChangeLine,
     Counts,
-    Outcome,
     Synced,
+    SyncOutcome,
     apply_changes,
     close_hold,
     judge,
@@ -71,7 +71,7 @@ def accept_held(db: Database, hold: HoldId, *, now: datetime, actor: str, why: s
         heard = replace(state, observed_at=max(observed), losses=(), dropped_sha256=None)
         source_store.save_source(conn, replace(heard, not_taken=judged.proposal.not_taken))
         close_hold(conn, found, HoldState.ACCEPTED, now=now, actor=actor, why=why)
-        return say_synced(judged, Outcome.APPLIED, requests=requests)
+        return say_synced(judged, SyncOutcome.APPLIED, requests=requests)
 
 
 def drop_held(db: Database, hold: HoldId, *, now: datetime, actor: str, why: str) -> HoldView:

@@ -13,8 +13,8 @@ from fermata.services.errors import Refusal
 from fermata.services.inventory_changes import (
     ACTOR,
     Judged,
-    Outcome,
     Synced,
+    SyncOutcome,
     apply_changes,
     close_hold,
     judge,
@@ -48,17 +48,17 @@ def take_report(db: Database, source: Source, report: Report, *, now: datetime, 
             if before is not None and before.dropped_sha256 == weigh(judged.diff):
                 _supersede(conn, hold, now)
                 source_store.save_source(conn, state)
-                return say_synced(judged, Outcome.DROPPED, reasons=(_dropped(conn, source),))
+                return say_synced(judged, SyncOutcome.DROPPED, reasons=(_dropped(conn, source),))
             kept = _hold(conn, judged, hold, now=now, new_id=new_id)
             source_store.save_source(conn, state)
-            return say_synced(judged, Outcome.HELD, reasons=judged.reasons, hold=kept)
+            return say_synced(judged, SyncOutcome.HELD, reasons=judged.reasons, hold=kept)
         _supersede(conn, hold, now)
         requests = apply_changes(conn, judged, now=now, actor=actor)
         losses = keep_losses(state.losses, now, judged.lost)
         source_store.save_source(
             conn, replace(state, observed_at=report.observed_at, losses=losses, dropped_sha256=None)
         )
-        outcome = Outcome.APPLIED if judged.diff.changes else Outcome.UNCHANGED
+        outcome = SyncOutcome.APPLIED if judged.diff.changes else SyncOutcome.UNCHANGED
         return say_synced(judged, outcome, requests=requests)
 
 
@@ -70,10 +70,10 @@ def preview_report(db: Database, source: Source, report: Report, *, now: datetim
             report = add_report(hold.report, report)
         judged = judge(conn, report, source.kind, before, now=now)
         if not judged.reasons:
-            return say_synced(judged, Outcome.APPLIED if judged.diff.changes else Outcome.UNCHANGED)
+            return say_synced(judged, SyncOutcome.APPLIED if judged.diff.changes else SyncOutcome.UNCHANGED)
         if before is not None and before.dropped_sha256 == weigh(judged.diff):
-            return say_synced(judged, Outcome.DROPPED, reasons=(_dropped(conn, source),))
-        return say_synced(judged, Outcome.HELD, reasons=judged.reasons, hold=hold.id if hold else None)
+            return say_synced(judged, SyncOutcome.DROPPED, reasons=(_dropped(conn, source),))
+        return say_synced(judged, SyncOutcome.HELD, reasons=judged.reasons, hold=hold.id if hold else None)
 
 
 def record_failure(db: Database, source: Source, why: str, *, now: datetime) -> Synced:
@@ -87,7 +87,7 @@ def record_failure(db: Database, source: Source, why: str, *, now: datetime) -> 
             journal.append(conn, entry)
     observed_at = before.observed_at if before else None
     told = reason(Code.SOURCE_FAILED, source=source.id, why=why)
-    return Synced(source=source.id, outcome=Outcome.FAILED, observed_at=observed_at, reasons=(told,))
+    return Synced(source=source.id, outcome=SyncOutcome.FAILED, observed_at=observed_at, reasons=(told,))
 
 
 def _refuse_time(source: Source, report: Report, before: SourceState | None, hold: Hold | None, now: datetime) -> None:

@@ -69,7 +69,7 @@ class ActorBody(Body):
     actor: Name
 
 
-class DecisionBody(Body):
+class HoldDecisionBody(Body):
     """Who decides, and why."""
 
     actor: Name
@@ -130,13 +130,13 @@ def get_hold(given: Given, hold: str) -> inventory_held.HoldView:
 
 
 @router.post("/holds/{hold}/accept")
-def post_accept(given: Given, hold: str, body: DecisionBody) -> Synced:
+def post_accept(given: Given, hold: str, body: HoldDecisionBody) -> Synced:
     """Applies it."""
     return inventory_held.accept_held(given.db, HoldId(hold), now=given.now(), actor=body.actor, why=body.why)
 
 
 @router.post("/holds/{hold}/drop")
-def post_drop(given: Given, hold: str, body: DecisionBody) -> inventory_held.HoldView:
+def post_drop(given: Given, hold: str, body: HoldDecisionBody) -> inventory_held.HoldView:
     """The fleet stays as it is."""
     return inventory_held.drop_held(given.db, HoldId(hold), now=given.now(), actor=body.actor, why=body.why)
 
