@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fermata.domain.deliveries import Outcome
 from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, UpdateId
+from fermata.domain.inventory_reports import Report
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
 from fermata.domain.subscriptions import Greeting, Subscription
 
@@ -19,10 +20,10 @@ CALL_SIZE_MAX = 1000  # items of one call: real targets page at about this size,
 
 
 class TryLater(Exception):
-    """The target is busy and did nothing; ask again after `after`."""
+    """The target is busy and did nothing; ask again after `after`. `why`: what it said, if it said something."""
 
-    def __init__(self, after: timedelta) -> None:
-        super().__init__(f"try again after {after}")
+    def __init__(self, after: timedelta, why: str = "") -> None:
+        super().__init__(why or f"try again after {after}")
         self.after = after
 
 
@@ -112,6 +113,14 @@ class Inventory(Protocol):
 
     def observe_devices(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceSeen]:
         """Reachability and version."""
+        ...
+
+
+class InventorySource(Protocol):
+    """Says which units there are and where; changes nothing."""
+
+    def read(self, now: datetime) -> Report:
+        """All that the source says, as of `now`. Raises TryLater or Refused: half a list is never an answer."""
         ...
 
 

@@ -19,6 +19,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the server listens on; loopback only for now")
     port: int = Field(DEFAULT_PORT, ge=0, le=65535, description="Port the server listens on; 0 takes any free one")
     speed: float = Field(3000.0, gt=0, le=100_000, description="Virtual seconds a second, where the fleet is simulated")
+    sources: Path | None = Field(None, description="File with the sources of inventory; none: nobody is asked for it")
     seed: int = Field(1, ge=0, description="Seed of the planner and of the simulated fleet")
     public_url: str = Field("", description="Where subscribers reach this server, to agree to notices by hand")
     local_targets: bool = Field(False, description="Notices may go to this machine, its link, and over plain http")

@@ -6,20 +6,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
 from fermata.adapters.event_grid_webhook import EventGridWebhook
+from fermata.adapters.inventory_files import FilesSource
+from fermata.adapters.inventory_kubernetes import KubernetesNodes
+from fermata.adapters.inventory_mapped import MappedSource
+from fermata.adapters.inventory_netbox import NetBoxDevices
+from fermata.adapters.inventory_slurm import SlurmNodes
 from fermata.adapters.outbound import Outbound
 from fermata.adapters.smtp import Mail, MailServer
 from fermata.domain.ids import CampaignId
+from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Source, SourceBook
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
-from fermata.ports import Channel, Clock, Site
+from fermata.formats.fleet import read_fleet
+from fermata.formats.sources import read_sources
+from fermata.ports import Channel, Clock, InventorySource, Site
 from fermata.server.app import create_app
 from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
+from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.settings import Settings
 from fermata.sim.clock import SystemClock, VirtualClock
 from fermata.sim.fates import Faults
@@ -114,12 +124,18 @@ def open_office(database: Database, settings: Settings, clock: Clock) -> PostOff
 
 
 def make_app(
-    database: Database, clock: Clock, *, simulated_at: float | None, settings: Settings, nodes: NodeAccess = NO_NODES
+    database: Database,
+    clock: Clock,
+    *,
+    simulated_at: float | None,
+    settings: Settings,
+    nodes: NodeAccess = NO_NODES,
+    sources: Sources = NOTHING_CONFIGURED,
 ) -> Application:
     """Board, API and doors over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
     channels = open_channels(settings, clock)
-    return create_app(database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes)
+    return create_app(database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources)
 
 
 class UtcClock:
@@ -132,6 +148,32 @@ class UtcClock:
     def wait_until(self, instant: datetime, stop: Callable[[], bool]) -> datetime:
         """Returns at once."""
         return utc_now()
+
+
+def open_sources(path: Path | None) -> Sources:
+    """The sources of inventory that the file describes, each with its reader; none without a file. Raises BadInput."""
+    if path is None:
+        return NOTHING_CONFIGURED
+    book = read_sources(path)
+    readers = {name: found for name, source in book.sources.items() if (found := _reader(source, book)) is not None}
+    return Sources(book=book, readers=readers)
+
+
+def _reader(source: Source, book: SourceBook) -> InventorySource | None:
+    """None for a source that is pushed."""
+    match source.reach:
+        case Files(path=path):
+            return FilesSource(source=source.id, path=Path(path), read_fleet=read_fleet)
+        case Slurm():
+            return MappedSource(source=source, clusters=book.clusters, collect=SlurmNodes(source.reach))
+        case Kubernetes():
+            return MappedSource(source=source, clusters=book.clusters, collect=KubernetesNodes(source.reach))
+        case NetBox():
+            return MappedSource(source=source, clusters=book.clusters, collect=NetBoxDevices(source.reach))
+        case Push():
+            return None
+        case _:
+            assert_never(source.reach)
 
 
 def utc_now() -> datetime:

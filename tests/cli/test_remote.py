@@ -32,7 +32,7 @@ verdict,level,name,actor,reason,at
 approve,supercomputer,sc-1,lumen-capacity,by mail,2025-12-20T00:00:00Z
 approve,supercomputer,sc-2,meridian-infra,,
 """
-MINTED = re.compile(r"\b(apr|freeze|run|sig)_[0-9A-HJKMNP-TV-Z]{26}\b")
+MINTED = re.compile(r"\b(apr|freeze|hold|run|sig)_[0-9A-HJKMNP-TV-Z]{26}\b")
 SECONDS = re.compile(r'("seconds": |checked in )[0-9.]+')
 
 

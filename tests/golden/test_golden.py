@@ -7,9 +7,10 @@ After a rightful change: `FERMATA_GOLDEN=write pytest tests/golden`, read the di
 """
 
 import os
+import re
 import shlex
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from fermata import wiring
 __all__ = ["line"]
 FOLDER = Path(__file__).parent
 LINES_MAX = 200
+MINTED = re.compile(r"\b(hold)_[0-9A-HJKMNP-TV-Z]{26}\b")
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.txt"))
 
 
@@ -55,6 +57,28 @@ class Clock:
         self._patch.setattr(wiring, "mint_id", lambda prefix: f"{prefix}_{next(self._ids)}")
 
 
+class Minted:
+    """Ids that differ from run to run: a script calls the first hold hold_1, and so on."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def name(self, text: str) -> str:
+        """The text with short names for ids, and NOW for times of today."""
+        for found in MINTED.finditer(text):
+            number = 1 + sum(name.startswith(f"{found[1]}_") for name in self._names)
+            self._names.setdefault(found[0], f"{found[1]}_{number}")
+        for known, short in self._names.items():
+            text = text.replace(known, short)
+        now = datetime.now(UTC)
+        days = "|".join(f"{day:%Y-%m-%d}" for day in (now - timedelta(days=1), now))
+        return re.sub(rf"({days}) [0-9:]+Z", "NOW", text)
+
+    def find(self, word: str) -> str:
+        """The id that a script's short name stands for."""
+        return next((known for known, short in self._names.items() if short == word), word)
+
+
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with receiving() as opened:
@@ -66,9 +90,14 @@ def place(word: str, line: Line, receiver: Receiver) -> str:
     return word.replace("SMALL", str(line.small.folder)).replace("HERE", str(FOLDER)).replace("HOOK", receiver.url)
 
 
+def displace(text: str) -> str:
+    """What a command says of this folder is said of HERE."""
+    return text.replace(str(FOLDER), "HERE")
+
+
 def play(line: Line, receiver: Receiver, clock: Clock, told: str) -> str:
     """The script again: its narration and commands as they stand, below each command what it prints now."""
-    parts = []
+    parts, minted = [], Minted()
     for text in told.splitlines():
         sign, _, said = text.partition(" ")
         if sign == "#":
@@ -80,8 +109,8 @@ def play(line: Line, receiver: Receiver, clock: Clock, told: str) -> str:
             receiver.answers = [Answer(int(status)) for status in said.split()]
             parts.append(text)
         elif text.startswith("$ fermata "):
-            words = [place(word, line, receiver) for word in shlex.split(text)[2:]]
+            words = [minted.find(place(word, line, receiver)) for word in shlex.split(text)[2:]]
             answer = line.run(*words, store="--scenario" not in words)
-            shown = [row.rstrip() for row in (answer.out + answer.err).rstrip().splitlines()]
+            shown = [row.rstrip() for row in minted.name(displace(answer.out + answer.err)).rstrip().splitlines()]
             parts += [text, *shown, *([f"(exit {answer.code})"] if answer.code else [])]
     return "\n".join(parts).lstrip("\n") + "\n"

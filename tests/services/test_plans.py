@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 from tests.constraints import world as w
+from tests.services.sources import S1, Said, sources
 
 from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.ids import CampaignId, CustomerId, FreezeId, NodeId, PlanId
@@ -15,7 +16,8 @@ from fermata.domain.policy import Blocked, Freeze, Policy, Scope, ScopeLevel
 from fermata.planning.inputs import Planned
 from fermata.services.errors import Refusal
 from fermata.services.inventory import ImportSet, import_set
-from fermata.services.plans import check_stored_plan, import_plan, make_plan, publish
+from fermata.services.inventory_sources import sync_source
+from fermata.services.plans import Wanted, check_stored_plan, import_plan, make_plan, publish
 from fermata.store import consent, inventory, journal, plans
 from fermata.store.database import Database
 
@@ -160,3 +162,22 @@ def test_an_unknown_campaign_is_refused(db: Database) -> None:
     with pytest.raises(Refusal) as refused:
         make_plan(db, CampaignId("other"), now=w.NOW, new_id=ids())
     assert refused.value.reason.code == "CAMPAIGN_UNKNOWN"
+
+
+def test_what_inventory_did_not_confirm_for_too_long_is_not_planned_nor_published(db: Database) -> None:
+    """A plan made in time is refused later; one made later leaves those nodes out, for their versions are unknown."""
+    said = Said(SCENARIO.fleet)
+    sync_source(db, sources(said), S1, now=w.NOW, actor="operator-1", new_id=ids())
+    made = make_plan(db, SMALL, now=w.NOW, new_id=ids())
+    assert isinstance(made, Planned)
+    late = w.NOW + timedelta(hours=2)
+    with pytest.raises(Refusal) as refused:
+        publish(db, made.plan.id, now=late, actor="operator-1")
+    assert refused.value.reason.code.value == "INVENTORY_STALE"
+    wanted = Wanted(as_of=w.NOW)
+    again = make_plan(db, SMALL, now=late, new_id=lambda prefix: f"{prefix}_late", wanted=wanted)
+    assert isinstance(again, Planned)
+    assert again.plan.windows == ()
+    assert {left.reason.code.value for left in again.plan.unplanned} <= {"VERSION_UNKNOWN", "SHARED_DEVICE_UNAPPROVED"}
+    sync_source(db, sources(said), S1, now=late, actor="operator-1", new_id=ids())
+    assert not publish(db, made.plan.id, now=late, actor="operator-1").already

@@ -8,15 +8,19 @@ import pytest
 from tests.simulation import small, stagehand
 
 from fermata.domain.campaign import Limit, LimitKind
+from fermata.domain.ids import SourceId
+from fermata.domain.inventory_reports import SourceState
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.policy import Freeze, PolicyRule, Said, Scope, ScopeLevel, Stance, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.run_states import RunState, WindowState
+from fermata.domain.sources import SourceKind
 from fermata.domain.work_orders import Word
 from fermata.services import runs as services
 from fermata.sim.fates import NO_FAULTS
-from fermata.store import consent, inventory, journal, runs, work_orders
+from fermata.store import consent, inventory, inventory_sources, journal, runs, work_orders
+from fermata.store.bulk import update_rows
 
 HOUR = timedelta(hours=1)
 
@@ -120,6 +124,25 @@ def test_freeze_added_after_the_plan_keeps_the_cluster_untouched(store_url: str,
     assert row.state is WindowState.SKIPPED
     assert {left.reason.code for left in row.left_out} == {Code.FROZEN}
     assert not rig.world.steps
+
+
+def test_nodes_whose_inventory_is_stale_are_left_out(store_url: str, tmp_path: Path) -> None:
+    """One of two sources was last heard too long ago: what is behind a device with its nodes waits too."""
+    rig = stagehand.set_up(store_url, tmp_path, fleet=small.fleet(nodes=16))
+    with rig.database.begin() as conn:
+        for name, hours, first in (("old", 3, 0), ("new", 1, 8)):
+            stale_after = timedelta(hours=2)
+            heard = small.START - hours * HOUR
+            state = SourceState(
+                id=SourceId(name), kind=SourceKind.SLURM, stale_after=stale_after, tried_at=heard, observed_at=heard
+            )
+            inventory_sources.save_source(conn, state)
+            rows = [{"name": f"c0-n{i:03d}", "source": name} for i in range(first, first + 8)]
+            update_rows(conn, inventory.node, rows)
+    rig.conduct()
+    assert set(states(rig)) == {f"c0-n{i:03d}" for i in range(8, 16)}
+    left_out = {left.reason.code: left.nodes for left in windows(rig)["win-c0"].left_out}
+    assert left_out == {Code.INVENTORY_STALE: tuple(f"c0-n{i:03d}" for i in range(8))}
 
 
 @pytest.mark.parametrize(("short_by", "left_out"), [(timedelta(0), set()), (HOUR / 2, {Code.OUTSIDE_WINDOWS})])

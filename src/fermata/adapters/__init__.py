@@ -1,1 +1,4 @@
-"""The real world behind the ports, one file per kind. `wiring` chooses; what several webhooks need is in `outbound`."""
+"""What stands behind the ports in the real world, a module per kind; only `wiring` knows them.
+
+What several webhooks need is in `outbound`.
+"""

@@ -16,9 +16,11 @@ from fermata.domain.ids import (
     CustomerId,
     ExemptionId,
     FreezeId,
+    HoldId,
     OrderId,
     PlanId,
     RequestId,
+    SourceId,
     SubscriptionId,
     SupercomputerId,
     UpdateId,
@@ -44,6 +46,8 @@ from fermata.services import (
     exemptions,
     freezes,
     inventory,
+    inventory_held,
+    inventory_sources,
     notices,
     offers,
     order_words,
@@ -62,6 +66,7 @@ from fermata.services import (
 )
 from fermata.services import query as queries
 from fermata.services.import_files import ImportKind
+from fermata.services.inventory_changes import Synced
 from fermata.services.notices import NoticePage, NoticeView
 from fermata.services.run_views import RunStatus
 from fermata.services.subscriptions import SubscriptionView
@@ -92,9 +97,10 @@ class FolderListing:
 
 @dataclass(frozen=True, slots=True)
 class StoreVerbs:
-    """The services, on real time, called as they are."""
+    """The services, on real time, called as they are. `sources` of inventory are those of the settings file named."""
 
     database: wiring.Database
+    sources: inventory_sources.Sources = inventory_sources.NOTHING_CONFIGURED
 
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
         return requests.page_pending(self.database, wanted, superseded=superseded, limit=limit)
@@ -262,6 +268,34 @@ class StoreVerbs:
 
     def remove_workloads(self, *, actor: str, why: str) -> inventory.WorkloadsRemoved:
         return inventory.remove_workloads(self.database, now=wiring.utc_now(), actor=actor, why=why)
+
+    def list_sources(self) -> Sequence[inventory_sources.SourceLine]:
+        return inventory_sources.list_sources(self.database, self.sources, now=wiring.utc_now())
+
+    def sync_source(self, source: SourceId, *, actor: str) -> Synced:
+        return inventory_sources.sync_source(
+            self.database, self.sources, source, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id
+        )
+
+    def diff_source(self, source: SourceId) -> Synced:
+        return inventory_sources.diff_source(self.database, self.sources, source, now=wiring.utc_now())
+
+    def forget_source(self, source: SourceId, *, actor: str, why: str) -> inventory_sources.Forgotten:
+        return inventory_sources.forget_source(
+            self.database, self.sources, source, now=wiring.utc_now(), actor=actor, why=why
+        )
+
+    def list_held(self, *, over: bool) -> Sequence[inventory_held.HoldView]:
+        return inventory_held.list_held(self.database, over=over)
+
+    def show_held(self, hold: HoldId) -> inventory_held.HoldView:
+        return inventory_held.show_held(self.database, hold)
+
+    def accept_held(self, hold: HoldId, *, actor: str, why: str) -> Synced:
+        return inventory_held.accept_held(self.database, hold, now=wiring.utc_now(), actor=actor, why=why)
+
+    def drop_held(self, hold: HoldId, *, actor: str, why: str) -> inventory_held.HoldView:
+        return inventory_held.drop_held(self.database, hold, now=wiring.utc_now(), actor=actor, why=why)
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         named = campaign or runs.only_campaign(self.database)

@@ -29,6 +29,7 @@ from fermata.cli import (
     runs,
     serve,
     simulate,
+    sources,
     standing,
     subscriptions,
     updates,
@@ -42,6 +43,7 @@ from fermata.store.database import StoreUnavailable
 NOUNS = (
     demo,
     inventory,
+    sources,
     updates,
     requests,
     policy,

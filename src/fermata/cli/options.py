@@ -81,6 +81,15 @@ WorkloadsOption = Annotated[
         "--workloads", help="Workload map that the plan was made with, if not the folder's.", show_default=False
     ),
 ]
+SourcesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sources",
+        envvar="FERMATA_SOURCES",
+        help="File with the sources of inventory. A server asks its own.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys, and nothing else.")]
 ActorOption = Annotated[str, typer.Option("--as", help="Who says so; goes into the journal.", show_default=False)]
 
@@ -109,14 +118,17 @@ def opened_store(text: str) -> Iterator[Database]:
 
 
 @contextmanager
-def opened_place(store: str, server: str | None) -> Iterator[Verbs]:
-    """The verbs of the server, if one is named, else of the store. Raises StoreUnavailable."""
+def opened_place(store: str, server: str | None, sources: Path | None = None) -> Iterator[Verbs]:
+    """The verbs of the server, if one is named, else of the store, with the sources of inventory that a file describes.
+
+    Raises StoreUnavailable and BadInput.
+    """
     if server is not None:
         with opened_server(server) as verbs:
             yield verbs
         return
     with opened_store(store) as database:
-        yield StoreVerbs(database)
+        yield StoreVerbs(database, wiring.open_sources(sources))
 
 
 def refuse_server(context: typer.Context, folder: str) -> None:

@@ -19,9 +19,11 @@ from fermata.domain.ids import (
     CustomerId,
     ExemptionId,
     FreezeId,
+    HoldId,
     OrderId,
     PlanId,
     RequestId,
+    SourceId,
     SubscriptionId,
     SupercomputerId,
     UpdateId,
@@ -53,6 +55,9 @@ from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.inventory_changes import Synced
+from fermata.services.inventory_held import HoldView
+from fermata.services.inventory_sources import Forgotten, SourceLine
 from fermata.services.notices import NoticePage, NoticeView
 from fermata.services.offers import Answer, OfferView
 from fermata.services.order_words import SaidWord, WordOrder
@@ -313,6 +318,30 @@ class ServerVerbs:
 
     def remove_workloads(self, *, actor: str, why: str) -> WorkloadsRemoved:
         return self.link.delete(WorkloadsRemoved, "/workloads", [("actor", actor), ("why", why)])
+
+    def list_sources(self) -> Sequence[SourceLine]:
+        return self.link.get(list[SourceLine], "/inventory/sources")
+
+    def sync_source(self, source: SourceId, *, actor: str) -> Synced:
+        return self.link.post(Synced, f"/inventory/sources/{_part(source)}/sync", {"actor": actor})
+
+    def diff_source(self, source: SourceId) -> Synced:
+        return self.link.get(Synced, f"/inventory/sources/{_part(source)}/diff")
+
+    def forget_source(self, source: SourceId, *, actor: str, why: str) -> Forgotten:
+        return self.link.delete(Forgotten, f"/inventory/sources/{_part(source)}", [("actor", actor), ("why", why)])
+
+    def list_held(self, *, over: bool) -> Sequence[HoldView]:
+        return self.link.get(list[HoldView], "/inventory/holds", [("over", over)])
+
+    def show_held(self, hold: HoldId) -> HoldView:
+        return self.link.get(HoldView, f"/inventory/holds/{_part(hold)}")
+
+    def accept_held(self, hold: HoldId, *, actor: str, why: str) -> Synced:
+        return self.link.post(Synced, f"/inventory/holds/{_part(hold)}/accept", {"actor": actor, "why": why})
+
+    def drop_held(self, hold: HoldId, *, actor: str, why: str) -> HoldView:
+        return self.link.post(HoldView, f"/inventory/holds/{_part(hold)}/drop", {"actor": actor, "why": why})
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         return self.link.post(Run, "/run/start", {"actor": actor}, _campaign(campaign))

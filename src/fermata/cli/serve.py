@@ -52,10 +52,17 @@ def serve(
         float | None, typer.Option("--speed", help="Virtual seconds a second.", show_default="3000")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the simulated fleet.", show_default="1")] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option("--sources", help="File with the sources of inventory, asked by the clock.", show_default=False),
+    ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Serves the board and the API of a store until Ctrl-C. Loopback only: there is no sign-in yet."""
-    settings = chosen_settings(store=store, host=host, port=port, speed=speed, seed=seed)
+    settings = chosen_settings(store=store, host=host, port=port, speed=speed, seed=seed, sources=sources)
+    if simulate is not None and settings.sources is not None:
+        raise typer.BadParameter("a simulated fleet has no sources of inventory: leave --sources or --simulate out")
+    asked = wiring.open_sources(settings.sources)
     nodes = node_access(settings)
     listener = _listen(settings)
     with options.opened_store(settings.store) as database:
@@ -63,7 +70,7 @@ def serve(
         if simulate is None:
             clock = wiring.SystemClock()
             with _delivering(database, settings, clock):
-                app = wiring.make_app(database, clock, simulated_at=None, settings=settings, nodes=nodes)
+                app = wiring.make_app(database, clock, simulated_at=None, settings=settings, nodes=nodes, sources=asked)
                 serve_until_signal(app, listener)
             return
         simulation = Simulation(database=database, settings=settings, log=simulate)

@@ -14,9 +14,11 @@ from fermata.domain.ids import (
     CustomerId,
     ExemptionId,
     FreezeId,
+    HoldId,
     OrderId,
     PlanId,
     RequestId,
+    SourceId,
     SubscriptionId,
     SupercomputerId,
     UpdateId,
@@ -41,6 +43,9 @@ from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+from fermata.services.inventory_changes import Synced
+from fermata.services.inventory_held import HoldView
+from fermata.services.inventory_sources import Forgotten, SourceLine
 from fermata.services.notices import NoticePage, NoticeView
 from fermata.services.offers import Answer, OfferView
 from fermata.services.order_words import SaidWord, WordOrder
@@ -223,6 +228,30 @@ class Verbs(Listing, Protocol):
 
     def remove_workloads(self, *, actor: str, why: str) -> WorkloadsRemoved:
         """Ends the workload map."""
+
+    def list_sources(self) -> Sequence[SourceLine]:
+        """Sources of inventory and how each did."""
+
+    def sync_source(self, source: SourceId, *, actor: str) -> Synced:
+        """Asks it now."""
+
+    def diff_source(self, source: SourceId) -> Synced:
+        """What asking it now would change."""
+
+    def forget_source(self, source: SourceId, *, actor: str, why: str) -> Forgotten:
+        """Its units are nobody's from now on."""
+
+    def list_held(self, *, over: bool) -> Sequence[HoldView]:
+        """Changes of inventory that wait for a person, or all on record."""
+
+    def show_held(self, hold: HoldId) -> HoldView:
+        """One of them."""
+
+    def accept_held(self, hold: HoldId, *, actor: str, why: str) -> Synced:
+        """Applies it."""
+
+    def drop_held(self, hold: HoldId, *, actor: str, why: str) -> HoldView:
+        """The fleet stays as it is."""
 
     def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
         """Begins to conduct the plan in force."""

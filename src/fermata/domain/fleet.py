@@ -49,7 +49,10 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One node. `versions` maps a component to what it reports; "" is unknown, and unknown blocks."""
+    """One node. `versions` maps a component to what it reports; "" is unknown, and unknown blocks.
+
+    `gpus` None: nobody said how many it has.
+    """
 
     name: NodeId
     cluster: ClusterId
@@ -60,6 +63,7 @@ class Node:
     workload: str
     state: NodeState
     versions: Mapping[str, str] = field(hash=False)
+    gpus: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ ServiceId = NewType("ServiceId", str)
 RunId = NewType("RunId", str)
 SignalId = NewType("SignalId", str)
 StepKey = NewType("StepKey", str)
+SourceId = NewType("SourceId", str)
+HoldId = NewType("HoldId", str)
 
 
 def step_key(run: RunId, window: WindowId, subject: str, step: str, attempt: int) -> StepKey:

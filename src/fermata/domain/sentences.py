@@ -57,6 +57,68 @@ SENTENCES = MappingProxyType(
             "{device} also carries {nodes} node(s) without approval, {example} among them: all behind it go together."
         ),
         Code.FROZEN: "{freeze} forbids work on {scope} from {start} to {end} ({why}).",
+        Code.SOURCE_SAYS_TOO_LITTLE: (
+            "{source} names {unit}, but not its {column}: {why}. Mend the source, or the rule {column} in its settings."
+        ),
+        Code.SOURCE_NAMES_TWICE: "{source} names {unit} {times} times: which is meant nobody knows. Mend the source.",
+        Code.SOURCE_CONFLICT: (
+            "{unit} belongs to source {owner}, and {source} says something of it too: narrow the rules `only` of one of"
+            " them, or end the other with fermata inventory forget."
+        ),
+        Code.CLUSTER_UNSTATED: (
+            "{unit} stands in cluster {cluster}, whose customer, time zone and the rest nobody stated: write it under"
+            " `clusters` in the settings of sources, or import it."
+        ),
+        Code.PLACE_OF_OTHERS: (
+            "{unit} of cluster {cluster} is said to stand in {scope} {place}, which {device} of cluster {other} serves:"
+            " work on that would reach it unseen. Give each cluster its own."
+        ),
+        Code.DEVICE_BEHIND: (
+            "{unit} of cluster {cluster} serves {scope} {place}, where that cluster has no node, or others have"
+            " ({others}): a device has nodes behind it, all of its own cluster."
+        ),
+        Code.INVENTORY_LOSS: (
+            "{source} lost {nodes} of {of} nodes ({percent} %) within a day, more than {limit} %: nothing was changed."
+            " See whether they are gone, or the source is ill; then accept or drop it."
+        ),
+        Code.INVENTORY_MOVES: (
+            "{source} moves {nodes} of {of} nodes ({percent} %), more than {limit} %: nothing was changed. See whether"
+            " they moved, or its mapping did; then accept or drop it."
+        ),
+        Code.INVENTORY_IN_WORK: (
+            "{source} would take away or move {nodes}, which a window has in its hands: nothing was changed. Accept it"
+            " when the window is over, or drop it."
+        ),
+        Code.INVENTORY_CUSTOMER: (
+            "{source} would give {units} to another supercomputer or customer, and what was approved was approved by"
+            " the one before: nothing was changed. Accept or drop it."
+        ),
+        Code.INVENTORY_DROPPED: (
+            "{source} still says what {actor} dropped at {at}: nothing was changed. It will be heard when it says"
+            " something else."
+        ),
+        Code.INVENTORY_STALE: (
+            "{source} was last heard at {at}, more than {limit} ago, so nobody knows what its nodes run or where they"
+            " are: see fermata inventory sources, and sync it."
+        ),
+        Code.SOURCE_FAILED: "{source} could not be read, nothing was changed: {why}",
+        Code.SOURCE_UNKNOWN: "No source {source} stands in the settings of sources{nearest}.",
+        Code.SOURCE_ONLY_PUSHED: "{source} is pushed by others, there is nothing to ask: see fermata inventory held.",
+        Code.SOURCE_NOT_PUSHED: "{source} is asked by us ({kind}); only a source of kind push takes what is sent.",
+        Code.SOURCE_IN_USE: (
+            "{source} stands in the settings of sources and would be back with its next sync: take it out there first."
+        ),
+        Code.REPORT_OUTDATED: (
+            "{source} was heard at {known} already, and this is of {at}: nothing was changed, the newer word stands."
+        ),
+        Code.REPORT_EARLY: "{source} says what it saw at {at}, and it is {now}: mend its clock. Nothing was changed.",
+        Code.HOLD_UNKNOWN: "No change of inventory is held under {hold}{nearest}.",
+        Code.HOLD_DECIDED: "{hold} is {state}: nothing is left to decide.",
+        Code.HOLD_CHANGED: (
+            "{hold} is no longer what it was when it was held, since the fleet changed: sync {source} again (or push"
+            " again), then look at what is held anew."
+        ),
+        Code.HOLD_WITHOUT_REASON: "{hold} needs a reason, which stays in the journal: say why.",
         Code.QUERY_UNREADABLE: "The query cannot be read: {why}",
         Code.QUERY_UNKNOWN_NAME: "The query names what is not there: {why}",
         Code.QUERY_NOT_ANSWERED: "The query asks for what this store does not answer: {why}",

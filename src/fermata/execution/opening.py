@@ -29,6 +29,7 @@ from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.store import consent, inventory, journal, runs, unit_ops, work_orders
 from fermata.store.database import Connection
+from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
 
 RECHECK = timedelta(minutes=5)  # of a window that waits: capacity comes back node by node, in minutes
@@ -142,6 +143,7 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         held = unit_ops.nodes_in_work(conn)
         gone = _gone_today(stage, conn, now)
         ordered = work_orders.held_nodes(conn, live, now)
+        stale = list_stale(conn, now)
     consented = Consented(
         policy=policy,
         pending=pending,
@@ -149,7 +151,8 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         ordered=ordered,
         consent=find_consent(live, policy, pending, ledger),
     )
-    first = _blocked(row, live, nodes, consented, now)
+    old = {name: why for name, why in stale.nodes.items() if name in live.nodes}
+    first = {**_blocked(row, live, nodes, consented, now), **old}
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
         for d in script.devices.values()

@@ -1,5 +1,4 @@
-"""Builds the server: board, JSON API, static files, and background tasks that keep the board fresh and watch
-requests."""
+"""Builds the server: board, API, doors, and the background tasks that keep board, requests and inventory fresh."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,10 +26,12 @@ from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
 from fermata.server.once import Once
 from fermata.server.quota import Quota
+from fermata.server.sync_loop import run_sync_loop
 from fermata.server.watch import watch
 from fermata.server.web import pages, query_page, requests_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
+from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
 
@@ -48,9 +49,10 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
     timing: Timing = DEFAULT_TIMING,
     channels: Mapping[ChannelKind, Channel] = NO_CHANNELS,
     nodes: NodeAccess = NO_NODES,
+    sources: Sources = NOTHING_CONFIGURED,
 ) -> FastAPI:
     """The whole server over one open store. Browsers reach it under LOOPBACK_NAMES; `nodes` says how clients inside
-    nodes are known and when they learn what awaits them.
+    nodes are known and when they learn what awaits them. `sources` of inventory are asked by the clock while it runs.
     """
     reader = BoardReader(db)
     live = LiveBoard(pages.renderer(reader, clock.now, demo), timing)
@@ -76,6 +78,7 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         channels=channels,
         maintenance=MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2),
         node_keys=NodeKeys(nodes.secret),
+        sources=sources,
     )
     app.state.context = context
     app.include_router(api_router)
@@ -98,7 +101,10 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
-    tasks = [asyncio.create_task(context.live.run()), asyncio.create_task(watch(context.db, context.now))]
+    tasks = [
+        asyncio.create_task(work)
+        for work in (context.live.run(), watch(context.db, context.now), run_sync_loop(context))
+    ]
     try:
         yield
     finally:

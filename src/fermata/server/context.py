@@ -15,6 +15,7 @@ from fermata.server.live import LiveBoard
 from fermata.server.long_work import LongWork
 from fermata.server.quota import Quota
 from fermata.services.board import BoardReader, Database
+from fermata.services.inventory_sources import Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
 
@@ -25,7 +26,7 @@ NewId = Callable[[str], str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The store, the campaign's clock, the board made from both, the desks that answer queries and doors, the keys of
-    nodes, and the channels that notices go out by.
+    nodes, the channels that notices go out by, and the sources of inventory.
     """
 
     db: Database
@@ -40,6 +41,7 @@ class Context:
     channels: Mapping[ChannelKind, Channel]
     maintenance: MaintenanceDesk
     node_keys: NodeKeys
+    sources: Sources
 
 
 def context_of(request: Request) -> Context:

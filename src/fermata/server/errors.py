@@ -37,6 +37,8 @@ NOT_FOUND = frozenset(
         Code.OFFER_UNKNOWN,
         Code.ORDER_UNKNOWN,
         Code.SUBSCRIPTION_UNKNOWN,
+        Code.SOURCE_UNKNOWN,
+        Code.HOLD_UNKNOWN,
     }
 )
 

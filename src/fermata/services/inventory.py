@@ -8,6 +8,7 @@ from typing import Any
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Fleet
+from fermata.domain.fleet_diff import FleetDiff, UnitChange
 from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.ids import RequestId
 from fermata.domain.policy import Policy
@@ -19,7 +20,6 @@ from fermata.services.errors import Refusal, nearest, refuse_all, shorten
 from fermata.services.requests import refresh_in
 from fermata.store import inventory, journal
 from fermata.store.database import Connection, Database, NotStored
-from fermata.store.inventory import FleetDiff, UnitChange
 from fermata.store.unit_ops import nodes_in_work
 
 NAMES_MAX = 10  # of each action; all of them stand in the journal

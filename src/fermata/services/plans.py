@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from fermata.domain.campaign import Campaign
+from fermata.domain.freshness import without_evidence
 from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.ids import CampaignId, PlanId, WindowId
 from fermata.domain.plans import ConsentBasis, InputHashes, Plan
@@ -25,6 +26,7 @@ from fermata.store import consent as consent_store
 from fermata.store import inventory, journal, runs
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database, NotStored
+from fermata.store.inventory_sources import list_stale
 from fermata.store.work_orders import held_nodes
 
 
@@ -96,7 +98,8 @@ def make_plan(
         campaign = inventory.load_campaign(conn, campaign_id)
         parent = plan_store.published_plan(conn, campaign_id)
         moment = wanted.as_of or _moment(conn, campaign, parent) or now
-        gathered = _observe(conn, _gather(conn, campaign, now=moment, seed=wanted.asked.seed, parent=parent))
+        asked = _Asked(at=now, moment=moment, seed=wanted.asked.seed)
+        gathered = _observe(conn, _gather(conn, campaign, asked, parent=parent))
     inputs = replace(gathered, confidence=wanted.asked.confidence, max_breach=wanted.asked.max_breach)
     outcome = _plan(inputs, new_id("plan"), SearchOptions(is_overdue=wanted.asked.is_overdue, watch=wanted.watch))
     if isinstance(outcome, Planned):
@@ -167,7 +170,7 @@ def import_plan(db: Database, plan: Plan, *, now: datetime, actor: str) -> bool:
     with refusing_unknown(), db.begin() as conn:
         if _is_stored(conn, plan):
             return False
-        inputs = _inputs_of(conn, plan, recorded=plan.consent is ConsentBasis.RECORDED)
+        inputs = _inputs_of(conn, plan, at=now, recorded=plan.consent is ConsentBasis.RECORDED)
         _refuse(check_hashes(plan, _hash(inputs)))
         _refuse_violations(plan, check_plan(inputs, plan))
         _keep(conn, inputs, plan, now=now, actor=actor)
@@ -225,7 +228,8 @@ def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, wh
         if current == plan.id:
             return Published(plan=plan, already=True)
         _refuse(_judge_standing(plan, current))
-        inputs = _inputs_of(conn, plan, recorded=True)
+        _refuse(_judge_evidence(conn, plan, now))
+        inputs = _inputs_of(conn, plan, at=now, recorded=True)
         _refuse(check_hashes(plan, _hash(inputs)))
         _refuse_violations(plan, check_plan(inputs, plan))
         if not is_stored:
@@ -255,37 +259,45 @@ def _judge_standing(plan: Plan, current: PlanId | None) -> Reason | None:
     return None
 
 
-def _inputs_of(conn: Connection, plan: Plan, *, recorded: bool) -> PlanningInput:
-    """The store's inputs as of now, for judging `plan` as if it were made from them at its own moment."""
+def _judge_evidence(conn: Connection, plan: Plan, now: datetime) -> Reason | None:
+    """Why nobody knows what some node of the plan runs by now, or None."""
+    stale = list_stale(conn, now).nodes
+    return next((stale[name] for window in plan.windows for name in window.nodes if name in stale), None)
+
+
+def _inputs_of(conn: Connection, plan: Plan, *, at: datetime, recorded: bool) -> PlanningInput:
+    """The store's inputs as of `at`, for judging `plan` as if it were made from them at its own moment."""
     campaign = inventory.load_campaign(conn, plan.campaign)
     parent = plan_store.load_plan(conn, plan.parent) if plan.parent else None
-    return _observe(
-        conn,
-        _gather(conn, campaign, now=plan.created_at, seed=plan.solver.seed, parent=parent, recorded=recorded),
-    )
+    asked = _Asked(at=at, moment=plan.created_at, seed=plan.solver.seed)
+    return _observe(conn, _gather(conn, campaign, asked, parent=parent, recorded=recorded))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """When somebody asks, by the clock, and for which moment a plan is made."""
+
+    at: datetime
+    moment: datetime
+    seed: int
 
 
 def _gather(
-    conn: Connection,
-    campaign: Campaign,
-    *,
-    now: datetime,
-    seed: int,
-    parent: Plan | None,
-    recorded: bool = True,
+    conn: Connection, campaign: Campaign, asked: _Asked, *, parent: Plan | None, recorded: bool = True
 ) -> PlanningInput:
-    fleet = inventory.load_fleet(conn)
+    """Nothing is known of units that a source of inventory has not confirmed for too long."""
+    fleet = without_evidence(inventory.load_fleet(conn), list_stale(conn, asked.at))
     return PlanningInput(
         fleet=fleet,
         catalogue=inventory.load_catalogue(conn),
         policy=inventory.load_policy(conn),
         campaign=campaign,
         ledger=consent_store.load_ledger(conn) if recorded else None,
-        now=now,
-        seed=seed,
+        now=asked.moment,
+        seed=asked.seed,
         parent=parent,
         workloads=inventory.find_workloads(conn),
-        held=held_nodes(conn, fleet, now) if recorded else {},
+        held=held_nodes(conn, fleet, asked.moment) if recorded else {},
     )
 
 

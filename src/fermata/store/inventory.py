@@ -4,10 +4,24 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from sqlalchemy import Boolean, Column, Connection, ForeignKey, Index, String, Table, Text, delete, insert, select
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+)
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, NodeState, Role
+from fermata.domain.fleet_diff import FleetDiff, Unit, UnitChange, diff_fleets, to_row
 from fermata.domain.hashing import content_sha256
 from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
 from fermata.domain.policy import AfterDue, Freeze, Policy
@@ -20,7 +34,6 @@ from fermata.store.database import NotStored
 from fermata.store.schema import Json, metadata
 
 T = TypeVar("T")
-Unit = Cluster | Node | Device
 
 cluster = Table(
     "cluster",
@@ -36,6 +49,7 @@ cluster = Table(
     Column("division", String, nullable=False),
     Column("rolling_allowed", Boolean, nullable=False),
     Column("single_placement_group", Boolean, nullable=False),
+    Column("source", String, nullable=True),
 )
 node = Table(
     "node",
@@ -49,6 +63,9 @@ node = Table(
     Column("workload", String, nullable=False),
     Column("state", String, nullable=False),
     Column("versions", Json, nullable=False),
+    Column("gpus", Integer, nullable=True),
+    Column("source", String, nullable=True),  # the source of inventory that it belongs to; null: none does
+    Column("said", Json, nullable=True),  # what that source last said that others may say too
     Index("ix_node_cluster", "cluster"),
 )
 device = Table(
@@ -61,8 +78,11 @@ device = Table(
     Column("scope_id", String, nullable=False),
     Column("component", String, nullable=False),
     Column("version", String, nullable=False),
+    Column("source", String, nullable=True),
+    Column("said", Json, nullable=True),
     Index("ix_device_cluster", "cluster"),
 )
+TABLES = {"cluster": cluster, "node": node, "device": device}  # in the order in which rows refer to each other
 document = Table(  # read and written whole, never asked by column: the text is what was imported, field for field
     "document",
     metadata,
@@ -73,52 +93,31 @@ document = Table(  # read and written whole, never asked by column: the text is 
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class UnitChange:
-    """One unit that an import added, changed or removed. `fields` maps what changed to (before, after), for a removed
-    unit all it was; it is empty for an added one. A component's version is the field `versions.NAME`.
-    """
-
-    kind: str
-    name: str
-    action: str
-    fields: Mapping[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict, hash=False)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class FleetDiff:
-    """What an import changed, ordered by kind and name; empty when it changed nothing."""
-
-    changes: tuple[UnitChange, ...]
-
-    def names(self, kind: str, action: str) -> tuple[str, ...]:
-        """Names of the units of `kind` (cluster, node, device) that were "added", "changed" or "removed"."""
-        return tuple(c.name for c in self.changes if c.kind == kind and c.action == action)
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """How many of each kind were added, changed and removed."""
-        kinds = ("cluster", "node", "device")
-        found = {kind: {"added": 0, "changed": 0, "removed": 0} for kind in kinds}
-        for change in self.changes:
-            found[change.kind][change.action] += 1
-        return found
-
-
 def save_fleet(conn: Connection, fleet: Fleet) -> FleetDiff:
-    """Makes the stored fleet equal to `fleet`, writing only what differs; units it does not name are removed."""
+    """Makes the stored fleet equal to `fleet`, writing only what differs; units it does not name are removed.
+
+    Whoever says nothing of a node's GPUs leaves what is known of them.
+    """
     stored = load_fleet(conn)
-    tables = (("cluster", cluster), ("node", node), ("device", device))
-    diffs = {
-        "cluster": _diff("cluster", stored.clusters, fleet.clusters),
-        "node": _diff("node", stored.nodes, fleet.nodes),
-        "device": _diff("device", stored.devices, fleet.devices),
+    known = {name: old.gpus for name, old in stored.nodes.items() if old.gpus is not None}
+    kept = {
+        name: dataclasses.replace(new, gpus=known[name])
+        for name, new in fleet.nodes.items()
+        if new.gpus is None and name in known
     }
+    wanted = dataclasses.replace(fleet, nodes={**fleet.nodes, **kept}) if kept else fleet
+    diff = diff_fleets(stored, wanted)
+    apply_diff(conn, diff, wanted)
+    return diff
+
+
+def apply_diff(conn: Connection, diff: FleetDiff, fleet: Fleet) -> None:
+    """Writes what `diff` says is different in `fleet`."""
     units: dict[str, Mapping[Any, Unit]] = {"cluster": fleet.clusters, "node": fleet.nodes, "device": fleet.devices}
-    for kind, table in tables:
-        _write(conn, table, units[kind], diffs[kind])
-    for kind, table in reversed(tables):  # clusters go last: nodes and devices refer to them
-        delete_names(conn, table, [c.name for c in diffs[kind] if c.action == "removed"])
-    return FleetDiff(changes=tuple(change for kind, _ in tables for change in diffs[kind]))
+    for kind, table in TABLES.items():
+        _write(conn, table, units[kind], [change for change in diff.changes if change.kind == kind])
+    for kind, table in reversed(TABLES.items()):  # clusters go last: nodes and devices refer to them
+        delete_names(conn, table, diff.names(kind, "removed"))
 
 
 def load_fleet(conn: Connection) -> Fleet:
@@ -130,7 +129,8 @@ def load_fleet(conn: Connection) -> Fleet:
 
 def load_parts(conn: Connection) -> Fleet:
     """The stored fleet without its nodes, of which there may be too many: clusters and devices, by name."""
-    clusters = [Cluster(**row) for row in conn.execute(select(cluster)).mappings()]
+    columns = [cluster.c[name] for name in Cluster.__slots__]
+    clusters = [Cluster(**row) for row in conn.execute(select(*columns)).mappings()]
     devices = [_to_device(row) for row in conn.execute(select(device))]
     return Fleet(
         clusters={c.name: c for c in sorted(clusters, key=_name)},
@@ -261,6 +261,7 @@ def _to_node(row: Any) -> Node:
         workload=row[6],
         state=NodeState(row[7]),
         versions=row[8],
+        gpus=row[9],
     )
 
 
@@ -276,46 +277,13 @@ def _to_device(row: Any) -> Device:
     )
 
 
-def _to_row(unit: Unit) -> dict[str, Any]:
-    row = {name: getattr(unit, name) for name in unit.__slots__}
-    if isinstance(unit, Node):
-        row["versions"] = dict(unit.versions)
-    return row
-
-
-def _diff(kind: str, before: Mapping[Any, Unit], after: Mapping[Any, Unit]) -> list[UnitChange]:
-    changes: list[UnitChange] = []
-    for name in sorted(before.keys() | after.keys()):
-        old, new = before.get(name), after.get(name)
-        if old is None:
-            changes.append(UnitChange(kind=kind, name=name, action="added"))
-        elif new is None:
-            lost = {field: (value, None) for field, value in _flat(old).items()}
-            changes.append(UnitChange(kind=kind, name=name, action="removed", fields=lost))
-        elif old != new:
-            changes.append(UnitChange(kind=kind, name=name, action="changed", fields=_fields(old, new)))
-    return changes
-
-
-def _fields(old: Unit, new: Unit) -> dict[str, tuple[Any, Any]]:
-    before, after = _flat(old), _flat(new)
-    names = sorted(before.keys() | after.keys())
-    return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
-
-
-def _flat(unit: Unit) -> dict[str, Any]:
-    row = _to_row(unit)
-    versions = row.pop("versions", {})
-    return row | {f"versions.{component}": version for component, version in versions.items()}
-
-
 def _write(conn: Connection, table: Table, units: Mapping[Any, Unit], changes: Iterable[UnitChange]) -> None:
     added, changed = [], []
     for change in changes:
         if change.action == "added":
-            added.append(_to_row(units[change.name]))
+            added.append(to_row(units[change.name]))
         elif change.action == "changed":
-            changed.append(_to_row(units[change.name]))
+            changed.append(to_row(units[change.name]))
     insert_rows(conn, table, added)
     update_rows(conn, table, changed)
 

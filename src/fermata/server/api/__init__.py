@@ -6,6 +6,7 @@ from fermata.server.api import (
     consent,
     freezes,
     imports,
+    inventory,
     journal,
     notices,
     offers,
@@ -26,6 +27,7 @@ PREFIX = "/api/v1"
 router = APIRouter(prefix=PREFIX, responses=RESPONSES)
 NOUNS = (
     imports,
+    inventory,
     updates,
     requests,
     policy,

@@ -1,0 +1,114 @@
+"""What Kubernetes and NetBox have in common: JSON over HTTP, page by page, and what goes wrong with that."""
+
+import ssl
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from fermata.ports import Refused, TryLater
+
+CONNECT_SECONDS_MAX = 5.0
+ANSWER_SECONDS_MAX = 60.0
+PAGES_MAX = 10_000  # of 500 units each: a list that does not end is a server that repeats itself
+SAID_MAX = 200  # characters of what a server says about an error
+AGAIN = timedelta(minutes=1)
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Where a server is and how it knows us. `scheme` is the word before the token. Files are read for each list, so
+    that a token may change; proxies of the environment are not asked.
+    """
+
+    url: str
+    scheme: str
+    token_file: str | None = None
+    ca_file: str | None = None
+
+
+@dataclass
+class Asking(AbstractContextManager["Asking"]):
+    """One list being read, over one connection."""
+
+    access: Access
+    _client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        headers = {"Accept": "application/json"}
+        if self.access.token_file is not None:
+            headers["Authorization"] = f"{self.access.scheme} {_read_token(self.access.token_file)}"
+        timeout = httpx.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
+        self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=False, verify=self._trust())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+
+    def get(self, path: str, params: Mapping[str, str]) -> Any:
+        """The JSON at `path` below the server's URL. Raises TryLater, Refused, or Gone for the status 410."""
+        url = f"{self.access.url}{path}"
+        try:
+            answer = self._client.get(url, params=dict(params))
+        except httpx.HTTPError as error:
+            raise TryLater(AGAIN, f"{url} does not answer: {str(error) or type(error).__name__}") from error
+        if answer.status_code == httpx.codes.GONE:
+            raise Gone
+        if answer.status_code in BUSY:
+            raise TryLater(_patience(answer), f"{url} answers {_say(answer)}")
+        if not answer.is_success:
+            raise Refused(f"{url} answers {_say(answer)}: see its address and its token in the settings of sources")
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise Refused(f"{url} answers what is no JSON: {error}") from error
+
+    def _trust(self) -> ssl.SSLContext | bool:
+        if self.access.ca_file is None:
+            return True
+        try:
+            return ssl.create_default_context(cafile=self.access.ca_file)
+        except OSError as error:  # an unreadable certificate is one, too
+            raise Refused(f"{self.access.ca_file} holds no certificates: {error}") from error
+
+
+class Gone(Exception):
+    """The list ran out while it was read: it has to be begun anew."""
+
+
+def listed(value: Any, key: str, url: str) -> list[Any]:
+    """The list under `key`. Raises Refused when the answer is none of a list."""
+    found = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(found, list):
+        raise Refused(f"{url} answers no list of {key}: is it the server that the settings mean?")
+    return found
+
+
+def _read_token(file: str) -> str:
+    try:
+        token = Path(file).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"the token in {file} cannot be read: {error}") from error
+    if not token or not token.isprintable():
+        raise Refused(f"{file} holds no token")
+    return token
+
+
+def _patience(answer: httpx.Response) -> timedelta:
+    said = answer.headers.get("retry-after", "")
+    return timedelta(seconds=min(int(said), 3600)) if said.isascii() and said.isdigit() else AGAIN
+
+
+def _say(answer: httpx.Response) -> str:
+    said = " ".join(answer.text.split())[:SAID_MAX]
+    return f"{answer.status_code} ({said})" if said else str(answer.status_code)
