@@ -28,7 +28,7 @@ CHANGES_SHOWN = 1000
 NOT_TAKEN_SHOWN = 100
 
 
-class Outcome(StrEnum):
+class SyncOutcome(StrEnum):
     """What came of a report."""
 
     APPLIED = "applied"
@@ -56,7 +56,7 @@ class Synced:
     """
 
     source: SourceId
-    outcome: Outcome
+    outcome: SyncOutcome
     observed_at: datetime | None = None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
     changes: tuple[ChangeLine, ...] = ()
@@ -140,7 +140,7 @@ def close_hold(conn: Connection, hold: Hold, state: HoldState, *, now: datetime,
     journal.append(conn, source_entry(f"inventory.{state}", hold.source, data, now=now, actor=actor, why=why))
 
 
-def say_synced(judged: Judged, outcome: Outcome, **more: Any) -> Synced:
+def say_synced(judged: Judged, outcome: SyncOutcome, **more: Any) -> Synced:
     not_taken = judged.proposal.not_taken
     requests = more.pop("requests", ())
     return Synced(
