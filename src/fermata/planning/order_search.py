@@ -4,6 +4,8 @@ for one somewhat farther above it when there is none. Near the bound counts are 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
+from math import ceil
 
 from ortools.sat.python import cp_model
 
@@ -24,7 +26,9 @@ SHARE_OF_PAIRS = 0.75  # of that, before the terms after them
 ITERATIONS_OF_UNIT = 15_000  # of the linear program that narrows the counts, in the time of a unit
 EFFORT_OF_QUESTION = 4.0
 EFFORT_OF_STARTS = 0.2  # of one day
-NEAR = 0.1  # of the value: where the bound is so near, questions go a fourth of the way to it, else half of the way
+NEAR = 0.1  # of the value: where the bound is so near, an answer costs more the farther from it the question goes
+# How far a question goes from the bound to the best plan known.
+WHOLE, HALF, QUARTER, LITTLE = 1.0, 0.5, 0.25, 0.125
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,14 @@ class Settled:
     spots: tuple[Spot, ...]
     value: int
     bound: int
+
+
+class _Answer(Enum):
+    """What a question came to: there are plans by days within the cutoff, there are none, or nobody knows."""
+
+    SOME = auto()
+    NONE = auto()
+    OPEN = auto()
 
 
 class OrderSearch:
@@ -65,28 +77,35 @@ class OrderSearch:
             known = _raise_bound(known, self._bound.find(known.value))
         elif isinstance(term, CostTerm):
             known = _raise_bound(known, self._bound.find_floor(term))
-        is_last = False
         most = self._most * (SHARE_OF_PAIRS if term is self._bound.term else 1)
+        is_pairs = term is self._bound.term
+        share = HALF
         while known.bound < known.value and self._spent() < most and not stops():
-            gap = known.value - 1 - known.bound
-            steps = 1 if is_last else 4 if gap < NEAR * known.value else 2
             before, learnt = known, len(self._detailed)
-            known, is_answered = self._ask(term, known.bound + gap // steps, known, held)
-            if not is_answered and not is_last:
-                is_last = True
+            gap = known.value - 1 - known.bound
+            known, answer = self._ask(term, known.bound + ceil(share * gap), known, held)
+            if answer is _Answer.OPEN:
+                share /= 2
             elif known == before and len(self._detailed) == learnt:
                 break
+            elif answer is _Answer.NONE:
+                is_near = known.value - known.bound < NEAR * known.value
+                share = WHOLE if not is_pairs else QUARTER if is_near else HALF
+            else:
+                share = HALF if not is_pairs or known.value < before.value else LITTLE
         if term is self._bound.term:
             self._bound.find(known.value)
             self._least = known.bound
         return known
 
-    def _ask(self, term: Term, cutoff: int, known: Settled, held: Sequence[tuple[Term, int]]) -> tuple[Settled, bool]:
-        """The best plan with the term within the cutoff, or that there is none; False without an answer."""
+    def _ask(
+        self, term: Term, cutoff: int, known: Settled, held: Sequence[tuple[Term, int]]
+    ) -> tuple[Settled, "_Answer"]:
+        """The best plan with the term within the cutoff, as far as its days have starts."""
         mark = self._bound.mark()
         if term is self._bound.term and self._bound.find(cutoff) > cutoff:
             self._bound.go_back(mark)
-            return _raise_bound(known, cutoff + 1), True
+            return _raise_bound(known, cutoff + 1), _Answer.NONE
         model = DayModel(self._problem, self._spots, self._rows, self._bound, self._detailed)
         for each, value in (*held, (term, cutoff)):
             model.hold(each, value)
@@ -95,8 +114,10 @@ class OrderSearch:
         solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=effort)
         self.effort += solved.effort
         if isinstance(solved, Unsolved):
+            answer = _Answer.NONE if solved.proven else _Answer.OPEN
             known = _raise_bound(known, cutoff + 1) if solved.proven else known
         else:
+            answer = _Answer.SOME
             known = _raise_bound(known, solved.bound) if term is self._bound.term else known
             taken = self._find_starts(solved.chosen)
             if taken and all(value_of(taken, each) <= value for each, value in held):
@@ -104,7 +125,7 @@ class OrderSearch:
                 known = replace(known, spots=taken, value=value) if value < known.value else known
         if known.value > cutoff:
             self._bound.go_back(mark)
-        return known, not isinstance(solved, Unsolved) or solved.proven
+        return known, answer
 
     def _spent(self) -> float:
         return self.effort + self._bound.iterations / ITERATIONS_OF_UNIT
