@@ -98,19 +98,12 @@ class OrderSearch:
             before, learnt = known, len(self._detailed)
             gap = known.value - 1 - known.bound
             known, answer = self._ask(aim, known.bound + ceil(share * gap), known, is_timed=is_timed)
-            if answer is _Answer.OPEN:
-                share /= 2
-            elif answer is _Answer.NONE:
-                is_near = known.value - known.bound < NEAR * known.value
-                share = WHOLE if not is_pairs else QUARTER if is_near else HALF
-            elif known.value < before.value:
-                share = HALF
-            elif is_timed:
+            if answer is _Answer.SOME and known.value == before.value and is_timed:
                 is_timed = False
-            elif known == before and len(self._detailed) == learnt:
+            elif answer is not _Answer.OPEN and known == before and len(self._detailed) == learnt:
                 break
             else:
-                share = LITTLE if is_pairs else share
+                share = _go_on(share, answer, before, known, is_pairs=is_pairs)
         if known.floor < known.value and self._differs(is_timed=False) and self._spent() < most and not stops():
             known, _ = self._ask(aim, known.value - 1, known, is_timed=True)
         if is_pairs:
@@ -198,6 +191,18 @@ class OrderSearch:
         if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
             return []
         return [choice.spot for choice in choices if solver.boolean_value(choice.taken)]
+
+
+def _go_on(share: float, answer: _Answer, before: Settled, known: Settled, *, is_pairs: bool) -> float:
+    """How far the next question goes from the bound to the best plan known."""
+    if answer is _Answer.OPEN:
+        return share / 2
+    if answer is _Answer.NONE:
+        is_near = known.value - known.bound < NEAR * known.value
+        return WHOLE if not is_pairs else QUARTER if is_near else HALF
+    if known.value < before.value:
+        return HALF
+    return LITTLE if is_pairs else share
 
 
 def _raise_bound(known: Settled, bound: int) -> Settled:
