@@ -8,6 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,6 +23,8 @@ NAMED_AFTER_CLUSTER = ("cluster", "node", "device", "rack", "scalable_unit", "sc
 NAMED_ELSEWHERE = ("sku", "division", "geo", "customer")  # columns whose values policy, updates and campaign name
 PLACE = ("region", "geo", "timezone", "datacenter")
 SHARES = (0.6, 1.4)  # of its racks that a cluster of a multiple keeps; above 1 some racks stand twice
+CLUSTERS = (50, 90)  # of a varied January, which has 77
+KEPT = 0.7  # how likely a varied January has a limit that is a share
 CHANGED_COMPONENT = "component.bmc_fw"
 CHANGED_VERSION = "25.04.1"  # reported nowhere in January and older than what is due, so that requests change too
 
@@ -66,6 +69,72 @@ def write_multiple(folder: Path, times: int, *, seed: int) -> Path:
     for name, document in documents.items():
         _write_yaml(folder / f"{name}.yaml", document)
     return folder
+
+
+def write_varied(folder: Path, seed: int) -> Path:
+    """A scenario folder with a January of other clusters, sizes and places, and with other rules, as the seed has it.
+
+    Limits that count grow or shrink with the fleet, by a fifth more or less; whether a plan exists is not known.
+    """
+    january, dice = scenarios.path("january"), Random(seed)
+    tables = {name: read_rows(january / "fleet" / f"{name}.csv") for name in TABLES}
+    made = _vary(tables, dice)
+    for name in TABLES:
+        write_rows(folder / "fleet" / f"{name}.csv", list(tables[name][0]), made[name])
+    documents = {name: _read_yaml(january / f"{name}.yaml") for name in ("updates", "policy", "campaign")}
+    documents["policy"]["freezes"] = _vary_freezes(documents["policy"]["freezes"], made["clusters"], dice)
+    _vary_rules(documents["campaign"], len(made["nodes"]) / len(tables["nodes"]), dice)
+    for name, document in documents.items():
+        _write_yaml(folder / f"{name}.yaml", document)
+    return folder
+
+
+def _vary(tables: Mapping[str, Sequence[Row]], dice: Random) -> dict[str, list[Row]]:
+    """As many clusters as the dice say, each drawn from January, with another share of its racks at another place."""
+    blueprints = _find_blueprints(tables)
+    made: dict[str, list[Row]] = {name: [] for name in TABLES}
+    drawn: dict[str, int] = defaultdict(int)
+    for _ in range(dice.randint(*CLUSTERS)):
+        blueprint = dice.choice(blueprints)
+        name = blueprint.cluster["cluster"]
+        drawn[name] += 1
+        place = dice.choice(blueprints).cluster
+        cluster = blueprint.cluster | {column: place[column] for column in PLACE}
+        built = blueprint.build(max(1, round(len(blueprint.racks) * dice.uniform(*SHARES))))
+        for table, rows in (("clusters", [cluster]), ("nodes", built["nodes"]), ("devices", built["devices"])):
+            made[table] += [_rename(row, drawn[name], name) for row in rows]
+    return made
+
+
+def _vary_freezes(freezes: Sequence[dict[str, Any]], clusters: Sequence[Row], dice: Random) -> list[dict[str, Any]]:
+    """Each freeze on some cluster of its customer, some days earlier or later."""
+    varied: list[dict[str, Any]] = []
+    for freeze in freezes:
+        days = timedelta(days=dice.randint(-3, 6))
+        own = [row["cluster"] for row in clusters if row["customer"] == freeze["customer"]]
+        moved = {name: f"{datetime.fromisoformat(freeze[name]) + days:%Y-%m-%dT%H:%M:%SZ}" for name in ("start", "end")}
+        varied.append(freeze | moved | {"scope": {"cluster": dice.choice(own)}})
+    return varied
+
+
+def _vary_rules(campaign: dict[str, Any], size: float, dice: Random) -> None:
+    limits = [limit for limit in campaign["limits"] if "at_once_fraction" not in limit or dice.random() < KEPT]
+    for limit in limits:
+        if "at_once" in limit:
+            limit["at_once"] = max(1, round(limit["at_once"] * size * dice.uniform(0.8, 1.2)))
+        if "at_once_fraction" in limit:
+            limit["at_once_fraction"] = round(dice.uniform(0.2, 0.6), 2)
+    order, spread, avoid = campaign["preferences"][2:]
+    dice.shuffle(order["order"])
+    day = dice.choice(("monday", "tuesday", "wednesday", "thursday", "friday"))
+    weak = [order, spread, avoid | {"avoid": day}]
+    dice.shuffle(weak)
+    campaign["limits"] = limits
+    campaign["preferences"][2:] = weak
+    campaign["avoid_weekdays"] = [day]
+    campaign["weekends"] = dice.choice(("staffed", "staffed", "never"))
+    campaign["big_cluster_nodes"] = dice.choice((300, 400, 600))
+    campaign["rolling"]["max_fraction_per_day"] = dice.choice((0.1, 0.15, 0.2))
 
 
 def _times(limit: dict[str, Any], times: int) -> dict[str, Any]:

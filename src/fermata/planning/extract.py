@@ -103,7 +103,7 @@ def _write_terms(
 
 
 def _write_whole(result: TermResult) -> ObjectiveTerm:
-    return ObjectiveTerm(term=result.name, value=result.value, bound=min(result.bound, result.value))
+    return ObjectiveTerm(term=result.name, value=result.value, bound=result.bound)
 
 
 def write_term(

@@ -4,6 +4,8 @@ for one somewhat farther above it when there is none. Near the bound counts are 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
+from math import ceil
 
 from ortools.sat.python import cp_model
 
@@ -24,16 +26,37 @@ SHARE_OF_PAIRS = 0.75  # of that, before the terms after them
 ITERATIONS_OF_UNIT = 15_000  # of the linear program that narrows the counts, in the time of a unit
 EFFORT_OF_QUESTION = 4.0
 EFFORT_OF_STARTS = 0.2  # of one day
-NEAR = 0.1  # of the value: where the bound is so near, questions go a fourth of the way to it, else half of the way
+NEAR = 0.1  # of the value: where the bound is so near, an answer costs more the farther from it the question goes
+# How far a question goes from the bound to the best plan known.
+WHOLE, HALF, QUARTER, LITTLE = 1.0, 0.5, 0.25, 0.125
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """The best spots known, what the term is with them, and what it is at least."""
+    """The best spots known, what the term is with them, and what it is at least: `bound` with steps as they are laid
+    out, `floor` however steps shift when windows are timed.
+    """
 
     spots: tuple[Spot, ...]
     value: int
     bound: int
+    floor: int
+
+
+class _Answer(Enum):
+    """What a question came to: there are plans by days within the cutoff, there are none, or nobody knows."""
+
+    SOME = auto()
+    NONE = auto()
+    OPEN = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aim:
+    """The term that is made least, and what the stronger ones are held at."""
+
+    term: Term
+    held: Sequence[tuple[Term, int]]
 
 
 class OrderSearch:
@@ -45,6 +68,8 @@ class OrderSearch:
         self._problem = problem
         self._spots = spots
         self._rows = rows
+        teams = problem.inputs.catalogue.team_limits
+        self._shared = tuple(row for row in rows if problem.resources[row.resource].source not in teams)
         self._numbers = {spot: number for number, spot in enumerate(spots)}
         self._board = Board(problem, spots, rows)
         self._bound = OrderBound(problem, spots, rows, term)
@@ -54,6 +79,7 @@ class OrderSearch:
                 self._rows_of.setdefault(spots[row.spots[0]].day, []).append(row)
         self._detailed: set[int] = set()
         self._least = 0  # wrong pairs that are proven
+        self._least_timed = 0  # the same, however days are timed
         self._most = EFFORT_BESIDE_SEATS if problem.seats else EFFORT_BY_DAYS
         self.effort = 0.0  # of the solver
 
@@ -61,50 +87,67 @@ class OrderSearch:
         self, term: Term, known: Settled, held: Sequence[tuple[Term, int]], stops: Callable[[], bool]
     ) -> Settled:
         """Makes the term less, with the terms that are held no more than that, and bounds it."""
-        if term is self._bound.term:
-            known = _raise_bound(known, self._bound.find(known.value))
+        is_pairs, aim = term is self._bound.term, _Aim(term=term, held=held)
+        if is_pairs:
+            known = _raise_floor(known, self._bound.find(known.value))
         elif isinstance(term, CostTerm):
-            known = _raise_bound(known, self._bound.find_floor(term))
-        is_last = False
-        most = self._most * (SHARE_OF_PAIRS if term is self._bound.term else 1)
+            known = _raise_floor(known, self._bound.find_floor(term))
+        most = self._most * (SHARE_OF_PAIRS if is_pairs else 1)
+        share, is_timed = HALF, not is_pairs
         while known.bound < known.value and self._spent() < most and not stops():
-            gap = known.value - 1 - known.bound
-            steps = 1 if is_last else 4 if gap < NEAR * known.value else 2
             before, learnt = known, len(self._detailed)
-            known, is_answered = self._ask(term, known.bound + gap // steps, known, held)
-            if not is_answered and not is_last:
-                is_last = True
-            elif known == before and len(self._detailed) == learnt:
+            gap = known.value - 1 - known.bound
+            known, answer = self._ask(aim, known.bound + ceil(share * gap), known, is_timed=is_timed)
+            if answer is _Answer.SOME and known.value == before.value and is_timed:
+                is_timed = False
+            elif answer is not _Answer.OPEN and known == before and len(self._detailed) == learnt:
                 break
-        if term is self._bound.term:
+            else:
+                share = _go_on(share, answer, before, known, is_pairs=is_pairs)
+        if known.floor < known.value and self._differs(is_timed=False) and self._spent() < most and not stops():
+            known, _ = self._ask(aim, known.value - 1, known, is_timed=True)
+        if is_pairs:
             self._bound.find(known.value)
-            self._least = known.bound
+            self._least, self._least_timed = known.bound, known.floor
         return known
 
-    def _ask(self, term: Term, cutoff: int, known: Settled, held: Sequence[tuple[Term, int]]) -> tuple[Settled, bool]:
-        """The best plan with the term within the cutoff, or that there is none; False without an answer."""
-        mark = self._bound.mark()
+    def _differs(self, *, is_timed: bool) -> bool:
+        """Whether answers say nothing of what days are when windows are timed."""
+        return not is_timed and bool(self._detailed) and len(self._shared) < len(self._rows)
+
+    def _ask(self, aim: _Aim, cutoff: int, known: Settled, *, is_timed: bool) -> tuple[Settled, _Answer]:
+        """The best plan with the term within the cutoff, as far as its days have starts. `is_timed`: of days told apart
+        by start, teams are left out, for their work may shift.
+        """
+        term, mark = aim.term, self._bound.mark()
         if term is self._bound.term and self._bound.find(cutoff) > cutoff:
             self._bound.go_back(mark)
-            return _raise_bound(known, cutoff + 1), True
-        model = DayModel(self._problem, self._spots, self._rows, self._bound, self._detailed)
-        for each, value in (*held, (term, cutoff)):
+            return _raise_floor(known, cutoff + 1), _Answer.NONE
+        raise_ = _raise_bound if self._differs(is_timed=is_timed) else _raise_floor
+        rows = self._shared if is_timed else self._rows
+        model = DayModel(self._problem, self._spots, rows, self._bound, self._detailed)
+        for each, value in (*aim.held, (term, cutoff)):
             model.hold(each, value)
-        model.lessen_pairs(least=known.bound if term is self._bound.term else self._least)
+        least = self._least_timed if is_timed else self._least
+        if term is self._bound.term:
+            least = known.floor if is_timed else known.bound
+        model.lessen_pairs(least=least)
         effort = max(0.0, min(EFFORT_OF_QUESTION, self._most - self._spent()))
         solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=effort)
         self.effort += solved.effort
         if isinstance(solved, Unsolved):
-            known = _raise_bound(known, cutoff + 1) if solved.proven else known
+            answer = _Answer.NONE if solved.proven else _Answer.OPEN
+            known = raise_(known, cutoff + 1) if solved.proven else known
         else:
-            known = _raise_bound(known, solved.bound) if term is self._bound.term else known
+            answer = _Answer.SOME
+            known = raise_(known, solved.bound) if term is self._bound.term else known
             taken = self._find_starts(solved.chosen)
-            if taken and all(value_of(taken, each) <= value for each, value in held):
+            if taken and all(value_of(taken, each) <= value for each, value in aim.held):
                 value = value_of(taken, term)
                 known = replace(known, spots=taken, value=value) if value < known.value else known
         if known.value > cutoff:
             self._bound.go_back(mark)
-        return known, not isinstance(solved, Unsolved) or solved.proven
+        return known, answer
 
     def _spent(self) -> float:
         return self.effort + self._bound.iterations / ITERATIONS_OF_UNIT
@@ -150,5 +193,22 @@ class OrderSearch:
         return [choice.spot for choice in choices if solver.boolean_value(choice.taken)]
 
 
+def _go_on(share: float, answer: _Answer, before: Settled, known: Settled, *, is_pairs: bool) -> float:
+    """How far the next question goes from the bound to the best plan known."""
+    if answer is _Answer.OPEN:
+        return share / 2
+    if answer is _Answer.NONE:
+        is_near = known.value - known.bound < NEAR * known.value
+        return WHOLE if not is_pairs else QUARTER if is_near else HALF
+    if known.value < before.value:
+        return HALF
+    return LITTLE if is_pairs else share
+
+
 def _raise_bound(known: Settled, bound: int) -> Settled:
     return replace(known, bound=max(known.bound, min(bound, known.value)))
+
+
+def _raise_floor(known: Settled, floor: int) -> Settled:
+    """What holds however days are timed holds for steps as they are laid out, too."""
+    return replace(_raise_bound(known, floor), floor=max(known.floor, min(floor, known.value)))

@@ -224,9 +224,7 @@ class _Descent:
             self._aim.options.tell(Milestone.SETTLED, replace(self.stand(), terms=tuple(terms)))
         taken = self._taken()  # a later term may have brought an earlier one below where it was held
         values = (value_of(taken, term) for term in self._aim.terms)
-        terms = [
-            replace(term, value=value, bound=min(term.bound, value)) for term, value in zip(terms, values, strict=True)
-        ]
+        terms = [replace(term, value=value) for term, value in zip(terms, values, strict=True)]
         is_proven = all(term.value <= term.bound for term in terms)
         return replace(self.stand(), terms=tuple(terms), is_cut_short=self._is_cut_short and not is_proven)
 
@@ -298,15 +296,19 @@ class _Descent:
     def _lessen(self, number: int) -> TermResult:
         """Makes one term least, then holds it there. A term that is at its floor already is not solved for."""
         term, result = self._aim.terms[number], self._measure(number)
+        bound = result.bound
         if result.value > result.bound and not self._is_left_to_repair(term) and not self._is_stopped():
             effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
-            result = self._solve(term, result, effort)
+            result, bound = self._solve(term, result, effort)
         if result.bound < result.value:
-            result = self._settle_by_days(term, result)
+            result = self._settle_by_days(term, result, bound)
         self._held.append((term, result.value))
         return result
 
-    def _solve(self, term: Term, result: TermResult, effort: float) -> TermResult:
+    def _solve(self, term: Term, result: TermResult, effort: float) -> tuple[TermResult, int]:
+        """The term made less, and its bound with steps as they are laid out. That bounds what is told of the term, too,
+        unless it is, or was found beside, wrong pairs, for these may still become fewer when windows are timed.
+        """
         if self._model is None:
             self._model = PlanModel(self._problem, self._spots, self._rows)
         model = self._model
@@ -318,14 +320,15 @@ class _Descent:
         solved = model.solve(seed=self._problem.inputs.seed, effort=effort)
         self._effort += solved.effort
         model.cp.clear_objective()  # type: ignore[no-untyped-call]
-        if isinstance(solved, Solved):
-            self._chosen = solved.chosen
-            result = replace(result, value=solved.value, bound=max(result.bound, solved.bound))
-        else:
+        if not isinstance(solved, Solved):
             assert not solved.proven, "the plan at hand satisfies the model"
-        return result
+            return result, result.bound
+        self._chosen = solved.chosen
+        bound = max(result.bound, solved.bound)
+        is_timed = any(isinstance(each, OrderTerm) for each in (term, *(held for held, _ in self._held)))
+        return replace(result, value=solved.value, bound=result.bound if is_timed else bound), bound
 
-    def _settle_by_days(self, term: Term, result: TermResult) -> TermResult:
+    def _settle_by_days(self, term: Term, result: TermResult, bound: int) -> TermResult:
         """Makes wrong pairs, or what comes after them, least in the model by days, and bounds them."""
         if len(self._spots) > BOUNDED_SPOTS_MOST or self._is_stopped():
             return result
@@ -334,8 +337,8 @@ class _Descent:
         if self._by_days is None:
             return result
         effort = self._by_days.effort
-        known = Settled(spots=self._taken(), value=result.value, bound=result.bound)
+        known = Settled(spots=self._taken(), value=result.value, bound=bound, floor=result.bound)
         settled = self._by_days.lessen(term, known, self._held, self._is_stopped)
         self._effort += self._by_days.effort - effort
         self._take(settled.spots)
-        return replace(result, value=settled.value, bound=settled.bound)
+        return replace(result, value=settled.value, bound=settled.floor)

@@ -151,14 +151,14 @@ def test_the_search_by_days_proves_the_least_where_windows_cannot_start_together
     choices = choices_of(problem, starts)
     worst = max(choices, key=lambda chosen: value_of(chosen, order))
     search = OrderSearch(problem, spots, rows, order)
-    known = Settled(spots=tuple(worst), value=value_of(worst, order), bound=0)
+    known = Settled(spots=tuple(worst), value=value_of(worst, order), bound=0, floor=0)
     settled = search.lessen(order, known, (), never)
     pairs = min(value_of(chosen, order) for chosen in choices)
-    assert settled.value == settled.bound == value_of(settled.spots, order) == pairs
+    assert settled.value == settled.bound == settled.floor == value_of(settled.spots, order) == pairs
     best = min(value_of(chosen, avoided) for chosen in choices if value_of(chosen, order) == pairs)
-    known = Settled(spots=settled.spots, value=value_of(settled.spots, avoided), bound=0)
+    known = Settled(spots=settled.spots, value=value_of(settled.spots, avoided), bound=0, floor=0)
     last = search.lessen(avoided, known, [(order, pairs)], never)
-    assert last.value == last.bound == value_of(last.spots, avoided) == best
+    assert last.value == last.bound == last.floor == value_of(last.spots, avoided) == best
     assert set(map(frozenset, choices)) >= {frozenset(settled.spots), frozenset(last.spots)}
 
 
