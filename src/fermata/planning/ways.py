@@ -83,13 +83,28 @@ class WayFinder:
         self._most = {index: resources[index].capacity for index in always}
         self._promises = Promises(inputs, scope.pending, room=max((day.minutes for day in days), default=0))
 
-    def find_ways(self, work: ClusterWork) -> tuple[Way, ...]:
-        """The ways that every limit bears on its own, fewest windows first; none: no limit lets the cluster go."""
+    def find_ways(self, work: ClusterWork, fewest: Sequence[Way] = ()) -> tuple[Way, ...]:
+        """The ways that every limit bears on its own, fewest windows first; none: no limit lets the cluster go.
+
+        `fewest`: what `find_fewest` found already.
+        """
         splits: list[Split] = []
         if self._fits(work, work.nodes, Mode.WHOLE):
             splits.append(((work.nodes,),))
         if self._encoding.parts.may_roll(work.cluster):
             splits.extend(self._find_splits(work))
+        return (*fewest, *self._lay_out_ways(work, splits[len(fewest) :]))
+
+    def find_fewest(self, work: ClusterWork) -> tuple[Way, ...]:
+        """Those of the ways that take the fewest windows: the first ones."""
+        if self._fits(work, work.nodes, Mode.WHOLE):
+            return self._lay_out_ways(work, [((work.nodes,),)])
+        if not self._encoding.parts.may_roll(work.cluster):
+            return ()
+        splits = self._find_splits(work)
+        return self._lay_out_ways(work, [split for split in splits if len(split) == len(splits[0])])
+
+    def _lay_out_ways(self, work: ClusterWork, splits: Sequence[Split]) -> tuple[Way, ...]:
         closed = tuple(c for c in self._encoding.calendar.closed if c.touches(work.nodes, work.cluster))
         return tuple(
             Way(cluster=work.cluster, mode=_mode_of(split), groups=self._group(work, split, closed)) for split in splits
