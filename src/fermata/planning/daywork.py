@@ -5,8 +5,8 @@ steps inside them shift so that each team's work fits into what it can do at onc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from fermata.planning.daywork_model import EFFORT_OF_A_DAY, DayPlan, DayRow, DayWindow, plan_day
-from fermata.planning.daywork_steps import list_bonds, list_fixed, list_movable, list_rising, move_steps
+from fermata.planning.daywork_model import EFFORT_OF_A_DAY, DayPlan, plan_day
+from fermata.planning.daywork_steps import DayRow, DayWindow, list_fixed, list_movable, move_steps
 from fermata.planning.inputs import Daywork
 from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.rows import build_rows
@@ -100,22 +100,17 @@ def _time_day(
     effort: float,
 ) -> tuple[Sequence[_Seat], Daywork, float]:
     """The day's seats as they are timed, and the effort it took. A day on which every window starts as early as it may
-    is left alone, and so is one for which no effort is left.
+    is left alone; one for which no effort is left is timed without the solver.
     """
     day = Daywork(day=problem.days[seats[0].spot.day].date, windows=len(seats), proven=False, minutes_saved=0)
     if all(seat.spot.start == min(spot.start for spot in open_[seat.spot]) for seat in seats):
         return seats, replace(day, proven=True), 0.0
-    if effort <= 0:
-        return seats, day, 0.0
-    found = plan_day(
-        [_day_window(problem, seat, open_[seat.spot]) for seat in seats],
-        _day_rows(problem, seats, open_),
-        problem.inputs.catalogue.team_limits,
-        _keep_right([seat.spot for seat in seats], terms),
-        effort=effort,
-    )
+    windows = [_day_window(problem, seat, open_[seat.spot]) for seat in seats]
+    rows, limits = _day_rows(problem, seats, open_), problem.inputs.catalogue.team_limits
+    not_after = _keep_right([seat.spot for seat in seats], terms)
+    found = plan_day(windows, rows, limits, not_after, effort=effort)
     if found is None:
-        return seats, day, effort
+        return seats, day, max(0.0, effort)
     saved = sum(seat.spot.start for seat in seats) - sum(found.starts)
     timed = _move(problem, seats, found) if saved > 0 else seats
     return timed, replace(day, proven=found.proven, minutes_saved=max(0, saved)), found.effort
@@ -125,14 +120,10 @@ def _day_window(problem: Problem, seat: _Seat, open_: Sequence[Spot]) -> DayWind
     catalogue = problem.inputs.catalogue
     starts = tuple(spot.start for spot in open_)
     if seat.spot.way in problem.seats:
-        return DayWindow(starts=starts, now=seat.spot.start, steps=list_fixed(seat.steps), bonds=(), rising=())
-    return DayWindow(
-        starts=starts,
-        now=seat.spot.start,
-        steps=list_movable(seat.steps, catalogue),
-        bonds=list_bonds(seat.steps.steps, catalogue),
-        rising=list_rising(seat.steps.steps),
-    )
+        fixed = list_fixed(seat.steps)
+        return DayWindow(starts=starts, now=seat.spot.start, steps=fixed, ordered=(), catalogue=catalogue)
+    steps = list_movable(seat.steps, catalogue)
+    return DayWindow(starts=starts, now=seat.spot.start, steps=steps, ordered=seat.steps.steps, catalogue=catalogue)
 
 
 def _day_rows(problem: Problem, seats: Sequence[_Seat], open_: Mapping[Spot, Sequence[Spot]]) -> list[DayRow]:

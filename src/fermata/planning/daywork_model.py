@@ -8,35 +8,18 @@ from dataclasses import dataclass, replace
 from ortools.sat.python import cp_model
 
 from fermata.domain.ids import TeamId
-from fermata.planning.daywork_steps import Movable, find_busy_teams
+from fermata.planning.daywork_moves import are_least, move_forward
+from fermata.planning.daywork_steps import DayRow, DayWindow, find_busy_teams
 
 # Deterministic time, of which January's fullest day takes a seventh. Steps that begin a little later than they could
 # end no window later, so their share is small and need not prove anything.
 EFFORT_OF_A_DAY = 0.5
 EFFORT_FOR_STEPS = 0.05
 SEED = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayWindow:
-    """One window of the day. `starts`: where it may start, in minutes into the day's room; `now`: where it does.
-
-    `bonds`: pairs of its steps of which the first ends before the second begins; `rising`: begins no later.
-    """
-
-    starts: tuple[int, ...]
-    now: int
-    steps: tuple[Movable, ...]
-    bonds: tuple[tuple[int, int], ...]
-    rising: tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayRow:
-    """Of the starts named (window, start) those chosen add up, in units, to at most `most`."""
-
-    most: int
-    terms: tuple[tuple[int, int, int], ...]
+# January's fullest day has 450 steps. Beyond 1,000 shifting them brings next to nothing within its effort; beyond 3,000
+# the solver finds no earlier end in its own, and building the model takes longer than all the rest.
+SHIFTED_STEPS_MOST = 1_000
+SOLVED_STEPS_MOST = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +41,36 @@ def plan_day(
     effort: float,
 ) -> DayPlan | None:
     """The best found within the effort, None when nothing was. `not_after`: pairs of windows of which the first starts
-    no later.
+    no later. What moving windows one at a time makes of the day costs no effort, and is often the best there is.
     """
+    moved = move_forward(windows, rows, limits, not_after)
+    is_least = moved is not None and are_least(windows, moved)
+    at_hand = DayPlan(starts=moved.starts, steps=moved.steps, proven=is_least, effort=0.0) if moved else None
+    steps = sum(len(window.steps) for window in windows)
+    if effort <= 0 or (at_hand is not None and steps > (SHIFTED_STEPS_MOST if is_least else SOLVED_STEPS_MOST)):
+        return at_hand
     model = _DayModel(windows, rows, limits)
     for first, second in not_after:
         model.cp.add(model.starts[first] <= model.starts[second])
-    model.hint([window.now for window in windows], [[step.least for step in window.steps] for window in windows])
+    ends = at_hand if is_least else _end_early(model, windows, at_hand, effort)
+    return None if ends is None else _shift_least(model, ends)
+
+
+def _end_early(
+    model: "_DayModel", windows: Sequence[DayWindow], at_hand: DayPlan | None, effort: float
+) -> DayPlan | None:
+    """The least sum of ends that the solver finds, from the day at hand on."""
+    if at_hand is not None:
+        model.hint(at_hand.starts, at_hand.steps)
+    else:
+        model.hint([window.now for window in windows], [[step.least for step in window.steps] for window in windows])
     model.cp.minimize(cp_model.LinearExpr.sum(model.starts))
     ends = _solve(model, effort)
-    if ends is None:
-        return None
+    return at_hand if ends is None else ends
+
+
+def _shift_least(model: "_DayModel", ends: DayPlan) -> DayPlan:
+    """The same starts, with steps begun as early as the solver finds."""
     for variable, value in zip(model.starts, ends.starts, strict=True):
         model.cp.add(variable == value)
     model.hint(ends.starts, ends.steps)

@@ -1,8 +1,9 @@
-"""The steps of one window as a day shifts them: who must stay before whom, and which teams they keep busy."""
+"""Windows and their steps as a day shifts them: who must stay before whom, and which teams they keep busy."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from itertools import combinations
 
 from fermata.domain.ids import TeamId
@@ -25,6 +26,37 @@ class Movable:
     minutes: int
     team: TeamId | None
     units: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DayWindow:
+    """One window of the day. `starts`: where it may start, in minutes into the day's room; `now`: where it does;
+    `ordered`: the steps as they are laid out where their order has to be kept, none where nothing moves anyway.
+    """
+
+    starts: tuple[int, ...]
+    now: int
+    steps: tuple[Movable, ...]
+    ordered: tuple[Step, ...]
+    catalogue: Catalogue
+
+    @cached_property
+    def bonds(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of its steps of which the first ends before the second begins."""
+        return list_bonds(self.ordered, self.catalogue)
+
+    @property
+    def rising(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of its steps of which the first begins no later."""
+        return list_rising(self.ordered)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayRow:
+    """Of the starts named (window, start) those chosen add up, in units, to at most `most`."""
+
+    most: int
+    terms: tuple[tuple[int, int, int], ...]
 
 
 def list_movable(laid_out: WindowSteps, catalogue: Catalogue) -> tuple[Movable, ...]:

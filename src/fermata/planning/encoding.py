@@ -9,7 +9,7 @@ from functools import cached_property
 
 from fermata.domain.campaign import Limit
 from fermata.domain.fleet import Cluster, Node
-from fermata.domain.ids import DeviceId, NodeId, TeamId, UpdateId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, TeamId, UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Reason
@@ -82,13 +82,14 @@ class Parts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """No window whose nodes, all of one cluster, `touches` holds shares an instant with `time`, and `why`. Known by a
-    name that no other has.
+    name that no other has. `clusters`: the only ones that it may touch, so that others need not ask; None: any.
     """
 
     name: str
     touches: Callable[[Sequence[Node], Cluster], bool]
     time: Interval
     why: Reason
+    clusters: frozenset[ClusterId] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

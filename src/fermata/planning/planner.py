@@ -4,21 +4,25 @@ With a parent plan that is `replan.py`'s business instead.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
+from fermata.domain.campaign import FewestWindows, FinishByDeadline
 from fermata.domain.plans import InputHashes, Plan
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.planning.checker import check_plan
+from fermata.planning.checker import CheckCase, build_case, check_case
 from fermata.planning.daywork import time_days
 from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
+from fermata.planning.floors import find_homeless
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxation, Violation
-from fermata.planning.problem import Problem, compile_problem
+from fermata.planning.problem import Outline, Problem, find_spots, outline_problem
 from fermata.planning.replan import replan_campaign
 from fermata.planning.risk.bound import Bounded, Spare, bound_breach, leave_unused
-from fermata.planning.search import DEFAULTS, Found, Milestone, SearchOptions, find_plan, tell_nobody
+from fermata.planning.search import DEFAULTS, Found, Milestone, NothingFound, SearchOptions, find_plan, tell_nobody
 from fermata.planning.stages import Stage
+
+ALL_WAYS_MOST = 200  # works, of which all ways are laid out in a second or two: nothing is gained by leaving any out
 
 
 class PlanFaulted(Exception):
@@ -41,71 +45,109 @@ def plan_campaign(
         followed = replan_campaign(inputs, new_plan_id=new_plan_id, hashes=hashes, is_overdue=options.is_overdue)
         if isinstance(followed, Infeasible):
             return followed
-        _fault(inputs, followed.plan)
+        _fault(build_case(inputs), followed.plan)
         notes = _note(inputs, is_cut_short=followed.is_cut_short)
         return Planned(plan=followed.plan, days=followed.days, diff=followed.diff, notes=notes)
     options.watch(Stage.LENGTHS, "")
-    return plan_problem(compile_problem(inputs), options, new_plan_id=new_plan_id, hashes=hashes)
+    return _Planning(options, outline_problem(inputs), new_plan_id=new_plan_id, hashes=hashes).plan()
 
 
-def plan_problem(
-    problem: Problem, options: SearchOptions, *, new_plan_id: str, hashes: InputHashes
-) -> Planned | Infeasible:
-    """As `plan_campaign`, of inputs that are compiled already. Who listens hears of a first plan that the checker
-    passed too; with nobody listening only the last one is checked.
+class _Planning:
+    """One campaign without a parent. Who listens hears of a first plan that the checker passed too; with nobody
+    listening only the last one is checked.
     """
 
-    def check_first(found: Found) -> None:
-        _fault(problem.inputs, write_plan(problem, found, plan_id=new_plan_id, hashes=hashes))
+    def __init__(self, options: SearchOptions, outline: Outline, *, new_plan_id: str, hashes: InputHashes) -> None:
+        self._options = options
+        self._outline = outline
+        self._new_plan_id = new_plan_id
+        self._hashes = hashes
 
-    found = find_plan(problem, _checking_the_first(options, check_first))
-    if not isinstance(found, Found):
-        options.watch(Stage.EXPLAINING, "")
-        return explain_infeasible(problem) if found.proven else explain_not_found()
-    tries: list[Planned] = []
+    @cached_property
+    def _case(self) -> CheckCase:
+        return build_case(self._outline.inputs)
 
-    def write_checked(of: Problem, found: Found) -> Plan:
-        timed = time_days(of, found, options)
-        plan = write_plan(timed.problem, timed.found, plan_id=new_plan_id, hashes=hashes)
-        options.watch(Stage.CHECKING, "")
-        _fault(of.inputs, plan)
-        tries.append(Planned(plan=plan, days=timed.days, notes=_note(problem.inputs, is_cut_short=found.is_cut_short)))
-        return plan
+    def plan(self) -> Planned | Infeasible:
+        """The best plan found, within the wanted chance of a breach."""
+        problem, found = self._find()
+        if isinstance(found, NothingFound):
+            self._options.watch(Stage.EXPLAINING, "")
+            return explain_infeasible(problem) if found.proven else explain_not_found()
+        made = self._write_checked(problem, found)
+        wanted = problem.inputs.max_breach
+        return made if wanted is None else self._bound_breach(problem, made, wanted)
 
-    def solve(spare: Spare) -> Plan | None:
-        spared = replace(problem, resources=leave_unused(problem.resources, spare))
-        found = find_plan(spared, options)
-        return write_checked(spared, found) if isinstance(found, Found) else None
+    def _find(self) -> tuple[Problem, Found | NothingFound]:
+        if _may_do_with_fewest(self._outline):
+            self._outline = self._outline.lay_out_fewest()
+            problem = _compile_fewest(self._outline)
+            found = self._search(problem, replace(self._options, gives_up_late=True))
+            if isinstance(found, Found):
+                return problem, found
+        problem = self._outline.compile()
+        return problem, self._search(problem, self._options)
 
-    plan = write_checked(problem, found)
-    if problem.inputs.max_breach is None:
-        return tries[0]
-    bounded = bound_breach(problem.inputs, plan, solve)
-    if not bounded.is_within:
-        return _explain_breach(bounded, problem.inputs.max_breach)
-    return next(made for made in tries if made.plan is bounded.plan)
+    def _search(self, problem: Problem, options: SearchOptions) -> Found | NothingFound:
+        def tell(milestone: Milestone, found: Found) -> None:
+            if milestone is Milestone.FIRST:
+                _fault(self._case, self._write(problem, found))
+            options.tell(milestone, found)
+
+        return find_plan(problem, options if options.tell is tell_nobody else replace(options, tell=tell))
+
+    def _write(self, problem: Problem, found: Found) -> Plan:
+        return write_plan(problem, found, plan_id=self._new_plan_id, hashes=self._hashes)
+
+    def _write_checked(self, problem: Problem, found: Found) -> Planned:
+        timed = time_days(problem, found, self._options)
+        plan = self._write(timed.problem, timed.found)
+        self._options.watch(Stage.CHECKING, "")
+        _fault(self._case, plan)
+        return Planned(plan=plan, days=timed.days, notes=_note(problem.inputs, is_cut_short=found.is_cut_short))
+
+    def _bound_breach(self, problem: Problem, made: Planned, wanted: float) -> Planned | Infeasible:
+        tries = [made]
+
+        def solve(spare: Spare) -> Plan | None:
+            spared = replace(problem, resources=leave_unused(problem.resources, spare))
+            found = find_plan(spared, self._options)
+            if isinstance(found, NothingFound):
+                return None
+            tries.append(self._write_checked(spared, found))
+            return tries[-1].plan
+
+        bounded = bound_breach(problem.inputs, made.plan, solve)
+        if not bounded.is_within:
+            return _explain_breach(bounded, wanted)
+        return next(each for each in tries if each.plan is bounded.plan)
 
 
-def _fault(inputs: PlanningInput, plan: Plan) -> None:
+def _may_do_with_fewest(outline: Outline) -> bool:
+    """True when nothing is better than to come in time with the fewest windows that each cluster can be taken in: other
+    ways, and most of the windows that could be laid out, are then not needed if that is possible.
+    """
+    inputs = outline.inputs
+    first = {type(preference) for preference in inputs.campaign.preferences[:2]}
+    spares = inputs.max_breach is not None  # room kept free may ask for more windows
+    return len(outline.works) > ALL_WAYS_MOST and first == {FinishByDeadline, FewestWindows} and not spares
+
+
+def _compile_fewest(outline: Outline) -> Problem:
+    """The problem in which each cluster takes the fewest windows that find any day."""
+    problem = outline.compile_fewest()
+    homeless = find_homeless(problem, find_spots(problem))
+    return outline.compile_fewest(homeless) if homeless else problem
+
+
+def _fault(case: CheckCase, plan: Plan) -> None:
     """Raises PlanFaulted unless the checker passes the plan."""
-    violations = check_plan(inputs, plan)
+    violations = check_case(case, plan)
     if violations:
         raise PlanFaulted(violations)
 
 
 def _note(inputs: PlanningInput, *, is_cut_short: bool) -> tuple[Reason, ...]:
     return (reason(Code.SEARCH_CUT_SHORT, campaign=inputs.campaign.id),) if is_cut_short else ()
-
-
-def _checking_the_first(options: SearchOptions, check: Callable[[Found], None]) -> SearchOptions:
-    """Who listens hears of a first plan only after the checker passed it."""
-
-    def tell(milestone: Milestone, found: Found) -> None:
-        if milestone is Milestone.FIRST:
-            check(found)
-        options.tell(milestone, found)
-
-    return options if options.tell is tell_nobody else replace(options, tell=tell)
 
 
 def _explain_breach(bounded: Bounded, wanted: float) -> Infeasible:

@@ -1,7 +1,7 @@
 """The planning problem compiled to what the solver chooses from: spots, one per group of parts, day and start."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from fermata.domain.windows import Interval
 from fermata.planning.days import Day, find_days
@@ -9,7 +9,7 @@ from fermata.planning.encoders import Encoder, Encoding, encode_windows, list_en
 from fermata.planning.encoding import Facts, Resource
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.resources import find_resources, grow_resources
-from fermata.planning.scope import Scope, find_scope
+from fermata.planning.scope import ClusterWork, Scope, find_scope
 from fermata.planning.ways import Group, Way, WayFinder
 
 
@@ -46,6 +46,58 @@ class Problem:
         return self.ways[spot.way].groups[spot.group]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outline:
+    """A problem of which no window is laid out yet, or only `fewest`: for each work, the ways with the fewest windows.
+    `works`: those that windows are wanted for.
+    """
+
+    inputs: PlanningInput
+    scope: Scope
+    works: tuple[ClusterWork, ...]
+    encoding: Encoding
+    resources: tuple[Resource, ...]
+    finder: WayFinder
+    fewest: tuple[tuple[Way, ...], ...] = ()
+
+    def lay_out_fewest(self) -> "Outline":
+        """The same with the ways that take the fewest windows laid out."""
+        return replace(self, fewest=tuple(self.finder.find_fewest(work) for work in self.works))
+
+    def compile(self) -> Problem:
+        """The problem with every way of every cluster."""
+        known = self.fewest or [() for _ in self.works]
+        return self._compile([self.finder.find_ways(*pair) for pair in zip(self.works, known, strict=True)])
+
+    def compile_fewest(self, with_all: Collection[int] = ()) -> Problem:
+        """The problem with the laid out ways alone, but with every way of the works numbered so."""
+        pairs = zip(self.works, self.fewest, strict=True)
+        return self._compile(
+            [self.finder.find_ways(*pair) if number in with_all else pair[1] for number, pair in enumerate(pairs)]
+        )
+
+    def _compile(self, found: Sequence[tuple[Way, ...]]) -> Problem:
+        ways: list[Way] = []
+        ways_of: list[tuple[int, ...]] = []
+        big: set[int] = set()
+        for work, own in zip(self.works, found, strict=True):
+            numbers = tuple(range(len(ways), len(ways) + len(own)))
+            ways.extend(own)
+            ways_of.append(numbers)
+            if self.finder.is_big(work.cluster):
+                big.update(numbers)
+        return Problem(
+            inputs=self.inputs,
+            scope=self.scope,
+            encoding=self.encoding,
+            resources=self.resources,
+            days=find_days(self.encoding.calendar, self.inputs.campaign.deadline),
+            ways=tuple(ways),
+            ways_of=tuple(ways_of),
+            big=frozenset(big),
+        )
+
+
 def compile_problem(
     inputs: PlanningInput,
     *,
@@ -53,7 +105,18 @@ def compile_problem(
     only: Sequence[int] | None = None,
     encoders: Sequence[Encoder] | None = None,
 ) -> Problem:
-    """The problem behind the inputs, with every way of every cluster and every day of the campaign.
+    """The problem behind the inputs, with every way of every cluster. Arguments as in `outline_problem`."""
+    return outline_problem(inputs, scope=scope, only=only, encoders=encoders).compile()
+
+
+def outline_problem(
+    inputs: PlanningInput,
+    *,
+    scope: Scope | None = None,
+    only: Sequence[int] | None = None,
+    encoders: Sequence[Encoder] | None = None,
+) -> Outline:
+    """The problem behind the inputs before any window is laid out.
 
     `scope`: what was found before for inputs with the same fleet, updates, consent and scope. `only` leaves out all
     work but that of these clusters (indices into the scope's works); what the others lend counts as lent already.
@@ -69,26 +132,7 @@ def compile_problem(
     if only is not None:
         others = [work for number, work in enumerate(scope.works) if number not in set(only)]
         resources = grow_resources(resources, encoding.capacities, others)
-    ways: list[Way] = []
-    ways_of: list[tuple[int, ...]] = []
-    big: set[int] = set()
-    for work in works:
-        found = finder.find_ways(work)
-        numbers = tuple(range(len(ways), len(ways) + len(found)))
-        ways.extend(found)
-        ways_of.append(numbers)
-        if finder.is_big(work.cluster):
-            big.update(numbers)
-    return Problem(
-        inputs=inputs,
-        scope=scope,
-        encoding=encoding,
-        resources=resources,
-        days=find_days(encoding.calendar, inputs.campaign.deadline),
-        ways=tuple(ways),
-        ways_of=tuple(ways_of),
-        big=frozenset(big),
-    )
+    return Outline(inputs=inputs, scope=scope, works=works, encoding=encoding, resources=resources, finder=finder)
 
 
 def find_spots(problem: Problem) -> tuple[Spot, ...]:

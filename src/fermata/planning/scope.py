@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from fermata.domain.fleet import Cluster, Device, Fleet, Node
 from fermata.domain.ids import ClusterId, NodeId
-from fermata.domain.pending import FleetPending, find_alone, find_pending
+from fermata.domain.pending import FleetPending, find_alone
 from fermata.domain.plans import Unplanned
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.planning.encoders import Encoder, ask, join_takes, list_encoders
@@ -57,7 +57,7 @@ def find_scope(
     `kept_out`: nodes that may not go for a reason that no rule knows. `encoders`: None asks all rules.
     """
     fleet = inputs.fleet
-    pending = find_pending(fleet, inputs.catalogue, inputs.campaign.updates)
+    pending = inputs.pending_now
     told = ask(Takes, Facts(inputs=inputs, pending=pending), list_encoders() if encoders is None else encoders)
     takes = join_takes((*told, Takes(blocked=kept_out)))
     clusters = tuple(c for _, c in sorted(fleet.clusters.items()) if takes.covers(c))

@@ -1,11 +1,13 @@
 """Every way considered to service a cluster: whole in one window, or rolled in parts on separate days."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from operator import attrgetter
 
 from fermata.domain.fleet import Cluster, Device, Node, Place, place_of, places_of
+from fermata.domain.ids import ClusterId
 from fermata.domain.plans import Mode
 from fermata.planning.days import find_closed, find_days
 from fermata.planning.encoders import Encoding
@@ -83,17 +85,58 @@ class WayFinder:
         self._most = {index: resources[index].capacity for index in always}
         self._promises = Promises(inputs, scope.pending, room=max((day.minutes for day in days), default=0))
 
-    def find_ways(self, work: ClusterWork) -> tuple[Way, ...]:
-        """The ways that every limit bears on its own, fewest windows first; none: no limit lets the cluster go."""
+    def find_ways(self, work: ClusterWork, fewest: Sequence[Way] = ()) -> tuple[Way, ...]:
+        """The ways that every limit bears on its own, fewest windows first; none: no limit lets the cluster go.
+
+        `fewest`: what `find_fewest` found already.
+        """
         splits: list[Split] = []
         if self._fits(work, work.nodes, Mode.WHOLE):
             splits.append(((work.nodes,),))
         if self._encoding.parts.may_roll(work.cluster):
             splits.extend(self._find_splits(work))
-        closed = tuple(c for c in self._encoding.calendar.closed if c.touches(work.nodes, work.cluster))
+        return (*fewest, *self._lay_out_ways(work, splits[len(fewest) :]))
+
+    def find_fewest(self, work: ClusterWork) -> tuple[Way, ...]:
+        """Those of the ways that take the fewest windows: the first ones."""
+        if self._fits(work, work.nodes, Mode.WHOLE):
+            return self._lay_out_ways(work, [((work.nodes,),)])
+        if not self._encoding.parts.may_roll(work.cluster):
+            return ()
+        splits = self._find_splits(work)
+        return self._lay_out_ways(work, [split for split in splits if len(split) == len(splits[0])])
+
+    def _lay_out_ways(self, work: ClusterWork, splits: Sequence[Split]) -> tuple[Way, ...]:
+        closed = self._find_closed(work)
         return tuple(
             Way(cluster=work.cluster, mode=_mode_of(split), groups=self._group(work, split, closed)) for split in splits
         )
+
+    def _find_closed(self, work: ClusterWork) -> list[Closed]:
+        """The times closed to any node of the cluster. Many times are closed to the same nodes: each are asked once."""
+        closed, anywhere, by_cluster = self._encoding.calendar.closed, *self._closed
+        touched: dict[int, bool] = {}
+        found: list[Closed] = []
+        for number in sorted([*anywhere, *by_cluster.get(work.cluster.name, ())]):
+            each = closed[number]
+            key = id(each.touches)
+            if key not in touched:
+                touched[key] = each.touches(work.nodes, work.cluster)
+            if touched[key]:
+                found.append(each)
+        return found
+
+    @cached_property
+    def _closed(self) -> tuple[list[int], Mapping[ClusterId, list[int]]]:
+        """Closed times, by number: those that any cluster has to ask about, and the others by cluster."""
+        anywhere: list[int] = []
+        by_cluster: dict[ClusterId, list[int]] = {}
+        for number, each in enumerate(self._encoding.calendar.closed):
+            if each.clusters is None:
+                anywhere.append(number)
+            for name in each.clusters or ():
+                by_cluster.setdefault(name, []).append(number)
+        return anywhere, by_cluster
 
     def _find_splits(self, work: ClusterWork) -> tuple[Split, ...]:
         units = find_units(

@@ -57,10 +57,11 @@ def encode(facts: Facts) -> Calendar:
     for number, (allowances, members) in enumerate(sorted(groups.items(), key=lambda group: min(group[1]))):
         customer = inputs.fleet.clusters[inputs.fleet.nodes[min(members)].cluster].customer
         scope, touches = f"{len(members):,} node(s), {min(members)} first", _Touching(frozenset(members))
+        clusters = frozenset(inputs.fleet.nodes[name].cluster for name in members)
         for shut in closed_for_any(allowances, first, until):
             why = say_outside(allowances, customer, scope, after=shut.start, length=timedelta(0))
             name = f"{CODE} {number} {shut.start:%Y-%m-%dT%H:%MZ}"
-            closed.append(Closed(name=name, touches=touches, time=shut, why=why))
+            closed.append(Closed(name=name, touches=touches, time=shut, why=why, clusters=clusters))
     return Calendar(closed=tuple(closed))
 
 

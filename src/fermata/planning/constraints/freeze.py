@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 from fermata.domain.closures import say_frozen
 from fermata.domain.fleet import Cluster, Node
+from fermata.domain.ids import ClusterId, NodeId
 from fermata.domain.pending import work_on
-from fermata.domain.policy import Freeze
+from fermata.domain.policy import Freeze, ScopeLevel
 from fermata.domain.windows import Interval
 from fermata.planning.case import at, some
 from fermata.planning.encoding import Calendar, Closed, Facts
@@ -46,10 +47,23 @@ def encode(facts: Facts) -> Calendar:
                 touches=_touching(facts, freeze),
                 time=Interval(freeze.start, freeze.end),
                 why=say_frozen(freeze),
+                clusters=_clusters_of(facts, freeze),
             )
             for freeze in facts.inputs.policy.freezes
         )
     )
+
+
+def _clusters_of(facts: Facts, freeze: Freeze) -> frozenset[ClusterId] | None:
+    """The clusters that a freeze can touch, where its scope tells without a search."""
+    match freeze.scope.level:
+        case ScopeLevel.CLUSTER:
+            return frozenset([ClusterId(freeze.scope.name)])
+        case ScopeLevel.NODE:
+            node = facts.inputs.fleet.nodes.get(NodeId(freeze.scope.name))
+            return frozenset([node.cluster] if node is not None else [])
+        case ScopeLevel.SUPERCOMPUTER | ScopeLevel.RACK:
+            return None
 
 
 def _touching(facts: Facts, freeze: Freeze) -> Callable[[Sequence[Node], Cluster], bool]:
