@@ -264,8 +264,7 @@ class CheckCase:
         return found
 
     def _dependents(self, names: frozenset[NodeId]) -> set[NodeId]:
-        found = self.consent.companions.items()
-        return {name for name, others in found if name not in names and not others.isdisjoint(names)}
+        return {n for n, others in self.consent.companions.items() if n not in names and not others.isdisjoint(names)}
 
     def _spread_over_devices(self, seeds: Iterable[NodeId]) -> frozenset[NodeId]:
         columns, dues = self.columns, self.dues
