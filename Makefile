@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 CLIENTS   := tests/npm/node_modules/.package-lock.json
 ARGS  ?=
 OUT   ?=
-BENCHMARKS := importing pending planning campaigns sequencing standing querying doors conducting
+BENCHMARKS := importing pending approving planning campaigns sequencing standing querying doors conducting
 JOBS  ?= 2
 
 .DEFAULT_GOAL := help

@@ -19,6 +19,7 @@ CASES = {
         for case in ("raw rows", "import", "again, unchanged", "again, 50 changed")
     ],
     "pending": ["plain loop: due", "find_pending", "plain loop: due, requests", "find_pending, build_requests"],
+    "approving": ["raw rows", "approve each", "withdraw each", "with conditions", "over HTTP"],
     "planning": ["list schedule", "plan", "three rules in a loop", "check"],
     "standing": [
         f"{updates} updates: {case}"
@@ -56,6 +57,13 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
         "postgresql: again, 50 changed/changed": NODES,
     },
     "pending": {"plain loop: due/due": 152, "find_pending/due": 152, "find_pending, build_requests/requests": 6},
+    "approving": {
+        "raw rows/rows": 2 * NODES,
+        "approve each/recorded": NODES,
+        "withdraw each/recorded": NODES,
+        "with conditions/recorded": NODES,
+        "over HTTP/recorded": NODES,
+    },
     "planning": {"list schedule/nodes": NODES, "plan/nodes": NODES, "check/violations": 0},
     "standing": {f"{updates} updates: known in advance/faults": 0 for updates in (20, 40)},
     "replan": {"nothing/windows": 8, "nothing/same": 8},

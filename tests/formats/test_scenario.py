@@ -1,9 +1,12 @@
 """Whole scenario folders: the files against each other, consent on file, and the scenario in the package."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from fermata import scenarios
-from fermata.domain.policy import Scope, ScopeLevel, Verdict
+from fermata.domain.fleet import DeviceScope
+from fermata.domain.policy import AfterDue, Conditions, Scope, ScopeLevel, Verdict
 from fermata.formats.approvals import ApprovalOrder, read_approvals
 from fermata.formats.scenario import input_hashes, read_scenario
 
@@ -144,7 +147,7 @@ def test_empty_list_of_approvals_is_a_ledger_without_consent(small):
 APPROVAL_CASES = {
     "unknown cluster": ("supercomputer,sc-1", "cluster,§alhpa", "no cluster", "alpha"),
     "unknown level": ("supercomputer,sc-1", "§supercluster,sc-1", "supercomputer", "supercomputer"),
-    "unknown verdict": ("approve,", "§aprove,", "approve or withdraw", "approve"),
+    "unknown verdict": ("approve,", "§aprove,", "approve, withdraw, decline or offer", "approve"),
     "no actor": ("alpha-n1,lumen-capacity", "alpha-n1,§", "actor is missing", None),
     "time without offset": ("21:00:00Z", "21:00:00", "offset", None),
     "nothing pending": ("supercomputer,sc-1", "rack,§beta-r9", "Nothing is pending", None),
@@ -190,3 +193,108 @@ def test_two_approvals_files_are_refused(small, refused):
 def test_approvals_of_another_form_are_refused(small, refused):
     path = small.write("approvals.txt", APPROVALS_YAML)
     assert "ends in" in refused(lambda: read_approvals(path))[0].sentence
+
+
+TERMS_YAML = """\
+approvals:
+  - verdict: approve
+    scope: {group: alpha-r0-tor}
+    actor: lumen-capacity
+    without: [leaf-31.2016]
+    conditions:
+      not_before: "2026-01-05T00:00:00Z"
+      not_after: "2026-02-05T00:00:00Z"
+      nodes_per_day: 2
+      with_updates: [nic-28.43]
+      with_scope: {rack: alpha-r1}
+  - {verdict: approve, scope: {node: alpha-n2}, actor: lumen-capacity, only: [host-os-2026.1, nic-28.43]}
+  - {verdict: decline, scope: {cluster: beta}, actor: meridian-infra,
+     reason: launch, until: "2026-05-01T00:00:00Z", then: escalate}
+  - {verdict: approve, scope: {node: alpha-n0}, actor: lumen-capacity, flight: host-os-2026.2-rc}
+"""
+TERMS_CSV = """\
+verdict,level,name,actor,reason,only,without,flight,not_before,not_after,nodes_per_day,with_updates,with_scope,until,then
+approve,group,alpha-r0-tor,lumen-capacity,,,leaf-31.2016,,2026-01-05T00:00:00Z,2026-02-05T00:00:00Z,2,nic-28.43,rack:alpha-r1,,
+approve,node,alpha-n2,lumen-capacity,,host-os-2026.1; nic-28.43,,,,,,,,,
+decline,cluster,beta,meridian-infra,launch,,,,,,,,,2026-05-01T00:00:00Z,escalate
+approve,node,alpha-n0,lumen-capacity,,,,host-os-2026.2-rc,,,,,,,
+"""
+
+
+@pytest.mark.parametrize(("name", "text"), [("approvals.yaml", TERMS_YAML), ("approvals.csv", TERMS_CSV)])
+def test_parts_conditions_declines_and_flights_are_read(small, name, text):
+    small.write(name, text)
+    group, part, decline, flight = read_scenario(small.folder).ledger
+    assert (group.scope, group.place) == (
+        Scope(level=ScopeLevel.GROUP, name="alpha-r0-tor"),
+        ("alpha", DeviceScope.RACK, "alpha-r0"),
+    )
+    assert group.conditions == Conditions(
+        not_before=datetime(2026, 1, 5, tzinfo=UTC),
+        not_after=datetime(2026, 2, 5, tzinfo=UTC),
+        nodes_per_day=2,
+        with_updates=frozenset({"nic-28.43"}),
+        with_scope=Scope(level=ScopeLevel.RACK, name="alpha-r1"),
+    )
+    assert (group.excluded, group.updates) == ({"leaf-31.2016"}, {"nic-28.43", "host-os-2026.1"})
+    assert (part.is_part, part.updates) == (True, {"host-os-2026.1", "nic-28.43"})
+    assert (decline.verdict, decline.until.month, decline.then) == (Verdict.DECLINED, 5, AfterDue.ESCALATE)
+    assert (flight.flight, "host-os-2026.2-rc" in flight.updates) == ("host-os-2026.2-rc", True)
+
+
+TERM_CASES = {
+    "unknown group": ("{group: alpha-r0-tor}", "{group: alpha-r0-tr}", "no group"),
+    "no such item": ("[leaf-31.2016]", "[leaf-32]", "does not hold leaf-32"),
+    "time without offset": ('"2026-01-05T00:00:00Z"', '"2026-01-05T00:00:00"', "offset"),
+    "a date": ('"2026-01-05T00:00:00Z"', '"2026-01-05"', "offset"),
+    "no number": ("nodes_per_day: 2", "nodes_per_day: 0", "whole number from 1"),
+    "contradiction": ("2026-02-05", "2026-01-04", "cannot be kept"),
+    "left out and needed": ("with_updates: [nic-28.43]", "with_updates: [leaf-31.2016]", "left out and asked for"),
+    "of another cluster": ("with_scope: {rack: alpha-r1}", "with_scope: {rack: beta-r0}", "do not lie in one cluster"),
+    "no such scope": ("with_scope: {rack: alpha-r1}", "with_scope: {rack: alpha-r9}", "no rack"),
+    "wide scope": ("with_scope: {rack: alpha-r1}", "with_scope: {supercomputer: sc-1}", "unknown"),
+    "empty conditions": (
+        TERMS_YAML[TERMS_YAML.index("    cond") : TERMS_YAML.index("  - {verdict: approve")],
+        "    conditions: {}\n",
+        "say nothing",
+    ),
+    "no end": ('until: "2026-05-01T00:00:00Z", then: escalate', "reason: launch", "until when"),
+    "end that is over": ("2026-05-01", "2026-01-01", "over already"),
+    "no reason": ("reason: launch, ", "", "needs a reason"),
+    "past the due date": (", then: escalate", "", "say what follows"),
+    "nothing follows": ("then: escalate", "then: wait", "escalate or proceed"),
+    "flight on a node of another role": (
+        "{node: alpha-n0}, actor: lumen-capacity, flight",
+        "{node: alpha-n1}, actor: lumen-capacity, flight",
+        "of role test",
+    ),
+    "not a flight": ("flight: host-os-2026.2-rc", "flight: nic-28.43", "no flight"),
+}
+
+
+@pytest.mark.parametrize("case", TERM_CASES.values(), ids=TERM_CASES)
+def test_each_wrong_term_of_an_approval_is_faulted(small, refused, case):
+    old, new, words = case
+    assert old in TERMS_YAML
+    text = TERMS_YAML.replace(old, new, 1)
+    if words == "until when":
+        text = text.replace("reason: launch, reason: launch", "reason: launch")
+    small.write("approvals.yaml", text)
+    assert any(words in fault.sentence for fault in refused(lambda: read_scenario(small.folder)))
+
+
+CELL_CASES = {
+    "number": (",2,nic-28.43,", ",many,nic-28.43,", "whole number from 1"),
+    "scope": ("rack:alpha-r1", "alpha-r1", "such as rack:r004"),
+    "what follows": (",escalate", ",wait", "escalate"),
+    "time": ("2026-01-05T00:00:00Z", "2026-01-05", "offset"),
+}
+
+
+@pytest.mark.parametrize("case", CELL_CASES.values(), ids=CELL_CASES)
+def test_each_wrong_cell_of_an_approval_is_faulted_where_it_stands(small, refused, case):
+    old, new, words = case
+    small.write("approvals.csv", TERMS_CSV.replace(old, new, 1))
+    (fault,) = refused(lambda: read_scenario(small.folder))
+    assert words in fault.sentence
+    assert fault.line in (2, 4)

@@ -24,7 +24,7 @@ from fermata import wiring
 __all__ = ["line"]
 FOLDER = Path(__file__).parent
 LINES_MAX = 200
-MINTED = re.compile(r"\b(hold)_[0-9A-HJKMNP-TV-Z]{26}\b")
+MINTED = re.compile(r"\b([a-z]+)_[0-9A-HJKMNP-TV-Z]{26}\b")
 SCRIPTS = sorted(path.name for path in FOLDER.glob("*.txt"))
 
 

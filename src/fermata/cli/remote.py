@@ -408,33 +408,36 @@ def _subscription(order: SubscriptionOrder) -> dict[str, Any]:
 
 
 def _order(order: Order) -> dict[str, Any]:
+    """Only what was said: thousands of orders have to fit into one body."""
     terms = order.terms
     said = {
+        "reason": order.reason or None,
+        "incarnation": order.seen,
+        "actor": order.actor,
+        "at": _iso(order.at),
         "only": sorted(terms.only) if terms.only is not None else None,
         "without": sorted(terms.without) or None,
         "flight": terms.flight,
         "conditions": _conditions(terms.conditions) if terms.conditions is not None else None,
-        "until": terms.until.isoformat() if terms.until else None,
+        "until": _iso(terms.until),
         "then": terms.then,
     }
-    return {
-        "scope": _scope(order.scope),
-        "reason": order.reason,
-        "incarnation": order.seen,
-        "actor": order.actor,
-        "at": order.at.isoformat() if order.at else None,
-        **{name: value for name, value in said.items() if value is not None},
-    }
+    return {"scope": _scope(order.scope), **{name: value for name, value in said.items() if value is not None}}
 
 
 def _conditions(conditions: Conditions) -> dict[str, Any]:
-    return {
-        "not_before": conditions.not_before.isoformat() if conditions.not_before else None,
-        "not_after": conditions.not_after.isoformat() if conditions.not_after else None,
+    said = {
+        "not_before": _iso(conditions.not_before),
+        "not_after": _iso(conditions.not_after),
         "nodes_per_day": conditions.nodes_per_day,
-        "with_updates": sorted(conditions.with_updates),
+        "with_updates": sorted(conditions.with_updates) or None,
         "with_scope": _scope(conditions.with_scope) if conditions.with_scope else None,
     }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None
 
 
 def _scope(scope: Scope) -> dict[str, Any]:

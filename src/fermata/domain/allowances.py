@@ -71,10 +71,11 @@ def covers(allowances: Iterable[Allowance], wanted: Interval) -> bool:
 def find_next(allowances: Iterable[Allowance], after: datetime, length: timedelta) -> Interval | None:
     """The first time at or after `after` that is open for `length`; None when there is none within LOOK_AHEAD."""
     known = tuple(allowances)
-    until = after
-    while until < after + LOOK_AHEAD:
+    first = max([after, *(each.not_before for each in known if each.not_before is not None)])
+    until = first
+    while until < first + LOOK_AHEAD:
         until += STEP
-        for found in open_for_all(known, after, until + length):
+        for found in open_for_all(known, first, until + length):
             if found.end - found.start >= length:
                 return found
     return None

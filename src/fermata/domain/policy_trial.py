@@ -10,7 +10,7 @@ from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.ledger import Decisions, say_given
+from fermata.domain.ledger import Decisions, approves, say_given
 from fermata.domain.pending import Due, FleetPending, UnitPending
 from fermata.domain.policy import NO_POLICY, ConsentEntry, Freeze, Policy, Ruling, Stance
 from fermata.domain.reasons import Code, Reason, reason
@@ -166,9 +166,12 @@ def _say_when(fleet: Fleet, node: Node, times: frozenset[Allowance], at: datetim
 
 
 def _say_allowed(fleet: Fleet, ledger: tuple[ConsentEntry, ...], ruling: Ruling, node: Node, update: Update) -> Reason:
-    given = Decisions(fleet, ledger).is_approved(node, update.id) if ruling.stance is not Stance.ALLOW else None
-    if given is not None:
-        return say_given(given)
+    entry = Decisions(fleet, ledger).deciding(node, update.id) if ruling.stance is not Stance.ALLOW else None
+    if entry is not None and approves(entry, update.id):
+        return say_given(entry)
+    if entry is not None and entry.until is not None:
+        until = f"{entry.until:%Y-%m-%d %H:%MZ}"
+        return reason(Code.DECLINE_OVER, actor=entry.actor, scope=entry.scope, until=until, why=entry.reason)
     customer = fleet.clusters[node.cluster].customer
     assert ruling.rule != NO_POLICY, "without a policy nothing is let through"
     return reason(Code.POLICY_ALLOWS, rule=ruling.rule, customer=customer, update=update.id, node=node.name)

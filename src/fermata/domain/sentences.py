@@ -15,6 +15,7 @@ SENTENCES = MappingProxyType(
         ),
         Code.APPROVAL_WITHDRAWN: "{actor} withdrew the approval of {scope} at {at}: approve request {request} again.",
         Code.APPROVAL_DECLINED: "{actor} declined work on {scope} until {until} ({why}): {then}.",
+        Code.DECLINE_OVER: "{actor} declined work on {scope} until {until} ({why}), and not after that.",
         Code.APPROVAL_EXCLUDES: "{actor} approved {scope} without {updates}: approve request {request} with it, too.",
         Code.OFFER_OPEN: ("{actor} offered another time for {scope}, {terms}: accept offer {offer} or refuse it."),
         Code.OFFER_REFUSED: (
@@ -51,7 +52,7 @@ SENTENCES = MappingProxyType(
         Code.TARGET_MISSING: "{node} hangs on no {target} that {update} is for: there is nothing to do on it.",
         Code.NO_SUCH_UPDATE: "The catalogue holds no update {update}{nearest}.",
         Code.OUTSIDE_WINDOWS: (
-            "{customer} allows work on {scope} only {windows}, {next}: wait for that, or ask for another approval."
+            "{customer} allows work on {scope} only {windows}, {next}: wait for that, or ask for an approval."
         ),
         Code.SHARED_DEVICE_UNAPPROVED: (
             "{device} also carries {nodes} node(s) without approval, {example} among them: all behind it go together."

@@ -18,8 +18,8 @@ from fermata.domain.pending import FleetPending
 from fermata.domain.reasons import Reason
 from fermata.domain.replanning import Standing, served_nodes, waiting_nodes
 from fermata.domain.updates import Update
-from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, day_interval, days_between
+from fermata.planning.circles import find_circular
 from fermata.planning.closings import Closings
 from fermata.planning.columns import NO_NUMBERS, NOBODY, Columns, Flags, read_columns
 from fermata.planning.dues import Dues, read_dues
@@ -155,7 +155,7 @@ class CheckCase:
         for number in np.flatnonzero(dues.update != NOBODY).tolist():
             found[columns.devices.devices[number].cluster].add(dues.updates[dues.update[number]].id)
         updates = self.inputs.catalogue.updates
-        return {cluster: _find_circular([updates[name] for name in sorted(due)]) for cluster, due in found.items()}
+        return {cluster: find_circular([updates[name] for name in sorted(due)]) for cluster, due in found.items()}
 
     @cached_property
     def consent(self) -> Consent:
@@ -264,8 +264,7 @@ class CheckCase:
         return found
 
     def _dependents(self, names: frozenset[NodeId]) -> set[NodeId]:
-        found = self.consent.companions.items()
-        return {name for name, others in found if name not in names and not others.isdisjoint(names)}
+        return {n for n, others in self.consent.companions.items() if n not in names and not others.isdisjoint(names)}
 
     def _spread_over_devices(self, seeds: Iterable[NodeId]) -> frozenset[NodeId]:
         columns, dues = self.columns, self.dues
@@ -361,25 +360,6 @@ def build_case(inputs: PlanningInput) -> CheckCase:
     facts = (case.working, case.unknown, case.unknown_devices, consent, case.big, case.limits)
     assert all(fact is not None for fact in facts)
     return case
-
-
-def _find_circular(due: Sequence[Update]) -> frozenset[UpdateId]:
-    """What is left of `due` when all that need not wait for any that is left have gone, again and again."""
-    left = {update.id: update for update in due}
-    while left:
-        free = [name for name, update in left.items() if not any(_waits_for(update, o) for o in left.values())]
-        if not free:
-            break
-        for name in free:
-            del left[name]
-    return frozenset(left)
-
-
-def _waits_for(update: Update, other: Update) -> bool:
-    return other.id in update.after or any(
-        other is not update and other.component == need.component and is_at_least(other.to_version, need.min_version)
-        for need in update.requires
-    )
 
 
 def is_countable(limit: Limit) -> bool:

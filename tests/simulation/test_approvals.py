@@ -1,0 +1,116 @@
+"""What customers hold approvals to, kept by the conductor when a window opens."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.simulation import small, stagehand
+from tests.simulation.test_conduct import states, windows
+
+from fermata.domain.ids import NodeId
+from fermata.domain.policy import Conditions, Freeze, Scope, ScopeLevel, Verdict
+from fermata.domain.reasons import Code
+from fermata.domain.run_states import WindowState
+from fermata.store import consent
+
+HOUR = timedelta(hours=1)
+
+
+def names(numbers: Iterable[int], cluster: int = 0) -> set[str]:
+    return {f"c{cluster}-n{number:03d}" for number in numbers}
+
+
+def say(rig: stagehand.Rig, scope: str, conditions: Conditions, verdict: Verdict = Verdict.APPROVED) -> None:
+    """Given after the plan was published."""
+    level, name = scope.split()
+    with rig.database.begin() as conn:
+        seq = len(consent.load_ledger(conn)) + 1
+        said = small.approval(small.catalogue(), verdict, seq=seq, scope=Scope(level=ScopeLevel(level), name=name))
+        consent.append_entry(conn, replace(said, conditions=conditions))
+
+
+@pytest.mark.parametrize(("most", "taken"), [(16, range(16)), (15, range(8)), (8, range(8)), (7, ())])
+def test_no_more_nodes_go_on_a_day_than_an_approval_lets_and_whole_devices_at_that(
+    store_url: str, tmp_path: Path, most: int, taken: Iterable[int]
+) -> None:
+    rig = stagehand.set_up(store_url, tmp_path, fleet=small.fleet(nodes=16))
+    say(rig, "cluster c0", Conditions(nodes_per_day=most))
+    rig.conduct()
+    assert set(states(rig)) == names(taken)
+    left = {group.reason.code for group in windows(rig)["win-c0"].left_out}
+    assert left <= {Code.APPROVED_PER_DAY, Code.SHARED_DEVICE_UNAPPROVED}
+    assert (Code.APPROVED_PER_DAY in left) is (most < 16)
+
+
+def test_windows_of_a_day_share_what_an_approval_lets_go(store_url: str, tmp_path: Path) -> None:
+    fleet = small.fleet(clusters=2)
+    starts = [small.START, small.START + HOUR]
+    made = small.plan(fleet, small.catalogue(), small.campaign(), starts)
+    rig = stagehand.set_up(store_url, tmp_path, fleet=fleet, plan=made)
+    say(rig, "supercomputer sc", Conditions(nodes_per_day=8))
+    rig.conduct()
+    assert set(states(rig)) == names(range(8))
+    second = windows(rig)["win-c1"]
+    assert (second.state, Code.APPROVED_PER_DAY in {left.reason.code for left in second.left_out}) == (
+        WindowState.SKIPPED,
+        True,
+    )
+
+
+def test_nodes_of_another_day_do_not_count(store_url: str, tmp_path: Path) -> None:
+    fleet = small.fleet(clusters=2)
+    starts = [small.START, small.START + timedelta(days=1)]
+    made = small.plan(fleet, small.catalogue(), small.campaign(), starts)
+    rig = stagehand.set_up(store_url, tmp_path, fleet=fleet, plan=made)
+    say(rig, "supercomputer sc", Conditions(nodes_per_day=8))
+    rig.conduct()
+    assert set(states(rig)) == names(range(8)) | names(range(8), cluster=1)
+
+
+def test_nodes_stay_when_one_that_they_were_approved_with_does(store_url: str, tmp_path: Path) -> None:
+    rig = stagehand.set_up(store_url, tmp_path, fleet=small.fleet(nodes=16))
+    say(rig, "rack c0-r0", Conditions(with_scope=Scope(level=ScopeLevel.RACK, name="c0-r2")))
+    freeze = Freeze(
+        id=small.FreezeId("frz"),
+        customer=small.CUSTOMER,
+        scope=Scope(level=ScopeLevel.NODE, name="c0-n008"),
+        start=small.START,
+        end=small.START + HOUR,
+        reason="training run",
+    )
+    with rig.database.begin() as conn:
+        consent.add_freeze(conn, freeze)
+    rig.conduct()
+    assert states(rig) == {}
+    found = {name: left.reason.code for left in windows(rig)["win-c0"].left_out for name in left.nodes}
+    assert found[NodeId("c0-n008")] is Code.FROZEN
+    assert {found[NodeId(name)] for name in names(range(4))} <= {Code.COMPANION_STAYS, Code.SHARED_DEVICE_UNAPPROVED}
+    assert Code.COMPANION_STAYS in found.values()
+
+
+def test_the_others_go_when_the_node_that_waits_for_them_does_not(store_url: str, tmp_path: Path) -> None:
+    rig = stagehand.set_up(store_url, tmp_path, fleet=small.fleet(nodes=16))
+    say(rig, "rack c0-r0", Conditions(with_scope=Scope(level=ScopeLevel.RACK, name="c0-r2")))
+    say(rig, "node c0-n001", Conditions(), Verdict.WITHDRAWN)
+    rig.conduct()
+    assert set(states(rig)) == names(range(8, 16))
+
+
+@pytest.mark.parametrize(
+    ("conditions", "goes"),
+    [
+        (Conditions(not_before=small.START, not_after=small.START + 4 * HOUR), True),
+        (Conditions(not_before=small.START + timedelta(minutes=1)), False),
+        (Conditions(not_after=small.START + HOUR), False),
+    ],
+)
+def test_nodes_go_within_the_times_of_their_approval(
+    store_url: str, tmp_path: Path, conditions: Conditions, goes: bool
+) -> None:
+    rig = stagehand.set_up(store_url, tmp_path)
+    say(rig, "cluster c0", conditions)
+    rig.conduct()
+    left = {group.reason.code for group in windows(rig)["win-c0"].left_out}
+    assert (bool(states(rig)), left) == (goes, set() if goes else {Code.OUTSIDE_WINDOWS})
