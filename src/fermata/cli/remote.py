@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fermata.cli.remote_link import Params, ServerLink
-from fermata.cli.verbs import OrderChange, RunChange
+from fermata.cli.verbs import OrderEnding, RunChange
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId, ExemptionId, FreezeId, OrderId, PlanId, RequestId
 from fermata.domain.operations import Run
@@ -109,8 +109,12 @@ class ServerVerbs:
         body = {"actor": actor, "orders": [_new_order(order) for order in orders]}
         return self.link.post(list[Opened], "/work-orders", body)
 
-    def change_order(self, change: OrderChange, order: OrderId, *, actor: str, why: str) -> WorkOrder:
-        return self.link.post(WorkOrder, f"/work-orders/{_part(order)}/{change}", {"actor": actor, "why": why})
+    def start_order(self, order: OrderId, *, actor: str, why: str, drained: bool) -> WorkOrder:
+        body = {"actor": actor, "why": why, "drained": drained}
+        return self.link.post(WorkOrder, f"/work-orders/{_part(order)}/start", body)
+
+    def end_order(self, end: OrderEnding, order: OrderId, *, actor: str, why: str) -> WorkOrder:
+        return self.link.post(WorkOrder, f"/work-orders/{_part(order)}/{end}", {"actor": actor, "why": why})
 
     def decide_orders(self, request: RequestId, words: Sequence[WordOrder]) -> Sequence[SaidWord]:
         body = {"words": [_word(word) for word in words]}

@@ -200,7 +200,7 @@ class Ordered:
             approved=len(nodes) - len(waiting),
             proceeding=len(proceeding),
             scheduled=len(nodes - lacking - untimed),
-            in_work=sum(len(said.nodes) for order, said in heard if order.in_work),
+            in_work=sum(max(len(said.nodes), 1) for order, said in heard if order.in_work),  # nodes may be gone
             due_at=min(due, default=None),
             notified_at=max(told, default=None),
             declined_until=min(known) if known and len(known) == len(noes) else None,
