@@ -28,7 +28,7 @@ from fermata.domain.combining import Outcome
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import FreezeId, NodeId, OrderId, RackId, RequestId
 from fermata.domain.pending_lines import PendingFilter
-from fermata.domain.policy import Freeze, Scope, ScopeLevel
+from fermata.domain.policy import Freeze, PolicyRule, Scope, ScopeLevel, Stance
 from fermata.domain.reasons import Code
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.updates import Criticality, Impact
@@ -253,8 +253,9 @@ def test_an_order_that_interrupts_begins_on_drained_nodes_only(db: Database) -> 
         start_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
     assert codes(refused) == [Code.ORDER_NOT_DRAINED]
     start_order(db, OrderId("wo_2"), now=w.NOW, actor="operator-1")
+    (rack,) = [order for order in shown(db).request.orders if order.id == "wo_1"]
     with db.begin() as conn:
-        inventory.record_node_states(conn, dict.fromkeys(shown(db).request.orders[0].nodes, NodeState.OUT_OF_SERVICE))
+        inventory.record_node_states(conn, dict.fromkeys(rack.nodes, NodeState.OUT_OF_SERVICE))
     start_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
 
 
@@ -291,3 +292,19 @@ def test_a_decommission_is_done_when_the_inventory_has_its_nodes_no_more(db: Dat
     assert state(db, gone) is S.IN_PROGRESS
     complete_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
     assert state(db, gone) is S.COMPLETED
+
+
+def test_what_was_begun_is_completed_whatever_the_policy_says_meanwhile(db: Database) -> None:
+    prepare(db)
+    opened(db, "node alpha-n00")
+    say(db, REPAIR, actor="ann")
+    begin(db)
+    nothing = PolicyRule(id="nothing", stance=Stance.BLOCK)
+    policy = replace(POLICY, customers={LUMEN.id: replace(LUMEN, rules=(nothing,))})
+    import_set(db, ImportSet(policy=policy), now=w.NOW, actor="operator-1")
+    late = w.NOW + 31 * DAY
+    assert state(db, now=late) is S.IN_PROGRESS
+    with db.read() as conn:
+        assert set(work_orders.held_nodes(conn, inventory.load_fleet(conn), late)) == {"alpha-n00"}
+    complete_order(db, OrderId("wo_1"), now=late, actor="operator-1")
+    assert state(db, now=late) is S.COMPLETED

@@ -104,7 +104,7 @@ class RequestBook:
 
     @cached_property
     def claims(self) -> Mapping[NodeId, tuple[Claim, ...]]:
-        """The open orders that concern each node, by the order of their ids."""
+        """The open orders that concern each node, by when they were opened."""
         found: dict[NodeId, list[Claim]] = defaultdict(list)
         for order in list_open(self.orders.values()):
             state = derive(self.ordered.weigh_order(order), self.record.now)
@@ -145,5 +145,5 @@ class RequestBook:
 
 
 def _by_turn(pair: tuple[tuple[RequestId, RequestKind, OrderId | None, RequestState], int]) -> tuple[int, str]:
-    request, kind, order, _ = pair[0]
-    return SEQUENCE.index(kind), f"{request} {order or ''}"
+    request, kind, _, _ = pair[0]
+    return SEQUENCE.index(kind), request

@@ -284,8 +284,12 @@ def _say_missing(order: WorkOrder, cluster: Cluster, word: OrderWord | None) -> 
 
 
 def list_open(orders: Iterable[WorkOrder]) -> tuple[WorkOrder, ...]:
-    """Those that are not over, by id."""
-    return tuple(sorted((order for order in orders if order.is_open), key=lambda order: order.id))
+    """Those that are not over, by when they were opened, then by target: ids of one instant have no order."""
+    return tuple(sorted((order for order in orders if order.is_open), key=_by_time))
+
+
+def _by_time(order: WorkOrder) -> tuple[datetime, str, str, OrderId]:
+    return order.opened.at, order.target.level, order.target.name, order.id
 
 
 def how_ended(orders: Iterable[WorkOrder]) -> RequestState:
