@@ -32,7 +32,7 @@ verdict,level,name,actor,reason,at
 approve,supercomputer,sc-1,lumen-capacity,by mail,2025-12-20T00:00:00Z
 approve,supercomputer,sc-2,meridian-infra,,
 """
-MINTED = re.compile(r"\b(apr|freeze|hold|run|sig)_[0-9A-HJKMNP-TV-Z]{26}\b")
+MINTED = re.compile(r"\b(apr|freeze|hold|run|sig|wo|word)_[0-9A-HJKMNP-TV-Z]{26}\b")
 SECONDS = re.compile(r'("seconds": |checked in )[0-9.]+')
 
 
@@ -87,7 +87,7 @@ def comparable(answer: Answer) -> tuple[int, str, str]:
 
 def masked(text: str) -> str:
     now = datetime.now(UTC)
-    days = "|".join(f"{day:%Y-%m-%d}" for day in (now - timedelta(days=1), now, now + timedelta(days=1)))
+    days = "|".join(f"{day:%Y-%m-%d}" for day in (now + timedelta(days=n) for n in range(-1, 3)))
     text = re.sub(rf"({days})[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?", "NOW", text)
     return SECONDS.sub(r"\g<1>0", MINTED.sub(r"\1_ID", text))
 

@@ -49,7 +49,8 @@ def test_an_order_from_asking_to_done(client: httpx.Client) -> None:
     assert state(client) == "notified"
     post(client, f"/requests/{REPAIR}/words", {"words": [{"word": "approved", "actor": "eve", "incarnation": 1}]})
     assert state(client) == "approved"
-    assert post(client, f"/work-orders/{name}/start", SAID)["started"]["actor"] == "operator-1"
+    assert refused(client, f"/work-orders/{name}/start", SAID) == (409, "ORDER_NOT_DRAINED")
+    assert post(client, f"/work-orders/{name}/start", {**SAID, "drained": True})["started"]["actor"] == "operator-1"
     assert refused(client, f"/work-orders/{name}/cancel", SAID) == (409, "REQUEST_MOVE_ILLEGAL")
     assert post(client, f"/work-orders/{name}/complete", SAID)["ended"]["how"] == "completed"
     assert client.get(f"{API}/work-orders").json() == []

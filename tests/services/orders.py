@@ -101,4 +101,4 @@ def state(db: Database, request: RequestId = REPAIR, now: datetime = w.NOW) -> R
 
 
 def begin(db: Database, name: str = "wo_1", now: datetime = w.NOW) -> None:
-    start_order(db, OrderId(name), now=now, actor="operator-1")
+    start_order(db, OrderId(name), now=now, actor="operator-1", drained=True)

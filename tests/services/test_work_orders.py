@@ -25,17 +25,18 @@ from tests.services.orders import (
 from tests.services.work import start_work
 
 from fermata.domain.combining import Outcome
-from fermata.domain.ids import FreezeId, NodeId, OrderId, RequestId
+from fermata.domain.fleet import NodeState
+from fermata.domain.ids import FreezeId, NodeId, OrderId, RackId, RequestId
 from fermata.domain.pending_lines import PendingFilter
-from fermata.domain.policy import Freeze, Scope, ScopeLevel
+from fermata.domain.policy import Freeze, PolicyRule, Scope, ScopeLevel, Stance
 from fermata.domain.reasons import Code
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.updates import Criticality, Impact
 from fermata.services.errors import Refusal
 from fermata.services.inventory import ImportSet, import_set
 from fermata.services.requests import list_requests
-from fermata.services.work_orders import NewOrder, cancel_order, complete_order, open_orders
-from fermata.store import journal
+from fermata.services.work_orders import NewOrder, cancel_order, complete_order, open_orders, start_order
+from fermata.store import inventory, journal, work_orders
 from fermata.store.database import Database
 
 NOTICES = [
@@ -160,8 +161,8 @@ def test_an_order_says_what_it_meets(db: Database) -> None:
     opened(db, "node alpha-n00", mint=mint)
     found = opened(db, "rack alpha-r0", RequestKind.MOVE, mint=mint)
     assert [(m.kind, m.order, m.state, m.outcome, m.nodes) for m in found.meets] == [
-        (RequestKind.DEPLOYMENT, None, S.PENDING, Outcome.JOIN, 4),
         (RequestKind.REPAIR, "wo_1", S.PENDING, Outcome.JOIN, 1),
+        (RequestKind.DEPLOYMENT, None, S.PENDING, Outcome.JOIN, 4),
     ]
 
 
@@ -240,3 +241,70 @@ def test_an_order_whose_target_left_the_fleet_can_only_be_cancelled(db: Database
         begin(db)
     assert codes(refused) == [Code.ORDER_TARGET_GONE]
     cancel_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
+
+
+def test_an_order_that_interrupts_begins_on_drained_nodes_only(db: Database) -> None:
+    prepare(db)
+    mint = minting()
+    opened(db, "rack alpha-r0", mint=mint)
+    opened(db, "node alpha-n04", mint=mint, impact=Impact.IMPACTLESS)
+    say(db, REPAIR, actor="eve")
+    with pytest.raises(Refusal) as refused:
+        start_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
+    assert codes(refused) == [Code.ORDER_NOT_DRAINED]
+    start_order(db, OrderId("wo_2"), now=w.NOW, actor="operator-1")
+    (rack,) = [order for order in shown(db).request.orders if order.id == "wo_1"]
+    with db.begin() as conn:
+        inventory.record_node_states(conn, dict.fromkeys(rack.nodes, NodeState.OUT_OF_SERVICE))
+    start_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
+
+
+def test_what_an_order_was_begun_with_stays_its_own_wherever_it_is_moved(db: Database) -> None:
+    prepare(db)
+    moving = RequestId("req_sc-both_move")
+    opened(db, "rack alpha-r0", RequestKind.MOVE)
+    say(db, moving, actor="eve")
+    begin(db)
+    before = shown(db, moving).request.orders[0].nodes
+    fleet = both()
+    nodes = {n: replace(node, rack=RackId("alpha-r9")) if n in before else node for n, node in fleet.nodes.items()}
+    import_set(db, ImportSet(fleet=replace(fleet, nodes=nodes)), now=w.NOW, actor="operator-1")
+    assert shown(db, moving).request.orders[0].nodes == before
+    with db.read() as conn:
+        assert set(work_orders.held_nodes(conn, inventory.load_fleet(conn), w.NOW)) == set(before)
+    complete_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
+    with db.read() as conn:
+        assert work_orders.held_nodes(conn, inventory.load_fleet(conn), w.NOW) == {}
+
+
+def test_a_decommission_is_done_when_the_inventory_has_its_nodes_no_more(db: Database) -> None:
+    prepare(db)
+    gone = RequestId("req_sc-both_decommission")
+    opened(db, "node alpha-n00", RequestKind.DECOMMISSION)
+    say(db, gone, actor="ann")
+    begin(db)
+    with pytest.raises(Refusal) as refused:
+        complete_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
+    assert codes(refused) == [Code.ORDER_NODES_REMAIN]
+    fleet = both()
+    left = {name: node for name, node in fleet.nodes.items() if name != "alpha-n00"}
+    import_set(db, ImportSet(fleet=replace(fleet, nodes=left)), now=w.NOW, actor="operator-1")
+    assert state(db, gone) is S.IN_PROGRESS
+    complete_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
+    assert state(db, gone) is S.COMPLETED
+
+
+def test_what_was_begun_is_completed_whatever_the_policy_says_meanwhile(db: Database) -> None:
+    prepare(db)
+    opened(db, "node alpha-n00")
+    say(db, REPAIR, actor="ann")
+    begin(db)
+    nothing = PolicyRule(id="nothing", stance=Stance.BLOCK)
+    policy = replace(POLICY, customers={LUMEN.id: replace(LUMEN, rules=(nothing,))})
+    import_set(db, ImportSet(policy=policy), now=w.NOW, actor="operator-1")
+    late = w.NOW + 31 * DAY
+    assert state(db, now=late) is S.IN_PROGRESS
+    with db.read() as conn:
+        assert set(work_orders.held_nodes(conn, inventory.load_fleet(conn), late)) == {"alpha-n00"}
+    complete_order(db, OrderId("wo_1"), now=late, actor="operator-1")
+    assert state(db, now=late) is S.COMPLETED

@@ -7,24 +7,10 @@ from pathlib import Path
 from typing import assert_never
 
 from fermata import wiring
-from fermata.cli.verbs import OrderChange, RunChange
+from fermata.cli.verbs import OrderChange, OrderEnding, RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
-from fermata.domain.ids import (
-    ApprovalId,
-    CampaignId,
-    CustomerId,
-    ExemptionId,
-    FreezeId,
-    HoldId,
-    OrderId,
-    PlanId,
-    RequestId,
-    SourceId,
-    SubscriptionId,
-    SupercomputerId,
-    UpdateId,
-)
+from fermata.domain.ids import ApprovalId, CampaignId, CustomerId, ExemptionId, FreezeId, HoldId, OrderId, PlanId, RequestId, SourceId, SubscriptionId, SupercomputerId, UpdateId
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.piles import Pile
@@ -168,17 +154,19 @@ class StoreVerbs:
     def open_orders(self, orders: Sequence[work_orders.NewOrder], *, actor: str) -> Sequence[work_orders.Opened]:
         return work_orders.open_orders(self.database, orders, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
 
-    def change_order(self, change: OrderChange, order: OrderId, *, actor: str, why: str) -> WorkOrder:
+    def start_order(self, order: OrderId, *, actor: str, why: str, drained: bool) -> WorkOrder:
         now = wiring.utc_now()
-        match change:
-            case OrderChange.START:
-                return work_orders.start_order(self.database, order, now=now, actor=actor, why=why)
-            case OrderChange.COMPLETE:
+        return work_orders.start_order(self.database, order, now=now, actor=actor, why=why, drained=drained)
+
+    def end_order(self, end: OrderEnding, order: OrderId, *, actor: str, why: str) -> WorkOrder:
+        now = wiring.utc_now()
+        match end:
+            case OrderEnding.COMPLETE:
                 return work_orders.complete_order(self.database, order, now=now, actor=actor, why=why)
-            case OrderChange.CANCEL:
+            case OrderEnding.CANCEL:
                 return work_orders.cancel_order(self.database, order, now=now, actor=actor, why=why)
             case _:
-                assert_never(change)
+                assert_never(end)
 
     def decide_orders(
         self, request: RequestId, words: Sequence[order_words.WordOrder]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fermata.cli.remote_link import Params, ServerLink
-from fermata.cli.verbs import OrderChange, RunChange
+from fermata.cli.verbs import OrderChange, OrderEnding, RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.hashing import to_plain
@@ -195,8 +195,12 @@ class ServerVerbs:
         body = {"actor": actor, "orders": [_new_order(order) for order in orders]}
         return self.link.post(list[Opened], "/work-orders", body)
 
-    def change_order(self, change: OrderChange, order: OrderId, *, actor: str, why: str) -> WorkOrder:
-        return self.link.post(WorkOrder, f"/work-orders/{_part(order)}/{change}", {"actor": actor, "why": why})
+    def start_order(self, order: OrderId, *, actor: str, why: str, drained: bool) -> WorkOrder:
+        body = {"actor": actor, "why": why, "drained": drained}
+        return self.link.post(WorkOrder, f"/work-orders/{_part(order)}/start", body)
+
+    def end_order(self, end: OrderEnding, order: OrderId, *, actor: str, why: str) -> WorkOrder:
+        return self.link.post(WorkOrder, f"/work-orders/{_part(order)}/{end}", {"actor": actor, "why": why})
 
     def decide_orders(self, request: RequestId, words: Sequence[WordOrder]) -> Sequence[SaidWord]:
         body = {"words": [_word(word) for word in words]}

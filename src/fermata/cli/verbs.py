@@ -67,10 +67,9 @@ class RunChange(StrEnum):
     STOP = "stop"
 
 
-class OrderChange(StrEnum):
-    """What may be done with a work order."""
+class OrderEnding(StrEnum):
+    """How a work order may be ended."""
 
-    START = "start"
     COMPLETE = "complete"
     CANCEL = "cancel"
 
@@ -147,8 +146,11 @@ class Verbs(Listing, Protocol):
     def open_orders(self, orders: Sequence[NewOrder], *, actor: str) -> Sequence[Opened]:
         """Opens work orders, all or none."""
 
-    def change_order(self, change: OrderChange, order: OrderId, *, actor: str, why: str) -> WorkOrder:
-        """Begins, completes or cancels one."""
+    def start_order(self, order: OrderId, *, actor: str, why: str, drained: bool) -> WorkOrder:
+        """Begins a work order. `drained`: workloads have left its nodes, whatever the inventory says."""
+
+    def end_order(self, end: OrderEnding, order: OrderId, *, actor: str, why: str) -> WorkOrder:
+        """Completes or cancels one."""
 
     def decide_orders(self, request: RequestId, words: Sequence[WordOrder]) -> Sequence[SaidWord]:
         """Says yes or no to work orders of a request, or takes a word back."""

@@ -7,7 +7,7 @@ import typer
 from fermata.cli import options, output
 from fermata.cli.consent import WhoOption, WhyOption
 from fermata.cli.request_show import meeting_json, print_standing, standing_json
-from fermata.cli.verbs import OrderChange
+from fermata.cli.verbs import OrderEnding
 from fermata.domain.ids import OrderId, RequestId
 from fermata.domain.policy import Scope, ScopeLevel
 from fermata.domain.request_kinds import OrderedKind
@@ -158,6 +158,8 @@ def withdraw(
 
 def start(
     order: OrderArgument,
+    *,
+    drained: Annotated[bool, typer.Option("--drained", help="Workloads have left its nodes.")] = False,
     actor: options.ActorOption = ACTOR,
     why: WhyOption = "",
     store: options.StoreOption = options.DEFAULT_STORE,
@@ -165,7 +167,9 @@ def start(
     as_json: options.JsonOption = False,
 ) -> None:
     """Begins a work order, which holds its nodes from then on; refused while anything forbids it."""
-    _change(OrderChange.START, order, actor, why, store, server, as_json=as_json)
+    with options.opened_place(store, server) as place:
+        begun = place.start_order(OrderId(order), actor=actor, why=why, drained=drained)
+    _print_order(begun, as_json=as_json)
 
 
 def complete(
@@ -177,7 +181,7 @@ def complete(
     as_json: options.JsonOption = False,
 ) -> None:
     """A work order that was begun is done: its nodes are free again."""
-    _change(OrderChange.COMPLETE, order, actor, why, store, server, as_json=as_json)
+    _end(OrderEnding.COMPLETE, order, actor, why, store, server, as_json=as_json)
 
 
 def cancel(
@@ -189,7 +193,7 @@ def cancel(
     as_json: options.JsonOption = False,
 ) -> None:
     """Takes a work order back before it begins."""
-    _change(OrderChange.CANCEL, order, actor, why, store, server, as_json=as_json)
+    _end(OrderEnding.CANCEL, order, actor, why, store, server, as_json=as_json)
 
 
 def told(
@@ -275,16 +279,18 @@ def _say(
         )
 
 
-def _change(
-    change: OrderChange, order: str, actor: str, why: str, store: str, server: str | None, *, as_json: bool
-) -> None:
+def _end(end: OrderEnding, order: str, actor: str, why: str, store: str, server: str | None, *, as_json: bool) -> None:
     with options.opened_place(store, server) as place:
-        changed = place.change_order(change, OrderId(order), actor=actor, why=why)
+        ended = place.end_order(end, OrderId(order), actor=actor, why=why)
+    _print_order(ended, as_json=as_json)
+
+
+def _print_order(order: WorkOrder, *, as_json: bool) -> None:
     if as_json:
-        output.print_json(_order_json(changed))
+        output.print_json(_order_json(order))
         return
-    state = changed.ended.how if changed.ended else "begun"
-    output.out.print(f"{changed.id}: {changed.kind} of {changed.target} is {state}", markup=False, soft_wrap=True)
+    state = order.ended.how if order.ended else "begun"
+    output.out.print(f"{order.id}: {order.kind} of {order.target} is {state}", markup=False, soft_wrap=True)
 
 
 def _order_json(order: WorkOrder) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.request_kinds import RequestKind
+from fermata.domain.request_kinds import SEQUENCE, RequestKind
 from fermata.domain.request_states import ASKED, ENDED, RequestState
 
 
@@ -107,11 +107,16 @@ def why_held(node: str, arriving: RequestKind, claims: Iterable[Claim]) -> Reaso
                 return reason(Code.HELD_BY_ORDER, **fields)
             case Outcome.REFUSE:
                 return reason(Code.LEAVES_BY_ORDER, **fields)
-            case Outcome.JOIN if arriving is RequestKind.DEPLOYMENT and claim.state not in ASKED:
+            case Outcome.JOIN if claim.state not in ASKED and _goes_first(claim.kind, arriving):
                 return reason(Code.ORDER_FIRST, **fields)
             case _:
                 continue
     return None
+
+
+def _goes_first(kind: RequestKind, arriving: RequestKind) -> bool:
+    """True when updates wait for work of that kind."""
+    return arriving is RequestKind.DEPLOYMENT and SEQUENCE.index(kind) < SEQUENCE.index(arriving)
 
 
 def outcomes_table() -> str:

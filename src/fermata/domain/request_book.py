@@ -13,7 +13,7 @@ from fermata.domain.pending import FleetPending
 from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.reasons import Reason
 from fermata.domain.request_evidence import Deployments, Ordered
-from fermata.domain.request_kinds import RequestKind, request_id
+from fermata.domain.request_kinds import SEQUENCE, RequestKind, request_id
 from fermata.domain.request_standing import OnRecord, Standing, stand
 from fermata.domain.request_states import Evidence, RequestState, derive
 from fermata.domain.requests import Coverage, Request, cover_clusters
@@ -104,7 +104,7 @@ class RequestBook:
 
     @cached_property
     def claims(self) -> Mapping[NodeId, tuple[Claim, ...]]:
-        """The open orders that concern each node, by the order of their ids."""
+        """The open orders that concern each node, by when they were opened."""
         found: dict[NodeId, list[Claim]] = defaultdict(list)
         for order in list_open(self.orders.values()):
             state = derive(self.ordered.weigh_order(order), self.record.now)
@@ -119,8 +119,8 @@ class RequestBook:
         return {name: why for name, why in found if why is not None}
 
     def meet(self, kind: RequestKind, nodes: Iterable[Node], *, but: OrderId | None = None) -> tuple[Meeting, ...]:
-        """What becomes of work of that kind that arrives for these nodes, by the requests that it meets there; `but`:
-        the order that it is itself.
+        """What becomes of work of that kind that arrives for these nodes, by the requests that it meets there, in the
+        order in which an outage does their work; `but`: the work order that it is itself.
         """
         met: Counter[tuple[RequestId, RequestKind, OrderId | None, RequestState]] = Counter()
         for node in nodes:
@@ -140,5 +140,10 @@ class RequestBook:
                 outcome=combine(kind, standing, state),
                 nodes=number,
             )
-            for (request, standing, order, state), number in sorted(met.items(), key=lambda pair: str(pair[0]))
+            for (request, standing, order, state), number in sorted(met.items(), key=_by_turn)
         )
+
+
+def _by_turn(pair: tuple[tuple[RequestId, RequestKind, OrderId | None, RequestState], int]) -> tuple[int, str]:
+    request, kind, _, _ = pair[0]
+    return SEQUENCE.index(kind), request

@@ -171,10 +171,15 @@ class Ordered:
         return self._weigh([order], None)
 
     def hear(self, order: WorkOrder) -> OrderConsent:
-        """Consent to an order, asked of the desk once."""
+        """Consent to an order, asked of the desk once. What was begun had it: no later word or policy takes it back."""
         known = self._heard.get(order.id)
         if known is None:
-            known = self._heard[order.id] = self.desk.hear(order)
+            if order.in_work:
+                nodes = self.desk.places.nodes_of(order)
+                known = OrderConsent(nodes=tuple(node.name for node in nodes), gaps={})
+            else:
+                known = self.desk.hear(order)
+            self._heard[order.id] = known
         return known
 
     @cached_property
@@ -204,7 +209,7 @@ class Ordered:
             approved=len(nodes) - len(waiting),
             proceeding=len(proceeding),
             scheduled=len(nodes - lacking - untimed),
-            in_work=sum(len(said.nodes) for order, said in heard if order.in_work),
+            in_work=sum(max(len(said.nodes), 1) for order, said in heard if order.in_work),  # nodes may be gone
             due_at=min(due, default=None),
             notified_at=max(told, default=None),
             declined_until=min(known) if known and len(known) == len(noes) else None,

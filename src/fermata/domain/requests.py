@@ -44,7 +44,7 @@ class SupersededItem:
 class Request:
     """All of one kind on one supercomputer. `incarnation` counts from 1 and grows when items or their units change.
 
-    A deployment holds `items`, ordered by update; every other kind the work `orders` that are not over, by id.
+    A deployment holds `items`, ordered by update; every other kind the work `orders` that are not over.
     `due_at` is the earliest of theirs and `impact` the worst; both None when nothing is pending any more. `nodes`
     counts nodes with own work or behind a draining device, `shared_devices` devices with work. `content_sha256` covers
     items with due dates and the names of their units, or the orders.

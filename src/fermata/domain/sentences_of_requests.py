@@ -49,6 +49,14 @@ OF_REQUESTS = MappingProxyType(
             "{order} cannot begin: {nodes} are held by {holder}. One request at a time holds a node, begin it when"
             " they are back."
         ),
+        Code.ORDER_NOT_DRAINED: (
+            "By the inventory {nodes} serve, and {order} would interrupt what runs there: drain first, then say so when"
+            " it begins (--drained)."
+        ),
+        Code.ORDER_NODES_REMAIN: (
+            "{order} is done when the inventory no longer has its nodes, and {nodes} are there: import a fleet without"
+            " them first."
+        ),
         Code.ORDER_TARGET_GONE: "The fleet holds no node of {target} any more: cancel work order {order}.",
         Code.ORDER_KIND_WRONG: (
             "Request {request} asks for updates, which are approved by scope (fermata approve): this is for work"

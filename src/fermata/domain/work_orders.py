@@ -49,6 +49,8 @@ class OrderEnd:
 class WorkOrder:
     """One thing to be done by people. `due_at` (NotBefore) follows from when it was opened and from `wanted_at`, the
     time that was wished for; None: as soon as may be. All times UTC.
+
+    `held`: the nodes that it was begun with. They stay its own until its end, wherever inventory has them meanwhile.
     """
 
     id: OrderId
@@ -63,6 +65,7 @@ class WorkOrder:
     wanted_at: datetime | None = None
     started: Said | None = None
     ended: OrderEnd | None = None
+    held: tuple[NodeId, ...] = ()
 
     @property
     def request(self) -> RequestId:
@@ -141,7 +144,9 @@ class Places:
         return tuple(node for node in found if self.fleet.clusters[node.cluster].supercomputer == supercomputer)
 
     def nodes_of(self, order: WorkOrder) -> tuple[Node, ...]:
-        """Every node that the order concerns."""
+        """Every node that the order concerns; once it was begun, those of them that the fleet still has."""
+        if order.in_work:
+            return tuple(self.fleet.nodes[name] for name in order.held if name in self.fleet.nodes)
         return self.nodes(order.target, order.supercomputer)
 
     def show(self, order: WorkOrder) -> RequestOrder:
@@ -279,8 +284,12 @@ def _say_missing(order: WorkOrder, cluster: Cluster, word: OrderWord | None) -> 
 
 
 def list_open(orders: Iterable[WorkOrder]) -> tuple[WorkOrder, ...]:
-    """Those that are not over, by id."""
-    return tuple(sorted((order for order in orders if order.is_open), key=lambda order: order.id))
+    """Those that are not over, by when they were opened, then by target: ids of one instant have no order."""
+    return tuple(sorted((order for order in orders if order.is_open), key=_by_time))
+
+
+def _by_time(order: WorkOrder) -> tuple[datetime, str, str, OrderId]:
+    return order.opened.at, order.target.level, order.target.name, order.id
 
 
 def how_ended(orders: Iterable[WorkOrder]) -> RequestState:

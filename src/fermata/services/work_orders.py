@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from fermata.domain.allowances import covers
 from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.combining import Outcome, why_held
-from fermata.domain.fleet import Node
+from fermata.domain.fleet import Node, NodeState
 from fermata.domain.ids import NodeId, OrderId, RequestId
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import Said
@@ -122,17 +122,21 @@ def open_orders(
         return tuple(_opened(desk, after, order) for order in desk.changed.values())
 
 
-def start_order(db: Database, name: OrderId, *, now: datetime, actor: str, why: str = "") -> WorkOrder:
+def start_order(
+    db: Database, name: OrderId, *, now: datetime, actor: str, why: str = "", drained: bool = False
+) -> WorkOrder:
     """Begins an order: from now on it holds its nodes. Refused, with every reason, as long as the word of any customer
-    is missing, a freeze or its own time forbids it, or another holds a node.
+    is missing, a freeze or its own time forbids it, another holds a node, or a node still serves by the inventory and
+    nobody says that workloads have left it (`drained`).
     """
     with refusing_unknown(), db.begin() as conn:
         desk = open_desk(conn, now)
         order, book = desk.order(name), desk.book()
         nodes = book.ordered.desk.places.nodes_of(order)
-        refuse_all(dict.fromkeys(_why_not_yet(book, order, nodes)))
+        refuse_all(dict.fromkeys((*_why_not_yet(book, order, nodes), *_why_serving(order, nodes, drained=drained))))
         _move(book, order, RequestEvent.BEGIN)
-        desk.changed[name] = replace(order, started=Said(actor=actor, at=now))
+        held = tuple(node.name for node in nodes)
+        desk.changed[name] = replace(order, started=Said(actor=actor, at=now), held=held)
         lines = [_entry(order, "started", actor, now, why)]
         for gone in _replaced(book, order, nodes):
             end = OrderEnd(how=RequestState.SUPERSEDED, said=Said(actor=actor, at=now), why=f"by {order.id}")
@@ -144,7 +148,9 @@ def start_order(db: Database, name: OrderId, *, now: datetime, actor: str, why: 
 
 
 def complete_order(db: Database, name: OrderId, *, now: datetime, actor: str, why: str = "") -> WorkOrder:
-    """An order that was begun is done: its nodes are free again. Raises Refusal for one that was not begun."""
+    """An order that was begun is done: its nodes are free again. A decommission is when the inventory has none of them
+    any more. Raises Refusal for one that was not begun, or not done.
+    """
     return _end(db, name, RequestEvent.FINISH, now=now, actor=actor, why=why)
 
 
@@ -164,7 +170,11 @@ def _end(db: Database, name: OrderId, event: RequestEvent, *, now: datetime, act
     with refusing_unknown(), db.begin() as conn:
         desk = open_desk(conn, now)
         order = desk.order(name)
-        state = _move(desk.book(), order, event)
+        book = desk.book()
+        state = _move(book, order, event)
+        left = [node.name for node in book.ordered.desk.places.nodes_of(order)]
+        if event is RequestEvent.FINISH and order.kind is RequestKind.DECOMMISSION and left:
+            raise Refusal(reason(Code.ORDER_NODES_REMAIN, order=order.id, nodes=shorten(left)))
         ended = replace(order, ended=OrderEnd(how=state, said=Said(actor=actor, at=now), why=why))
         desk.changed[name] = ended
         journal.append(conn, _entry(ended, state.value, actor, now, why))
@@ -256,6 +266,12 @@ def _why_not_yet(book: RequestBook, order: WorkOrder, nodes: Sequence[Node]) -> 
     if order.impact is not Impact.IMPACTLESS:
         yield from _why_frozen(book, nodes)
     yield from _why_busy(book, order, nodes)
+
+
+def _why_serving(order: WorkOrder, nodes: Sequence[Node], *, drained: bool) -> Iterable[Reason]:
+    serving = [node.name for node in nodes if node.state is NodeState.IN_SERVICE]
+    if serving and not drained and order.started is None and order.impact is not Impact.IMPACTLESS:
+        yield reason(Code.ORDER_NOT_DRAINED, nodes=shorten(serving), order=order.id)
 
 
 def _why_frozen(book: RequestBook, nodes: Sequence[Node]) -> Iterable[Reason]:

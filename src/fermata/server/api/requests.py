@@ -145,6 +145,12 @@ class SaidBody(Body):
     why: Text = ""
 
 
+class StartBody(SaidBody):
+    """`drained`: workloads have left the nodes, whatever the inventory says."""
+
+    drained: bool = False
+
+
 class WordBody(Body):
     """One word. `scope` null: all of the supercomputer; `orders` null: all that the request holds; `incarnation` null:
     the current one; `until`: of a no. `actor` null lets the customer's first approver speak.
@@ -241,9 +247,11 @@ def post_orders(given: Given, body: NewOrdersBody) -> list[work_orders.Opened]:
 
 
 @router.post("/work-orders/{order_id}/start")
-def post_start(given: Given, order_id: str, body: SaidBody) -> WorkOrder:
+def post_start(given: Given, order_id: str, body: StartBody) -> WorkOrder:
     """Begins an order, which holds its nodes from then on; refused as long as anything forbids it."""
-    return work_orders.start_order(given.db, OrderId(order_id), now=given.now(), actor=body.actor, why=body.why)
+    return work_orders.start_order(
+        given.db, OrderId(order_id), now=given.now(), actor=body.actor, why=body.why, drained=body.drained
+    )
 
 
 @router.post("/work-orders/{order_id}/complete")

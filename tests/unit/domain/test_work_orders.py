@@ -1,0 +1,147 @@
+"""Consent to work orders, against a plain reading of every word on every node."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.constraints import world as w
+from tests.services.orders import POLICY, both
+
+from fermata.domain.fleet import Node
+from fermata.domain.ids import CustomerId, OrderId, SupercomputerId
+from fermata.domain.pending import FleetPending
+from fermata.domain.policy import AfterDue, Blocked, Policy, Said, Scope, ScopeLevel
+from fermata.domain.request_book import RequestBook
+from fermata.domain.request_kinds import RequestKind, request_id
+from fermata.domain.request_standing import OnRecord
+from fermata.domain.updates import Criticality, Impact
+from fermata.domain.work_orders import OrderDesk, OrderWord, Places, Target, TargetLevel, Word, WorkOrder
+
+FLEET = both()
+PLACES = Places(FLEET)
+DAY = timedelta(days=1)
+OPENED = Said(actor="operator-1", at=w.NOW)
+TARGETS = [
+    Target(level=TargetLevel.NODE, name="alpha-n00"),
+    Target(level=TargetLevel.RACK, name="alpha-r0"),
+    Target(level=TargetLevel.CLUSTER, name="beta"),
+    Target(level=TargetLevel.DEVICE, name="alpha-r1-tor"),
+    Target(level=TargetLevel.NODE, name="gone"),
+]
+SCOPES = [
+    Scope(level=ScopeLevel.SUPERCOMPUTER, name="sc-both"),
+    Scope(level=ScopeLevel.CLUSTER, name="alpha"),
+    Scope(level=ScopeLevel.CLUSTER, name="beta"),
+    Scope(level=ScopeLevel.RACK, name="alpha-r0"),
+    Scope(level=ScopeLevel.NODE, name="alpha-n00"),
+    Scope(level=ScopeLevel.NODE, name="beta-n00"),
+]
+IDS = [OrderId(f"wo_{number}") for number in range(3)]
+
+
+@st.composite
+def orders(draw: st.DrawFn, name: OrderId) -> WorkOrder:
+    begun = draw(st.booleans())
+    target = draw(st.sampled_from(TARGETS))
+    return WorkOrder(
+        id=name,
+        kind=draw(st.sampled_from([RequestKind.REPAIR, RequestKind.DECOMMISSION])),
+        supercomputer=SupercomputerId("sc-both"),
+        target=target,
+        cause="broken",
+        impact=draw(st.sampled_from(Impact)),
+        criticality=Criticality.REGULAR,
+        opened=OPENED,
+        due_at=w.NOW + draw(st.integers(0, 3)) * DAY,
+        started=OPENED if begun else None,
+        held=tuple(node.name for node in PLACES.nodes(target)) if begun else (),
+    )
+
+
+@st.composite
+def spoken(draw: st.DrawFn) -> tuple[OrderWord, ...]:
+    found = []
+    for seq in range(draw(st.integers(0, 5))):
+        word = draw(st.sampled_from(Word))
+        found.append(
+            OrderWord(
+                seq=seq,
+                id=f"word_{seq}",
+                request=request_id(SupercomputerId("sc-both"), RequestKind.REPAIR),
+                incarnation=1,
+                orders=frozenset(draw(st.sets(st.sampled_from(IDS), min_size=1))),
+                scope=draw(st.sampled_from(SCOPES)),
+                word=word,
+                actor="eve",
+                at=w.NOW,
+                until=w.NOW + DAY if word is Word.DECLINED else None,
+            )
+        )
+    return tuple(found)
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> Policy:
+    customers = {}
+    for name in draw(st.sets(st.sampled_from(["lumen", "meridian"]))):
+        customer = POLICY.customers[CustomerId(name)]
+        customers[customer.id] = type(customer)(
+            id=customer.id,
+            deployments=customer.deployments,
+            repairs=draw(st.sampled_from(Blocked)),
+            except_criticality=customer.except_criticality,
+            flighting=customer.flighting,
+            approvers=customer.approvers,
+            after_due=draw(st.sampled_from(AfterDue)),
+        )
+    return Policy(customers=customers, notice=POLICY.notice, freezes=())
+
+
+def last_word(words: tuple[OrderWord, ...], order: WorkOrder, node: Node) -> OrderWord | None:
+    cluster = FLEET.clusters[node.cluster]
+    about = [word for word in words if order.id in word.orders and word.scope.covers(node, cluster)]
+    return max(about, key=lambda word: word.seq, default=None)
+
+
+def is_let_through(policy: Policy, order: WorkOrder, node: Node) -> bool:
+    customer = policy.customers.get(FLEET.clusters[node.cluster].customer)
+    return customer is not None and order.kind is RequestKind.REPAIR and not customer.repairs.blocks(order.impact)
+
+
+@given(orders(IDS[0]), spoken(), policies())
+def test_a_node_may_go_by_policy_by_the_last_word_on_it_or_when_its_time_is_over(
+    order: WorkOrder, words: tuple[OrderWord, ...], policy: Policy
+) -> None:
+    heard = OrderDesk(places=PLACES, policy=policy, words=words[::-1]).hear(order)
+    for node in PLACES.nodes_of(order):
+        word = last_word(words, order, node)
+        customer = policy.customers.get(FLEET.clusters[node.cluster].customer)
+        proceeds = customer is not None and customer.after_due is AfterDue.PROCEED
+        goes = is_let_through(policy, order, node) or (word is not None and word.word is Word.APPROVED)
+        waits = not goes and proceeds and (word is None or word.word is not Word.WITHDRAWN)
+        assert (node.name in heard.proceeding) == waits
+        assert (node.name in heard.gaps) == (not goes and not waits)
+    ends = {allowance.not_before for allowance in heard.allowances}
+    assert all(end is not None and end >= order.due_at for end in ends)
+
+
+@given(st.tuples(*map(orders, IDS)), spoken(), policies(), st.integers(0, 4))
+def test_a_node_is_kept_from_updates_exactly_by_orders_of_which_every_node_may_go_or_that_run(
+    made: tuple[WorkOrder, ...], words: tuple[OrderWord, ...], policy: Policy, day: int
+) -> None:
+    book = RequestBook(
+        fleet=FLEET,
+        policy=policy,
+        pending=FleetPending(nodes={}, devices={}),
+        ledger=(),
+        record=OnRecord(now=w.NOW + day * DAY),
+        orders={order.id: order for order in made},
+        words=words,
+    )
+    keeping: set[str] = set()
+    for order in made:
+        heard = book.ordered.desk.hear(order)
+        may_go = bool(heard.nodes) and not heard.gaps and not heard.proceeding
+        if order.in_work or may_go:
+            keeping.update(heard.nodes)
+    assert set(book.held()) == keeping
