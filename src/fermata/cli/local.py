@@ -7,10 +7,24 @@ from pathlib import Path
 from typing import assert_never
 
 from fermata import wiring
-from fermata.cli.verbs import OrderChange, OrderEnding, RunChange
+from fermata.cli.verbs import OrderEnding, RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
-from fermata.domain.ids import ApprovalId, CampaignId, CustomerId, ExemptionId, FreezeId, HoldId, OrderId, PlanId, RequestId, SourceId, SubscriptionId, SupercomputerId, UpdateId
+from fermata.domain.ids import (
+    ApprovalId,
+    CampaignId,
+    CustomerId,
+    ExemptionId,
+    FreezeId,
+    HoldId,
+    OrderId,
+    PlanId,
+    RequestId,
+    SourceId,
+    SubscriptionId,
+    SupercomputerId,
+    UpdateId,
+)
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.piles import Pile

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fermata.cli.remote_link import Params, ServerLink
-from fermata.cli.verbs import OrderChange, OrderEnding, RunChange
+from fermata.cli.verbs import OrderEnding, RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.hashing import to_plain

@@ -17,6 +17,35 @@ from fermata.formats.subscriptions import LIVES_MINUTES_MAX, read_subscriptions
 from fermata.services.subscriptions import SubscriptionView
 
 IdArgument = Annotated[str, typer.Argument(metavar="SUBSCRIPTION", help="Id of the subscription.", show_default=False)]
+UrlOption = Annotated[
+    str | None, typer.Option("--url", help="Of a webhook, or of a chat room (Apprise).", show_default=False)
+]
+ToOption = Annotated[list[str] | None, typer.Option("--to", help="A mail address (repeatable).", show_default=False)]
+TopicOption = Annotated[str | None, typer.Option("--topic", help="Of a pull.", show_default=False)]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--key", envvar="FERMATA_PULL_KEY", help="Of a pull: what its client signs in with.", show_default=False
+    ),
+]
+RateOption = Annotated[
+    int | None, typer.Option("--rate", min=1, help="Sends a minute to ask CloudEvents for.", show_default=False)
+]
+CustomerOption = Annotated[
+    list[str] | None, typer.Option("--customer", help="Only of this customer (repeatable).", show_default=False)
+]
+SupercomputerOption = Annotated[
+    list[str] | None,
+    typer.Option("--supercomputer", help="Only of this supercomputer (repeatable).", show_default=False),
+]
+KindOption = Annotated[
+    list[NoticeKind] | None, typer.Option("--kind", help="Only of this kind (repeatable).", show_default=False)
+]
+ShapeOption = Annotated[EventShape, typer.Option("--shape", help="What a webhook's events look like.")]
+AttemptsOption = Annotated[
+    int, typer.Option("--attempts", min=1, max=ATTEMPTS_MAX, help="Tries before a delivery is dead.")
+]
+MinutesOption = Annotated[int, typer.Option("--minutes", min=1, max=LIVES_MINUTES_MAX, help="How long it is tried.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -54,42 +83,18 @@ def subscription_add(
     channel: Annotated[ChannelKind, typer.Argument(help="How it is written to.")],
     subscription: IdArgument,
     *,
-    url: Annotated[
-        str | None, typer.Option("--url", help="Of a webhook, or of a chat room (Apprise).", show_default=False)
-    ] = None,
-    to: Annotated[
-        list[str] | None, typer.Option("--to", help="A mail address (repeatable).", show_default=False)
-    ] = None,
+    url: UrlOption = None,
+    to: ToOption = None,
     calendar: Annotated[bool, typer.Option("--calendar", help="With mail: a maintenance note goes along.")] = False,
-    topic: Annotated[str | None, typer.Option("--topic", help="Of a pull.", show_default=False)] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(
-            "--key", envvar="FERMATA_PULL_KEY", help="Of a pull: what its client signs in with.", show_default=False
-        ),
-    ] = None,
-    rate: Annotated[
-        int | None, typer.Option("--rate", min=1, help="Sends a minute to ask CloudEvents for.", show_default=False)
-    ] = None,
-    customer: Annotated[
-        list[str] | None, typer.Option("--customer", help="Only of this customer (repeatable).", show_default=False)
-    ] = None,
-    supercomputer: Annotated[
-        list[str] | None,
-        typer.Option("--supercomputer", help="Only of this supercomputer (repeatable).", show_default=False),
-    ] = None,
-    kind: Annotated[
-        list[NoticeKind] | None, typer.Option("--kind", help="Only of this kind (repeatable).", show_default=False)
-    ] = None,
-    shape: Annotated[EventShape, typer.Option("--shape", help="What a webhook's events look like.")] = (
-        EventShape.NOTICES
-    ),
-    attempts_max: Annotated[
-        int, typer.Option("--attempts", min=1, max=ATTEMPTS_MAX, help="Tries before a delivery is dead.")
-    ] = ATTEMPTS_MAX,
-    lives_minutes: Annotated[
-        int, typer.Option("--minutes", min=1, max=LIVES_MINUTES_MAX, help="How long it is tried.")
-    ] = int(LIVES / timedelta(minutes=1)),
+    topic: TopicOption = None,
+    key: KeyOption = None,
+    rate: RateOption = None,
+    customer: CustomerOption = None,
+    supercomputer: SupercomputerOption = None,
+    kind: KindOption = None,
+    shape: ShapeOption = EventShape.NOTICES,
+    attempts_max: AttemptsOption = ATTEMPTS_MAX,
+    lives_minutes: MinutesOption = int(LIVES / timedelta(minutes=1)),
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,

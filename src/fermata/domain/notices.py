@@ -31,6 +31,8 @@ class NoticeKind(StrEnum):
     WINDOW_SKIPPED = "window.skipped"
     WINDOW_CANCELLED = "window.cancelled"
     NODES_RETURNED = "nodes.returned"
+    NODES_KEPT_OUT = "nodes.kept_out"  # done and proven, but they were out of service before, so they stay out
+    NODES_LEFT_OUT = "nodes.left_out"  # the window went on without them
     FREEZE_ADDED = "freeze.added"
     FREEZE_ENDED = "freeze.ended"
     EXEMPTION_ASKED = "exemption.asked"
@@ -40,6 +42,7 @@ class NoticeKind(StrEnum):
 
 ASKING = frozenset({NoticeKind.REQUEST_OPENED, NoticeKind.REQUEST_CHANGED})  # those that a promised notice counts from
 OF_WINDOWS = frozenset(kind for kind in NoticeKind if kind.value.startswith("window."))
+OF_NODES = frozenset(kind for kind in NoticeKind if kind.value.startswith("nodes."))
 OF_CONSENT = frozenset({NoticeKind.CONSENT_APPROVED, NoticeKind.CONSENT_WITHDRAWN})
 OF_FREEZES = frozenset(
     {
@@ -228,7 +231,7 @@ def tell_window(changes: Iterable[Change], place: Place) -> Notice:
         "end": place.end.isoformat(),
         "reboots_per_node": place.reboots_per_node,
     }
-    if kind in (NoticeKind.WINDOW_LATE, NoticeKind.NODES_RETURNED):
+    if kind is NoticeKind.WINDOW_LATE or kind in OF_NODES:
         facts["nodes"] = sorted(change.name for change in (first, *rest))
     else:
         facts |= {"nodes": list(place.nodes), **{key: first.data[key] for key in _WINDOW_FACTS if key in first.data}}
@@ -244,6 +247,8 @@ WINDOW_EVENTS = {
     "window.cancelled": NoticeKind.WINDOW_CANCELLED,
     "unit.tail": NoticeKind.WINDOW_LATE,
     "node.returned": NoticeKind.NODES_RETURNED,
+    "node.kept_out": NoticeKind.NODES_KEPT_OUT,
+    "node.left_out": NoticeKind.NODES_LEFT_OUT,
 }
 _WINDOW_FACTS = ("taken", "left_out", "behind_minutes")
 

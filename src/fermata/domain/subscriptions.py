@@ -8,7 +8,7 @@ from typing import Any
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES, Patience
 from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
-from fermata.domain.notices import ASKING, OF_WINDOWS, Notice, NoticeKind
+from fermata.domain.notices import ASKING, OF_NODES, OF_WINDOWS, Notice, NoticeKind
 
 
 class ChannelKind(StrEnum):
@@ -30,7 +30,7 @@ class EventShape(StrEnum):
 
 OF_SCHEDULED_EVENTS = OF_WINDOWS - {NoticeKind.WINDOW_WAITING, NoticeKind.WINDOW_LATE, NoticeKind.WINDOW_CLOSED} | {
     NoticeKind.PLAN_PUBLISHED,
-    NoticeKind.NODES_RETURNED,
+    *OF_NODES,
 }  # others have nothing that this shape could say
 
 

@@ -18,6 +18,14 @@ TYPE_PREFIX = "fermata."
 SCHEDULED_EVENT_TYPE = "Microsoft.ResourceNotifications.MaintenanceResources.ScheduledEventEmitted"
 IMDS_VERSION, DATA_VERSION = "2020-07-01", "3.0"
 RESOURCE_VERSION = "2024-07-01"
+NEVER_CAME = frozenset(
+    {
+        NoticeKind.WINDOW_MISSED,
+        NoticeKind.WINDOW_SKIPPED,
+        NoticeKind.WINDOW_CANCELLED,
+        NoticeKind.NODES_LEFT_OUT,
+    }
+)
 BODY_BYTES_MAX = 1024 * 1024  # of one post, as Event Grid's
 
 
@@ -168,9 +176,9 @@ def _nodes(notice: Notice) -> Iterator[_Node]:
             left = {name for group in facts.get("left_out", ()) for name in group["nodes"]}
             yield from _of_window(facts, [name for name in facts["nodes"] if name not in left], "Started")
             yield from _of_window(facts, sorted(left), "Canceled")
-        case NoticeKind.NODES_RETURNED:
+        case NoticeKind.NODES_RETURNED | NoticeKind.NODES_KEPT_OUT:
             yield from _of_window(facts, facts["nodes"], "Completed")
-        case NoticeKind.WINDOW_MISSED | NoticeKind.WINDOW_SKIPPED | NoticeKind.WINDOW_CANCELLED:
+        case kind if kind in NEVER_CAME:
             yield from _of_window(facts, facts["nodes"], "Canceled")
         case _:
             pass

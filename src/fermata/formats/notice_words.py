@@ -36,8 +36,8 @@ def _lines(notice: Notice) -> Iterator[str]:
             yield f"{notice.supercomputer}: nothing is pending any more"
         case NoticeKind.PLAN_PUBLISHED:
             yield from _say_plan(notice, facts)
-        case NoticeKind.NODES_RETURNED:
-            yield f"{facts['cluster']}: {_count(facts['nodes'])} back in service, proven"
+        case NoticeKind.NODES_RETURNED | NoticeKind.NODES_KEPT_OUT | NoticeKind.NODES_LEFT_OUT as kind:
+            yield f"{facts['cluster']}: {_count(facts['nodes'])} {_NODE_WORDS[kind]}"
             yield f"Window {facts['window']}: {_names(facts['nodes'])}"
         case NoticeKind.TEST:
             yield f"{notice.supercomputer or 'Fermata'}: a test of subscription {facts['subscription']}"
@@ -74,6 +74,11 @@ def _say_plan(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"... and {len(windows) - WINDOWS_MAX} more"
 
 
+_NODE_WORDS = {
+    NoticeKind.NODES_RETURNED: "back in service, proven",
+    NoticeKind.NODES_KEPT_OUT: "proven, and out of service as before",
+    NoticeKind.NODES_LEFT_OUT: "left as they were",
+}
 _WINDOW_WORDS = {
     NoticeKind.WINDOW_WAITING: "has to wait",
     NoticeKind.WINDOW_OPENED: "has begun",

@@ -1,12 +1,13 @@
 """Turns what the journal records into notices, in the same transaction. Nobody can change something and not tell."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 
-from fermata.domain.ids import ClusterId, CustomerId, PlanId, RequestId, SubscriptionId, SupercomputerId
+from fermata.domain.ids import ClusterId, CustomerId, PlanId, RequestId, SubscriptionId, SupercomputerId, WindowId
 from fermata.domain.notices import (
     OF_CONSENT,
     OF_FREEZES,
@@ -22,6 +23,7 @@ from fermata.domain.notices import (
     tell_scopes,
     tell_window,
 )
+from fermata.domain.plans import Window
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.subscriptions import Subscription, is_spoken_for
 from fermata.store import inventory, outbox, plans, requests, runs
@@ -128,7 +130,7 @@ def _place(conn: Connection, change: Change, by_cluster: dict[ClusterId, Home]) 
     home = by_cluster.get(ClusterId(row.cluster))
     if home is None:
         return None
-    planned = next(w for w in plans.load_plan(conn, PlanId(row.plan)).windows if w.id == name)
+    planned = _windows(conn, PlanId(row.plan))[WindowId(name)]
     return Place(
         window=planned.id,
         cluster=planned.cluster,
@@ -138,6 +140,18 @@ def _place(conn: Connection, change: Change, by_cluster: dict[ClusterId, Home]) 
         nodes=planned.nodes,
         reboots_per_node=planned.reboots_per_node,
     )
+
+
+def _windows(conn: Connection, plan: PlanId) -> Mapping[WindowId, Window]:
+    """The windows of a plan, which never change: the last one asked for is at hand, since reading it takes a while."""
+    known = _LAST_PLAN.get(conn.engine)
+    if known is None or known[0] != plan:
+        known = plan, {window.id: window for window in plans.load_plan(conn, plan).windows}
+        _LAST_PLAN[conn.engine] = known
+    return known[1]
+
+
+_LAST_PLAN: WeakKeyDictionary[Engine, tuple[PlanId, Mapping[WindowId, Window]]] = WeakKeyDictionary()
 
 
 def _scope_homes(

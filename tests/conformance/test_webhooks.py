@@ -1,110 +1,45 @@
-"""What every channel owes the subscribers, tried against real servers and read by real clients."""
+"""What a webhook is owed and owes, tried against a real server and read by real clients."""
 
-import email
-import email.policy
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from aiosmtpd.controller import Controller
 from azure.core.messaging import CloudEvent as AzureCloudEvent
 from azure.eventgrid import EventGridEvent
-from circuit_maintenance_parser import NotificationData
-from circuit_maintenance_parser.provider import GenericProvider
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+from tests.conformance.notice import CLOCK, LOCAL, NOW, send, subscription
 from tests.conformance.receivers import Answer, Receiver, make_certificate, receiving
 from tests.conftest import free_port
 from tests.services.notice_world import StillClock
 
 from fermata.adapters import outbound
-from fermata.adapters.chat import Chat
 from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
 from fermata.adapters.event_grid_webhook import EventGridWebhook
 from fermata.adapters.outbound import Outbound
-from fermata.adapters.smtp import Mail, MailServer
 from fermata.domain.deliveries import Gone, NotNow, Outcome, Rejected, Taken
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
-from fermata.domain.notices import Notice, NoticeKind
 from fermata.domain.subscriptions import (
     ByHand,
     ChannelKind,
     Consented,
     EventShape,
     NoConsent,
-    Subscription,
 )
-from fermata.formats.parcels import pack
-from fermata.ports import Channel, Parcel
+from fermata.ports import Channel
 
-NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-LOCAL = Outbound(allow_local=True, timeout=timedelta(seconds=5))
-CLOCK = StillClock(NOW)
 HOOKS: dict[ChannelKind, Channel] = {
     ChannelKind.EVENT_GRID: EventGridWebhook(LOCAL, CLOCK),
     ChannelKind.CLOUD_EVENTS: CloudEventsWebhook(LOCAL, CLOCK, "fermata.example"),
 }
-NOTICE = Notice(
-    seq=12,
-    at=NOW,
-    kind=NoticeKind.PLAN_PUBLISHED,
-    customer=CustomerId("lumen"),
-    supercomputer=SupercomputerId("sc1"),
-    subject="plan:plan_1",
-    actor="operator-1",
-    why="",
-    facts={
-        "plan": "plan_1",
-        "parent": None,
-        "campaign": "january",
-        "windows": [
-            {
-                "window": "w1",
-                "change": "added",
-                "cluster": "alpha",
-                "start": "2026-01-09T19:00:00+00:00",
-                "end": "2026-01-09T23:00:00+00:00",
-                "nodes": ["alpha-n1", "alpha-n2", "alpha-n3"],
-                "left": ["alpha-n9"],
-                "updates": ["nic"],
-                "reboots_per_node": 1,
-            }
-        ],
-    },
-)
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with receiving() as opened:
         yield opened
-
-
-def subscription(channel: ChannelKind, url: str = "", **said: Any) -> Subscription:
-    target = said.pop("target", {"url": url})
-    made = Subscription(
-        id=SubscriptionId("hook-1"),
-        channel=channel,
-        target=target,
-        code="code_7",
-        created_at=NOW,
-        created_by="operator-1",
-    )
-    return replace(made, **said)
-
-
-def parcel(to: Subscription, attempt: int = 1) -> Parcel:
-    return pack(to, NOTICE, attempt=attempt, sender="noc@operator.example")
-
-
-def send(channel: Channel, to: Subscription) -> Outcome:
-    (outcome,) = channel.send(to, [parcel(to)]).values()
-    return outcome
 
 
 @pytest.mark.parametrize("kind", HOOKS)
@@ -323,121 +258,3 @@ def test_a_filter_of_subjects_is_heeded(receiver: Receiver) -> None:
     to = subscription(ChannelKind.EVENT_GRID, target=target, shape=EventShape.SCHEDULED_EVENTS)
     assert send(HOOKS[ChannelKind.EVENT_GRID], to) == Taken()
     assert receiver.posts == []
-
-
-class Inbox:
-    """What a mail server's session hands over; recipients that it refuses."""
-
-    def __init__(self) -> None:
-        self.mails: list[EmailMessage] = []
-        self.refuses: dict[str, str] = {}
-
-    async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:  # noqa: N802
-        if address in self.refuses:
-            return self.refuses[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
-        read = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        assert isinstance(read, EmailMessage)
-        self.mails.append(read)
-        return "250 OK"
-
-
-@pytest.fixture
-def inbox() -> Iterator[tuple[Inbox, Mail]]:
-    handler, port = Inbox(), free_port()
-    controller = Controller(handler, hostname="127.0.0.1", port=port)
-    controller.start()
-    server = MailServer(host="127.0.0.1", port=port, sender="noc@operator.example")
-    yield handler, Mail(server, CLOCK)
-    controller.stop()
-
-
-def mail_to(*to: str, **more: Any) -> Subscription:
-    return subscription(ChannelKind.MAIL, target={"to": list(to), **more})
-
-
-def test_mail_arrives_with_its_words_and_a_maintenance_note_that_others_read(inbox: tuple[Inbox, Mail]) -> None:
-    handler, mail = inbox
-    assert send(mail, mail_to("ops@lumen.example", calendar=True, provider="operator.example")) == Taken()
-    (message,) = handler.mails
-    assert message["Subject"] == "sc1: plan plan_1 is in force, 1 window(s) differ"
-    assert message["Message-ID"] == "<hook-1.ntc_0000000012@fermata>"
-    found = NotificationData.init_from_email_bytes(message.as_bytes())
-    assert found is not None
-    (maintenance,) = GenericProvider().get_maintenances(found)
-    assert (maintenance.provider, maintenance.account, maintenance.maintenance_id) == (
-        "operator.example",
-        "lumen",
-        "w1",
-    )
-    assert maintenance.status.value == "CONFIRMED"
-    assert (maintenance.start, maintenance.end) == (1767985200, 1767999600)
-    assert {(c.circuit_id, c.impact.value) for c in maintenance.circuits} == {
-        ("alpha-n1", "OUTAGE"),
-        ("alpha-n2", "OUTAGE"),
-        ("alpha-n3", "OUTAGE"),
-    }
-    assert (maintenance.uid, maintenance.sequence, maintenance.organizer) == (
-        "w1@fermata",
-        12,
-        "mailto:noc@operator.example",
-    )
-
-
-def test_mail_that_one_recipient_takes_is_delivered(inbox: tuple[Inbox, Mail]) -> None:
-    handler, mail = inbox
-    handler.refuses = {"gone@lumen.example": "550 no such user"}
-    assert send(mail, mail_to("gone@lumen.example", "ops@lumen.example")) == Taken()
-    assert send(mail, mail_to("gone@lumen.example")) == Rejected(why="every recipient was refused (550)")
-    handler.refuses = {"full@lumen.example": "452 mailbox full"}
-    assert send(mail, mail_to("full@lumen.example")) == NotNow(why="every recipient was refused (452)")
-
-
-def test_mail_waits_for_a_server_that_is_down() -> None:
-    mail = Mail(MailServer(host="127.0.0.1", port=free_port()), CLOCK)
-    assert isinstance(send(mail, mail_to("ops@lumen.example")), NotNow)
-
-
-@pytest.mark.parametrize(
-    "to",
-    [[], "ops@lumen.example", ["ops"], ["a@b\nBcc: c@d"], ["Ops <ops@lumen.example>"], [1]],
-)
-def test_what_is_no_mail_address_is_refused(to: Any) -> None:
-    mail = Mail(MailServer(host="127.0.0.1"), CLOCK)
-    assert mail.find_fault(subscription(ChannelKind.MAIL, target={"to": to})) is not None
-    assert mail.find_fault(mail_to("ops@lumen.example")) is None
-    assert "FERMATA_SMTP_HOST" in (Mail(MailServer(), CLOCK).find_fault(mail_to("ops@lumen.example")) or "")
-
-
-def room(receiver: Receiver) -> Subscription:
-    host = receiver.url.removeprefix("http://").removesuffix("/hook")
-    return subscription(ChannelKind.CHAT, f"mmost://{host}/abcdefghijklmnopqrstuvwxyz")
-
-
-def test_a_chat_room_gets_the_words(receiver: Receiver) -> None:
-    assert send(Chat(LOCAL), room(receiver)) == Taken()
-    (post,) = receiver.posts
-    assert "plan plan_1 is in force" in orjson.loads(post.body)["text"]
-    receiver.answers = [Answer(500)]
-    assert send(Chat(LOCAL), room(receiver)) == NotNow(why="the chat did not take it")
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "json://receiver.example", "syslog://", "mmost://receiver.example/abcdefghijklmnopqrstuvwxyz",
-     "mmosts://127.0.0.1/abcdefghijklmnopqrstuvwxyz", "slack://"],
-)  # fmt: skip
-def test_what_is_no_chat_room_of_others_is_refused(url: str) -> None:
-    assert Chat(Outbound()).find_fault(subscription(ChannelKind.CHAT, url)) is not None
-
-
-def test_rooms_of_the_great_services_are_known() -> None:
-    for url in (
-        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#ops",
-        "mmosts://chat.example/abcdefghijklmnopqrstuvwxyz",
-        "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
-    ):
-        assert Chat(Outbound()).find_fault(subscription(ChannelKind.CHAT, url)) is None

@@ -1,0 +1,77 @@
+"""What a customer hears while a plan is conducted: every node's event in its order, whatever is killed on the way."""
+
+from collections import defaultdict
+from datetime import timedelta
+from pathlib import Path
+
+from tests.services.notice_world import Desk, Recorder, StillClock
+from tests.simulation import stagehand
+
+from fermata.domain.notices import NoticeKind
+from fermata.domain.run_states import RunState
+from fermata.domain.subscriptions import ChannelKind, Consented, EventShape
+from fermata.execution.delivering import deliver_round
+from fermata.formats.notice_events import events_of
+from fermata.services import notices
+from fermata.services import runs as services
+from fermata.store import inventory, journal
+
+URL = "https://receiver.example/hook"
+HOUR = timedelta(hours=1)
+
+
+def heard(rig: stagehand.Rig) -> list[tuple[str, str]]:
+    """Node and status of every scheduled event, in the order of notices."""
+    page = notices.list_notices(rig.database, limit=500)
+    assert page.before is None
+    found = []
+    for view in reversed(page.notices):
+        for event in events_of(view.notice, EventShape.SCHEDULED_EVENTS):
+            properties = event.data["resourceInfo"]["properties"]
+            found.append((properties["Resources"][0], properties["EventStatus"]))
+    return found
+
+
+def subscribe(rig: stagehand.Rig) -> Desk:
+    with rig.database.read() as conn:
+        customers = inventory.list_customers(conn)
+    desk = Desk(rig.database, clock=StillClock(rig.clock.now()), channel=Recorder(greeting=Consented()))
+    desk.subscribe("hook", ChannelKind.CLOUD_EVENTS, target={"url": URL}, customers=customers)
+    return desk
+
+
+def test_every_node_is_told_of_from_start_to_end(store_url: str, tmp_path: Path) -> None:
+    rig = stagehand.set_up(store_url, tmp_path)
+    desk = subscribe(rig)
+    assert rig.conduct().state is RunState.FINISHED
+    by_node: dict[str, list[str]] = defaultdict(list)
+    for node, status in heard(rig):
+        by_node[node].append(status)
+    assert by_node.keys() == {name for window in rig.plan.windows for name in window.nodes}
+    assert {tuple(statuses) for statuses in by_node.values()} == {("Started", "Completed")}
+    desk.clock.at = rig.clock.now()
+    for _ in range(200):
+        if not deliver_round(desk.office).did_something:
+            break
+    with rig.database.read() as conn:
+        told = [line.event for line in journal.read(conn, 0, 10_000) if line.event.startswith("window.")]
+    assert [parcel.key for parcel in desk.channel.parcels if "window" in parcel.title] != []
+    kinds = [view.notice.kind.value for view in reversed(notices.list_notices(rig.database, limit=500).notices)]
+    assert [kind for kind in kinds if kind.startswith("window.")] == told
+
+
+def test_what_was_stopped_before_it_began_is_cancelled(store_url: str, tmp_path: Path) -> None:
+    rig = stagehand.set_up(store_url, tmp_path)
+    subscribe(rig)
+    services.stop(rig.database, None, now=rig.clock.now(), actor="operator-1", why="no")
+    assert rig.conduct().state is RunState.STOPPED
+    assert {status for _node, status in heard(rig)} == {"Canceled"}
+    assert {node for node, _status in heard(rig)} == {name for window in rig.plan.windows for name in window.nodes}
+
+
+def test_nothing_is_kept_that_nobody_hears(store_url: str, tmp_path: Path) -> None:
+    rig = stagehand.set_up(store_url, tmp_path)
+    desk = Desk(rig.database, clock=StillClock(rig.clock.now()))
+    desk.subscribe("own", customers=frozenset(), kinds=frozenset({NoticeKind.FREEZE_ADDED}))
+    rig.conduct()
+    assert notices.list_notices(rig.database, limit=500).notices == ()
