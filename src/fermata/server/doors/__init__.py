@@ -3,7 +3,24 @@
 They stand outside `/api/v1` and its description. Each is a file; what they answer comes from the same services.
 """
 
-from fermata.server.doors import arm_tree, aws_metadata, gce_api, gce_metadata, imds, kusto, metrics, resource_graph
+from fermata.server.doors import (
+    arm_tree,
+    aws_metadata,
+    ec2_api,
+    gce_api,
+    gce_metadata,
+    imds,
+    kusto,
+    metrics,
+    resource_graph,
+)
 
-ROUTES = (*resource_graph.ROUTES, *kusto.ROUTES, *arm_tree.ROUTES, *gce_api.ROUTES, *metrics.ROUTES)
+ROUTES = (
+    *resource_graph.ROUTES,
+    *kusto.ROUTES,
+    *arm_tree.ROUTES,
+    *gce_api.ROUTES,
+    *ec2_api.ROUTES,
+    *metrics.ROUTES,
+)
 NODE_DOORS = (*imds.DOORS, *gce_metadata.DOORS, *aws_metadata.DOORS)
