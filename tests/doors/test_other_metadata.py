@@ -24,7 +24,10 @@ HISTORY = "latest/meta-data/events/maintenance/history"
 
 
 class Amazon(IMDSFetcher):  # type: ignore[misc]  # botocore has no types
-    """As botocore's own fetchers use theirs."""
+    """As botocore's own fetchers use theirs, but for a busy machine."""
+
+    def __init__(self) -> None:
+        super().__init__(timeout=20)
 
     def ask(self, path: str) -> Any:
         return json.loads(self._get_request(path, None, token=self.token()).text)

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from fermata.server.doors import (
     arm_tree,
     aws_metadata,
+    ec2_api,
     event_grid_arm,
     event_grid_pull,
     gce_api,
@@ -27,6 +28,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     *webhook_consent.ROUTES,
     *arm_tree.ROUTES,
     *gce_api.ROUTES,
+    *ec2_api.ROUTES,
     *metrics.ROUTES,
 )
 

@@ -53,12 +53,17 @@ async def get_id(call: Call) -> Reply:
     return Reply(body=call.node.encode(), media_type=TEXT)
 
 
+def short_id(event: ScheduledEvent) -> str:
+    """The event's id in that world's form."""
+    return "instance-event-" + event.id.replace("-", "")[:17]
+
+
 def _event(event: ScheduledEvent, state: str, prefix: str) -> dict[str, Any]:
     told = {
         "NotBefore": _time(event.not_before),
         "Code": CODES[event.type],
         "Description": prefix + event.description,
-        "EventId": "instance-event-" + event.id.replace("-", "")[:17],
+        "EventId": short_id(event),
         "State": state,
     }
     return told if event.ends_at is None else {**told, "NotAfter": _time(event.ends_at)}
