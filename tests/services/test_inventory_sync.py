@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pydantic import ValidationError
+from sqlalchemy import update
 from tests.constraints import world as w
 from tests.services.sources import (
     HOUR,
@@ -18,14 +20,16 @@ from tests.services.sources import (
     sources,
     without,
 )
-from tests.services.work import start_work
+from tests.services.work import RUN, WINDOW, start_work
 
 from fermata.domain.consent import consent_gaps
 from fermata.domain.ids import NodeId, RackId, SourceId
 from fermata.domain.inventory_holds import HoldState
+from fermata.domain.node_states import UnitState
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import PolicyRule, Scope, ScopeLevel, Stance, Verdict
 from fermata.domain.reasons import Code, Reason
+from fermata.domain.run_states import WindowState
 from fermata.formats.faults import BadInput, Fault
 from fermata.ports import Refused, TryLater
 from fermata.services.consent import Order, decide
@@ -36,7 +40,7 @@ from fermata.services.inventory_held import accept_held, drop_held, list_held
 from fermata.services.inventory_sources import diff_source, forget_source, list_sources, sync_due, sync_source
 from fermata.services.policy import try_update
 from fermata.services.requests import read_inputs
-from fermata.store import inventory, journal
+from fermata.store import inventory, journal, runs, unit_ops
 from fermata.store.database import Database
 
 FLEET = SCENARIO.fleet
@@ -222,6 +226,46 @@ def test_one_source_that_fails_keeps_no_other_from_being_heard(db: Database) -> 
         SyncOutcome.FAILED,
         SyncOutcome.APPLIED,
     ]
+
+
+def test_a_fault_of_ours_in_one_source_is_its_failure_and_no_end_of_the_round(db: Database) -> None:
+    keeper = Keeper(db)
+    ill = Said(FLEET, source=SourceId("a-first"), failure=KeyError("metadata"))
+    both = sources(ill, keeper.said)
+    done = sync_due(db, both, now=w.NOW, new_id=keeper.new_id)
+    assert [each.outcome for each in done] == [SyncOutcome.FAILED, SyncOutcome.APPLIED]
+    assert list_sources(db, both, now=w.NOW)[0].failure == "KeyError: 'metadata'"
+
+
+def test_nodes_that_are_done_stay_while_their_window_is_open(db: Database) -> None:
+    many = having(FLEET, *(replace(w.node("omega", 0, 3), name=NodeId(f"x{index:02}")) for index in range(77)))
+    keeper = Keeper(db)
+    keeper.sync(many)
+    with db.begin() as conn:
+        start_work(conn, "alpha-n00")
+        (op,) = unit_ops.ops_of_window(conn, RUN, WINDOW)
+        done = replace(op, state=UnitState.RETURNED, finished_at=w.NOW, version=op.version + 1)
+        unit_ops.save_ops(conn, [(op.version, done)])
+    gone = without(many, "alpha-n00")
+    with db.begin() as conn:
+        (window,) = runs.load_windows(conn, RUN)
+        runs.save_window(conn, replace(window, state=WindowState.OPEN))
+    assert [why.code for why in keeper.sync(gone, at=LATER).reasons] == [Code.INVENTORY_IN_WORK]
+    with db.begin() as conn:
+        (window,) = runs.load_windows(conn, RUN)
+        runs.save_window(conn, replace(window, state=WindowState.CLOSED))
+    assert keeper.sync(gone, at=LATER + HOUR).outcome is SyncOutcome.APPLIED
+
+
+def test_a_sync_and_its_requests_are_one_transaction(db: Database) -> None:
+    """Requests cannot be worked out, since the policy on record cannot be read: then nothing was synced either."""
+    keeper = Keeper(db)
+    with db.begin() as conn:
+        conn.execute(update(inventory.document).where(inventory.document.c.kind == "policy").values(body="{}"))
+    with pytest.raises(ValidationError):
+        keeper.sync()
+    assert keeper.fleet.nodes == {}
+    assert [event for event, _ in keeper.events if event.startswith(("node.", "inventory."))] == []
 
 
 def test_an_unknown_source_is_refused_with_the_nearest(db: Database) -> None:

@@ -135,7 +135,8 @@ def apply_changes(conn: Connection, judged: Judged, *, now: datetime, actor: str
 
 
 def close_hold(conn: Connection, hold: Hold, state: HoldState, *, now: datetime, actor: str, why: str) -> None:
-    source_store.save_hold(conn, replace(hold, state=state, decided_at=now, decided_by=actor, why=why))
+    told = Report(source=hold.source, observed_at=hold.report.observed_at)  # what it was about stays in the diff
+    source_store.save_hold(conn, replace(hold, state=state, report=told, decided_at=now, decided_by=actor, why=why))
     data = {"hold": hold.id, "counts": hold.diff.differences()}
     journal.append(conn, source_entry(f"inventory.{state}", hold.source, data, now=now, actor=actor, why=why))
 

@@ -19,7 +19,7 @@ from fermata.services.inventory_changes import ACTOR, NOT_TAKEN_SHOWN, Synced, c
 from fermata.services.inventory_sync import NewId, preview_report, record_failure, take_report
 from fermata.store import inventory_sources as source_store
 from fermata.store import journal
-from fermata.store.database import Database
+from fermata.store.database import Database, StoreUnavailable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,17 @@ def sync_due(db: Database, sources: Sources, *, now: datetime, new_id: NewId) ->
         for name, source in sorted(sources.book.sources.items())
         if source.kind is not SourceKind.PUSH and (name not in tried or tried[name] + source.every <= now)
     )
-    return tuple(sync_source(db, sources, source.id, now=now, actor=ACTOR, new_id=new_id) for source in due)
+    return tuple(_sync_guarded(db, sources, source, now=now, new_id=new_id) for source in due)
+
+
+def _sync_guarded(db: Database, sources: Sources, source: Source, *, now: datetime, new_id: NewId) -> Synced:
+    """Whatever one source does keeps no other from being heard."""
+    try:
+        return sync_source(db, sources, source.id, now=now, actor=ACTOR, new_id=new_id)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - top of a loop: recorded as this source's failure, told by its line
+        return record_failure(db, source, f"{type(error).__name__}: {error}", now=now)
 
 
 def forget_source(db: Database, sources: Sources, name: SourceId, *, now: datetime, actor: str, why: str) -> Forgotten:

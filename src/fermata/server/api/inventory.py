@@ -1,5 +1,6 @@
 """Inventory that keeps itself: sources, what they say, what is pushed, and what waits for a person."""
 
+from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -144,7 +145,7 @@ def post_drop(given: Given, hold: str, body: HoldDecisionBody) -> inventory_held
 def _pushed(source: str, body: PushBody) -> Pushed:
     return Pushed(
         source=SourceId(source),
-        observed_at=body.observed_at,
+        observed_at=body.observed_at.astimezone(UTC) if body.observed_at else None,
         complete=body.complete,
         nodes=tuple(_facts(node.node, node, {"node", "versions"}) for node in body.nodes),
         versions={node.node: dict(node.versions) for node in body.nodes},
