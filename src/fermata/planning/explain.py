@@ -34,21 +34,22 @@ def explain_infeasible(problem: Problem) -> Infeasible:
     homeless = find_homeless(problem, spots)
     only = homeless[:1] or None
     clashing = _shrink(list(list_rules(problem.inputs, problem.scope)), problem, probe, only)
-    whom = _tell_homeless([problem.scope.works[cluster].cluster.name for cluster in homeless])
+    found = [_find_relaxation(rule, problem.inputs, probe, homeless) for rule in clashing]
+    concerned = _find_concerned(clashing, problem, probe, homeless)
+    whom = _tell_homeless([problem.scope.works[c].cluster.name for c in concerned], len(homeless) - len(concerned))
     return Infeasible(
         clashes=tuple(Violation(rule=rule.name, sentence=rule.sentence + whom) for rule in clashing),
-        relaxations=tuple(
-            found for rule in clashing if (found := _find_relaxation(rule, problem.inputs, probe, homeless))
-        ),
+        relaxations=tuple(relaxation for relaxation in found if relaxation is not None),
     )
 
 
-def _tell_homeless(names: Sequence[ClusterId]) -> str:
+def _tell_homeless(names: Sequence[ClusterId], others: int) -> str:
     if not names:
         return ""
     hidden = len(names) - NAMES_SHOWN
     more = f" and {hidden} more" if hidden > 0 else ""
-    return f" {', '.join(names[:NAMES_SHOWN])}{more} cannot be placed, even alone."
+    rest = f" {others} more cannot be placed for other rules." if others else ""
+    return f" {', '.join(names[:NAMES_SHOWN])}{more} cannot be placed, even alone.{rest}"
 
 
 def explain_not_found() -> Infeasible:
@@ -85,6 +86,16 @@ class _Probe:
         terms = tuple(TermResult(name=term.name, value=value_of(placed, term), bound=0) for term in list_terms(problem))
         found = Found(spots=placed, terms=terms, effort=0.0)
         return not check_plan(inputs, write_plan(problem, found, plan_id=PROBE_ID, hashes=NO_HASHES))
+
+
+def _find_concerned(clashing: Sequence[Rule], problem: Problem, probe: _Probe, homeless: Sequence[int]) -> list[int]:
+    """Those of the homeless that these rules by themselves leave no place; of the first it was shown."""
+    inputs = problem.inputs
+    names = {rule.name for rule in clashing}
+    for rule in list_rules(problem.inputs, problem.scope):
+        if rule.name not in names:
+            inputs = rule.leave_out(inputs)
+    return [c for number, c in enumerate(homeless) if number == 0 or probe.is_possible(inputs, [c]) is not True]
 
 
 def _place(problem: Problem) -> tuple[Spot, ...] | bool | None:

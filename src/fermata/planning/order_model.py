@@ -6,6 +6,7 @@ have, each product of two counts has few values. Starts are told apart only on d
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -57,7 +58,7 @@ class DayModel:
                 taken = [self._chosen[number] for number in row.spots.tolist()]
                 self._cp.add(cp_model.LinearExpr.weighted_sum(taken, row.units.tolist()) <= row.capacity)
         self._term = bound.term
-        self._pairs = self._count_pairs(bound)
+        self._bound = bound
 
     def hold(self, term: Term, value: int) -> None:
         """Leaves only plans in which the term is no more than that."""
@@ -66,6 +67,12 @@ class DayModel:
     def lessen(self, term: Term) -> None:
         """Looks for the least of the term."""
         self._cp.minimize(self._express(term))
+
+    def lessen_changes(self, near: Collection[Spot]) -> None:
+        """Looks for a plan that takes as many of these places as may be."""
+        places = {(spot.way, spot.group, spot.day) for spot in near}
+        choices = zip(self._plan.choices, self._members, strict=True)
+        self._cp.minimize(-cp_model.LinearExpr.sum([choice.taken for choice, place in choices if place in places]))
 
     def lessen_pairs(self, *, least: int) -> None:
         """Looks for the fewest wrong pairs, which are known to be no less than that."""
@@ -81,6 +88,10 @@ class DayModel:
             return solved
         members = list(self._members.values())
         return replace(solved, chosen=tuple(spot for number in solved.chosen for spot in members[number]))
+
+    @cached_property
+    def _pairs(self) -> cp_model.LinearExprT:
+        return self._count_pairs(self._bound)
 
     def _express(self, term: Term) -> cp_model.LinearExprT:
         if term is self._term:

@@ -24,6 +24,8 @@ EFFORT_BY_DAYS = 16.0  # of all questions together: January takes seven
 EFFORT_BESIDE_SEATS = 1.0  # of a plan of what is left to place: a re-plan is to take a few seconds
 SHARE_OF_PAIRS = 0.75  # of that, before the terms after them
 ITERATIONS_OF_UNIT = 15_000  # of the linear program that narrows the counts, in the time of a unit
+EFFORT_BEFORE_PAIRS = 4.0  # of one term that comes before them
+EFFORT_OF_CHANGES = 1.0  # of a plan nearer to the one before
 EFFORT_OF_QUESTION = 4.0
 EFFORT_OF_STARTS = 0.2  # of one day
 NEAR = 0.1  # of the value: where the bound is so near, an answer costs more the farther from it the question goes
@@ -111,6 +113,50 @@ class OrderSearch:
             self._least, self._least_timed = known.bound, known.floor
         return known
 
+    def lessen_before(
+        self, term: Term, known: Settled, held: Sequence[tuple[Term, int]], stops: Callable[[], bool]
+    ) -> Settled:
+        """The same for a term that comes before wrong pairs, which do not matter yet. Timing changes no day."""
+        most, first, aim = self._spent() + EFFORT_BEFORE_PAIRS, known, _Aim(term=term, held=held)
+        while known.bound < known.value and self._spent() < most and not stops():
+            before, learnt = known, len(self._detailed)
+            model = self._hold([*held, (term, known.value)])
+            model.lessen(term)
+            solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=most - self._spent())
+            self.effort += solved.effort
+            if isinstance(solved, Unsolved):
+                break
+            known = _raise_floor(known, solved.bound)
+            known = self._take_better(aim, known, self._find_starts(solved.chosen, by_pairs=False))
+            if known == before and len(self._detailed) == learnt:
+                break
+        return known if known.value == first.value else self._go_near(aim, first, known)
+
+    def _go_near(self, aim: _Aim, first: Settled, known: Settled) -> Settled:
+        """A plan as good as the one known that changes little of the first one, which terms to come have been made
+        less for.
+        """
+        held = [*aim.held, (aim.term, known.value)]
+        model = self._hold(held)
+        model.lessen_changes(first.spots)
+        solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=EFFORT_OF_CHANGES)
+        self.effort += solved.effort
+        taken = () if isinstance(solved, Unsolved) else self._find_starts(solved.chosen, by_pairs=False)
+        is_as_good = bool(taken) and all(value_of(taken, each) <= value for each, value in held)
+        return replace(known, spots=taken) if is_as_good else known
+
+    def _hold(self, held: Sequence[tuple[Term, int]]) -> DayModel:
+        model = DayModel(self._problem, self._spots, self._rows, self._bound, self._detailed)
+        for each, value in held:
+            model.hold(each, value)
+        return model
+
+    def _take_better(self, aim: _Aim, known: Settled, taken: tuple[Spot, ...]) -> Settled:
+        if not taken or any(value_of(taken, each) > value for each, value in aim.held):
+            return known
+        value = value_of(taken, aim.term)
+        return replace(known, spots=taken, value=value) if value < known.value else known
+
     def _differs(self, *, is_timed: bool) -> bool:
         """Whether answers say nothing of what days are when windows are timed."""
         return not is_timed and bool(self._detailed) and len(self._shared) < len(self._rows)
@@ -141,10 +187,7 @@ class OrderSearch:
         else:
             answer = _Answer.SOME
             known = raise_(known, solved.bound) if term is self._bound.term else known
-            taken = self._find_starts(solved.chosen)
-            if taken and all(value_of(taken, each) <= value for each, value in aim.held):
-                value = value_of(taken, term)
-                known = replace(known, spots=taken, value=value) if value < known.value else known
+            known = self._take_better(aim, known, self._find_starts(solved.chosen))
         if known.value > cutoff:
             self._bound.go_back(mark)
         return known, answer
@@ -152,9 +195,9 @@ class OrderSearch:
     def _spent(self) -> float:
         return self.effort + self._bound.iterations / ITERATIONS_OF_UNIT
 
-    def _find_starts(self, members: Sequence[int]) -> tuple[Spot, ...]:
-        """One of these spots for each place, with the fewest wrong pairs; none when a day has no such starts. Days on
-        which starts cost something are told apart from now on.
+    def _find_starts(self, members: Sequence[int], *, by_pairs: bool = True) -> tuple[Spot, ...]:
+        """One of these spots for each place, with the fewest wrong pairs; none when a day has no such starts. Such days
+        are told apart from now on, and `by_pairs` those on which starts cost wrong pairs.
         """
         by_day: dict[int, dict[tuple[int, int], list[int]]] = {}
         for number in members:
@@ -164,7 +207,7 @@ class OrderSearch:
         taken: list[Spot] = []
         for day, places in by_day.items():
             found = self._find_starts_of(day, list(places.values()), some)
-            if not found or value_of(found, self._bound.term):
+            if not found or (by_pairs and value_of(found, self._bound.term)):
                 self._detailed.add(day)
             taken.extend(found)
         if len(taken) < len(some):
@@ -202,7 +245,8 @@ def _go_on(share: float, answer: _Answer, before: Settled, known: Settled, *, is
         return WHOLE if not is_pairs else QUARTER if is_near else HALF
     if known.value < before.value:
         return HALF
-    return LITTLE if is_pairs else share
+    is_near = known.value - known.bound < NEAR * known.value
+    return LITTLE if is_pairs and is_near else share
 
 
 def _raise_bound(known: Settled, bound: int) -> Settled:

@@ -26,6 +26,9 @@ from fermata.planning.values import value_of
 EFFORT_FOR_ANY_PLAN = 40.0
 EFFORTS = (6.0, 4.0)
 EFFORT_OF_LATER_TERMS = 1.0
+EFFORT_AFTER_DAYS = 2.0  # of a term that the model by days has been asked for, and is not near its bound
+NEAR = 0.01  # of the value
+FAR = 0.1  # the same
 # January has 2,300 spots that count. Beyond 1,000 the solver neither improves nor bounds wrong pairs, nor what comes
 # after them; beyond 20,000 it finds nothing in its effort that repair did not, but for terms that are sums over spots;
 # beyond 100,000 building its model takes longer than all the rest.
@@ -124,10 +127,13 @@ class _Aim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Start:
-    """Some complete plan, as spots, and its late node-days. `rows`: of all spots of the aim."""
+    """Some complete plan, as spots, and its late node-days. `rows`: of all spots of the aim. `least`: what is known of
+    the lateness of every plan that keeps them, once they have been searched for less; None: not yet.
+    """
 
     spots: tuple[Spot, ...]
     late: int
+    least: int | None = None
     rows: tuple[Row, ...]
     with_reserve: bool
     effort: float
@@ -200,6 +206,7 @@ class _Descent:
         self._held: list[tuple[Term, int]] = []
         self._held_by_model = 0
         self._by_days: OrderSearch | None = None
+        self._before_pairs: OrderSearch | None = None
         self._effort = start.effort
         self._is_cut_short = False
 
@@ -212,7 +219,7 @@ class _Descent:
         self._focus()
         self._repair(self._aim.terms[:1])
         result = self._lessen(0)
-        return replace(self._start, spots=self._taken(), late=result.value, effort=self._effort)
+        return replace(self._start, spots=self._taken(), late=result.value, least=result.bound, effort=self._effort)
 
     def run(self) -> Found:
         """All terms, strongest first, from what repair makes of the start."""
@@ -224,7 +231,10 @@ class _Descent:
         terms: list[TermResult] = []
         for number in range(len(self._aim.terms)):
             self._aim.options.watch(Stage.PROVING, self._aim.terms[number].name)
+            before = self._chosen
             terms.append(self._lessen(number))
+            if self._chosen != before and self._is_before_pairs(number):
+                self._repair(self._aim.terms)  # the solver looked at no later term
             self._aim.options.tell(Milestone.SETTLED, replace(self.stand(), terms=tuple(terms)))
         taken = self._taken()  # a later term may have brought an earlier one below where it was held
         values = (value_of(taken, term) for term in self._aim.terms)
@@ -260,11 +270,11 @@ class _Descent:
             self._take(taken)
             self._rows = build_rows(self._problem, spots, with_reserve=self._start.with_reserve)
 
-    def _repair(self, terms: tuple[Term, ...]) -> None:
+    def _repair(self, terms: tuple[Term, ...], *, per_cluster: int | None = None) -> None:
         seats = self._problem.seats.keys()
         clusters = sum(1 for ways in self._problem.ways_of if not seats >= set(ways))
         goes_on = len(self._spots) <= BOUNDED_SPOTS_MOST and any(isinstance(term, OrderTerm) for term in terms)
-        per_cluster = REPAIR_ROUNDS_BEFORE_DAYS if goes_on else REPAIR_ROUNDS_PER_CLUSTER
+        per_cluster = per_cluster or (REPAIR_ROUNDS_BEFORE_DAYS if goes_on else REPAIR_ROUNDS_PER_CLUSTER)
         rounds = min(REPAIR_ROUNDS_MOST, per_cluster * clusters)
         board, tally = Board(self._problem, self._spots, self._rows), Tally(self._spots, terms)
 
@@ -300,13 +310,31 @@ class _Descent:
     def _lessen(self, number: int) -> TermResult:
         """Makes one term least, then holds it there. A term that is at its floor already is not solved for."""
         term, result = self._aim.terms[number], self._measure(number)
-        bound = result.bound
-        if result.value > result.bound and not self._is_left_to_repair(term) and not self._is_stopped():
-            effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
+        is_searched = number == 0 and self._start.least is not None
+        if is_searched:
+            result = replace(result, bound=max(result.bound, self._start.least or 0))
+        elif result.value > result.bound and not self._is_stopped():
+            result = self._make_less(number, result)
+            if isinstance(term, OrderTerm) and result.value - result.bound > FAR * result.value:
+                self._repair(self._aim.terms, per_cluster=REPAIR_ROUNDS_PER_CLUSTER)  # what days could not say
+                result = replace(result, value=self._measure(number).value)
+        self._held.append((term, result.value))
+        return result
+
+    def _make_less(self, number: int, result: TermResult) -> TermResult:
+        term, bound = self._aim.terms[number], result.bound
+        effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
+        near = 0.0
+        if PAIRED_SPOTS_MOST < len(self._spots) <= SOLVED_SPOTS_MOST and self._is_before_pairs(number):
+            result, effort, near = self._settle_before_pairs(term, result), EFFORT_AFTER_DAYS, NEAR
+        if (
+            result.value - result.bound > near * result.value
+            and not self._is_left_to_repair(term)
+            and not self._is_stopped()
+        ):
             result, bound = self._solve(term, result, effort)
         if result.bound < result.value:
             result = self._settle_by_days(term, result, bound)
-        self._held.append((term, result.value))
         return result
 
     def _solve(self, term: Term, result: TermResult, effort: float) -> tuple[TermResult, int]:
@@ -331,6 +359,22 @@ class _Descent:
         bound = max(result.bound, solved.bound)
         is_timed = any(isinstance(each, OrderTerm) for each in (term, *(held for held, _ in self._held)))
         return replace(result, value=solved.value, bound=result.bound if is_timed else bound), bound
+
+    def _is_before_pairs(self, number: int) -> bool:
+        return not any(isinstance(term, OrderTerm) for term in self._aim.terms[: number + 1])
+
+    def _settle_before_pairs(self, term: Term, result: TermResult) -> TermResult:
+        """Makes a term that comes before wrong pairs less in the model by days, and bounds it."""
+        if self._before_pairs is None:
+            orders = [each for each in self._aim.terms if isinstance(each, OrderTerm)]
+            nobody = OrderTerm(name="", ranks=(-1,) * len(self._problem.ways), classes=0)
+            self._before_pairs = OrderSearch(self._problem, self._spots, self._rows, next(iter(orders), nobody))
+        effort = self._before_pairs.effort
+        known = Settled(spots=self._taken(), value=result.value, bound=result.bound, floor=result.bound)
+        settled = self._before_pairs.lessen_before(term, known, self._held, self._is_stopped)
+        self._effort += self._before_pairs.effort - effort
+        self._take(settled.spots)
+        return replace(result, value=settled.value, bound=settled.floor)
 
     def _settle_by_days(self, term: Term, result: TermResult, bound: int) -> TermResult:
         """Makes wrong pairs, or what comes after them, least in the model by days, and bounds them."""

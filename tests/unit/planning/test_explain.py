@@ -145,3 +145,14 @@ def test_a_deadline_in_the_past_makes_a_late_plan_not_none() -> None:
     inputs = replace(small(4, deadline=date(2026, 1, 5)), now=datetime(2026, 1, 7, tzinfo=UTC))
     plan = b.planned(inputs)
     assert plan.objective[0].value > 0
+
+
+def test_clusters_that_other_rules_leave_no_place_are_counted_apart() -> None:
+    """c0 is larger than a limit of its own; c1 keeps that one and is larger than the limit of all."""
+    own = replace(CAP, at_once=2, where=c.Where(conditions={"cluster": frozenset({"c0"})}))
+    outcome = b.plan(small(4, 8, 4, limits=(own, replace(CAP, at_once=6))))
+    assert isinstance(outcome, Infeasible)
+    (clash,) = outcome.clashes
+    assert clash.rule.startswith("limits[0] nodes_out")
+    assert clash.sentence.endswith(" c0 cannot be placed, even alone. 1 more cannot be placed for other rules.")
+    assert outcome.relaxations == ()
