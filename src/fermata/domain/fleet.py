@@ -1,9 +1,11 @@
 """The fleet as inventory reports it: clusters, nodes and the devices that nodes share."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from operator import attrgetter
 
 from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
 
@@ -28,6 +30,8 @@ class DeviceScope(StrEnum):
     RACK = "rack"
     SCALABLE_UNIT = "scalable_unit"
     CLUSTER = "cluster"
+
+    __hash__ = str.__hash__  # an enumeration's own is slow, and places are looked up by the million
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,29 +98,27 @@ class Fleet:
     def nodes_by_cluster(self) -> Mapping[ClusterId, tuple[Node, ...]]:
         """Nodes of each cluster, by name; a cluster without nodes has an empty tuple."""
         groups: dict[ClusterId, list[Node]] = {name: [] for name in sorted(self.clusters)}
-        for name in sorted(self.nodes):
-            node = self.nodes[name]
+        for node in self.nodes.values():
             groups[node.cluster].append(node)
-        return {cluster: tuple(nodes) for cluster, nodes in groups.items()}
+        return {cluster: tuple(sorted(nodes, key=attrgetter("name"))) for cluster, nodes in groups.items()}
 
     @cached_property
     def devices_by_cluster(self) -> Mapping[ClusterId, tuple[Device, ...]]:
         """Devices of each cluster, by name; a cluster without devices has an empty tuple."""
         groups: dict[ClusterId, list[Device]] = {name: [] for name in sorted(self.clusters)}
-        for name in sorted(self.devices):
-            device = self.devices[name]
+        for device in self.devices.values():
             groups[device.cluster].append(device)
-        return {cluster: tuple(devices) for cluster, devices in groups.items()}
+        return {cluster: tuple(sorted(devices, key=attrgetter("name"))) for cluster, devices in groups.items()}
 
     @cached_property
     def _nodes_by_place(self) -> Mapping[Place, tuple[Node, ...]]:
         places: dict[Place, tuple[Node, ...]] = {}
         for cluster, nodes in self.nodes_by_cluster.items():
-            racks: dict[str, list[Node]] = {}
-            units: dict[str, list[Node]] = {}
+            racks: dict[str, list[Node]] = defaultdict(list)
+            units: dict[str, list[Node]] = defaultdict(list)
             for node in nodes:
-                racks.setdefault(node.rack, []).append(node)
-                units.setdefault(node.scalable_unit, []).append(node)
+                racks[node.rack].append(node)
+                units[node.scalable_unit].append(node)
             places.update(((cluster, DeviceScope.RACK, name), tuple(found)) for name, found in racks.items())
             places.update(((cluster, DeviceScope.SCALABLE_UNIT, name), tuple(found)) for name, found in units.items())
             if nodes:
@@ -125,10 +127,10 @@ class Fleet:
 
     @cached_property
     def _devices_by_place(self) -> Mapping[Place, tuple[Device, ...]]:
-        groups: dict[Place, list[Device]] = {}
+        groups: dict[Place, list[Device]] = defaultdict(list)
         for devices in self.devices_by_cluster.values():
             for device in devices:
-                groups.setdefault(place_of(device), []).append(device)
+                groups[device.cluster, device.scope, device.scope_id].append(device)
         return {place: tuple(devices) for place, devices in groups.items()}
 
     def nodes_behind(self, device: Device) -> tuple[Node, ...]:

@@ -208,9 +208,14 @@ def find_alone(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> tuple
     """
     found: list[Device] = []
     alone: dict[tuple[str, str], bool] = {}
+    waits: dict[int, bool] = {}  # by what is pending, which many devices share
     for device in fleet.devices_by_cluster[cluster]:
-        due = pending.of_device(device).due
-        if not due or any(item.update.needs_drain for item in due):
+        unit = pending.devices.get(device.name)
+        if unit is None:
+            continue
+        if id(unit) not in waits:
+            waits[id(unit)] = bool(unit.due) and not any(item.update.needs_drain for item in unit.due)
+        if not waits[id(unit)]:
             continue
         place = (device.scope, device.scope_id)
         if place not in alone:

@@ -7,22 +7,19 @@ import math
 from dataclasses import replace
 from functools import cached_property
 
-from fermata.domain.campaign import FewestWindows, FinishByDeadline
 from fermata.domain.plans import InputHashes, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.planning.checker import CheckCase, build_case, check_case
 from fermata.planning.daywork import time_days
 from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
-from fermata.planning.floors import find_homeless
+from fermata.planning.fewest import FIRST_TERMS, compile_fewest, may_do_with_fewest
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxation, Violation
-from fermata.planning.problem import Outline, Problem, find_spots, outline_problem
+from fermata.planning.problem import Outline, Problem, outline_problem
 from fermata.planning.replan import replan_campaign
 from fermata.planning.risk.bound import Bounded, Spare, bound_breach, leave_unused
 from fermata.planning.search import DEFAULTS, Found, Milestone, NothingFound, SearchOptions, find_plan, tell_nobody
 from fermata.planning.stages import Stage
-
-ALL_WAYS_MOST = 200  # works, of which all ways are laid out in a second or two: nothing is gained by leaving any out
 
 
 class PlanFaulted(Exception):
@@ -78,10 +75,10 @@ class _Planning:
         return made if wanted is None else self._bound_breach(problem, made, wanted)
 
     def _find(self) -> tuple[Problem, Found | NothingFound]:
-        if _may_do_with_fewest(self._outline):
+        if may_do_with_fewest(self._outline):
             self._outline = self._outline.lay_out_fewest()
-            problem = _compile_fewest(self._outline)
-            found = self._search(problem, replace(self._options, gives_up_late=True))
+            problem = compile_fewest(self._outline)
+            found = self._search(problem, replace(self._options, at_floor=FIRST_TERMS))
             if isinstance(found, Found):
                 return problem, found
         problem = self._outline.compile()
@@ -120,23 +117,6 @@ class _Planning:
         if not bounded.is_within:
             return _explain_breach(bounded, wanted)
         return next(each for each in tries if each.plan is bounded.plan)
-
-
-def _may_do_with_fewest(outline: Outline) -> bool:
-    """True when nothing is better than to come in time with the fewest windows that each cluster can be taken in: other
-    ways, and most of the windows that could be laid out, are then not needed if that is possible.
-    """
-    inputs = outline.inputs
-    first = {type(preference) for preference in inputs.campaign.preferences[:2]}
-    spares = inputs.max_breach is not None  # room kept free may ask for more windows
-    return len(outline.works) > ALL_WAYS_MOST and first == {FinishByDeadline, FewestWindows} and not spares
-
-
-def _compile_fewest(outline: Outline) -> Problem:
-    """The problem in which each cluster takes the fewest windows that find any day."""
-    problem = outline.compile_fewest()
-    homeless = find_homeless(problem, find_spots(problem))
-    return outline.compile_fewest(homeless) if homeless else problem
 
 
 def _fault(case: CheckCase, plan: Plan) -> None:

@@ -3,6 +3,8 @@ be kept. A reason spreads to whatever depends on the unit it hits; `scope.py` ca
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 
 from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, Place, place_of, places_of
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
@@ -27,19 +29,23 @@ class Readiness:
         self._pending = pending
         self._cluster = cluster.name
         self._judgements = judgements
-        found = [(d, unit) for d in fleet.devices_by_cluster[cluster.name] if (unit := pending.devices.get(d.name))]
-        self._units = {device.name: unit for device, unit in found if unit.due}
-        self.devices = tuple(device for device, unit in found if unit.due)
-        members = [(node, pending.nodes.get(node.name)) for node in fleet.nodes_by_cluster[cluster.name]]
-        kinds = {id(unit): unit for _, unit in members if unit}
+        get = pending.devices.get
+        found = [(d, u) for d in fleet.devices_by_cluster[cluster.name] if (u := get(d.name)) is not None and u.due]
+        self._units = {device.name: unit for device, unit in found}
+        self.devices = tuple([device for device, _ in found])
+        nodes = fleet.nodes_by_cluster[cluster.name]
+        units = list(map(pending.nodes.get, map(attrgetter("name"), nodes)))
+        kinds = {id(unit): unit for unit in dict(zip(map(id, units), units, strict=True)).values() if unit is not None}
         kinds |= {id(unit): unit for unit in self._units.values()}
         self._kinds = tuple(kinds.values())
         draining = {kind for kind, unit in kinds.items() if any(item.update.needs_drain for item in unit.due)}
         self._draining = tuple(d for d in self.devices if id(self._units[d.name]) in draining)
         places = {place_of(device): device for device in self._draining}
         forced = {node.name for device in places.values() for node in fleet.nodes_behind(device)}
-        self.nodes = tuple(node for node, unit in members if unit or node.name in forced)
-        self.with_work = frozenset(n.name for n, unit in members if n.name in forced or (unit and unit.due))
+        members = list(zip(nodes, units, strict=True))
+        self.nodes = tuple([node for node, unit in members if unit is not None or node.name in forced])
+        has_due = {key: bool(unit.due) for key, unit in kinds.items()}
+        self.with_work = frozenset([n.name for n, unit in members if has_due.get(id(unit)) or n.name in forced])
         self.blocked: dict[NodeId, Reason] = {}
         self.barred: dict[DeviceId, Reason] = {}
         self._companions: Mapping[NodeId, frozenset[NodeId]] = {}
@@ -105,20 +111,21 @@ class Readiness:
             return
         self._at.clear()
         near_of: dict[tuple[str, str], _Near] = {}
-        judged: dict[tuple[int, int], _Missing | None] = {}  # by devices and what a node reports
-        for node in self.nodes:
-            if node.name in self.blocked:
-                continue
-            place = (node.rack, node.scalable_unit)
+        judged_near: dict[int, dict[int, _Missing | None]] = {}  # by devices and what a node reports
+        for place, members in groupby(self.nodes, key=attrgetter("rack", "scalable_unit")):
             near = near_of.get(place)
             if near is None:
                 near = near_of[place] = self._judgements.look_at(self._kinds_near(*place))
-            kind = (id(near), id(node.versions))
-            if kind not in judged:
-                judged[kind] = self._judge_node(node, near)
-            missing = judged[kind]
-            if missing is not None:
-                self.blocked[node.name] = _unmet(*missing, node.name)
+            judged = judged_near.setdefault(id(near), {})
+            for node in members:
+                if self.blocked and node.name in self.blocked:
+                    continue
+                kind = id(node.versions)
+                if kind not in judged:
+                    judged[kind] = self._judge_node(node, near)
+                missing = judged[kind]
+                if missing is not None:
+                    self.blocked[node.name] = _unmet(*missing, node.name)
 
     def _judge_node(self, node: Node, near: "_Near") -> _Missing | None:
         unit = self._pending.of_node(node)

@@ -118,14 +118,16 @@ def _uses_by_day(problem: Problem, spots: Sequence[Spot]) -> Iterator[tuple[int,
     cluster_of = np.zeros(len(problem.ways), dtype=np.int64)
     for cluster, ways in enumerate(problem.ways_of):
         cluster_of[list(ways)] = cluster
-    groups = {(w, g): group for w, way in enumerate(problem.ways) for g, group in enumerate(way.groups)}
-    numbers = {key: number for number, key in enumerate(groups)}
-    uses = [[(u.resource, u.start, u.end, u.units) for u in group.uses] for group in groups.values()]
+    groups = [group for way in problem.ways for group in way.groups]
+    sizes = np.array([len(way.groups) for way in problem.ways], dtype=np.int64)
+    first_of_way = np.cumsum(sizes) - sizes
+    uses = [[(u.resource, u.start, u.end, u.units) for u in group.uses] for group in groups]
     table = np.array([use for each in uses for use in each], dtype=np.int64).reshape(-1, 4)
     counts = np.array([len(each) for each in uses])
     firsts = np.cumsum(counts) - counts
-    columns = np.array([(spot.way, numbers[spot.way, spot.group], spot.day, spot.start) for spot in spots])
-    way, group, day, start = columns.T
+    way, day = np.array([spot.way for spot in spots]), np.array([spot.day for spot in spots])
+    group = first_of_way[way] + np.array([spot.group for spot in spots])
+    start = np.array([spot.start for spot in spots])
     repeat = counts[group]
     spot = np.repeat(np.arange(len(spots)), repeat)
     within = np.arange(len(spot)) - np.repeat(np.cumsum(repeat) - repeat, repeat)

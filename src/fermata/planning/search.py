@@ -91,8 +91,8 @@ def tell_nobody(milestone: Milestone, found: Found) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
     """What a search is told beside the problem. `leading`: terms that come before the campaign's preferences, as a
-    re-plan has them. `allows`: says of a spot whether it may be taken; None: all may. `gives_up_late`: nothing is
-    found, and nobody told, unless the first plan comes in time: other ways to service the clusters may then do better.
+    re-plan has them. `allows`: says of a spot whether it may be taken; None: all may. `at_floor`: nothing is
+    found, and nobody told, unless the first plan has so many of its terms, strongest first, at their floors.
 
     `is_overdue`: asked between stages, and now and then in the longest; once it says so, the search ends with what it
     has. Planning reads no clock, so what a guard cuts short depends on the machine and nothing else does. `tell`: gets
@@ -101,7 +101,7 @@ class SearchOptions:
 
     leading: tuple[CostTerm, ...] = ()
     allows: Callable[[Spot], bool] | None = None
-    gives_up_late: bool = False
+    at_floor: int = 0
     is_overdue: Callable[[], bool] = never
     tell: Callable[[Milestone, Found], None] = tell_nobody
     watch: Watch = ignore_stage
@@ -147,8 +147,6 @@ def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | No
     if find_homeless(problem, spots):
         return NothingFound(proven=True, effort=0.0)
     least_late = find_floor(problem, spots, term_of(problem, FinishByDeadline()))
-    if least_late and options.gives_up_late:
-        return NothingFound(proven=False, effort=0.0)
     options.watch(Stage.FIRST, "")
     terms = list_terms(problem, options.leading)
     aim = _Aim(problem=problem, options=options, spots=spots, terms=terms, least_late=least_late)
@@ -158,7 +156,7 @@ def find_plan(problem: Problem, options: SearchOptions = DEFAULTS) -> Found | No
 
 def _choose_start(aim: _Aim) -> _Start | NothingFound:
     roomy = _find_start(aim, with_reserve=True)
-    if aim.options.gives_up_late:
+    if aim.options.at_floor:
         return roomy
     if isinstance(roomy, _Start) and (roomy.late == aim.least_late or aim.options.is_overdue()):
         return roomy
@@ -173,7 +171,7 @@ def _find_start(aim: _Aim, *, with_reserve: bool, is_first: bool = True) -> _Sta
     rows = build_rows(problem, spots, with_reserve=with_reserve)
     chosen = place_greedily(problem, spots, rows, enough=aim.least_late)
     effort = 0.0
-    if aim.options.gives_up_late and (chosen is None or any(late_node_days(problem, spots[n]) for n in chosen)):
+    if chosen is None and aim.options.at_floor:
         return NothingFound(proven=False, effort=0.0)
     if chosen is None:
         solved = PlanModel(problem, spots, rows).solve(seed=problem.inputs.seed, effort=EFFORT_FOR_ANY_PLAN)
@@ -184,6 +182,9 @@ def _find_start(aim: _Aim, *, with_reserve: bool, is_first: bool = True) -> _Sta
     late = sum(late_node_days(problem, spot) for spot in taken)
     start = _Start(spots=taken, late=late, rows=rows, with_reserve=with_reserve, effort=effort)
     descent = _Descent(aim, start)
+    wanted = aim.options.at_floor
+    if wanted and any(term.value > term.bound for term in descent.stand().terms[:wanted]):
+        return NothingFound(proven=False, effort=0.0)
     if is_first:
         aim.options.tell(Milestone.FIRST, descent.stand())
     if late == aim.least_late or not aim.puts_deadline_first or aim.options.is_overdue():

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from operator import attrgetter
 
 import numpy as np
@@ -88,9 +89,8 @@ def gather_work(
     """Everything that is due on `nodes` and `devices`."""
     ordered = order_nodes(nodes)
     updates: dict[UpdateId, Update] = {}
-    get = pending.nodes.get
-    units = [get(node.name, NOTHING) for node in ordered]
-    unlike = {id(unit): unit for unit in units}
+    units = list(map(pending.nodes.get, map(attrgetter("name"), ordered), repeat(NOTHING)))
+    unlike = dict(zip(map(id, units), units, strict=True))
     numbers = dict(zip(unlike, range(len(unlike)), strict=True))
     is_due: dict[UpdateId, list[bool]] = {}
     for number, unit in enumerate(unlike.values()):
@@ -98,11 +98,7 @@ def gather_work(
             updates[item.update.id] = item.update
             is_due.setdefault(item.update.id, [False] * len(numbers))[number] = True
     kind_of = np.fromiter(map(numbers.__getitem__, map(id, units)), dtype=np.intp, count=len(units))
-    devices_of: dict[UpdateId, list[Device]] = {}
-    for device in devices:
-        for item in pending.of_device(device).due:
-            updates[item.update.id] = item.update
-            devices_of.setdefault(item.update.id, []).append(device)
+    devices_of = _find_due_devices(devices, pending, updates)
     return WindowWork(
         nodes=ordered,
         domains=number_domains(ordered),
@@ -112,6 +108,24 @@ def gather_work(
         fleet=fleet,
         catalogue=catalogue,
     )
+
+
+def _find_due_devices(
+    devices: Sequence[Device], pending: FleetPending, updates: dict[UpdateId, Update]
+) -> dict[UpdateId, list[Device]]:
+    """The devices on which each update is due, in their order; `updates` learns of those."""
+    found: dict[UpdateId, list[Device]] = {}
+    lists: dict[int, list[list[Device]]] = {}  # by what is pending, which many devices share, where such a device goes
+    get = pending.devices.get
+    for device in devices:
+        unit = get(device.name, NOTHING)
+        places = lists.get(id(unit))
+        if places is None:
+            updates.update((item.update.id, item.update) for item in unit.due)
+            places = lists[id(unit)] = [found.setdefault(item.update.id, []) for item in unit.due]
+        for place in places:
+            place.append(device)
+    return found
 
 
 def order_nodes(nodes: Sequence[Node]) -> tuple[Node, ...]:
