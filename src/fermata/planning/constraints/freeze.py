@@ -62,7 +62,7 @@ def _clusters_of(facts: Facts, freeze: Freeze) -> frozenset[ClusterId] | None:
         case ScopeLevel.NODE:
             node = facts.inputs.fleet.nodes.get(NodeId(freeze.scope.name))
             return frozenset([node.cluster] if node is not None else [])
-        case ScopeLevel.SUPERCOMPUTER | ScopeLevel.RACK:
+        case ScopeLevel.SUPERCOMPUTER | ScopeLevel.RACK | ScopeLevel.GROUP:
             return None
 
 
