@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 import httpx
@@ -56,7 +57,7 @@ def app(db: Database, clock: HandClock) -> FastAPI:
 
 def make_app(db: Database, clock: HandClock, timing: Timing = QUICK) -> FastAPI:
     """An application, for one server: each has an event loop of its own."""
-    numbers = iter(range(1, 1000))
+    numbers = count(1)
     demo = DemoInfo(speed=3000)
     return create_app(db, clock, new_id=lambda prefix: f"{prefix}_{next(numbers)}", demo=demo, timing=timing)
 

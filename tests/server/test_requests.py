@@ -64,7 +64,7 @@ def test_a_list_of_requests_says_who_must_act(client: httpx.Client, clock: HandC
     urgent = {**ORDER, "criticality": "critical_livesite"}
     post(client, "/work-orders", {**OPEN, "orders": [urgent]})
     clock.at = w.NOW + DAY
-    (moved,) = post(client, "/requests/look", {})["moved"]
+    (moved,) = post(client, "/looks", {})["moved"]
     assert (moved["request"], moved["standing"]["needed"]) == (REPAIR, "escalate")
     (view,) = [v for v in client.get(f"{API}/requests").json() if v["request"]["id"] == REPAIR]
     assert view["standing"]["state"] == "overdue"
@@ -82,7 +82,7 @@ BAD_BODIES = [
     (f"/requests/{REPAIR}/words", {"words": [{"word": "approved"}]}, 404, "REQUEST_UNKNOWN"),
     ("/requests/req_sc-both_deployment/words", {"words": [{"word": "approved"}]}, 409, "ORDER_KIND_WRONG"),
     ("/requests/req_none/told", SAID, 404, "REQUEST_UNKNOWN"),
-    ("/requests/look", {"now": "2026-01-05T10:00:00Z"}, 422, "BAD_INPUT"),
+    ("/looks", {"now": "2026-01-05T10:00:00Z"}, 422, "BAD_INPUT"),
 ]
 
 

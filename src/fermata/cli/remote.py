@@ -210,7 +210,7 @@ class ServerVerbs:
         return self.link.post(RequestView, f"/requests/{_part(request)}/told", {"actor": actor, "why": why})
 
     def watch_requests(self) -> RequestsLooked:
-        return self.link.post(RequestsLooked, "/requests/look", {})
+        return self.link.post(RequestsLooked, "/looks", {})
 
     def add_freeze(self, order: FreezeOrder) -> Freeze:
         body = {

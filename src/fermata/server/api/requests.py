@@ -186,7 +186,7 @@ def get_requests(
     )
 
 
-@router.post("/requests/look")
+@router.post("/looks")
 def post_look(given: Given, _body: Body) -> requests.RequestsLooked:
     """Records the states of requests that moved since the last look, such as those whose due date has passed."""
     return requests.watch_requests(given.db, now=given.now())
