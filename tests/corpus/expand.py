@@ -151,9 +151,11 @@ def _policy(story: Story) -> dict[str, Any]:
     return {"customers": [customer], "freezes": freezes}
 
 
-def _approval(told: str) -> dict[str, Any]:
-    verdict, level, name = told.split()
-    return {"verdict": verdict, "scope": {level: name}, "actor": "lumen-capacity"}
+def _approval(told: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A word, or a word under `say` with more keys of the file."""
+    more = {} if isinstance(told, str) else {key: value for key, value in told.items() if key != "say"}
+    verdict, level, name = (told if isinstance(told, str) else told["say"]).split()
+    return {"verdict": verdict, "scope": {level: name}, "actor": "lumen-capacity", **more}
 
 
 def _write_fleet(story: Story, updates: Sequence[Mapping[str, Any]], folder: Path) -> None:

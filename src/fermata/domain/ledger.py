@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 
 from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node, Place, places_of
-from fermata.domain.ids import RequestId, SupercomputerId, UpdateId
+from fermata.domain.ids import ClusterId, RequestId, UpdateId
 from fermata.domain.policy import AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import request_id
 
-_Key = tuple[object, ...]
+_Key = tuple[str, ...]
+_SUPERCOMPUTER, _CLUSTER, _GROUP, _RACK, _NODE = map(str, ScopeLevel)  # plain: millions are looked up
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ class Decisions:
         self._said: dict[_Key, _Spoken] = {}
         self._flights: set[UpdateId] = set()
         self._has_parts = self._has_groups = False
-        self._requests: dict[SupercomputerId, RequestId] = {}
+        self._around: dict[ClusterId, tuple[_Key, _Key, RequestId]] = {}
         for entry in sorted(ledger, key=lambda entry: entry.seq):
             self.add(entry)
 
@@ -57,7 +58,8 @@ class Decisions:
 
     def standing(self, node: Node) -> tuple[ConsentEntry, ...]:
         """Every entry that may decide something for `node`, newest first: words on parts, then the last on all."""
-        found = [spoken for key in self._keys(node) if (spoken := self._said.get(key)) is not None]
+        said = self._said
+        found = [said[key] for key in self._keys(node) if key in said]
         whole: ConsentEntry | None = None
         for spoken in found:
             if spoken.whole is not None and (whole is None or spoken.whole.seq > whole.seq):
@@ -103,24 +105,24 @@ class Decisions:
         scope = entry.scope
         match scope.level:
             case ScopeLevel.RACK:  # the one name that is unique within a supercomputer only
-                return (scope.level, scope.name, entry.request)
+                return (_RACK, scope.name, entry.request)
             case ScopeLevel.GROUP:
                 assert entry.place is not None, "a word on a group says where its device stands"
-                return (scope.level, *entry.place)
+                return (_GROUP, *entry.place)
             case _:
-                return (scope.level, scope.name)
+                return (str(scope.level), scope.name)
 
-    def _keys(self, node: Node) -> Iterator[_Key]:
-        supercomputer = self._fleet.clusters[node.cluster].supercomputer
-        request = self._requests.get(supercomputer)
-        if request is None:
-            request = self._requests[supercomputer] = request_id(supercomputer)
-        yield (ScopeLevel.SUPERCOMPUTER, supercomputer)
-        yield (ScopeLevel.CLUSTER, node.cluster)
-        yield (ScopeLevel.RACK, node.rack, request)
-        yield (ScopeLevel.NODE, node.name)
-        if self._has_groups:
-            yield from ((ScopeLevel.GROUP, *place) for place in places_of(node))
+    def _keys(self, node: Node) -> tuple[_Key, ...]:
+        cluster = node.cluster
+        around = self._around.get(cluster)
+        if around is None:
+            supercomputer = self._fleet.clusters[cluster].supercomputer
+            names = (_SUPERCOMPUTER, supercomputer), (_CLUSTER, cluster)
+            around = self._around[cluster] = (*names, request_id(supercomputer))
+        keys = (around[0], around[1], (_RACK, node.rack, around[2]), (_NODE, node.name))
+        if not self._has_groups:
+            return keys
+        return (*keys, *((_GROUP, *place) for place in places_of(node)))
 
 
 def approves(entry: ConsentEntry, update: UpdateId) -> bool:

@@ -6,9 +6,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from tests.constraints import world as w
+from tests.properties.trial_taken import make_entry
 from tests.unit.planning import bench as b
 
 from fermata.domain import campaign as c
+from fermata.domain.policy import (
+    NO_CONDITIONS,
+    AfterDue,
+    Conditions,
+    ConsentEntry,
+    Notice,
+    Policy,
+    Scope,
+    ScopeLevel,
+    Verdict,
+)
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput
 
 Change = Callable[[PlanningInput], PlanningInput]
@@ -37,6 +50,15 @@ def frozen(inputs: PlanningInput) -> PlanningInput:
     return replace(inputs, policy=replace(inputs.policy, freezes=(freeze,)))
 
 
+def approved(conditions: Conditions, verdict: Verdict = Verdict.APPROVED, **more: object) -> tuple[ConsentEntry, ...]:
+    """What was said of cluster c0."""
+    scope = Scope(level=ScopeLevel.CLUSTER, name="c0")
+    return (make_entry(1, scope, frozenset({b.LONG_NIC.id}), verdict, conditions, **more),)
+
+
+LUMEN = w.customer()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """Inputs without a plan, the rules that clash, and the sentence and effect of each change that is offered, but for
@@ -57,6 +79,39 @@ CASES = {
         clashes={"limits[0] nodes_out"},
         offers={
             "Raise limits[0] nodes_out from 0 to 4 at_once.": campaign(limits=(replace(CAP, at_once=4),)),
+        },
+    ),
+    "an approval of fewer nodes a day than go together": Case(
+        inputs=replace(small(4, limits=(CAP,)), ledger=approved(Conditions(nodes_per_day=3))),
+        clashes={"approval approval-1"},
+        offers={
+            "Ask lumen-capacity to let 4 nodes of cluster c0 go a day in place of 3.": lambda inputs: replace(
+                inputs, ledger=approved(Conditions(nodes_per_day=4))
+            ),
+        },
+    ),
+    "an approval for a time before the campaign": Case(
+        inputs=replace(small(4), ledger=approved(Conditions(not_after=b.NOW + timedelta(hours=4)))),
+        clashes={"approvals until 2026-01-03 00:00Z"},
+        offers={
+            "Ask lumen-capacity for another time than until 2026-01-03 00:00Z.": lambda inputs: replace(
+                inputs, ledger=approved(NO_CONDITIONS)
+            ),
+        },
+    ),
+    "a decline that lets work go on too late": Case(
+        inputs=replace(
+            small(4),
+            policy=Policy(customers={LUMEN.id: LUMEN}, notice=Notice(), freezes=()),
+            ledger=approved(
+                NO_CONDITIONS, Verdict.DECLINED, until=datetime(2026, 6, 1, tzinfo=UTC), then=AfterDue.PROCEED
+            ),
+        ),
+        clashes={"declines until 2026-06-01 00:00Z"},
+        offers={
+            "Ask lumen-capacity to approve the work before 2026-06-01 00:00Z.": lambda inputs: replace(
+                inputs, ledger=approved(NO_CONDITIONS)
+            ),
         },
     ),
     "two limits of which one is contradicted by the other's days": Case(

@@ -294,6 +294,26 @@ def test_nodes_that_lost_a_promised_time_wait_until_somebody_says_yes_again() ->
     assert told(diff) == [("added", [], ["c2-20260109"], "NEWLY_PLANNED")]
 
 
+def test_racks_that_are_approved_only_together_by_now_share_a_window() -> None:
+    """Each rack had a day of its own; those that ran are left alone."""
+    wide = replace(CAMPAIGN, rolling=c.Rolling(min_fraction_per_day=0.2, max_fraction_per_day=0.4))
+    thin = replace(CAMPAIGN, rolling=c.Rolling(min_fraction_per_day=0.2, max_fraction_per_day=0.2))
+    parent = b.planned(replace(INPUTS, campaign=thin))
+    ahead = [w for w in parent.windows if w.cluster == "r0" and w.start > NOW]
+    first, last = (ahead[i].nodes[0] for i in (-2, -1))
+    racks = [INPUTS.fleet.nodes[name].rack for name in (first, last)]
+    *plain, newest = approve("r0", at(6))
+    together = replace(
+        newest,
+        request=RequestId("req_sc-r0_deployment"),
+        scope=pol.Scope(level=pol.ScopeLevel.RACK, name=racks[0]),
+        conditions=pol.Conditions(with_scope=pol.Scope(level=pol.ScopeLevel.RACK, name=racks[1])),
+    )
+    plan, _ = follow(again(parent, campaign=wide, ledger=(*plain, together)))
+    window = next(w for w in plan.windows if first in w.nodes)
+    assert {INPUTS.fleet.nodes[name].rack for name in window.nodes} == set(racks)
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
