@@ -6,12 +6,18 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
-from fermata.store import inventory, plans, requests, unit_ops
+from fermata.store import inventory, plans, requests, unit_ops, work_orders
 from fermata.store.database import Database, migrate, open_database
 from fermata.store.schema import metadata
 
 NO_SERVICES = WorkloadMap(services={}, assignments={})
-TABLES = (inventory.node, plans.plan, requests.request, unit_ops.unit_op)  # imported: they register with the metadata
+TABLES = (  # imported: they register with the metadata
+    inventory.node,
+    plans.plan,
+    requests.request,
+    unit_ops.unit_op,
+    work_orders.work_order,
+)
 
 
 def test_migrated_schema_is_what_the_code_expects(store_url: str) -> None:
