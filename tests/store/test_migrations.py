@@ -6,19 +6,22 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
-from fermata.store import inventory, inventory_sources, journal, plans, requests, unit_ops
+from fermata.store import inventory, inventory_sources, journal, outbox, plans, requests, signals, unit_ops, work_orders
 from fermata.store.database import Database, migrate, open_database
 from fermata.store.schema import metadata
 
 NO_SERVICES = WorkloadMap(services={}, assignments={})
-TABLES = (
+TABLES = (  # imported: they register with the metadata
     inventory.node,
     inventory_sources.inventory_hold,
     journal.journal,
+    outbox.notice,
     plans.plan,
     requests.request,
+    signals.signal,
     unit_ops.unit_op,
-)  # imported: they register with the metadata
+    work_orders.work_order,
+)
 
 
 def test_migrated_schema_is_what_the_code_expects(store_url: str) -> None:
