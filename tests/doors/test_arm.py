@@ -132,6 +132,8 @@ def test_updates_are_applied_by_approving_them_and_taken_back(doors: Doors, azur
         azure.apply_updates.get(GROUP, "Microsoft.Compute", "virtualMachines", "alpha-n1", "default").status
         == "InProgress"
     )
+    (under_way,) = (found.as_dict() for found in azure.apply_updates.list())
+    assert under_way["properties"]["maintenancePlanId"].endswith("/maintenancePlans/plan_doors")
     with pytest.raises(ResourceExistsError, match="alpha-n1"):
         azure.apply_updates.create_or_update_or_cancel(*where, "default", body)
     with pytest.raises(ResourceNotFoundError):

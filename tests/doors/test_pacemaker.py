@@ -21,9 +21,13 @@ from fermata.domain.run_states import WindowState
 
 OCF = Path("/usr/lib/ocf")
 AGENT = OCF / "resource.d/heartbeat/azure-events-az"
-pytestmark = pytest.mark.skipif(
-    not AGENT.is_file(), reason="Debian's package resource-agents is not there and could not be installed"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),  # a dozen processes for each round
+    pytest.mark.skipif(
+        not AGENT.is_file(), reason="Debian's package resource-agents is not there and could not be installed"
+    ),
+]
 
 ATTRIBUTE = """#!/bin/sh
 # crm_attribute --name N [--update V | --delete | --query ...] (--node NODE | --type crm_config)

@@ -28,7 +28,8 @@ class PlaceUpdate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceState:
     """Where all work on a place stands. `asked` counts the nodes whose approval is missing, `held` those that their
-    customer took back or a policy keeps off; `changed_at` is when a window last opened or closed there.
+    customer took back or a policy keeps off; `changed_at` is when a window last opened or closed there. `plan` has the
+    next window, or the last one.
     """
 
     status: UpdateStatus
@@ -36,6 +37,7 @@ class PlaceState:
     asked: int
     held: int
     changed_at: datetime | None
+    plan: str | None
 
 
 def list_updates(picture: Picture, place: Place) -> tuple[PlaceUpdate, ...]:
@@ -71,7 +73,9 @@ def state_of(picture: Picture, place: Place) -> PlaceState:
     updates = sorted({update.id for node in place.nodes for update in picture.settled.updates_of(node)})
     asked = sum(1 for outlook in outlooks if outlook.question is not None and outlook.question.is_open)
     held = sum(1 for outlook in outlooks if outlook.is_held)
-    runs = [planned.run for planned in windows_of(picture, place) if planned.run is not None]
+    windows = windows_of(picture, place)
+    runs = [planned.run for planned in windows if planned.run is not None]
+    ahead = [planned for planned in windows if planned.run is None or planned.run.closed_at is None]
     times = [at for run in runs for at in (run.opened_at, run.closed_at) if at is not None]
     return PlaceState(
         status=work_status(
@@ -83,6 +87,7 @@ def state_of(picture: Picture, place: Place) -> PlaceState:
         asked=asked,
         held=held,
         changed_at=max(times, default=None),
+        plan=next((planned.plan for planned in (*ahead, *reversed(windows))), None),
     )
 
 

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from fermata.domain.ids import NodeId
 from fermata.server.doors.arm_front import ArmCall, ArmError, ArmReply, Kind, bad_request
+from fermata.server.doors.hearing import hearing_of
 from fermata.services.event_approvals import acknowledge_events
 from fermata.services.maintenance import Picture
 from fermata.services.places import Places
@@ -52,7 +53,9 @@ def _acknowledge(call: ArmCall, ids: Collection[str]) -> Mapping[str, bool]:
         # With the token of a node speaks an agent, which overrules nobody.
         return names if call.caller is None else [name for name in names if not picture.outlook(name).is_held]
 
-    hearing = call.hearing(f"acknowledged scheduled events of {place.name} through the resource manager's door")
+    hearing = hearing_of(
+        call.given, f"acknowledged scheduled events of {place.name} through the resource manager's door"
+    )
     return acknowledge_events(hearing, ids, among)
 
 

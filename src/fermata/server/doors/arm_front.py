@@ -17,7 +17,7 @@ from fermata.server.callers import BadToken
 from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
 from fermata.services.errors import Refusal
-from fermata.services.event_approvals import Hearing, sentences
+from fermata.services.event_approvals import sentences
 from fermata.services.maintenance import Picture
 from fermata.services.places import INFRASTRUCTURE, Group, Place, Places
 
@@ -101,11 +101,6 @@ class ArmCall:
     def find_place(self, provider: str, pairs: Sequence[tuple[str, str]]) -> Place | None:
         """A part of the path's group."""
         return self.places.find(self.groups[0], provider, pairs)
-
-    def hearing(self, why: str) -> Hearing:
-        """Where an approval is heard."""
-        given = self.given
-        return Hearing(db=given.db, desk=given.maintenance, now=given.now(), new_id=given.new_id, why=why)
 
     def refuse_node(self, what: str) -> None:
         """For what no agent inside a node may do. Raises ArmError when the caller is one."""

@@ -54,8 +54,12 @@ def _plan(place: Place, name: str, windows: list[PlannedStay]) -> dict[str, Any]
         "updateScope": "Custom",
         "versionToUpdate": "",
     }
-    id_ = f"{place.id}/providers/Microsoft.Maintenance/maintenancePlans/{name}"
-    return {"id": id_, "name": name, "type": TYPE, "properties": properties}
+    return {"id": plan_id(place, name), "name": name, "type": TYPE, "properties": properties}
+
+
+def plan_id(place: Place, name: str) -> str:
+    """Of a plan, as far as it is about the place."""
+    return f"{place.id}/providers/Microsoft.Maintenance/maintenancePlans/{name}"
 
 
 PLANS = Kind(all={"GET": list_plans}, one={"GET": get_plan})

@@ -10,6 +10,7 @@ from fermata.domain import arm
 from fermata.domain.fleet import Node
 from fermata.domain.maintenance_words import UpdateStatus
 from fermata.server.doors.arm_front import ArmCall, ArmError, ArmReply, Kind, bad_request, listed, not_found
+from fermata.server.doors.hearing import hearing_of
 from fermata.services.event_approvals import approve_scope
 from fermata.services.place_work import PlaceState, list_updates, state_of
 from fermata.services.places import Group, Place
@@ -101,7 +102,7 @@ def patch_request(call: ArmCall) -> ArmReply:
     if state != WAITING or place.scope is None:
         sentence = f"Request {name} is {state}: only one that is {WAITING} can be approved."
         raise ArmError(HTTPStatus.CONFLICT, "InvalidStateTransition", sentence)
-    approve_scope(call.hearing(f"maintenance request {name} was approved"), place.scope)
+    approve_scope(hearing_of(call.given, f"maintenance request {name} was approved"), place.scope)
     picture = call.given.maintenance.look()
     return ArmReply(body=_request_of(name, place, state_of(picture, place), call))
 

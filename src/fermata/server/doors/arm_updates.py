@@ -10,6 +10,8 @@ from fermata.domain.maintenance_words import IMPACT_TYPES, UpdateStatus, impact_
 from fermata.domain.policy import Scope
 from fermata.domain.reasons import Code
 from fermata.server.doors.arm_front import ArmCall, ArmReply, Kind, bad_request, listed, not_found
+from fermata.server.doors.arm_plans import plan_id
+from fermata.server.doors.hearing import hearing_of
 from fermata.services.errors import Refusal
 from fermata.services.event_approvals import approve_scope, withdraw_scope
 from fermata.services.place_work import PlaceState, list_updates, state_of
@@ -97,10 +99,10 @@ def list_apply_updates(call: ArmCall) -> ArmReply:
 
 def _say(call: ArmCall, scope: Scope, *, is_cancel: bool) -> None:
     if is_cancel:
-        withdraw_scope(call.hearing(f"applyUpdates was cancelled for {scope}"), scope)
+        withdraw_scope(hearing_of(call.given, f"applyUpdates was cancelled for {scope}"), scope)
         return
     try:
-        approve_scope(call.hearing(f"applyUpdates was put for {scope}"), scope)
+        approve_scope(hearing_of(call.given, f"applyUpdates was put for {scope}"), scope)
     except Refusal as refusal:
         if refusal.reason.code is not Code.NOTHING_PENDING:  # that is an answer, not a fault
             raise
@@ -118,6 +120,7 @@ def _apply_update(place: Place, state: PlaceState, now: datetime) -> dict[str, A
         "resourceId": place.id,
         "lastUpdateTime": arm.iso(state.changed_at or now),
         "updates": list(state.updates),
+        "maintenancePlanId": plan_id(place, state.plan) if state.plan else None,
         "statusDetails": {"details": details, "code": "None", "recoveryAction": ""},
     }
     return {

@@ -5,7 +5,6 @@ The access key's id names the customer; its signature is not looked at, since th
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.domain.fleet import Node
-from fermata.domain.scheduled_events import Leads, ScheduledEvent, tell
+from fermata.domain.scheduled_events import AT_ONCE, ScheduledEvent, tell
 from fermata.server.context import Context, context_of
 from fermata.server.doors.aws_metadata import CODES, short_id
 from fermata.server.doors.routing import AnyCaseRoute
@@ -26,8 +25,6 @@ from fermata.services.places import Places
 
 ACTION = "DescribeInstanceStatus"
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
-ALWAYS = timedelta(days=36_500)
-LEADS = Leads(question=ALWAYS, window=ALWAYS)
 LEAST, PAGE, IDS_MAX, BODY_MAX = 5, 1000, 1000, 100_000
 RUNNING = ("16", "running")
 EVENT_CODE = "event.code"
@@ -97,7 +94,7 @@ def _rows(
     now = given.now()
     for name in sorted(nodes):
         node = nodes[name]
-        events = tell(picture.outlook(node.name), now, LEADS).events
+        events = tell(picture.outlook(node.name), now, AT_ONCE).events
         if codes is None or any(CODES[event.type] in codes for event in events):
             yield node, events
 

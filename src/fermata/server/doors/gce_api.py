@@ -5,7 +5,6 @@ the blocks of it and its racks the sub-blocks.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid5
@@ -17,17 +16,16 @@ from starlette.concurrency import run_in_threadpool
 from fermata.domain import arm
 from fermata.domain.policy import Scope
 from fermata.domain.reasons import Code
-from fermata.domain.scheduled_events import Leads, tell
+from fermata.domain.scheduled_events import AT_ONCE, tell
 from fermata.server.context import Context, context_of
 from fermata.server.doors.gce_metadata import upcoming
+from fermata.server.doors.hearing import hearing_of
 from fermata.server.doors.routing import AnyCaseRoute
 from fermata.services.errors import Refusal
-from fermata.services.event_approvals import Hearing, approve_scope, sentences
+from fermata.services.event_approvals import approve_scope, sentences
 from fermata.services.maintenance import Picture
 from fermata.services.places import Place, Places
 
-ALWAYS = timedelta(days=36_500)
-LEADS = Leads(question=ALWAYS, window=ALWAYS)  # from outside a node everything is seen at once
 TREE = "Microsoft.SupercomputerInfrastructure"
 REASONS = {404: "notFound", 400: "failedPrecondition", 409: "conflict"}
 ZONE = "/compute/v1/projects/{project}/zones/{zone}"
@@ -68,7 +66,7 @@ def _instance(given: Context, request: Request) -> dict[str, Any]:
     picture = given.maintenance.look()
     place = _find(picture, request, _pairs(request))
     node = place.nodes[0]
-    events = tell(picture.outlook(node.name), given.now(), LEADS).events
+    events = tell(picture.outlook(node.name), given.now(), AT_ONCE).events
     told: dict[str, Any] = {
         "kind": "compute#instance",
         "id": _number(f"node:{node.name}"),
@@ -86,13 +84,7 @@ def _instance(given: Context, request: Request) -> dict[str, Any]:
 def _perform(given: Context, request: Request) -> dict[str, Any]:
     place = _find(given.maintenance.look(), request, _pairs(request))
     assert isinstance(place.scope, Scope), "every level that is named here has consent of its own"
-    hearing = Hearing(
-        db=given.db,
-        desk=given.maintenance,
-        now=given.now(),
-        new_id=given.new_id,
-        why=f"performMaintenance was called for {place.scope}",
-    )
+    hearing = hearing_of(given, f"performMaintenance was called for {place.scope}")
     try:
         approve_scope(hearing, place.scope)
     except Refusal as refusal:

@@ -14,10 +14,10 @@ from starlette.concurrency import run_in_threadpool
 from fermata.domain import arm
 from fermata.domain.ids import NodeId
 from fermata.domain.scheduled_events import EventStatus, ScheduledEvent
-from fermata.server.context import Context
+from fermata.server.doors.hearing import hearing_of
 from fermata.server.doors.node_front import TEXT, BadCall, Call, Door, Reply
 from fermata.services.errors import Refusal
-from fermata.services.event_approvals import Hearing, UnknownEvents, sentences, start_node_events
+from fermata.services.event_approvals import UnknownEvents, sentences, start_node_events
 
 EVENT_VERSIONS = (
     "2017-03-01", "2017-08-01", "2017-11-01", "2019-01-01", "2019-04-01", "2019-08-01", "2020-07-01",
@@ -157,11 +157,6 @@ def describe(call: Call) -> dict[str, Any]:
 def vm_id(node: NodeId) -> str:
     """The GUID of a node as an instance."""
     return str(uuid5(arm.NAMESPACE, f"node:{node}"))
-
-
-def hearing_of(given: Context, why: str) -> Hearing:
-    """Where an approval through a door is heard."""
-    return Hearing(db=given.db, desk=given.maintenance, now=given.now(), new_id=given.new_id, why=why)
 
 
 def _start(call: Call, ids: list[str]) -> None:
