@@ -68,7 +68,7 @@ def make_facts(nodes: int) -> Facts:
         sorter.add(cluster, number % 3, {f"component-{c:02d}": f"1.{number % 3}" for c in range(UPDATES)})
     return Facts(
         clusters=clusters,
-        nodes=NodeColumns(columns=columns, kinds=sorter.kinds, versions=sorter.versions),
+        nodes=NodeColumns(columns=columns, gpus=[8] * nodes, kinds=sorter.kinds, versions=sorter.versions),
         devices=(),
         catalogue=_catalogue(),
     )

@@ -1,6 +1,7 @@
 """The query desk over a store: the same as over files, fresh after every change, scoped by what is loaded."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from fermata.formats.scenario import read_scenario
 from fermata.services import inventory, query
 from fermata.services.requests import Inputs
 from fermata.store import inventory as inventory_rows
+from fermata.store import journal
 from fermata.store.database import Database
 
 __all__ = ["small"]
@@ -68,6 +70,18 @@ def test_tables_are_loaded_again_when_the_store_changed_and_only_then(
     applied = "maintenanceresources | where type endswith '/applyupdates' | project properties.state, name"
     assert rows(desk, applied) == []  # the run's plan is not stored, so its windows are nobody's
     assert len(loads) == 2
+
+
+def test_gpus_are_counted_where_inventory_knows_them(db: Database, desk: query.QueryDesk, small: Small) -> None:
+    fleet = import_all(db, small).fleet
+    known = {name: replace(node, gpus=8 if node.cluster == "alpha" else None) for name, node in fleet.nodes.items()}
+    with db.begin() as conn:
+        inventory_rows.save_fleet(conn, replace(fleet, nodes=known))
+        journal.append(conn, journal.Entry(at=w.NOW, actor="tests", event="node.changed", subject="node:x", why=""))
+    asked = "resources | where type == 'fermata/nodes' | project name, properties.gpus | sort by name asc"
+    told = [["alpha-n0", 8], ["alpha-n1", 8], ["alpha-n2", 8], ["beta-n0", None], ["beta-n1", None]]
+    assert rows(desk, asked) == told
+    assert rows(desk, asked, frozenset({CustomerId("lumen")})) == told[:3]
 
 
 def test_a_customer_gets_its_own_tables(db: Database, desk: query.QueryDesk, small: Small) -> None:

@@ -18,10 +18,12 @@ NODE_COLUMNS = ("name", "cluster", "rack", "fault_domain", "scalable_unit", "rol
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeColumns:
     """Nodes, one list per column, all of one length. Nodes of a cluster that report the same versions share a kind:
-    `kinds` holds each node's index into `versions`, whose entries are (cluster, versions by component).
+    `kinds` holds each node's index into `versions`, whose entries are (cluster, versions by component). `gpus` holds
+    None where nobody said how many.
     """
 
     columns: Mapping[str, Sequence[str]]
+    gpus: Sequence[int | None]
     kinds: Sequence[int]
     versions: Sequence[tuple[str, Mapping[str, str]]]
 
@@ -81,7 +83,8 @@ def nodes_of_fleet(fleet: Fleet) -> NodeColumns:
         for name in NODE_COLUMNS:
             columns[name].append(getattr(node, name))
         sorter.add(node.cluster, tuple(sorted(node.versions.items())), node.versions)
-    return NodeColumns(columns=columns, kinds=sorter.kinds, versions=sorter.versions)
+    gpus = [fleet.nodes[name].gpus for name in sorted(fleet.nodes)]
+    return NodeColumns(columns=columns, gpus=gpus, kinds=sorter.kinds, versions=sorter.versions)
 
 
 class KindSorter:
@@ -123,6 +126,7 @@ def only_customers(facts: Facts, customers: Iterable[str]) -> Facts:
         clusters=clusters,
         nodes=NodeColumns(
             columns={name: [column[i] for i in kept] for name, column in facts.nodes.columns.items()},
+            gpus=[facts.nodes.gpus[i] for i in kept],
             kinds=[facts.nodes.kinds[i] for i in kept],
             versions=facts.nodes.versions,
         ),

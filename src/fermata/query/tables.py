@@ -84,6 +84,7 @@ def _nodes(facts: Facts, numbers: Mapping[str, int]) -> pa.Table:
             "name": _text(columns["name"]),
             "cluster": pa.array([numbers[name] for name in columns["cluster"]], pa.int32()),
             **{name: _text(columns[name]) for name in texts},
+            "gpus": pa.array(facts.nodes.gpus, pa.int32()),
             "kind": pa.array(facts.nodes.kinds, pa.int32()),
         }
     )

@@ -73,7 +73,7 @@ _NODES = (
             kind=f"'{_NODE_KIND}'",
             properties="""json_object('supercomputer', c.supercomputer, 'customer', c.customer, 'cluster', c.name,
     'clusterId', c.id, 'rack', n.rack, 'scalableUnit', n.scalable_unit, 'faultDomain', n.fault_domain, 'role', n.role,
-    'workload', n.workload, 'state', n.state, 'sku', c.sku, 'geo', c.geo, 'datacenter', c.datacenter,
+    'workload', n.workload, 'state', n.state, 'gpus', n.gpus, 'sku', c.sku, 'geo', c.geo, 'datacenter', c.datacenter,
     'timezone', c.timezone, 'division', c.division, 'versions', k.versions, 'pendingUpdates', k.pending)""",
             sku="json_object('name', c.sku)",
             tags="json_object('role', n.role, 'workload', n.workload)",

@@ -191,15 +191,17 @@ def facts_of_store(conn: Connection) -> Facts:
 def _read_nodes(conn: Connection) -> NodeColumns:
     names = ("name", "cluster", "rack", "fault_domain", "scalable_unit", "role", "workload", "state")
     columns: dict[str, list[str]] = {name: [] for name in names}
+    gpus: list[int | None] = []
     sorter, seen = KindSorter(), dict[str, str]()
     for row in query_rows.read_nodes(conn):
         columns["name"].append(row.name)
         for name in names[1:]:
             value: str = getattr(row, name)
             columns[name].append(seen.setdefault(value, value))
+        gpus.append(row.gpus)
         kind = sorter.find(row.cluster, row.versions)
         sorter.kinds.append(sorter.learn(row.cluster, row.versions, row.read_versions()) if kind is None else kind)
-    return NodeColumns(columns=columns, kinds=sorter.kinds, versions=sorter.versions)
+    return NodeColumns(columns=columns, gpus=gpus, kinds=sorter.kinds, versions=sorter.versions)
 
 
 def read_windows(conn: Connection) -> Iterator[PlannedWindow]:

@@ -31,6 +31,7 @@ class NodeRow:
     workload: str
     state: str
     versions: str
+    gpus: int | None
 
     def read_versions(self) -> Mapping[str, str]:
         """By component."""
@@ -61,7 +62,7 @@ def read_nodes(conn: Connection) -> Iterator[NodeRow]:
     """Every node, by name, a batch at a time."""
     texts = (node.c.name, node.c.cluster, node.c.rack, node.c.fault_domain, node.c.scalable_unit)
     as_text = cast(node.c.versions, Text) if conn.dialect.name == "postgresql" else type_coerce(node.c.versions, Text)
-    query = select(*texts, node.c.role, node.c.workload, node.c.state, as_text).order_by(node.c.name)
+    query = select(*texts, node.c.role, node.c.workload, node.c.state, as_text, node.c.gpus).order_by(node.c.name)
     names = tuple(NodeRow.__slots__)
     for row in conn.execute(query).yield_per(ROWS_AT_ONCE):
         yield NodeRow(**dict(zip(names, row, strict=True)))
