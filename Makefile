@@ -7,7 +7,7 @@ LOCKED    := $(VENV)/.locked
 INSTALLED := $(VENV)/.installed
 ARGS  ?=
 OUT   ?=
-BENCHMARKS := importing pending planning campaigns sequencing standing querying conducting
+BENCHMARKS := importing pending planning campaigns varied sequencing standing querying conducting
 JOBS  ?= 2
 
 .DEFAULT_GOAL := help
