@@ -8,7 +8,11 @@ INSTALLED := $(VENV)/.installed
 CLIENTS   := tests/npm/node_modules/.package-lock.json
 ARGS  ?=
 OUT   ?=
+<<<<<<< HEAD
 BENCHMARKS := importing pending approving planning campaigns sequencing standing querying doors conducting
+=======
+BENCHMARKS := importing pending planning campaigns varied sequencing standing querying conducting
+>>>>>>> h/jan10
 JOBS  ?= 2
 
 .DEFAULT_GOAL := help

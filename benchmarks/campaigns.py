@@ -66,10 +66,10 @@ def main() -> None:
         )
 
 
-def _read(place: Place) -> Scenario:
+def read_frozen(folder: str) -> Scenario:
     """The scenario, put aside from the garbage collector (set as the command does): it lives as long as the process."""
     gc.set_threshold(*GC_THRESHOLD)
-    read = read_scenario(Path(place["scenario"]))
+    read = read_scenario(Path(folder))
     gc.collect()
     gc.freeze()
     return read
@@ -77,7 +77,7 @@ def _read(place: Place) -> Scenario:
 
 def schedule(place: Place) -> Sample:
     """The list schedule; a window takes its whole day."""
-    read = _read(place)
+    read = read_frozen(place["scenario"])
     with Watch() as watch:
         booked, unplaced = list_schedule(read)
     return watch.sample(**measure_bookings(booked, read.campaign), unplaced_nodes=unplaced)
@@ -85,7 +85,7 @@ def schedule(place: Place) -> Sample:
 
 def take_turns(place: Place) -> Sample:
     """One whole cluster a day, by name, for as many days as that takes: what needs no planner."""
-    read = _read(place)
+    read = read_frozen(place["scenario"])
     with Watch() as watch:
         works = sorted(works_of(read).items())
         end = date.fromordinal(read.campaign.first_day.toordinal() + len(works) - 1)
@@ -96,7 +96,7 @@ def take_turns(place: Place) -> Sample:
 
 def plan(place: Place) -> Sample:
     """The planner, with when it had what."""
-    read = _read(place)
+    read = read_frozen(place["scenario"])
     inputs, hashes = planning_input(read), input_hashes(read)
     told: list[tuple[float, Milestone, Found]] = []
     with Watch() as watch:
@@ -121,7 +121,7 @@ def _is_near(found: Found, goals: Sequence[float]) -> bool:
 
 def solve_plainly(place: Place) -> Sample:
     """HiGHS on the planner's spots and rows, for late node-days and windows in one sum."""
-    read = _read(place)
+    read = read_frozen(place["scenario"])
     inputs = planning_input(read)
     with Watch() as watch:
         problem = compile_problem(inputs)
