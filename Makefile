@@ -8,11 +8,7 @@ INSTALLED := $(VENV)/.installed
 CLIENTS   := tests/npm/node_modules/.package-lock.json
 ARGS  ?=
 OUT   ?=
-<<<<<<< HEAD
-BENCHMARKS := importing pending approving planning campaigns sequencing standing querying doors conducting
-=======
-BENCHMARKS := importing pending planning campaigns varied sequencing standing querying conducting
->>>>>>> h/jan10
+BENCHMARKS := importing pending approving planning campaigns varied sequencing standing querying doors conducting
 JOBS  ?= 2
 
 .DEFAULT_GOAL := help

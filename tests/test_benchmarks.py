@@ -71,11 +71,8 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "sequencing": {"lay out/windows": NODES, "lay out/minutes": 1567, "every day together/days": 1},
     "risk": {"simulate, 1000 runs/exceeded": 0},
     "campaigns": {"list schedule/nodes": NODES, "a cluster a day/nodes": NODES, "HiGHS, same model/nodes": NODES},
-<<<<<<< HEAD
     "doors": {"first look/nodes": NODES, "scheduled events/answered": 20 * NODES},
-=======
     "varied": {"January/terms": 5, "January/near": 5},
->>>>>>> h/jan10
     "querying": {"load/nodes": NODES, "count updates/counted": NODES * 12, "unfold, by status/counted": NODES * 12},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
 }
