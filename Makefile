@@ -86,7 +86,7 @@ $(BIN)/python:
 
 $(LOCKED): requirements-dev.lock | $(BIN)/python
 	@echo "Installing the locked dependencies, hashes checked"
-	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@touch $@
 
 $(CLIENTS): tests/npm/package-lock.json | $(LOCKED)
