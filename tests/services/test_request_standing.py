@@ -186,3 +186,19 @@ def test_a_plan_leaves_a_node_to_a_repair_that_may_go_and_takes_it_again_afterwa
     begin(db, opened.order.id)
     complete_order(db, opened.order.id, now=w.NOW, actor="operator-1")
     assert check_stored_plan(db, before.plan.id) == ()
+
+
+def test_a_node_that_a_repair_keeps_has_no_time_to_come(db: Database, mint: Callable[[str], str]) -> None:
+    prepare(db)
+    yes(db, "supercomputer sc-alpha", mint)
+    made = make_plan(db, CampaignId("small"), now=w.NOW, new_id=mint)
+    assert isinstance(made, Planned)
+    publish(db, made.plan.id, now=w.NOW, actor="operator-1")
+    asked = NewOrder(kind=RequestKind.REPAIR, target=target("node alpha-n00"), cause="fan")
+    (opened,) = open_orders(db, [asked], now=w.NOW, actor="operator-1", new_id=mint)
+    assert state(db) is S.SCHEDULED
+    assert {(m.kind, m.state) for m in opened.meets} == {(RequestKind.DEPLOYMENT, S.SCHEDULED)}
+    say(db, opened.request)
+    found = standing(db)
+    assert (found.state, found.needed) == (S.APPROVED, NextStep.PLAN)
+    assert "1 unit without a time" in found.why.sentence

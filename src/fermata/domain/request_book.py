@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from fermata.domain.combining import Claim, Outcome, combine, why_held
@@ -49,7 +49,7 @@ class RequestBook:
 
     @cached_property
     def deployments(self) -> Deployments:
-        """Where updates stand."""
+        """Where updates stand. A node that an order keeps has no time to come, whatever a plan says."""
         ledger = tuple(self.ledger)
         return Deployments(
             fleet=self.fleet,
@@ -58,7 +58,7 @@ class RequestBook:
             ledger=ledger,
             consent=find_consent(self.fleet, self.policy, self.pending, ledger),
             device_gaps=device_gaps(self.fleet, self.policy, self.pending, ledger),
-            record=self.record,
+            record=replace(self.record, scheduled=self.record.scheduled - self.held().keys()),
         )
 
     @cached_property

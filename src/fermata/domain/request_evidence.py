@@ -1,7 +1,7 @@
 """What is on record of requests, counted for their states: of deployments, and of work orders."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -109,32 +109,35 @@ class Deployments:
         return self.fleet.nodes_behind(self.fleet.devices[device])
 
     def _not_before(self, name: NodeId) -> datetime | None:
-        """When what nobody answered for may go by the policy; None: it need not wait for that. What was approved for
-        some times only does not go by the policy.
+        """When work that nobody answered for may go on this node by the policy; None: it need not wait for that.
+
+        A time from which on an approval holds is no such time: somebody did answer.
         """
-        if name not in self.consent.times or not self._decided.missing(self.fleet.nodes[name], self._asked[name]):
-            return None
         found = self.consent.times.get(name, frozenset())
-        return max((each.not_before for each in found if each.not_before is not None), default=None)
+        at = max((each.not_before for each in found if each.not_before is not None), default=None)
+        return at if at is not None and any(self._unanswered(name)) else None
 
     def _device_not_before(self, device: DeviceId) -> datetime | None:
         times = (self._not_before(node.name) for node in self._behind(device))
         return max((at for at in times if at is not None), default=None)
 
+    def _unanswered(self, name: NodeId, but: Container[UpdateId] = ()) -> Iterator[Update]:
+        """The updates that its customer has to be asked about, and has not approved on this node; `but`: not those."""
+        node = self.fleet.nodes[name]
+        cluster = self.fleet.clusters[node.cluster]
+        asked = self._asked.get(name, {})
+        for update in self._decided.missing(node, asked):
+            if update not in but and self.policy.needs_asking(asked[update], node, cluster):
+                yield asked[update]
+
     def _due_at(self, request: Request, lacking: Iterable[NodeId], times: Sequence[datetime]) -> datetime | None:
         """The earliest due date of what was not approved: what was approved does not make a request overdue."""
+        names = tuple(lacking)
         missing: dict[UpdateId, Update] = {}
-        is_lacking = False
-        for name in lacking:
-            is_lacking = True
-            node = self.fleet.nodes[name]
-            cluster = self.fleet.clusters[node.cluster]
-            asked = self._asked.get(name, {})
-            for update in self._decided.missing(node, asked):
-                if update not in missing and self.policy.needs_asking(asked[update], node, cluster):
-                    missing[update] = asked[update]
+        for name in names:
+            missing.update((update.id, update) for update in self._unanswered(name, but=missing))
         found = [*times, *(self.policy.due_at(update) for update in missing.values())]
-        return min(found, default=request.due_at if is_lacking else None)
+        return min(found, default=request.due_at if names else None)
 
     def _declined_until(self, lacking: Iterable[NodeId]) -> datetime | None:
         """The earliest end of a no, when all that lacks a word of its own customer was declined."""

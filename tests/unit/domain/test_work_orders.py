@@ -10,9 +10,9 @@ from tests.services.orders import POLICY, both
 from fermata.domain.fleet import Node
 from fermata.domain.ids import CustomerId, OrderId, SupercomputerId
 from fermata.domain.pending import FleetPending
-from fermata.domain.policy import AfterDue, Blocked, Policy, Said, Scope, ScopeLevel
+from fermata.domain.policy import AfterDue, Blocked, Notice, Policy, Said, Scope, ScopeLevel
 from fermata.domain.request_book import RequestBook
-from fermata.domain.request_kinds import RequestKind, request_id
+from fermata.domain.request_kinds import OrderedKind, RequestKind, due_at, request_id
 from fermata.domain.request_standing import OnRecord
 from fermata.domain.updates import Criticality, Impact
 from fermata.domain.work_orders import OrderDesk, OrderWord, Places, Target, TargetLevel, Word, WorkOrder
@@ -145,3 +145,20 @@ def test_a_node_is_kept_from_updates_exactly_by_orders_of_which_every_node_may_g
         if order.in_work or may_go:
             keeping.update(heard.nodes)
     assert set(book.held()) == keeping
+
+
+@given(
+    st.builds(Notice, regular_hardware=st.integers(0, 90), critical_repair=st.integers(0, 9)),
+    st.sampled_from(OrderedKind),
+    st.sampled_from(Criticality),
+    st.none() | st.integers(-10, 100),
+)
+def test_no_notice_is_shorter_than_promised_whatever_is_wished_for(
+    notice: Notice, kind: OrderedKind, criticality: Criticality, wish: int | None
+) -> None:
+    wanted = None if wish is None else w.NOW + wish * DAY
+    found = due_at(notice, kind.kind, criticality, opened_at=w.NOW, wanted_at=wanted)
+    days = notice.regular_hardware if criticality is Criticality.REGULAR else notice.critical_repair
+    assert found - w.NOW >= days * DAY
+    assert found in (w.NOW + days * DAY, wanted)
+    assert wanted is None or found >= wanted
