@@ -57,7 +57,7 @@ pytest: $(INSTALLED) $(CLIENTS)
 lock: $(INSTALLED)  ## write the lock files anew (ARGS=--upgrade for newer versions)
 	@echo "Locking the Python dependencies"
 	@$(BIN)/uv pip compile $(UV_FLAGS) $(ARGS) pyproject.toml -o requirements.lock
-	@$(BIN)/uv pip compile $(UV_FLAGS) $(ARGS) -c requirements.lock --extra dev pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile $(UV_FLAGS) $(ARGS) -c requirements.lock --extra dev --extra overridden pyproject.toml -o requirements-dev.lock
 	@echo "Locking the front-end assets"
 	@$(BIN)/python hatch_build.py lock
 
@@ -86,7 +86,8 @@ $(BIN)/python:
 
 $(LOCKED): requirements-dev.lock | $(BIN)/python
 	@echo "Installing the locked dependencies, hashes checked"
-	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --require-hashes --no-deps \
+	  -r requirements-dev.lock  # it lists everything, and overrides what one test client asks for
 	@touch $@
 
 $(CLIENTS): tests/npm/package-lock.json | $(LOCKED)

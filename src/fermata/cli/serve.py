@@ -69,13 +69,13 @@ def serve(
         _say(url_of(listener), as_json=as_json)
         if simulate is None:
             clock = wiring.SystemClock()
-            with _delivering(database, settings, clock):
+            with delivering(database, settings, clock):
                 app = wiring.make_app(database, clock, simulated_at=None, settings=settings, nodes=nodes, sources=asked)
                 serve_until_signal(app, listener)
             return
         simulation = Simulation(database=database, settings=settings, log=simulate)
         simulation.start()
-        with _delivering(database, settings, simulation.clock):
+        with delivering(database, settings, simulation.clock):
             app = wiring.make_app(
                 database, simulation.clock, simulated_at=settings.speed, settings=settings, nodes=nodes
             )
@@ -84,7 +84,7 @@ def serve(
 
 
 @contextmanager
-def _delivering(database: wiring.Database, settings: Settings, clock: Clock) -> Iterator[None]:
+def delivering(database: wiring.Database, settings: Settings, clock: Clock) -> Iterator[None]:
     """Notices go out by a thread of its own; a try that is cut off at the end is made again after the next start."""
     stop = threading.Event()
     office = wiring.open_office(database, settings, clock)

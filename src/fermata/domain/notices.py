@@ -79,8 +79,9 @@ class Notice:
 
     @property
     def thread(self) -> RequestId:
-        """What it stands in line with."""
-        return request_id(self.supercomputer)
+        """What it stands in line with: its request, or that of the supercomputer's updates."""
+        kind, _, name = self.subject.partition(":")
+        return RequestId(name) if kind == "request" else request_id(self.supercomputer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from fermata.store.telling import notify_left_alone, put_to
 
 NewId = Callable[[str], str]
 Channels = Mapping[ChannelKind, Channel]
+KEY_LENGTH_MIN = 16  # of a pull's key: nothing else keeps it from being guessed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +202,10 @@ def _make(order: SubscriptionOrder, *, now: datetime, actor: str, new_id: NewId)
     target = {name: value for name, value in order.target.items() if name != "key"}
     if order.channel is ChannelKind.PULL:
         key = str(order.target.get("key", ""))
-        target |= {"topic": str(order.target.get("topic", "")), "key_sha256": key_sha256(key) if key else ""}
+        target |= {
+            "topic": str(order.target.get("topic", "")),
+            "key_sha256": key_sha256(key) if len(key) >= KEY_LENGTH_MIN else "",
+        }
     state = first_state(order.channel)
     return Subscription(
         id=order.id,
@@ -259,7 +263,7 @@ def _target_fault(subscription: Subscription, channels: Channels) -> str | None:
 def _pull_fault(subscription: Subscription) -> str | None:
     if not subscription.target["topic"]:
         return "it names no topic to fetch from (topic)"
-    return None if subscription.target["key_sha256"] else "it has no key to sign in with (key)"
+    return None if subscription.target["key_sha256"] else f"it has no key (key) of {KEY_LENGTH_MIN} characters or more"
 
 
 def _is_same(known: Subscription, asked: Subscription) -> bool:

@@ -244,11 +244,7 @@ def list_deliveries(
 def latest_asking(conn: Connection) -> tuple[Notice, ...]:
     """The last notice of every request to each of its customers; of one that was closed since, there is none."""
     kinds = [*_values(ASKING), NoticeKind.REQUEST_CLOSED.value]
-    last = (
-        select(func.max(notice.c.seq))
-        .where(notice.c.kind.in_(kinds))
-        .group_by(notice.c.customer, notice.c.supercomputer)
-    )
+    last = select(func.max(notice.c.seq)).where(notice.c.kind.in_(kinds)).group_by(notice.c.customer, notice.c.subject)
     found = conn.execute(select(notice).where(notice.c.seq.in_(last)).order_by(notice.c.seq))
     return tuple(each for each in (_to_notice(row) for row in found) if each.kind in ASKING)
 

@@ -35,7 +35,7 @@ class TargetBody(Body):
     url: Annotated[str, Field(max_length=URL_MAX)] | None = None
     to: Annotated[list[Name], Field(max_length=NAMES_MAX)] | None = None
     topic: Slug | None = None
-    key: Annotated[str, Field(min_length=16, max_length=NAME_MAX)] | None = None
+    key: Annotated[str, Field(min_length=subscriptions.KEY_LENGTH_MIN, max_length=NAME_MAX)] | None = None
     rate: Annotated[int, Field(ge=1, le=RATE_MAX)] | None = None
     max_events: Annotated[int, Field(ge=1, le=EVENTS_MAX)] | None = None
     calendar: bool | None = None
