@@ -1,5 +1,5 @@
-"""Times the doors over a fleet of 20,000 nodes: ten thousand GETs of scheduled events, each node in its turn, on one
-worker; what a first look and a look after an approval take; a thousand events acknowledged at once.
+"""Times the doors over a fleet of 20,000 nodes: ten thousand GETs of scheduled events on one worker, of 2,000 nodes in
+turn; what a first look and a look after an approval take; a thousand events acknowledged at once.
 
 Baseline of the GETs: the same server, which answers every request with the same bytes.
 """
@@ -39,6 +39,7 @@ from harness import Benchmark, Case, Place, Sample, Watch
 
 NODES = 20_000
 GETS = 10_000
+ASKING = 2000  # nodes: once a second each is what was promised
 GETS_OF_A_NODE = 20  # no more: a node that asks too often is slowed down
 GET_SECONDS = 5.0  # 2,000 a second, as was promised
 CONNECTIONS = 50
@@ -91,7 +92,7 @@ def get_bytes(place: Place) -> Sample:
 
 
 def get_events(place: Place) -> Sample:
-    """Every node asks for its events, one after the other; the first look at the store is not counted."""
+    """Nodes ask for their events, one after the other, five times each; the first look at the store is not counted."""
     return _get(place, "/metadata/scheduledevents?api-version=2020-07-01", is_plain=False)
 
 
@@ -146,7 +147,7 @@ def _get(place: Place, path: str, *, is_plain: bool) -> Sample:
 def _requests(path: str, store: str) -> list[bytes]:
     with _opened(store) as db, db.read() as conn:
         names = [row.name for row in read_nodes(conn) if row.state == NodeState.IN_SERVICE.value]
-    keys = NodeKeys(SECRET)
+    keys, names = NodeKeys(SECRET), names[:ASKING]
     coded = {n: base64.b64encode(f"{n}:{keys.key_of(NodeId(n))}".encode()).decode() for n in names}
     head = f"GET {path} HTTP/1.1\r\nHost: 169.254.169.254\r\nMetadata: true\r\nProxy-Authorization: Basic "
     return [

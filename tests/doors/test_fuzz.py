@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from starlette.types import Message
 from tests.conftest import copy_sqlite
 from tests.doors import world
 from tests.doors.conftest import SECRET, HandClock
@@ -140,3 +141,25 @@ async def _send(app: FastAPI, *, method: str, path: str, **sent: Any) -> httpx.R
     headers = {"Proxy-Authorization": CREDENTIALS, **sent["headers"]}
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         return await client.request(method, path, params=sent["query"], headers=headers, content=sent["body"])
+
+
+@pytest.mark.parametrize("start", ["", "http://169.254.169.254"])
+def test_an_absolute_request_line_means_its_path_whatever_parsed_it(app: FastAPI, start: str) -> None:
+    told: list[Message] = []
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": f"{start}/Metadata/versions",
+        "raw_path": b"",
+        "query_string": b"",
+        "headers": [(b"metadata", b"true"), (b"proxy-authorization", CREDENTIALS.encode())],
+    }
+    asyncio.run(app(scope, receive, send))
+    assert (told[0]["status"], b"apiVersions" in told[1]["body"]) == (200, True)
