@@ -36,6 +36,7 @@ NEAR = 0.01  # of its bound: a term that is no further away counts as good
 HIGHS_SECONDS = 120  # as long as the larger campaigns may take
 HIGHS_TIMES_MOST = 10  # of 50 its model alone, with twelve million entries, would need more than the machine has
 GC_THRESHOLD = (100_000, 20, 100)  # the command's own
+PLAN_SECONDS = {10: 120.0, 50: 600.0}  # what was promised, by Januaries in the campaign
 LATE_WEIGHT = 1000  # of a late node-day against a window, so that one solve keeps the order of the two terms
 
 
@@ -48,6 +49,7 @@ def main() -> None:
         made = (
             write_multiple(folder, options.times, seed=SEED) if is_multiple else write_scenario(folder, options.nodes)
         )
+        target = PLAN_SECONDS.get(options.times)
         cases = [Case(name="list schedule", run=schedule), Case(name="a cluster a day", run=take_turns)]
         if options.times <= HIGHS_TIMES_MOST:
             cases.append(Case(name="HiGHS, same model", run=solve_plainly, baseline="list schedule"))
@@ -55,7 +57,7 @@ def main() -> None:
             Benchmark(
                 name="campaigns",
                 title=f"plan a campaign, {options.times} times January",
-                cases=[*cases, Case(name="plan", run=plan, baseline=cases[-1].name)],
+                cases=[*cases, Case(name="plan", run=plan, baseline=cases[-1].name, target_seconds=target)],
                 each_run=lambda: stores.fresh_stores(None, (), {"scenario": str(made)}),
                 notes=[
                     "Late node-days: nodes times days after the deadline. first: a plan that the checker passed.",
@@ -95,20 +97,27 @@ def take_turns(place: Place) -> Sample:
 
 
 def plan(place: Place) -> Sample:
-    """The planner, with when it had what."""
+    """The planner, with when it had what: by the clock, and in seconds of CPU where the machine had other work."""
     read = read_frozen(place["scenario"])
     inputs, hashes = planning_input(read), input_hashes(read)
-    told: list[tuple[float, Milestone, Found]] = []
+    told: list[tuple[float, float, Milestone, Found]] = []
     with Watch() as watch:
-        began = time.perf_counter()
-        options = SearchOptions(tell=lambda stage, found: told.append((time.perf_counter() - began, stage, found)))
+        began, spent = time.perf_counter(), time.process_time()
+
+        def tell(stage: Milestone, found: Found) -> None:
+            told.append((time.perf_counter() - began, time.process_time() - spent, stage, found))
+
+        options = SearchOptions(tell=tell)
         outcome = plan_campaign(inputs, new_plan_id="plan_bench", hashes=hashes, options=options)
     if isinstance(outcome, Infeasible):
         raise SystemExit("; ".join(["No plan exists", *(clash.sentence for clash in outcome.clashes)]))
-    figures = {"first_seconds": next(at for at, stage, _ in told if stage is Milestone.FIRST)}
+    figures: dict[str, float] = {}
     goals = [term.bound for term in outcome.plan.objective[:2]]
-    near = [at for at, _, found in told if _is_near(found, goals)]
-    figures |= {"near_seconds": near[0]} if near else {}
+    first = [(at, cpu) for at, cpu, stage, _ in told if stage is Milestone.FIRST]
+    near = [(at, cpu) for at, cpu, _, found in told if _is_near(found, goals)]
+    for name, found in (("first", first), ("near", near)):
+        figures |= {f"{name}_seconds": found[0][0], f"{name}_cpu_seconds": found[0][1]} if found else {}
+    figures |= {"days": len(outcome.days), "days_proven": sum(day.proven for day in outcome.days)}
     for term in outcome.plan.objective:
         figures |= {term.term: term.value, f"{term.term}_bound": term.bound}
     return watch.sample(**figures)
