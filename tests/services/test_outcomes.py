@@ -70,7 +70,7 @@ def ledger(db: Database) -> Sequence[ConsentEntry]:
 
 
 def covered(db: Database, cluster: str = "alpha") -> int:
-    (view,) = list_requests(db, PendingFilter(clusters=frozenset({cluster})))
+    (view,) = list_requests(db, PendingFilter(clusters=frozenset({cluster})), now=w.NOW)
     return sum(cover.covered for cover in view.coverage)
 
 

@@ -1,6 +1,6 @@
 """Notices: what customers are told, of which change, and when they count as told. Values in, values out."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -104,11 +104,9 @@ class Change:
 def notified_at(request: Request, notified: Iterable[Notified]) -> datetime | None:
     """When the last of its customers knew of the last of its items; None while one does not know, or nothing is due."""
     times = NotifiedTimes(notified)
-    found = [
-        times.since(customer, request.supercomputer, item.update, item.impact)
-        for customer in request.customers
-        for item in request.items
-    ]
+    asked = [(customer, item.update, item.impact) for customer in request.customers for item in request.items]
+    asked += [(name, UpdateId(order.id), order.impact) for order in request.orders for name in order.customers]
+    found = [times.since(customer, request.supercomputer, item, impact) for customer, item, impact in asked]
     known = [at for at in found if at is not None]
     return max(known) if known and len(known) == len(found) else None
 
@@ -121,17 +119,25 @@ def knows_items(notice: Notice, at: datetime) -> tuple[Notified, ...]:
         Notified(
             customer=notice.customer,
             supercomputer=notice.supercomputer,
-            update=UpdateId(item["update"]),
-            impact=Impact(item["impact"]),
+            update=UpdateId(name),
+            impact=Impact(impact),
             at=at,
         )
-        for item in notice.facts["items"]
+        for name, impact in _asked_of(notice)
     )
+
+
+def _asked_of(notice: Notice) -> Iterator[tuple[str, str]]:
+    """The updates and the work orders that a notice asks for, each with its impact."""
+    yield from ((item["update"], item["impact"]) for item in notice.facts["items"])
+    for order in notice.facts.get("orders", ()):
+        if notice.customer in order["customers"]:
+            yield order["id"], order["impact"]
 
 
 def tell_request(change: Change, request: Request) -> tuple[Notice, ...]:
     """A request that was opened, changed or came to nothing, to each of its customers."""
-    kind = NoticeKind.REQUEST_CHANGED if request.items else NoticeKind.REQUEST_CLOSED
+    kind = NoticeKind.REQUEST_CHANGED if request.is_open else NoticeKind.REQUEST_CLOSED
     if kind is NoticeKind.REQUEST_CHANGED and request.incarnation == 1:
         kind = NoticeKind.REQUEST_OPENED
     facts = {
@@ -142,6 +148,7 @@ def tell_request(change: Change, request: Request) -> tuple[Notice, ...]:
         "nodes": request.nodes,
         "shared_devices": request.shared_devices,
         "items": to_plain(request.items),
+        "orders": to_plain(request.orders),
         "joined": list(change.data.get("joined", ())),
         "left": list(change.data.get("left", ())),
     }

@@ -12,7 +12,9 @@ _GRAVITY = {impact: place for place, impact in enumerate(Impact)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notified:
-    """From `at` (UTC) on a customer knows of an update on a supercomputer, at that impact or a lesser one."""
+    """From `at` (UTC) on a customer knows of an update, or of a work order by its id, on a supercomputer, at that
+    impact or a lesser one.
+    """
 
     customer: CustomerId
     supercomputer: SupercomputerId

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node
-from fermata.domain.ids import CustomerId, DeviceId, NodeId, OrderId, RequestId, SupercomputerId
+from fermata.domain.ids import CustomerId, DeviceId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
+from fermata.domain.notified import NotifiedTimes
 from fermata.domain.policy import Policy, Said, Scope, ScopeLevel, Stance, Work
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.request_kinds import JUDGED_AS, RequestKind, request_id
@@ -260,10 +262,27 @@ class OrderDesk:
         if ruling.stance is Stance.ALLOW_IN_WINDOWS:
             return Allowance(windows=ruling.windows)
         if self.policy.proceeds(cluster.customer) and (word is None or word.word is Word.DECLINED):
+            over = self._notice_over(order, cluster)
+            if over is None:
+                told = {"updates": order.id, "cluster": cluster.name, "customer": cluster.customer}
+                return reason(Code.NOTICE_NOT_DELIVERED, **told)
             windows = self.policy.customers[cluster.customer].windows
             until = word.until if word is not None else None
-            return Allowance(windows=windows, not_before=max(order.due_at, until or order.due_at))
+            return Allowance(windows=windows, not_before=max(over, until or over))
         return _say_missing(order, cluster, word)
+
+    @cached_property
+    def _told(self) -> NotifiedTimes:
+        return NotifiedTimes(self.policy.notified or ())
+
+    def _notice_over(self, order: WorkOrder, cluster: Cluster) -> datetime | None:
+        """When work that nobody answered for may begin: at its due date, and never before the customer knew of it for
+        as long as was promised. None while it does not know.
+        """
+        if self.policy.notified is None:
+            return order.due_at
+        since = self._told.since(cluster.customer, cluster.supercomputer, UpdateId(order.id), order.impact)
+        return None if since is None else max(order.due_at, since + (order.due_at - order.opened.at))
 
 
 def _say_missing(order: WorkOrder, cluster: Cluster, word: OrderWord | None) -> Reason:

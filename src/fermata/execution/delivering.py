@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from fermata.domain.deliveries import DeliveryState, Gone, NotNow, Outcome, decide_next
 from fermata.domain.ids import StepKey, SubscriptionId
-from fermata.domain.notices import knows_items
 from fermata.domain.subscriptions import (
     ChannelKind,
     Greeting,
@@ -26,6 +25,7 @@ from fermata.ports import Channel, Clock
 from fermata.store import journal, outbox, subscriptions
 from fermata.store.database import Connection, Database, StoreUnavailable
 from fermata.store.outbox import Delivery
+from fermata.store.telling import mark_known
 
 ACTOR = "notices"
 LEASE = timedelta(minutes=5)  # longer than any try may take; after it, whoever made the try counts as dead
@@ -259,7 +259,7 @@ def _settle(conn: Connection, claim: _Claim, outcome: Outcome, now: datetime) ->
         return after.state  # its subscription went meanwhile, or another took it over
     notice = delivery.notice
     if after.state is DeliveryState.DELIVERED and subscription.stands_for(notice.customer, notice.supercomputer):
-        outbox.add_notified(conn, knows_items(notice, now))
+        mark_known(conn, notice, now)
     if after.state is DeliveryState.DEAD:
         entry = _entry(now, "notice.dead", f"notice:{notice.id}", after.why)
         journal.append(conn, replace(entry, data={"subscription": subscription.id, "attempts": delivery.attempt}))

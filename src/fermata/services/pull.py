@@ -8,13 +8,13 @@ from typing import Any
 
 from fermata.domain.deliveries import DeliveryState, NotNow, decide_next
 from fermata.domain.ids import SubscriptionId
-from fermata.domain.notices import knows_items
 from fermata.domain.subscriptions import ChannelKind, Subscription
 from fermata.formats.notice_events import cloud_event, events_of
 from fermata.services.subscriptions import key_sha256
 from fermata.store import outbox, subscriptions
 from fermata.store.database import Connection, Database
 from fermata.store.outbox import Delivery
+from fermata.store.telling import mark_known
 
 LOCK = timedelta(minutes=1)  # how long a receipt lasts, unless it is renewed: as Event Grid's default
 EVENTS_MAX = 100
@@ -100,7 +100,7 @@ def acknowledge(db: Database, caller: Caller, locks: Sequence[str], *, now: date
         outbox.move_delivery(conn, found, DeliveryState.DELIVERED, delivered_at=now, next_at=None, lock=None, why="")
         notice = found.notice
         if subscription.stands_for(notice.customer, notice.supercomputer):
-            outbox.add_notified(conn, knows_items(notice, now))
+            mark_known(conn, notice, now)
 
     return _settle(db, caller, locks, now, move)
 

@@ -17,6 +17,7 @@ from fermata.domain.notices import (
     Notice,
     Place,
     knows_items,
+    notified_at,
     scope_words,
     tell_plan,
     tell_request,
@@ -67,6 +68,19 @@ def put_to(
     if not is_spoken_for(subscriptions, notice.customer, notice.supercomputer):
         outbox.add_notified(conn, knows_items(stored, notice.at))
     return stored
+
+
+def mark_known(conn: Connection, notice: Notice, at: datetime) -> None:
+    """A notice has reached who stands for its customer: what it asks for is known there from `at` on. A request is
+    notified once all of its customers know all of it.
+    """
+    items = knows_items(notice, at)
+    if not items:
+        return
+    outbox.add_notified(conn, items)
+    request = requests.load_requests(conn).get(notice.thread)
+    if request is not None and notified_at(request, outbox.load_notified(conn)) is not None:
+        requests.mark_notified(conn, [request.id], at)
 
 
 def notify_left_alone(conn: Connection, subscriptions: Collection[Subscription], now: datetime) -> None:
