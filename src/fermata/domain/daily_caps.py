@@ -27,9 +27,10 @@ class DailyCap:
 def find_daily_caps(
     fleet: Fleet, policy: Policy, updates: Mapping[UpdateId, Update], ledger: Iterable[ConsentEntry]
 ) -> tuple[DailyCap, ...]:
-    """Every bound that an approval sets for a day and that could be broken, in the order of the ledger. What is due does
-    not count here, so that a node that went already still does. What the policy lets through at any time needs no
-    approval, and has no bound.
+    """Every bound that an approval sets for a day and that could be broken, in the order of the ledger.
+
+    What is due does not count here, so that a node that went already still does. What the policy lets through at any
+    time needs no approval, and has no bound.
     """
     known = tuple(ledger)
     bounding = [entry for entry in known if entry.conditions.nodes_per_day is not None]
