@@ -27,8 +27,10 @@ class DailyCap:
 def find_daily_caps(
     fleet: Fleet, policy: Policy, updates: Mapping[UpdateId, Update], ledger: Iterable[ConsentEntry]
 ) -> tuple[DailyCap, ...]:
-    """Every bound that an approval sets for a day, in the order of the ledger. What is due does not count here, so that
-    a node that went already still does. What the policy lets through at any time needs no approval, and no bound.
+    """Every bound that an approval sets for a day and that could be broken, in the order of the ledger.
+
+    What is due does not count here, so that a node that went already still does. What the policy lets through at any
+    time needs no approval, and has no bound.
     """
     known = tuple(ledger)
     bounding = [entry for entry in known if entry.conditions.nodes_per_day is not None]
@@ -41,7 +43,7 @@ def find_daily_caps(
             n.name for n in nodes_of(fleet, entry) if _is_bound(fleet, policy, updates, decided, entry, n)
         )
         assert entry.conditions.nodes_per_day is not None
-        if nodes:
+        if len(nodes) > entry.conditions.nodes_per_day:  # fewer can never be too many
             found.append(DailyCap(entry=entry, most=entry.conditions.nodes_per_day, nodes=nodes))
     return tuple(found)
 

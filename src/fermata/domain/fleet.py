@@ -137,6 +137,10 @@ class Fleet:
         """Every node that loses a path, power or management when `device` is worked on."""
         return self._nodes_by_place.get(place_of(device), ())
 
+    def nodes_at(self, place: Place) -> tuple[Node, ...]:
+        """The nodes behind every device at one place."""
+        return self._nodes_by_place.get(place, ())
+
     def devices_at(self, place: Place) -> tuple[Device, ...]:
         """The devices at one place."""
         return self._devices_by_place.get(place, ())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node, Place, places_of
-from fermata.domain.ids import ClusterId, RequestId, UpdateId
+from fermata.domain.ids import ClusterId, NodeId, RequestId, UpdateId
 from fermata.domain.policy import AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import request_id
@@ -137,14 +137,27 @@ def nodes_of(fleet: Fleet, entry: ConsentEntry) -> Iterator[Node]:
 
 def nodes_in(fleet: Fleet, scope: Scope, request: RequestId, place: Place | None = None) -> Iterator[Node]:
     """The nodes of a scope in the supercomputer of that request, by cluster and name. `place`: of a group."""
-    for name, members in fleet.nodes_by_cluster.items():
-        cluster = fleet.clusters[name]
-        if request_id(cluster.supercomputer) != request:
-            continue
-        if scope.level is ScopeLevel.GROUP:
-            yield from (node for node in members if place in places_of(node))
-        else:
-            yield from (node for node in members if scope.covers(node, cluster))
+    near = _nodes_near(fleet, scope, place)
+    if near is None:
+        clusters = ((fleet.clusters[name], members) for name, members in fleet.nodes_by_cluster.items())
+        mine = (pair for pair in clusters if request_id(pair[0].supercomputer) == request)
+        yield from (node for cluster, members in mine for node in members if scope.covers(node, cluster))
+    else:
+        yield from (n for n in near if request_id(fleet.clusters[n.cluster].supercomputer) == request)
+
+
+def _nodes_near(fleet: Fleet, scope: Scope, place: Place | None) -> tuple[Node, ...] | None:
+    """The nodes of a scope that need no search; None for others."""
+    match scope.level:
+        case ScopeLevel.NODE:
+            node = fleet.nodes.get(NodeId(scope.name))
+            return (node,) if node is not None else ()
+        case ScopeLevel.CLUSTER:
+            return fleet.nodes_by_cluster.get(ClusterId(scope.name), ())
+        case ScopeLevel.GROUP:
+            return fleet.nodes_at(place) if place is not None else ()
+        case ScopeLevel.RACK | ScopeLevel.SUPERCOMPUTER:
+            return None
 
 
 def time_bounds(conditions: Conditions) -> Allowance | None:

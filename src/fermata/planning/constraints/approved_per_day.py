@@ -23,20 +23,21 @@ def check(reading: Reading) -> Iterator[Violation]:
     case = reading.case
     caps = () if reading.plan.consent is ConsentBasis.ASSUMED else case.daily_caps
     asked = {window.id for window in reading.selected}
-    for cap in caps:
-        days: dict[date, list[tuple[Window, int]]] = {}
-        for window in reading.plan.windows:
-            taken = sum(name in cap.nodes for name in window.nodes)
+    days: dict[tuple[int, date], list[tuple[Window, int]]] = {}
+    for window in reading.plan.windows if caps else ():
+        members = frozenset(window.nodes)
+        for number, cap in enumerate(caps):
+            taken = len(members & cap.nodes)
             if taken:
-                days.setdefault(case.day_of(window.start), []).append((window, taken))
-        for day, found in sorted(days.items()):
-            total = sum(taken for _, taken in found)
-            if total > cap.most and any(window.id in asked for window, _ in found):
-                sentence = (
-                    f"{total:,} nodes of {cap.entry.scope} go on {day}, {cap.most:,} may as {cap.entry.actor} approved"
-                    f" ({cap.id}): windows {some(window.id for window, _ in found)}."
-                )
-                yield Violation(rule=CODE, sentence=sentence, window=found[0][0].id)
+                days.setdefault((number, case.day_of(window.start)), []).append((window, taken))
+    for (number, day), found in sorted(days.items()):
+        cap, total = caps[number], sum(taken for _, taken in found)
+        if total > cap.most and any(window.id in asked for window, _ in found):
+            sentence = (
+                f"{total:,} nodes of {cap.entry.scope} go on {day}, {cap.most:,} may as {cap.entry.actor} approved"
+                f" ({cap.id}): windows {some(window.id for window, _ in found)}."
+            )
+            yield Violation(rule=CODE, sentence=sentence, window=found[0][0].id)
 
 
 def encode(facts: Facts) -> Capacity:
