@@ -16,6 +16,7 @@ from azure.mgmt.eventgrid import EventGridManagementClient
 from azure.mgmt.eventgrid.models import (
     EventSubscription,
     EventSubscriptionFilter,
+    EventSubscriptionUpdateParameters,
     RetryPolicy,
     SystemTopic,
     WebHookEventSubscriptionDestination,
@@ -245,9 +246,12 @@ def test_a_new_order_takes_the_place_of_the_old_one(
             wanted = order(receiver.url, filter=EventSubscriptionFilter(subject_ends_with=ends))
             made = verbs.begin_create_or_update(GROUP, "maintenance", "hook", wanted).result()
             assert made.filter.subject_ends_with == ends
+        update = EventSubscriptionUpdateParameters(labels=["night"])
+        changed = verbs.begin_update(GROUP, "maintenance", "hook", update).result()
+    assert (changed.labels, changed.filter.subject_ends_with) == (["night"], "b")
     (view,) = subscriptions.list_subscriptions(db)
     assert view.target["subject_ends"] == "b"
-    assert len(receiver.got) == 2, "what stood already was not asked again"
+    assert len(receiver.got) == 3, "what stood already was not asked again"
 
 
 def test_a_webhook_that_does_not_agree_ends_the_order(

@@ -1,20 +1,25 @@
 """What a customer hears while a plan is conducted: every node's event in its order, whatever is killed on the way."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from tests.services.notice_world import Desk, Recorder, StillClock
-from tests.simulation import stagehand
+from tests.simulation import small, stagehand
 
 from fermata.domain.notices import NoticeKind
-from fermata.domain.run_states import RunState
+from fermata.domain.notified import Notified
+from fermata.domain.policy import AfterDue
+from fermata.domain.reasons import Code
+from fermata.domain.run_states import RunState, WindowState
 from fermata.domain.subscriptions import ChannelKind, Consented, EventShape
 from fermata.execution.delivering import deliver_round
 from fermata.formats.notice_events import events_of
 from fermata.services import notices
 from fermata.services import runs as services
-from fermata.store import inventory, journal
+from fermata.store import consent, inventory, journal, outbox, runs
 
 URL = "https://receiver.example/hook"
 HOUR = timedelta(hours=1)
@@ -75,3 +80,43 @@ def test_nothing_is_kept_that_nobody_hears(store_url: str, tmp_path: Path) -> No
     desk.subscribe("own", customers=frozenset(), kinds=frozenset({NoticeKind.FREEZE_ADDED}))
     rig.conduct()
     assert notices.list_notices(rig.database, limit=500).notices == ()
+
+
+@pytest.mark.parametrize(
+    ("told_days_ago", "left_out"),
+    [(None, Code.NOTICE_NOT_DELIVERED), (89, Code.OUTSIDE_WINDOWS), (91, None)],
+)
+def test_no_node_is_taken_on_silence_before_the_notice_is_over(
+    store_url: str, tmp_path: Path, told_days_ago: int | None, left_out: Code | None
+) -> None:
+    rig = stagehand.set_up(store_url, tmp_path)
+    rules = small.policy()
+    silent = replace(rules.customers[small.CUSTOMER], after_due=AfterDue.PROCEED)
+    with rig.database.begin() as conn:
+        inventory.save_policy(conn, replace(rules, customers={small.CUSTOMER: silent}))
+        consent.append_entry(conn, replace(small.approval(small.catalogue(), seq=2), updates=frozenset()))
+        if told_days_ago is not None:
+            at = small.START - timedelta(days=told_days_ago)
+            cluster = next(iter(small.fleet().clusters.values()))
+            outbox.add_notified(
+                conn,
+                [
+                    Notified(
+                        customer=small.CUSTOMER,
+                        supercomputer=cluster.supercomputer,
+                        update=update.id,
+                        impact=update.impact,
+                        at=at,
+                    )
+                    for update in small.catalogue().updates.values()
+                ],
+            )
+    rig.conduct()
+    with rig.database.read() as conn:
+        rows = runs.load_windows(conn, rig.run)
+    if left_out is None:
+        assert all(row.taken for row in rows)
+        return
+    assert {row.state for row in rows} == {WindowState.SKIPPED}
+    assert {left.reason.code for row in rows for left in row.left_out} == {left_out}
+    assert not any(machine.targets for machine in rig.world.nodes.values())

@@ -109,6 +109,16 @@ class EventSubscriptionProperties(Model):
     provisioning_state: str | None = None
 
 
+class EventSubscriptionChange(Model):
+    """What of an event subscription is to change."""
+
+    destination: Destination | None = None
+    filter: Filter | None = None
+    event_delivery_schema: Literal["EventGridSchema", "CloudEventSchemaV1_0"] | None = None
+    retry_policy: RetryPolicy | None = None
+    labels: list[str] | None = None
+
+
 class EventSubscriptionBody(Model):
     """The same in its envelope."""
 
@@ -171,7 +181,17 @@ def delete_topic(request: Request, given: Context, _body: bytes) -> Response:
 
 def put_event_subscription(request: Request, given: Context, body: bytes) -> Response:
     """Adds or replaces one; its webhook is asked for consent, and it counts as created when it agreed."""
-    asked = EventSubscriptionBody.model_validate_json(body).properties
+    return _put(request, given, EventSubscriptionBody.model_validate_json(body).properties)
+
+
+def patch_event_subscription(request: Request, given: Context, body: bytes) -> Response:
+    """The same with what is named changed; the rest stays."""
+    changed = EventSubscriptionChange.model_validate_json(body).model_dump(by_alias=True, exclude_none=True)
+    asked = EventSubscriptionProperties.model_validate({**_find(request, given).properties, **changed})
+    return _put(request, given, asked)
+
+
+def _put(request: Request, given: Context, asked: EventSubscriptionProperties) -> Response:
     found = system_topics.put_event_subscription(
         given.db,
         _path(request),
@@ -288,6 +308,7 @@ ROUTES = (
     _route("/subscriptions/{subscription}" + TOPICS, get_topics, "GET"),
     _route(GROUP + TOPICS, get_topics, "GET"),
     _route(EVENT_SUBSCRIPTION, put_event_subscription, "PUT"),
+    _route(EVENT_SUBSCRIPTION, patch_event_subscription, "PATCH"),
     _route(EVENT_SUBSCRIPTION, get_event_subscription, "GET"),
     _route(EVENT_SUBSCRIPTION, delete_event_subscription, "DELETE"),
     _route(EVENT_SUBSCRIPTIONS, get_event_subscriptions, "GET"),
