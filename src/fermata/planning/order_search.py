@@ -96,7 +96,7 @@ class OrderSearch:
         elif isinstance(term, CostTerm):
             known = _raise_floor(known, self._bound.find_floor(term))
         most = self._most * (SHARE_OF_PAIRS if is_pairs else 1)
-        share, is_timed = HALF, not is_pairs
+        share, is_timed = HALF, not is_pairs and isinstance(term, CostTerm)
         while known.bound < known.value and self._spent() < most and not stops():
             before, learnt = known, len(self._detailed)
             gap = known.value - 1 - known.bound
