@@ -24,7 +24,8 @@ EFFORT_BY_DAYS = 16.0  # of all questions together: January takes seven
 EFFORT_BESIDE_SEATS = 1.0  # of a plan of what is left to place: a re-plan is to take a few seconds
 SHARE_OF_PAIRS = 0.75  # of that, before the terms after them
 ITERATIONS_OF_UNIT = 15_000  # of the linear program that narrows the counts, in the time of a unit
-EFFORT_BEFORE_PAIRS = 4.0  # of one term that comes before them
+EFFORT_BEFORE_PAIRS = 3.0  # of one term that comes before them
+EFFORT_OF_TERM = 1.5  # of one question about it: days without starts have to be learnt
 EFFORT_OF_CHANGES = 1.0  # of a plan nearer to the one before
 EFFORT_OF_QUESTION = 4.0
 EFFORT_OF_STARTS = 0.2  # of one day
@@ -95,7 +96,7 @@ class OrderSearch:
         elif isinstance(term, CostTerm):
             known = _raise_floor(known, self._bound.find_floor(term))
         most = self._most * (SHARE_OF_PAIRS if is_pairs else 1)
-        share, is_timed = HALF, not is_pairs
+        share, is_timed = HALF, not is_pairs and isinstance(term, CostTerm)
         while known.bound < known.value and self._spent() < most and not stops():
             before, learnt = known, len(self._detailed)
             gap = known.value - 1 - known.bound
@@ -122,7 +123,8 @@ class OrderSearch:
             before, learnt = known, len(self._detailed)
             model = self._hold([*held, (term, known.value)])
             model.lessen(term)
-            solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=most - self._spent())
+            effort = min(EFFORT_OF_TERM, most - self._spent())
+            solved = model.solve(known.spots, seed=self._problem.inputs.seed, effort=effort)
             self.effort += solved.effort
             if isinstance(solved, Unsolved):
                 break

@@ -26,7 +26,7 @@ from fermata.planning.values import value_of
 EFFORT_FOR_ANY_PLAN = 40.0
 EFFORTS = (6.0, 4.0)
 EFFORT_OF_LATER_TERMS = 1.0
-EFFORT_AFTER_DAYS = 2.0  # of a term that the model by days has been asked for, and is not near its bound
+EFFORT_AFTER_DAYS = 2.0  # of a term that the model by days made better or bounded, yet not near enough
 NEAR = 0.01  # of the value
 FAR = 0.1  # the same
 # January has 2,300 spots that count. Beyond 1,000 the solver neither improves nor bounds wrong pairs, nor what comes
@@ -327,7 +327,8 @@ class _Descent:
         effort = EFFORTS[number] if number < len(EFFORTS) else EFFORT_OF_LATER_TERMS
         near = 0.0
         if PAIRED_SPOTS_MOST < len(self._spots) <= SOLVED_SPOTS_MOST and self._is_before_pairs(number):
-            result, effort, near = self._settle_before_pairs(term, result), EFFORT_AFTER_DAYS, NEAR
+            by_days, near = self._settle_before_pairs(term, result), NEAR
+            result, effort = by_days, effort if by_days == result else EFFORT_AFTER_DAYS
         if (
             result.value - result.bound > near * result.value
             and not self._is_left_to_repair(term)
