@@ -16,7 +16,7 @@ from tests.cli.line import Answer, Line
 from tests.cli.test_remote import JSON, Twins, comparable, served
 from tests.conftest import copy_sqlite
 
-from fermata.cli.remote import opened_server
+from fermata.client import connect
 from fermata.domain.ids import CampaignId
 from fermata.domain.reasons import Code
 from fermata.planning.stages import Stage
@@ -102,7 +102,7 @@ def test_lines_come_uncompressed(twins: Twins) -> None:
 
 def test_stages_are_told_while_a_server_plans(twins: Twins) -> None:
     seen: list[Stage] = []
-    with opened_server(twins.url) as place:
+    with connect(twins.url) as place:
         wanted = Wanted(watch=lambda stage, _detail: seen.append(stage))
         place.plan_campaign(CampaignId("small"), wanted, time_limit=None)
     assert {Stage.LENGTHS, Stage.FIRST, Stage.CHECKING} <= set(seen)
@@ -224,7 +224,7 @@ REFUSED = {"title": "Conflict", "status": 409, "code": "PLAN_VIOLATES", "detail"
     ],
 )
 def test_lines_that_break_off_or_are_none_of_ours_are_told_apart(lines: tuple[Any, ...], code: Code) -> None:
-    with saying(*lines) as url, opened_server(url) as place, pytest.raises(Refusal) as refused:
+    with saying(*lines) as url, connect(url) as place, pytest.raises(Refusal) as refused:
         place.plan_campaign(CampaignId("small"), Wanted(), time_limit=None)
     assert refused.value.reason.code is code
 

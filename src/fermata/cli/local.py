@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import assert_never
 
 from fermata import wiring
-from fermata.cli.verbs import OrderEnding, RunChange
+from fermata.client.words import OrderEnding, RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.ids import (

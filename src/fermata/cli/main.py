@@ -35,7 +35,7 @@ from fermata.cli import (
     updates,
     why,
 )
-from fermata.cli.remote_link import ServerRefusal
+from fermata.client.link import ServerRefusal
 from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable

@@ -10,9 +10,9 @@ import typer
 
 from fermata import wiring
 from fermata.cli.local import StoreVerbs
-from fermata.cli.remote import opened_server
-from fermata.cli.remote_link import parse_server
 from fermata.cli.verbs import Verbs
+from fermata.client import connect
+from fermata.client.link import parse_server
 from fermata.store.database import Database
 
 DEFAULT_STORE = "fermata.db"
@@ -124,7 +124,7 @@ def opened_place(store: str, server: str | None, sources: Path | None = None) ->
     Raises StoreUnavailable and BadInput.
     """
     if server is not None:
-        with opened_server(server) as verbs:
+        with connect(server) as verbs:
             yield verbs
         return
     with opened_store(store) as database:

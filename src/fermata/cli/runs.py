@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
-from fermata.cli.verbs import RunChange
+from fermata.client.words import RunChange
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run

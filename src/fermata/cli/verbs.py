@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from fermata.client.words import OrderEnding, RunChange
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.ids import (
@@ -57,21 +57,6 @@ from fermata.services.simulation import Simulated, Told
 from fermata.services.subscriptions import SubscriptionView
 from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
 from fermata.services.work_orders import NewOrder, Opened
-
-
-class RunChange(StrEnum):
-    """What may be wanted of a run that goes on."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    STOP = "stop"
-
-
-class OrderEnding(StrEnum):
-    """How a work order may be ended."""
-
-    COMPLETE = "complete"
-    CANCEL = "cancel"
 
 
 class Listing(Protocol):

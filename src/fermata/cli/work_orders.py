@@ -7,7 +7,7 @@ import typer
 from fermata.cli import options, output
 from fermata.cli.consent import WhoOption, WhyOption
 from fermata.cli.request_show import meeting_json, print_standing, standing_json
-from fermata.cli.verbs import OrderEnding
+from fermata.client.words import OrderEnding
 from fermata.domain.ids import OrderId, RequestId
 from fermata.domain.policy import Scope, ScopeLevel
 from fermata.domain.request_kinds import OrderedKind

@@ -1,0 +1,39 @@
+"""Runs, reports, queries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fermata.client.part import Part, campaign_params
+from fermata.client.words import RunChange
+from fermata.domain.ids import (
+    CampaignId,
+)
+from fermata.domain.operations import Run
+from fermata.domain.report import Report
+from fermata.server.api.query import QueryAnswer
+from fermata.services.query import Answer as Answered
+from fermata.services.query import Column
+from fermata.services.run_views import RunStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunsVerbs(Part):
+    """Runs, reports, queries."""
+
+    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
+        return self.link.post(Run, "/run/start", {"actor": actor}, campaign_params(campaign))
+
+    def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
+        return self.link.post(Run, f"/run/{change}", {"actor": actor, "why": why}, campaign_params(campaign))
+
+    def show_status(self, campaign: CampaignId | None) -> RunStatus:
+        return self.link.get(RunStatus, "/run", campaign_params(campaign))
+
+    def make_report(self, campaign: CampaignId | None) -> Report:
+        return self.link.get(Report, "/report/values", campaign_params(campaign))
+
+    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> Answered:
+        asked = {"query": text, "limit": limit, "customers": list(customers)}
+        told = self.link.post(QueryAnswer, "/query", asked)
+        columns = tuple(Column(name=column.name, kind=column.kind) for column in told.columns)
+        return Answered(columns=columns, rows=told.rows, total=told.total, skip=told.skip)

@@ -1,0 +1,26 @@
+"""Every verb of a server, each one request but for long lists, which come in pages."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fermata.client.catalogue import CatalogueVerbs
+from fermata.client.consent import ConsentVerbs
+from fermata.client.inventory import InventoryVerbs
+from fermata.client.link import ServerLink
+from fermata.client.notices import NoticesVerbs
+from fermata.client.plans import PlansVerbs
+from fermata.client.requests import RequestsVerbs
+from fermata.client.runs import RunsVerbs
+
+
+@dataclass(frozen=True, slots=True)
+class ServerVerbs(RequestsVerbs, CatalogueVerbs, ConsentVerbs, InventoryVerbs, NoticesVerbs, PlansVerbs, RunsVerbs):
+    """The verbs of the command line, over the API."""
+
+
+@contextmanager
+def connect(url: str) -> Iterator[ServerVerbs]:
+    """The verbs of the server at `url`; its connection is closed at the end of the block."""
+    with ServerLink(url) as link:
+        yield ServerVerbs(link)
