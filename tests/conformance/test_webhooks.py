@@ -13,6 +13,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from tests.conformance.notice import CLOCK, LOCAL, NOW, send, subscription
 from tests.conformance.receivers import Answer, Receiver, make_certificate, receiving
 from tests.conftest import free_port
+from tests.npm import clients
 from tests.services.notice_world import StillClock
 
 from fermata.adapters import outbound
@@ -219,6 +220,16 @@ def test_a_cloud_event_is_one_to_the_sdk(receiver: Receiver) -> None:
     assert data["windows"][0]["nodes"] == ["alpha-n1", "alpha-n2", "alpha-n3"]
     assert post.headers["webhook-request-origin"] == "fermata.example"
     assert AzureCloudEvent.from_json(post.body.decode()).id == "ntc_0000000012"
+
+
+@pytest.mark.slow
+def test_cloud_events_are_what_the_client_from_npm_reads(receiver: Receiver) -> None:
+    send(HOOKS[ChannelKind.CLOUD_EVENTS], subscription(ChannelKind.CLOUD_EVENTS, receiver.url))
+    (post,) = receiver.posts
+    (event,) = clients.ask("cloudevents.mjs", said={"headers": dict(post.headers), "body": post.body.decode()})
+    assert (event["id"], event["type"]) == ("ntc_0000000012", "fermata.plan.published")
+    assert event["subject"] == "sc1/plan/plan_1"
+    assert event["data"]["windows"][0]["nodes"] == ["alpha-n1", "alpha-n2", "alpha-n3"]
 
 
 def test_scheduled_events_are_what_azures_parsers_read(receiver: Receiver) -> None:

@@ -122,3 +122,31 @@ def test_numbers_for_times_and_texts_for_numbers_are_faults(
 def test_a_method_that_a_path_does_not_take_is_answered_with_all_it_takes(client: httpx.Client) -> None:
     answer = client.put("/freezes")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, POST")
+
+
+def test_what_is_decided_may_be_held_to_what_was_looked_at(client: httpx.Client, db: Database) -> None:
+    request = next(
+        view["request"] for view in client.get("/requests").json() if view["request"]["customers"] == ["lumen"]
+    )
+    looked = client.get(f"/requests/{request['id']}").headers["ETag"]
+    assert looked.startswith(f'"{request["incarnation"]}-')
+    assert client.get(f"/requests/{request['id']}", headers={"If-None-Match": looked}).status_code == 304
+    order = {"orders": [{"scope": {"level": "cluster", "name": "alpha"}}]}
+    stale = client.post("/approvals", json=order, headers={"If-Match": f'"99-{"0" * 16}"'})
+    assert (stale.status_code, stale.json()["code"]) == (409, "REQUEST_CHANGED")
+    for nothing in ('"other"', "7", f'"0-{"0" * 16}"'):
+        wrong = client.post("/approvals", json=order, headers={"If-Match": nothing})
+        assert (wrong.status_code, wrong.json()["code"]) == (412, "ETAG_STALE")
+    assert client.post("/approvals", json=order, headers={"If-Match": looked}).status_code == 201
+    assert client.post("/withdrawals", json=order, headers={"If-Match": "*"}).status_code == 201
+
+
+def test_a_plan_is_published_as_it_was_read(client: httpx.Client, db: Database) -> None:
+    for name in ("plan_1", "plan_2"):
+        save_plan(db, name)
+    tags = {name: client.get(f"/plans/{name}").headers["ETag"] for name in ("plan_1", "plan_2")}
+    body = {"actor": "operator"}
+    other = client.post("/plans/plan_1/publish", json=body, headers={"If-Match": tags["plan_2"]})
+    assert (other.status_code, other.json()["code"]) == (412, "ETAG_STALE")
+    own = client.post("/plans/plan_1/publish", json=body, headers={"If-Match": tags["plan_1"]})
+    assert own.status_code != 412

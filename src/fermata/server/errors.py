@@ -58,6 +58,16 @@ class BodyTooLarge(Rejected):
         super().__init__(TOO_LARGE, f"A request body holds at most {bytes_max:,} bytes: send it in parts.")
 
 
+class TagStale(Rejected):
+    """The client looked at something else than what there is."""
+
+    code = "ETAG_STALE"
+
+    def __init__(self) -> None:
+        sentence = "If-Match names another version than there is now: read it again. Nothing was changed."
+        super().__init__(HTTPStatus.PRECONDITION_FAILED, sentence)
+
+
 class CursorUnknown(Rejected):
     """The client asks for a page that this list never told of."""
 

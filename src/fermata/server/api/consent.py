@@ -12,6 +12,7 @@ from fermata.domain.orders import NO_TERMS, Terms
 from fermata.domain.policy import AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Reason
 from fermata.server.api.bodies import Body, Instant, Name, Text
+from fermata.server.api.tags import IfMatch, seen_incarnation
 from fermata.server.context import Given
 from fermata.services import consent
 
@@ -160,32 +161,35 @@ class OutcomeLine(BaseModel):
 
 
 @router.post("/approvals", status_code=status.HTTP_201_CREATED)
-def post_approvals(given: Given, body: ApprovalsBody) -> list[OutcomeLine]:
+def post_approvals(given: Given, body: ApprovalsBody, if_match: IfMatch = None) -> list[OutcomeLine]:
     """Approves what the requests hold now, scope by scope. When every order is refused, the answer is a problem."""
-    return decide_all(given, body, body.orders, Verdict.APPROVED)
+    return decide_all(given, body, body.orders, Verdict.APPROVED, if_match)
 
 
 @router.post("/withdrawals", status_code=status.HTTP_201_CREATED)
-def post_withdrawals(given: Given, body: WithdrawalsBody) -> list[OutcomeLine]:
+def post_withdrawals(given: Given, body: WithdrawalsBody, if_match: IfMatch = None) -> list[OutcomeLine]:
     """Takes words of consent back, as long as no work has started there."""
-    return decide_all(given, body, body.orders, Verdict.WITHDRAWN)
+    return decide_all(given, body, body.orders, Verdict.WITHDRAWN, if_match)
 
 
 @router.post("/declines", status_code=status.HTTP_201_CREATED)
-def post_declines(given: Given, body: DeclinesBody) -> list[OutcomeLine]:
+def post_declines(given: Given, body: DeclinesBody, if_match: IfMatch = None) -> list[OutcomeLine]:
     """Says no until a time, with the reason."""
-    return decide_all(given, body, body.orders, Verdict.DECLINED)
+    return decide_all(given, body, body.orders, Verdict.DECLINED, if_match)
 
 
-def decide_all(given: Given, body: ManyBody, orders: Sequence[OrderBody], verdict: Verdict) -> list[OutcomeLine]:
-    """Carries the orders out, as the body wants it."""
+def decide_all(
+    given: Given, body: ManyBody, orders: Sequence[OrderBody], verdict: Verdict, if_match: str | None
+) -> list[OutcomeLine]:
+    """Carries the orders out, as the body wants it. A tag of a request stands for its incarnation in every order."""
+    seen = seen_incarnation(if_match)
     asked = [
         consent.Order(
             scope=order.scope.to_scope(),
             verdict=verdict,
             actor=order.actor or body.actor,
             reason=order.reason,
-            seen=order.incarnation,
+            seen=order.incarnation or seen,
             at=_utc(order.at),
             terms=order.to_terms(),
         )

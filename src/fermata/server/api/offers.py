@@ -17,6 +17,7 @@ from fermata.server.api.consent import (
     OutcomeLine,
     decide_all,
 )
+from fermata.server.api.tags import IfMatch
 from fermata.server.context import Given
 from fermata.services import offers
 
@@ -54,9 +55,9 @@ def get_offers(given: Given) -> list[offers.OfferView]:
 
 
 @router.post("/offers", status_code=status.HTTP_201_CREATED)
-def post_offers(given: Given, body: OffersBody) -> list[OutcomeLine]:
+def post_offers(given: Given, body: OffersBody, if_match: IfMatch = None) -> list[OutcomeLine]:
     """Offers another time: nothing there is covered until the operator answers."""
-    return decide_all(given, body, body.orders, Verdict.OFFERED)
+    return decide_all(given, body, body.orders, Verdict.OFFERED, if_match)
 
 
 @router.post("/offers/{offer_id}/accept", status_code=status.HTTP_201_CREATED)

@@ -2,6 +2,7 @@
 
 from datetime import UTC
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response, UploadFile, status
 from pydantic import Field
@@ -14,6 +15,7 @@ from fermata.planning.risk.simulate import Simulation
 from fermata.planning.stages import Stage
 from fermata.server.api.bodies import NAME_MAX, Body, Instant, Name, Seed, Text
 from fermata.server.api.cursors import CursorParam, LimitParam, page
+from fermata.server.api.tags import IfMatch, refuse_other
 from fermata.server.api.uploads import ActorField, WhyField, saved_files
 from fermata.server.context import Given
 from fermata.server.long_work import LINES, Progress
@@ -81,8 +83,9 @@ def get_plans(
 
 
 @router.get("/plans/{plan_id}")
-def get_plan(given: Given, plan_id: str) -> dict[str, Any]:
-    """A whole plan, schema fermata.plan/1."""
+def get_plan(given: Given, plan_id: str, response: Response) -> dict[str, Any]:
+    """A whole plan, schema fermata.plan/1. It never changes, so its ETag is its id."""
+    response.headers["ETag"] = _tag(plan_id)
     return plan_to_json(records.find_plan(given.db, PlanId(plan_id)))
 
 
@@ -134,8 +137,9 @@ def post_simulation(given: Given, plan_id: str, body: SimulationBody) -> Respons
 
 
 @router.post("/plans/{plan_id}/publish")
-def post_publish(given: Given, plan_id: str, body: PublishBody) -> plans.PublishedLine:
+def post_publish(given: Given, plan_id: str, body: PublishBody, if_match: IfMatch = None) -> plans.PublishedLine:
     """Puts a plan in force in the place of its parent, after the checker passed it once more."""
+    refuse_other(if_match, _tag(plan_id))
     return plans.publish(given.db, PlanId(plan_id), now=given.now(), actor=body.actor, why=body.why).line
 
 
@@ -145,3 +149,8 @@ def post_plan(given: Given, plan: UploadFile, actor: ActorField, why: WhyField =
     with saved_files({PLAN_FILE: plan}) as folder:
         made = read_plan(folder / PLAN_FILE)
     return plans.publish(given.db, made, now=given.now(), actor=actor, why=why).line
+
+
+def _tag(plan_id: str) -> str:
+    """Quoted; bytes that a header cannot carry stand as in a path."""
+    return f'"{quote(plan_id)}"'

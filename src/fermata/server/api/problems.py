@@ -51,6 +51,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, **_response("The body or a header cannot be read; nothing was changed")},
     404: {"model": Problem, **_response("There is no such thing")},
     409: {"model": Problem, **_response("Refused with a reason; nothing was changed")},
+    412: {"model": Problem, **_response("If-Match names another version than there is; nothing was changed")},
     413: {"model": Problem, **_response("The body is too large; nothing was changed")},
     422: {"model": Problem, **_response("Faults in the request, all of them listed; nothing was changed")},
     503: {"model": Problem, **_response("The store does not answer; nothing was changed")},

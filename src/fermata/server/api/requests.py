@@ -4,7 +4,7 @@ from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from fermata.domain.ids import OrderId, RequestId
 from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine, place_of
@@ -23,6 +23,7 @@ from fermata.server.api.cursors import (
     read_cursor,
     write_cursor,
 )
+from fermata.server.api.tags import IfMatch, request_tag, seen_incarnation
 from fermata.server.context import Given
 from fermata.services import order_words, requests, work_orders
 
@@ -30,6 +31,8 @@ LINES_MAX = LIMIT_MOST
 LINE_PLACE = (str, int, str, int, str)
 ORDERS_MAX = 1_000
 NAMES_MAX = 200
+
+_VIEW = TypeAdapter(requests.RequestView)
 
 router = APIRouter(tags=["requests"])
 
@@ -193,14 +196,19 @@ def post_look(given: Given, _body: Body) -> requests.RequestsLooked:
 
 
 @router.get("/requests/{request_id}")
-def get_request(given: Given, request_id: str) -> requests.RequestView:
-    """One request with its work orders, its shared devices and every node behind each."""
-    return requests.show_request(given.db, RequestId(request_id), now=given.now())
+def get_request(given: Given, request_id: str, response: Response) -> requests.RequestView:
+    """One request with its work orders, its shared devices and every node behind each. Its ETag begins with its
+    incarnation, and may be sent as If-Match with what is decided of it.
+    """
+    view = requests.show_request(given.db, RequestId(request_id), now=given.now())
+    response.headers["ETag"] = request_tag(view.request.incarnation, _VIEW.dump_json(view))
+    return view
 
 
 @router.post("/requests/{request_id}/words", status_code=status.HTTP_201_CREATED)
-def post_words(given: Given, request_id: str, body: WordsBody) -> list[order_words.SaidWord]:
+def post_words(given: Given, request_id: str, body: WordsBody, if_match: IfMatch = None) -> list[order_words.SaidWord]:
     """Says yes, no until a date, or takes a word back, on work orders of the request."""
+    seen = seen_incarnation(if_match)
     words = [
         order_words.WordOrder(
             word=word.word,
@@ -208,7 +216,7 @@ def post_words(given: Given, request_id: str, body: WordsBody) -> list[order_wor
             orders=frozenset(OrderId(name) for name in word.orders) if word.orders else None,
             actor=word.actor,
             reason=word.reason,
-            seen=word.incarnation,
+            seen=word.incarnation or seen,
             until=word.until.astimezone(UTC) if word.until else None,
         )
         for word in body.words
