@@ -328,38 +328,14 @@ def _list_limits(numbers: Mapping[Place, int], spots: Sequence[Spot], rows: Sequ
     for number in place_of:
         starts[number] += 1
     by_day: dict[int, list[_Limit]] = {}
-    by_resource: dict[tuple[int, int], list[Row]] = {}
-    for row in (row for row in rows if row.day is None and len(row.spots)):
+    for row in (row for row in rows if row.day is None):
         units: dict[int, list[int]] = {}
         for spot, taken in zip(row.spots.tolist(), row.units.tolist(), strict=True):
             units.setdefault(place_of[spot], []).append(taken)
         line = {place: min(taken) for place, taken in units.items() if len(taken) == starts[place]}
-        day = spots[row.spots[0]].day
         if line:
-            by_day.setdefault(day, []).append((row.capacity, line))
-        by_resource.setdefault((day, row.resource), []).append(row)
-    found = {day: _keep_tightest(limits) for day, limits in by_day.items()}
-    for (day, _), together in by_resource.items():
-        limit = _add_up(place_of, starts, together)
-        limits = found.setdefault(day, [])
-        if sum(limit[1].values()) > limit[0] and not any(_implies_share(other, limit) for other in limits):
-            limits.append(limit)
-    return [limit for limits in found.values() for limit in limits]
-
-
-def _add_up(place_of: Sequence[int], starts: Sequence[int], rows: Sequence[Row]) -> _Limit:
-    """All rows of a day and resource in one: what a place takes of them together, wherever in the day it starts. That
-    is what limits windows that are so short that no instant is in all of their starts.
-    """
-    taken: dict[int, int] = {}
-    for row in rows:
-        for spot, units in zip(row.spots.tolist(), row.units.tolist(), strict=True):
-            taken[spot] = taken.get(spot, 0) + units
-    units_of: dict[int, list[int]] = {}
-    for spot, units in taken.items():
-        units_of.setdefault(place_of[spot], []).append(units)
-    line = {place: min(units) for place, units in units_of.items() if len(units) == starts[place]}
-    return sum(row.capacity for row in rows), line
+            by_day.setdefault(spots[row.spots[0]].day, []).append((row.capacity, line))
+    return [limit for limits in by_day.values() for limit in _keep_tightest(limits)]
 
 
 def _keep_tightest(limits: Sequence[_Limit]) -> list[_Limit]:
@@ -377,9 +353,3 @@ def _implies(limit: _Limit, other: _Limit) -> bool:
     if most > other_most or len(line) < len(other_line):
         return False
     return all(line.get(place, 0) >= units for place, units in other_line.items())
-
-
-def _implies_share(limit: _Limit, other: _Limit) -> bool:
-    """Whether each place takes as large a share of the one as of the other."""
-    (most, line), (other_most, other_line) = limit, other
-    return all(line.get(place, 0) * other_most >= units * most for place, units in other_line.items())
