@@ -8,7 +8,7 @@ import pytest
 from tests.formats.conftest import Small
 from tests.server import world
 
-from fermata.domain.ids import ClusterId, DeviceId, FreezeId, NodeId, PlanId, SupercomputerId, UpdateId
+from fermata.domain.ids import ClusterId, DeviceId, FreezeId, NodeId, PlanId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.node_states import UnitState
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.qualification import Result, Ring
@@ -196,3 +196,10 @@ def test_piles_are_of_freezes_that_have_begun(db: Database, small: Small) -> Non
     with pytest.raises(Refusal) as refused:
         together.list_piles(db, now=NOW, freeze=FreezeId("f9"))
     assert codes(refused) == [Code.FREEZE_UNKNOWN]
+
+
+def test_a_request_says_which_of_its_sets_never_ran_together(db: Database, small: Small) -> None:
+    view = requests.show_request(db, RequestId("req_sc-2_deployment"), now=NOW)
+    assert [why.code for why in view.risks] == [Code.NEVER_TOGETHER]
+    say(db, HOST_OS, LEAF)
+    assert requests.show_request(db, RequestId("req_sc-2_deployment"), now=NOW).risks == ()

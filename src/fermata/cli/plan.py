@@ -14,6 +14,7 @@ from fermata.cli.plan_make import Made, Wish, make_plan
 from fermata.cli.plan_show import tell_infeasible, tell_plan
 from fermata.cli.plan_what_if import WhatIfOption, ask_what_if
 from fermata.cli.plan_write import HtmlOption, IcsOption, Targets, check_targets, tell_written, write_results
+from fermata.cli.risks import print_risks
 from fermata.domain.plans import ConsentBasis
 from fermata.formats.plans import plan_to_json
 from fermata.planning.inputs import Asked, Infeasible
@@ -121,4 +122,5 @@ def _finish(made: Made, targets: Targets, *, wanted: float, as_json: bool) -> No
     tell_plan(outcome.plan, made.campaign, wanted=wanted, timed=outcome.days)
     if outcome.diff is not None:
         tell_diff(outcome.diff, made.campaign)
+    print_risks(made.risks)
     tell_written(targets)

@@ -14,7 +14,9 @@ from fermata.cli.plan_write import NOTHING_DRAWN, Drawn, Targets, draw
 from fermata.cli.verbs import Verbs
 from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
+from fermata.domain.combinations import say_new
 from fermata.domain.ids import CampaignId
+from fermata.domain.reasons import Reason
 from fermata.planning.inputs import Asked, Planned, PlanningOutcome
 from fermata.planning.planner import plan_campaign
 from fermata.planning.search import SearchOptions
@@ -51,11 +53,12 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What came of it."""
+    """What came of it. `risks`: sets of updates that never ran together, where a store knows."""
 
     campaign: Campaign
     outcome: PlanningOutcome
     drawn: Drawn
+    risks: tuple[Reason, ...] = ()
 
 
 def make_plan(wish: Wish, targets: Targets) -> Made:
@@ -101,7 +104,10 @@ def _make_stored(wish: Wish, targets: Targets, watch: Watch) -> Made:
     with options.opened_place(wish.store, wish.server) as place:
         made = wait_for(lambda: place.plan_campaign(CampaignId(wish.campaign), wanted, time_limit=wish.time_limit))
         drawn = _fetch(place, made.outcome, targets)
-    return Made(campaign=made.campaign, outcome=made.outcome, drawn=drawn)
+        risks: tuple[Reason, ...] = ()
+        if isinstance(made.outcome, Planned):
+            risks = say_new(place.list_combinations(None, made.outcome.plan.id))
+    return Made(campaign=made.campaign, outcome=made.outcome, drawn=drawn, risks=risks)
 
 
 def _fetch(place: Verbs, outcome: PlanningOutcome, targets: Targets) -> Drawn:

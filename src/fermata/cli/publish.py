@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from fermata.cli import options, output
+from fermata.cli.risks import print_risks
+from fermata.domain.combinations import say_new
 from fermata.domain.ids import PlanId
 from fermata.formats.plans import read_plan
 
@@ -33,6 +35,7 @@ def publish_plan(
     with options.opened_place(store, server) as place, output.err.status("Checking"):
         given = read_plan(Path(plan)) if Path(plan).suffix == ".json" else PlanId(plan)
         done = place.publish(given, actor=actor, why=why)
+        risks = () if done.already else say_new(place.list_combinations(None, done.plan))
     if as_json:
         output.print_json(
             {
@@ -41,9 +44,11 @@ def publish_plan(
                 "parent": done.parent,
                 "windows": done.windows,
                 "already": done.already,
+                "risks": [{"code": risk.code, "sentence": risk.sentence} for risk in risks],
             }
         )
         return
     state = "was in force already" if done.already else "is in force"
     windows = output.count(done.windows, "window")
     output.out.print(f"{done.plan} {state}: {windows} of campaign {done.campaign}", markup=False, soft_wrap=True)
+    print_risks(risks)

@@ -11,6 +11,7 @@ import typer
 from fermata.cli import options, output, work_orders
 from fermata.cli.local import FolderListing
 from fermata.cli.request_show import entry_json, order_json, print_history, print_orders, print_standing, standing_json
+from fermata.cli.risks import print_risks
 from fermata.cli.verbs import Listing
 from fermata.domain.ids import RequestId
 from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine, Standing
@@ -242,6 +243,7 @@ def _print_request(view: RequestView, limit: int) -> None:
     _print_coverage(view)
     if view.devices:
         _print_devices(view, limit)
+    print_risks(view.risks)
     if view.history:
         print_history(view.history)
 
@@ -342,6 +344,7 @@ def _request_json(view: RequestView, *, detail: bool) -> dict[str, Any]:
         ]
         found["since"] = output.iso(view.since) if view.since else None
         found["orders"] = [order_json(order) for order in view.orders]
+        found["risks"] = [{"code": why.code, "sentence": why.sentence} for why in view.risks]
         found["history"] = [entry_json(entry) for entry in view.history]
     return found
 

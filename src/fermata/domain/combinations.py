@@ -8,6 +8,7 @@ from itertools import combinations
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ClusterId, NodeId, UpdateId
 from fermata.domain.pending import FleetPending
+from fermata.domain.reasons import Code, Reason, reason
 
 Pair = tuple[UpdateId, UpdateId]  # in the order of their names
 
@@ -73,6 +74,15 @@ def find_combinations(
     return tuple(sorted(found, key=lambda c: (not c.is_new, -c.nodes, c.updates)))
 
 
+def say_new(found: Iterable[Combination]) -> tuple[Reason, ...]:
+    """The risk of each set that never ran well together, in the order given."""
+    return tuple(
+        reason(Code.NEVER_TOGETHER, updates=", ".join(one.updates), nodes=one.nodes, pairs=_say_pairs(one.untested))
+        for one in found
+        if one.is_new
+    )
+
+
 def tested_pairs(known: Iterable[Together]) -> frozenset[Pair]:
     """Pairs that ran together well, whatever else was with them."""
     return frozenset(pair for one in known if one.nodes for pair in pairs_of(one.updates))
@@ -81,6 +91,10 @@ def tested_pairs(known: Iterable[Together]) -> frozenset[Pair]:
 def pairs_of(updates: Iterable[UpdateId]) -> tuple[Pair, ...]:
     """All pairs, sorted."""
     return tuple(combinations(sorted(updates), 2))
+
+
+def _say_pairs(pairs: tuple[Pair, ...]) -> str:
+    return f", {len(pairs)} of their pairs never at all" if pairs else ""
 
 
 def _combination(

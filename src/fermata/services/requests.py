@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from fermata.domain.combinations import say_new
 from fermata.domain.fleet import Device, Fleet
 from fermata.domain.ids import NodeId, OrderId, RequestId, UpdateId
 from fermata.domain.pending import FleetPending, find_pending
@@ -36,6 +37,7 @@ from fermata.services.request_record import (
     record_moved,
     say_changed,
 )
+from fermata.services.together import list_combinations
 from fermata.store import journal
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
@@ -88,8 +90,8 @@ class OrderView:
 class RequestView:
     """A request, where it stands and since when (UTC; None: it was not looked at since), and how far consent reaches.
 
-    `devices`, `orders` and `history`, the last lines of the journal about it, are filled where one request is asked for
-    in detail.
+    `devices`, `orders`, `risks` (sets of updates that never ran together) and `history`, the last lines of the journal
+    about it, are filled where one request is asked for in detail.
     """
 
     request: Request
@@ -98,6 +100,7 @@ class RequestView:
     coverage: tuple[Coverage, ...]
     devices: tuple[DeviceWork, ...] = ()
     orders: tuple[OrderView, ...] = ()
+    risks: tuple[Reason, ...] = ()
     history: tuple[journal.Entry, ...] = ()
 
 
@@ -268,7 +271,10 @@ def show_request(source: Database | Inputs, request_id: RequestId, *, now: datet
     if isinstance(source, Database):
         with source.read() as conn:
             history = journal.read(conn, limit=journal.LINES_MAX, subject=f"request:{request_id}")[-HISTORY_LINES:]
-    return replace(_view(inputs, book, request), devices=devices, orders=orders, history=history)
+    risks: tuple[Reason, ...] = ()
+    if isinstance(source, Database) and request.items:
+        risks = say_new(list_combinations(source, supercomputer=request.supercomputer))
+    return replace(_view(inputs, book, request), devices=devices, orders=orders, risks=risks, history=history)
 
 
 def _view(inputs: Inputs, book: RequestBook, request: Request) -> RequestView:
