@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -9,7 +10,7 @@ from datetime import timedelta
 import httpx
 import pytest
 from starlette.types import Message, Scope
-from tests.server.conftest import HandClock, make_app
+from tests.server.conftest import QUICK, HandClock, make_app
 
 from fermata.server.live import Timing
 from fermata.store.database import Database
@@ -46,6 +47,7 @@ def test_reconnecting_viewer_is_sent_what_it_missed_and_nothing_else(
     with stream(url, **{"Last-Event-ID": seen}) as lines:
         assert until_tick(lines) == (["tick"], seen)
     clock.at += timedelta(minutes=1)
+    time.sleep(2 * QUICK.refresh)  # a younger snapshot is shown again
     httpx.get(url)
     with stream(url, **{"Last-Event-ID": seen}) as lines:
         names, later = until_tick(lines)

@@ -93,7 +93,8 @@ def test_node_with_a_repair_that_may_go_is_left_to_it(
     said = Said(actor="operator-1", at=small.NOW)
     order = small.work_order("c0-n009", said)
     with rig.database.begin() as conn:
-        work_orders.save_orders(conn, [replace(order, started=said if begun else None)])
+        held = (small.NodeId("c0-n009"),) if begun else ()
+        work_orders.save_orders(conn, [replace(order, started=said if begun else None, held=held)])
         work_orders.append_words(conn, [small.order_word(order, word)])
     rig.conduct()
     left_out = {left.reason.code: left.nodes for left in windows(rig)["win-c0"].left_out}

@@ -44,7 +44,7 @@ def deployments(ledger: tuple[ConsentEntry, ...]) -> Deployments:
         pending=PENDING,
         policy=POLICY,
         ledger=ledger,
-        consent=Consent(gaps={}, times=times),
+        consent=Consent(gaps={}, times=times, companions={}),
         device_gaps={},
         record=OnRecord(now=w.NOW),
     )
