@@ -50,15 +50,20 @@ def consent_gaps(
 
 
 def device_gaps(
-    fleet: Fleet, policy: Policy, pending: FleetPending, ledger: tuple[ConsentEntry, ...]
+    fleet: Fleet,
+    policy: Policy,
+    pending: FleetPending,
+    ledger: tuple[ConsentEntry, ...],
+    consent: Consent | None = None,
 ) -> Mapping[DeviceId, Reason]:
-    """Every shared device with due work that may not be touched yet, with the reason.
+    """Every shared device with due work that may not be touched yet, with the reason. `consent`: what `find_consent`
+    says of the same, if it was asked.
 
     Draining work waits until every node behind the device is covered entirely. Impactless work needs only its own
     updates let through on each node behind it, and its waiting does not keep those nodes from their own work.
     """
     desk = _Desk(fleet, policy, pending, ledger)
-    gaps = _find(desk).gaps
+    gaps = (consent or _find(desk)).gaps
     found: dict[DeviceId, Reason] = {}
     for name in sorted(pending.devices):
         due = pending.devices[name].due

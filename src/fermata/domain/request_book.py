@@ -51,13 +51,14 @@ class RequestBook:
     def deployments(self) -> Deployments:
         """Where updates stand. A node that an order keeps has no time to come, whatever a plan says."""
         ledger = tuple(self.ledger)
+        consent = find_consent(self.fleet, self.policy, self.pending, ledger)
         return Deployments(
             fleet=self.fleet,
             pending=self.pending,
             policy=self.policy,
             ledger=ledger,
-            consent=find_consent(self.fleet, self.policy, self.pending, ledger),
-            device_gaps=device_gaps(self.fleet, self.policy, self.pending, ledger),
+            consent=consent,
+            device_gaps=device_gaps(self.fleet, self.policy, self.pending, ledger, consent),
             record=replace(self.record, scheduled=self.record.scheduled - self.held().keys()),
         )
 

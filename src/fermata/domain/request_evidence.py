@@ -125,9 +125,9 @@ class Deployments:
         """The updates that its customer has to be asked about, and has not approved on this node; `but`: not those."""
         node = self.fleet.nodes[name]
         cluster = self.fleet.clusters[node.cluster]
-        asked = self._asked.get(name, {})
-        for update in self._decided.missing(node, asked):
-            if update not in but and self.policy.needs_asking(asked[update], node, cluster):
+        asked = {update: each for update, each in self._asked.get(name, {}).items() if update not in but}
+        for update in self._decided.missing(node, asked) if asked else ():
+            if self.policy.needs_asking(asked[update], node, cluster):
                 yield asked[update]
 
     def _due_at(self, request: Request, lacking: Iterable[NodeId], times: Sequence[datetime]) -> datetime | None:

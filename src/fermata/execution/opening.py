@@ -168,7 +168,7 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         today=calendar_day(now, stage.campaign.timezone),
     )
     taken = tuple(name for name in script.nodes if name not in reasons)
-    gaps = device_gaps(live, policy, pending, ledger)
+    gaps = device_gaps(live, policy, pending, ledger, consented.consent)
     held_devices = {
         d.device: why
         for d in script.devices.values()
