@@ -34,7 +34,7 @@ STATUS = {
 }
 OF_UNIT = {
     UnitState.PENDING: (EventStatus.SCHEDULED, ApplyStatus.PENDING),
-    UnitState.STOPPED: (EventStatus.STARTED, ApplyStatus.RETRY_LATER),
+    UnitState.FAILED: (EventStatus.STARTED, ApplyStatus.RETRY_LATER),
     UnitState.RETURNED: (EventStatus.COMPLETED, ApplyStatus.COMPLETED),
     UnitState.KEPT_OUT: (EventStatus.COMPLETED, ApplyStatus.COMPLETED),
     UnitState.LEFT_OUT: (EventStatus.CANCELED, ApplyStatus.CANCELLED),

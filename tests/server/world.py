@@ -257,7 +257,7 @@ def _stopped(op: UnitOp, state: WindowRun) -> UnitOp:
         code=codes[op.rank % 2],
         sentence=f"{op.unit} reports nic-fw 28.39 after three tries to write 28.43: reseat the card or swap the node.",
     )
-    return replace(op, state=UnitState.STOPPED, reason=why, tail_since=since, stopped_at=since)
+    return replace(op, state=UnitState.FAILED, reason=why, tail_since=since, failed_at=since)
 
 
 def _state_at(step: Step) -> UnitState:

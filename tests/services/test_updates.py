@@ -144,7 +144,7 @@ def conduct(db: Database, nodes: tuple[str, ...], *, failing: int = 0) -> PlanId
         ops = unit_ops.ops_of_window(conn, world.RUN, window.id)
         moved = []
         for rank, op in enumerate(ops):
-            state = UnitState.STOPPED if rank < failing else UnitState.RETURNED
+            state = UnitState.FAILED if rank < failing else UnitState.RETURNED
             moved.append((op.version, replace(op, state=state, active=0b11, finished_at=NOW, version=op.version + 1)))
         unit_ops.save_ops(conn, moved)
     return made.id

@@ -257,7 +257,7 @@ def test_unreachable_node_waits_on_the_tail_and_returns_proven_after_its_repair(
     faults = replace(NO_FAULTS, fallout=0.3, mean_days_to_repair=1.0)
     rig = stagehand.set_up(store_url, tmp_path, faults=faults, seed=4)
     rig.conduct(until=small.START + 8 * HOUR)
-    stopped = [op for op in rig.ops() if op.state is UnitState.STOPPED]
+    stopped = [op for op in rig.ops() if op.state is UnitState.FAILED]
     assert stopped
     assert {op.reason.code for op in stopped if op.reason} == {Code.NODE_UNREACHABLE}
     assert all(op.tail_since is not None for op in stopped)

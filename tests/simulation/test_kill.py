@@ -17,7 +17,7 @@ from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.store import journal
 
 TINY = small.fleet(nodes=4)
-ONCE = {"step.ended", "unit.proven", "node.returned", "window.opened", "window.closed", "unit.stopped"}
+ONCE = {"step.ended", "unit.proven", "node.returned", "window.opened", "window.closed", "unit.failed"}
 ROUGH = Faults(fails=0.1, hangs=0.0, false_done=0.05, busy=0.05, lost=0.1, fallout=0.3, mean_days_to_repair=0.2)
 
 
@@ -42,8 +42,7 @@ def journal_of(rig: stagehand.Rig) -> Counter[tuple[str, str, str, int]]:
     return Counter(
         (line.event, line.subject, str(line.data.get("step")), line.data.get("attempt", 0))
         for line in lines
-        if line.event
-        in ("step.ended", "unit.proven", "node.returned", "window.opened", "window.closed", "unit.stopped")
+        if line.event in ("step.ended", "unit.proven", "node.returned", "window.opened", "window.closed", "unit.failed")
     )
 
 

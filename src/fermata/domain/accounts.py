@@ -170,7 +170,7 @@ def _outcome(last: UnitOp | None, standing: _Standing | None) -> tuple[Outcome, 
             return (Outcome.NO_WORK, None) if last is None else (Outcome.NOT_TAKEN, last.reason)
         return standing.outcome, standing.reason
     if last.state in OUT:
-        held_back = last.state is UnitState.STOPPED or last.tail_since is not None
+        held_back = last.state is UnitState.FAILED or last.tail_since is not None
         return (Outcome.TAIL, last.reason) if held_back else (Outcome.OUT, None)
     return Outcome.RETURNED, None
 

@@ -58,8 +58,8 @@ def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             return begin_node(op, facts)
         case UnitState.PROVEN:
             return HandBack(step=GIVE_BACK if op.in_service_before else RELEASE)
-        case UnitState.STOPPED:
-            return _look_at_stopped(op, seen, facts)
+        case UnitState.FAILED:
+            return _look_at_failed(op, seen, facts)
         case _:
             raise AssertionError(f"{op.unit} is {op.state} with nothing asked")
 
@@ -234,16 +234,16 @@ def _unchanged(op: UnitOp, lacking: int, facts: Facts) -> Decision:
     )
 
 
-def _look_at_stopped(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+def _look_at_failed(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     found = seen.node or seen.device
-    since = op.stopped_at or facts.now
+    since = op.failed_at or facts.now
     if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
         return Watch(until=facts.now + TAIL_LOOK)
     if op.step in (LOCK, DRAIN):
         return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
-    stopped_in = op.step.removeprefix(RESET_PREFIX)
+    failed_in = op.step.removeprefix(RESET_PREFIX)
     if op.kind is UnitKind.DEVICE:
-        return Resume(event=UnitEvent.REPAIRED, applied=0, active=0, retries=bump(op.retries, (stopped_in,)))
+        return Resume(event=UnitEvent.REPAIRED, applied=0, active=0, retries=bump(op.retries, (failed_in,)))
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
     versions = seen.node.versions if seen.node else {}
     active = sum(
@@ -251,5 +251,5 @@ def _look_at_stopped(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
         for u in script.updates
         if script.bits[u.id] & own.due and is_at_least(versions.get(u.component, ""), u.to_version)
     )
-    labels = dict.fromkeys((stopped_in, *redo_labels(script, op, op.applied & ~active), VERIFY))
+    labels = dict.fromkeys((failed_in, *redo_labels(script, op, op.applied & ~active), VERIFY))
     return Resume(event=UnitEvent.REPAIRED, applied=active, active=active, retries=bump(op.retries, tuple(labels)))

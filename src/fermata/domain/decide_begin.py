@@ -234,6 +234,6 @@ def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: Uni
         return True
     if standing is None or standing.state not in EMPTY:
         return False
-    if standing.state is UnitState.STOPPED:
+    if standing.state is UnitState.FAILED:
         return standing.step not in (LOCK, DRAIN)
     return script.is_through(NodeId(standing.unit), standing.position, device.step)

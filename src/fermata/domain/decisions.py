@@ -244,7 +244,7 @@ def _end(op: UnitOp, decision: EndStep | Resume, now: datetime) -> UnitOp:
         active=decision.active,
         retries=decision.retries,
         tries_max=op.tries_max + TRIES_MAX if resumed else op.tries_max,
-        stopped_at=None if resumed else op.stopped_at,
+        failed_at=None if resumed else op.failed_at,
         next_at=now,
         limit_at=None,
         version=op.version + 1,
@@ -277,7 +277,7 @@ def _give_up(op: UnitOp, reason: Reason, now: datetime) -> UnitOp:
         reason=reason,
         next_at=now,
         limit_at=None,
-        stopped_at=now,
+        failed_at=now,
         tail_since=op.tail_since or now,
         version=op.version + 1,
     )

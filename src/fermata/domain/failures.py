@@ -8,8 +8,7 @@ from enum import StrEnum
 from fermata.domain.reasons import Code
 from fermata.domain.report import FailureLine
 
-FAILED, STOPPED, TAIL = "step.failed", "unit.stopped", "unit.tail"
-FAILURE_EVENTS = frozenset({FAILED, STOPPED, TAIL})
+FAILURE_EVENTS = frozenset({"step.failed", "unit.failed", "unit.stopped", "unit.tail"})  # stopped: of old, for failed
 
 
 class FailureKind(StrEnum):
@@ -68,7 +67,7 @@ def kind_of(failure: Failure) -> FailureKind:
     match failure.event:
         case "unit.tail":
             return FailureKind.LATE
-        case "unit.stopped":
+        case "unit.failed" | "unit.stopped":
             return FailureKind.NOT_BACK if failure.why.startswith(Code.NODE_UNREACHABLE) else FailureKind.GAVE_UP
         case _:
             if "claimed success" in failure.why:

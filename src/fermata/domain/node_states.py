@@ -12,7 +12,7 @@ class UnitKind(StrEnum):
 
 
 class UnitState(StrEnum):
-    """Where a unit stands in its window. Devices use pending, applying, resetting, proven and stopped only."""
+    """Where a unit stands in its window. Devices use pending, applying, resetting, proven and failed only."""
 
     PENDING = "pending"
     LOCKED = "locked"
@@ -25,7 +25,7 @@ class UnitState(StrEnum):
     PROVEN = "proven"
     RETURNED = "returned"
     KEPT_OUT = "kept_out"
-    STOPPED = "stopped"
+    FAILED = "failed"
     LEFT_OUT = "left_out"
 
 
@@ -65,28 +65,28 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.LOCKED, _E.DRAIN): _S.DRAINING,
         (_S.LOCKED, _E.LEAVE_OUT): _S.LEFT_OUT,
         (_S.DRAINING, _E.EMPTIED): _S.DRAINED,
-        (_S.DRAINING, _E.GIVE_UP): _S.STOPPED,
+        (_S.DRAINING, _E.GIVE_UP): _S.FAILED,
         (_S.DRAINED, _E.APPLY): _S.APPLYING,
         (_S.DRAINED, _E.REBOOT): _S.REBOOTING,
         (_S.DRAINED, _E.RESET): _S.RESETTING,
         (_S.DRAINED, _E.VERIFY): _S.VERIFYING,
-        (_S.DRAINED, _E.GIVE_UP): _S.STOPPED,
+        (_S.DRAINED, _E.GIVE_UP): _S.FAILED,
         (_S.APPLYING, _E.STEP_ENDED): _S.DRAINED,
         (_S.APPLYING, _E.RESET): _S.RESETTING,
-        (_S.APPLYING, _E.GIVE_UP): _S.STOPPED,
+        (_S.APPLYING, _E.GIVE_UP): _S.FAILED,
         (_S.REBOOTING, _E.STEP_ENDED): _S.DRAINED,
         (_S.REBOOTING, _E.RESET): _S.RESETTING,
-        (_S.REBOOTING, _E.GIVE_UP): _S.STOPPED,
+        (_S.REBOOTING, _E.GIVE_UP): _S.FAILED,
         (_S.RESETTING, _E.STEP_ENDED): _S.DRAINED,
-        (_S.RESETTING, _E.GIVE_UP): _S.STOPPED,
+        (_S.RESETTING, _E.GIVE_UP): _S.FAILED,
         (_S.VERIFYING, _E.PROVE): _S.PROVEN,
         (_S.VERIFYING, _E.STEP_ENDED): _S.DRAINED,
         (_S.VERIFYING, _E.RESET): _S.RESETTING,
-        (_S.VERIFYING, _E.GIVE_UP): _S.STOPPED,
+        (_S.VERIFYING, _E.GIVE_UP): _S.FAILED,
         (_S.PROVEN, _E.GIVE_BACK): _S.RETURNED,
         (_S.PROVEN, _E.KEEP_OUT): _S.KEPT_OUT,
-        (_S.STOPPED, _E.LOCK): _S.LOCKED,
-        (_S.STOPPED, _E.REPAIRED): _S.DRAINED,
+        (_S.FAILED, _E.LOCK): _S.LOCKED,
+        (_S.FAILED, _E.REPAIRED): _S.DRAINED,
     }
 )
 
@@ -97,11 +97,11 @@ DEVICE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = Mapping
         (_S.APPLYING, _E.PROVE): _S.PROVEN,
         (_S.APPLYING, _E.RESET): _S.RESETTING,
         (_S.APPLYING, _E.STEP_ENDED): _S.PENDING,
-        (_S.APPLYING, _E.GIVE_UP): _S.STOPPED,
+        (_S.APPLYING, _E.GIVE_UP): _S.FAILED,
         (_S.RESETTING, _E.STEP_ENDED): _S.PENDING,
         (_S.RESETTING, _E.PROVE): _S.PROVEN,
-        (_S.RESETTING, _E.GIVE_UP): _S.STOPPED,
-        (_S.STOPPED, _E.REPAIRED): _S.PENDING,
+        (_S.RESETTING, _E.GIVE_UP): _S.FAILED,
+        (_S.FAILED, _E.REPAIRED): _S.PENDING,
     }
 )
 
@@ -115,10 +115,10 @@ OUT = frozenset(
         _S.RESETTING,
         _S.VERIFYING,
         _S.PROVEN,
-        _S.STOPPED,
+        _S.FAILED,
     }
 )  # a node in one of these is held by us and counts against every limit on nodes out
-EMPTY = OUT - {_S.LOCKED, _S.DRAINING}  # no workload on it, unless it stopped before its drain ended
+EMPTY = OUT - {_S.LOCKED, _S.DRAINING}  # no workload on it, unless it failed before its drain ended
 FINAL = frozenset({_S.RETURNED, _S.KEPT_OUT, _S.LEFT_OUT})  # nothing more happens to the node in this window
 
 

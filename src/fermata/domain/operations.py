@@ -105,7 +105,7 @@ class UnitOp:
     first, by step. tries_max grows with every repair. position: index of the plan step it is at or waits for.
     begun: something was changed on it. slip_minutes: its last step began late (positive) against the plan.
     next_at None: nothing left to decide. tail_since: on the tail list since then because of `reason`; work may go on.
-    stopped_at: of a stopped unit, nothing is tried until a repair was completed after it.
+    failed_at: of a failed unit, nothing is tried until a repair was completed after it.
     """
 
     id: int
@@ -134,7 +134,7 @@ class UnitOp:
     retries: Mapping[str, int] = field(default_factory=dict, hash=False)
     tries_max: int = 3
     locked_at: datetime | None = None
-    stopped_at: datetime | None = None
+    failed_at: datetime | None = None
     tail_since: datetime | None = None
     finished_at: datetime | None = None
     version: int = 1

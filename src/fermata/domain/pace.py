@@ -49,7 +49,7 @@ def _projected_back(script: WindowScript, op: UnitOp, verify: timedelta, now: da
             return max(now, (op.step_started_at or now) + takes) + rest
         case UnitState.DRAINED:
             return max(now, start) + takes + rest
-        case UnitState.PENDING | UnitState.LOCKED | UnitState.RESETTING | UnitState.STOPPED:
+        case UnitState.PENDING | UnitState.LOCKED | UnitState.RESETTING | UnitState.FAILED:
             return now + takes + rest
         case _:
             assert_never(op.state)

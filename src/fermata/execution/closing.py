@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from fermata.domain.node_states import OUT, UnitKind, UnitState
-from fermata.domain.operations import Sample, UnitOp, WindowRun
+from fermata.domain.operations import Run, Sample, UnitOp, WindowRun
 from fermata.domain.pace import MINUTE, minutes_behind
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import WindowState, advance_window
@@ -18,7 +18,6 @@ from fermata.store.journal import Entry
 
 OVERRUN_LOOK = timedelta(minutes=5)  # a returning node is looked at anyway: this catches the time promised
 ALMOST = 1e-9  # 0.95 x 20 is 19 in floating point, 0.95 x 40 a little less than 38
-PACE_EVERY = timedelta(minutes=10)  # a forecast that moves faster than a person reads is noise
 
 
 def close_if_over(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
@@ -87,7 +86,7 @@ def _close(stage: Stage, conn: Connection, row: WindowRun, now: datetime) -> Win
     return replace(after, version=row.version + 1)
 
 
-def measure_pace(stage: Stage, now: datetime) -> None:
+def measure_pace(stage: Stage, _run: Run, now: datetime) -> None:
     """Works out anew how late every open window is."""
     rows = stage.open_windows()
     if not rows:
@@ -119,7 +118,7 @@ def measure_pace(stage: Stage, now: datetime) -> None:
             stage.windows[row.window] = replace(row, version=row.version + 1)
 
 
-def take_sample(stage: Stage, now: datetime, baseline_in_service: int) -> None:
+def take_sample(stage: Stage, run: Run, now: datetime) -> None:
     """Keeps what is out right now, against every limit."""
     held = [op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT]
     with stage.database.begin() as conn:
@@ -127,7 +126,7 @@ def take_sample(stage: Stage, now: datetime, baseline_in_service: int) -> None:
         sample = Sample(
             at=now,
             nodes_out=len(out),
-            in_service=baseline_in_service - sum(op.in_service_before for op in held),
+            in_service=run.baseline_in_service - sum(op.in_service_before for op in held),
             in_tail=sum(op.tail_since is not None for op in held),
             windows_open=len(stage.open_windows()),
             limits=tuple(use.used for use in stage.capacity.uses(out, tuple(stage.windows.values()), now)),

@@ -1,14 +1,15 @@
 """The run loop: whatever drives it - a thread, a process, a test - it works until nothing is due, then waits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.ids import RunId, WindowId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
-from fermata.execution.closing import PACE_EVERY, close_if_over, measure_pace, take_sample
+from fermata.execution.closing import close_if_over, take_sample
+from fermata.execution.duties import DUTIES
 from fermata.execution.opening import open_window
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
@@ -29,8 +30,7 @@ class Beat:
     """What the loop remembers between two instants; a restart may forget it."""
 
     desired: Desired | None = None
-    paced_at: datetime | None = None
-    sampled_at: datetime | None = None
+    done_at: dict[str, datetime] = field(default_factory=dict)
 
 
 def conduct(
@@ -121,7 +121,7 @@ def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
             stage.windows[row.window] = open_window(stage, row, now, run.desired)
         after = stage.windows[row.window]
         if after.state is WindowState.OPEN:
-            take_sample(stage, now, run.baseline_in_service)
+            take_sample(stage, run, now)
     return bool(due)
 
 
@@ -134,10 +134,11 @@ def _close(stage: Stage, window: WindowId, now: datetime) -> None:
 
 
 def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: bool) -> None:
-    if beat.paced_at is None or now - beat.paced_at >= PACE_EVERY:
-        measure_pace(stage, now)
-        take_sample(stage, now, run.baseline_in_service)
-        beat.paced_at = now
+    for duty in DUTIES:
+        done_at = beat.done_at.get(duty.name)
+        if done_at is None or now - done_at >= duty.every:
+            duty.do(stage, run, now)
+            beat.done_at[duty.name] = now
     if run.clock_at < now and not worked:
         with stage.database.begin() as conn:
             runs.touch_clock(conn, stage.run, now)

@@ -25,7 +25,7 @@ REPAIR_PREFIX = "repair:"
 
 def key_of(op: UnitOp) -> StepKey:
     """The idempotency key of the row's current action."""
-    step = REPAIR_PREFIX + op.step if op.state is UnitState.STOPPED else op.step
+    step = REPAIR_PREFIX + op.step if op.state is UnitState.FAILED else op.step
     return step_key(op.run, op.window, op.unit, step, op.attempt)
 
 
@@ -62,7 +62,7 @@ def _call(
     match state:
         case UnitState.APPLYING:
             return site.firmware.apply([_apply_ask(op, catalogue) for op in ops])
-        case UnitState.STOPPED:
+        case UnitState.FAILED:
             return site.notifier.notify([_repair_notice(op) for op in ops])
         case UnitState.PROVEN:
             hand_back = site.workloads.give_back if giving_back else site.workloads.release

@@ -47,7 +47,7 @@ def _tell(decision: Decision | Settlement) -> tuple[str, str] | None:
         case Prove():
             return "unit.proven", ""
         case GiveUp(reason=reason):
-            return "unit.stopped", str(reason)
+            return "unit.failed", str(reason)
         case Resume():
             return "unit.resumed", "repaired"
         case Leave(event=event):

@@ -50,6 +50,6 @@ def apply_status(work: UnitWork) -> ApplyStatus:
         return ApplyStatus.COMPLETED
     if state is UnitState.LEFT_OUT:
         return ApplyStatus.CANCELLED
-    if state is UnitState.STOPPED or work.in_tail:
+    if state is UnitState.FAILED or work.in_tail:
         return ApplyStatus.RETRY_LATER
     return ApplyStatus.PENDING if state is UnitState.PENDING else ApplyStatus.IN_PROGRESS

@@ -257,7 +257,7 @@ def _doing(chip: Chip, window: Window, counts: Sequence[UnitCount]) -> str:
         if acting is not None:
             position, number = acting
             return f"{_step_at(window, position)}: {_count(number, noun)}"
-    waiting = _most_at(count for count in nodes if count.state in EMPTY and count.state is not UnitState.STOPPED)
+    waiting = _most_at(count for count in nodes if count.state in EMPTY and count.state is not UnitState.FAILED)
     return f"{_count(waiting[1], 'node')} at {_step_at(window, waiting[0])}, waiting" if waiting else ""
 
 

@@ -71,7 +71,7 @@ def _read_books(conn: Connection, campaign: Campaign, conducted: Sequence[Run]) 
 def _held(books: Books) -> frozenset[str]:
     """Nodes that we hold now, and devices that wait for a repair."""
     return frozenset(
-        op.unit for op in books.ops if op.state is UnitState.STOPPED or (op.kind is UnitKind.NODE and op.state in OUT)
+        op.unit for op in books.ops if op.state is UnitState.FAILED or (op.kind is UnitKind.NODE and op.state in OUT)
     )
 
 

@@ -101,7 +101,7 @@ def _ran(conn: Connection, fleet: Fleet) -> tuple[Together, ...]:
         for device in fleet.devices_of(node) if node is not None else ():
             brought |= on_device.get((one.run, one.window, device.name), frozenset())
         count = counts[one.run, one.cluster, frozenset(brought)]
-        if one.state is UnitState.STOPPED:
+        if one.state is UnitState.FAILED:
             count.badly += 1
         else:
             count.well += 1

@@ -95,7 +95,7 @@ def load_rules(conn: Connection) -> tuple[QualificationRule, ...]:
 
 def load_worked(conn: Connection) -> tuple[Worked, ...]:
     """Every finished operation that brought an update to its unit, of all runs, by run and id."""
-    done = unit_op.c.finished_at.is_not(None) | (unit_op.c.state == UnitState.STOPPED.value)
+    done = unit_op.c.finished_at.is_not(None) | (unit_op.c.state == UnitState.FAILED.value)
     columns = unit_op.c
     asked = (
         select(columns.run, columns.window, columns.unit, columns.kind, columns.cluster, columns.state, columns.active)

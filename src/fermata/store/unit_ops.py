@@ -61,7 +61,7 @@ unit_op = Table(
     Column("retries", Json, nullable=False),
     Column("tries_max", Integer, nullable=False),
     Column("locked_at", UtcTime, nullable=True),
-    Column("stopped_at", UtcTime, nullable=True),
+    Column("failed_at", UtcTime, nullable=True),
     Column("tail_since", UtcTime, nullable=True),
     Column("finished_at", UtcTime, nullable=True),
     Column("version", Integer, nullable=False),
@@ -196,7 +196,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
         applied, active, position, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at, slip_minutes,
-        retries, tries_max, locked_at, stopped_at, tail_since, finished_at, version,
+        retries, tries_max, locked_at, failed_at, tail_since, finished_at, version,
     ) = tuple(row)  # fmt: skip
     return UnitOp(
         id=id_,
@@ -225,7 +225,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
         retries=retries,
         tries_max=tries_max,
         locked_at=locked_at,
-        stopped_at=stopped_at,
+        failed_at=failed_at,
         tail_since=tail_since,
         finished_at=finished_at,
         version=version,
@@ -267,7 +267,7 @@ def _moving(op: UnitOp) -> dict[str, Any]:
         "retries": dict(op.retries),
         "tries_max": op.tries_max,
         "locked_at": op.locked_at,
-        "stopped_at": op.stopped_at,
+        "failed_at": op.failed_at,
         "tail_since": op.tail_since,
         "finished_at": op.finished_at,
     }

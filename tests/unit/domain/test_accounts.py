@@ -138,7 +138,7 @@ def op(
     return UnitOp(
         id=1, run=RUN, window=WINDOW, unit=name, kind=kind, cluster=CLUSTER, fault_domain="0", rank=0,
         in_service_before=state is not UnitState.KEPT_OUT, state=state, active=active,
-        locked_at=None if state is UnitState.PENDING else START, reason=STUCK if state is UnitState.STOPPED else None,
+        locked_at=None if state is UnitState.PENDING else START, reason=STUCK if state is UnitState.FAILED else None,
         finished_at=None if hours is None else START + timedelta(hours=hours),
     )  # fmt: skip
 
@@ -152,7 +152,7 @@ def line_of(books: Books, name: str = "n0") -> NodeLine:
     [
         (UnitState.RETURNED, Outcome.RETURNED),
         (UnitState.KEPT_OUT, Outcome.RETURNED),
-        (UnitState.STOPPED, Outcome.TAIL),
+        (UnitState.FAILED, Outcome.TAIL),
         (UnitState.APPLYING, Outcome.OUT),
         (UnitState.PENDING, Outcome.PLANNED),
     ],
@@ -208,7 +208,7 @@ def test_versions_count_nodes_and_devices() -> None:
 
 def test_capacity_counts_the_tail_as_out_until_now() -> None:
     books = make_books(
-        op("n0", UnitState.RETURNED, hours=2), op("n1", UnitState.STOPPED), op("n2", UnitState.KEPT_OUT, hours=1)
+        op("n0", UnitState.RETURNED, hours=2), op("n1", UnitState.FAILED), op("n2", UnitState.KEPT_OUT, hours=1)
     )
     capacity = measure_capacity(books, None, outages_of(books))
     assert capacity.actual_node_hours == pytest.approx(2 + 10 + 1)
@@ -217,7 +217,7 @@ def test_capacity_counts_the_tail_as_out_until_now() -> None:
 
 
 def test_limits_see_every_held_node_and_every_big_cluster() -> None:
-    books = make_books(*(op(name, UnitState.STOPPED) for name in NAMES))
+    books = make_books(*(op(name, UnitState.FAILED) for name in NAMES))
     windows = [OpenWindow(cluster=CLUSTER, mode=Mode.WHOLE, open=Interval(START, NOW))]
     nodes_out, big = measure_limits(books.campaign, books.fleet, outages_of(books), windows)
     assert (nodes_out.observed, nodes_out.allowed, nodes_out.exceeded) == (4, 3, True)

@@ -63,7 +63,7 @@ def question(due_at: datetime, *updates: str, is_open: bool = True) -> Question:
         *((WindowState.OPEN, unit, "Started") for unit in (UnitState.LOCKED, UnitState.DRAINING, UnitState.APPLYING)),
         *((WindowState.OPEN, unit, "Started") for unit in (UnitState.REBOOTING, UnitState.VERIFYING)),
         (WindowState.OPEN, UnitState.PROVEN, "Started"),
-        (WindowState.CLOSED, UnitState.STOPPED, "Started"),
+        (WindowState.CLOSED, UnitState.FAILED, "Started"),
         *((WindowState.OPEN, unit, "Completed") for unit in (UnitState.RETURNED, UnitState.KEPT_OUT)),
         (WindowState.OPEN, UnitState.LEFT_OUT, "Canceled"),
         (WindowState.OPEN, None, "Canceled"),

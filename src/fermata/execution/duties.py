@@ -1,0 +1,25 @@
+"""What the conductor does from time to time, whatever is due: each duty has its pace, and works on the whole run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from fermata.domain.operations import Run
+from fermata.execution.closing import measure_pace, take_sample
+from fermata.execution.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """Done when work was looked at and `every` has passed since it was last done; at once after a restart."""
+
+    name: str
+    every: timedelta
+    do: Callable[[Stage, Run, datetime], None]
+
+
+# Ten minutes: a forecast that moves faster than a person reads is noise.
+DUTIES = (
+    Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
+    Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+)
