@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 import fermata
 from fermata.cli import (
     bench,
+    capacity,
     check,
     consent,
     demo,
@@ -60,6 +61,7 @@ NOUNS = (
     query,
     publish,
     runs,
+    capacity,
     report,
     serve,
     node_key,

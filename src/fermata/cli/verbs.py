@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fermata.client.words import OrderEnding, RunChange
+from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.ids import (
@@ -248,6 +249,9 @@ class Verbs(Listing, Protocol):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
+        """The capacity ledger, added up."""
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         """How the campaign went."""
