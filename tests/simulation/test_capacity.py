@@ -17,7 +17,7 @@ from fermata.domain.ids import StepKey
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import Answer, Denied
 from fermata.domain.run_states import RunState
-from fermata.ports import Ask, WorkloadManager
+from fermata.ports import Ask, Refused, WorkloadManager
 from fermata.services.capacity import show_capacity
 from fermata.services.report import make_report
 from fermata.services.runs import status
@@ -158,3 +158,37 @@ def test_a_killed_conductor_writes_nothing_twice(tmp_path: Path) -> None:
     counted = Counter((entry.window, entry.node, entry.kind) for entry in entries)
     assert set(counted.values()) == {1}
     assert list_open(entries) == frozenset()
+
+
+def test_a_placement_group_that_refuses_chunks_gets_every_node_back_once(store_url: str, tmp_path: Path) -> None:
+    found = small.fleet(nodes=32)
+    grouped = {name: replace(cluster, single_placement_group=True) for name, cluster in found.clusters.items()}
+    faults = replace(NO_FAULTS, unplaceable=0.15)
+    rig = stagehand.set_up(store_url, tmp_path, fleet=replace(found, clusters=grouped), faults=faults)
+    counter = Counted(rig.site.workloads)
+    rig.site = replace(rig.site, workloads=counter)
+    assert rig.conduct().state is RunState.FINISHED
+    stagehand.assert_nothing_lost(rig)
+    assert max(counter.refused) > 1
+    assert Counter(counter.accepted) == Counter(f"c0-n{i:03d}" for i in range(1, 32))
+
+
+class Counted:
+    """A workload manager that remembers which chunks were refused, by size, and who was given back."""
+
+    def __init__(self, inner: WorkloadManager) -> None:
+        self._inner = inner
+        self.refused: list[int] = []
+        self.accepted: list[str] = []
+
+    def __getattr__(self, verb: str) -> Any:
+        return getattr(self._inner, verb)
+
+    def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        try:
+            answers = self._inner.give_back(asks)
+        except Refused:
+            self.refused.append(len(asks))
+            raise
+        self.accepted += [ask.unit for ask in asks]
+        return answers
