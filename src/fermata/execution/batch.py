@@ -16,6 +16,7 @@ from fermata.domain.observations import Answer
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
+from fermata.execution.gating import note_marks
 from fermata.execution.observe import observe
 from fermata.execution.perform import perform
 from fermata.execution.stage import Stage
@@ -135,6 +136,7 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
     _record_versions(batch.stage, conn, marks)
     _record_states(conn, marks)
     wake_others(batch.stage, conn, marks, batch.now)
+    note_marks(batch.stage, conn, marks, batch.now)
 
 
 def _record_versions(stage: Stage, conn: Connection, marks: Sequence[Mark]) -> None:

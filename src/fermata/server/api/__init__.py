@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from fermata.server.api import (
     consent,
     freezes,
+    gates,
     imports,
     inventory,
     journal,
@@ -38,6 +39,7 @@ NOUNS = (
     standing,
     why,
     runs,
+    gates,
     journal,
     report,
     query,
