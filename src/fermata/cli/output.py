@@ -130,3 +130,12 @@ def fail(code: str, sentence: str, *, exit_code: int, as_json: bool, detail: dic
         print_json({"error": {"code": code, "sentence": sentence, "exit_code": exit_code, **(detail or {})}})
         return
     err.print(f"[bold red]{code}[/]  {escape(sentence)}", soft_wrap=True)
+
+
+def zulu(value: Any) -> Any:
+    """ISO 8601 with Z, as in every file of ours."""
+    if isinstance(value, dict):
+        return {key: zulu(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [zulu(item) for item in value]
+    return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from fermata.domain.operations import Run
 from fermata.execution.closing import measure_pace, take_sample
+from fermata.execution.runner import plan_again
 from fermata.execution.stage import Stage
 
 
@@ -22,4 +23,5 @@ class Duty:
 DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+    Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
 )
