@@ -7,6 +7,7 @@ from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import Facts
+from fermata.domain.deviation import Look
 from fermata.domain.fleet import Fleet
 from fermata.domain.gate_book import GateBook
 from fermata.domain.gate_evidence import BaseRate
@@ -63,7 +64,8 @@ class GateDesk:
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
-    `crash` is called by name at every point where a kill could hurt: tests end the process there.
+    `crash` is called by name at every point where a kill could hurt: tests end the process there. `look`: see
+    `runner`.
     """
 
     database: Database
@@ -84,6 +86,7 @@ class Stage:
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
     gates: GateDesk = field(default_factory=GateDesk)
     crash: Callable[[str], None] = _go_on
+    look: Look | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""
@@ -149,6 +152,18 @@ class Stage:
             self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
             self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
         self.gates = GateDesk()
+
+    def renew(self) -> None:
+        """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""
+        with self.database.read() as conn:
+            self.catalogue = inventory.load_catalogue(conn)
+            self.campaign = inventory.load_campaign(conn, self.campaign.id)
+            self.fleet = inventory.load_fleet(conn)
+        self.capacity = count_limits(self.campaign, self.fleet)
+        self.reload()
+        opened = {name for name, row in self.windows.items() if row.opened_at is not None}
+        self.scripts = {name: script for name, script in self.scripts.items() if name in opened}
+        self.cases.clear()
 
     def open_windows(self) -> tuple[WindowRun, ...]:
         """The run's open windows, by id."""
