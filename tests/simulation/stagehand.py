@@ -11,7 +11,8 @@ from fermata.domain.ids import RunId
 from fermata.domain.node_states import FINAL, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp
 from fermata.domain.plans import Plan
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
+from fermata.execution.ownership import Ownership, SteadyWall
 from fermata.ports import Site
 from fermata.services import runs as services
 from fermata.sim.clock import VirtualClock
@@ -47,6 +48,7 @@ class Rig:
             self.run,
             stop=lambda: until is not None and self.clock.now() >= until,
             crash=crash,
+            ownership=Ownership(run=self.run, owner="rig", wall=SteadyWall()),
         )
 
     def restart(self) -> None:

@@ -10,7 +10,7 @@ import typer
 from fermata import wiring
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
 from fermata.services import records, runs
 from fermata.settings import BadSetting, Settings, read_settings
 
