@@ -15,7 +15,7 @@ from fermata.store import runs
 from fermata.store.database import Database
 
 
-def conduct(
+def conduct(  # noqa: PLR0913 - what it works with, and the two handles that tests hold it by
     database: Database,
     site: Site,
     clock: Clock,

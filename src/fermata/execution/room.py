@@ -1,4 +1,4 @@
-"""Room that all cohorts share, whoever conducts them: teams' limits, counted over the whole fleet in the transaction."""
+"""Room that all cohorts share, whoever conducts them: teams' limits, counted over the fleet in the transaction."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

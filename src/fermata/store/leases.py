@@ -111,6 +111,4 @@ def free_cohorts(found: Iterable[WindowId], held: dict[WindowId, Lease], now: da
 
 
 def _to_lease(run: str, window: str, owner: str, generation: int, until: datetime, rouse: int) -> Lease:
-    return Lease(
-        run=RunId(run), window=WindowId(window), owner=owner, generation=generation, until=until, rouse=rouse
-    )
+    return Lease(run=RunId(run), window=WindowId(window), owner=owner, generation=generation, until=until, rouse=rouse)
