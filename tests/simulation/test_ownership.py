@@ -114,7 +114,7 @@ def test_worker_paused_past_its_lease_comes_back_and_saves_nothing(tmp_path: Pat
 
 @pytest.mark.timeout(300)
 def test_worker_of_the_last_release_that_knows_no_leases_is_fenced_by_the_rows(tmp_path: Path) -> None:
-    """It works on the same rows, at every point of a step: whoever comes second finds them changed and saves nothing."""
+    """It works on the same rows, at every point of a step: whoever comes second finds them changed, saves nothing."""
     rig = stagehand.set_up(stagehand.fresh_sqlite(tmp_path), tmp_path, fleet=TINY, faults=ROUGH, seed=5)
     wall = Wall()
     new, old = hire(rig, "new", wall), hire(rig, "old", wall)
@@ -243,6 +243,6 @@ def test_process_that_has_ended_on_this_machine_is_known_to_be_gone() -> None:
     own = new_owner()
     host, space, pid, _born, nonce = own.split("/")
     assert not is_gone(own)
-    assert is_gone("/".join((host, space, pid, "1", nonce)))
-    assert not is_gone("/".join((host, "another machine", pid, "1", nonce)))
+    assert is_gone(f"{host}/{space}/{pid}/1/{nonce}")
+    assert not is_gone(f"{host}/another machine/{pid}/1/{nonce}")
     assert not is_gone("rig")

@@ -17,7 +17,7 @@ from fermata.execution.opening import open_window
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused, wake_roused
-from fermata.store import journal, leases, runs
+from fermata.store import journal, runs
 from fermata.store.journal import Entry
 from fermata.store.runs import Stale
 
@@ -144,8 +144,7 @@ def _close(stage: Stage, window: WindowId, now: datetime) -> None:
         row = stage.windows[window] = close_if_over(stage, row, now)
     if row.state is WindowState.CLOSED and stage.roster.drop_finished(window):
         with stage.database.begin() as conn:
-            leases.end_lease(conn, stage.run, window)
-            leases.rouse_lead(conn, stage.run)
+            stage.ownership.end_cohort(conn, window)
         stage.ownership.forget(window)
 
 

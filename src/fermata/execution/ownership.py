@@ -11,9 +11,9 @@ from pathlib import Path
 
 from fermata.domain.ids import RunId, WindowId
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.store import leases
+from fermata.store import leases, wakes
 from fermata.store.database import Connection, Database
-from fermata.store.leases import LEAD
+from fermata.store.leases import LEAD, Lease
 
 LEASE = timedelta(seconds=10)  # how long a killed worker's cohorts stand still; a paused one loses them after that
 KEEP_SHARE = 3  # a lease is renewed when a third of it is over: two renewals may fail
@@ -51,7 +51,8 @@ class SteadyWall:
 class Ownership:
     """The leases of one stage. `adopts`: windows that this lead opens are its own cohorts from the start.
 
-    `held` has the generation each was taken with; `roused`: somebody made room since this was last set to False.
+    `held` has the generation each was taken with; `roused`: somebody made room since this was last set to False, and
+    `rousing` that this one did.
     """
 
     run: RunId
@@ -61,8 +62,9 @@ class Ownership:
     adopts: bool = True
     held: dict[WindowId, int] = field(default_factory=dict)
     roused: bool = False
-    _rouse: dict[WindowId, int] = field(default_factory=dict)
-    _until: datetime | None = None
+    rousing: bool = False
+    _rouse: dict[WindowId, int] = field(default_factory=dict, init=False)
+    _until: datetime | None = field(default=None, init=False)
 
     @property
     def leads(self) -> bool:
@@ -76,10 +78,9 @@ class Ownership:
         found = leases.take_lease(conn, self.run, window, self.owner, now=now, until=until, is_gone=is_gone)
         if found is None:
             return False
+        self._until = until if self._until is None or not self.held else min(until, self._until)
         self.held[window] = found.generation
-        self._rouse[window] = found.rouse
-        self._until = until if self._until is None else min(until, self._until)
-        self.roused = True  # whatever room was made while nobody had it
+        self._look_roused(window, found.rouse)  # whatever room was made while somebody else had it, or nobody
         return True
 
     def take_all(self, conn: Connection) -> None:
@@ -98,11 +99,18 @@ class Ownership:
             now = found.get(window)
             if now is None or now.generation != generation or now.owner != self.owner:
                 raise Outdated(say_outdated(self.run, window))
-            if now.rouse != self._rouse[window]:
-                self._rouse[window] = now.rouse
-                self.roused = True
+            self._look_roused(window, now.rouse)
         if self.is_due():
             self._keep(conn)
+
+    def hears(self, found: Lease) -> bool:
+        """True when the lease, as it is now, says that there is news since this was last looked at."""
+        return found.window in self.held and self._rouse.get(found.window) != found.rouse
+
+    def _look_roused(self, window: WindowId, rouse: int) -> None:
+        if self._rouse.get(window) != rouse:
+            self._rouse[window] = rouse
+            self.roused = True
 
     def is_due(self) -> bool:
         """True when the leases should be renewed."""
@@ -118,6 +126,10 @@ class Ownership:
         """Before a call to the world: the leases are not over, or they are renewed. Raises Outdated."""
         if self._until is not None and self.wall() >= self._until:
             self.keep(database)
+
+    def renew(self, conn: Connection) -> None:
+        """Keeps what is still ours, without looking whether all of it is: the next write does."""
+        self._keep(conn)
 
     def _keep(self, conn: Connection) -> None:
         until = self.wall() + self.lease
@@ -135,7 +147,18 @@ class Ownership:
     def forget(self, window: WindowId) -> None:
         """Holds it no longer; the row stays."""
         self.held.pop(window, None)
-        self._rouse.pop(window, None)
+
+    def rouse_others(self, conn: Connection) -> None:
+        """There is room again under a limit that all cohorts share."""
+        leases.rouse_others(conn, self.owner)
+        wakes.hint(conn)
+        self.rousing = True
+
+    def end_cohort(self, conn: Connection, window: WindowId) -> None:
+        """Nothing is left to do in a window: its lead looks whether the run is over."""
+        leases.end_lease(conn, self.run, window)
+        leases.rouse_lead(conn, self.run)
+        wakes.hint(conn)
 
     def end(self, database: Database) -> None:
         """The run is over: nothing is left to hold."""

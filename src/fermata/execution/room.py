@@ -9,7 +9,7 @@ from fermata.domain.operations import Busy
 from fermata.domain.scripts import APPLY_PREFIX
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark
-from fermata.store import leases, unit_ops
+from fermata.store import unit_ops
 from fermata.store.database import Connection
 
 
@@ -37,7 +37,7 @@ def rouse_waiting(stage: Stage, conn: Connection, marks: Iterable[Mark]) -> None
     """Other workers' cohorts may wait for the places that are free now."""
     limits = stage.catalogue.team_limits
     if limits and any(_ends(mark) and _team(stage, mark.before.step) in limits for mark in marks):
-        leases.rouse_others(conn, stage.ownership.owner)
+        stage.ownership.rouse_others(conn)
 
 
 def _begins(mark: Mark) -> bool:

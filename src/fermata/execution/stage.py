@@ -166,9 +166,9 @@ class Stage:
             self.roster.has_others()
         )
 
-    def cast(self, owner: str) -> "Stage":
-        """Another stage of the same run, with what never changes in common and nothing held."""
-        ownership = Ownership(run=self.run, owner=owner, wall=self.ownership.wall, lease=self.ownership.lease)
+    def cast(self) -> "Stage":
+        """Another stage of the same run and worker, with what never changes in common and nothing held."""
+        ownership = replace(self.ownership, held={})
         return replace(
             self,
             database=self.database.guarded(ownership.check),

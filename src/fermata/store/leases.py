@@ -2,7 +2,7 @@
 generation, and whoever saves with an older one saves nothing.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -103,11 +103,6 @@ def cohorts(conn: Connection, run: RunId) -> tuple[WindowId, ...]:
     unfinished = select(unit_op.c.window).where(unit_op.c.run == run, unit_op.c.finished_at.is_(None))
     are_open = select(window_run.c.window).where(window_run.c.run == run, window_run.c.state == WindowState.OPEN.value)
     return tuple(sorted(WindowId(name) for name in conn.execute(unfinished.union(are_open)).scalars()))
-
-
-def free_cohorts(found: Iterable[WindowId], held: dict[WindowId, Lease], now: datetime) -> tuple[WindowId, ...]:
-    """Those of the cohorts that nobody conducts at `now`."""
-    return tuple(window for window in found if window not in held or held[window].until <= now)
 
 
 def _to_lease(run: str, window: str, owner: str, generation: int, until: datetime, rouse: int) -> Lease:
