@@ -59,6 +59,11 @@ class Rig:
         self.clock = VirtualClock(max(run.clock_at, self.clock.now()), None)
         self.world, self.site = open_sim(self.plan, self.folder, self.database, self.clock, self.faults, self.seed)
 
+    def reopened(self) -> "Rig":
+        """The same, with the world as its log says by now: others may have worked on it."""
+        self.restart()
+        return self
+
     def ops(self) -> tuple[UnitOp, ...]:
         with self.database.read() as conn:
             found: list[UnitOp] = []

@@ -28,8 +28,12 @@ STALE_MAX = 20  # times in a row that somebody else changed the same rows first
 
 @dataclass(kw_only=True)
 class Beat:
-    """What a worker remembers of a run between two instants; a restart may forget it."""
+    """What a worker remembers of a run between two instants; a restart may forget it.
 
+    `is_sure`: a window whose last unit finished was closed, as far as that was not cut off.
+    """
+
+    is_sure: bool = False
     desired: Desired | None = None
     plan: PlanId | None = None
     done_at: dict[str, datetime] = field(default_factory=dict)
@@ -47,6 +51,7 @@ def work(stage: Stage, beat: Beat, now: datetime) -> Run:
             if attempt + 1 == STALE_MAX:
                 raise
             stage.reload()
+            beat.is_sure = False
     raise AssertionError("unreachable")
 
 
@@ -68,6 +73,8 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
         run = _follow_operator(stage, run, now)
     _heed(stage, beat, run, now)
     worked = False
+    if not beat.is_sure:
+        _close_settled(stage, beat, now)
     for _ in range(ROUNDS_MAX):
         moved = _decide_windows(stage, run, now)
         units, settled = step_cohort(stage, now, paused=run.desired is Desired.PAUSE)
@@ -136,6 +143,14 @@ def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
         if after.state is WindowState.OPEN and stage.ownership.leads:
             take_sample(stage, run, now)
     return bool(due)
+
+
+def _close_settled(stage: Stage, beat: Beat, now: datetime) -> None:
+    """What a kill, or somebody else's write, kept from being closed when its last unit finished."""
+    for window in sorted(stage.ownership.held.keys() & stage.windows.keys()):
+        if stage.roster.is_settled(window):
+            _close(stage, window, now)
+    beat.is_sure = True
 
 
 def _close(stage: Stage, window: WindowId, now: datetime) -> None:
