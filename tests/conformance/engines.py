@@ -10,19 +10,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from tests.conftest import free_port
-from tests.simulation import small, stagehand
+from tests.simulation import stagehand
 
 from fermata import wiring
 from fermata.domain.run_states import LIVE_RUNS
 from fermata.execution.embedded import work_along
 from fermata.execution.parts import Parts
 from fermata.sim.fates import Faults
-from fermata.store import journal, leases, runs, unit_ops
+from fermata.store import journal, runs, unit_ops
 from fermata.store.database import Database
 
 ROUGH = Faults(fails=0.1, hangs=0.0, false_done=0.05, busy=0.05, lost=0.1, fallout=0.3, mean_days_to_repair=0.2)

@@ -231,13 +231,12 @@ class Temporal:
                 await self._until(stop, lambda: self._make_current(client, version))
                 self._loop, self._client = asyncio.get_running_loop(), client
                 ready()
-                while not stop.is_set():
-                    await asyncio.sleep(0.1)
+                await asyncio.to_thread(stop.wait)
                 self._loop = self._client = None
 
     async def _until(self, stop: threading.Event, call: Callable[[], Awaitable[bool]]) -> None:
         while not stop.is_set() and not await call():
-            await asyncio.sleep(0.1)
+            await asyncio.to_thread(stop.wait, 0.1)
 
     async def _make_current(self, client: Client, version: WorkerDeploymentVersion) -> bool:
         """From now on tasks go to workers of this build. False: the server does not know of them yet."""

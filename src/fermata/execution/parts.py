@@ -22,8 +22,9 @@ from fermata.store.leases import LEAD, Lease
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """What came of one look at a part. `is_over`: nothing will be left to do. `is_held`: another worker has it.
+    `rouses`: it made room that other cohorts may wait for.
 
-    `rouses`: it made room that other cohorts may wait for. `again_at`: when there is work again, at the latest. `cohorts`: of the lead, the windows in which something is left.
+    `again_at`: when there is work again, at the latest. `cohorts`: of the lead, the windows in which something is left.
     """
 
     is_over: bool

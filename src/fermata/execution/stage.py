@@ -22,6 +22,7 @@ from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
 from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
+from fermata.execution.scale_in import ScaleIn
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
 from fermata.store import inventory, plans, runs, unit_ops
@@ -70,6 +71,7 @@ class Stage:
     cases: dict[PlanId, CheckCase] = field(default_factory=dict)
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
+    scale_in: ScaleIn = field(default_factory=ScaleIn)
     roster: Roster = field(default_factory=lambda: Roster(()))
     writing_elsewhere: dict[TeamId, int] = field(default_factory=dict)
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
@@ -206,5 +208,6 @@ def set_stage(
         campaign=campaign,
         fleet=fleet,
         capacity=count_limits(campaign, fleet),
+        scale_in=ScaleIn.of(fleet),
         device_versions={device.name: device.version for device in fleet.devices.values()},
     )

@@ -37,7 +37,7 @@ class CommandLog:
             fcntl.flock(file, fcntl.LOCK_UN)
 
     def news(self) -> Iterator[dict[str, Any]]:
-        """Every whole line that was not read yet, oldest first; a torn one at the end is cut off. Only within a turn."""
+        """Every whole line that was not read yet, oldest first; a torn one at the end is cut off. Only in a turn."""
         if self._path is None:
             return
         file = self._open()
