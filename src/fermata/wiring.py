@@ -39,6 +39,7 @@ from fermata.sim.site import open_site
 from fermata.sim.world import open_world
 from fermata.store import inventory, plans
 from fermata.store.database import Database, StoreUnavailable, open_database
+from fermata.store.wakes import listening
 
 __all__ = [
     "CampaignClock",
@@ -48,6 +49,7 @@ __all__ = [
     "StoreUnavailable",
     "SystemClock",
     "UtcClock",
+    "listening",
     "make_app",
     "mint_id",
     "open_channels",
@@ -128,6 +130,10 @@ class NoDriver(Exception):
     """The driver that was asked for is not installed."""
 
 
+class Unreachable(Exception):
+    """The durable engine does not answer."""
+
+
 def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, log: Path) -> Parts:
     """What one process of several conducts of any run, on a simulated fleet whose memory they share."""
     sites: dict[CampaignId, Site] = {}
@@ -160,7 +166,27 @@ def open_temporal(
         )
 
     at = durable.Place(address=place.address, namespace=place.namespace, task_queue=place.task_queue)
-    return durable.Temporal(place=at, tick=tick, build=fermata.__version__, ticks_per_second=ticks_per_second)
+    found = durable.Temporal(place=at, tick=tick, build=fermata.__version__, ticks_per_second=ticks_per_second)
+    return _Reached(found, durable.Unreachable)
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A driver whose error has a name here: its module is not there without the extra."""
+
+    driver: Driver
+    error: type[Exception]
+
+    def wake(self, run: RunId) -> None:
+        """See Driver."""
+        self.driver.wake(run)
+
+    def work(self, stop: threading.Event, ready: Callable[[], None]) -> None:
+        """See Driver. Raises Unreachable."""
+        try:
+            self.driver.work(stop, ready)
+        except self.error as unreachable:
+            raise Unreachable(str(unreachable)) from unreachable
 
 
 def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Channel]:

@@ -39,6 +39,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "capacity": ("capacity",),
     "report": ("report",),
     "serve": ("serve",),
+    "worker": ("worker",),
     "node_key": ("node",),
     "bench": ("bench",),
 }  # each file of this folder that has commands, in the order in which a campaign needs them, with their names

@@ -306,6 +306,10 @@ SENTENCES = MappingProxyType(
         Code.WORKER_OUTDATED: (
             "Another worker conducts {what} by now: nothing was saved here. Look whether this one was paused for long."
         ),
+        Code.ONE_WORKER_ON_SQLITE: (
+            "Process {process} works on this store already: SQLite takes one worker. Stop that one, or use PostgreSQL."
+        ),
+        Code.ENGINE_UNREACHABLE: "The Temporal server does not answer ({why}): start it, or see --temporal.",
         Code.HELD_BY_WORKER: (
             "{what} is conducted by another worker, {owner}: stop that one first, or wait until it has ended."
         ),

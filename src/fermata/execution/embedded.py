@@ -69,30 +69,32 @@ def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], b
     return check
 
 
-def work_along(parts: Parts, *, stop: Callable[[], bool], woken: Callable[[], bool] = lambda: False) -> None:
+def work_along(parts: Parts, *, stop: Callable[[], bool], heard: Event) -> None:
     """Conducts what nobody else does, of any live run, beside other workers, until `stop` turns true.
 
     It takes one free part a round, so that workers who look at the same time share what is there. A store that cannot
-    be reached is tried again: nothing was saved, and nothing is lost. `woken`: somebody said that there is work.
+    be reached is tried again: nothing was saved, and nothing is lost. `heard` is set when somebody says that there is
+    work.
     """
     due: dict[tuple[RunId, WindowId], datetime] = {}
     looked_at = -LOOK_SECONDS
     while not stop():
         try:
-            if woken() or time.monotonic() - looked_at >= LOOK_SECONDS:
-                _take_one_more(parts, due)
+            if heard.is_set() or time.monotonic() - looked_at >= LOOK_SECONDS:
+                heard.clear()
+                _take_one_more(parts, due, heard)
                 looked_at = time.monotonic()
             _work_once(parts, due)
         except StoreUnavailable:
             looked_at = time.monotonic()
         again = min((at for at in due.values()), default=parts.clock.now() + LOOK_EVERY)
         look = looked_at + LOOK_SECONDS
-        parts.clock.wait_until(again, lambda: stop() or woken() or time.monotonic() >= look)  # noqa: B023 - asked now
+        parts.clock.wait_until(again, lambda: stop() or heard.is_set() or time.monotonic() >= look)  # noqa: B023 - now
     with contextlib.suppress(StoreUnavailable):
         parts.release()
 
 
-def _take_one_more(parts: Parts, due: dict[tuple[RunId, WindowId], datetime]) -> None:
+def _take_one_more(parts: Parts, due: dict[tuple[RunId, WindowId], datetime], heard: Event) -> None:
     """Looks at one part that nobody conducts; and again at all that was roused."""
     with parts.database.read() as conn:
         live = [run.id for run in runs.list_runs(conn) if run.state in LIVE_RUNS]
@@ -104,6 +106,8 @@ def _take_one_more(parts: Parts, due: dict[tuple[RunId, WindowId], datetime]) ->
     free = [part for part in there if part not in due and _is_free(held[part[0]].get(part[1]), now)]
     for part in free[:1]:
         due[part] = parts.clock.now()
+    if len(free) > 1:
+        heard.set()
     for part in due:
         if parts.is_roused(*part, held[part[0]].get(part[1])):
             due[part] = parts.clock.now()
