@@ -47,6 +47,7 @@ class Crew:
     extra: tuple[str, ...] = ()
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     kills: int = 0
+    hired: int = 0
 
     def hire(self) -> None:
         command = [
@@ -61,14 +62,21 @@ class Crew:
         ]
         command += ["--speed", str(SPEED), "--seed", "3", "--json", *self.extra]
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-        log = (self.folder / "workers.log").open("ab")
-        with log:
+        with (self.folder / f"worker-{self.hired}.log").open("wb") as log:
             self.processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+        self.hired += 1
+
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in sorted(self.folder.glob("worker-*.log")))
+
+    def is_complete(self) -> bool:
+        """Nobody is still starting: else only beginners would ever be there."""
+        return self.logs().count('"ready"') == self.hired
 
     def kill_one(self, dice: random.Random) -> None:
         """A random one, which is replaced at once."""
         victim = self.processes.pop(dice.randrange(len(self.processes)))
-        assert victim.poll() is None, (self.folder / "workers.log").read_text()
+        assert victim.poll() is None, self.logs()
         victim.send_signal(signal.SIGKILL)
         victim.wait()
         self.kills += 1
@@ -80,7 +88,7 @@ class Crew:
             process.send_signal(signal.SIGTERM)
         for process in self.processes:
             ended = process.wait(timeout=30)  # by the signal itself, if it was only just hired
-            assert ended in (0, -signal.SIGTERM), (self.folder / "workers.log").read_text()
+            assert ended in (0, -signal.SIGTERM), self.logs()
 
 
 @contextlib.contextmanager
@@ -134,8 +142,8 @@ def go_on_killing(rig: stagehand.Rig, found: Crew) -> Iterator[int]:
     dice = random.Random(7)
     deadline = time.monotonic() + ENDS_WITHIN_SECONDS
     while not is_over(rig.database, rig.run):
-        assert time.monotonic() < deadline, (found.folder / "workers.log").read_text()
-        if taken(rig.database, rig.run):
+        assert time.monotonic() < deadline, found.logs()
+        if taken(rig.database, rig.run) and found.is_complete():
             found.kill_one(dice)
             yield found.kills
         time.sleep(KILL_EVERY_SECONDS)
