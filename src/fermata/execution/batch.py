@@ -17,6 +17,7 @@ from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
+from fermata.execution.gating import note_marks
 from fermata.execution.observe import observe
 from fermata.execution.perform import perform
 from fermata.execution.room import has_room, rouse_waiting
@@ -171,6 +172,7 @@ def _store(batch: Batch, conn: Connection, draft: Draft) -> None:
     _record_versions(stage, conn, marks)
     _record_states(conn, marks)
     keep_ledger(stage, conn, marks, batch.now)
+    note_marks(stage, conn, marks, batch.now)
     rouse_waiting(stage, conn, marks)
 
 

@@ -13,7 +13,9 @@ from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunSta
 from fermata.execution.batch import step_cohort
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
+from fermata.execution.gating import follow_verdicts, judge_gates
 from fermata.execution.opening import open_window
+from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused, wake_roused
@@ -73,9 +75,12 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
         run = _follow_operator(stage, run, now)
     _heed(stage, beat, run, now)
     worked = False
+    follow_verdicts(stage, now)
     if not beat.is_sure:
         _close_settled(stage, beat, now)
     for _ in range(ROUNDS_MAX):
+        if stage.ownership.leads:
+            judge_gates(stage, now)
         moved = _decide_windows(stage, run, now)
         units, settled = step_cohort(stage, now, paused=run.desired is Desired.PAUSE)
         worked = worked or bool(units)
@@ -94,7 +99,9 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
 def _read(stage: Stage, beat: Beat) -> Run:
     """The run's row; and what others change of windows and units, where others work on the run."""
     run = load(stage)
-    if stage.ownership.leads and (stage.is_shared() or beat.plan != run.plan):
+    if stage.ownership.leads and beat.plan is not None and beat.plan != run.plan:
+        stage.renew()
+    elif stage.ownership.leads and (stage.is_shared() or beat.plan is None):
         stage.reload()
     beat.plan = run.plan
     return run
@@ -176,7 +183,7 @@ def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: boo
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     waiting = any(row.recheck_at is not None for row in stage.windows.values())
-    if waiting or stage.roster.is_anything_left() or run.state not in LIVE_RUNS:
+    if waiting or stage.roster.is_anything_left() or run.state not in LIVE_RUNS or goes_on(stage, run, now):
         return run
     state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED
     ended = _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)

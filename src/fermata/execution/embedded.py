@@ -16,7 +16,7 @@ from fermata.execution.ownership import Ownership, is_gone
 from fermata.execution.parts import Parts
 from fermata.execution.stage import Stage, set_stage
 from fermata.ports import Clock, Site
-from fermata.store import leases, runs
+from fermata.store import gates, leases, runs
 from fermata.store.database import Database, StoreUnavailable
 from fermata.store.leases import LEAD, Lease
 
@@ -64,7 +64,10 @@ def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], b
         stage.ownership.keep(stage.database)
         with stage.database.read() as conn:
             found = runs.load_run(conn, run.id)
-        return found is None or found.desired is not run.desired or found.plan != run.plan
+            word = gates.latest_word(conn, run.id)
+        if found is None or word != stage.gates.latest_word:
+            return True
+        return (found.desired, found.plan, found.replan) != (run.desired, run.plan, run.replan)
 
     return check
 

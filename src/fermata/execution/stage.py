@@ -10,8 +10,12 @@ from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import Facts
+from fermata.domain.deviation import Look
 from fermata.domain.fleet import Fleet
-from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, TeamId, WindowId
+from fermata.domain.gate_book import GateBook
+from fermata.domain.gate_evidence import BaseRate
+from fermata.domain.gates import GateState
+from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, TeamId, UpdateId, WindowId
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
@@ -49,11 +53,25 @@ def _go_on(_point: str) -> None:
 
 
 @dataclass(kw_only=True)
+class GateDesk:
+    """The gates of the run: what is known of its updates, the verdicts as stored, and the fleet's own rate.
+
+    `book` and `base` None: not worked out yet.
+    """
+
+    book: GateBook | None = None
+    base: BaseRate | None = None
+    states: dict[UpdateId, GateState] = field(default_factory=dict)
+    latest_word: datetime | None = None
+
+
+@dataclass(kw_only=True)
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
     Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
-    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
+    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted. `look`: see
+    `runner`.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     """
 
@@ -75,7 +93,9 @@ class Stage:
     roster: Roster = field(default_factory=lambda: Roster(()))
     writing_elsewhere: dict[TeamId, int] = field(default_factory=dict)
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    gates: GateDesk = field(default_factory=GateDesk)
     crash: Callable[[str], None] = _go_on
+    look: Look | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""
@@ -132,6 +152,7 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
+            closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
         )
 
     def reload(self) -> None:
@@ -148,6 +169,20 @@ class Stage:
             self.device_versions.update(inventory.load_device_versions(conn))
         self.windows = {row.window: row for row in rows}
         self.roster = Roster(ops, held)
+        self.gates = GateDesk()
+
+    def renew(self) -> None:
+        """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""
+        with self.database.read() as conn:
+            self.catalogue = inventory.load_catalogue(conn)
+            self.campaign = inventory.load_campaign(conn, self.campaign.id)
+            self.fleet = inventory.load_fleet(conn)
+        self.capacity = count_limits(self.campaign, self.fleet)
+        self.scale_in = ScaleIn.of(self.fleet)
+        self.reload()
+        opened = {name for name, row in self.windows.items() if row.opened_at is not None}
+        self.scripts = {name: script for name, script in self.scripts.items() if name in opened}
+        self.cases.clear()
 
     def give_up(self) -> None:
         """After Outdated: forgets what others hold, and reads what is left."""
@@ -179,6 +214,8 @@ class Stage:
             roster=Roster(()),
             device_versions=dict(self.device_versions),
             writing_elsewhere={},
+            gates=GateDesk(),
+            look=None,
         )
 
     def open_windows(self) -> tuple[WindowRun, ...]:
