@@ -4,8 +4,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, assert_never
 from urllib.parse import urlsplit
@@ -32,6 +34,7 @@ from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
+from fermata.services.replans import StoreReplanner
 from fermata.settings import Settings
 from fermata.sim.clock import IdleClock, SharedClock, SystemClock, VirtualClock
 from fermata.sim.fates import Faults
@@ -89,7 +92,7 @@ class CampaignClock:
 
     def __init__(self, start: datetime, speed: float) -> None:
         self._speed = speed
-        self._clock = VirtualClock(start, speed)
+        self._clock: VirtualClock | IdleClock = VirtualClock(start, speed)
 
     def now(self) -> datetime:
         """Aware UTC."""
@@ -102,6 +105,11 @@ class CampaignClock:
     def jump_to(self, instant: datetime) -> None:
         """It is `instant` from now on."""
         self._clock = VirtualClock(instant, self._speed)
+
+    def flow_from(self, instant: datetime) -> IdleClock:
+        """It is `instant` now, and time goes on by itself while nobody works, until it is set forward again."""
+        self._clock = clock = IdleClock(instant, self._speed)
+        return clock
 
 
 def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Clock, seed: int, log: Path) -> Site:
@@ -125,6 +133,10 @@ class PacedClock(Clock, Protocol):
         """Of real time."""
         ...
 
+    def working(self) -> AbstractContextManager[None]:
+        """Around everything that is due at an instant."""
+        ...
+
 
 class NoDriver(Exception):
     """The driver that was asked for is not installed."""
@@ -140,24 +152,30 @@ def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, lo
 
     def open_site(campaign: CampaignId) -> Site:
         if campaign not in sites:
-            sites[campaign] = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log)
+            site = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log)
+            sites[campaign] = replace(site, replanner=StoreReplanner(database, mint_id))
         return sites[campaign]
 
     return Parts(database=database, open_site=open_site, clock=clock)
+
+
+def require_temporal() -> None:
+    """Raises NoDriver without the extra `temporal`."""
+    if find_spec("temporalio") is None:
+        raise NoDriver("Temporal is not installed here: pip install 'fermata[temporal]'")
 
 
 def open_temporal(
     parts: Parts, place: TemporalPlace, clock: PacedClock, *, ticks_per_second: float | None = None
 ) -> Driver:
     """The durable engine over `parts`. Raises NoDriver without the extra `temporal`."""
-    try:
-        from fermata.adapters import durable  # noqa: PLC0415 - an extra: most installations have no use for it
-    except ModuleNotFoundError as missing:
-        raise NoDriver("Temporal is not installed here: pip install 'fermata[temporal]'") from missing
+    require_temporal()
+    from fermata.adapters import durable  # noqa: PLC0415 - an extra: most installations have no use for it
 
     def tick(run: str, window: str) -> durable.Seen:
         try:
-            found = parts.tick(RunId(run), WindowId(window), keeps=False)
+            with clock.working():
+                found = parts.tick(RunId(run), WindowId(window), keeps=False)
         except KeyError as unknown:
             raise durable.UnknownRun(run) from unknown
         wait_seconds = HELD_SECONDS if found.is_held else clock.seconds_until(found.again_at)

