@@ -26,7 +26,7 @@ from fermata.domain.ids import CampaignId, RunId, WindowId
 from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Source, SourceBook
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
-from fermata.execution.parts import Parts
+from fermata.execution.parts import Parts, Tick
 from fermata.formats.fleet import read_fleet
 from fermata.formats.sources import read_sources
 from fermata.ports import Channel, Clock, InventorySource, Site
@@ -62,6 +62,7 @@ __all__ = [
     "utc_now",
 ]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HELD_SECONDS = 0.5  # of real time until a part is looked at again that another worker holds
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -137,6 +138,10 @@ class PacedClock(Clock, Protocol):
         """Around everything that is due at an instant."""
         ...
 
+    def note(self, due: Mapping[str, datetime | None]) -> None:
+        """When there is something to do, by who does it; None: never again."""
+        ...
+
 
 class NoDriver(Exception):
     """The driver that was asked for is not installed."""
@@ -172,10 +177,13 @@ def open_temporal(
     require_temporal()
     from fermata.adapters import durable  # noqa: PLC0415 - an extra: most installations have no use for it
 
+    begun: set[str] = set()
+
     def tick(run: str, window: str) -> durable.Seen:
         try:
             with clock.working():
                 found = parts.tick(RunId(run), WindowId(window), keeps=False)
+                clock.note(_due(found, run, window, begun))
         except KeyError as unknown:
             raise durable.UnknownRun(run) from unknown
         wait_seconds = HELD_SECONDS if found.is_held else clock.seconds_until(found.again_at)
@@ -205,6 +213,14 @@ class _Reached:
             self.driver.work(stop, ready)
         except self.error as unreachable:
             raise Unreachable(str(unreachable)) from unreachable
+
+
+def _due(found: Tick, run: str, window: str, begun: set[str]) -> Mapping[str, datetime | None]:
+    """When the part that was ticked is due again; cohorts that nobody ticked yet are due at once."""
+    due = {f"{run}/{window}": None if found.is_over else found.again_at}
+    fresh = {f"{run}/{cohort}" for cohort in found.cohorts} - begun
+    begun |= due.keys() | fresh
+    return due | dict.fromkeys(fresh, EPOCH)
 
 
 def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Channel]:
