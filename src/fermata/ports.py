@@ -62,6 +62,7 @@ class NoticeKind(StrEnum):
     """What somebody outside is told."""
 
     NEEDS_REPAIR = "needs_repair"
+    ASTRAY = "astray"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,16 @@
 """What one unit needs next: a pure function of its row, what is observed of it, the facts around it, and now."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from fermata.domain.decide_begin import Facts, begin_device, begin_node, bump, patience_for, redo_labels
+from fermata.domain.decide_return import decide_return
 from fermata.domain.decisions import (
     Begin,
     Decision,
     EndStep,
     GiveUp,
-    HandBack,
-    Leave,
     Park,
     Prove,
     Repeat,
@@ -24,7 +22,7 @@ from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
-from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY, name_step
+from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, VERIFY, name_step
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
 
@@ -46,7 +44,13 @@ NOTHING_SEEN = Seen()
 
 
 def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    """The one thing to do about a unit whose call is not just about to be repeated (asked is not INTENDED)."""
+    """The one thing to do about a unit whose call is not just about to be repeated: asked is not INTENDED, but for a
+    return, which is judged anew before it is asked for again.
+    """
+    if op.astray_since is not None and op.asked is Asked.NOTHING and op.state in (UnitState.DRAINED, UnitState.PROVEN):
+        return _simple(op, facts, UnitEvent.LOCK, LOCK)
+    if op.state is UnitState.PROVEN and op.kind is UnitKind.NODE:
+        return decide_return(op, seen.progress, facts)
     if op.asked in (Asked.UNSURE, Asked.UNDER_WAY):
         return _judge(op, seen, facts)
     match op.state:
@@ -56,8 +60,6 @@ def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
         case UnitState.DRAINED:
             return begin_node(op, facts)
-        case UnitState.PROVEN:
-            return HandBack(step=GIVE_BACK if op.in_service_before else RELEASE)
         case UnitState.FAILED:
             return _look_at_failed(op, seen, facts)
         case _:
@@ -116,7 +118,10 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     """Another try under a new key, after a power reset; or the tail list.
 
     A device that workloads need, because its update is impactless and nobody was drained, is reset only when it hangs.
+    A node that came into service is not reset: workloads may be on it.
     """
+    if op.astray_since is not None:
+        return _retry_astray(op, facts, why, hung=hung)
     if op.state in (UnitState.RESETTING, UnitState.DRAINING):
         return GiveUp(reason=reason(Code.STEP_FAILED, step=name_step(op.step), tries=op.attempt, unit=op.unit, why=why))
     retries = bump(op.retries, (op.step,))
@@ -139,12 +144,26 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     )
 
 
+def _retry_astray(op: UnitOp, facts: Facts, why: str, *, hung: bool) -> Begin | EndStep | GiveUp:
+    """A drain that came to nothing begins again with the lock; another step is tried again once the node is empty,
+    unless it hangs: only a reset would end it.
+    """
+    if op.state is UnitState.DRAINING:
+        return _simple(op, facts, UnitEvent.LOCK, LOCK)
+    retries = bump(op.retries, (op.step,))
+    if hung or op.state is UnitState.RESETTING or retries[op.step] >= op.tries_max:
+        return GiveUp(reason=reason(Code.ASTRAY_STUCK, unit=op.unit, step=name_step(op.step)))
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=retries, why=why)
+
+
 def _succeeded(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     match op.state:
         case UnitState.LOCKED:
             return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
-        case UnitState.PROVEN:
-            return Leave(event=UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT)
+        case UnitState.DRAINING if op.astray_since is not None:
+            return _simple(op, facts, UnitEvent.LOCK, LOCK)
+        case UnitState.VERIFYING if op.astray_since is not None:
+            return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
         case UnitState.DRAINING:
             return EndStep(event=UnitEvent.EMPTIED, applied=op.applied, active=op.active, retries=op.retries)
         case UnitState.RESETTING:
@@ -196,8 +215,10 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 
 def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """After a reboot: what it activated. After a health check: everything that was due."""
+    if seen.node is None or not seen.node.reachable:
+        return _unread(op, seen, facts)
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
-    versions: Mapping[str, str] = seen.node.versions if seen.node else {}
+    versions = seen.node.versions
     verifying = op.state is UnitState.VERIFYING
     asked = own.due if verifying else script.activates[op.position] & op.applied
     lacking = sum(
@@ -210,6 +231,13 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if verifying:
         return Prove(active=own.due)
     return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active | asked, retries=op.retries)
+
+
+def _unread(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    """Nothing is decided about versions that nobody read: asked again, until it counts as hung."""
+    if seen.node is not None and op.limit_at is not None and facts.now >= op.limit_at:
+        return _hung(op, seen, facts, None)
+    return Watch(until=facts.now + POLL, reason=reason(Code.RETURN_NOT_READ, unit=op.unit))
 
 
 def _unchanged(op: UnitOp, lacking: int, facts: Facts) -> Decision:
@@ -239,7 +267,7 @@ def _look_at_failed(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     since = op.failed_at or facts.now
     if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
         return Watch(until=facts.now + TAIL_LOOK)
-    if op.step in (LOCK, DRAIN):
+    if op.step in (LOCK, DRAIN) and op.astray_since is None:
         return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
     failed_in = op.step.removeprefix(RESET_PREFIX)
     if op.kind is UnitKind.DEVICE:

@@ -51,13 +51,14 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Park:
-    """Nothing may begin: wait at `gate`, looked at again at `until` at the latest."""
+    """Nothing may begin: wait at `gate`, looked at again at `until` at the latest. `listed`: a person has to know."""
 
     gate: Gate
     reason: Reason
     position: int
     step: str
     until: datetime
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,7 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
         case Watch(until=until, reason=reason):
             return replace(op, next_at=until, reason=reason or op.reason, version=op.version + 1)
         case Park():
-            return _park(op, decision)
+            return _park(op, decision, now)
         case _:
             assert_never(decision)
 
@@ -217,11 +218,12 @@ def _begin(op: UnitOp, decision: Begin, now: datetime) -> UnitOp:
         slip_minutes=decision.slip_minutes,
         begun=op.begun or decision.changes_unit,
         locked_at=op.locked_at or (now if decision.event is UnitEvent.LOCK else None),
+        astray_since=None if decision.event is UnitEvent.DRAIN else op.astray_since,
         version=op.version + 1,
     )
 
 
-def _park(op: UnitOp, decision: Park) -> UnitOp:
+def _park(op: UnitOp, decision: Park, now: datetime) -> UnitOp:
     return replace(
         op,
         gate=decision.gate,
@@ -230,6 +232,7 @@ def _park(op: UnitOp, decision: Park) -> UnitOp:
         step=decision.step,
         asked=Asked.NOTHING,
         next_at=decision.until,
+        tail_since=op.tail_since or (now if decision.listed else None),
         version=op.version + 1,
     )
 

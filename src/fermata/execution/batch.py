@@ -3,20 +3,25 @@ was intended is repeated under the same key.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from fermata.domain.decide import NOTHING_SEEN, Seen, decide
+from fermata.domain.astray import hold_unseen
+from fermata.domain.decide import NOTHING_SEEN, POLL, Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, settle
+from fermata.domain.decisions import Begin, EndStep, Leave, Prove, Resume, carry_out, settle
+from fermata.domain.evidence import note_decision, note_progress
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
-from fermata.domain.node_states import UnitEvent, UnitKind
-from fermata.domain.observations import Answer
+from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.observations import Answer, NodeSeen
 from fermata.domain.operations import Asked, UnitOp
+from fermata.domain.reasons import Reason
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
-from fermata.execution.observe import observe
+from fermata.execution.consented import find_gaps
+from fermata.execution.observe import Looked, observe
+from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark, journal_lines
@@ -36,6 +41,7 @@ class Batch:
     now: datetime
     paused: bool
     settled_windows: set[WindowId] = field(default_factory=set)
+    gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
 
 
 def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
@@ -44,14 +50,15 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
     if not due:
         return 0, frozenset()
     batch = Batch(stage=stage, now=now, paused=paused)
-    fresh = [op for op in due if op.asked is not Asked.INTENDED]
-    repeated = [op for op in due if op.asked is Asked.INTENDED]
-    seen = observe(stage.site, fresh, now)
+    fresh = [op for op in due if op.asked is not Asked.INTENDED or op.state is UnitState.PROVEN]
+    repeated = [op for op in due if op.asked is Asked.INTENDED and op.state is not UnitState.PROVEN]
+    looked = observe(stage.site, fresh, now, nodes_behind(stage, fresh))
     stage.crash("observed")
-    intended = _record_intent(batch, fresh, seen)
+    intended = _record_intent(batch, fresh, looked)
     stage.crash("intended")
     to_do = [*repeated, *intended]
     if to_do:
+        tell_astray(stage.site, [op for op in to_do if op.state is UnitState.LOCKED])
         answers = perform(stage.site, stage.catalogue, to_do)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
@@ -59,17 +66,22 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
     return len(due), frozenset(batch.settled_windows)
 
 
-def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]) -> list[UnitOp]:
-    """Nodes first: whether a device may begin depends on where they stand then."""
+def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[UnitOp]:
+    """Nodes first: whether a device may begin depends on where they stand then. Before all, whoever is out of our
+    hands is marked.
+    """
     stage = batch.stage
     if not ops:
         return []
     with stage.database.begin() as conn:
+        mark_astray_rows(stage, conn, ops, looked, batch.now)
+        ops = [stage.roster.get(op.id) for op in ops]
+        batch.gaps = find_gaps(stage, conn, ops)
         tally = Tally(stage.catalogue, unit_ops.busy(conn))
         marks: list[Mark] = []
         moved: list[tuple[int, UnitOp]] = []
         for kind in (UnitKind.NODE, UnitKind.DEVICE):
-            found, changed = _decide_all(batch, [op for op in ops if op.kind is kind], seen, tally)
+            found, changed = _decide_all(batch, [op for op in ops if op.kind is kind], looked, tally)
             stage.roster.put(op for _, op in changed)
             marks += found
             moved += changed
@@ -81,30 +93,33 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]
 
 
 def _decide_all(
-    batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen], tally: Tally
+    batch: Batch, ops: Sequence[UnitOp], looked: Looked, tally: Tally
 ) -> tuple[list[Mark], list[tuple[int, UnitOp]]]:
     marks: list[Mark] = []
     changed: list[tuple[int, UnitOp]] = []
     for window, members in _by_window(ops).items():
-        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally, gaps=batch.gaps)
         for op in sorted(members, key=lambda op: (op.rank, op.id)):
-            found = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts)
+            found = _decide_one(op, looked.seen.get(op.id, NOTHING_SEEN), facts, looked.nodes)
             marks += found
             changed.append((op.version, found[-1].after))
     return marks, changed
 
 
-def _decide_one(op: UnitOp, seen: Seen, facts: Facts) -> list[Mark]:
-    """Decides until there is something to wait for."""
+def _decide_one(op: UnitOp, seen: Seen, facts: Facts, nodes: Mapping[NodeId, NodeSeen]) -> list[Mark]:
+    """Decides until there is something to wait for. `nodes`: those looked at just now."""
     marks: list[Mark] = []
     for _ in range(DECISIONS_IN_A_ROW_MAX):
+        op = note_progress(op, seen.progress, seen.node, facts.script)
         decision = decide(op, seen, facts)
-        after = carry_out(op, decision, facts.now)
+        if isinstance(decision, Begin):
+            decision = hold_unseen(op, decision, unseen(op, facts, nodes), facts.now + POLL) or decision
+        after = note_decision(decision, carry_out(op, decision, facts.now), seen.node, facts.now)
         marks.append(Mark(before=op, decision=decision, after=after, seen=seen))
         is_final = after.next_at is None
         if is_final or not isinstance(decision, EndStep | Resume | Prove):
             return marks
-        op, seen = after, NOTHING_SEEN
+        op, seen = after, replace(seen, progress=None)
     raise AssertionError(f"{op.unit} in {op.window}: decisions go round in a circle at {op.step}")
 
 

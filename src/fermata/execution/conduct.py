@@ -9,7 +9,7 @@ from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
 from fermata.execution.closing import close_if_over, take_sample
-from fermata.execution.duties import DUTIES
+from fermata.execution.duties import DUTIES, next_duty
 from fermata.execution.opening import open_window
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
@@ -54,7 +54,7 @@ def conduct(
         run = work(stage, beat, clock.now())
         if run.state not in LIVE_RUNS:
             return run
-        clock.wait_until(_next_instant(stage, clock.now()), _changed(database, run, stop))
+        clock.wait_until(_next_instant(stage, beat, clock.now()), _changed(database, run, stop))
     return _run(stage)
 
 
@@ -152,10 +152,10 @@ def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     return _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
 
 
-def _next_instant(stage: Stage, now: datetime) -> datetime:
+def _next_instant(stage: Stage, beat: Beat, now: datetime) -> datetime:
     instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None]
-    unit = stage.roster.next_due()
-    return max(now, min([*instants, *([unit] if unit else []), now + LOOK_EVERY]))
+    others = (stage.roster.next_due(), next_duty(beat.done_at, stage, now))
+    return max(now, min([*instants, *(at for at in others if at is not None), now + LOOK_EVERY]))
 
 
 def _run(stage: Stage) -> Run:

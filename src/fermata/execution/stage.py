@@ -13,6 +13,7 @@ from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
+from fermata.domain.reasons import Reason
 from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
@@ -105,8 +106,9 @@ class Stage:
         now: datetime,
         paused: bool,
         tally: Tally,
+        gaps: Mapping[NodeId, tuple[Reason, ...]] | None = None,
     ) -> Facts:
-        """What is true around the units of a window."""
+        """What is true around the units of a window. `gaps`: see `Facts`."""
         row = self.windows[window]
         score = self.score(row.plan)
         return Facts(
@@ -121,6 +123,7 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
+            gaps=gaps or {},
         )
 
     def reload(self) -> None:
