@@ -53,6 +53,7 @@ from fermata.services import (
     order_words,
     plans,
     policy,
+    readmission,
     report,
     requests,
     runs,
@@ -317,6 +318,9 @@ class StoreVerbs:
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)
+
+    def judge_returns(self, nodes: Sequence[str]) -> Sequence[readmission.NodeReturn]:
+        return readmission.judge_nodes(self.database, nodes)
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return report.make_report(self.database, campaign=campaign)

@@ -51,6 +51,7 @@ from fermata.services.offers import Answer, OfferView
 from fermata.services.order_words import SaidWord, WordOrder
 from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.query import Answer as QueryAnswer
+from fermata.services.readmission import NodeReturn
 from fermata.services.requests import PendingPage, RequestsLooked, RequestView
 from fermata.services.run_views import RunStatus
 from fermata.services.simulation import Simulated, Told
@@ -248,6 +249,9 @@ class Verbs(Listing, Protocol):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def judge_returns(self, nodes: Sequence[str]) -> Sequence[NodeReturn]:
+        """Whether these nodes may go back, in their order, each once."""
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         """How the campaign went."""

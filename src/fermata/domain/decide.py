@@ -182,6 +182,8 @@ def _reset(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """
     tried = op.step.removeprefix(RESET_PREFIX)
     if tried.startswith(APPLY_PREFIX):
+        if _is_unread(seen):
+            return _unread(op, seen, facts)
         update = facts.script.by_id[UpdateId(tried.removeprefix(APPLY_PREFIX))]
         if is_at_least(_reported(seen, update), update.to_version):
             bit = facts.script.bits[update.id]
@@ -206,6 +208,8 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if update.needs_reboot:
         applied = op.applied | bit
         return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=op.active, retries=op.retries)
+    if _is_unread(seen):
+        return _unread(op, seen, facts)
     if not is_at_least(_reported(seen, update), update.to_version):
         return _unchanged(op, bit, facts)
     if op.kind is UnitKind.DEVICE:
@@ -215,10 +219,10 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 
 def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """After a reboot: what it activated. After a health check: everything that was due."""
-    if seen.node is None or not seen.node.reachable:
+    if _is_unread(seen):
         return _unread(op, seen, facts)
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
-    versions = seen.node.versions
+    versions = seen.node.versions if seen.node else {}
     verifying = op.state is UnitState.VERIFYING
     asked = own.due if verifying else script.activates[op.position] & op.applied
     lacking = sum(
@@ -233,9 +237,15 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active | asked, retries=op.retries)
 
 
+def _is_unread(seen: Seen) -> bool:
+    found = seen.node or seen.device
+    return found is None or not found.reachable
+
+
 def _unread(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """Nothing is decided about versions that nobody read: asked again, until it counts as hung."""
-    if seen.node is not None and op.limit_at is not None and facts.now >= op.limit_at:
+    found = seen.node or seen.device
+    if found is not None and op.limit_at is not None and facts.now >= op.limit_at:
         return _hung(op, seen, facts, None)
     return Watch(until=facts.now + POLL, reason=reason(Code.RETURN_NOT_READ, unit=op.unit))
 

@@ -37,7 +37,8 @@ def decide_return(op: UnitOp, progress: Progress | None, facts: Facts) -> Decisi
     """
     if op.asked is not Asked.NOTHING and not isinstance(progress, NeverAsked):
         return _judge_asked(op, progress, facts)
-    verdict = judge(case_of(op, facts), facts.now)
+    case = case_of(op, facts.script, facts.gaps.get(NodeId(op.unit)), facts.unproven)
+    verdict = judge(case, facts.now)
     match verdict:
         case Readmitted():
             step = GIVE_BACK if op.in_service_before else RELEASE

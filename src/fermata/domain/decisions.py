@@ -7,7 +7,7 @@ from typing import assert_never
 
 from fermata.domain.node_states import UnitEvent, UnitKind, advance
 from fermata.domain.operations import Asked, Gate, UnitOp
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason, reason
 
 TRIES_MAX = 3  # of one step between two repairs: a fourth try of a firmware write has never helped anyone
 
@@ -138,8 +138,8 @@ def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
             return _end(op, decision, now)
         case Prove(active=active):
             return _prove(op, active, now)
-        case GiveUp(reason=reason):
-            return _give_up(op, reason, now)
+        case GiveUp(reason=why):
+            return _give_up(op, why, now)
         case Leave(event=event):
             return _leave(op, event, now)
         case _:
@@ -154,8 +154,8 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
             )
         case Repeat():
             return replace(op, asked=Asked.INTENDED, next_at=now, version=op.version + 1)
-        case Watch(until=until, reason=reason):
-            return replace(op, next_at=until, reason=reason or op.reason, version=op.version + 1)
+        case Watch(until=until, reason=why):
+            return replace(op, next_at=until, reason=why or op.reason, version=op.version + 1)
         case Park():
             return _park(op, decision, now)
         case _:
@@ -211,7 +211,7 @@ def _begin(op: UnitOp, decision: Begin, now: datetime) -> UnitOp:
         position=decision.position,
         asked=Asked.INTENDED,
         gate=None,
-        reason=op.reason if op.tail_since else None,
+        reason=_kept_reason(op, decision),
         next_at=now,
         step_started_at=now,
         limit_at=now + decision.patience,
@@ -221,6 +221,13 @@ def _begin(op: UnitOp, decision: Begin, now: datetime) -> UnitOp:
         astray_since=None if decision.event is UnitEvent.DRAIN else op.astray_since,
         version=op.version + 1,
     )
+
+
+def _kept_reason(op: UnitOp, decision: Begin) -> Reason | None:
+    """Whoever is on the tail list stays there with the reason; a node that is drained again is in our hands again."""
+    if decision.event is UnitEvent.DRAIN and op.astray_since is not None:
+        return reason(Code.NODE_REGAINED, unit=op.unit, at=f"{op.astray_since:%Y-%m-%d %H:%MZ}")
+    return op.reason if op.tail_since else None
 
 
 def _park(op: UnitOp, decision: Park, now: datetime) -> UnitOp:
@@ -271,13 +278,13 @@ def _prove(op: UnitOp, active: int, now: datetime) -> UnitOp:
     )
 
 
-def _give_up(op: UnitOp, reason: Reason, now: datetime) -> UnitOp:
+def _give_up(op: UnitOp, why: Reason, now: datetime) -> UnitOp:
     return replace(
         op,
         state=advance(op.kind, op.state, UnitEvent.GIVE_UP),
         asked=Asked.INTENDED,
         gate=None,
-        reason=reason,
+        reason=why,
         next_at=now,
         limit_at=None,
         failed_at=now,

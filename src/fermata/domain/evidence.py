@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from fermata.domain.decide_begin import Facts
 from fermata.domain.decisions import Begin, Resume
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId
-from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.node_states import FINAL, UnitKind, UnitState
 from fermata.domain.observations import Failed, NodeSeen, Progress, Succeeded
-from fermata.domain.operations import Asked, UnitOp
+from fermata.domain.operations import UnitOp
 from fermata.domain.readmission import NO_EVIDENCE, Case, Evidence, Reading, Target
+from fermata.domain.reasons import Reason
 from fermata.domain.scripts import WindowScript, name_step
 
+_OVER = FINAL | {UnitState.PROVEN}
 _CHANGES = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING})
 _IS_READ = frozenset({UnitState.VERIFYING, UnitState.PROVEN})  # what is read earlier proves nothing
 
@@ -47,32 +48,30 @@ def note_decision(decision: object, after: UnitOp, seen: NodeSeen | None, now: d
             return after
 
 
-def case_of(op: UnitOp, facts: Facts) -> Case:
-    """What the return of the node is judged by now. Only a row that is proven has nothing under way."""
-    own = facts.script.nodes[NodeId(op.unit)]
+def case_of(
+    op: UnitOp, script: WindowScript, gaps: tuple[Reason, ...] | None, unproven: Mapping[DeviceId, UnitState]
+) -> Case:
+    """What the return of the node is judged by. `gaps`: what consent lacks, see `Case`; `unproven`: devices of the
+    window that are not proven, of which one that may not be touched keeps nobody out.
+    """
+    own = script.nodes[NodeId(op.unit)]
+    devices = {name: unproven[name] for name in own.devices if name in unproven}
     return Case(
         node=own.node,
-        targets=facts.script.targets(own.node),
+        targets=script.targets(own.node),
         evidence=op.evidence,
-        gaps=facts.gaps.get(own.node),
-        devices=unproven_behind(facts.unproven, own.devices),
-        under_way=under_way(op),
+        gaps=gaps,
+        devices={name: state for name, state in devices.items() if state is not UnitState.LEFT_OUT},
+        under_way=_under_way(op),
         astray_since=op.astray_since,
     )
 
 
-def under_way(op: UnitOp) -> str:
-    """What goes on on the node, in words; "" for nothing."""
-    if op.state is UnitState.PROVEN:
+def _under_way(op: UnitOp) -> str:
+    """Only on a row that is proven, or over, nothing goes on."""
+    if op.state in _OVER:
         return ""
-    if op.asked is not Asked.NOTHING and op.step:
-        return name_step(op.step)
     return name_step(op.step) if op.step else op.state.value
-
-
-def unproven_behind(unproven: Mapping[DeviceId, UnitState], mine: tuple[DeviceId, ...]) -> dict[DeviceId, UnitState]:
-    """Those of a node's devices that are not proven; a device that may not be touched keeps nobody out."""
-    return {name: unproven[name] for name in mine if unproven.get(name, UnitState.LEFT_OUT) is not UnitState.LEFT_OUT}
 
 
 def _read(seen: NodeSeen, targets: tuple[Target, ...]) -> Reading:

@@ -7,8 +7,8 @@ from fermata.domain.codes import Code
 OF_RETURN = MappingProxyType(
     {
         Code.RETURN_NOT_READ: (
-            "{unit} was not asked what it runs, or did not answer: it is asked again by itself; if it cannot be"
-            " reached for long, repair it."
+            "{unit} has not said what it runs since its last change: it is asked by itself when its steps are over; if"
+            " it cannot be reached for long, repair it."
         ),
         Code.RETURN_READ_EARLY: (
             "{unit} said at {read_at} what it runs, before its last change ended at {changed_at}: it is asked again"
@@ -52,12 +52,16 @@ OF_RETURN = MappingProxyType(
             "{unit} hangs on {device}, which is {state} and not proven: it waits for it, or for its repair."
         ),
         Code.RETURN_UNDER_WAY: "{unit} is still at {step}: wait for its end.",
-        Code.RETURN_HELD: "{unit} is held by a work order: {why}",
         Code.RETURN_ASTRAY: (
             "{unit} was out of our hands at {at} and is not drained again yet: it is locked, drained and proven anew"
             " by itself."
         ),
         Code.RETURN_NOT_TAKEN: "{unit} waits to be taken by {window}: nothing was done to it yet.",
+        Code.RETURN_OF_NOBODY: "{unit} is {state} and no window has it: nothing is asked of it.",
+        Code.RETURN_MAY: "{unit} may go back: all that {window} took it for is proven.",
+        Code.RETURN_MAY_NOT: "{unit} may not go back: {pieces} missing.",
+        Code.RETURN_DONE: "{unit} {went} at {at}: all that {window} took it for was proven.",
+        Code.NODE_UNKNOWN: "No node {unit} is on record{nearest}.",
         Code.NODE_ASTRAY: (
             "{unit} is in service without proof, while {window} has it at {step}: somebody scaled it in. Find out"
             " who; no step begins on it before it is locked and drained again, which happens by itself."
@@ -65,6 +69,10 @@ OF_RETURN = MappingProxyType(
         Code.NODE_UNLOCKED: (
             "{unit} lost our lock, while {window} has it at {step}: somebody took it off. Find out who; no step begins"
             " on it before it is locked and drained again, which happens by itself."
+        ),
+        Code.NODE_REGAINED: (
+            "{unit} was out of our hands at {at}; it is locked and drained again, and proven anew by itself. Find out"
+            " who scaled it in, or took the lock off."
         ),
         Code.NODE_UNSEEN: (
             "{unit} waits: whether workloads are on {nodes} is not known, its inventory does not answer. See whether"

@@ -28,7 +28,7 @@ from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
 from fermata.domain.readmission import NO_EVIDENCE, Evidence, Reading
-from fermata.store.bulk import insert_rows
+from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
 from fermata.store.runs import Stale, to_reason, window_run
 from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
 
@@ -163,6 +163,22 @@ def tail_ops(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Units on the tail list, longest there first."""
     listed = (unit_op.c.run == run, unit_op.c.tail_since.is_not(None), unit_op.c.finished_at.is_(None))
     return _fetch(conn, select(unit_op).where(*listed).order_by(unit_op.c.tail_since, unit_op.c.id))
+
+
+def latest_ops_of(conn: Connection, nodes: Sequence[NodeId]) -> Mapping[NodeId, UnitOp]:
+    """The newest operation of each of these nodes, in whatever run; nodes that were never in a window are absent."""
+    found: dict[NodeId, UnitOp] = {}
+    for start in range(0, len(nodes), NAMES_PER_STATEMENT):
+        named = unit_op.c.unit.in_(nodes[start : start + NAMES_PER_STATEMENT])
+        query = select(unit_op).where(named, unit_op.c.kind == UnitKind.NODE.value).order_by(unit_op.c.id)
+        found.update((NodeId(op.unit), op) for op in _fetch(conn, query))
+    return found
+
+
+def devices_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitOp, ...]:
+    """The operations on devices of a window, by id."""
+    query = select(unit_op).where(*_of(run, window), unit_op.c.kind == UnitKind.DEVICE.value)
+    return _fetch(conn, query.order_by(unit_op.c.id))
 
 
 def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
