@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from fermata.cli import options, output
-from fermata.client.link import ServerRefusal
+from fermata.client import ServerRefusal
 from fermata.domain.hashing import to_plain
 from fermata.domain.reasons import Code
 from fermata.services.errors import Refusal
