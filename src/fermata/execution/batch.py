@@ -13,12 +13,13 @@ from fermata.domain.decisions import Begin, EndStep, Leave, Prove, Resume, carry
 from fermata.domain.evidence import note_decision, note_progress
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
-from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import Answer, NodeSeen
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.reasons import Reason
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
+from fermata.execution.accounts import keep_ledger
 from fermata.execution.consented import find_gaps
 from fermata.execution.observe import Looked, observe
 from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
@@ -59,7 +60,7 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
     to_do = [*repeated, *intended]
     if to_do:
         tell_astray(stage.site, [op for op in to_do if op.state is UnitState.LOCKED])
-        answers = perform(stage.site, stage.catalogue, to_do)
+        answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
         stage.crash("recorded")
@@ -149,6 +150,7 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
             batch.settled_windows.add(mark.before.window)
     _record_versions(batch.stage, conn, marks)
     _record_states(conn, marks)
+    keep_ledger(batch.stage, conn, marks, batch.now)
     wake_others(batch.stage, conn, marks, batch.now)
 
 
@@ -168,12 +170,20 @@ def _record_states(conn: Connection, marks: Sequence[Mark]) -> None:
     """A node is out of service from its lock to its return."""
     states: dict[NodeId, NodeState] = {}
     for mark in marks:
-        if isinstance(mark.decision, Leave) and mark.decision.event is UnitEvent.GIVE_BACK:
+        if isinstance(mark.decision, Leave) and _serves_again(mark):
             states[NodeId(mark.before.unit)] = NodeState.IN_SERVICE
         elif mark.before.locked_at is None and mark.after.locked_at is not None:
             states[NodeId(mark.before.unit)] = NodeState.OUT_OF_SERVICE
     if states:
         inventory.record_node_states(conn, states)
+
+
+def _serves_again(mark: Mark) -> bool:
+    """Given back, or let go untouched because the site refused the lock."""
+    if mark.after.state is UnitState.RETURNED:
+        return True
+    refused = mark.after.state is UnitState.LEFT_OUT and mark.before.locked_at is not None
+    return refused and mark.before.in_service_before
 
 
 def _by_window(ops: Iterable[UnitOp]) -> dict[WindowId, list[UnitOp]]:

@@ -9,8 +9,9 @@ from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
 from fermata.execution.closing import close_if_over, take_sample
-from fermata.execution.duties import DUTIES, next_duty
+from fermata.execution.duties import DUTIES
 from fermata.execution.opening import open_window
+from fermata.execution.patrol import PATROL, make_round, next_round
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused
@@ -54,7 +55,7 @@ def conduct(
         run = work(stage, beat, clock.now())
         if run.state not in LIVE_RUNS:
             return run
-        clock.wait_until(_next_instant(stage, beat, clock.now()), _changed(database, run, stop))
+        _wait(stage, beat, stop, _changed(database, run, stop))
     return _run(stage)
 
 
@@ -152,10 +153,32 @@ def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     return _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
 
 
-def _next_instant(stage: Stage, beat: Beat, now: datetime) -> datetime:
+def _wait(stage: Stage, beat: Beat, stop: Callable[[], bool], changed: Callable[[], bool]) -> None:
+    """Until something is due, or is wanted. While nodes are out the patrol goes on meanwhile: most of its rounds find
+    everything as it should be, and nothing else is worked on for that.
+    """
+    until = _next_instant(stage, stage.clock.now())
+    while (round_at := next_round(stage, beat.done_at.get(PATROL))) is not None and round_at < until:
+        now = stage.clock.wait_until(round_at, changed)
+        if now < round_at or stop() or not _all_well(stage, now):
+            return
+        beat.done_at[PATROL] = now
+    stage.clock.wait_until(until, changed)
+
+
+def _all_well(stage: Stage, now: datetime) -> bool:
+    """A round of the patrol that leaves nothing to do."""
+    try:
+        return not make_round(stage, now)
+    except Stale:
+        stage.reload()
+        return False
+
+
+def _next_instant(stage: Stage, now: datetime) -> datetime:
     instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None]
-    others = (stage.roster.next_due(), next_duty(beat.done_at, stage, now))
-    return max(now, min([*instants, *(at for at in others if at is not None), now + LOOK_EVERY]))
+    unit = stage.roster.next_due()
+    return max(now, min([*instants, *([unit] if unit else []), now + LOOK_EVERY]))
 
 
 def _run(stage: Stage) -> Run:

@@ -20,26 +20,43 @@ from fermata.execution.observe import Looked, observe_nodes
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.ports import CALL_SIZE_MAX, Notice, NoticeKind, OutcomeUnknown, Refused, Site, TryLater
-from fermata.store import journal, unit_ops
+from fermata.store import journal, runs, unit_ops
 from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
+PATROL = "patrol"
 PATROL_EVERY: timedelta = POLL
 
 
 def patrol(stage: Stage, _run: Run, now: datetime) -> None:
-    """Looks at every node that is out, marks those out of our hands, and says so until they are locked again."""
-    held = [op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT]
+    """A round as a duty: whenever something else is worked on, too."""
+    make_round(stage, now)
+
+
+def next_round(stage: Stage, last: datetime | None) -> datetime | None:
+    """When the next round is due, or None while no node is out. `last`: the one before, in this process."""
+    if last is None or not _held(stage):
+        return None
+    return last + PATROL_EVERY
+
+
+def make_round(stage: Stage, now: datetime) -> bool:
+    """Looks at every node that is out, marks those out of our hands, and says so until they are locked again. True
+    when somebody was marked: there is work to do. Raises Stale.
+    """
+    held = _held(stage)
     if not held:
-        return
+        return False
     nodes = observe_nodes(stage.site, [NodeId(op.unit) for op in held])
     stage.crash("patrolled")
     found = _find_astray(held, nodes, {})
     if found:
         with stage.database.begin() as conn:
             _mark(stage, conn, found, now)
+            runs.touch_clock(conn, stage.run, now)
             stage.crash("patrol")
     tell_astray(stage.site, stage.roster.working())
+    return bool(found)
 
 
 def mark_astray_rows(stage: Stage, conn: Connection, ops: Iterable[UnitOp], looked: Looked, now: datetime) -> None:
@@ -79,6 +96,10 @@ def tell_astray(site: Site, ops: Iterable[UnitOp]) -> None:
             site.notifier.notify(notices[start : start + CALL_SIZE_MAX])
         except (TryLater, Refused, OutcomeUnknown):
             continue  # said again with the next patrol, and on record anyway: journal, list, board
+
+
+def _held(stage: Stage) -> list[UnitOp]:
+    return [op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT]
 
 
 def _behind(script: WindowScript, op: UnitOp) -> tuple[NodeId, ...]:
