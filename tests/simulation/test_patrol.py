@@ -1,13 +1,16 @@
 """Nodes that somebody scales in while a window has them: raised within one poll, emptied again, proven anew."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
 import pytest
-from tests.simulation import stagehand
+from tests.simulation import small, stagehand
+from tests.simulation.crashing import Saboteur
 from tests.simulation.meddling import Loud, MeddlingClock, entries, impact_after, in_state
+from tests.simulation.test_kill import conduct_through
 
 from fermata.domain.ids import NodeId
 from fermata.domain.node_states import UnitState
@@ -112,6 +115,32 @@ def test_no_device_is_written_while_a_node_behind_it_is_in_service_again(tmp_pat
     writes = [s for s in rig.world.steps.values() if s.unit in mine and s.op == "apply" and s.at > clock.at]
     assert writes
     assert all(step.at > drained_again for step in writes)
+
+
+@pytest.mark.timeout(300)
+def test_killed_at_every_point_after_it_nodes_are_raised_once_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    """Two nodes are scaled in, one of them still under our lock; from then on every point kills once."""
+    found = small.fleet(nodes=4)
+    rig = stagehand.set_up(stagehand.fresh_sqlite(tmp_path), tmp_path, fleet=found, faults=SLOW, seed=3)
+    spared: set[tuple[object, str]] = set()
+
+    def kills(_number: int, point: str) -> bool:
+        now = rig.clock.now()
+        if now < small.START + timedelta(minutes=40):
+            return False
+        if not spared:
+            rig.world.scale_in("c0-n001", now, keeps_lock=True)
+            rig.world.scale_in("c0-n002", now)
+        place = (now, point)
+        if place in spared:
+            return False
+        spared.add(place)
+        return True
+
+    assert conduct_through(rig, Saboteur(kills)) > 50
+    raised = Counter(line.subject for line in entries(rig, "node.astray"))
+    assert raised == {"node:c0-n001": 1, "node:c0-n002": 1}
+    stagehand.assert_nothing_lost(rig)
 
 
 def test_nobody_is_raised_when_nobody_meddles(tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ def find_gaps(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mapping[
     going = [op for op in ops if op.kind is UnitKind.NODE and op.state in GOES_BACK]
     if not going:
         return {}
-    policy, ledger = inventory.load_policy(conn), consent.load_ledger(conn)
+    policy, seq = inventory.load_policy(conn), consent.last_seq(conn)
+    if stage.ledger is None or stage.ledger[0] != seq:
+        stage.ledger = (seq, consent.load_ledger(conn))
+    ledger = stage.ledger[1]
     by_plan: dict[PlanId, dict[NodeId, tuple[Target, ...]]] = {}
     for op in going:
         node = NodeId(op.unit)

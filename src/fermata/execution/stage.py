@@ -13,6 +13,7 @@ from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
+from fermata.domain.policy import ConsentEntry
 from fermata.domain.reasons import Reason
 from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
@@ -48,6 +49,8 @@ def _go_on(_point: str) -> None:
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
+    `ledger`: the words of consent, as last read, with the number of the newest.
+
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     """
 
@@ -67,6 +70,7 @@ class Stage:
     scale_in: ScaleIn = field(default_factory=ScaleIn)
     roster: Roster = field(default_factory=lambda: Roster(()))
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     crash: Callable[[str], None] = _go_on
 
     def score(self, plan_id: PlanId) -> Score:
