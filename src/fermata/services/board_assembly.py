@@ -209,7 +209,9 @@ def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane], tail: Mappin
     if stage in (Stage.NOT_STARTED, Stage.FINISHED):
         return None
     astray = sum(tail.get(code, 0) for code in ASTRAY)
-    first = [f"{_nodes(astray)} out of our hands: find out who scaled in or unlocked"] if astray else []
+    them, their = ("it", "its") if astray == 1 else ("them", "their")
+    first = [f"{_nodes(astray)} out of our hands: find out who scaled {them} in, or took {their} lock off"]
+    first = first if astray else []
     if stage is not Stage.RUNNING:
         return f"{first[0]}." if first else None
     missed = sum(chip.mark is Mark.MISSED for day in days for chip in day.chips)
