@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fermata.client.catalogue import CatalogueVerbs
 from fermata.client.consent import ConsentVerbs
+from fermata.client.gates import GatesVerbs
 from fermata.client.inventory import InventoryVerbs
 from fermata.client.link import ServerLink
 from fermata.client.notices import NoticesVerbs
@@ -20,6 +21,7 @@ class ServerVerbs(
     RequestsVerbs,
     CatalogueVerbs,
     ConsentVerbs,
+    GatesVerbs,
     InventoryVerbs,
     NoticesVerbs,
     PlansVerbs,

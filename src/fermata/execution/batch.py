@@ -21,6 +21,7 @@ from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
 from fermata.execution.consented import find_gaps
+from fermata.execution.gating import note_marks
 from fermata.execution.observe import Looked, observe
 from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
@@ -152,6 +153,7 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
     _record_states(conn, marks)
     keep_ledger(batch.stage, conn, marks, batch.now)
     wake_others(batch.stage, conn, marks, batch.now)
+    note_marks(batch.stage, conn, marks, batch.now)
 
 
 def _record_versions(stage: Stage, conn: Connection, marks: Sequence[Mark]) -> None:
