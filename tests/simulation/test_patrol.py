@@ -14,7 +14,7 @@ from tests.simulation.test_kill import conduct_through
 
 from fermata.domain.ids import NodeId
 from fermata.domain.node_states import UnitState
-from fermata.domain.operations import UnitOp
+from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.reasons import Code
 from fermata.domain.run_states import RunState
 from fermata.execution.patrol import PATROL_EVERY
@@ -140,6 +140,25 @@ def test_killed_at_every_point_after_it_nodes_are_raised_once_and_nothing_is_don
     assert conduct_through(rig, Saboteur(kills)) > 50
     raised = Counter(line.subject for line in entries(rig, "node.astray"))
     assert raised == {"node:c0-n001": 1, "node:c0-n002": 1}
+    stagehand.assert_nothing_lost(rig)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("state", [UnitState.APPLYING, UnitState.REBOOTING, UnitState.VERIFYING])
+def test_step_that_was_intended_before_the_node_came_back_is_not_asked_for(tmp_path: Path, state: UnitState) -> None:
+    """Every call is turned away once: between the intent and the second try somebody scales the node in."""
+    busy = replace(NO_FAULTS, busy=1.0)
+    rig = stagehand.set_up(stagehand.fresh_sqlite(tmp_path), tmp_path, faults=busy, seed=3)
+
+    def wanted(op: UnitOp) -> bool:
+        return op.state is state and op.asked is Asked.INTENDED and op.unit == "c0-n003"
+
+    clock = MeddlingClock(rig, wanted, lambda op, now: rig.world.scale_in(op.unit, now))
+    rig.clock = clock
+    rig.world, rig.site = stagehand.open_sim(rig.plan, rig.folder, rig.database, clock, rig.faults, rig.seed)
+    assert rig.conduct().state is RunState.FINISHED
+    assert clock.at is not None
+    assert [op for op, _ in impact_after(rig, "c0-n003", clock.at)][:2] == ["lock", "drain"]
     stagehand.assert_nothing_lost(rig)
 
 

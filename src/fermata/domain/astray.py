@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from fermata.domain.decide_begin import bump
-from fermata.domain.decisions import Begin, Park, Watch
+from fermata.domain.decisions import Begin, Park, Repeat, Watch
 from fermata.domain.fleet import NodeState
 from fermata.domain.node_states import EMPTY, OUT, UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import Failed, NeverAsked, NodeSeen, Progress
@@ -18,6 +18,7 @@ from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scripts import DRAIN, LOCK, VERIFY, name_step
 
 _HARMLESS = frozenset({UnitEvent.LOCK, UnitEvent.DRAIN})  # what may begin on a node with workloads
+HARMLESS_INTENTS = frozenset({UnitState.LOCKED, UnitState.DRAINING, UnitState.FAILED})  # repeated without a look
 
 
 def judge_sighting(op: UnitOp, seen: NodeSeen, progress: Progress | None = None) -> Reason | None:
@@ -64,14 +65,15 @@ def mark_astray(op: UnitOp, why: Reason, now: datetime) -> UnitOp:
     )
 
 
-def hold_unseen(op: UnitOp, decision: Begin, unseen: tuple[str, ...], until: datetime) -> Park | Watch | None:
-    """What to do instead of a step with impact while nobody knows whether workloads are on `unseen`; None: it may
-    begin, since it has no impact, or everybody was seen.
+def hold_unseen(op: UnitOp, decision: Begin | Repeat, unseen: tuple[str, ...], until: datetime) -> Park | Watch | None:
+    """What to do instead of a step with impact, or of asking for it again, while nobody knows whether workloads are on
+    `unseen`; None: it may go on, since it has no impact, or everybody was seen.
     """
-    if decision.event in _HARMLESS or not unseen:
+    harmless = decision.event in _HARMLESS if isinstance(decision, Begin) else op.state in HARMLESS_INTENTS
+    if harmless or not unseen:
         return None
     nodes = unseen[0] if len(unseen) == 1 else f"{unseen[0]} and {len(unseen) - 1:,} more"
     why = reason(Code.NODE_UNSEEN, unit=op.unit, nodes=nodes)
-    if op.asked is not Asked.NOTHING:
+    if isinstance(decision, Repeat) or op.asked is not Asked.NOTHING:
         return Watch(until=until, reason=why)
     return Park(gate=Gate.PROOF, reason=why, position=decision.position, step=decision.step, until=until)

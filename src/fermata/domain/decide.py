@@ -18,7 +18,7 @@ from fermata.domain.decisions import (
     Watch,
 )
 from fermata.domain.ids import NodeId, UpdateId
-from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.node_states import EMPTY, UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
@@ -44,14 +44,16 @@ NOTHING_SEEN = Seen()
 
 
 def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    """The one thing to do about a unit whose call is not just about to be repeated: asked is not INTENDED, but for a
-    return, which is judged anew before it is asked for again.
+    """The one thing to do about a unit. An intent whose call may not have been made (asked is INTENDED) is judged anew,
+    unless its call is harmless and repeated as it is: the world went on meanwhile.
     """
-    if op.astray_since is not None and op.asked is Asked.NOTHING and op.state in (UnitState.DRAINED, UnitState.PROVEN):
-        return _simple(op, facts, UnitEvent.LOCK, LOCK)
+    if op.astray_since is not None and op.state in EMPTY and op.state is not UnitState.FAILED:
+        regained = _regain(op, seen, facts)
+        if regained is not None:
+            return regained
     if op.state is UnitState.PROVEN and op.kind is UnitKind.NODE:
         return decide_return(op, seen.progress, facts)
-    if op.asked in (Asked.UNSURE, Asked.UNDER_WAY):
+    if op.asked is not Asked.NOTHING:
         return _judge(op, seen, facts)
     match op.state:
         case UnitState.PENDING:
@@ -64,6 +66,15 @@ def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             return _look_at_failed(op, seen, facts)
         case _:
             raise AssertionError(f"{op.unit} is {op.state} with nothing asked")
+
+
+def _regain(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
+    """The next step towards holding an empty node again; None while something goes on on it."""
+    if op.asked is not Asked.NOTHING and not isinstance(seen.progress, NeverAsked):
+        return None
+    if op.state in (UnitState.DRAINED, UnitState.PROVEN):
+        return _simple(op, facts, UnitEvent.LOCK, LOCK)
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
 
 
 def _lock(op: UnitOp, facts: Facts) -> Decision:

@@ -155,7 +155,8 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
         case Repeat():
             return replace(op, asked=Asked.INTENDED, next_at=now, version=op.version + 1)
         case Watch(until=until, reason=why):
-            return replace(op, next_at=until, reason=why or op.reason, version=op.version + 1)
+            told = op.reason if op.astray_since is not None else why or op.reason
+            return replace(op, next_at=until, reason=told, version=op.version + 1)
         case Park():
             return _park(op, decision, now)
         case _:

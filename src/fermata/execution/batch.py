@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from fermata.domain.astray import hold_unseen
+from fermata.domain.astray import HARMLESS_INTENTS, hold_unseen
 from fermata.domain.decide import NOTHING_SEEN, POLL, Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import Begin, EndStep, Leave, Prove, Resume, carry_out, settle
+from fermata.domain.decisions import Begin, EndStep, Leave, Prove, Repeat, Resume, carry_out, settle
 from fermata.domain.evidence import note_decision, note_progress
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
@@ -52,8 +52,8 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
     if not due:
         return 0, frozenset()
     batch = Batch(stage=stage, now=now, paused=paused)
-    fresh = [op for op in due if op.asked is not Asked.INTENDED or op.state is UnitState.PROVEN]
-    repeated = [op for op in due if op.asked is Asked.INTENDED and op.state is not UnitState.PROVEN]
+    repeated = [op for op in due if op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS]
+    fresh = [op for op in due if not (op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS)]
     looked = observe(stage.site, fresh, now, nodes_behind(stage, fresh))
     stage.crash("observed")
     intended = _record_intent(batch, fresh, looked)
@@ -91,7 +91,7 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[
         runs.touch_clock(conn, stage.run, batch.now)
         _note(batch, conn, marks)
         stage.crash("intent")
-    return [op for _, op in moved if op.asked is Asked.INTENDED]
+    return [op for _, op in moved if op.asked is Asked.INTENDED and op.next_at == batch.now]
 
 
 def _decide_all(
@@ -114,7 +114,7 @@ def _decide_one(op: UnitOp, seen: Seen, facts: Facts, nodes: Mapping[NodeId, Nod
     for _ in range(DECISIONS_IN_A_ROW_MAX):
         op = note_progress(op, seen.progress, seen.node, facts.script)
         decision = decide(op, seen, facts)
-        if isinstance(decision, Begin):
+        if isinstance(decision, Begin | Repeat):
             decision = hold_unseen(op, decision, unseen(op, facts, nodes), facts.now + POLL) or decision
         after = note_decision(decision, carry_out(op, decision, facts.now), seen.node, facts.now)
         marks.append(Mark(before=op, decision=decision, after=after, seen=seen))

@@ -8,7 +8,7 @@ from typing import TypeVar
 from fermata.domain.decide import NOTHING_SEEN, Seen
 from fermata.domain.ids import DeviceId, NodeId, StepKey
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.observations import DeviceSeen, Failed, NodeSeen, Progress, Running, Succeeded
+from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, UnitOp
 from fermata.execution.perform import key_of
 from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused, Site, TryLater
@@ -67,8 +67,8 @@ def _needs_a_look(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
 
 
 def _may_begin(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
-    """True when the step under way is over, or taken for hung, so that another may begin."""
-    if op.asked is Asked.NOTHING or isinstance(progress, Succeeded | Failed):
+    """True when the step under way is over, was never asked for, or is taken for hung, so that one may begin."""
+    if op.asked is Asked.NOTHING or isinstance(progress, NeverAsked | Succeeded | Failed):
         return True
     return op.limit_at is not None and now >= op.limit_at
 

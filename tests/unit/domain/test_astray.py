@@ -180,6 +180,17 @@ def test_nothing_with_impact_begins_on_what_nobody_looked_at(event: UnitEvent, a
     assert hold_unseen(row, replace(begin, event=UnitEvent.LOCK), (NODE,), NOW) is None
 
 
+@pytest.mark.parametrize("state", [s for s in BUSY if s is not UnitState.DRAINING])
+def test_intent_of_a_step_that_was_never_asked_for_is_called_off_on_a_marked_node(state: UnitState) -> None:
+    """The process died, or the target was busy, between the intent and the call."""
+    marked = mark_astray(op(state, Asked.INTENDED), WHY, NOW)
+    decision = decide(marked, Seen(progress=NeverAsked(), node=seen(in_service=True)), FACTS)
+    assert carry_out(marked, decision, NOW).state is UnitState.DRAINED
+    in_time = decide(op(state, Asked.INTENDED), Seen(progress=NeverAsked(), node=seen()), FACTS)
+    assert isinstance(in_time, Repeat)
+    assert isinstance(hold_unseen(op(state, Asked.INTENDED), in_time, (NODE,), NOW), Watch)
+
+
 def test_return_under_way_is_never_repeated_without_proof() -> None:
     asked = op(UnitState.PROVEN, Asked.INTENDED)
     assert isinstance(decide(asked, Seen(), FACTS), Watch)
