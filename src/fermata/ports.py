@@ -136,11 +136,11 @@ class WorkloadManager(Protocol):
         ...
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """Unlocks the node and lets workloads on it. Done when accepted."""
+        """Unlocks the node and lets workloads on it; a drain that goes on ends. Done when accepted."""
         ...
 
     def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """Unlocks the node and leaves it out of service, as it was found. Done when accepted."""
+        """Unlocks the node and leaves it out of service, as it was found; a drain ends. Done when accepted."""
         ...
 
     def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:

@@ -41,6 +41,7 @@ class UnitEvent(StrEnum):
     STEP_ENDED = "step_ended"
     VERIFY = "verify"
     PROVE = "prove"
+    UNCHANGED = "unchanged"
     GIVE_BACK = "give_back"
     KEEP_OUT = "keep_out"
     GIVE_UP = "give_up"
@@ -64,12 +65,15 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.PENDING, _E.LEAVE_OUT): _S.LEFT_OUT,
         (_S.LOCKED, _E.DRAIN): _S.DRAINING,
         (_S.LOCKED, _E.LEAVE_OUT): _S.LEFT_OUT,
+        (_S.LOCKED, _E.UNCHANGED): _S.PROVEN,
         (_S.DRAINING, _E.EMPTIED): _S.DRAINED,
+        (_S.DRAINING, _E.UNCHANGED): _S.PROVEN,
         (_S.DRAINING, _E.GIVE_UP): _S.FAILED,
         (_S.DRAINED, _E.APPLY): _S.APPLYING,
         (_S.DRAINED, _E.REBOOT): _S.REBOOTING,
         (_S.DRAINED, _E.RESET): _S.RESETTING,
         (_S.DRAINED, _E.VERIFY): _S.VERIFYING,
+        (_S.DRAINED, _E.UNCHANGED): _S.PROVEN,
         (_S.DRAINED, _E.GIVE_UP): _S.FAILED,
         (_S.APPLYING, _E.STEP_ENDED): _S.DRAINED,
         (_S.APPLYING, _E.RESET): _S.RESETTING,
@@ -148,5 +152,10 @@ def diagram_page() -> str:
     for kind in UnitKind:
         parts += [f"## {kind}", "", "```mermaid", mermaid(kind).rstrip(), "```", ""]
     command = "python -c 'from fermata.domain.node_states import diagram_page; print(diagram_page(), end=\"\")'"
+    parts += [
+        "`unchanged` is the proof of a node that an abort gives back: it reports what it did when it was taken.",
+        "A node that an operator holds stays in its state, at the gate `pause`; what runs on it is let end.",
+        "",
+    ]
     parts.append(f"Drawn from the tables in `fermata.domain.node_states` by `{command}`.")
     return "\n".join(parts) + "\n"

@@ -29,7 +29,9 @@ class Gate(StrEnum):
     ISOLATION = "isolation"
     TEAM = "team"
     REQUIREMENT = "requirement"
+    PACE = "pace"
     PAUSE = "pause"
+    ABORT = "abort"
     HARD_STOP = "hard_stop"
 
 
@@ -106,6 +108,7 @@ class UnitOp:
     begun: something was changed on it. slip_minutes: its last step began late (positive) against the plan.
     next_at None: nothing left to decide. tail_since: on the tail list since then because of `reason`; work may go on.
     failed_at: of a failed unit, nothing is tried until a repair was completed after it.
+    versions_before: what a node reported when it was taken; None where that was not kept.
     """
 
     id: int
@@ -138,6 +141,7 @@ class UnitOp:
     tail_since: datetime | None = None
     finished_at: datetime | None = None
     version: int = 1
+    versions_before: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,5 +52,7 @@ def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
         case UnitState.PROVEN:
             stuck = reason(Code.STEP_FAILED, step=name_step(op.step), tries=1, unit=op.unit, why=why)
             return Postpone(until=facts.now + DENIED_LOOK, stuck=stuck)
+        case _ if facts.wanted(op).pause is not None:
+            return Postpone(until=facts.now + POLL)
         case _:
             return retry(op, facts, why)

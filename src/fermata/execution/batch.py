@@ -16,6 +16,7 @@ from fermata.domain.observations import Answer
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
+from fermata.execution.obeying import read_intents, winding_down
 from fermata.execution.observe import observe
 from fermata.execution.perform import perform
 from fermata.execution.stage import Stage
@@ -34,25 +35,24 @@ class Batch:
 
     stage: Stage
     now: datetime
-    paused: bool
     settled_windows: set[WindowId] = field(default_factory=set)
 
 
-def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
+def step_batch(stage: Stage, now: datetime) -> tuple[int, frozenset[WindowId]]:
     """Moves up to DUE_MAX due units: how many there were, and the windows in which a unit finished or stopped."""
     due = stage.roster.due(now, DUE_MAX)
     if not due:
         return 0, frozenset()
-    batch = Batch(stage=stage, now=now, paused=paused)
+    batch = Batch(stage=stage, now=now)
     fresh = [op for op in due if op.asked is not Asked.INTENDED]
     repeated = [op for op in due if op.asked is Asked.INTENDED]
-    seen = observe(stage.site, fresh, now)
+    seen = observe(stage.site, fresh, now, also=winding_down(stage, fresh))
     stage.crash("observed")
     intended = _record_intent(batch, fresh, seen)
     stage.crash("intended")
     to_do = [*repeated, *intended]
     if to_do:
-        answers = perform(stage.site, stage.catalogue, to_do)
+        answers = perform(stage.site, stage.catalogue, to_do, stage.brake)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
         stage.crash("recorded")
@@ -65,6 +65,7 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]
     if not ops:
         return []
     with stage.database.begin() as conn:
+        read_intents(stage, conn)
         tally = Tally(stage.catalogue, unit_ops.busy(conn))
         marks: list[Mark] = []
         moved: list[tuple[int, UnitOp]] = []
@@ -86,7 +87,7 @@ def _decide_all(
     marks: list[Mark] = []
     changed: list[tuple[int, UnitOp]] = []
     for window, members in _by_window(ops).items():
-        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        facts = batch.stage.facts(window, now=batch.now, tally=tally)
         for op in sorted(members, key=lambda op: (op.rank, op.id)):
             found = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts)
             marks += found
@@ -113,7 +114,7 @@ def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, A
     tally = Tally(stage.catalogue, ())
     marks: list[Mark] = []
     for window, members in _by_window(ops).items():
-        facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        facts = stage.facts(window, now=batch.now, tally=tally)
         for op in members:
             answer = judge_answer(op, answers[op.id], facts)
             after = settle(op, answer, batch.now)

@@ -5,17 +5,20 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.ids import RunId, WindowId
+from fermata.domain.intents import Intent
 from fermata.domain.operations import Run
-from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
+from fermata.domain.run_states import LIVE_RUNS, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
+from fermata.execution.obeying import read_intents, wake_all
 from fermata.execution.opening import open_window
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused
+from fermata.formats.brake import BrakeFile, brake_file
 from fermata.ports import Clock, Site
-from fermata.store import journal, runs
+from fermata.store import intents, journal, runs
 from fermata.store.database import Database
 from fermata.store.journal import Entry
 from fermata.store.runs import Stale
@@ -29,11 +32,11 @@ STALE_MAX = 20  # times in a row that somebody else changed the same rows first
 class Beat:
     """What the loop remembers between two instants; a restart may forget it."""
 
-    desired: Desired | None = None
+    words: tuple[Intent, ...] | None = None
     done_at: dict[str, datetime] = field(default_factory=dict)
 
 
-def conduct(
+def conduct(  # noqa: PLR0913 - everything that stands around a run
     database: Database,
     site: Site,
     clock: Clock,
@@ -41,12 +44,15 @@ def conduct(
     *,
     stop: Callable[[], bool],
     crash: Callable[[str], None] | None = None,
+    brake: BrakeFile | None = None,
 ) -> Run:
     """Conducts a run until it is over or `stop` turns true; call it again to go on. Returns the run as it is then.
 
-    `crash`: called at every point where a kill could hurt; for tests.
+    `crash`: called at every point where a kill could hurt; for tests. `brake`: this machine's, if it is not where the
+    store's is by itself.
     """
     stage = set_stage(database, site, clock, run_id)
+    stage.brake = brake or brake_file(database.url)
     if crash is not None:
         stage.crash = crash
     beat = Beat()
@@ -54,7 +60,7 @@ def conduct(
         run = work(stage, beat, clock.now())
         if run.state not in LIVE_RUNS:
             return run
-        clock.wait_until(_next_instant(stage, clock.now()), _changed(database, run, stop))
+        clock.wait_until(_next_instant(stage, clock.now()), _changed(stage, stop))
     return _run(stage)
 
 
@@ -72,11 +78,10 @@ def work(stage: Stage, beat: Beat, now: datetime) -> Run:
 
 def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     run = _follow_operator(stage, beat, now)
-    paused = run.desired is not Desired.RUN and run.state is not RunState.STOPPING
     worked = False
     for _ in range(ROUNDS_MAX):
         moved = _decide_windows(stage, run, now)
-        units, settled = step_batch(stage, now, paused=paused)
+        units, settled = step_batch(stage, now)
         worked = worked or bool(units)
         for window in sorted(settled):
             _close(stage, window, now)
@@ -89,27 +94,21 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
 
 
 def _follow_operator(stage: Stage, beat: Beat, now: datetime) -> Run:
-    """Moves the run towards what is desired of it."""
+    """Moves the run towards what is wanted of it."""
+    with stage.database.read() as conn:
+        read_intents(stage, conn)
     run = _run(stage)
-    if beat.desired is not run.desired and run.desired is Desired.RUN:
+    words = stage.intents.words
+    if beat.words is None:
         wake_paused(stage, now)
-    if beat.desired is not run.desired and run.desired is Desired.STOP:
-        _make_due(stage, now)
-    beat.desired = run.desired
-    towards = {Desired.RUN: RunState.RUNNING, Desired.PAUSE: RunState.PAUSED, Desired.STOP: RunState.STOPPING}
-    goal = towards[run.desired]
+    if beat.words != words and (beat.words or words):
+        wake_all(stage, now)
+    beat.words = words
+    wanted = stage.intents.of_run(run.id)
+    goal = RunState.STOPPING if wanted.end else RunState.PAUSED if wanted.pause else RunState.RUNNING
     if run.state in LIVE_RUNS and run.state is not goal and run.state is not RunState.STOPPING:
         run = _save_run(stage, replace(run, state=advance_run(run.state, goal)), now)
     return run
-
-
-def _make_due(stage: Stage, now: datetime) -> None:
-    """Every window that has not opened is looked at now."""
-    with stage.database.begin() as conn:
-        for row in stage.windows.values():
-            if row.state in NOT_OPENED_YET:
-                runs.save_window(conn, replace(row, recheck_at=now))
-    stage.reload()
 
 
 def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
@@ -118,7 +117,7 @@ def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
         if row.state is WindowState.OPEN:
             stage.windows[row.window] = close_if_over(stage, row, now)
         else:
-            stage.windows[row.window] = open_window(stage, row, now, run.desired)
+            stage.windows[row.window] = open_window(stage, row, now)
         after = stage.windows[row.window]
         if after.state is WindowState.OPEN:
             take_sample(stage, run, now)
@@ -165,15 +164,15 @@ def _run(stage: Stage) -> Run:
     return run
 
 
-def _changed(database: Database, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
-    """True when the wait should end: somebody wants the loop, or the run, to do something else."""
+def _changed(stage: Stage, stop: Callable[[], bool]) -> Callable[[], bool]:
+    """True when the wait should end: somebody wants the loop, or its work, to do something else."""
+    braked, seq = stage.brake is not None and stage.brake.is_on(), stage.intents.seq
 
     def check() -> bool:
-        if stop():
+        if stop() or (stage.brake is not None and stage.brake.is_on()) is not braked:
             return True
-        with database.read() as conn:
-            found = runs.load_run(conn, run.id)
-        return found is None or found.desired is not run.desired
+        with stage.database.read() as conn:
+            return intents.newest_seq(conn) != seq
 
     return check
 

@@ -1,6 +1,6 @@
 """Looks at the world in bulk before anything is decided: how far steps are, what nodes and devices report."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -18,10 +18,12 @@ _REPORTS_VERSIONS = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitStat
 _MAY_BE_GONE = frozenset({UnitState.REBOOTING, UnitState.RESETTING, UnitState.VERIFYING})
 
 
-def observe(site: Site, ops: Sequence[UnitOp], now: datetime) -> Mapping[int, Seen]:
-    """What there is to know about each row, by row id."""
+def observe(
+    site: Site, ops: Sequence[UnitOp], now: datetime, also: Collection[int] = frozenset()
+) -> Mapping[int, Seen]:
+    """What there is to know about each row, by row id. `also`: rows whose units are asked for a report in any case."""
     progress = _observe_progress(site, [op for op in ops if op.asked in (Asked.UNSURE, Asked.UNDER_WAY)])
-    to_look = [op for op in ops if _needs_a_look(op, progress.get(op.id), now)]
+    to_look = [op for op in ops if op.id in also or _needs_a_look(op, progress.get(op.id), now)]
     nodes = observe_nodes(site, [NodeId(op.unit) for op in to_look if op.kind is UnitKind.NODE])
     devices = observe_devices(site, [DeviceId(op.unit) for op in to_look if op.kind is UnitKind.DEVICE])
     looked_at = {op.id for op in to_look}
@@ -29,7 +31,10 @@ def observe(site: Site, ops: Sequence[UnitOp], now: datetime) -> Mapping[int, Se
     for op in ops:
         if op.id in looked_at:
             seen[op.id] = Seen(
-                progress=progress.get(op.id), node=nodes.get(NodeId(op.unit)), device=devices.get(DeviceId(op.unit))
+                progress=progress.get(op.id),
+                node=nodes.get(NodeId(op.unit)),
+                device=devices.get(DeviceId(op.unit)),
+                looked=True,
             )
         else:
             seen[op.id] = Seen(progress=progress[op.id]) if op.id in progress else NOTHING_SEEN

@@ -10,6 +10,7 @@ from fermata.domain.consent import Consent, device_gaps, find_consent
 from fermata.domain.daily_caps import DailyCap, find_daily_caps
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId
+from fermata.domain.intents import say_ended, say_held, say_paused
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words
@@ -18,7 +19,7 @@ from fermata.domain.pace import bare_end
 from fermata.domain.pending import FleetPending, find_pending, work_on
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.run_states import Desired, WindowState, advance_window
+from fermata.domain.run_states import WindowState, advance_window
 from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, local_to_utc
@@ -63,15 +64,15 @@ class Consented:
     consent: Consent
 
 
-def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -> WindowRun:
+def open_window(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     """Opens a due window, or lets it wait, miss its day, or lapse, always with a reason. Returns its new row."""
-    if desired is Desired.STOP:
-        why = reason(Code.RUN_STOPPED, window=row.window)
-        return _save(stage, row, WindowState.CANCELLED, why, now, None)
+    wanted = stage.intents.of_window(row.run, row.window)
+    if wanted.end is not None:
+        return _save(stage, row, WindowState.CANCELLED, say_ended(wanted.end, row.window), now, None)
     if now + _least(stage, row) > row.back_by:
         return _miss(stage, row, now)
-    if desired is Desired.PAUSE:
-        return _wait(stage, row, reason(Code.RUN_PAUSED, unit=row.window), now, RECHECK)
+    if wanted.pause is not None:
+        return _wait(stage, row, say_paused(wanted.pause, row.window), now, RECHECK)
     try:
         script = stage.script(row.window)
     except BadScript as bad:
@@ -152,7 +153,8 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         consent=find_consent(live, policy, pending, ledger),
     )
     old = {name: why for name, why in stale.nodes.items() if name in live.nodes}
-    first = {**_blocked(row, live, nodes, consented, now), **old}
+    named = {n: say_held(word, n) for n, word in stage.intents.nodes_named().items() if n in live.nodes}
+    first = {**_blocked(row, live, nodes, consented, now), **old, **named}
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
         for d in script.devices.values()
@@ -345,6 +347,7 @@ def _node_op(stage: Stage, row: WindowRun, muster: Muster, node: Node, now: date
         fault_domain=node.fault_domain,
         rank=own.rank,
         in_service_before=seen.state is NodeState.IN_SERVICE,
+        versions_before=seen.versions,
         applied=runs_already,
         active=runs_already,
         position=script.first_step(own),

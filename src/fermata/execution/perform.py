@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from fermata.domain.decide import BEGINS_SOMETHING
 from fermata.domain.ids import StepKey, UpdateId, step_key
 from fermata.domain.node_states import UnitState
 from fermata.domain.observations import Answer, Denied, Later, Unsure
 from fermata.domain.operations import UnitOp
 from fermata.domain.scripts import APPLY_PREFIX, GIVE_BACK
 from fermata.domain.updates import Catalogue
+from fermata.formats.brake import BrakeFile
 from fermata.ports import (
     CALL_SIZE_MAX,
     ApplyAsk,
@@ -29,8 +31,13 @@ def key_of(op: UnitOp) -> StepKey:
     return step_key(op.run, op.window, op.unit, step, op.attempt)
 
 
-def perform(site: Site, catalogue: Catalogue, ops: Sequence[UnitOp]) -> Mapping[int, Answer]:
-    """Makes the calls that the rows intend, grouped by kind and cut to size; the answers by row id."""
+def perform(
+    site: Site, catalogue: Catalogue, ops: Sequence[UnitOp], brake: BrakeFile | None = None
+) -> Mapping[int, Answer]:
+    """Makes the calls that the rows intend, grouped by kind and cut to size; the answers by row id.
+
+    The brake is looked at before each call: while it is on, nothing is called that begins something.
+    """
     groups: dict[tuple[UnitState, bool], list[UnitOp]] = {}
     for op in ops:
         groups.setdefault((op.state, op.step == GIVE_BACK), []).append(op)
@@ -38,6 +45,9 @@ def perform(site: Site, catalogue: Catalogue, ops: Sequence[UnitOp]) -> Mapping[
     for (state, giving_back), members in sorted(groups.items(), key=lambda item: item[0]):
         for start in range(0, len(members), CALL_SIZE_MAX):
             chunk = members[start : start + CALL_SIZE_MAX]
+            if state in BEGINS_SOMETHING and brake is not None and brake.is_on():
+                answers |= {op.id: Unsure() for op in chunk}
+                continue
             answers.update(_perform(site, catalogue, state, giving_back, chunk))
     return answers
 

@@ -9,6 +9,7 @@ from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import Facts
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, WindowId
+from fermata.domain.intents import NO_INTENTS, Intents
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
@@ -18,6 +19,7 @@ from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
 from fermata.execution.roster import Roster
+from fermata.formats.brake import BrakeFile
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
 from fermata.store import inventory, plans, runs, unit_ops
@@ -46,6 +48,7 @@ def _go_on(_point: str) -> None:
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
+    `intents`: the words in force as last read. `brake`: the file of this machine.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     """
 
@@ -64,6 +67,8 @@ class Stage:
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
     roster: Roster = field(default_factory=lambda: Roster(()))
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    intents: Intents = NO_INTENTS
+    brake: BrakeFile | None = None
     crash: Callable[[str], None] = _go_on
 
     def score(self, plan_id: PlanId) -> Score:
@@ -103,7 +108,6 @@ class Stage:
         window: WindowId,
         *,
         now: datetime,
-        paused: bool,
         tally: Tally,
     ) -> Facts:
         """What is true around the units of a window."""
@@ -113,7 +117,7 @@ class Stage:
             now=now,
             script=self.script(window),
             catalogue=self.catalogue,
-            paused=paused,
+            intents=self.intents,
             begin_again_at=begin_again_at(self.campaign, row.hard_stop, now),
             tally=tally,
             unproven=self.roster.unproven_devices(window),

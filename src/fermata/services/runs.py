@@ -15,6 +15,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, Desired, RunState, WindowState, advance_window
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.errors import Refusal
+from fermata.services.intents import live_run, refuse_stopped_fleet, say_of_run
 from fermata.services.observed import find_rows
 from fermata.services.run_status import assemble
 from fermata.services.run_views import RunStatus
@@ -32,6 +33,7 @@ def start(database: Database, campaign: CampaignId, *, now: datetime, actor: str
     when nothing is published, when that plan is being conducted already, or when catalogue or campaign changed since.
     """
     with database.begin() as conn:
+        refuse_stopped_fleet(conn)
         plan = plans.published_plan(conn, campaign)
         if plan is None:
             raise Refusal(reason(Code.NOT_PUBLISHED, campaign=campaign))
@@ -78,6 +80,11 @@ def stop(database: Database, campaign: CampaignId | None, *, now: datetime, acto
     return _want(database, campaign, Desired.STOP, now, actor, why)
 
 
+def abort(database: Database, campaign: CampaignId | None, *, now: datetime, actor: str, why: str) -> Run:
+    """What can be proven now goes back, what is written ends, no further window opens. `stop` finishes the rest."""
+    return _want(database, campaign, Desired.ABORT, now, actor, why)
+
+
 def status(database: Database, campaign: CampaignId | None = None, *, now: datetime | None = None) -> RunStatus:
     """The newest run, of that campaign if one is named. `now` None: the instant up to which it was worked on.
 
@@ -94,15 +101,8 @@ def _want(
     database: Database, campaign: CampaignId | None, desired: Desired, now: datetime, actor: str, why: str
 ) -> Run:
     with database.begin() as conn:
-        run = runs.live_run(conn, campaign)
-        if run is None:
-            raise _no_run(campaign)
-        if run.desired is Desired.STOP and desired is not Desired.STOP:
-            raise Refusal(reason(Code.RUN_OVER, run=run.id, state=RunState.STOPPING))
-        runs.set_desired(conn, run.id, desired)
-        line = Entry(at=now, actor=actor, event=f"run.asked_to_{desired}", subject=f"run:{run.id}", why=why, data={})
-        journal.append(conn, line)
-        return replace(run, desired=desired)
+        run = live_run(conn, campaign)
+        return say_of_run(conn, run, desired, now=now, actor=actor, why=why)
 
 
 def _refuse_changed(conn: Connection, plan: Plan) -> None:

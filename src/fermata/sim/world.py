@@ -107,9 +107,11 @@ class World:
             case "lock":
                 machine.locked = True
             case "give_back":
+                machine.current = None  # of a drain that went on
                 machine.locked = machine.drained = False
                 machine.in_service = True
             case "release":
+                machine.current = None
                 machine.locked = machine.drained = False
             case _:
                 machine.current = step
@@ -185,7 +187,8 @@ class World:
             raise WorldBroken(f"{command.unit} does not exist")
         machine.settle(now)
         is_node = command.unit in self.nodes
-        if machine.current is not None and command.op != "reset":
+        ends_drain = command.op in INSTANT and machine.current is not None and machine.current.op == "drain"
+        if machine.current is not None and command.op != "reset" and not ends_drain:
             raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
         if machine.gone_since is not None:
             raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")

@@ -29,7 +29,7 @@ from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
 from fermata.store.bulk import insert_rows
 from fermata.store.runs import Stale, to_reason, window_run
-from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
 
 unit_op = Table(
     "unit_op",
@@ -65,6 +65,7 @@ unit_op = Table(
     Column("tail_since", UtcTime, nullable=True),
     Column("finished_at", UtcTime, nullable=True),
     Column("version", Integer, nullable=False),
+    Column("versions_before", JsonOrNull, nullable=True),
     UniqueConstraint("run", "window", "unit"),
 )
 _WORKING = unit_op.c.finished_at.is_(None)
@@ -72,7 +73,9 @@ Index("ix_unit_op_working", unit_op.c.run, unit_op.c.window, sqlite_where=_WORKI
 Index("ix_unit_op_state", unit_op.c.state, unit_op.c.kind)
 Index("ix_unit_op_unit", unit_op.c.unit)
 
-_FIXED = ("id", "run", "window", "unit", "kind", "cluster", "fault_domain", "rank", "in_service_before")
+_FIXED = (
+    "id", "run", "window", "unit", "kind", "cluster", "fault_domain", "rank", "in_service_before", "versions_before",
+)  # fmt: skip
 _MOVING = tuple(column.name for column in unit_op.c if column.name not in (*_FIXED, "version"))
 _SAVE = (
     update(unit_op)
@@ -196,7 +199,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
         applied, active, position, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at, slip_minutes,
-        retries, tries_max, locked_at, failed_at, tail_since, finished_at, version,
+        retries, tries_max, locked_at, failed_at, tail_since, finished_at, version, versions_before,
     ) = tuple(row)  # fmt: skip
     return UnitOp(
         id=id_,
@@ -229,6 +232,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
         tail_since=tail_since,
         finished_at=finished_at,
         version=version,
+        versions_before=versions_before,
     )
 
 
@@ -242,6 +246,7 @@ def _to_row(op: UnitOp) -> Mapping[str, Any]:
         "fault_domain": op.fault_domain,
         "rank": op.rank,
         "in_service_before": op.in_service_before,
+        "versions_before": None if op.versions_before is None else dict(op.versions_before),
         **_moving(op),
         "version": op.version,
     }

@@ -1,0 +1,44 @@
+"""What operators want, read again before anything is decided: a change of it only wakes who may be meant."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from fermata.domain.intents import Intents, ScopeKind
+from fermata.domain.operations import Asked, UnitOp
+from fermata.domain.run_states import NOT_OPENED_YET, WindowState
+from fermata.domain.winding import needs_look
+from fermata.execution.stage import Stage
+from fermata.store import intents, runs, unit_ops
+from fermata.store.database import Connection
+
+
+def read_intents(stage: Stage, conn: Connection) -> None:
+    """The words in force, with the brake of this machine, whose file counts whatever the store says."""
+    found = intents.load_intents(conn)
+    brake = stage.brake.read() if stage.brake is not None else None
+    if brake is not None:
+        others = tuple(word for word in found.words if word.kind is not ScopeKind.BRAKE)
+        found = Intents(words=(*others, brake), seq=found.seq)
+    stage.intents = found
+
+
+def winding_down(stage: Stage, ops: Iterable[UnitOp]) -> frozenset[int]:
+    """The rows whose units are to go back by what they report now."""
+    if not stage.intents.words:
+        return frozenset()
+    return frozenset(op.id for op in ops if needs_look(op, stage.intents.of_unit(op).abort))
+
+
+def wake_all(stage: Stage, now: datetime) -> None:
+    """Every unit that waits is looked at now, and every window that waits or is not to open: other words hold."""
+    idle = [op for op in stage.roster.working() if op.asked is not Asked.INTENDED]
+    waiting = [op for op in idle if op.next_at is not None and op.next_at > now]
+    changes = [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in waiting]
+    with stage.database.begin() as conn:
+        unit_ops.save_ops(conn, changes)
+        for row in stage.windows.values():
+            ends = row.state in NOT_OPENED_YET and stage.intents.of_window(row.run, row.window).end is not None
+            if row.state is WindowState.WAITING or ends:
+                runs.save_window(conn, replace(row, recheck_at=now))
+    stage.reload()
