@@ -22,6 +22,7 @@ from fermata.domain.ids import CampaignId
 from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Source, SourceBook
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
+from fermata.formats.brake import BrakeFile, brake_file
 from fermata.formats.fleet import read_fleet
 from fermata.formats.sources import read_sources
 from fermata.ports import Channel, Clock, InventorySource, Site
@@ -46,6 +47,7 @@ __all__ = [
     "UtcClock",
     "make_app",
     "mint_id",
+    "open_brake",
     "open_channels",
     "open_database",
     "open_office",
@@ -135,7 +137,15 @@ def make_app(
     """Board, API and doors over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
     channels = open_channels(settings, clock)
-    return create_app(database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources)
+    brake = open_brake(database.url, settings)
+    return create_app(
+        database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources, brake=brake
+    )
+
+
+def open_brake(store_url: str, settings: Settings) -> BrakeFile:
+    """The brake of this machine. Neither file nor store need be there."""
+    return brake_file(store_url, settings.brake)
 
 
 class UtcClock:

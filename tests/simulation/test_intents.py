@@ -31,7 +31,7 @@ SCOPES = {
     "run": Wanted(),
     "fleet": Wanted(fleet=True),
 }
-MOMENTS = (0, 3, 8, 14, 20, 30, 42, 55, 70, 85, 100, 120)  # minutes after the start: drain, devices, writes, reboots, ...
+MOMENTS = (0, 8, 30, 55, 85, 120)  # minutes after the start: drain, devices, writes, reboots, ..., the second window
 
 
 def say(rig: stagehand.Rig, wanted: Wanted, desired: Desired) -> None:

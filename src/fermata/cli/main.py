@@ -11,10 +11,12 @@ from typer.exceptions import TyperException
 import fermata
 from fermata.cli import (
     bench,
+    brake,
     check,
     consent,
     demo,
     freezes,
+    intents,
     inventory,
     node_key,
     notices,
@@ -60,6 +62,8 @@ NOUNS = (
     query,
     publish,
     runs,
+    intents,
+    brake,
     report,
     serve,
     node_key,

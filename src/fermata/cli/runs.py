@@ -1,4 +1,4 @@
-"""`fermata start`, `pause`, `resume`, `stop` and `status`: what is wanted of a run, and where it stands."""
+"""`fermata start` and `status`: a run begins, and where it stands."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -7,7 +7,6 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
-from fermata.client.words import RunChange
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
@@ -21,16 +20,12 @@ CampaignArgument = Annotated[
     str | None,
     typer.Argument(help="The campaign's id, if more than one is on record.", show_default=False),
 ]
-WhyOption = Annotated[str, typer.Option("--why", help="Why; goes into the journal.", show_default=False)]
 AllOption = Annotated[bool, typer.Option("--all", help="Every window, not only those of interest now.")]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("start")(start)
-    app.command("pause")(pause)
-    app.command("resume")(resume)
-    app.command("stop")(stop)
     app.command("status")(status)
 
 
@@ -44,47 +39,8 @@ def start(
 ) -> None:
     """Begins to conduct the campaign's published plan; a live run goes over to a newly published one."""
     with options.opened_place(store, server) as place:
-        run = place.start_run(_named(campaign), actor=actor)
-    _tell(run, f"{run.id} conducts {run.plan}. `fermata serve --simulate` does the work.", as_json=as_json)
-
-
-def pause(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Nothing new begins; what runs ends, and proven nodes go back."""
-    _ask(RunChange.PAUSE, (campaign, why, actor), (store, server), "pauses: nothing new begins.", as_json=as_json)
-
-
-def resume(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Goes on after a pause."""
-    _ask(RunChange.RESUME, (campaign, why, actor), (store, server), "goes on.", as_json=as_json)
-
-
-def stop(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """No further window opens; open ones are conducted to their end. Cannot be taken back."""
-    _ask(RunChange.STOP, (campaign, why, actor), (store, server), "stops: no further window opens.", as_json=as_json)
+        run = place.start_run(named(campaign), actor=actor)
+    tell(run, f"{run.id} conducts {run.plan}. `fermata serve --simulate` does the work.", as_json=as_json)
 
 
 def status(
@@ -97,7 +53,7 @@ def status(
 ) -> None:
     """Where the run stands: windows, nodes out against the limits, share in service, tail list."""
     with options.opened_place(store, server) as place:
-        found = place.show_status(_named(campaign))
+        found = place.show_status(named(campaign))
     if as_json:
         output.print_json(_plain(found))
         return
@@ -107,22 +63,13 @@ def status(
     _print_tail(found)
 
 
-def _ask(
-    change: RunChange, said: tuple[str | None, str, str], where: tuple[str, str | None], outcome: str, *, as_json: bool
-) -> None:
-    campaign, why, actor = said
-    with options.opened_place(*where) as place:
-        run = place.change_run(change, _named(campaign), actor=actor, why=why)
-    _tell(run, f"{run.id} {outcome}", as_json=as_json)
-
-
-def _named(campaign: str | None) -> CampaignId | None:
+def named(campaign: str | None) -> CampaignId | None:
     return CampaignId(campaign) if campaign else None
 
 
-def _tell(run: Run, sentence: str, *, as_json: bool) -> None:
+def tell(run: Run, sentence: str, *, as_json: bool) -> None:
     if as_json:
-        output.print_json({"schema": "fermata.run/1", "run": _times(to_plain(run))})
+        output.print_json({"schema": "fermata.run/1", "run": times(to_plain(run))})
     else:
         output.out.print(escape(sentence))
 
@@ -136,21 +83,23 @@ def _plain(found: RunStatus) -> dict[str, Any]:
     for line, entry in zip(body["tail"], found.tail, strict=True):
         line["age_minutes"] = round(entry.age / MINUTE)
         del line["age"]
-    return {"schema": "fermata.status/1", **_times(body)}
+    return {"schema": "fermata.status/1", **times(body)}
 
 
-def _times(value: Any) -> Any:
+def times(value: Any) -> Any:
     """ISO 8601 with Z, as in every file of ours."""
     if isinstance(value, dict):
-        return {key: _times(item) for key, item in value.items()}
+        return {key: times(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_times(item) for item in value]
+        return [times(item) for item in value]
     return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value
 
 
 def _print_head(found: RunStatus) -> None:
     wanted = "" if found.desired.value == "run" else f", asked to {found.desired}"
     output.out.print(f"[bold]{escape(found.campaign)}[/]  {found.state}{wanted} as of {output.utc(found.as_of)}")
+    for word in found.words:
+        output.out.print(escape(word.sentence))
     output.out.print(
         f"{output.count(found.nodes_returned, 'node')} back of {found.nodes_planned:,} planned, "
         f"{found.nodes_kept_out:,} proven but left out as found, {found.nodes_out:,} out, "

@@ -50,4 +50,4 @@ def conduct_simulated(
     """Conducts until the run is over or `stop` turns true, from the instant at which it was left. Returns the run."""
     clock.jump_to(max(clock.now(), run.clock_at))
     site = wiring.open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
-    return conduct(database, site, clock, run.id, stop=stop)
+    return conduct(database, site, clock, run.id, stop=stop, brake=wiring.open_brake(database.url, read_settings()))

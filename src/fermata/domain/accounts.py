@@ -12,7 +12,7 @@ from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import UnitOp, WindowRun
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import Plan
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason
 from fermata.domain.report import NodeLine, Outcome, Span, VersionLine
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.domain.updates import Catalogue
@@ -172,6 +172,8 @@ def _outcome(last: UnitOp | None, standing: _Standing | None) -> tuple[Outcome, 
     if last.state in OUT:
         held_back = last.state is UnitState.FAILED or last.tail_since is not None
         return (Outcome.TAIL, last.reason) if held_back else (Outcome.OUT, None)
+    if last.reason is not None and last.reason.code is Code.GIVEN_BACK:
+        return Outcome.NOT_TAKEN, last.reason
     return Outcome.RETURNED, None
 
 

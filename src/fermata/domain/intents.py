@@ -46,7 +46,18 @@ class Intent:
     @property
     def place(self) -> str:
         """What it was said of, as people call it."""
+        if self.kind is ScopeKind.WINDOW:
+            return f"window {self.scope.partition('/')[2]}"
         return {ScopeKind.FLEET: "the fleet", ScopeKind.BRAKE: "the fleet"}.get(self.kind, f"{self.kind} {self.scope}")
+
+    @property
+    def sentence(self) -> str:
+        """The word as status and board tell it."""
+        since = f"since {self.at:%Y-%m-%d %H:%MZ} ({self.who})"
+        if self.kind is ScopeKind.BRAKE:
+            return f"The brake is on {since}: nothing new begins. `fermata brake off --reason ...` releases it."
+        verb = {Desired.PAUSE: "is paused", Desired.STOP: "is to stop", Desired.ABORT: "is aborted"}[self.desired]
+        return f"{self.place[0].upper()}{self.place[1:]} {verb} {since}."
 
     @property
     def who(self) -> str:
@@ -121,6 +132,12 @@ class Intents:
     def of_node_alone(self, node: str) -> Intent | None:
         """The word that was said of this node, or None."""
         return self._by_scope.get((ScopeKind.NODE, node))
+
+    def about(self, run: RunId) -> tuple[Intent, ...]:
+        """The words that hold for the run or for a part of it, the widest first."""
+        others = (ScopeKind.RUN, ScopeKind.WINDOW)
+        mine = [w for w in self.words if w.kind not in others or w.scope.partition("/")[0] == run]
+        return tuple(sorted(mine, key=lambda word: (_WIDEST_FIRST.index(word.kind), word.scope)))
 
     def nodes_named(self) -> Mapping[NodeId, Intent]:
         """Every node of which a word of its own is in force."""

@@ -11,7 +11,7 @@ from fermata.domain.run_states import LIVE_RUNS, RunState, WindowState, advance_
 from fermata.execution.batch import step_batch
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
-from fermata.execution.obeying import read_intents, wake_all
+from fermata.execution.obeying import read_intents, share_brake, wake_all
 from fermata.execution.opening import open_window
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
@@ -95,6 +95,7 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
 
 def _follow_operator(stage: Stage, beat: Beat, now: datetime) -> Run:
     """Moves the run towards what is wanted of it."""
+    share_brake(stage, now)
     with stage.database.read() as conn:
         read_intents(stage, conn)
     run = _run(stage)

@@ -9,8 +9,9 @@ from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.domain.winding import needs_look
 from fermata.execution.stage import Stage
-from fermata.store import intents, runs, unit_ops
+from fermata.store import intents, journal, runs, unit_ops
 from fermata.store.database import Connection
+from fermata.store.journal import Entry
 
 
 def read_intents(stage: Stage, conn: Connection) -> None:
@@ -21,6 +22,21 @@ def read_intents(stage: Stage, conn: Connection) -> None:
         others = tuple(word for word in found.words if word.kind is not ScopeKind.BRAKE)
         found = Intents(words=(*others, brake), seq=found.seq)
     stage.intents = found
+
+
+def share_brake(stage: Stage, now: datetime) -> None:
+    """A brake that was pulled by its file alone, since the store was away, is told to everybody who reads the store."""
+    brake = stage.brake.read() if stage.brake is not None else None
+    if brake is None:
+        return
+    with stage.database.read() as conn:
+        known = any(word.kind is ScopeKind.BRAKE for word in intents.load_intents(conn).words)
+    if known:
+        return
+    with stage.database.begin() as conn:
+        intents.append_intent(conn, brake)
+        line = Entry(at=now, actor=brake.actor, event="brake.pulled", subject="fleet", why=brake.why, data={})
+        journal.append(conn, line)
 
 
 def winding_down(stage: Stage, ops: Iterable[UnitOp]) -> frozenset[int]:

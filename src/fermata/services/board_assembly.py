@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from fermata.domain.campaign import Campaign, LimitKind
+from fermata.domain.intents import ScopeKind
 from fermata.domain.plans import Plan, Window
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
 from fermata.domain.windows import calendar_day, local_to_utc
@@ -30,6 +31,7 @@ from fermata.services.run_views import RunStatus, TailEntry
 from fermata.services.words import span_words
 
 TAIL_PAGE_ROWS = 12
+NODES_TOLD = 5  # held one by one: more are counted, the board is read at a glance
 ONE_DAY = timedelta(days=1)
 STAGES = {
     RunState.RUNNING: Stage.RUNNING,
@@ -111,6 +113,7 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         head=_head(campaign, now, subject.followed.plan, status),
         next_step=_start_step(campaign) if status is None else None,
         note=_note(stage, days, lanes),
+        held=_held(status),
         figures=_figures(subject, conduct, days, lanes, now),
         days=days,
         axis=make_axis(campaign, shown, lanes) if shown else None,
@@ -120,6 +123,17 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         tail_rows=tail,
         curves=buckets.curves(max(end, now), planned),
     )
+
+
+def _held(status: RunStatus | None) -> tuple[str, ...]:
+    """The widest words one by one; those on single nodes are counted."""
+    if status is None:
+        return ()
+    nodes = [word for word in status.words if word.kind is ScopeKind.NODE]
+    told = [word.sentence for word in status.words if word.kind is not ScopeKind.NODE]
+    if len(nodes) > NODES_TOLD:
+        return (*told, f"{len(nodes)} nodes are held one by one: see `fermata status`.")
+    return (*told, *(word.sentence for word in nodes))
 
 
 def tail_page(board: Board, *, page: int, code: str | None) -> TailPage:

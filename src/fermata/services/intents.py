@@ -1,6 +1,7 @@
 """What operators want: pause, resume, stop and abort, of nodes, a window, a run or the fleet, and the brake."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -84,15 +85,16 @@ def refuse_stopped_fleet(conn: Connection) -> None:
 
 
 def pull_brake(
-    open_store: Callable[[], Database], file: BrakeFile, *, now: datetime, actor: str, why: str
+    opened: Callable[[], AbstractContextManager[Database]], file: BrakeFile, *, now: datetime, actor: str, why: str
 ) -> BrakeShown:
-    """The file first: from then on nothing new begins on this machine, whatever the store does; then the row."""
+    """The file first: from then on nothing new begins on this machine, whatever the store does; then the row, which
+    other machines read. Refused without a reason.
+    """
     if not why.strip():
         raise Refusal(reason(Code.WHY_MISSING, verb="brake on"))
-    said = file.pull(actor, why, now)
+    said = file.pull(actor, why.strip(), now)
     try:
-        database = open_store()
-        with database.begin() as conn:
+        with opened() as database, database.begin() as conn:
             (row,) = _append(conn, [_word(ScopeKind.BRAKE, EVERYWHERE, Desired.PAUSE, actor, why, now)])
     except StoreUnavailable as error:
         return BrakeShown(file=said, row=None, path=str(file.path), row_missing=str(error))

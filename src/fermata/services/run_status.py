@@ -10,7 +10,7 @@ from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, WindowStatus
-from fermata.store import inventory, runs, unit_ops
+from fermata.store import intents, inventory, runs, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -47,6 +47,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         limits=_limits(conn, run),
         windows=windows,
         tail=tuple(_tail(op, now) for op in unit_ops.tail_ops(conn, run.id)),
+        words=intents.load_intents(conn).about(run.id),
     )
 
 

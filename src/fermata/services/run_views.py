@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from fermata.domain.campaign import Limit
 from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, WindowId
+from fermata.domain.intents import Intent
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import LeftOut
 from fermata.domain.plans import Mode
@@ -86,6 +87,7 @@ class RunStatus:
 
     `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when it started,
     `in_service` those of them in service now. `nodes_out`: held by us now, tail included.
+    `words`: what operators hold or end of it, the widest first.
     """
 
     run: RunId
@@ -108,6 +110,7 @@ class RunStatus:
     limits: tuple[LimitStatus, ...]
     windows: tuple[WindowStatus, ...]
     tail: tuple[TailEntry, ...]
+    words: tuple[Intent, ...] = ()
 
     @property
     def in_service_share(self) -> float:
