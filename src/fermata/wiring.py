@@ -26,7 +26,6 @@ from fermata.formats.brake import BrakeFile, brake_file
 from fermata.formats.fleet import read_fleet
 from fermata.formats.sources import read_sources
 from fermata.ports import Channel, Clock, InventorySource, Site
-from fermata.server.app import create_app
 from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
@@ -135,6 +134,8 @@ def make_app(
     sources: Sources = NOTHING_CONFIGURED,
 ) -> Application:
     """Board, API and doors over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
+    from fermata.server.app import create_app  # noqa: PLC0415 - doors and API take a second; most commands serve nothing
+
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
     channels = open_channels(settings, clock)
     brake = open_brake(database.url, settings)

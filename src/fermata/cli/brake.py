@@ -8,7 +8,6 @@ from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
-from fermata.cli.runs import times
 from fermata.cli.simulating import chosen_settings
 from fermata.client import connect
 from fermata.domain.hashing import to_plain
@@ -85,7 +84,7 @@ def show(
 
 def _tell(shown: BrakeShown, *, as_json: bool) -> None:
     if as_json:
-        output.print_json({"schema": "fermata.brake/1", "on": shown.is_on, **times(to_plain(shown))})
+        output.print_json({"schema": "fermata.brake/1", "on": shown.is_on, **output.with_z(to_plain(shown))})
         return
     output.out.print(f"The brake is [bold]{'on: nothing new begins' if shown.is_on else 'off'}[/].")
     _line(f"this machine ({shown.path})", shown.file)

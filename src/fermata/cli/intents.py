@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
-from fermata.cli.runs import CampaignArgument, named, tell, times
+from fermata.cli.runs import CampaignArgument, named, tell
 from fermata.client.words import RunChange
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import NodeId, WindowId
@@ -139,7 +139,7 @@ def _say(
 
 def _tell_words(words: Sequence[Intent], *, as_json: bool) -> None:
     if as_json:
-        output.print_json({"schema": "fermata.intents/1", "intents": times(to_plain(words))})
+        output.print_json({"schema": "fermata.intents/1", "intents": output.with_z(to_plain(words))})
         return
     for word in words[:SHOWN]:
         output.out.print(escape(f"{word.place} {_OUTCOMES[word.desired]}"))

@@ -69,7 +69,7 @@ def named(campaign: str | None) -> CampaignId | None:
 
 def tell(run: Run, sentence: str, *, as_json: bool) -> None:
     if as_json:
-        output.print_json({"schema": "fermata.run/1", "run": times(to_plain(run))})
+        output.print_json({"schema": "fermata.run/1", "run": output.with_z(to_plain(run))})
     else:
         output.out.print(escape(sentence))
 
@@ -83,16 +83,7 @@ def _plain(found: RunStatus) -> dict[str, Any]:
     for line, entry in zip(body["tail"], found.tail, strict=True):
         line["age_minutes"] = round(entry.age / MINUTE)
         del line["age"]
-    return {"schema": "fermata.status/1", **times(body)}
-
-
-def times(value: Any) -> Any:
-    """ISO 8601 with Z, as in every file of ours."""
-    if isinstance(value, dict):
-        return {key: times(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [times(item) for item in value]
-    return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value
+    return {"schema": "fermata.status/1", **output.with_z(body)}
 
 
 def _print_head(found: RunStatus) -> None:
