@@ -81,7 +81,12 @@ def stop(database: Database, campaign: CampaignId | None, *, now: datetime, acto
 
 
 def abort(database: Database, campaign: CampaignId | None, *, now: datetime, actor: str, why: str) -> Run:
-    """What can be proven now goes back, what is written ends, no further window opens. `stop` finishes the rest."""
+    """What can be proven now goes back, what is written ends, no further window opens. `stop` finishes the rest.
+
+    Refused without a reason.
+    """
+    if not why.strip():
+        raise Refusal(reason(Code.WHY_MISSING, verb="abort"))
     return _want(database, campaign, Desired.ABORT, now, actor, why)
 
 

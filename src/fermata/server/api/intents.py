@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from fermata.domain.ids import CampaignId, NodeId, WindowId
 from fermata.domain.intents import Intent
 from fermata.domain.run_states import Desired
-from fermata.server.api.bodies import NAME_MAX, TEXT_MAX, Body, Name
+from fermata.server.api.bodies import NAME_MAX, Body, Name, Text
 from fermata.server.context import Given
 from fermata.services import intents
 from fermata.services.intents import BrakeShown, Wanted
@@ -18,14 +18,12 @@ NODES_MAX = 20_000
 
 router = APIRouter(tags=["runs"])
 
-Why = Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
-
 
 class WhyBody(Body):
     """Who orders it, and why."""
 
     actor: Name
-    why: Why
+    why: Text
 
 
 class IntentBody(WhyBody):

@@ -1,13 +1,10 @@
 """The run of a campaign: its status, and start, pause, resume, stop, abort."""
 
-from typing import Annotated
-
 from fastapi import APIRouter, status
-from pydantic import Field
 
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
-from fermata.server.api.bodies import TEXT_MAX, Body, Name, Text
+from fermata.server.api.bodies import Body, Name, Text
 from fermata.server.context import Given
 from fermata.services import runs
 from fermata.services.run_views import RunStatus
@@ -30,12 +27,6 @@ class ChangeBody(StartBody):
     """Who orders it, and why."""
 
     why: Text = ""
-
-
-class AbortBody(StartBody):
-    """Who orders it, and why: others read it at night."""
-
-    why: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
 
 
 @router.get(NAMED)
@@ -76,7 +67,7 @@ def post_stop(given: Given, body: ChangeBody, campaign: Campaign = None) -> Run:
 
 @router.post(f"{NAMED}/abort")
 @router.post(f"{ONLY}/abort")
-def post_abort(given: Given, body: AbortBody, campaign: Campaign = None) -> Run:
+def post_abort(given: Given, body: ChangeBody, campaign: Campaign = None) -> Run:
     """What can be proven now goes back, what is written ends, no further window opens. Stop finishes the rest."""
     return runs.abort(given.db, _named(campaign), now=given.now(), actor=body.actor, why=body.why)
 
