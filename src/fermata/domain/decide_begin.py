@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from fermata.domain.batch_size import PAYS, Tried, count_tries
 from fermata.domain.decisions import Begin, Decision, Leave, Park
 from fermata.domain.fleet import Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
@@ -208,6 +209,10 @@ def _node_version(op: UnitOp, own: NodeScript, component: str, facts: Facts) -> 
 
 
 def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:
+    tried = partial(count_tries, facts.script, update, facts.standing, facts.catalogue)
+    too_fast = facts.tally.is_too_fast(update, op.window, tried)
+    if too_fast is not None:
+        return Gate.PACE, _say_pace(op, update, too_fast)
     nodes = len(facts.script.nodes)
     queue = partial(count_queue, facts.script, update, facts.standing)
     gate = facts.tally.admit(update, op.window, op.fault_domain, nodes=nodes, queue=queue)
@@ -219,6 +224,18 @@ def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reaso
     what = "fault domain(s)" if update.isolation.by is IsolationBy.FAULT_DOMAIN else "per cent"
     at_once = update.isolation.at_once
     return gate, reason(Code.WAITS_FOR_ISOLATION, unit=op.unit, update=update.id, at_once=at_once, what=what)
+
+
+def _say_pace(op: UnitOp, update: Update, tried: Tried) -> Reason:
+    return reason(
+        Code.WAITS_FOR_PACE,
+        unit=op.unit,
+        update=update.id,
+        failed=tried.failed,
+        at_once=tried.at_once,
+        bound=tried.bound,
+        pays=PAYS,
+    )
 
 
 def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple[Gate, Reason] | None:

@@ -35,8 +35,8 @@ OF_INTENTS = MappingProxyType(
         Code.FLEET_STOPPED: "The fleet is to {desired} ({who}): `fermata resume --fleet` first.",
         Code.WHY_MISSING: "Say why ({verb} is read by others at night): add --reason.",
         Code.WAITS_FOR_PACE: (
-            "{unit} waits its turn: after {failed} failed tries, {at_once} of the window's {bound} nodes write {update}"
-            " at once. Every {pays} that succeed double that."
+            "{unit} waits its turn: after {failed} failed tries, {at_once} of at most {bound} nodes of the window"
+            " write {update} at once. Every {pays} that succeed double that."
         ),
         Code.RUN_STOPPED: (
             "The run was stopped ({who}) before {window} was taken: publish a plan for its nodes and start again."

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from fermata.domain.batch_size import Tried
 from fermata.domain.ids import TeamId, UpdateId, WindowId
 from fermata.domain.node_states import UnitState
 from fermata.domain.operations import Busy, Gate, UnitOp
@@ -76,6 +77,7 @@ class Tally:
         self._domains: dict[tuple[WindowId, UpdateId], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._teams: dict[TeamId, int] = defaultdict(int)
         self._queues: dict[tuple[WindowId, UpdateId], Queue] = {}
+        self._tried: dict[tuple[WindowId, UpdateId], Tried] = {}
         self._just_in: set[tuple[WindowId, UpdateId, str]] = set()  # whoever waits there enters now, and costs no time
         for item in busy:
             update = catalogue.updates[UpdateId(item.step.removeprefix(APPLY_PREFIX))]
@@ -104,6 +106,19 @@ class Tally:
         domains[fault_domain] += 1
         self._teams[update.owner_team] += 1
         return None
+
+    def is_too_fast(self, update: Update, window: WindowId, tried: Callable[[], Tried]) -> Tried | None:
+        """What was tried of `update` in the window, when one more node that writes it would be too many for that; else
+        None. `tried` is asked at most once per tally. Devices go by their isolation alone.
+        """
+        if update.target != NODE_TARGET:
+            return None
+        key = (window, update.id)
+        if key not in self._tried:
+            self._tried[key] = tried()
+        found = self._tried[key]
+        writing = sum(self._domains[window, update.id].values())
+        return found if found.failed and writing >= found.at_once else None
 
     def _must_make_room(self, update: Update, window: WindowId, fault_domain: str, queue: Callable[[], Queue]) -> bool:
         """True for the stragglers of a domain that is in, when another domain waits for a place and there is none. Who

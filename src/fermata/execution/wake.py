@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from fermata.domain.batch_size import count_tries
 from fermata.domain.decide_begin import blocking_nodes
 from fermata.domain.decisions import EndStep, GiveUp, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
@@ -81,12 +82,17 @@ def _admitted(stage: Stage, conn: Connection, freed: set[WindowId]) -> Iterable[
     waiting = stage.roster.parked(Gate.TEAM)
     for window in sorted(freed):
         waiting += stage.roster.parked(Gate.ISOLATION, window)
+        waiting += stage.roster.parked(Gate.PACE, window)
     if not waiting:
         return
     tally = Tally(stage.catalogue, unit_ops.busy(conn))
     for op in in_turn(waiting, stage.catalogue):
         update = stage.catalogue.updates[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
         script = stage.script(op.window)
-        queue = partial(count_queue, script, update, partial(stage.roster.standing, op.window))
+        standing = partial(stage.roster.standing, op.window)
+        tried = partial(count_tries, script, update, standing, stage.catalogue)
+        if tally.is_too_fast(update, op.window, tried) is not None:
+            continue
+        queue = partial(count_queue, script, update, standing)
         if tally.admit(update, op.window, op.fault_domain, nodes=len(script.nodes), queue=queue) is None:
             yield op
