@@ -17,7 +17,7 @@ from fermata.services.intents import Wanted
 
 SHOWN = 10  # of many nodes on a terminal; all of them in --json
 
-WhyOption = Annotated[str, typer.Option("--reason", "--why", help="Why; others read it at night.", show_default=False)]
+ReasonOption = Annotated[str, typer.Option("--reason", "--why", help="Why; others read it at night.", show_default=False)]
 NodeOption = Annotated[
     list[str] | None, typer.Option("--node", help="Of this node; may be given often.", show_default=False)
 ]
@@ -54,7 +54,7 @@ def pause(
     node: NodeOption = None,
     window: WindowOption = None,
     fleet: FleetOption = False,
-    why: WhyOption = "",
+    why: ReasonOption = "",
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
@@ -70,7 +70,7 @@ def resume(
     node: NodeOption = None,
     window: WindowOption = None,
     fleet: FleetOption = False,
-    why: WhyOption = "",
+    why: ReasonOption = "",
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
@@ -86,7 +86,7 @@ def stop(
     node: NodeOption = None,
     window: WindowOption = None,
     fleet: FleetOption = False,
-    why: WhyOption = "",
+    why: ReasonOption = "",
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
@@ -102,7 +102,7 @@ def abort(
     node: NodeOption = None,
     window: WindowOption = None,
     fleet: FleetOption = False,
-    why: WhyOption = "",
+    why: ReasonOption = "",
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,

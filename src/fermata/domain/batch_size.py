@@ -1,8 +1,8 @@
 """How many nodes of a window write one update at once: all that its bounds allow, fewer while its tries fail.
 
 Counted from rows, so that no restart forgets it, and without an order of events: every failed try halves the number,
-every `PAYS` nodes that took the update double it again, up to the bound. So an update that fails on fewer than one try in
-`PAYS` keeps its speed, and one that fails more often comes down to a node at a time.
+every `PAYS` nodes that took the update double it again, up to the bound. So an update that fails on fewer than one
+try in `PAYS` keeps its speed, and one that fails more often comes down to a node at a time.
 """
 
 from collections import Counter

@@ -17,6 +17,14 @@ class Desired(StrEnum):
     ABORT = "abort"
 
 
+class ReplanMode(StrEnum):
+    """What the conductor does when reality differs from the plan: nothing, make a plan and ask, or publish it too."""
+
+    OFF = "off"
+    PROPOSE = "propose"
+    AUTO = "auto"
+
+
 class RunState(StrEnum):
     """Where a run stands."""
 

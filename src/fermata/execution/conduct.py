@@ -4,21 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.ids import RunId, WindowId
+from fermata.domain.ids import PlanId, RunId, WindowId
 from fermata.domain.intents import Intent
 from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
+from fermata.execution.gating import follow_words, judge_gates
 from fermata.execution.obeying import read_intents, share_brake, wake_all
 from fermata.execution.opening import open_window
+from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused
 from fermata.formats.brake import BrakeFile, brake_file
 from fermata.ports import Clock, Site
-from fermata.store import intents, journal, runs
+from fermata.store import gates, intents, journal, runs
 from fermata.store.database import Database
 from fermata.store.journal import Entry
 from fermata.store.runs import Stale
@@ -33,6 +35,7 @@ class Beat:
     """What the loop remembers between two instants; a restart may forget it."""
 
     words: tuple[Intent, ...] | None = None
+    plan: PlanId | None = None
     done_at: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -60,7 +63,7 @@ def conduct(  # noqa: PLR0913 - everything that stands around a run
         run = work(stage, beat, clock.now())
         if run.state not in LIVE_RUNS:
             return run
-        clock.wait_until(_next_instant(stage, clock.now()), _changed(stage, stop))
+        clock.wait_until(_next_instant(stage, clock.now()), _changed(stage, run, stop))
     return _run(stage)
 
 
@@ -79,7 +82,9 @@ def work(stage: Stage, beat: Beat, now: datetime) -> Run:
 def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     run = _follow_operator(stage, beat, now)
     worked = False
+    follow_words(stage, now)
     for _ in range(ROUNDS_MAX):
+        judge_gates(stage, now)
         moved = _decide_windows(stage, run, now)
         units, settled = step_batch(stage, now)
         worked = worked or bool(units)
@@ -99,6 +104,9 @@ def _follow_operator(stage: Stage, beat: Beat, now: datetime) -> Run:
     with stage.database.read() as conn:
         read_intents(stage, conn)
     run = _run(stage)
+    if beat.plan is not None and beat.plan != run.plan:
+        stage.renew()
+    beat.plan = run.plan
     words = stage.intents.words
     if beat.words is None:
         wake_paused(stage, now)
@@ -146,7 +154,7 @@ def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: boo
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     waiting = any(row.recheck_at is not None for row in stage.windows.values())
-    if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS:
+    if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS or goes_on(stage, run, now):
         return run
     state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED
     return _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
@@ -165,7 +173,7 @@ def _run(stage: Stage) -> Run:
     return run
 
 
-def _changed(stage: Stage, stop: Callable[[], bool]) -> Callable[[], bool]:
+def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
     """True when the wait should end: somebody wants the loop, or its work, to do something else."""
     braked, seq = stage.brake is not None and stage.brake.is_on(), stage.intents.seq
 
@@ -173,7 +181,11 @@ def _changed(stage: Stage, stop: Callable[[], bool]) -> Callable[[], bool]:
         if stop() or (stage.brake is not None and stage.brake.is_on()) is not braked:
             return True
         with stage.database.read() as conn:
-            return intents.newest_seq(conn) != seq
+            found = runs.load_run(conn, run.id)
+            word, said = gates.latest_word(conn, run.id), intents.newest_seq(conn)
+        if found is None or word != stage.gates.latest_word or said != seq:
+            return True
+        return (found.plan, found.replan) != (run.plan, run.replan)
 
     return check
 
