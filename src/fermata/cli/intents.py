@@ -17,9 +17,7 @@ from fermata.services.intents import Wanted
 
 SHOWN = 10  # of many nodes on a terminal; all of them in --json
 
-ReasonOption = Annotated[
-    str, typer.Option("--reason", "--why", help="Why; others read it.", show_default=False)
-]
+ReasonOption = Annotated[str, typer.Option("--reason", "--why", help="Why; others read it.", show_default=False)]
 NodeOption = Annotated[
     list[str] | None, typer.Option("--node", help="Of this node; may be given often.", show_default=False)
 ]

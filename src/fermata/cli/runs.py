@@ -73,6 +73,7 @@ def status(
     _print_limits(found)
     _print_windows(found, everything=everything)
     _print_gates(gates)
+    _print_trains(found, everything=everything)
     _print_tail(found)
 
 
@@ -134,6 +135,19 @@ def _print_windows(found: RunStatus, *, everything: bool) -> None:
     hidden = len(found.windows) - len(shown)
     title = f"Windows ({hidden} more: --all)" if hidden else "Windows"
     output.out.print(output.table(title, headings, rows, right=(5, 6, 7, 8)))
+
+
+def _print_trains(found: RunStatus, *, everything: bool) -> None:
+    """Only where there are some."""
+    shown = [train for train in found.trains if everything or train.closed_at is None]
+    if shown:
+        headings = ("train", "cluster", "updates", "since", "until", "riders", "proven", "writing", "left")
+        rows = [
+            (t.train, t.cluster, ", ".join(t.updates), output.utc(t.opened_at), output.utc(t.closed_at or t.due_by),
+             t.riders, t.proven, t.writing, t.left)
+            for t in shown
+        ]  # fmt: skip
+        output.out.print(output.table("Impactless trains (nodes in service)", headings, rows, right=(5, 6, 7, 8)))
 
 
 def _window_row(window: WindowStatus) -> tuple[object, ...]:

@@ -61,4 +61,6 @@ def conduct_simulated(
     clock.jump_to(max(clock.now(), run.clock_at))
     site = wiring.open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
     site = replace(site, replanner=StoreReplanner(database, wiring.mint_id))
-    return conduct(database, site, clock, run.id, stop=stop, brake=wiring.open_brake(database.url, read_settings()))
+    settings = read_settings()
+    brake = wiring.open_brake(database.url, settings)
+    return conduct(database, site, clock, run.id, stop=stop, brake=brake, has_trains=settings.trains)

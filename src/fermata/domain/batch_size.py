@@ -12,6 +12,7 @@ from typing import assert_never
 
 from fermata.domain.node_states import UnitState
 from fermata.domain.operations import UnitOp
+from fermata.domain.reasons import Code
 from fermata.domain.scripts import APPLY_PREFIX, RESET_PREFIX, WindowScript
 from fermata.domain.updates import Catalogue, IsolationBy, Update
 from fermata.domain.versions import is_at_least
@@ -50,13 +51,19 @@ def count_tries(
         if op is None or not own.due & bit:
             continue
         domains[op.fault_domain] += 1
-        gave_up = op.state is UnitState.FAILED and op.step.removeprefix(RESET_PREFIX) == label
-        failed += op.retries.get(label, 0) + gave_up
+        failed += count_failed(op, label)
         ran_before = is_at_least((op.versions_before or {}).get(update.component, ""), update.to_version)
         succeeded += bool((op.applied | op.active) & bit) and not ran_before
     bound = _bound(update, domains, len(script.nodes))
     limit = catalogue.team_limits.get(update.owner_team)
     return Tried(bound=bound if limit is None else min(bound, limit), failed=failed, succeeded=succeeded)
+
+
+def count_failed(op: UnitOp, label: str) -> int:
+    """Tries of one step on one unit that failed. The last try of who gave up stands in its state alone."""
+    left = op.state is UnitState.LEFT_OUT and op.reason is not None and op.reason.code is Code.RIDE_FAILED
+    gave_up = op.state is UnitState.FAILED or left
+    return op.retries.get(label, 0) + (gave_up and op.step.removeprefix(RESET_PREFIX) == label)
 
 
 def _bound(update: Update, domains: Counter[str], nodes: int) -> int:

@@ -176,11 +176,11 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
             why = reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=device.update.id, state=state)
             return Gate.DEVICE, why
     if isinstance(step, NodeApplyStep):
-        return _at_gate(op, step.update, facts) or _unmet_requirement(op, own, script.by_id[step.update], facts)
+        return at_gate(op, step.update, facts) or _unmet_requirement(op, own, script.by_id[step.update], facts)
     return None
 
 
-def _at_gate(op: UnitOp, update: UpdateId, facts: Facts) -> tuple[Gate, Reason] | None:
+def at_gate(op: UnitOp, update: UpdateId, facts: Facts) -> tuple[Gate, Reason] | None:
     """Who has tried it already goes on: half an update is worse than either version."""
     closed = facts.closed.get(update)
     if closed is None or APPLY_PREFIX + update in op.retries:
@@ -222,7 +222,7 @@ def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reaso
     tried = partial(count_tries, facts.script, update, facts.standing, facts.catalogue)
     too_fast = facts.tally.is_too_fast(update, op.window, tried)
     if too_fast is not None:
-        return Gate.PACE, _say_pace(op, update, too_fast)
+        return Gate.PACE, say_pace(op, update, too_fast)
     nodes = len(facts.script.nodes)
     queue = partial(count_queue, facts.script, update, facts.standing)
     gate = facts.tally.admit(update, op.window, op.fault_domain, nodes=nodes, queue=queue)
@@ -236,7 +236,8 @@ def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reaso
     return gate, reason(Code.WAITS_FOR_ISOLATION, unit=op.unit, update=update.id, at_once=at_once, what=what)
 
 
-def _say_pace(op: UnitOp, update: Update, tried: Tried) -> Reason:
+def say_pace(op: UnitOp, update: Update, tried: Tried) -> Reason:
+    """Why a unit waits because of tries that failed."""
     return reason(
         Code.WAITS_FOR_PACE,
         unit=op.unit,
@@ -259,7 +260,7 @@ def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple
     busy = blocking_nodes(device, facts.script, facts.standing)
     if busy:
         return Gate.NODES, reason(Code.WAITS_FOR_NODES, unit=op.unit, nodes=len(busy), example=busy[0])
-    return _at_gate(op, device.update.id, facts)
+    return at_gate(op, device.update.id, facts)
 
 
 def _pause_of_device(op: UnitOp, device: DeviceScript, behind: Iterable[UnitOp | None], facts: Facts) -> Intent | None:

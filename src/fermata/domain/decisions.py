@@ -280,7 +280,7 @@ def _end(op: UnitOp, decision: EndStep | Resume, now: datetime) -> UnitOp:
 
 
 def _prove(op: UnitOp, decision: Prove, now: datetime) -> UnitOp:
-    is_device = op.kind is UnitKind.DEVICE
+    is_final = op.kind is not UnitKind.NODE  # a node still goes back
     return replace(
         op,
         state=advance(op.kind, op.state, decision.event),
@@ -289,9 +289,9 @@ def _prove(op: UnitOp, decision: Prove, now: datetime) -> UnitOp:
         active=decision.active,
         gate=None,
         reason=decision.reason,
-        next_at=None if is_device else now,
+        next_at=None if is_final else now,
         limit_at=None,
-        finished_at=now if is_device else None,
+        finished_at=now if is_final else None,
         version=op.version + 1,
     )
 

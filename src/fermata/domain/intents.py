@@ -125,9 +125,9 @@ class Intents:
 
     def of_unit(self, op: UnitOp) -> Standing:
         """What holds for a row of conducted work. Of devices nobody speaks by name."""
-        if op.kind is UnitKind.NODE:
-            return self.of_node(op.run, op.window, op.unit)
-        return self.of_window(op.run, op.window)
+        if op.kind is UnitKind.DEVICE:
+            return self.of_window(op.run, op.window)
+        return self.of_node(op.run, op.window, op.unit)
 
     def of_node_alone(self, node: str) -> Intent | None:
         """The word that was said of this node, or None."""

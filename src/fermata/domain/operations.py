@@ -30,6 +30,7 @@ class Gate(StrEnum):
     TEAM = "team"
     REQUIREMENT = "requirement"
     PACE = "pace"
+    TRAIN = "train"
     PAUSE = "pause"
     ABORT = "abort"
     HARD_STOP = "hard_stop"

@@ -29,6 +29,24 @@ OF_INTENTS = MappingProxyType(
             " power cycled and finished."
         ),
         Code.BEHIND_RETURNED: "{unit} is not touched: {example} behind it is back with its workloads. Plan it again.",
+        Code.WAITS_FOR_TRAIN: (
+            "{unit} waits its turn on the train of {cluster} ({rate}): {at_once} nodes of one fault domain write at"
+            " once, in service. It is next for {update}."
+        ),
+        Code.TRAIN_STOPPED: (
+            "{unit} stays as it is: after {failed} failed tries and {proven} proven nodes, no train carries"
+            " {update} any more. Windows take it."
+        ),
+        Code.RIDE_FAILED: "{unit} failed {step} {tries} time(s) in service, last with: {why}. Its next window does it.",
+        Code.RIDE_HANGS: (
+            "{unit} is in service and still at {step} after {minutes} minutes: look at it, a node in service is not"
+            " power cycled. Once it is repaired the rest follows by itself."
+        ),
+        Code.RIDES_ALONG: (
+            "{window} waits for {nodes} node(s) that still write in service, {example} among them: looked at again at"
+            " {until}."
+        ),
+        Code.WINDOW_TAKES: "{unit} leaves the train: {window} does the rest.",
         Code.RUN_WINDOW_UNKNOWN: "{run} has no window {window}{nearest}.",
         Code.WINDOW_OVER: "{window} is {state}: there is nothing left of it to {verb}.",
         Code.NODE_UNKNOWN: "The store holds no node {node}{nearest}.",

@@ -17,6 +17,7 @@ from fermata.execution.opening import open_window
 from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
+from fermata.execution.trains import step_trains
 from fermata.execution.wake import wake_paused
 from fermata.formats.brake import BrakeFile, brake_file
 from fermata.ports import Clock, Site
@@ -48,14 +49,16 @@ def conduct(  # noqa: PLR0913 - everything that stands around a run
     stop: Callable[[], bool],
     crash: Callable[[str], None] | None = None,
     brake: BrakeFile | None = None,
+    has_trains: bool = False,
 ) -> Run:
     """Conducts a run until it is over or `stop` turns true; call it again to go on. Returns the run as it is then.
 
     `crash`: called at every point where a kill could hurt; for tests. `brake`: this machine's, if it is not where the
-    store's is by itself.
+    store's is by itself. `has_trains`: impactless work that is near no window rides on trains.
     """
     stage = set_stage(database, site, clock, run_id)
     stage.brake = brake or brake_file(database.url)
+    stage.has_trains = has_trains
     if crash is not None:
         stage.crash = crash
     beat = Beat()
@@ -87,6 +90,7 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
         judge_gates(stage, now)
         moved = _decide_windows(stage, run, now)
         units, settled = step_batch(stage, now)
+        units += step_trains(stage, now)
         worked = worked or bool(units)
         for window in sorted(settled):
             _close(stage, window, now)
@@ -153,7 +157,8 @@ def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: boo
 
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
-    waiting = any(row.recheck_at is not None for row in stage.windows.values())
+    riding = stage.yard is not None and stage.yard.roster.next_due() is not None
+    waiting = riding or any(row.recheck_at is not None for row in stage.windows.values())
     if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS or goes_on(stage, run, now):
         return run
     state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED
@@ -162,8 +167,9 @@ def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
 
 def _next_instant(stage: Stage, now: datetime) -> datetime:
     instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None]
-    unit = stage.roster.next_due()
-    return max(now, min([*instants, *([unit] if unit else []), now + LOOK_EVERY]))
+    rosters = [stage.roster, *([stage.yard.roster] if stage.yard else [])]
+    units = [due for roster in rosters if (due := roster.next_due()) is not None]
+    return max(now, min([*instants, *units, now + LOOK_EVERY]))
 
 
 def _run(stage: Stage) -> Run:

@@ -9,7 +9,7 @@ from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.domain.winding import needs_look
 from fermata.execution.stage import Stage
-from fermata.store import intents, journal, runs, unit_ops
+from fermata.store import intents, journal, runs, trains, unit_ops
 from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
@@ -51,8 +51,10 @@ def wake_all(stage: Stage, now: datetime) -> None:
     idle = [op for op in stage.roster.working() if op.asked is not Asked.INTENDED]
     waiting = [op for op in idle if op.next_at is not None and op.next_at > now]
     changes = [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in waiting]
+    riders = [op for op in stage.yard.roster.working() if op.gate is not None] if stage.yard is not None else []
     with stage.database.begin() as conn:
         unit_ops.save_ops(conn, changes)
+        trains.save_riders(conn, [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in riders])
         for row in stage.windows.values():
             ends = row.state in NOT_OPENED_YET and stage.intents.of_window(row.run, row.window).end is not None
             if row.state is WindowState.WAITING or ends:

@@ -24,7 +24,7 @@ def observe(
     """What there is to know about each row, by row id. `also`: rows whose units are asked for a report in any case."""
     progress = _observe_progress(site, [op for op in ops if op.asked in (Asked.UNSURE, Asked.UNDER_WAY)])
     to_look = [op for op in ops if op.id in also or _needs_a_look(op, progress.get(op.id), now)]
-    nodes = observe_nodes(site, [NodeId(op.unit) for op in to_look if op.kind is UnitKind.NODE])
+    nodes = observe_nodes(site, [NodeId(op.unit) for op in to_look if op.kind is not UnitKind.DEVICE])
     devices = observe_devices(site, [DeviceId(op.unit) for op in to_look if op.kind is UnitKind.DEVICE])
     looked_at = {op.id for op in to_look}
     seen: dict[int, Seen] = {}

@@ -30,7 +30,8 @@ from fermata.execution.promises import Bonds, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
-from fermata.store import consent, inventory, journal, runs, unit_ops, work_orders
+from fermata.execution.trains import leave_to_window
+from fermata.store import consent, inventory, journal, runs, trains, unit_ops, work_orders
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
@@ -146,7 +147,8 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
     with stage.database.read() as conn:
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
-        held = unit_ops.nodes_in_work(conn)
+        hung = (op.unit for op in trains.unfinished_riders(conn) if op.state is UnitState.FAILED)
+        held = unit_ops.nodes_in_work(conn) | {NodeId(name) for name in hung}
         gone = _gone_today(stage, conn, now)
         ordered = work_orders.held_nodes(conn, live, now)
         stale = list_stale(conn, now)
@@ -270,10 +272,15 @@ def _take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> Window
         uses = stage.capacity.uses(unit_ops.nodes_in_work(conn), windows, now)
         full = stage.capacity.first_full(row, taken, uses, now)
         over = _first_over(muster.caps, taken, _gone_today(stage, conn, now) if muster.caps else frozenset())
-        if full is None and over is None:
+        riding = leave_to_window(stage, conn, row.window, taken, now) if full is None and over is None else ()
+        if full is None and over is None and not riding:
             after = _open(stage, conn, row, muster, now)
             stage.crash("opening")
             return after
+    if riding:
+        until = f"{now + RECHECK:%H:%MZ}"
+        why = reason(Code.RIDES_ALONG, window=row.window, nodes=len(riding), example=riding[0], until=until)
+        return _wait(stage, row, why, now, RECHECK)
     if full is None:
         assert over is not None, "something is full"
         cap, used = over

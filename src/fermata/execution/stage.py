@@ -24,6 +24,7 @@ from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
+from fermata.execution.yard import Yard
 from fermata.formats.brake import BrakeFile
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
@@ -67,7 +68,8 @@ class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
     `crash` is called by name at every point where a kill could hurt: tests end the process there. `look`: see
-    `runner`. `intents`: the words in force as last read. `brake`: the file of this machine.
+    `runner`. `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless
+    work may ride.
     """
 
     database: Database
@@ -89,6 +91,8 @@ class Stage:
     gates: GateDesk = field(default_factory=GateDesk)
     intents: Intents = NO_INTENTS
     brake: BrakeFile | None = None
+    yard: Yard | None = None
+    has_trains: bool = False
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
 
@@ -155,6 +159,7 @@ class Stage:
             self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
             self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
         self.gates = GateDesk()
+        self.yard = None
 
     def renew(self) -> None:
         """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""

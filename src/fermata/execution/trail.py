@@ -75,5 +75,5 @@ def _line(now: datetime, event: str, op: UnitOp, why: str) -> Entry:
     data: dict[str, object] = {"window": op.window, "step": op.step, "attempt": op.attempt}
     if op.step_started_at is not None:
         data["minutes"] = round((now - op.step_started_at) / timedelta(minutes=1))
-    kind = "node" if op.kind is UnitKind.NODE else "device"
+    kind = "device" if op.kind is UnitKind.DEVICE else "node"
     return Entry(at=now, actor=ACTOR, event=event, subject=f"{kind}:{op.unit}", why=why, data=data)

@@ -126,14 +126,19 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
 
 
 def _held(status: RunStatus | None) -> tuple[str, ...]:
-    """The widest words one by one; those on single nodes are counted."""
+    """The widest words one by one, those on single nodes counted if many; and the trains that go."""
     if status is None:
         return ()
+    riding = [train for train in status.trains if train.closed_at is None]
+    trains: tuple[str, ...] = ()
+    if riding:
+        proven, riders = sum(t.proven for t in riding), sum(t.riders for t in riding)
+        trains = (f"{len(riding)} impactless train(s) go: {proven:,} of {riders:,} nodes proven, all in service.",)
     nodes = [word for word in status.words if word.kind is ScopeKind.NODE]
     told = [word.sentence for word in status.words if word.kind is not ScopeKind.NODE]
     if len(nodes) > NODES_TOLD:
-        return (*told, f"{len(nodes)} nodes are held one by one: see `fermata status`.")
-    return (*told, *(word.sentence for word in nodes))
+        return (*told, *trains, f"{len(nodes)} nodes are held one by one: see `fermata status`.")
+    return (*told, *trains, *(word.sentence for word in nodes))
 
 
 def tail_page(board: Board, *, page: int, code: str | None) -> TailPage:

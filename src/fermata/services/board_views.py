@@ -247,7 +247,7 @@ class Curves:
 class Board:
     """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan.
 
-    `held`: what operators hold or end, and the brake, in sentences.
+    `held`: what operators hold or end, the brake, and trains that go, in sentences.
     """
 
     now: datetime

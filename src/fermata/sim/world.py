@@ -10,7 +10,7 @@ from typing import Any
 
 from fermata.domain.fleet import Device, Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
+from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Impact, Update
 from fermata.domain.versions import is_at_least
 from fermata.ports import ApplyAsk, Ask
 from fermata.sim.fates import Dice, Faults
@@ -117,7 +117,7 @@ class World:
                 machine.current = step
         if command.op == "drain":
             machine.in_service = False
-        if command.update is not None:
+        if command.update is not None and not (machine.in_service and not machine.locked):
             machine.targets[command.update.component] = command.update.to_version
         if command.op == "reboot":
             machine.reboots += 1
@@ -194,7 +194,10 @@ class World:
             raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
         if machine.gone_since is not None:
             raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")
-        if is_node and command.op in ("apply", "reboot", "reset", "check") and not (machine.drained and machine.locked):
+        in_use = machine.in_service and not machine.locked
+        rides = in_use and command.update is not None and command.update.impact is Impact.IMPACTLESS
+        is_work = command.op in ("apply", "reboot", "reset", "check")
+        if is_node and is_work and not rides and not (machine.drained and machine.locked):
             raise WorldBroken(f"{command.key}: {command.unit} is not locked and drained")
         if is_node and command.op == "drain" and not machine.locked:
             raise WorldBroken(f"{command.key}: {command.unit} is not locked")

@@ -30,6 +30,7 @@ from fermata.domain.operations import Asked, Busy, Gate, UnitOp
 from fermata.store.bulk import insert_rows
 from fermata.store.runs import Stale, to_reason, window_run
 from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
+from fermata.store.trains import busy_riders
 
 unit_op = Table(
     "unit_op",
@@ -132,12 +133,13 @@ def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
 
 
 def busy(conn: Connection) -> tuple[Busy, ...]:
-    """Who is writing what, over all runs: the counters behind team limits and isolation."""
+    """Who is writing what, over all runs, riders in service included: the counters behind team limits and isolation."""
     columns = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
     query = select(*columns, func.count()).where(unit_op.c.state == UnitState.APPLYING.value).group_by(*columns)
-    return tuple(
+    units = (
         Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in conn.execute(query)
     )
+    return (*units, *busy_riders(conn))
 
 
 def nodes_out(conn: Connection) -> frozenset[NodeId]:

@@ -37,3 +37,54 @@ def upgrade() -> None:
         sa.literal("run"), run.c.id, run.c.desired, sa.literal("operator"), sa.literal(""), run.c.clock_at
     ).where(run.c.desired != "run")
     op.execute(intent.insert().from_select(columns, said))
+    _create_trains()
+
+
+def _create_trains() -> None:
+    op.create_table(
+        "train",
+        sa.Column("run", sa.String(), sa.ForeignKey("run.id", name="fk_train_run_run"), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("cluster", sa.String(), nullable=False),
+        sa.Column("updates", JSON, nullable=False),
+        sa.Column("cluster_nodes", sa.Integer(), nullable=False),
+        sa.Column("riders", sa.Integer(), nullable=False),
+        sa.Column("opened_at", UTC_TIME, nullable=False),
+        sa.Column("due_by", UTC_TIME, nullable=False),
+        sa.Column("closed_at", UTC_TIME, nullable=True),
+        sa.PrimaryKeyConstraint("run", "id", name=op.f("pk_train")),
+    )
+    op.create_table(
+        "rider",
+        sa.Column("id", SEQUENCE, primary_key=True, autoincrement=True),
+        sa.Column("run", sa.String(), sa.ForeignKey("run.id", name="fk_rider_run_run"), nullable=False),
+        sa.Column("train", sa.String(), nullable=False),
+        sa.Column("node", sa.String(), nullable=False),
+        sa.Column("cluster", sa.String(), nullable=False),
+        sa.Column("fault_domain", sa.String(), nullable=False),
+        sa.Column("rank", sa.Integer(), nullable=False),
+        sa.Column("due", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("asked", sa.String(), nullable=False),
+        sa.Column("active", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("gate", sa.String(), nullable=True),
+        sa.Column("reason_code", sa.String(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("next_at", UTC_TIME, nullable=True),
+        sa.Column("step_started_at", UTC_TIME, nullable=True),
+        sa.Column("limit_at", UTC_TIME, nullable=True),
+        sa.Column("retries", JSON, nullable=False),
+        sa.Column("tries_max", sa.Integer(), nullable=False),
+        sa.Column("failed_at", UTC_TIME, nullable=True),
+        sa.Column("tail_since", UTC_TIME, nullable=True),
+        sa.Column("finished_at", UTC_TIME, nullable=True),
+        sa.Column("versions_before", JSON, nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.UniqueConstraint("run", "train", "node", name="uq_rider_run_train_node"),
+    )
+    working = sa.text("finished_at IS NULL")
+    op.create_index("ix_rider_working", "rider", ["run", "train"], sqlite_where=working, postgresql_where=working)
+    op.create_index("ix_rider_state", "rider", ["state"])
