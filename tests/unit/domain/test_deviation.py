@@ -91,8 +91,8 @@ def test_a_window_that_did_not_run_is_told_with_its_own_reason() -> None:
     found = find_deviation(replace(FACTS, windows=(missed,)))
     assert found is not None
     assert found.causes[0].sentence == (
-        "w0 was missed: 100 node(s) need another window. RUN_PAUSED: The run is paused, so nothing new begins on w0:"
-        " `fermata resume` lets it go on."
+        "w0 was missed: 100 node(s) need another window. RUN_PAUSED: The run is paused (ann), so nothing new begins"
+        " on w0: `fermata resume` lets it go on."
     )
 
 
