@@ -17,6 +17,7 @@ from fermata.services import intents
 from fermata.services.errors import Refusal
 from fermata.services.intents import Wanted
 from fermata.sim.fates import NO_FAULTS, Faults
+from fermata.store import journal
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -230,6 +231,17 @@ def test_a_run_that_ends_cannot_be_resumed_and_a_word_needs_a_reason(tmp_path: P
     with pytest.raises(Refusal) as refused:
         intents.say(rig.database, Wanted(), Desired.STOP, now=rig.clock.now(), actor="ann", why=" ")
     assert refused.value.reason.code is Code.WHY_MISSING
+
+
+def test_devices_that_an_abort_leaves_out_are_journalled_as_devices(tmp_path: Path) -> None:
+    rig = two_windows(tmp_path, NO_FAULTS, seed=1)
+    rig.conduct(until=small.START + MINUTE)
+    say(rig, SCOPES["window"], Desired.ABORT)
+    rig.conduct(until=small.START + 2 * HOUR)
+    with rig.database.read() as conn:
+        lines = [entry for entry in journal.read(conn, limit=10_000) if entry.event.endswith(".left_out")]
+    assert {entry.event for entry in lines} == {"device.left_out"}
+    assert {entry.subject.partition(":")[0] for entry in lines} == {"device"}
 
 
 def test_slow_drain_ends_when_an_abort_gives_the_node_back(tmp_path: Path) -> None:

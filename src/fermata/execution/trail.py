@@ -76,4 +76,6 @@ def _line(now: datetime, event: str, op: UnitOp, why: str) -> Entry:
     if op.step_started_at is not None:
         data["minutes"] = round((now - op.step_started_at) / timedelta(minutes=1))
     kind = "device" if op.kind is UnitKind.DEVICE else "node"
+    if kind == "device" and event == _LEAVINGS[UnitEvent.LEAVE_OUT]:
+        event = "device.left_out"  # customers are told of nodes
     return Entry(at=now, actor=ACTOR, event=event, subject=f"{kind}:{op.unit}", why=why, data=data)
