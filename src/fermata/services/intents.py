@@ -133,22 +133,21 @@ def _find_scopes(conn: Connection, wanted: Wanted, desired: Desired) -> list[tup
     if wanted.nodes:
         _refuse_unknown(conn, wanted.nodes)
         return [(ScopeKind.NODE, name) for name in dict.fromkeys(wanted.nodes)]
-    run = live_run(conn, wanted.campaign)
+    live_run = runs.live_run(conn, wanted.campaign)
+    if live_run is None:
+        raise no_run(wanted.campaign)
     if wanted.window is None:
-        _refuse_taking_back(run, desired)
-        runs.set_desired(conn, run.id, desired)
-        return [(ScopeKind.RUN, run.id)]
-    _refuse_over(conn, run.id, wanted.window, desired)
-    return [(ScopeKind.WINDOW, window_scope(run.id, wanted.window))]
+        _refuse_taking_back(live_run, desired)
+        runs.set_desired(conn, live_run.id, desired)
+        return [(ScopeKind.RUN, live_run.id)]
+    _refuse_over(conn, live_run.id, wanted.window, desired)
+    return [(ScopeKind.WINDOW, window_scope(live_run.id, wanted.window))]
 
 
-def live_run(conn: Connection, campaign: CampaignId | None) -> Run:
-    """The run that goes on. Refused when there is none."""
-    run = runs.live_run(conn, campaign)
-    if run is None:
-        told = {"of": f" of {campaign}", "name": f" {campaign}"} if campaign else {"of": "", "name": ""}
-        raise Refusal(reason(Code.RUN_NONE, **told))
-    return run
+def no_run(campaign: CampaignId | None) -> Refusal:
+    """That no run goes on."""
+    told = {"of": f" of {campaign}", "name": f" {campaign}"} if campaign else {"of": "", "name": ""}
+    return Refusal(reason(Code.RUN_NONE, **told))
 
 
 def _refuse_taking_back(run: Run, desired: Desired) -> None:

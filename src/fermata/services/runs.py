@@ -15,7 +15,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, Desired, ReplanMode, RunState, WindowState, advance_window
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.errors import Refusal
-from fermata.services.intents import refuse_stopped_fleet, say_of_run
+from fermata.services.intents import no_run, refuse_stopped_fleet, say_of_run
 from fermata.services.observed import find_rows
 from fermata.services.run_status import assemble
 from fermata.services.run_views import RunStatus
@@ -57,11 +57,6 @@ def start(
         line = Entry(at=now, actor=actor, event="run.started", subject=f"run:{run.id}", why="", data=data)
         journal.append(conn, line)
         return run
-
-
-def _no_run(campaign: CampaignId | None) -> Refusal:
-    told = {"of": f" of {campaign}", "name": f" {campaign}"} if campaign else {"of": "", "name": ""}
-    return Refusal(reason(Code.RUN_NONE, **told))
 
 
 def only_campaign(database: Database) -> CampaignId:
@@ -117,7 +112,7 @@ def find_run(conn: Connection, campaign: CampaignId | None, *, live: bool = True
     """
     found = runs.live_run(conn, campaign) or (None if live else runs.latest_run(conn, campaign))
     if found is None:
-        raise _no_run(campaign)
+        raise no_run(campaign)
     return found
 
 

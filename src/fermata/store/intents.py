@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Index, RowMapping, String, Table, Text, and_, func, insert, select
 
-from fermata.domain.ids import RunId
 from fermata.domain.intents import Intent, Intents, ScopeKind
 from fermata.domain.run_states import Desired
 from fermata.store.schema import Sequence64, UtcTime, metadata
@@ -43,13 +42,6 @@ def load_intents(conn: Connection) -> Intents:
 def newest_seq(conn: Connection) -> int:
     """Of the newest word ever said; 0 when none was."""
     return conn.execute(select(func.max(intent.c.seq))).scalar() or 0
-
-
-def last_of_run(conn: Connection, run: RunId) -> Intent | None:
-    """The newest word that was said of the whole run, `run` included, or None."""
-    query = select(intent).where(intent.c.kind == ScopeKind.RUN.value, intent.c.scope == run)
-    row = conn.execute(query.order_by(intent.c.seq.desc()).limit(1)).mappings().first()
-    return None if row is None else _intent(row)
 
 
 def _row(said: Intent) -> dict[str, Any]:
