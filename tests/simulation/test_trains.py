@@ -15,7 +15,7 @@ from fermata.domain.operations import Run, UnitOp
 from fermata.domain.policy import Freeze, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.run_states import Desired, RunState
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
 from fermata.services import intents
 from fermata.services.intents import Wanted
 from fermata.sim.fates import NO_FAULTS, Faults

@@ -24,6 +24,25 @@ def read_intents(stage: Stage, conn: Connection) -> None:
     stage.intents = found
 
 
+def obey_now(stage: Stage, now: datetime) -> None:
+    """Reads what is wanted before anything is decided at `now`."""
+    share_brake(stage, now)
+    with stage.database.read() as conn:
+        read_intents(stage, conn)
+
+
+def obey_anew(stage: Stage, conn: Connection) -> bool:
+    """In the transaction that records intents: True when something else is wanted than what was decided by, which then
+    has to be decided again.
+    """
+    braked = any(word.kind is ScopeKind.BRAKE for word in stage.intents.words)
+    is_pulled = stage.brake is not None and stage.brake.is_on() and not braked
+    if intents.newest_seq(conn) == stage.intents.seq and not is_pulled:
+        return False
+    read_intents(stage, conn)
+    return True
+
+
 def share_brake(stage: Stage, now: datetime) -> None:
     """A brake that was pulled by its file alone, since the store was away, is told to everybody who reads the store."""
     brake = stage.brake.read() if stage.brake is not None else None

@@ -12,7 +12,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, Desired, RunState, WindowState
 from fermata.formats.brake import BrakeFile
 from fermata.services.errors import Refusal, nearest
-from fermata.store import intents, inventory, journal, runs, unit_ops
+from fermata.store import intents, inventory, journal, runs, unit_ops, wakes
 from fermata.store.database import Connection, Database, StoreUnavailable
 from fermata.store.journal import Entry
 
@@ -182,6 +182,7 @@ def _word(kind: ScopeKind, scope: str, desired: Desired, actor: str, why: str, n
 
 def _append(conn: Connection, words: Sequence[Intent]) -> tuple[Intent, ...]:
     journal.append_many(conn, [_line(word) for word in words])
+    wakes.hint(conn)
     return tuple(intents.append_intent(conn, word) for word in words)
 
 

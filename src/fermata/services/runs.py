@@ -19,7 +19,7 @@ from fermata.services.intents import no_run, refuse_stopped_fleet, say_of_run
 from fermata.services.observed import find_rows
 from fermata.services.run_status import assemble
 from fermata.services.run_views import RunStatus
-from fermata.store import inventory, journal, plans, runs
+from fermata.store import inventory, journal, plans, runs, wakes
 from fermata.store.database import Connection, Database
 from fermata.store.journal import Entry
 
@@ -56,6 +56,7 @@ def start(
         data = {"plan": plan.id, "windows": len(plan.windows)}
         line = Entry(at=now, actor=actor, event="run.started", subject=f"run:{run.id}", why="", data=data)
         journal.append(conn, line)
+        wakes.hint(conn)
         return run
 
 
