@@ -27,6 +27,7 @@ from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Sourc
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
 from fermata.execution.parts import Parts, Tick
+from fermata.formats.brake import BrakeFile, brake_file
 from fermata.formats.fleet import read_fleet
 from fermata.formats.sources import read_sources
 from fermata.ports import Channel, Clock, InventorySource, Site
@@ -55,6 +56,7 @@ __all__ = [
     "listening",
     "make_app",
     "mint_id",
+    "open_brake",
     "open_channels",
     "open_database",
     "open_office",
@@ -270,7 +272,15 @@ def make_app(
 
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
     channels = open_channels(settings, clock)
-    return create_app(database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources)
+    brake = open_brake(database.url, settings)
+    return create_app(
+        database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources, brake=brake
+    )
+
+
+def open_brake(store_url: str, settings: Settings) -> BrakeFile:
+    """The brake of this machine. Neither file nor store need be there."""
+    return brake_file(store_url, settings.brake)
 
 
 class UtcClock:

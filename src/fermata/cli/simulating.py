@@ -66,7 +66,9 @@ def conduct_simulated(
     clock.jump_to(max(clock.now(), run.clock_at))
     site = wiring.open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
     site = replace(site, replanner=StoreReplanner(database, wiring.mint_id))
+    settings = read_settings()
+    brake = wiring.open_brake(database.url, settings)
     try:
-        return conduct(database, site, clock, run.id, stop=stop)
+        return conduct(database, site, clock, run.id, stop=stop, brake=brake, has_trains=settings.trains)
     except (HeldElsewhere, Outdated) as held:
         raise Refusal(held.why) from held

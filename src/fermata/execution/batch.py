@@ -22,6 +22,7 @@ from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
 from fermata.execution.consented import find_gaps
 from fermata.execution.gating import note_marks
+from fermata.execution.obeying import obey_anew, winding_down
 from fermata.execution.observe import Looked, observe
 from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
@@ -42,7 +43,6 @@ class Batch:
 
     stage: Stage
     now: datetime
-    paused: bool
     settled_windows: set[WindowId] = field(default_factory=set)
     gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class Draft:
             self.changes[after.id] = (before if first is None else first[0], after)
 
 
-def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
+def step_cohort(stage: Stage, now: datetime) -> tuple[int, frozenset[WindowId]]:
     """Moves up to DUE_MAX due units of the cohorts that `stage` holds: how many there were, and the windows in which a
     unit finished or stopped. This is the whole of a step, whatever drives it.
 
@@ -70,10 +70,10 @@ def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froz
     due = stage.roster.due(now, DUE_MAX)
     if not due:
         return 0, frozenset()
-    batch = Batch(stage=stage, now=now, paused=paused)
+    batch = Batch(stage=stage, now=now)
     repeated = [op for op in due if op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS]
     fresh = [op for op in due if not (op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS)]
-    looked = observe(stage.site, fresh, now, nodes_behind(stage, fresh))
+    looked = observe(stage.site, fresh, now, nodes_behind(stage, fresh), also=winding_down(stage, fresh))
     stage.crash("observed")
     intended = _record_intent(batch, fresh, looked)
     stage.crash("intended")
@@ -81,7 +81,7 @@ def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froz
     if to_do:
         stage.ownership.ensure(stage.database)
         tell_astray(stage.site, [op for op in to_do if op.state is UnitState.LOCKED])
-        answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in)
+        answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in, stage.brake)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
         stage.crash("recorded")
@@ -102,7 +102,7 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[
     draft = _decide_batch(batch, ops, looked)
     stage.crash("decided")
     with stage.database.begin() as conn:
-        if not has_room(stage, conn, draft.marks):
+        if obey_anew(stage, conn) or not has_room(stage, conn, draft.marks):
             stage.roster.put(before for before, _ in draft.changes.values())
             draft = _decide_batch(batch, ops, looked)
         _store(batch, conn, draft)
@@ -131,7 +131,7 @@ def _decide_all(
     marks: list[Mark] = []
     changed: list[tuple[UnitOp, UnitOp]] = []
     for window, members in _by_window(ops).items():
-        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally, gaps=batch.gaps)
+        facts = batch.stage.facts(window, now=batch.now, tally=tally, gaps=batch.gaps)
         for op in sorted(members, key=lambda op: (op.rank, op.id)):
             found = _decide_one(op, looked.seen.get(op.id, NOTHING_SEEN), facts, looked.nodes)
             marks += found
@@ -161,7 +161,7 @@ def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, A
     tally = Tally(stage.catalogue, ())
     draft = Draft()
     for window, members in _by_window(ops).items():
-        facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        facts = stage.facts(window, now=batch.now, tally=tally)
         for op in members:
             answer = judge_answer(op, answers[op.id], facts)
             after = settle(op, answer, batch.now)

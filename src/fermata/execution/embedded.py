@@ -16,8 +16,9 @@ from fermata.execution.ownership import Ownership, is_gone
 from fermata.execution.parts import Parts
 from fermata.execution.patrol import PATROL, make_round, next_round
 from fermata.execution.stage import Stage, set_stage
+from fermata.formats.brake import BrakeFile
 from fermata.ports import Clock, Site
-from fermata.store import gates, leases, runs
+from fermata.store import gates, intents, leases, runs
 from fermata.store.database import Database, StoreUnavailable
 from fermata.store.leases import LEAD, Lease
 from fermata.store.runs import Stale
@@ -34,13 +35,18 @@ def conduct(  # noqa: PLR0913 - what it works with, and the two handles that tes
     stop: Callable[[], bool],
     crash: Callable[[str], None] | None = None,
     ownership: Ownership | None = None,
+    brake: BrakeFile | None = None,
+    has_trains: bool = False,
 ) -> Run:
     """Conducts a run, lead and cohorts, until it is over or `stop` turns true; call it again to go on. Returns the run
     as it is then. Raises HeldElsewhere when another worker has some of it, Outdated when one took it over meanwhile.
 
-    `crash`: called at every point where a kill could hurt; for tests.
+    `crash`: called at every point where a kill could hurt; for tests. `brake`: this machine's, if it is not where the
+    store's is by itself. `has_trains`: impactless work that is near no window rides on trains.
     """
     stage = set_stage(database, site, clock, run_id, ownership=ownership)
+    stage.brake = brake or stage.brake
+    stage.has_trains = has_trains
     if crash is not None:
         stage.crash = crash
     with stage.database.begin() as conn:
@@ -82,16 +88,18 @@ def _all_well(stage: Stage, now: datetime) -> bool:
 def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
     """True when the wait should end: somebody wants the loop, or the run, to do something else."""
 
+    braked, seq = stage.brake is not None and stage.brake.is_on(), stage.intents.seq
+
     def check() -> bool:
-        if stop():
+        if stop() or (stage.brake is not None and stage.brake.is_on()) is not braked:
             return True
         stage.ownership.keep(stage.database)
         with stage.database.read() as conn:
             found = runs.load_run(conn, run.id)
-            word = gates.latest_word(conn, run.id)
-        if found is None or word != stage.gates.latest_word:
+            word, said = gates.latest_word(conn, run.id), intents.newest_seq(conn)
+        if found is None or word != stage.gates.latest_word or said != seq:
             return True
-        return (found.desired, found.plan, found.replan) != (run.desired, run.plan, run.replan)
+        return (found.plan, found.replan) != (run.plan, run.replan)
 
     return check
 

@@ -14,6 +14,7 @@ from fermata.execution.conduct import Beat, next_instant, work
 from fermata.execution.ownership import LEASE, Outdated, Ownership, SteadyWall, new_owner
 from fermata.execution.patrol import PATROL, next_round
 from fermata.execution.stage import Stage, set_stage
+from fermata.formats.brake import BrakeFile
 from fermata.ports import Clock, Site
 from fermata.store import leases, runs
 from fermata.store.database import Connection, Database
@@ -54,6 +55,8 @@ class Parts:
     wall: Callable[[], datetime] = field(default_factory=SteadyWall)
     lease: timedelta = LEASE
     crash: Callable[[str], None] | None = None
+    brake: BrakeFile | None = None
+    has_trains: bool = False
     _models: dict[RunId, Stage] = field(default_factory=dict)
     _parts: dict[tuple[RunId, WindowId], _Part] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -141,7 +144,9 @@ class Parts:
                     raise KeyError(run)
                 ownership = Ownership(run=run, owner=self.owner, wall=self.wall, lease=self.lease, adopts=False)
                 site = self.open_site(found.campaign)
-                self._models[run] = set_stage(self.database, site, self.clock, run, ownership=ownership)
+                model = self._models[run] = set_stage(self.database, site, self.clock, run, ownership=ownership)
+                model.brake = self.brake or model.brake
+                model.has_trains = self.has_trains
             if (run, window) not in self._parts:
                 stage = self._models[run].cast()
                 if self.crash is not None:
