@@ -46,6 +46,7 @@ from fermata.services import (
     capacity,
     consent,
     exemptions,
+    forecasts,
     freezes,
     inventory,
     inventory_held,
@@ -67,6 +68,7 @@ from fermata.services import (
     work_orders,
 )
 from fermata.services import query as queries
+from fermata.services.forecasts import Forecasts
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory_changes import Synced
 from fermata.services.notices import NoticePage, NoticeView
@@ -319,6 +321,9 @@ class StoreVerbs:
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)
+
+    def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> Forecasts:
+        return forecasts.show_forecasts(self.database, campaign, window=window)
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         return capacity.show_capacity(self.database, campaign=campaign, by=by)

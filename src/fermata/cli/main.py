@@ -36,6 +36,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "query": ("query",),
     "publish": ("publish",),
     "runs": ("start", "pause", "resume", "stop", "status"),
+    "forecast": ("forecast",),
     "capacity": ("capacity",),
     "report": ("report",),
     "serve": ("serve",),

@@ -45,6 +45,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.planning.why import Explanation
     from fermata.services.consent import Order, Outcome
     from fermata.services.exemptions import ExemptionOrder
+    from fermata.services.forecasts import Forecasts
     from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
     from fermata.services.import_files import ImportKind
     from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
@@ -253,6 +254,9 @@ class Verbs(Listing, Protocol):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> Forecasts:
+        """The newest forecasts of the run and its open windows, or every one of a window."""
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         """The capacity ledger, added up."""

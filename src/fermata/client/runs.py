@@ -12,6 +12,7 @@ from fermata.domain.ids import (
 from fermata.domain.operations import Run
 from fermata.domain.report import Report
 from fermata.server.api.query import QueryAnswer
+from fermata.services.forecasts import Forecasts
 from fermata.services.query import Answer as Answered
 from fermata.services.query import Column
 from fermata.services.run_views import RunStatus
@@ -32,6 +33,10 @@ class RunsVerbs(Part):
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         return self.link.get(CapacityView, "/capacity", [*campaign_params(campaign), ("by", by.value)])
+
+    def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> Forecasts:
+        asked = [("window", window)] if window else []
+        return self.link.get(Forecasts, "/forecasts", [*campaign_params(campaign), *asked])
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return self.link.get(Report, "/report/values", campaign_params(campaign))

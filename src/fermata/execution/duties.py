@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
-from fermata.execution.closing import measure_pace, take_sample
+from fermata.execution.closing import take_sample
+from fermata.execution.forecasting import forecast
 from fermata.execution.stage import Stage
 
 
@@ -21,7 +22,7 @@ class Duty:
 
 # Ten minutes: a forecast that moves faster than a person reads is noise.
 DUTIES = (
-    Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
+    Duty(name="forecast", every=timedelta(minutes=10), do=forecast),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
 )

@@ -17,6 +17,7 @@ from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
+from fermata.execution.foresight import Memory
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
 from fermata.planning.case import CheckCase
@@ -64,6 +65,7 @@ class Stage:
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
+    memory: Memory = field(default_factory=Memory)
     roster: Roster = field(default_factory=lambda: Roster(()))
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
     crash: Callable[[str], None] = _go_on

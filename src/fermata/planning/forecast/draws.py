@@ -72,7 +72,7 @@ class Draws:
         mu, s = self._of(kind)
         takes = self._left(mu, s, units, elapsed)
         patience = self._patience[self.kinds[kind]] - np.maximum(elapsed, 0.0)
-        again = self.random.random(takes.shape) < self._redo[kind]
+        again = self._fails(kind, takes, elapsed)
         if kind in self._hang:
             hangs = self.random.random(takes.shape) < self._hang_given(kind, mu, s, elapsed)
             takes = np.where(hangs, np.maximum(patience, 0.0), takes)
@@ -101,6 +101,14 @@ class Draws:
     def _of(self, kind: Kind) -> tuple[Floats, Floats]:
         number = self.kinds[kind]
         return self._mu[:, number : number + 1], self._spread[:, number : number + 1]
+
+    def _fails(self, kind: Kind, takes: Floats, elapsed: Floats) -> Truth:
+        """Who has to do the step again. One that fails does so anywhere in it, so that the further it is, the less
+        likely it still will.
+        """
+        ahead = takes / np.maximum(1e-9, np.maximum(elapsed, 0.0) + takes)
+        found: Truth = self.random.random(takes.shape) < self._redo[kind] * ahead
+        return found
 
     def _fresh(self, kind: Kind, runs: Columns) -> Floats:
         mu, s = self._of(kind)

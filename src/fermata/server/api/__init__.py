@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from fermata.server.api import (
     capacity,
     consent,
+    forecasts,
     freezes,
     imports,
     inventory,
@@ -39,6 +40,7 @@ NOUNS = (
     standing,
     why,
     runs,
+    forecasts,
     capacity,
     journal,
     report,
