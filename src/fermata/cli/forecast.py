@@ -11,6 +11,7 @@ from fermata.domain.forecasts import Forecast
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.services.forecasts import Forecasts
+from fermata.services.words import chance_words
 
 HEADINGS = ("window", "pace", "enough back", "9 in 10 by", "promised", "kept", "why")
 
@@ -62,7 +63,7 @@ def _row(made: Forecast) -> tuple[object, ...]:
         output.utc(made.enough.median),
         output.utc(made.enough.bound),
         output.utc(made.promised),
-        share(made.kept),
+        _chance(made.kept),
         escape(made.why),
     )
 
@@ -73,13 +74,13 @@ def _print_one(made: Forecast, name: str) -> None:
         return
     output.out.print(f"[bold]{escape(name)}[/]  {pace(made)}, as of {output.utc(made.at)}")
     output.out.print(
-        f"{made.enough.share:.0%} back by {output.utc(made.promised)}, as promised: {share(made.kept)};"
-        f" by {output.utc(made.planned_end)}, as planned: {share(made.kept_end)}"
+        f"{100 * made.enough.share:.0f} % back by {output.utc(made.promised)}, as promised: {_chance(made.kept)};"
+        f" by {output.utc(made.planned_end)}, as planned: {_chance(made.kept_end)}"
     )
     if made.why:
         output.say(escape(made.why))
     rows = [
-        (f"{level.share:.0%}", f"{level.nodes:,}", _when(level.median, made), _when(level.bound, made))
+        (f"{100 * level.share:.0f} %", f"{level.nodes:,}", _when(level.median, made), _when(level.bound, made))
         for level in made.back
     ]
     output.out.print(output.table("Back of the baseline", ("share", "nodes", "half the time by", "9 in 10 by"), rows))
@@ -88,9 +89,9 @@ def _print_one(made: Forecast, name: str) -> None:
 
 def _print_helps(made: Forecast) -> None:
     if made.is_alarming:
-        output.out.print(f"[bold]{escape(made.window or 'The run')} needs you:[/] kept with {share(made.kept)}.")
+        output.out.print(f"[bold]{escape(made.window or 'The run')} needs you:[/] kept with {_chance(made.kept)}.")
         for one in made.helps:
-            output.say(f"  {one.kept:.0%} if you {escape(one.sentence)}")
+            output.say(f"  {chance_words(one.kept)} if you {escape(one.sentence)}")
         if not made.helps:
             output.out.print("  Nothing that was tried would help.")
 
@@ -99,11 +100,8 @@ def _when(instant: datetime, made: Forecast) -> str:
     return f"{output.utc(instant)} (back)" if instant <= made.at else output.utc(instant)
 
 
-def share(kept: float | None) -> str:
-    """A probability as people say it; never certainty, which no simulation can give."""
-    if kept is None:
-        return ""
-    return "over 99 %" if kept > 0.99 else "under 1 %" if kept < 0.01 else f"{kept:.0%}".replace("%", " %")
+def _chance(kept: float | None) -> str:
+    return "" if kept is None else chance_words(kept)
 
 
 def pace(made: Forecast) -> str:

@@ -50,13 +50,18 @@ def find_helps(sick: Sick) -> tuple[Help, ...]:
 
 def _drop_steps(sick: Sick) -> Iterator[Help]:
     script = sick.layout.script
-    takes = {update.id: update.duration_minutes.p50 for update in script.updates}
-    for update in sorted(droppable(script, sick.ops), key=lambda one: (-takes[one.id], one.id))[:DROPS_MOST]:
-        kept = sick.kept_with(Relief(dropped=steps_of(script, update)))
+    reboot = sick.learned.catalogue.defaults.reboot_minutes.p50
+    tried = []
+    for update in droppable(script, sick.ops):
+        steps = steps_of(script, update)
+        reboots = any(isinstance(script.steps[index], RebootStep) for index in steps)
+        tried.append((-(update.duration_minutes.p50 + reboots * reboot), update.id, steps))
+    for _, name, steps in sorted(tried)[:DROPS_MOST]:
+        kept = sick.kept_with(Relief(dropped=steps))
         yield Help(
             remedy=Remedy.DROP_STEP,
             kept=kept,
-            sentence=f"leave {update.id} for another window: nobody has begun it and nothing builds on it",
+            sentence=f"leave {name} for another window: nobody has begun it and nothing builds on it",
         )
 
 
