@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 
 from fermata.domain.forecasts import LEVELS, Help, Remedy
+from fermata.domain.ids import TeamId
+from fermata.domain.node_states import UnitState
 from fermata.domain.operations import UnitOp, WindowRun
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, RebootStep
-from fermata.domain.scripts import WindowScript
+from fermata.domain.scripts import APPLY_PREFIX, RESET_PREFIX, WindowScript
 from fermata.domain.updates import Criticality, IsolationBy, Update
 from fermata.planning.forecast.outlook import Learned, Outlook, chance, look_out
 from fermata.planning.forecast.rest import Relief
@@ -18,6 +19,7 @@ from fermata.planning.rehearsal import count_needed
 
 GAIN_LEAST = 0.02  # less than that is within what a simulation of two hundred runs can tell
 CUT_SHARE = 0.02  # of the baseline that is handed over to repair: as many as fall out anyway
+_AT_IT = frozenset({UnitState.APPLYING, UnitState.RESETTING, UnitState.FAILED})
 DROPS_MOST = 3  # updates that are tried: the longest first
 
 
@@ -68,7 +70,7 @@ def _drop_steps(sick: Sick) -> Iterator[Help]:
 def droppable(script: WindowScript, ops: Sequence[UnitOp]) -> tuple[Update, ...]:
     """Updates that may wait: regular ones that no unit has begun and on which no other update of the window builds."""
     begun = 0
-    under_way = {op.step for op in ops}
+    under_way = {op.step.removeprefix(RESET_PREFIX) for op in ops if op.state in _AT_IT}
     for op in ops:
         begun |= op.applied | op.active
     return tuple(
@@ -76,7 +78,7 @@ def droppable(script: WindowScript, ops: Sequence[UnitOp]) -> tuple[Update, ...]
         for update in script.updates
         if update.criticality is Criticality.REGULAR
         and not script.bits[update.id] & begun
-        and f"apply:{update.id}" not in under_way
+        and APPLY_PREFIX + update.id not in under_way
         and not any(_builds_on(other, update) for other in script.updates)
     )
 
@@ -98,7 +100,7 @@ def steps_of(script: WindowScript, update: Update) -> frozenset[int]:
 def _add_teams(sick: Sick) -> Iterator[Help]:
     """Only where a team's limit holds nodes up: more of a team that has room helps nobody."""
     limits = sick.learned.catalogue.team_limits
-    waiting: dict[str, int] = {}
+    waiting: dict[TeamId, int] = {}
     for index, step in enumerate(sick.layout.script.steps):
         if isinstance(step, NodeApplyStep):
             update = sick.layout.script.by_id[step.update]
@@ -106,7 +108,7 @@ def _add_teams(sick: Sick) -> Iterator[Help]:
                 units = int(sick.outlook.standing.todo[index].sum())
                 waiting[update.owner_team] = max(waiting.get(update.owner_team, 0), units)
     for team, units in sorted(waiting.items()):
-        limit = next((most for name, most in limits.items() if name == team), units)
+        limit = limits.get(team, units)
         if units > limit:
             kept = sick.kept_with(Relief(team=team, room=limit))
             sentence = f"give team {team} as many hands again: {limit} units at once hold up {units}"
@@ -145,8 +147,3 @@ def last_columns(outlook: Outlook, many: int) -> list[int]:
     """The places, among the baseline's nodes, of those that are back last in the middle of all runs, last first."""
     order = np.argsort(-np.median(outlook.back, axis=0), kind="stable")
     return [int(place) for place in order[:many]]
-
-
-def missing_by(outlook: Outlook, by: datetime) -> float:
-    """How many nodes are not back by then, on average."""
-    return float((outlook.back > (by - outlook.at) / MINUTE).sum(axis=1).mean())
