@@ -44,7 +44,7 @@ def forecast(stage: Stage, run: Run, now: datetime) -> None:
         forecast_window(row, _layout(stage, row), ops[row.window], learned, _asked(stage, run, row.window, unseen), now)
         for row in rows
     ]
-    whole = _forecast_run(stage, rows, ops, learned, now)
+    whole = _forecast_run(stage, run, ops, learned, now)
     if made or whole:
         _keep(stage, made, whole, rows, now)
 
@@ -97,7 +97,7 @@ def _before(stage: Stage, window: WindowId | None) -> Forecast | None:
 
 def _forecast_run(
     stage: Stage,
-    rows: Sequence[WindowRun],
+    run: Run,
     ops: Mapping[WindowId, Sequence[UnitOp]],
     learned: Learned,
     now: datetime,
@@ -107,19 +107,21 @@ def _forecast_run(
     if before is not None and now - before.at < RUN_EVERY:
         return None
     waiting = [row for row in stage.windows.values() if row.state in NOT_OPENED_YET]
-    outlooks: list[Outlook] = [look_out(row, _layout(stage, row), ops[row.window], learned, now) for row in rows]
+    outlooks: list[Outlook] = [
+        look_out(row, _layout(stage, row), ops[row.window], learned, now) for row in stage.open_windows()
+    ]
     owed = [op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.in_service_before]
-    opened = {row.window for row in rows}
     with stage.database.read() as conn:
         sums = capacity.load_sums(conn, [stage.run])
     daily = stage.campaign.daily_window
     last_day = day_interval(stage.campaign.deadline, daily.start, daily.back_in_service_by, stage.campaign.timezone)
     rest = Remaining(
         run=stage.run,
+        plan=run.plan,
         rows=tuple(stage.windows.values()),
         open=outlooks,
         confidence=[(row, stage.score(row.plan).windows[row.window].end_confidence) for row in waiting],
-        tail=sum(op.window not in opened and op.state is not UnitState.PENDING for op in owed),
+        tail=sum(op.window not in ops and op.state is not UnitState.PENDING for op in owed),
         back=sum(one.nodes for one in sums if one.kind is EntryKind.RETURNED and one.in_service_before),
         threshold=stage.campaign.return_threshold,
         deadline=last_day.end,

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from fermata.domain.forecasts import BOUND, LEVELS, BackAt, Forecast, is_alarming
-from fermata.domain.ids import RunId
+from fermata.domain.ids import PlanId, RunId
 from fermata.domain.operations import WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import WindowState
@@ -29,11 +29,12 @@ LATE_MINUTES = 45.0  # by how much a window that is late is late, on average, be
 
 @dataclass(frozen=True, kw_only=True)
 class Remaining:
-    """What is left of a run. `confidence`: of each window to come, how sure its plan is of its end. `tail`: nodes of
+    """What is left of a run that follows `plan`. `confidence`: of each window to come, how sure its plan is of its end. `tail`: nodes of
     closed windows that are not back; `back`: nodes of the baseline that are. `deadline`: the end of the last day.
     """
 
     run: RunId
+    plan: PlanId
     rows: Sequence[WindowRun]
     open: Sequence[Outlook]
     confidence: Sequence[tuple[WindowRun, float]]
@@ -46,7 +47,7 @@ class Remaining:
 def forecast_run(rest: Remaining, odds: Odds, *, was_alarming: bool, now: datetime) -> Forecast:
     """When so much of everything that the run takes is back, and how likely its last window is by the deadline."""
     planned_end = max((row.planned_end for row in rest.rows if row.state is not WindowState.CANCELLED), default=now)
-    lost = [row for row in rest.rows if row.state in (WindowState.MISSED, WindowState.SKIPPED)]
+    lost = [row for row in rest.rows if row.state is WindowState.MISSED and row.plan == rest.plan]
     if lost:
         why = reason(Code.FORECAST_UNPLANNED, run=rest.run, windows=len(lost), example=lost[0].window)
         return Forecast(
