@@ -35,6 +35,8 @@ def forecast(stage: Stage, run: Run, now: datetime) -> None:
     with stage.database.read() as conn:
         if memory.latest is None:
             memory.latest = dict(forecasts.latest(conn, stage.run))
+        if not rows and not _run_is_due(stage, now):
+            return
         _read_on(stage, conn)
         stale = inventory_sources.list_stale(conn, now) if rows else None
     unseen = frozenset[str]() if stale is None else frozenset({*stale.nodes, *stale.devices})
@@ -91,6 +93,11 @@ def _asked(stage: Stage, run: Run, window: WindowId, unseen: frozenset[str]) -> 
     )
 
 
+def _run_is_due(stage: Stage, now: datetime) -> bool:
+    before = _before(stage, None)
+    return before is None or now - before.at >= RUN_EVERY
+
+
 def _before(stage: Stage, window: WindowId | None) -> Forecast | None:
     return stage.memory.latest.get(window) if stage.memory.latest else None
 
@@ -103,9 +110,9 @@ def _forecast_run(
     now: datetime,
 ) -> Forecast | None:
     """Once an hour."""
-    before = _before(stage, None)
-    if before is not None and now - before.at < RUN_EVERY:
+    if not _run_is_due(stage, now):
         return None
+    before = _before(stage, None)
     waiting = [row for row in stage.windows.values() if row.state in NOT_OPENED_YET]
     outlooks: list[Outlook] = [
         look_out(row, _layout(stage, row), ops[row.window], learned, now) for row in stage.open_windows()

@@ -29,8 +29,10 @@ LATE_MINUTES = 45.0  # by how much a window that is late is late, on average, be
 
 @dataclass(frozen=True, kw_only=True)
 class Remaining:
-    """What is left of a run that follows `plan`. `confidence`: of each window to come, how sure its plan is of its end. `tail`: nodes of
-    closed windows that are not back; `back`: nodes of the baseline that are. `deadline`: the end of the last day.
+    """What is left of a run that follows `plan`.
+
+    `confidence`: of each window to come, how sure its plan is of its end. `tail`: nodes of closed windows that are not
+    back; `back`: nodes of the baseline that are. `deadline`: the end of the last day.
     """
 
     run: RunId

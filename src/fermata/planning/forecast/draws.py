@@ -28,8 +28,7 @@ class Draws:
         self.runs = runs
         self.kinds = {kind: number for number, kind in enumerate(belief.kinds)}
         normal = self.random.standard_normal((runs, len(belief.kinds)))
-        root = np.linalg.cholesky(belief.covariance + 1e-12 * np.eye(len(belief.kinds)))
-        self._mu: Floats = belief.mean + normal @ root.T
+        self._mu: Floats = belief.mean + normal @ _root(belief.covariance).T
         chi2 = self.random.chisquare(belief.known, size=(runs, len(belief.kinds)))
         self._spread: Floats = belief.spread * np.sqrt(belief.known / chi2)
         self._median = np.exp(belief.mean)
@@ -129,3 +128,10 @@ class Draws:
         alive = np.where(elapsed < 0, 1.0, survival((np.log(np.maximum(elapsed, 1e-3)) - mu) / s))
         found: Floats = share / (share + (1 - share) * alive)
         return found
+
+
+def _root(covariance: Floats) -> Floats:
+    """What standard normals are multiplied with to vary so; rounding may leave a variance a little below 0."""
+    variances, directions = np.linalg.eigh((covariance + covariance.T) / 2)
+    found: Floats = directions * np.sqrt(np.maximum(variances, 0.0))
+    return found
