@@ -47,7 +47,9 @@ class Remaining:
 
 
 def forecast_run(rest: Remaining, odds: Odds, *, was_alarming: bool, now: datetime) -> Forecast:
-    """When so much of everything that the run takes is back, and how likely its last window is by the deadline."""
+    """When so much of everything that the run takes is back; `enough`, and how likely that is by the deadline: when
+    every window has enough of its own.
+    """
     planned_end = max((row.planned_end for row in rest.rows if row.state is not WindowState.CANCELLED), default=now)
     lost = [row for row in rest.rows if row.state is WindowState.MISSED and row.plan == rest.plan]
     if lost:
@@ -63,10 +65,12 @@ def forecast_run(rest: Remaining, odds: Odds, *, was_alarming: bool, now: dateti
         )
     random = np.random.Generator(np.random.SFC64((zlib.crc32(rest.run.encode()), int(now.timestamp()))))
     back, last = _play(rest, odds, random, now)
+    last.sort()
     instant = _Instants(now)
-    kept = chance(np.sort(last), (rest.deadline - now) / MINUTE)
-    middle = instant.at(np.sort(last), 0.5)
-    enough = BackAt(share=rest.threshold, nodes=0, median=middle, bound=instant.at(np.sort(last), BOUND))
+    kept = chance(last, (rest.deadline - now) / MINUTE)
+    middle = instant.at(last, 0.5)
+    nodes = count_needed(rest.back + back.shape[1], rest.threshold)
+    enough = BackAt(share=rest.threshold, nodes=nodes, median=middle, bound=instant.at(last, BOUND))
     late = math.ceil((middle - planned_end) / MINUTE)
     return Forecast(
         run=rest.run,
@@ -77,13 +81,10 @@ def forecast_run(rest: Remaining, odds: Odds, *, was_alarming: bool, now: dateti
         back=tuple(_level(share, back, rest.back, instant) for share in LEVELS),
         enough=enough,
         kept=kept,
-        kept_end=chance(np.sort(last), (planned_end - now) / MINUTE),
-        late_minutes=max(late, 0) if abs(late) * MINUTE > _A_DAY or late > 0 else 0,
+        kept_end=chance(last, (planned_end - now) / MINUTE),
+        late_minutes=max(late, 0),
         is_alarming=is_alarming(kept, was_alarming),
     )
-
-
-_A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ def _play(rest: Remaining, odds: Odds, random: np.random.Generator, now: datetim
         if nodes > len(outlook.since):
             last = np.maximum(last, np.partition(played, nodes - 1, axis=1)[:, nodes - 1])
     for row, sure in rest.confidence:
-        planned = max(0.0, (row.planned_end - now) / MINUTE)
+        takes = row.planned_end - row.planned_start
+        planned = (max(row.planned_end, now + takes) - now) / MINUTE  # one that waits past its start ends later
         late = random.random(RUNS) >= sure
         end = planned + late * random.exponential(LATE_MINUTES, RUNS)
         last = np.maximum(last, end)

@@ -67,6 +67,7 @@ class Evidence:
             case "step.failed":
                 self._note_failed(step, why)
             case _:
+                self.in_repair.pop(unit, None)  # it works, so that it was given up in a run that is over
                 if step.startswith(REBOOT_PREFIX):
                     self.rebooted.add((str(data.get("window")), unit))
                 self._note_ended(step, data.get("minutes"), cluster)
