@@ -27,6 +27,7 @@ from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
+from fermata.execution.foresight import Memory
 from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
@@ -98,6 +99,7 @@ class Stage:
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
+    memory: Memory = field(default_factory=Memory)
     roster: Roster = field(default_factory=lambda: Roster(()))
     writing_elsewhere: dict[TeamId, int] = field(default_factory=dict)
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)

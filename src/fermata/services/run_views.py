@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.campaign import Limit
+from fermata.domain.forecasts import Forecast
 from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, UpdateId, WindowId
 from fermata.domain.intents import Intent
 from fermata.domain.node_states import UnitKind, UnitState
@@ -48,6 +49,7 @@ class WindowStatus:
 
     `working` and `in_tail` are not finished yet and never overlap. `behind` is positive when late, None when there is
     nothing to compare: while open it compares the forecast with the planned end, afterwards the actual end.
+    `forecast`: of an open window, None before its first.
     `ready_at`: since when enough is back, proven, to ramp up. `states` counts nodes by state. `recheck_at`: when a
     waiting window is looked at again.
     """
@@ -65,6 +67,7 @@ class WindowStatus:
     closed_at: datetime | None
     forecast_end: datetime | None
     behind: timedelta | None
+    forecast: Forecast | None
     nodes: int
     taken: int
     in_service_at_open: int
@@ -120,6 +123,7 @@ class RunStatus:
     started_at: datetime
     ended_at: datetime | None
     forecast_end: datetime | None
+    forecast: Forecast | None
     baseline_nodes: int
     baseline_in_service: int
     in_service: int
