@@ -70,14 +70,14 @@ def replan_mode(
     with options.opened_place(store, server) as place:
         run = place.set_replan_mode(CampaignId(campaign) if campaign else None, mode, actor=actor, why=why)
     if as_json:
-        output.print_json({"schema": "fermata.run/1", "run": output.zulu(to_plain(run))})
+        output.print_json({"schema": "fermata.run/1", "run": output.with_z(to_plain(run))})
     else:
         output.out.print(escape(f"{run.id} {_MODES[run.replan]}"))
 
 
 def replan_json(made: Replan) -> dict[str, Any]:
     """JSON-ready, with stable keys."""
-    return {"schema": "fermata.replan/1", **output.zulu(to_plain(made))}
+    return {"schema": "fermata.replan/1", **output.with_z(to_plain(made))}
 
 
 def tell_replan(made: Replan) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from pathlib import Path
 
     from fermata.client.words import OrderEnding, RunChange
+    from fermata.domain.capacity_ledger import CapacityView, GroupBy
     from fermata.domain.combinations import Combination
     from fermata.domain.deliveries import DeliveryState
     from fermata.domain.ids import (
@@ -260,6 +261,9 @@ class Verbs(Listing, Protocol):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
+        """The capacity ledger, added up."""
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         """How the campaign went."""
