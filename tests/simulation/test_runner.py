@@ -16,7 +16,7 @@ from fermata.domain.ids import ClusterId, DeviceId, NodeId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.plans import Plan, Window
-from fermata.domain.policy import Freeze, Scope, ScopeLevel, Verdict
+from fermata.domain.policy import Freeze, Notice, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.replans import ReplanOutcome
 from fermata.domain.run_states import ReplanMode, RunState, WindowState
@@ -28,7 +28,7 @@ from fermata.services import runs as run_verbs
 from fermata.services.plans import check_stored_plan
 from fermata.sim.clock import VirtualClock
 from fermata.sim.fates import NO_FAULTS, Faults
-from fermata.store import consent, journal, plans, replans, runs
+from fermata.store import consent, inventory, journal, plans, replans, runs
 from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
@@ -287,3 +287,42 @@ def test_whatever_fails_every_published_date_is_kept_or_has_its_cause(tmp_path: 
     served = {name for name, op in ops.items() if op.finished_at is not None or op.tail_since is not None}
     assert set(rig.world.nodes) <= explained | served, f"seed {seed}"
     assert all(row.state is not WindowState.PLANNED for row in last.values()), f"seed {seed}"
+
+
+def early_rig(tmp_path: Path, notice: Notice) -> stagehand.Rig:
+    """Two windows of one day that the plan has one after the other, with room for both."""
+    found, updates, of = small.fleet(clusters=2, out_of_service=0), small.catalogue(), small.campaign()
+    made = small.plan(found, updates, of, [small.START, small.START + timedelta(hours=4)])
+    rig = stagehand.set_up(stagehand.fresh_sqlite(tmp_path), tmp_path, fleet=found, campaign=of, plan=made)
+    with rig.database.begin() as conn:
+        inventory.save_policy(conn, replace(small.policy(), notice=notice))
+    return rig
+
+
+NO_NOTICE = Notice(regular_update=0, regular_hardware=0, critical_repair=0, critical_update=0)
+
+
+def test_a_later_window_opens_early_where_nobody_was_promised_notice(tmp_path: Path) -> None:
+    rig = early_rig(tmp_path, NO_NOTICE)
+    assert rig.conduct().state is RunState.FINISHED
+    opened = rows(rig)["win-c1"]
+    assert opened.opened_at is not None
+    assert small.START <= opened.opened_at < opened.planned_start, "not before the day's hours"
+    assert returned(rig) == set(rig.world.nodes)
+
+
+def test_a_later_window_keeps_its_time_where_notice_was_promised(tmp_path: Path) -> None:
+    rig = early_rig(tmp_path, Notice())
+    rig.conduct()
+    opened = rows(rig)["win-c1"]
+    assert opened.opened_at == opened.planned_start
+
+
+def test_a_window_does_not_open_early_into_a_freeze_or_before_its_approval_allows(tmp_path: Path) -> None:
+    rig = early_rig(tmp_path, NO_NOTICE)
+    freeze(rig, "c1", small.NOW, small.START + timedelta(hours=3))
+    rig.conduct()
+    opened = rows(rig)["win-c1"]
+    assert opened.opened_at is not None
+    assert opened.opened_at >= small.START + timedelta(hours=3)
+    assert opened.taken == opened.nodes

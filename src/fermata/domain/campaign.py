@@ -7,8 +7,10 @@ from enum import StrEnum
 from typing import Literal
 
 from fermata.domain.fleet import Cluster, Node
+from fermata.domain.hashing import ADDED_LATER
 from fermata.domain.ids import CampaignId, UpdateId
 
+OPEN_CONFIDENCE = 0.8  # one late evening in five is what a day's promise may cost before the window is put off
 SCOPE_KEYS = ("cluster", "supercomputer", "customer", "region", "geo", "datacenter", "sku", "division")
 NODE_KEYS = ("role", "workload", "rack", "scalable_unit", "fault_domain", "node")
 
@@ -155,7 +157,11 @@ class Fallout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """Everything in `campaign.yaml`. `updates` None means all production-ready ones; weekday 0 is Monday."""
+    """Everything in `campaign.yaml`. `updates` None means all production-ready ones; weekday 0 is Monday.
+
+    `open_confidence`: a window that is late opens only if enough of its nodes are back by `back_in_service_by` in that
+    share of rehearsals, or in as many as the plan had; 0: always.
+    """
 
     id: CampaignId
     title: str
@@ -175,3 +181,4 @@ class Campaign:
     preferences: tuple[Preference, ...]
     fallout: Fallout
     return_threshold: float
+    open_confidence: float = field(default=OPEN_CONFIDENCE, metadata={ADDED_LATER: True})

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
 from fermata.execution.closing import measure_pace, take_sample
+from fermata.execution.early import pull_forward
 from fermata.execution.runner import plan_again
 from fermata.execution.stage import Stage
 
@@ -25,5 +26,6 @@ DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
+    Duty(name="early", every=timedelta(minutes=10), do=pull_forward),
     Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
 )
