@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -25,6 +25,7 @@ from fermata.planning.planner import plan_campaign
 from fermata.ports import Inventory
 from fermata.services import replans as services
 from fermata.services import runs as run_verbs
+from fermata.services.foresight import foresee
 from fermata.services.plans import check_stored_plan
 from fermata.sim.clock import VirtualClock
 from fermata.sim.fates import NO_FAULTS, Faults
@@ -32,7 +33,7 @@ from fermata.store import consent, inventory, journal, plans, replans, runs
 from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 CLUSTERS = 3
 
 HARSH = Faults(
@@ -55,11 +56,13 @@ class Silent:
         return self._inner.observe_devices(names)
 
 
-def set_up(tmp_path: Path, mode: ReplanMode, *, faults: Faults = NO_FAULTS, seed: int = 1) -> stagehand.Rig:
+def set_up(
+    tmp_path: Path, mode: ReplanMode, *, faults: Faults = NO_FAULTS, seed: int = 1, deadline: date = date(2026, 1, 12)
+) -> stagehand.Rig:
     """One cluster a day, on three days, from the planner itself."""
     found, updates = small.fleet(clusters=CLUSTERS, out_of_service=0), small.catalogue()
     one_a_day = Limit(what=LimitKind.WHOLE_BIG_CLUSTERS, per_day=1)
-    of = replace(small.campaign(one_a_day), big_cluster_nodes=4)
+    of = replace(small.campaign(one_a_day), big_cluster_nodes=4, deadline=deadline)
     inputs = PlanningInput(
         fleet=found,
         catalogue=updates,
@@ -326,3 +329,38 @@ def test_a_window_does_not_open_early_into_a_freeze_or_before_its_approval_allow
     assert opened.opened_at is not None
     assert opened.opened_at >= small.START + timedelta(hours=3)
     assert opened.taken == opened.nodes
+
+
+def test_a_deadline_that_will_be_missed_is_known_days_ahead_with_what_was_tried(tmp_path: Path) -> None:
+    rig = set_up(tmp_path, ReplanMode.AUTO, deadline=date(2026, 1, 7))
+    rig.conduct(until=small.NOW + timedelta(minutes=30))
+    before = run_verbs.status(rig.database).deadline_risk
+    assert before is not None
+    assert (before.plan, before.windows, before.homeless) == (rig.plan.id, CLUSTERS, 0)
+    assert before.missed < 0.1
+    assert before.alert is None
+    freeze(rig, "c0", small.START - HOUR / 2, small.START + timedelta(hours=10))
+    rig.conduct(until=small.START + 2 * HOUR)
+    status = run_verbs.status(rig.database)
+    risk = status.deadline_risk
+    assert risk is not None
+    assert risk.plan == status.plan != rig.plan.id, "foreseen anew for the plan that followed"
+    assert risk.at <= risk.deadline - 2 * DAY
+    assert risk.missed == 1.0
+    assert next((driver.cluster, driver.missed) for driver in risk.drivers) == ("c0", 1.0)
+    assert risk.late_node_days >= 8
+    assert {remedy.change for remedy in risk.remedies} == {"dates planned anew", "capacity back by 20:00"}
+    assert [need.code for need in status.needs] == [Code.DEADLINE_AT_RISK]
+    with rig.database.read() as conn:
+        told_of = [line for line in journal.read(conn, limit=10_000) if line.event == "deadline.at_risk"]
+    assert len(told_of) == 1
+
+
+def test_what_was_foreseen_is_not_worked_out_twice_for_a_day_and_a_plan(tmp_path: Path) -> None:
+    rig = set_up(tmp_path, ReplanMode.OFF)
+    first = foresee(rig.database, rig.run, small.NOW)
+    assert first is not None
+    assert foresee(rig.database, rig.run, small.NOW + timedelta(hours=2)) == first
+    later = foresee(rig.database, rig.run, small.NOW + DAY)
+    assert later is not None
+    assert later.seq > first.seq

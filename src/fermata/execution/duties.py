@@ -8,7 +8,7 @@ from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
 from fermata.execution.closing import measure_pace, take_sample
 from fermata.execution.early import pull_forward
-from fermata.execution.runner import plan_again
+from fermata.execution.runner import foresee, plan_again
 from fermata.execution.stage import Stage
 
 
@@ -28,4 +28,5 @@ DUTIES = (
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
     Duty(name="early", every=timedelta(minutes=10), do=pull_forward),
     Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
+    Duty(name="foresight", every=timedelta(hours=1), do=foresee),
 )

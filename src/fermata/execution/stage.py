@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
@@ -48,8 +48,8 @@ def _go_on(_point: str) -> None:
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
-    `crash` is called by name at every point where a kill could hurt: tests end the process there. `look`: see
-    `runner`.
+    `crash` is called by name at every point where a kill could hurt: tests end the process there. `look` and
+    `foreseen`: see `runner`.
     """
 
     database: Database
@@ -70,6 +70,7 @@ class Stage:
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
+    foreseen: tuple[PlanId, date] | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""

@@ -51,6 +51,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         windows=windows,
         tail=tuple(_tail(op, now) for op in unit_ops.tail_ops(conn, run.id)),
         last_replan=replans.latest_replan(conn, run.id),
+        deadline_risk=replans.latest_risk(conn, run.id),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.campaign import Limit
+from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import LeftOut
@@ -88,8 +89,9 @@ class RunStatus:
     """A whole run at `as_of`, the instant up to which it was worked on.
 
     `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when it started,
-    `in_service` those of them in service now. `nodes_out`: held by us now, tail included. `last_replan`: what came of
-    planning again last, None before the first time; a person may have to answer it while its parent is the `plan`.
+    `in_service` those of them in service now. `nodes_out`: held by us now, tail included. `last_replan`:
+    what came of planning again last, None before the first time; a person may have to answer it while its parent is
+    the `plan`. `deadline_risk`: as foreseen last.
     """
 
     run: RunId
@@ -114,6 +116,7 @@ class RunStatus:
     windows: tuple[WindowStatus, ...]
     tail: tuple[TailEntry, ...]
     last_replan: Replan | None
+    deadline_risk: DeadlineRisk | None
 
     @property
     def in_service_share(self) -> float:
@@ -124,4 +127,6 @@ class RunStatus:
     def needs(self) -> tuple[Reason, ...]:
         """What waits for a person, with what to do about it."""
         last = self.last_replan
-        return (last.needs,) if last is not None and last.needs is not None and last.parent == self.plan else ()
+        needs = (last.needs,) if last is not None and last.needs is not None and last.parent == self.plan else ()
+        risk = self.deadline_risk
+        return (*needs, risk.alert) if risk is not None and risk.alert is not None else needs
