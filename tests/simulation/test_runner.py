@@ -23,6 +23,7 @@ from fermata.domain.run_states import ReplanMode, RunState, WindowState
 from fermata.planning.inputs import Planned, PlanningInput
 from fermata.planning.planner import plan_campaign
 from fermata.ports import Inventory
+from fermata.services import foresight
 from fermata.services import replans as services
 from fermata.services import runs as run_verbs
 from fermata.services.foresight import foresee
@@ -354,6 +355,19 @@ def test_a_deadline_that_will_be_missed_is_known_days_ahead_with_what_was_tried(
     with rig.database.read() as conn:
         told_of = [line for line in journal.read(conn, limit=10_000) if line.event == "deadline.at_risk"]
     assert len(told_of) == 1
+
+
+def test_what_would_help_is_not_tried_again_every_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = set_up(tmp_path, ReplanMode.OFF, deadline=date(2026, 1, 5))  # the plan itself has two windows after it
+    first = foresee(rig.database, rig.run, small.NOW)
+    monkeypatch.setattr(foresight, "plan_campaign", None)
+    second = foresee(rig.database, rig.run, small.NOW + HOUR * 16)
+    assert first is not None
+    assert second is not None
+    assert first.missed == second.missed == 1.0
+    assert second.at > first.at
+    assert (second.remedies, second.remedies_at) == (first.remedies, first.at)
+    assert len(first.remedies) == 2
 
 
 def test_what_was_foreseen_is_not_worked_out_twice_for_a_day_and_a_plan(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from fermata.client.words import OrderEnding, RunChange
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
+from fermata.domain.gates import GateSaid, GateState, GateWord
 from fermata.domain.ids import (
     ApprovalId,
     CampaignId,
@@ -49,6 +50,7 @@ from fermata.services import (
     consent,
     exemptions,
     freezes,
+    gates,
     inventory,
     inventory_held,
     inventory_sources,
@@ -329,6 +331,15 @@ class StoreVerbs:
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)
+
+    def show_gates(self, campaign: CampaignId | None) -> gates.GatesView:
+        return gates.show_gates(self.database, gates.find_run(self.database, campaign))
+
+    def say_at_gate(
+        self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str
+    ) -> GateState:
+        said = GateSaid(word=word, actor=actor, why=why, at=wiring.utc_now())
+        return gates.say(self.database, gates.find_run(self.database, campaign), update, said)
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         return capacity.show_capacity(self.database, campaign=campaign, by=by)

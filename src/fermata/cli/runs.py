@@ -12,6 +12,7 @@ from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import ReplanMode, WindowState
+from fermata.services.gates import GatesView
 from fermata.services.run_views import RunStatus, TailEntry, WindowStatus
 
 TAIL_SHOWN = 20  # of a long tail on a terminal; all of it in --json
@@ -107,12 +108,14 @@ def status(
     """Where the run stands: windows, nodes out against the limits, share in service, tail list."""
     with options.opened_place(store, server) as place:
         found = place.show_status(_named(campaign))
+        gates = None if as_json else place.show_gates(_named(campaign))
     if as_json:
         output.print_json(_plain(found))
         return
     _print_head(found)
     _print_limits(found)
     _print_windows(found, everything=everything)
+    _print_gates(gates)
     _print_tail(found)
 
 
@@ -209,6 +212,18 @@ def _pace(behind: timedelta | None) -> str:
     if minutes == 0:
         return "on time"
     return f"{minutes} min late" if minutes > 0 else f"{-minutes} min early"
+
+
+def _print_gates(found: GatesView | None) -> None:
+    """Those that let nobody begin: `fermata gates` tells them all."""
+    for view in found.gates if found is not None else ():
+        judged = view.gate.judged
+        if view.gate.is_closed:
+            waiting = output.count(view.waiting, "unit")
+            output.out.print(
+                f"[bold]Gate of {escape(view.gate.update)}: {judged.verdict}[/], {waiting} waiting."
+                f" {escape(judged.reason.sentence)}"
+            )
 
 
 def _print_tail(found: RunStatus) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.capacity_ledger import CapacityView, GroupBy
     from fermata.domain.combinations import Combination
     from fermata.domain.deliveries import DeliveryState
+    from fermata.domain.gates import GateState, GateWord
     from fermata.domain.ids import (
         ApprovalId,
         CampaignId,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.consent import Order, Outcome
     from fermata.services.exemptions import ExemptionOrder
     from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
+    from fermata.services.gates import GatesView
     from fermata.services.import_files import ImportKind
     from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
     from fermata.services.inventory_changes import Synced
@@ -261,6 +263,14 @@ class Verbs(Listing, Protocol):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def show_gates(self, campaign: CampaignId | None) -> GatesView:
+        """What is known of every update of the newest run."""
+
+    def say_at_gate(
+        self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str
+    ) -> GateState:
+        """A person's word on an update of the newest run."""
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         """The capacity ledger, added up."""

@@ -9,6 +9,7 @@ from typing import Literal
 from fermata.domain.fleet import Cluster, Node
 from fermata.domain.hashing import ADDED_LATER
 from fermata.domain.ids import CampaignId, UpdateId
+from fermata.domain.phases import DEFAULT_PHASES, Phases
 
 OPEN_CONFIDENCE = 0.8  # one late evening in five is what a day's promise may cost before the window is put off
 SCOPE_KEYS = ("cluster", "supercomputer", "customer", "region", "geo", "datacenter", "sku", "division")
@@ -182,3 +183,4 @@ class Campaign:
     fallout: Fallout
     return_threshold: float
     open_confidence: float = field(default=OPEN_CONFIDENCE, metadata={ADDED_LATER: True})
+    phases: Phases = field(default=DEFAULT_PHASES, metadata={ADDED_LATER: True})

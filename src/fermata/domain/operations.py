@@ -31,6 +31,7 @@ class Gate(StrEnum):
     REQUIREMENT = "requirement"
     PAUSE = "pause"
     HARD_STOP = "hard_stop"
+    EVIDENCE = "evidence"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,13 +10,14 @@ from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunSta
 from fermata.execution.batch import step_batch
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
+from fermata.execution.gating import follow_words, judge_gates
 from fermata.execution.opening import open_window
 from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused
 from fermata.ports import Clock, Site
-from fermata.store import journal, runs
+from fermata.store import gates, journal, runs
 from fermata.store.database import Database
 from fermata.store.journal import Entry
 from fermata.store.runs import Stale
@@ -56,7 +57,7 @@ def conduct(
         run = work(stage, beat, clock.now())
         if run.state not in LIVE_RUNS:
             return run
-        clock.wait_until(_next_instant(stage, clock.now()), _changed(database, run, stop))
+        clock.wait_until(_next_instant(stage, clock.now()), _changed(stage, run, stop))
     return _run(stage)
 
 
@@ -76,7 +77,9 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     run = _follow_operator(stage, beat, now)
     paused = run.desired is not Desired.RUN and run.state is not RunState.STOPPING
     worked = False
+    follow_words(stage, now)
     for _ in range(ROUNDS_MAX):
+        judge_gates(stage, now)
         moved = _decide_windows(stage, run, now)
         units, settled = step_batch(stage, now, paused=paused)
         worked = worked or bool(units)
@@ -170,15 +173,18 @@ def _run(stage: Stage) -> Run:
     return run
 
 
-def _changed(database: Database, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
+def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
     """True when the wait should end: somebody wants the loop, or the run, to do something else."""
 
     def check() -> bool:
         if stop():
             return True
-        with database.read() as conn:
+        with stage.database.read() as conn:
             found = runs.load_run(conn, run.id)
-        return found is None or (found.desired, found.plan, found.replan) != (run.desired, run.plan, run.replan)
+            word = gates.latest_word(conn, run.id)
+        if found is None or word != stage.gates.latest_word:
+            return True
+        return (found.desired, found.plan, found.replan) != (run.desired, run.plan, run.replan)
 
     return check
 

@@ -12,6 +12,7 @@ from fermata.domain.replanning import lead_time
 from fermata.domain.run_states import Desired, WindowState
 from fermata.domain.scripts import BadScript
 from fermata.domain.windows import calendar_day
+from fermata.execution.gating import find_closed
 from fermata.execution.opening import muster_window, take
 from fermata.execution.outlook import find_room
 from fermata.execution.recheck import JUDGED_LIVE, OF_THE_WHOLE_PLAN, find_fault
@@ -52,7 +53,7 @@ def _open_early(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
         script = stage.script(row.window)
     except BadScript:
         return row
-    if find_fault(stage, row) is not None or _breaks_a_rule(stage, row, now):
+    if find_closed(stage, row) or find_fault(stage, row) or _breaks_a_rule(stage, row, now):
         return row
     muster = muster_window(stage, row, script, now)
     whole = frozenset(script.nodes)

@@ -23,6 +23,7 @@ from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, local_to_utc
 from fermata.execution.accounts import open_books
+from fermata.execution.gating import find_closed
 from fermata.execution.observe import observe_devices, observe_nodes
 from fermata.execution.outlook import find_hold
 from fermata.execution.promises import Bonds, hold_back, say_full
@@ -74,6 +75,9 @@ def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -
         return _miss(stage, row, now)
     if desired is Desired.PAUSE:
         return _wait(stage, row, reason(Code.RUN_PAUSED, unit=row.window), now, RECHECK)
+    closed = find_closed(stage, row)
+    if closed is not None:
+        return _wait(stage, row, closed, now, REPAIR_RECHECK)
     try:
         script = stage.script(row.window)
     except BadScript as bad:
@@ -86,10 +90,7 @@ def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -
     if not muster.taken:
         why = reason(Code.NOTHING_TO_TAKE, nodes=row.nodes, window=row.window)
         return _save(stage, replace(row, left_out=muster.left_out), WindowState.SKIPPED, why, now, None)
-    hold = find_hold(stage, row, script, muster.taken, now)
-    if hold is not None and hold.is_final:
-        return _save(stage, row, WindowState.MISSED, hold.why, now, None)
-    return take(stage, row, muster, now) if hold is None else _wait(stage, row, hold.why, now, RECHECK)
+    return take(stage, row, muster, now)
 
 
 def _least(stage: Stage, row: WindowRun) -> timedelta:
@@ -261,7 +262,12 @@ def _group(reasons: Mapping[NodeId, Reason]) -> tuple[LeftOut, ...]:
 
 
 def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
-    """Counts what is out, and opens, in one transaction: two windows never take the same room."""
+    """Counts what is out, and opens, in one transaction: two windows never take the same room. First looks ahead."""
+    hold = find_hold(stage, row, muster.script, muster.taken, now)
+    if hold is not None and hold.is_final:
+        return _save(stage, row, WindowState.MISSED, hold.why, now, None)
+    if hold is not None:
+        return _wait(stage, row, hold.why, now, RECHECK)
     taken = frozenset(muster.taken)
     with stage.database.begin() as conn:
         windows = runs.load_windows(conn, stage.run)

@@ -33,6 +33,8 @@ PLAYS_OF_REMEDY = 125
 SECONDS_MOST = 20  # for all plays, and again for each remedy that is planned
 RAISE = 0.1  # of a limit on nodes out, as a remedy
 REMEDIES_MOST = 3
+REMEDIES_KEPT = timedelta(days=3)
+ALIKE = 0.05  # two standard errors of a share of so many plays
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +85,8 @@ def foresee(db: Database, run_id: RunId, now: datetime) -> DeadlineRisk | None:
     )
     risk = _tell(left, seen, now)
     if risk.missed > ALERT_ABOVE:
-        remedies = tuple(sorted(_find_remedies(left), key=lambda remedy: (remedy.missed, remedy.moved)))
-        risk = replace(risk, remedies=remedies, alert=_alert(left, risk, remedies))
+        risk = _with_remedies(left, risk, last)
+        risk = replace(risk, alert=_alert(left, risk))
     with db.begin() as conn:
         if risk.alert is not None:
             data = {"missed": risk.missed, "plan": risk.plan, "late_node_days": risk.late_node_days}
@@ -92,6 +94,16 @@ def foresee(db: Database, run_id: RunId, now: datetime) -> DeadlineRisk | None:
             line = Entry(at=now, actor="conductor", event="deadline.at_risk", subject=subject, why=why, data=data)
             journal.append(conn, line)
         return replans.add_risk(conn, risk)
+
+
+def _with_remedies(left: _Left, risk: DeadlineRisk, last: DeadlineRisk | None) -> DeadlineRisk:
+    """With what would help: each is planned and played, so what was tried lately of about the same risk is kept."""
+    if last is not None and last.remedies_at is not None:
+        is_alike = abs(last.missed - risk.missed) <= ALIKE
+        if is_alike and risk.at - last.remedies_at < REMEDIES_KEPT:
+            return replace(risk, remedies=last.remedies, remedies_at=last.remedies_at)
+    found = sorted(_find_remedies(left), key=lambda remedy: (remedy.missed, remedy.moved))
+    return replace(risk, remedies=tuple(found), remedies_at=risk.at)
 
 
 def _read(conn: Connection, run_id: RunId, now: datetime) -> _Left | None:
@@ -179,9 +191,9 @@ def _changes(campaign: Campaign) -> Iterator[tuple[str, Campaign]]:
         yield f"capacity back by {later:%H:%M}", replace(campaign, daily_window=longer)
 
 
-def _alert(left: _Left, risk: DeadlineRisk, remedies: tuple[Remedy, ...]) -> Reason:
+def _alert(left: _Left, risk: DeadlineRisk) -> Reason:
     first = risk.drivers[0] if risk.drivers else None
-    better = [remedy for remedy in remedies if remedy.missed < risk.missed]
+    better = [remedy for remedy in risk.remedies if remedy.missed < risk.missed]
     told = "; ".join(f"{x.change}: {x.missed:.0%}, {x.moved} date(s) moved" for x in better)
     homeless = f" {risk.homeless:,} node(s) have no window: see fermata replan." if risk.homeless else ""
     return reason(
