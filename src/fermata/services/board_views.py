@@ -245,13 +245,18 @@ class Curves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan."""
+    """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan.
+
+    `needs`: what waits for a person; `deadline`: how likely it is missed, as foreseen last. Both as sentences.
+    """
 
     now: datetime
     stage: Stage
     head: Head | None = None
     next_step: NextStep | None = None
     note: str | None = None
+    needs: tuple[str, ...] = ()
+    deadline: str | None = None
     figures: Figures | None = None
     days: tuple[Day, ...] = ()
     axis: Axis | None = None
