@@ -5,7 +5,7 @@ A stage is one worker's view of one run: of the whole of it, of its lead, or of 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
@@ -77,8 +77,7 @@ class Stage:
 
     Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
     `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
-    `ledger`: the words of consent, as last read, with the number of the newest. `look`: see
-    `runner`.
+    `ledger`: the words of consent, as last read, with the number of the newest. `look` and `foreseen`: see `runner`.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
     ride.
@@ -111,6 +110,7 @@ class Stage:
     has_trains: bool = False
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
+    foreseen: tuple[PlanId, date] | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""

@@ -115,6 +115,8 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         next_step=_start_step(campaign) if status is None else None,
         note=_note(stage, days, lanes, counted),
         held=_held(status),
+        needs=tuple(need.sentence for need in status.needs) if status else (),
+        deadline=_deadline(status) if status else None,
         figures=_figures(subject, conduct, days, lanes, now),
         days=days,
         axis=make_axis(campaign, shown, lanes) if shown else None,
@@ -223,6 +225,14 @@ def _cap(campaign: Campaign) -> int | None:
         if limit.what is LimitKind.NODES_OUT and limit.at_once is not None and not limit.where.conditions
     ]
     return min(whole, default=None)
+
+
+def _deadline(status: RunStatus) -> str | None:
+    risk = status.deadline_risk
+    if risk is None:
+        return None
+    missed = f"The deadline is missed in {risk.missed:.0%} of {risk.plays:,} plays of what is left"
+    return f"{missed}, with {risk.late_node_days:,g} late node-days on average."
 
 
 def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane], tail: Mapping[str, int]) -> str | None:

@@ -251,7 +251,8 @@ class Curves:
 class Board:
     """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan.
 
-    `held`: what operators hold or end, the brake, and trains that go, in sentences.
+    `held`: what operators hold or end, the brake, and trains that go; `needs`: what waits for a person; `deadline`: how
+    likely it is missed, as foreseen last. All as sentences.
     """
 
     now: datetime
@@ -260,6 +261,8 @@ class Board:
     next_step: NextStep | None = None
     note: str | None = None
     held: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    deadline: str | None = None
     figures: Figures | None = None
     days: tuple[Day, ...] = ()
     axis: Axis | None = None

@@ -58,6 +58,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         last_replan=replans.latest_replan(conn, run.id),
         words=intents.load_intents(conn).about(run.id),
         trains=_trains(conn, run),
+        deadline_risk=replans.latest_risk(conn, run.id),
     )
 
 

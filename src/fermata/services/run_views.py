@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.campaign import Limit
+from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.forecasts import Forecast
 from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, UpdateId, WindowId
 from fermata.domain.intents import Intent
@@ -110,7 +111,8 @@ class RunStatus:
     `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when it started,
     `in_service` those of them in service now. `nodes_out`: held by us now, tail included. `last_replan`: what came of
     planning again last, None before the first time; a person may have to answer it while its parent is the `plan`.
-    `words`: what operators hold or end of it, the widest first. `trains`: oldest first.
+    `deadline_risk`: as foreseen last. `words`: what operators hold or end of it, the widest first. `trains`: oldest
+    first.
     """
 
     run: RunId
@@ -136,6 +138,7 @@ class RunStatus:
     windows: tuple[WindowStatus, ...]
     tail: tuple[TailEntry, ...]
     last_replan: Replan | None
+    deadline_risk: DeadlineRisk | None
     words: tuple[Intent, ...] = ()
     trains: tuple[TrainStatus, ...] = ()
 
@@ -148,4 +151,6 @@ class RunStatus:
     def needs(self) -> tuple[Reason, ...]:
         """What waits for a person, with what to do about it."""
         last = self.last_replan
-        return (last.needs,) if last is not None and last.needs is not None and last.parent == self.plan else ()
+        needs = (last.needs,) if last is not None and last.needs is not None and last.parent == self.plan else ()
+        risk = self.deadline_risk
+        return (*needs, risk.alert) if risk is not None and risk.alert is not None else needs
