@@ -14,6 +14,7 @@ from fermata.domain.readmission import NotReadmitted, Readmitted, judge
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scripts import GIVE_BACK, RELEASE, VERIFY, WindowScript, name_step
 from fermata.domain.versions import is_at_least
+from fermata.domain.winding import say_given_back
 
 LOOK_AGAIN = timedelta(minutes=5)
 PERSON_LOOK = timedelta(minutes=30)  # what only a person can set free; whoever does is seen half an hour later
@@ -53,7 +54,8 @@ def decide_return(op: UnitOp, progress: Progress | None, facts: Facts) -> Decisi
 def _judge_asked(op: UnitOp, progress: Succeeded | Running | Failed | None, facts: Facts) -> Decision:
     match progress:
         case Succeeded():
-            return Leave(event=UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT)
+            event = UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT
+            return Leave(event=event, reason=_say_early(op, facts))
         case Running(check_again_at=again) if again is not None and again > facts.now:
             return Watch(until=again)
         case None | Running():
@@ -63,6 +65,12 @@ def _judge_asked(op: UnitOp, progress: Succeeded | Running | Failed | None, fact
             return _wait(op, failed, facts, PERSON_LOOK)
         case _:
             assert_never(progress)
+
+
+def _say_early(op: UnitOp, facts: Facts) -> Reason | None:
+    abort = facts.wanted(op).abort
+    is_done = not facts.script.nodes[NodeId(op.unit)].due & ~op.active
+    return None if abort is None or is_done else say_given_back(op, abort)
 
 
 def _not_yet(op: UnitOp, missing: tuple[Reason, ...], facts: Facts) -> Decision:

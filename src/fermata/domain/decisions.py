@@ -164,7 +164,7 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
                 op, step=step, attempt=1, asked=Asked.INTENDED, next_at=now, step_started_at=now, version=op.version + 1
             )
         case Repeat():
-            told = op.reason if op.tail_since else None
+            told = op.reason if op.tail_since or _goes_early(op) else None
             return replace(op, asked=Asked.INTENDED, reason=told, next_at=now, version=op.version + 1)
         case Watch():
             return _watch(op, decision, now)
@@ -213,8 +213,12 @@ def _watch(op: UnitOp, decision: Watch, now: datetime) -> UnitOp:
     )
 
 
+def _goes_early(op: UnitOp) -> bool:
+    return op.reason is not None and op.reason.code is Code.GIVEN_BACK
+
+
 def _leave(op: UnitOp, decision: Leave, now: datetime) -> UnitOp:
-    given_back = op.reason if op.reason is not None and op.reason.code is Code.GIVEN_BACK else None
+    given_back = op.reason if _goes_early(op) else None
     return replace(
         op,
         state=advance(op.kind, op.state, decision.event),

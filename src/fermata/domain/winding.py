@@ -74,7 +74,7 @@ def _judge_unchanged(op: UnitOp, node: NodeSeen | None, facts: Facts, word: Inte
     changed = _find_change(op, node, facts, word)
     if changed is not None:
         return Watch(until=facts.now + STAYS_LOOK, reason=changed, listed=True)
-    return Prove(event=UnitEvent.UNCHANGED, active=op.active, reason=_given_back(op, word, "unchanged"))
+    return Prove(event=UnitEvent.UNCHANGED, active=op.active, reason=say_given_back(op, word))
 
 
 def prove_partly(op: UnitOp, node: NodeSeen | None, facts: Facts, word: Intent) -> Decision:
@@ -84,8 +84,7 @@ def prove_partly(op: UnitOp, node: NodeSeen | None, facts: Facts, word: Intent) 
     changed = _find_change(op, node, facts, word)
     if changed is not None:
         return Watch(until=facts.now + STAYS_LOOK, reason=changed, listed=True)
-    how = "with part of its work done" if op.active else "unchanged"
-    return Prove(active=op.active, reason=_given_back(op, word, how))
+    return Prove(active=op.active, reason=say_given_back(op, word))
 
 
 def _find_change(op: UnitOp, node: NodeSeen, facts: Facts, word: Intent) -> Reason | None:
@@ -109,7 +108,9 @@ def _find_change(op: UnitOp, node: NodeSeen, facts: Facts, word: Intent) -> Reas
     return None
 
 
-def _given_back(op: UnitOp, word: Intent, how: str) -> Reason:
+def say_given_back(op: UnitOp, word: Intent) -> Reason:
+    """Why a node goes back without all that it was taken for."""
+    how = "with part of its work done" if op.active else "unchanged"
     return reason(Code.GIVEN_BACK, unit=op.unit, how=how, place=word.place, who=word.who)
 
 
