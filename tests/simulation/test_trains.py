@@ -16,6 +16,7 @@ from fermata.domain.policy import Freeze, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.run_states import Desired, RunState
 from fermata.execution.embedded import conduct
+from fermata.execution.ownership import Ownership, SteadyWall
 from fermata.services import intents
 from fermata.services.intents import Wanted
 from fermata.sim.fates import NO_FAULTS, Faults
@@ -61,6 +62,7 @@ def ride(rig: stagehand.Rig, until: timedelta | None = None, crash: object = Non
         stop=lambda: end is not None and rig.clock.now() >= end,
         crash=crash,  # type: ignore[arg-type]
         has_trains=True,
+        ownership=Ownership(run=rig.run, owner="rig", wall=SteadyWall()),
     )
 
 
