@@ -7,9 +7,11 @@ from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
 from fermata.store import (
+    forecasts,
     inventory,
     inventory_sources,
     journal,
+    leases,
     outbox,
     plans,
     replans,
@@ -23,9 +25,11 @@ from fermata.store.schema import metadata
 
 NO_SERVICES = WorkloadMap(services={}, assignments={})
 TABLES = (  # imported: they register with the metadata
+    forecasts.forecast,
     inventory.node,
     inventory_sources.inventory_hold,
     journal.journal,
+    leases.lease,
     outbox.notice,
     plans.plan,
     replans.replan,
