@@ -7,7 +7,9 @@ from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
 from fermata.store import (
+    capacity,
     forecasts,
+    gates,
     inventory,
     inventory_sources,
     journal,
@@ -25,7 +27,9 @@ from fermata.store.schema import metadata
 
 NO_SERVICES = WorkloadMap(services={}, assignments={})
 TABLES = (  # imported: they register with the metadata
+    capacity.window_account,
     forecasts.forecast,
+    gates.gate,
     inventory.node,
     inventory_sources.inventory_hold,
     journal.journal,
