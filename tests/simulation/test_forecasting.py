@@ -24,7 +24,7 @@ WINDOW = WindowId("win-c0")
 def rig(folder: Path, *, faults: Faults = NO_FAULTS, back_by: time = time(19)) -> stagehand.Rig:
     campaign = small.campaign()
     daily = replace(campaign.daily_window, back_in_service_by=back_by)
-    fleet = small.fleet(1, 40)
+    fleet = small.fleet(1, 24)
     url = stagehand.fresh_sqlite(folder)
     return stagehand.set_up(url, folder, fleet=fleet, campaign=replace(campaign, daily_window=daily), faults=faults)
 
@@ -46,7 +46,7 @@ def minutes(span: timedelta) -> float:
 
 def test_every_half_hour_a_forecast_is_kept_and_they_close_in_on_the_end(tmp_path: Path) -> None:
     found = rig(tmp_path)
-    found.conduct()
+    found.conduct(until=small.START + timedelta(minutes=130))
     made = kept(found)
     assert len(made) >= 3
     slots = [(one.at.hour, one.at.minute // 30) for one in made]
@@ -83,7 +83,7 @@ def test_the_run_as_a_whole_is_forecast_too(tmp_path: Path) -> None:
 def test_a_slow_day_is_told_once_with_what_would_help(tmp_path: Path) -> None:
     """Everything takes three times as long as claimed, and capacity was promised back five minutes after the plan."""
     found = rig(tmp_path, back_by=time(13, 42))
-    world = SlowWorld(small.fleet(1, 40), small.catalogue(), NO_FAULTS, 1, CommandLog(None))
+    world = SlowWorld(small.fleet(1, 24), small.catalogue(), NO_FAULTS, 1, CommandLog(None))
     found.site = open_site(world, found.clock)
     found.conduct(until=small.START + timedelta(minutes=150))
     events = [event for event, _ in told(found)]

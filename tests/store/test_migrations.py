@@ -7,9 +7,13 @@ from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
 from fermata.store import (
+    capacity,
+    forecasts,
+    gates,
     inventory,
     inventory_sources,
     journal,
+    leases,
     outbox,
     plans,
     replans,
@@ -23,9 +27,13 @@ from fermata.store.schema import metadata
 
 NO_SERVICES = WorkloadMap(services={}, assignments={})
 TABLES = (  # imported: they register with the metadata
+    capacity.window_account,
+    forecasts.forecast,
+    gates.gate,
     inventory.node,
     inventory_sources.inventory_hold,
     journal.journal,
+    leases.lease,
     outbox.notice,
     plans.plan,
     replans.replan,

@@ -214,7 +214,8 @@ def _slip_today(lanes: Sequence[Lane]) -> Slip:
         return Slip(pace=Pace.NONE)
     late = max(lane.forecast for lane in lanes) - max(lane.chip.end for lane in lanes)
     last = max(lanes, key=lambda lane: (lane.forecast, lane.chip.id))
-    return slip_of(late) if late > timedelta(0) or last.closed is not None else last.slip
+    in_spare_time = late <= timedelta(0) and last.closed is None and last.foretold is not None
+    return last.slip if in_spare_time else slip_of(late)
 
 
 def _cap(campaign: Campaign) -> int | None:
