@@ -47,10 +47,9 @@ def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """The one thing to do about a unit. An intent whose call may not have been made (asked is INTENDED) is judged anew,
     unless its call is harmless and repeated as it is: the world went on meanwhile.
     """
-    if op.astray_since is not None and op.state in EMPTY and op.state is not UnitState.FAILED:
-        regained = _regain(op, seen, facts)
-        if regained is not None:
-            return regained
+    regained = _regain(op, seen, facts)
+    if regained is not None:
+        return regained
     if op.state is UnitState.PROVEN and op.kind is UnitKind.NODE:
         return decide_return(op, seen.progress, facts)
     if op.asked is not Asked.NOTHING:
@@ -69,7 +68,9 @@ def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 
 
 def _regain(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
-    """The next step towards holding an empty node again; None while something goes on on it."""
+    """The next step of a marked node towards our hands; None for others, and while something goes on on it."""
+    if op.astray_since is None or op.state not in EMPTY or op.state is UnitState.FAILED:
+        return None
     if op.asked is not Asked.NOTHING and not isinstance(seen.progress, NeverAsked):
         return None
     if op.state in (UnitState.DRAINED, UnitState.PROVEN):
