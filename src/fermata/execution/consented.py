@@ -10,19 +10,19 @@ from fermata.domain.readmission import Target
 from fermata.domain.reasons import Reason
 from fermata.execution.stage import Stage
 from fermata.store import consent, inventory
-from fermata.store.database import Connection
 
 GOES_BACK = frozenset({UnitState.VERIFYING, UnitState.PROVEN})
 
 
-def find_gaps(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mapping[NodeId, tuple[Reason, ...]]:
+def find_gaps(stage: Stage, ops: Iterable[UnitOp]) -> Mapping[NodeId, tuple[Reason, ...]]:
     """Of the nodes among `ops` that may go back now: what consent to their work lacks, () for nothing."""
     going = [op for op in ops if op.kind is UnitKind.NODE and op.state in GOES_BACK]
     if not going:
         return {}
-    policy, seq = inventory.load_policy(conn), consent.last_seq(conn)
-    if stage.ledger is None or stage.ledger[0] != seq:
-        stage.ledger = (seq, consent.load_ledger(conn))
+    with stage.database.read() as conn:
+        policy, seq = inventory.load_policy(conn), consent.last_seq(conn)
+        if stage.ledger is None or stage.ledger[0] != seq:
+            stage.ledger = (seq, consent.load_ledger(conn))
     ledger = stage.ledger[1]
     by_plan: dict[PlanId, dict[NodeId, tuple[Target, ...]]] = {}
     for op in going:

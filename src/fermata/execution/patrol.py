@@ -13,31 +13,24 @@ from fermata.domain.decide_begin import Facts
 from fermata.domain.ids import DeviceId, NodeId, step_key
 from fermata.domain.node_states import OUT, UnitKind
 from fermata.domain.observations import NodeSeen, Progress
-from fermata.domain.operations import Run, UnitOp
-from fermata.domain.reasons import Reason
+from fermata.domain.operations import UnitOp
 from fermata.domain.scripts import WindowScript
 from fermata.execution.observe import Looked, observe_nodes
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.ports import CALL_SIZE_MAX, Notice, NoticeKind, OutcomeUnknown, Refused, Site, TryLater
 from fermata.store import journal, runs, unit_ops
-from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
 PATROL = "patrol"
 PATROL_EVERY: timedelta = POLL
 
 
-def patrol(stage: Stage, _run: Run, now: datetime) -> None:
-    """A round as a duty: whenever something else is worked on, too."""
-    make_round(stage, now)
-
-
-def next_round(stage: Stage, last: datetime | None) -> datetime | None:
-    """When the next round is due, or None while no node is out. `last`: the one before, in this process."""
-    if last is None or not _held(stage):
+def next_round(stage: Stage, last: datetime | None, now: datetime) -> datetime | None:
+    """When the next round is due, or None while no node is out. `last`: the one before, by this worker."""
+    if not _held(stage):
         return None
-    return last + PATROL_EVERY
+    return now if last is None else last + PATROL_EVERY
 
 
 def make_round(stage: Stage, now: datetime) -> bool:
@@ -49,19 +42,21 @@ def make_round(stage: Stage, now: datetime) -> bool:
         return False
     nodes = observe_nodes(stage.site, [NodeId(op.unit) for op in held])
     stage.crash("patrolled")
-    found = _find_astray(held, nodes, {})
+    found = _find_astray(held, nodes, {}, now)
     if found:
         with stage.database.begin() as conn:
-            _mark(stage, conn, found, now)
+            unit_ops.save_ops(conn, [(before.version, after) for before, after in found])
+            journal.append_many(conn, astray_lines([after for _, after in found], now))
             runs.touch_clock(conn, stage.run, now)
             stage.crash("patrol")
-    tell_astray(stage.site, stage.roster.working())
+        stage.roster.put(after for _, after in found)
+    tell_astray(stage.site, _held(stage))
     return bool(found)
 
 
-def mark_astray_rows(stage: Stage, conn: Connection, ops: Iterable[UnitOp], looked: Looked, now: datetime) -> None:
-    """Of `ops` and of the nodes behind them, marks those that were seen out of our hands: their rows are saved, and
-    are on the roster.
+def mark_seen(stage: Stage, ops: Iterable[UnitOp], looked: Looked, now: datetime) -> list[tuple[UnitOp, UnitOp]]:
+    """Of `ops` and of the nodes behind them, marks those that were seen out of our hands: their rows before and after,
+    which are on the roster, to be stored.
     """
     found: dict[int, UnitOp] = {}
     for op in ops:
@@ -71,7 +66,14 @@ def mark_astray_rows(stage: Stage, conn: Connection, ops: Iterable[UnitOp], look
         behind = (stage.roster.standing(op.window, name) for name in _behind(stage.script(op.window), op))
         found |= {near.id: near for near in behind if near is not None}
     progress = {op.unit: looked.seen.get(op.id, NOTHING_SEEN).progress for op in found.values()}
-    _mark(stage, conn, _find_astray(found.values(), looked.nodes, progress), now)
+    marked = _find_astray(found.values(), looked.nodes, progress, now)
+    stage.roster.put(after for _, after in marked)
+    return marked
+
+
+def astray_lines(marked: Iterable[UnitOp], now: datetime) -> list[Entry]:
+    """What the journal says of them."""
+    return [_entry(op, now) for op in marked]
 
 
 def nodes_behind(stage: Stage, ops: Iterable[UnitOp]) -> Mapping[int, Sequence[NodeId]]:
@@ -99,7 +101,9 @@ def tell_astray(site: Site, ops: Iterable[UnitOp]) -> None:
 
 
 def _held(stage: Stage) -> list[UnitOp]:
-    return [op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT]
+    """Nodes that are out, of the cohorts that this worker conducts."""
+    working = (op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT)
+    return [op for op in working if stage.roster.is_own(op.window)]
 
 
 def _behind(script: WindowScript, op: UnitOp) -> tuple[NodeId, ...]:
@@ -113,24 +117,16 @@ def _is_astray(facts: Facts, name: NodeId) -> bool:
 
 
 def _find_astray(
-    ops: Iterable[UnitOp], nodes: Mapping[NodeId, NodeSeen], progress: Mapping[str, Progress | None]
-) -> list[tuple[UnitOp, Reason]]:
+    ops: Iterable[UnitOp], nodes: Mapping[NodeId, NodeSeen], progress: Mapping[str, Progress | None], now: datetime
+) -> list[tuple[UnitOp, UnitOp]]:
+    """Rows of nodes that were seen out of our hands: as they are, and marked."""
     found = []
     for op in ops:
         seen = nodes.get(NodeId(op.unit))
         why = judge_sighting(op, seen, progress.get(op.unit)) if seen is not None else None
         if why is not None:
-            found.append((op, why))
+            found.append((op, mark_astray(op, why, now)))
     return found
-
-
-def _mark(stage: Stage, conn: Connection, found: Sequence[tuple[UnitOp, Reason]], now: datetime) -> None:
-    if not found:
-        return
-    marked = [mark_astray(op, why, now) for op, why in found]
-    unit_ops.save_ops(conn, [(op.version - 1, op) for op in marked])
-    stage.roster.put(marked)
-    journal.append_many(conn, [_entry(op, now) for op in marked])
 
 
 def _entry(op: UnitOp, now: datetime) -> Entry:

@@ -2,7 +2,8 @@
 never be done to a real one. `sim.site` puts the ports in front of it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -94,6 +95,14 @@ class World:
             machine.in_service = False
         else:
             machine.scale_in(now, keeps_lock=op == "scale_in_locked")
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Around every call: other processes wait, and what they did before is known here."""
+        with self._log.turn():
+            for entry in self._log.news():
+                self.replay(entry)
+            yield
 
     def replay(self, entry: dict[str, Any]) -> None:
         """One line of the log, as it happened."""
@@ -281,9 +290,8 @@ def open_world(fleet: Fleet, catalogue: Catalogue, *, faults: Faults, seed: int,
     """The world as its log says it is; `fleet` is what it was in the beginning. `path` None keeps no log."""
     log = CommandLog(path)
     world = World(fleet, catalogue, faults, seed, log)
-    for entry in log.replay():
-        world.replay(entry)
-    return world
+    with world.turn():
+        return world
 
 
 def commands(op: str, asks: Iterable[Ask | ApplyAsk], find: Callable[[UpdateId], Update]) -> list[Command]:
