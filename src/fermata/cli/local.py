@@ -27,6 +27,7 @@ from fermata.domain.ids import (
     SupercomputerId,
     UpdateId,
 )
+from fermata.domain.intents import Intent
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.piles import Pile
@@ -36,7 +37,7 @@ from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.replans import Replan
 from fermata.domain.report import Report
-from fermata.domain.run_states import ReplanMode
+from fermata.domain.run_states import Desired, ReplanMode
 from fermata.domain.subscriptions import SubscriptionOrder
 from fermata.domain.work_orders import WorkOrder
 from fermata.planning.inputs import Violation
@@ -51,6 +52,7 @@ from fermata.services import (
     exemptions,
     freezes,
     gates,
+    intents,
     inventory,
     inventory_held,
     inventory_sources,
@@ -327,8 +329,16 @@ class StoreVerbs:
                 return runs.resume(self.database, campaign, now=now, actor=actor, why=why)
             case RunChange.STOP:
                 return runs.stop(self.database, campaign, now=now, actor=actor, why=why)
+            case RunChange.ABORT:
+                return runs.abort(self.database, campaign, now=now, actor=actor, why=why)
             case _:
                 assert_never(change)
+
+    def say_intent(self, wanted: intents.Wanted, desired: Desired, *, actor: str, why: str) -> Sequence[Intent]:
+        return intents.say(self.database, wanted, desired, now=wiring.utc_now(), actor=actor, why=why)
+
+    def list_intents(self) -> Sequence[Intent]:
+        return intents.in_force(self.database).words
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)

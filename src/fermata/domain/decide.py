@@ -11,6 +11,7 @@ from fermata.domain.decisions import (
     Decision,
     EndStep,
     GiveUp,
+    Leave,
     Park,
     Prove,
     Repeat,
@@ -18,6 +19,7 @@ from fermata.domain.decisions import (
     Watch,
 )
 from fermata.domain.ids import NodeId, UpdateId
+from fermata.domain.intents import Intent, say_ended, say_paused
 from fermata.domain.node_states import EMPTY, UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
@@ -25,19 +27,25 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, VERIFY, name_step
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
+from fermata.domain.winding import end_failed, leave_device, prove_partly, undo, wait_for_end, wind_down
 
 POLL = timedelta(minutes=5)  # when a target cannot tell how long it will be
 DRAIN_LOOK = timedelta(minutes=10)  # a drain past its limit is waited for, by policy: nobody's job is killed
+# what takes a node from its workloads, or changes it; health checks and returns go on whatever is held
+BEGINS_SOMETHING = frozenset(
+    {UnitState.LOCKED, UnitState.DRAINING, UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING}
+)
 TAIL_LOOK = timedelta(hours=1)  # repairs take days: an hour finds a repaired node soon enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What was observed of one unit just now; None: not looked at."""
+    """What was observed of one unit just now; None: nothing was. `looked`: somebody asked what it reports."""
 
     progress: Progress | None = None
     node: NodeSeen | None = None
     device: DeviceSeen | None = None
+    looked: bool = False
 
 
 NOTHING_SEEN = Seen()
@@ -56,11 +64,9 @@ def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
         return _judge(op, seen, facts)
     match op.state:
         case UnitState.PENDING:
-            return begin_device(op, facts) if op.kind is UnitKind.DEVICE else _lock(op, facts)
-        case UnitState.LOCKED:
-            return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
-        case UnitState.DRAINED:
-            return begin_node(op, facts)
+            return _lock(op, facts) if op.kind is UnitKind.NODE else _idle_device(op, seen, facts)
+        case UnitState.LOCKED | UnitState.DRAINED:
+            return _idle_node(op, seen, facts)
         case UnitState.FAILED:
             return _look_at_failed(op, seen, facts)
         case _:
@@ -79,10 +85,37 @@ def _regain(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
 
 
 def _lock(op: UnitOp, facts: Facts) -> Decision:
-    if facts.paused:
-        why = reason(Code.RUN_PAUSED, unit=op.unit)
-        return Park(gate=Gate.PAUSE, reason=why, position=op.position, step="", until=facts.now + TAIL_LOOK)
+    wanted = facts.wanted(op)
+    if wanted.end is not None:
+        return Leave(event=UnitEvent.LEAVE_OUT, reason=say_ended(wanted.end, op.unit))
+    if wanted.pause is not None:
+        return _hold(op, facts, wanted.pause, "")
     return _simple(op, facts, UnitEvent.LOCK, LOCK)
+
+
+def _idle_device(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    abort = facts.wanted(op).abort
+    if abort is not None:
+        return leave_device(op, seen.device, facts, abort, looked=seen.looked)
+    return begin_device(op, facts)
+
+
+def _idle_node(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    """A node that is locked or drained, with nothing under way."""
+    abort = facts.wanted(op).abort
+    if abort is not None:
+        return wind_down(op, seen.node, facts, abort, looked=seen.looked)
+    return _drain(op, facts) if op.state is UnitState.LOCKED else begin_node(op, facts)
+
+
+def _drain(op: UnitOp, facts: Facts) -> Decision:
+    pause = facts.wanted(op).pause
+    return _simple(op, facts, UnitEvent.DRAIN, DRAIN) if pause is None else _hold(op, facts, pause, DRAIN)
+
+
+def _hold(op: UnitOp, facts: Facts, word: Intent, step: str) -> Park:
+    why, until = say_paused(word, op.unit), facts.now + TAIL_LOOK
+    return Park(gate=Gate.PAUSE, reason=why, position=op.position, step=step, until=until)
 
 
 def _simple(op: UnitOp, facts: Facts, event: UnitEvent, step: str) -> Begin:
@@ -99,20 +132,42 @@ def _simple(op: UnitOp, facts: Facts, event: UnitEvent, step: str) -> Begin:
 
 def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     progress = seen.progress
+    abort = facts.wanted(op).abort
+    if abort is not None and op.state is UnitState.DRAINING:
+        return wind_down(op, seen.node, facts, abort, looked=seen.looked)
     match progress:
         case None | NeverAsked():
-            return Repeat()
+            return _ask_again(op, facts)
         case Running(check_again_at=again):
             if op.limit_at is not None and facts.now >= op.limit_at:
                 return _hung(op, seen, facts, again)
             until = again if again is not None and again > facts.now else facts.now + POLL
             return Watch(until=min(until, op.limit_at) if op.limit_at else until)
         case Failed(why=why):
-            return retry(op, facts, why)
+            return _failed(op, facts, why)
         case Succeeded():
             return _succeeded(op, seen, facts)
         case _:
             assert_never(progress)
+
+
+def _ask_again(op: UnitOp, facts: Facts) -> Decision:
+    """Of a step that the target never heard of: what may not begin is not asked for."""
+    wanted = facts.wanted(op)
+    if op.state not in BEGINS_SOMETHING or wanted.is_free:
+        return Repeat()
+    if wanted.abort is not None:
+        return undo(op, wanted.abort)
+    if wanted.pause is not None:
+        return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit), held=True)
+    return Repeat()
+
+
+def _failed(op: UnitOp, facts: Facts, why: str) -> Decision:
+    wanted = facts.wanted(op)
+    if wanted.pause is not None and wanted.abort is None and op.state in BEGINS_SOMETHING:
+        return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit))
+    return retry(op, facts, why)
 
 
 def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decision:
@@ -123,6 +178,11 @@ def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decis
     unreachable = seen.node is not None and not seen.node.reachable
     if unreachable or op.state is UnitState.RESETTING:
         return GiveUp(reason=reason(Code.NODE_UNREACHABLE, unit=op.unit, step=name_step(op.step), minutes=minutes))
+    wanted = facts.wanted(op)
+    if wanted.abort is not None:
+        return wait_for_end(op, facts, wanted.abort)
+    if wanted.pause is not None:
+        return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit))
     return retry(op, facts, f"no answer for {minutes} minutes", hung=True)
 
 
@@ -136,6 +196,8 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
         return _retry_astray(op, facts, why, hung=hung)
     if op.state in (UnitState.RESETTING, UnitState.DRAINING):
         return GiveUp(reason=reason(Code.STEP_FAILED, step=name_step(op.step), tries=op.attempt, unit=op.unit, why=why))
+    if facts.wanted(op).abort is not None:
+        return end_failed(op, why)
     retries = bump(op.retries, (op.step,))
     if retries[op.step] >= op.tries_max:
         return GiveUp(
@@ -171,7 +233,7 @@ def _retry_astray(op: UnitOp, facts: Facts, why: str, *, hung: bool) -> Begin | 
 def _succeeded(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     match op.state:
         case UnitState.LOCKED:
-            return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
+            return _idle_node(op, seen, facts)
         case UnitState.DRAINING if op.astray_since is not None:
             return _simple(op, facts, UnitEvent.LOCK, LOCK)
         case UnitState.VERIFYING if op.astray_since is not None:
@@ -236,6 +298,11 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
     versions = seen.node.versions if seen.node else {}
     verifying = op.state is UnitState.VERIFYING
+    if verifying and own.due & ~op.active:
+        abort = facts.wanted(op).abort
+        if abort is not None:
+            return prove_partly(op, seen.node, facts, abort)
+        return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
     asked = own.due if verifying else script.activates[op.position] & op.applied
     lacking = sum(
         script.bits[u.id]

@@ -27,7 +27,7 @@ DO_AGAIN = frozenset(
         Code.RETURN_UNHEALTHY,
     }
 )
-BY_PEOPLE = frozenset({Code.RETURN_CONSENT, Code.RETURN_UNLOCKED, Code.RETURN_IN_SERVICE})
+BY_PEOPLE = frozenset({Code.RETURN_NOT_AS_BEFORE, Code.RETURN_CONSENT, Code.RETURN_UNLOCKED, Code.RETURN_IN_SERVICE})
 
 
 def decide_return(op: UnitOp, progress: Progress | None, facts: Facts) -> Decision:
@@ -37,7 +37,8 @@ def decide_return(op: UnitOp, progress: Progress | None, facts: Facts) -> Decisi
     """
     if op.asked is not Asked.NOTHING and not isinstance(progress, NeverAsked):
         return _judge_asked(op, progress, facts)
-    case = case_of(op, facts.script, facts.gaps.get(NodeId(op.unit)), facts.unproven)
+    ends = facts.wanted(op).abort is not None
+    case = case_of(op, facts.script, facts.gaps.get(NodeId(op.unit)), facts.unproven, ends=ends)
     verdict = judge(case, facts.now)
     match verdict:
         case Readmitted():

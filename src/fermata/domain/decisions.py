@@ -43,10 +43,15 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Under way, or waiting for a repair: look again at `until`. `reason`: why an operator should know."""
+    """Under way, or waiting for a repair: look again at `until`. `reason`: why an operator should know.
+
+    `listed`: it is on the tail list from now on. `held`: it has not begun and may not, so its time does not run.
+    """
 
     until: datetime
     reason: Reason | None = None
+    listed: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +79,14 @@ class EndStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prove:
-    """Every targeted component reports its target, and the unit is healthy."""
+    """Every targeted component reports its target, and the unit is healthy.
+
+    `reason`: why it goes back although not everything is done, which an abort has; `event` then may be `unchanged`.
+    """
 
     active: int
+    event: UnitEvent = UnitEvent.PROVE
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +108,10 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leave:
-    """The node is out of our hands: returned, kept out as found, or never taken."""
+    """The unit is out of our hands: returned, kept out as found, or never taken. `reason`: why it was not."""
 
     event: UnitEvent
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +147,12 @@ def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
             return _begin(op, decision, now)
         case EndStep() | Resume():
             return _end(op, decision, now)
-        case Prove(active=active):
-            return _prove(op, active, now)
+        case Prove():
+            return _prove(op, decision, now)
         case GiveUp(reason=why):
             return _give_up(op, why, now)
-        case Leave(event=event):
-            return _leave(op, event, now)
+        case Leave():
+            return _leave(op, decision, now)
         case _:
             return _stay(op, decision, now)
 
@@ -153,10 +164,10 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
                 op, step=step, attempt=1, asked=Asked.INTENDED, next_at=now, step_started_at=now, version=op.version + 1
             )
         case Repeat():
-            return replace(op, asked=Asked.INTENDED, next_at=now, version=op.version + 1)
-        case Watch(until=until, reason=why):
-            told = op.reason if op.astray_since is not None else why or op.reason
-            return replace(op, next_at=until, reason=told, version=op.version + 1)
+            told = op.reason if op.tail_since else None
+            return replace(op, asked=Asked.INTENDED, reason=told, next_at=now, version=op.version + 1)
+        case Watch():
+            return _watch(op, decision, now)
         case Park():
             return _park(op, decision, now)
         case _:
@@ -189,15 +200,29 @@ def settle(op: UnitOp, answer: Settlement, now: datetime) -> UnitOp:
             return carry_out(op, answer, now)
 
 
-def _leave(op: UnitOp, event: UnitEvent, now: datetime) -> UnitOp:
+def _watch(op: UnitOp, decision: Watch, now: datetime) -> UnitOp:
+    waits = decision.until - now if decision.held else timedelta(0)
     return replace(
         op,
-        state=advance(op.kind, op.state, event),
+        next_at=decision.until,
+        reason=op.reason if op.astray_since is not None else decision.reason or op.reason,
+        step_started_at=op.step_started_at + waits if op.step_started_at else None,
+        limit_at=op.limit_at + waits if op.limit_at else None,
+        tail_since=op.tail_since or (now if decision.listed else None),
+        version=op.version + 1,
+    )
+
+
+def _leave(op: UnitOp, decision: Leave, now: datetime) -> UnitOp:
+    given_back = op.reason if op.reason is not None and op.reason.code is Code.GIVEN_BACK else None
+    return replace(
+        op,
+        state=advance(op.kind, op.state, decision.event),
         asked=Asked.NOTHING,
         gate=None,
         next_at=None,
         limit_at=None,
-        reason=None,
+        reason=decision.reason or given_back,
         finished_at=now,
         version=op.version + 1,
     )
@@ -262,19 +287,19 @@ def _end(op: UnitOp, decision: EndStep | Resume, now: datetime) -> UnitOp:
     )
 
 
-def _prove(op: UnitOp, active: int, now: datetime) -> UnitOp:
-    is_device = op.kind is UnitKind.DEVICE
+def _prove(op: UnitOp, decision: Prove, now: datetime) -> UnitOp:
+    is_final = op.kind is not UnitKind.NODE  # a node still goes back
     return replace(
         op,
-        state=advance(op.kind, op.state, UnitEvent.PROVE),
+        state=advance(op.kind, op.state, decision.event),
         asked=Asked.NOTHING,
-        applied=active,
-        active=active,
+        applied=decision.active,
+        active=decision.active,
         gate=None,
-        reason=None,
-        next_at=None if is_device else now,
+        reason=decision.reason,
+        next_at=None if is_final else now,
         limit_at=None,
-        finished_at=now if is_device else None,
+        finished_at=now if is_final else None,
         version=op.version + 1,
     )
 

@@ -49,21 +49,33 @@ def note_decision(decision: object, after: UnitOp, seen: NodeSeen | None, now: d
 
 
 def case_of(
-    op: UnitOp, script: WindowScript, gaps: tuple[Reason, ...] | None, unproven: Mapping[DeviceId, UnitState]
+    op: UnitOp,
+    script: WindowScript,
+    gaps: tuple[Reason, ...] | None,
+    unproven: Mapping[DeviceId, UnitState],
+    *,
+    ends: bool = False,
 ) -> Case:
     """What the return of the node is judged by. `gaps`: what consent lacks, see `Case`; `unproven`: devices of the
-    window that are not proven, of which one that may not be touched keeps nobody out.
+    window that are not proven, of which one that may not be touched keeps nobody out. `ends`: it goes back early, with
+    what is done.
     """
     own = script.nodes[NodeId(op.unit)]
     devices = {name: unproven[name] for name in own.devices if name in unproven}
+    all_targets = script.targets(own.node)
+    targets = tuple(t for t in all_targets if script.bits[t.update] & op.active) if ends else all_targets
+    left = {t.component for t in all_targets} - {t.component for t in targets}
+    before = op.versions_before or {}
     return Case(
         node=own.node,
-        targets=script.targets(own.node),
+        targets=targets,
         evidence=op.evidence,
         gaps=gaps,
         devices={name: state for name, state in devices.items() if state is not UnitState.LEFT_OUT},
         under_way=_under_way(op),
         astray_since=op.astray_since,
+        as_before={component: before.get(component, "") for component in left},
+        is_untouched=ends and not op.begun and not op.retries,
     )
 
 

@@ -30,7 +30,10 @@ class Gate(StrEnum):
     ISOLATION = "isolation"
     TEAM = "team"
     REQUIREMENT = "requirement"
+    PACE = "pace"
+    TRAIN = "train"
     PAUSE = "pause"
+    ABORT = "abort"
     HARD_STOP = "hard_stop"
     PROOF = "proof"
     EVIDENCE = "evidence"
@@ -112,6 +115,7 @@ class UnitOp:
     next_at None: nothing left to decide. tail_since: on the tail list since then because of `reason`; work may go on.
     failed_at: of a failed unit, nothing is tried until a repair was completed after it. evidence: what its return is
     judged by. astray_since: a node that we hold was seen in service or without our lock, and is not drained anew yet.
+    versions_before: what a node reported when it was taken; None where that was not kept.
     """
 
     id: int
@@ -146,6 +150,7 @@ class UnitOp:
     evidence: Evidence = NO_EVIDENCE
     astray_since: datetime | None = None
     version: int = 1
+    versions_before: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,9 @@ class Case:
     gaps: what consent to the targets lacks at that moment; None: nobody looked. devices: those of its window that it
     hangs on and that are not proven. under_way: what is going on on it, in words; "" for nothing. astray_since: when
     it was seen in service, or without our lock, and it was not drained again since.
+
+    Of a node that goes back early, by an abort, `targets` are what was done; `as_before` is what its other components
+    reported when it was taken, and one on which nothing was tried needs no check (`is_untouched`).
     """
 
     node: NodeId
@@ -73,6 +76,8 @@ class Case:
     devices: Mapping[DeviceId, UnitState] = field(hash=False)
     under_way: str
     astray_since: datetime | None
+    as_before: Mapping[str, str] = field(default_factory=dict, hash=False)
+    is_untouched: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +157,17 @@ def _lacking_versions(case: Case) -> Iterator[Reason]:
                 target=target.version,
                 update=target.update,
             )
+    for component, before in sorted(case.as_before.items()):
+        version = reading.versions.get(component, "")
+        if version != before:
+            told = {"component": component, "version": version or "nothing", "before": before or "nothing"}
+            yield reason(Code.RETURN_NOT_AS_BEFORE, unit=case.node, **told)
 
 
 def _lacking_check(case: Case, now: datetime) -> Iterator[Reason]:
     found = case.evidence
+    if case.is_untouched:
+        return
     if found.checked_at is None:
         yield reason(Code.RETURN_UNCHECKED, unit=case.node)
     elif not found.healthy:

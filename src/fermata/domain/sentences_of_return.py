@@ -21,6 +21,10 @@ OF_RETURN = MappingProxyType(
             "{unit} reports {component} {version}, {update} wants {target}: it is written again by itself, then"
             " repaired."
         ),
+        Code.RETURN_NOT_AS_BEFORE: (
+            "{unit} reports {component} {version}, and was taken with {before}; nothing here changed it. Find out who"
+            " did, then resume its work or release it by hand."
+        ),
         Code.RETURN_UNCHECKED: "{unit} has no health check on record in this window: it is checked by itself.",
         Code.RETURN_UNHEALTHY: (
             "{unit} failed its health check at {checked_at}: it is reset and checked again by itself."

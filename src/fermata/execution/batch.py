@@ -22,8 +22,9 @@ from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
 from fermata.execution.consented import find_gaps
 from fermata.execution.gating import note_marks
+from fermata.execution.obeying import obey_anew, winding_down
 from fermata.execution.observe import Looked, observe
-from fermata.execution.patrol import astray_lines, mark_seen, nodes_behind, tell_astray, unseen
+from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
 from fermata.execution.room import has_room, rouse_waiting
 from fermata.execution.stage import Stage
@@ -42,20 +43,16 @@ class Batch:
 
     stage: Stage
     now: datetime
-    paused: bool
     settled_windows: set[WindowId] = field(default_factory=set)
     gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
 class Draft:
-    """What one transaction will store: decisions, and every row they change, as it was read and as it will be.
-    `astray`: rows of nodes that were seen out of our hands.
-    """
+    """What one transaction will store: decisions, and every row they change, as it was read and as it will be."""
 
     marks: list[Mark] = field(default_factory=list)
     changes: dict[int, tuple[UnitOp, UnitOp]] = field(default_factory=dict)
-    astray: list[UnitOp] = field(default_factory=list)
 
     def add(self, moved: Iterable[tuple[UnitOp, UnitOp]]) -> None:
         """Takes in changed rows; of one that changes twice, only the last is stored."""
@@ -64,7 +61,7 @@ class Draft:
             self.changes[after.id] = (before if first is None else first[0], after)
 
 
-def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
+def step_cohort(stage: Stage, now: datetime) -> tuple[int, frozenset[WindowId]]:
     """Moves up to DUE_MAX due units of the cohorts that `stage` holds: how many there were, and the windows in which a
     unit finished or stopped. This is the whole of a step, whatever drives it.
 
@@ -73,10 +70,10 @@ def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froz
     due = stage.roster.due(now, DUE_MAX)
     if not due:
         return 0, frozenset()
-    batch = Batch(stage=stage, now=now, paused=paused)
+    batch = Batch(stage=stage, now=now)
     repeated = [op for op in due if op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS]
     fresh = [op for op in due if not (op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS)]
-    looked = observe(stage.site, fresh, now, nodes_behind(stage, fresh))
+    looked = observe(stage.site, fresh, now, nodes_behind(stage, fresh), also=winding_down(stage, fresh))
     stage.crash("observed")
     intended = _record_intent(batch, fresh, looked)
     stage.crash("intended")
@@ -84,7 +81,7 @@ def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froz
     if to_do:
         stage.ownership.ensure(stage.database)
         tell_astray(stage.site, [op for op in to_do if op.state is UnitState.LOCKED])
-        answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in)
+        answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in, stage.brake)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
         stage.crash("recorded")
@@ -93,34 +90,31 @@ def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froz
 
 def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[UnitOp]:
     """Decides before the transaction: nobody else moves these units. What all cohorts share is counted anew within it,
-    and where that leaves less room than was thought, everything is decided again.
+    and where that leaves less room than was thought, everything is decided again. Before all, whoever is out of our
+    hands is marked.
     """
     stage = batch.stage
     if not ops:
         return []
+    mark_astray_rows(stage, ops, looked, batch.now)
+    ops = [stage.roster.get(op.id) for op in ops]
     batch.gaps = find_gaps(stage, ops)
     draft = _decide_batch(batch, ops, looked)
     stage.crash("decided")
     with stage.database.begin() as conn:
-        if not has_room(stage, conn, draft.marks):
+        if obey_anew(stage, conn) or not has_room(stage, conn, draft.marks):
             stage.roster.put(before for before, _ in draft.changes.values())
             draft = _decide_batch(batch, ops, looked)
         _store(batch, conn, draft)
         stage.crash("intent")
-    due_now = [mark.after for mark in draft.marks if mark.after.next_at == batch.now]
-    return [op for op in due_now if op.asked is Asked.INTENDED]
+    intended = (mark.after for mark in draft.marks if mark.after.asked is Asked.INTENDED)
+    return [op for op in intended if op.next_at == batch.now]
 
 
 def _decide_batch(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> Draft:
-    """Nodes first: whether a device may begin depends on where they stand then. Before all, whoever is out of our
-    hands is marked.
-    """
+    """Nodes first: whether a device may begin depends on where they stand then."""
     stage = batch.stage
     draft = Draft()
-    marked = mark_seen(stage, ops, looked, batch.now)
-    draft.astray += [after for _, after in marked]
-    draft.add(marked)
-    ops = [stage.roster.get(op.id) for op in ops]
     tally = stage.tally()
     for kind in (UnitKind.NODE, UnitKind.DEVICE):
         marks, changed = _decide_all(batch, [op for op in ops if op.kind is kind], looked, tally)
@@ -137,7 +131,7 @@ def _decide_all(
     marks: list[Mark] = []
     changed: list[tuple[UnitOp, UnitOp]] = []
     for window, members in _by_window(ops).items():
-        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally, gaps=batch.gaps)
+        facts = batch.stage.facts(window, now=batch.now, tally=tally, gaps=batch.gaps)
         for op in sorted(members, key=lambda op: (op.rank, op.id)):
             found = _decide_one(op, looked.seen.get(op.id, NOTHING_SEEN), facts, looked.nodes)
             marks += found
@@ -167,7 +161,7 @@ def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, A
     tally = Tally(stage.catalogue, ())
     draft = Draft()
     for window, members in _by_window(ops).items():
-        facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        facts = stage.facts(window, now=batch.now, tally=tally)
         for op in members:
             answer = judge_answer(op, answers[op.id], facts)
             after = settle(op, answer, batch.now)
@@ -185,7 +179,7 @@ def _store(batch: Batch, conn: Connection, draft: Draft) -> None:
     stage, marks = batch.stage, draft.marks
     unit_ops.save_ops(conn, [(before.version, after) for before, after in draft.changes.values()])
     runs.touch_clock(conn, stage.run, batch.now)
-    journal.append_many(conn, [*astray_lines(draft.astray, batch.now), *journal_lines(marks, batch.now)])
+    journal.append_many(conn, journal_lines(marks, batch.now))
     for mark in marks:
         is_listed = mark.before.tail_since is None and mark.after.tail_since is not None
         if is_listed or mark.after.finished_at is not None:

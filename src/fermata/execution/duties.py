@@ -10,6 +10,7 @@ from fermata.execution.baking import watch_bake
 from fermata.execution.closing import measure_pace, take_sample
 from fermata.execution.runner import plan_again
 from fermata.execution.stage import Stage
+from fermata.execution.trains import run_trains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,5 +28,6 @@ DUTIES = (
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
+    Duty(name="trains", every=timedelta(hours=2), do=run_trains),
     Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
 )

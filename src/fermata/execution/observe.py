@@ -1,6 +1,6 @@
 """Looks at the world in bulk before anything is decided: how far steps are, what nodes and devices report."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -27,12 +27,21 @@ class Looked:
     nodes: Mapping[NodeId, NodeSeen]
 
 
-def observe(site: Site, ops: Sequence[UnitOp], now: datetime, behind: Mapping[int, Sequence[NodeId]]) -> Looked:
-    """`behind`: by row id of a device, the nodes that must be empty for work on it: looked at if something begins."""
+def observe(
+    site: Site,
+    ops: Sequence[UnitOp],
+    now: datetime,
+    behind: Mapping[int, Sequence[NodeId]],
+    *,
+    also: Collection[int] = frozenset(),
+) -> Looked:
+    """`behind`: by row id of a device, the nodes that must be empty for work on it: looked at if something begins.
+    `also`: rows whose units are asked for a report in any case.
+    """
     asked = [op for op in ops if op.asked is not Asked.NOTHING]
     progress = _observe_progress(site, asked)
-    to_look = [op for op in ops if _needs_a_look(op, progress.get(op.id), now)]
-    names = [NodeId(op.unit) for op in to_look if op.kind is UnitKind.NODE]
+    to_look = [op for op in ops if op.id in also or _needs_a_look(op, progress.get(op.id), now)]
+    names = [NodeId(op.unit) for op in to_look if op.kind is not UnitKind.DEVICE]
     names += [name for op in ops if _may_begin(op, progress.get(op.id), now) for name in behind.get(op.id, ())]
     nodes = observe_nodes(site, tuple(dict.fromkeys(names)))
     devices = observe_devices(site, [DeviceId(op.unit) for op in to_look if op.kind is UnitKind.DEVICE])
@@ -41,7 +50,10 @@ def observe(site: Site, ops: Sequence[UnitOp], now: datetime, behind: Mapping[in
     for op in ops:
         if op.id in looked_at:
             seen[op.id] = Seen(
-                progress=progress.get(op.id), node=nodes.get(NodeId(op.unit)), device=devices.get(DeviceId(op.unit))
+                progress=progress.get(op.id),
+                node=nodes.get(NodeId(op.unit)),
+                device=devices.get(DeviceId(op.unit)),
+                looked=True,
             )
         else:
             seen[op.id] = Seen(progress=progress[op.id]) if op.id in progress else NOTHING_SEEN

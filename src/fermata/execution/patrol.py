@@ -14,23 +14,25 @@ from fermata.domain.ids import DeviceId, NodeId, step_key
 from fermata.domain.node_states import OUT, UnitKind
 from fermata.domain.observations import NodeSeen, Progress
 from fermata.domain.operations import UnitOp
+from fermata.domain.reasons import Reason
 from fermata.domain.scripts import WindowScript
 from fermata.execution.observe import Looked, observe_nodes
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.ports import CALL_SIZE_MAX, Notice, NoticeKind, OutcomeUnknown, Refused, Site, TryLater
 from fermata.store import journal, runs, unit_ops
+from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
 PATROL = "patrol"
 PATROL_EVERY: timedelta = POLL
 
 
-def next_round(stage: Stage, last: datetime | None, now: datetime) -> datetime | None:
-    """When the next round is due, or None while no node is out. `last`: the one before, by this worker."""
-    if not _held(stage):
+def next_round(stage: Stage, last: datetime | None) -> datetime | None:
+    """When the next round is due, or None while no node is out. `last`: the one before, in this process."""
+    if last is None or not _held(stage):
         return None
-    return now if last is None else last + PATROL_EVERY
+    return last + PATROL_EVERY
 
 
 def make_round(stage: Stage, now: datetime) -> bool:
@@ -42,21 +44,19 @@ def make_round(stage: Stage, now: datetime) -> bool:
         return False
     nodes = observe_nodes(stage.site, [NodeId(op.unit) for op in held])
     stage.crash("patrolled")
-    found = _find_astray(held, nodes, {}, now)
+    found = _find_astray(held, nodes, {})
     if found:
         with stage.database.begin() as conn:
-            unit_ops.save_ops(conn, [(before.version, after) for before, after in found])
-            journal.append_many(conn, astray_lines([after for _, after in found], now))
+            _mark(stage, conn, found, now)
             runs.touch_clock(conn, stage.run, now)
             stage.crash("patrol")
-        stage.roster.put(after for _, after in found)
     tell_astray(stage.site, _held(stage))
     return bool(found)
 
 
-def mark_seen(stage: Stage, ops: Iterable[UnitOp], looked: Looked, now: datetime) -> list[tuple[UnitOp, UnitOp]]:
-    """Of `ops` and of the nodes behind them, marks those that were seen out of our hands: their rows before and after,
-    which are on the roster, to be stored.
+def mark_astray_rows(stage: Stage, ops: Iterable[UnitOp], looked: Looked, now: datetime) -> None:
+    """Of `ops` and of the nodes behind them, marks those that were seen out of our hands: their rows are saved, and
+    are on the roster.
     """
     found: dict[int, UnitOp] = {}
     for op in ops:
@@ -66,14 +66,10 @@ def mark_seen(stage: Stage, ops: Iterable[UnitOp], looked: Looked, now: datetime
         behind = (stage.roster.standing(op.window, name) for name in _behind(stage.script(op.window), op))
         found |= {near.id: near for near in behind if near is not None}
     progress = {op.unit: looked.seen.get(op.id, NOTHING_SEEN).progress for op in found.values()}
-    marked = _find_astray(found.values(), looked.nodes, progress, now)
-    stage.roster.put(after for _, after in marked)
-    return marked
-
-
-def astray_lines(marked: Iterable[UnitOp], now: datetime) -> list[Entry]:
-    """What the journal says of them."""
-    return [_entry(op, now) for op in marked]
+    astray = _find_astray(found.values(), looked.nodes, progress)
+    if astray:
+        with stage.database.begin() as conn:
+            _mark(stage, conn, astray, now)
 
 
 def nodes_behind(stage: Stage, ops: Iterable[UnitOp]) -> Mapping[int, Sequence[NodeId]]:
@@ -117,16 +113,22 @@ def _is_astray(facts: Facts, name: NodeId) -> bool:
 
 
 def _find_astray(
-    ops: Iterable[UnitOp], nodes: Mapping[NodeId, NodeSeen], progress: Mapping[str, Progress | None], now: datetime
-) -> list[tuple[UnitOp, UnitOp]]:
-    """Rows of nodes that were seen out of our hands: as they are, and marked."""
+    ops: Iterable[UnitOp], nodes: Mapping[NodeId, NodeSeen], progress: Mapping[str, Progress | None]
+) -> list[tuple[UnitOp, Reason]]:
     found = []
     for op in ops:
         seen = nodes.get(NodeId(op.unit))
         why = judge_sighting(op, seen, progress.get(op.unit)) if seen is not None else None
         if why is not None:
-            found.append((op, mark_astray(op, why, now)))
+            found.append((op, why))
     return found
+
+
+def _mark(stage: Stage, conn: Connection, found: Sequence[tuple[UnitOp, Reason]], now: datetime) -> None:
+    marked = [mark_astray(op, why, now) for op, why in found]
+    unit_ops.save_ops(conn, [(op.version - 1, op) for op in marked])
+    stage.roster.put(marked)
+    journal.append_many(conn, [_entry(op, now) for op in marked])
 
 
 def _entry(op: UnitOp, now: datetime) -> Entry:

@@ -16,6 +16,7 @@ from fermata.domain.gate_book import GateBook
 from fermata.domain.gate_evidence import BaseRate
 from fermata.domain.gates import GateState
 from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, TeamId, UpdateId, WindowId
+from fermata.domain.intents import NO_INTENTS, Intents
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
@@ -29,6 +30,8 @@ from fermata.domain.updates import Catalogue
 from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
+from fermata.execution.yard import Yard
+from fermata.formats.brake import BrakeFile, brake_file
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
 from fermata.store import inventory, plans, runs, unit_ops
@@ -71,12 +74,13 @@ class GateDesk:
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
-    `ledger`: the words of consent, as last read, with the number of the newest.
-
     Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
-    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted. `look`: see
+    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
+    `ledger`: the words of consent, as last read, with the number of the newest. `look`: see
     `runner`.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
+    `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
+    ride.
     """
 
     database: Database
@@ -99,6 +103,10 @@ class Stage:
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
     ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     gates: GateDesk = field(default_factory=GateDesk)
+    intents: Intents = NO_INTENTS
+    brake: BrakeFile | None = None
+    yard: Yard | None = None
+    has_trains: bool = False
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
 
@@ -139,7 +147,6 @@ class Stage:
         window: WindowId,
         *,
         now: datetime,
-        paused: bool,
         tally: Tally,
         gaps: Mapping[NodeId, tuple[Reason, ...]] | None = None,
     ) -> Facts:
@@ -150,7 +157,7 @@ class Stage:
             now=now,
             script=self.script(window),
             catalogue=self.catalogue,
-            paused=paused,
+            intents=self.intents,
             begin_again_at=begin_again_at(self.campaign, row.hard_stop, now),
             tally=tally,
             unproven=self.roster.unproven_devices(window),
@@ -177,6 +184,7 @@ class Stage:
         self.windows = {row.window: row for row in rows}
         self.roster = Roster(ops, held)
         self.gates = GateDesk()
+        self.yard = None
 
     def renew(self) -> None:
         """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""
@@ -223,6 +231,7 @@ class Stage:
             writing_elsewhere={},
             gates=GateDesk(),
             look=None,
+            yard=None,
         )
 
     def open_windows(self) -> tuple[WindowRun, ...]:
@@ -254,4 +263,5 @@ def set_stage(
         capacity=count_limits(campaign, fleet),
         scale_in=ScaleIn.of(fleet),
         device_versions={device.name: device.version for device in fleet.devices.values()},
+        brake=brake_file(database.url),
     )

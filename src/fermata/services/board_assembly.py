@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from fermata.domain.campaign import Campaign, LimitKind
+from fermata.domain.intents import ScopeKind
 from fermata.domain.plans import Plan, Window
 from fermata.domain.reasons import ASTRAY
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
@@ -31,6 +32,7 @@ from fermata.services.run_views import RunStatus, TailEntry
 from fermata.services.words import span_words
 
 TAIL_PAGE_ROWS = 12
+NODES_TOLD = 5  # held one by one: more are counted, the board is read at a glance
 ONE_DAY = timedelta(days=1)
 STAGES = {
     RunState.RUNNING: Stage.RUNNING,
@@ -112,6 +114,7 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         head=_head(campaign, now, subject.followed.plan, status),
         next_step=_start_step(campaign) if status is None else None,
         note=_note(stage, days, lanes, counted),
+        held=_held(status),
         figures=_figures(subject, conduct, days, lanes, now),
         days=days,
         axis=make_axis(campaign, shown, lanes) if shown else None,
@@ -121,6 +124,22 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         tail_rows=tail,
         curves=buckets.curves(max(end, now), planned),
     )
+
+
+def _held(status: RunStatus | None) -> tuple[str, ...]:
+    """The widest words one by one, those on single nodes counted if many; and the trains that go."""
+    if status is None:
+        return ()
+    riding = [train for train in status.trains if train.closed_at is None]
+    trains: tuple[str, ...] = ()
+    if riding:
+        proven, riders = sum(t.proven for t in riding), sum(t.riders for t in riding)
+        trains = (f"{len(riding)} impactless train(s) go: {proven:,} of {riders:,} nodes proven, all in service.",)
+    nodes = [word for word in status.words if word.kind is ScopeKind.NODE]
+    told = [word.sentence for word in status.words if word.kind is not ScopeKind.NODE]
+    if len(nodes) > NODES_TOLD:
+        return (*told, *trains, f"{len(nodes)} nodes are held one by one: see `fermata status`.")
+    return (*told, *trains, *(word.sentence for word in nodes))
 
 
 def tail_page(board: Board, *, page: int, code: str | None) -> TailPage:

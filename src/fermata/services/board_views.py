@@ -245,13 +245,17 @@ class Curves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan."""
+    """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan.
+
+    `held`: what operators hold or end, the brake, and trains that go, in sentences.
+    """
 
     now: datetime
     stage: Stage
     head: Head | None = None
     next_step: NextStep | None = None
     note: str | None = None
+    held: tuple[str, ...] = ()
     figures: Figures | None = None
     days: tuple[Day, ...] = ()
     axis: Axis | None = None

@@ -132,7 +132,7 @@ class _Desk:
         at = self._now or self._run(op).clock_at
         if op.state is UnitState.PENDING:
             return _no(node, (reason(Code.RETURN_NOT_TAKEN, unit=op.unit, window=op.window),), op=op, as_of=at)
-        verdict = judge(case_of(op, self._script(op), gaps, self._unproven(op)), at)
+        verdict = judge(case_of(op, self._script(op), gaps, self._unproven(op), ends=_ends(op)), at)
         if isinstance(verdict, NotReadmitted):
             return _no(node, verdict.missing, op=op, as_of=at, proven=verdict.proven)
         return NodeReturn(
@@ -238,3 +238,8 @@ def _not_asked(node: Node) -> NodeReturn:
         proven=(),
         missing=(),
     )
+
+
+def _ends(op: UnitOp) -> bool:
+    """True of a node that goes back early, by an abort: its row says so."""
+    return op.reason is not None and op.reason.code is Code.GIVEN_BACK

@@ -11,7 +11,7 @@ from typing import Any
 
 from fermata.domain.fleet import Device, Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
+from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Impact, Update
 from fermata.domain.versions import is_at_least
 from fermata.ports import ApplyAsk, Ask
 from fermata.sim.fates import Dice, Faults
@@ -77,6 +77,14 @@ class World:
             self._log.append({"at": int(now.timestamp()), "op": "repair", "items": [[key, unit, ""]]})
             self._start_repair(key, unit, now)
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Around every call: other processes wait, and what they did before is known here."""
+        with self._log.turn():
+            for entry in self._log.news():
+                self.replay(entry)
+            yield
+
     def scale_in(self, unit: str, now: datetime, *, keeps_lock: bool = False) -> None:
         """Somebody scales a node in behind everybody's back, with our lock still on it or without."""
         op = "scale_in_locked" if keeps_lock else "scale_in"
@@ -95,14 +103,6 @@ class World:
             machine.in_service = False
         else:
             machine.scale_in(now, keeps_lock=op == "scale_in_locked")
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Around every call: other processes wait, and what they did before is known here."""
-        with self._log.turn():
-            for entry in self._log.news():
-                self.replay(entry)
-            yield
 
     def replay(self, entry: dict[str, Any]) -> None:
         """One line of the log, as it happened."""
@@ -137,15 +137,17 @@ class World:
             case "lock":
                 machine.locked = True
             case "give_back":
+                machine.current = None  # of a drain that went on
                 machine.locked = machine.drained = False
                 machine.in_service = True
             case "release":
+                machine.current = None
                 machine.locked = machine.drained = False
             case _:
                 machine.current = step
         if command.op == "drain":
             machine.in_service = False
-        if command.update is not None:
+        if command.update is not None and not (machine.in_service and not machine.locked):
             machine.targets[command.update.component] = command.update.to_version
         if command.op == "reboot":
             machine.reboots += 1
@@ -217,11 +219,15 @@ class World:
             raise WorldBroken(f"{command.unit} does not exist")
         machine.settle(now)
         is_node = command.unit in self.nodes
-        if machine.current is not None and command.op != "reset":
+        ends_drain = command.op in INSTANT and machine.current is not None and machine.current.op == "drain"
+        if machine.current is not None and command.op != "reset" and not ends_drain:
             raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
         if machine.gone_since is not None:
             raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")
-        if is_node and command.op in ("apply", "reboot", "reset", "check") and not (machine.drained and machine.locked):
+        in_use = machine.in_service and not machine.locked
+        rides = in_use and command.update is not None and command.update.impact is Impact.IMPACTLESS
+        is_work = command.op in ("apply", "reboot", "reset", "check")
+        if is_node and is_work and not rides and not (machine.drained and machine.locked):
             raise WorldBroken(f"{command.key}: {command.unit} is not locked and drained")
         if is_node and command.op == "drain" and not machine.locked:
             raise WorldBroken(f"{command.key}: {command.unit} is not locked")

@@ -31,6 +31,7 @@ from fermata.domain.readmission import NO_EVIDENCE, Evidence, Reading
 from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
 from fermata.store.runs import Stale, to_reason, window_run
 from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
+from fermata.store.trains import busy_riders
 
 unit_op = Table(
     "unit_op",
@@ -71,6 +72,7 @@ unit_op = Table(
     Column("reading", JsonOrNull, nullable=True),
     Column("astray_since", UtcTime, nullable=True),
     Column("version", Integer, nullable=False),
+    Column("versions_before", JsonOrNull, nullable=True),
     UniqueConstraint("run", "window", "unit"),
 )
 _WORKING = unit_op.c.finished_at.is_(None)
@@ -78,7 +80,9 @@ Index("ix_unit_op_working", unit_op.c.run, unit_op.c.window, sqlite_where=_WORKI
 Index("ix_unit_op_state", unit_op.c.state, unit_op.c.kind)
 Index("ix_unit_op_unit", unit_op.c.unit)
 
-_FIXED = ("id", "run", "window", "unit", "kind", "cluster", "fault_domain", "rank", "in_service_before")
+_FIXED = (
+    "id", "run", "window", "unit", "kind", "cluster", "fault_domain", "rank", "in_service_before", "versions_before",
+)  # fmt: skip
 _MOVING = tuple(column.name for column in unit_op.c if column.name not in (*_FIXED, "version"))
 _SAVE = (
     update(unit_op)
@@ -135,12 +139,13 @@ def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
 
 
 def busy(conn: Connection) -> tuple[Busy, ...]:
-    """Who is writing what, over all runs: the counters behind team limits and isolation."""
+    """Who is writing what, over all runs, riders in service included: the counters behind team limits and isolation."""
     columns = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
     query = select(*columns, func.count()).where(unit_op.c.state == UnitState.APPLYING.value).group_by(*columns)
-    return tuple(
+    units = (
         Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in conn.execute(query)
     )
+    return (*units, *busy_riders(conn))
 
 
 def nodes_out(conn: Connection) -> frozenset[NodeId]:
@@ -224,7 +229,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
         applied, active, position, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at, slip_minutes,
         retries, tries_max, locked_at, failed_at, tail_since, finished_at, changed_at, checked_at, healthy, reading,
-        astray_since, version,
+        astray_since, version, versions_before,
     ) = tuple(row)  # fmt: skip
     return UnitOp(
         id=id_,
@@ -259,6 +264,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
         evidence=_to_evidence(changed_at, checked_at, healthy, reading),
         astray_since=astray_since,
         version=version,
+        versions_before=versions_before,
     )
 
 
@@ -272,6 +278,7 @@ def _to_row(op: UnitOp) -> Mapping[str, Any]:
         "fault_domain": op.fault_domain,
         "rank": op.rank,
         "in_service_before": op.in_service_before,
+        "versions_before": None if op.versions_before is None else dict(op.versions_before),
         **_moving(op),
         "version": op.version,
     }
