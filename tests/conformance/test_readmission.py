@@ -24,8 +24,8 @@ from fermata.domain.observations import NeverAsked
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.reasons import Code
 from fermata.domain.tally import Tally
-from fermata.execution.conduct import set_stage
 from fermata.execution.consented import find_gaps
+from fermata.execution.stage import Stage, set_stage
 from fermata.ports import Ask
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.services.readmission import MayReturn, judge_nodes
@@ -106,12 +106,23 @@ def set_bench(folder: Path, change: Callable[[Machine, UnitOp, datetime], UnitOp
     now = rig.clock.now()
     changed = change(rig.world.nodes[NodeId(op.unit)], op, now)
     seen = rig.site.inventory.observe_nodes([NodeId(op.unit)])[NodeId(op.unit)]
-    script = set_stage(rig.database, rig.site, rig.clock, rig.run).script(op.window)
+    script = stage_of(rig).script(op.window)
     after = replace(note_progress(changed, None, seen, script), version=op.version + 1)
     with rig.database.begin() as conn:
         unit_ops.save_ops(conn, [(op.version, after)])
         runs.touch_clock(conn, rig.run, now)
     return Bench(rig=rig, op=after, now=now)
+
+
+def stage_of(rig: stagehand.Rig) -> Stage:
+    """What a conductor holds in memory that has just taken the whole run; it lets go of it at once."""
+    stage = set_stage(rig.database, rig.site, rig.clock, rig.run)
+    with stage.database.begin() as conn:
+        stage.ownership.take_all(conn)
+    stage.reload()
+    with stage.database.begin() as conn:
+        stage.ownership.release(conn)
+    return stage
 
 
 def by_verb(bench: Bench) -> tuple[str, set[str]]:
@@ -143,10 +154,9 @@ def by_client(bench: Bench, url: str) -> tuple[str, set[str]]:
 def conductor_lets_go(bench: Bench) -> bool:
     """Whether the conductor asks again for the return that it intended."""
     rig = bench.rig
-    stage = set_stage(rig.database, rig.site, rig.clock, rig.run)
+    stage = stage_of(rig)
     op = stage.roster.get(bench.op.id)
-    with rig.database.read() as conn:
-        gaps = find_gaps(stage, conn, [op])
+    gaps = find_gaps(stage, [op])
     tally = Tally(stage.catalogue, ())
     facts = stage.facts(op.window, now=bench.now, paused=False, tally=tally, gaps=gaps)
     return isinstance(decide(op, Seen(progress=NeverAsked()), facts), Repeat)

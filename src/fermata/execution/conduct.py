@@ -17,6 +17,7 @@ from fermata.execution.duties import DUTIES
 from fermata.execution.gating import follow_verdicts, judge_gates
 from fermata.execution.obeying import obey_now, wake_all
 from fermata.execution.opening import open_window
+from fermata.execution.patrol import PATROL, PATROL_EVERY, make_round
 from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
@@ -83,6 +84,7 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     follow_verdicts(stage, now)
     if not beat.is_sure:
         _close_settled(stage, beat, now)
+    _patrol(stage, beat, now)
     for _ in range(ROUNDS_MAX):
         if stage.ownership.leads:
             judge_gates(stage, now)
@@ -100,6 +102,14 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
         _keep_time(stage, beat, run, now, worked=worked)
         run = _finish_if_over(stage, run, now)
     return run
+
+
+def _patrol(stage: Stage, beat: Beat, now: datetime) -> None:
+    """Before anything is decided, if a round is due: every worker looks after the nodes of its own cohorts."""
+    last = beat.done_at.get(PATROL)
+    if last is None or now - last >= PATROL_EVERY:
+        make_round(stage, now)
+        beat.done_at[PATROL] = now
 
 
 def _read(stage: Stage, beat: Beat) -> Run:

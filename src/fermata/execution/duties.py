@@ -10,7 +10,6 @@ from fermata.execution.baking import watch_bake
 from fermata.execution.closing import take_sample
 from fermata.execution.early import pull_forward
 from fermata.execution.forecasting import forecast
-from fermata.execution.patrol import PATROL, PATROL_EVERY, patrol
 from fermata.execution.runner import foresee, plan_again
 from fermata.execution.stage import Stage
 from fermata.execution.trains import run_trains
@@ -28,7 +27,6 @@ class Duty:
 # Ten minutes: a forecast that moves faster than a person reads is noise.
 DUTIES = (
     Duty(name="forecast", every=timedelta(minutes=10), do=forecast),
-    Duty(name=PATROL, every=PATROL_EVERY, do=patrol),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),

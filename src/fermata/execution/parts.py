@@ -108,7 +108,7 @@ class Parts:
         run = work(stage, part.beat, now)
         is_over = run.state not in LIVE_RUNS or window not in stage.ownership.held
         again_at = next_instant(stage, now)
-        if stage.ownership.leads and (round_at := next_round(stage, part.beat.done_at.get(PATROL))) is not None:
+        if (round_at := next_round(stage, part.beat.done_at.get(PATROL))) is not None:
             again_at = min(again_at, max(now, round_at))
         with stage.database.read() as conn:
             cohorts = leases.cohorts(conn, stage.run) if window == LEAD and not is_over else ()

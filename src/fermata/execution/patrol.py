@@ -13,7 +13,7 @@ from fermata.domain.decide_begin import Facts
 from fermata.domain.ids import DeviceId, NodeId, step_key
 from fermata.domain.node_states import OUT, UnitKind
 from fermata.domain.observations import NodeSeen, Progress
-from fermata.domain.operations import Run, UnitOp
+from fermata.domain.operations import UnitOp
 from fermata.domain.reasons import Reason
 from fermata.domain.scripts import WindowScript
 from fermata.execution.observe import Looked, observe_nodes
@@ -26,11 +26,6 @@ from fermata.store.journal import Entry
 
 PATROL = "patrol"
 PATROL_EVERY: timedelta = POLL
-
-
-def patrol(stage: Stage, _run: Run, now: datetime) -> None:
-    """A round as a duty: whenever something else is worked on, too."""
-    make_round(stage, now)
 
 
 def next_round(stage: Stage, last: datetime | None) -> datetime | None:
@@ -55,7 +50,7 @@ def make_round(stage: Stage, now: datetime) -> bool:
             _mark(stage, conn, found, now)
             runs.touch_clock(conn, stage.run, now)
             stage.crash("patrol")
-    tell_astray(stage.site, stage.roster.working())
+    tell_astray(stage.site, _held(stage))
     return bool(found)
 
 
@@ -102,7 +97,9 @@ def tell_astray(site: Site, ops: Iterable[UnitOp]) -> None:
 
 
 def _held(stage: Stage) -> list[UnitOp]:
-    return [op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT]
+    """Nodes that are out, of the cohorts that this worker conducts."""
+    working = (op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT)
+    return [op for op in working if stage.roster.is_own(op.window)]
 
 
 def _behind(script: WindowScript, op: UnitOp) -> tuple[NodeId, ...]:
