@@ -42,6 +42,7 @@ from fermata.sim.site import open_site
 from fermata.sim.world import open_world
 from fermata.store import inventory, plans
 from fermata.store.database import Database, StoreUnavailable, open_database
+from fermata.store.leases import LEAD
 from fermata.store.wakes import listening
 
 __all__ = [
@@ -227,6 +228,11 @@ class _Reached:
             self.driver.work(stop, ready)
         except self.error as unreachable:
             raise Unreachable(str(unreachable)) from unreachable
+
+
+def name_lead(run: RunId) -> str:
+    """What the lead of a run is called by a clock that waits for it."""
+    return f"{run}/{LEAD}"
 
 
 def _due(found: Tick, run: str, window: str, begun: set[str]) -> Mapping[str, datetime | None]:
