@@ -37,6 +37,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "replan": ("replan",),
     "publish": ("publish",),
     "runs": ("start", "pause", "resume", "stop", "status"),
+    "readmission": ("readmission",),
     "gates": ("gates",),
     "capacity": ("capacity",),
     "report": ("report",),

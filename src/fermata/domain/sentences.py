@@ -7,12 +7,14 @@ from fermata.domain.sentences_of_consent import OF_CONSENT
 from fermata.domain.sentences_of_gates import OF_GATES
 from fermata.domain.sentences_of_replans import OF_REPLANS
 from fermata.domain.sentences_of_requests import OF_REQUESTS
+from fermata.domain.sentences_of_return import OF_RETURN
 
 SENTENCES = MappingProxyType(
     {
         **OF_CONSENT,
         **OF_GATES,
         **OF_REQUESTS,
+        **OF_RETURN,
         **OF_REPLANS,
         Code.SOURCE_SAYS_TOO_LITTLE: (
             "{source} names {unit}, but not its {column}: {why}. Mend the source, or the rule {column} in its settings."

@@ -14,11 +14,13 @@ from fermata.domain.run_states import LIVE_RUNS, Desired
 from fermata.execution.conduct import LOOK_EVERY, Beat, load, next_instant, work
 from fermata.execution.ownership import Ownership, is_gone
 from fermata.execution.parts import Parts
+from fermata.execution.patrol import PATROL, make_round, next_round
 from fermata.execution.stage import Stage, set_stage
 from fermata.ports import Clock, Site
 from fermata.store import gates, leases, runs
 from fermata.store.database import Database, StoreUnavailable
 from fermata.store.leases import LEAD, Lease
+from fermata.store.runs import Stale
 
 LOOK_SECONDS = 0.5  # of real time, at the latest, until a free part is found: 1 ms of reading
 
@@ -49,10 +51,32 @@ def conduct(  # noqa: PLR0913 - what it works with, and the two handles that tes
         run = work(stage, beat, clock.now())
         if run.state not in LIVE_RUNS:
             return run
-        clock.wait_until(next_instant(stage, clock.now()), _changed(stage, run, stop))
+        _wait(stage, beat, stop, _changed(stage, run, stop))
     with stage.database.begin() as conn:
         stage.ownership.release(conn)
     return load(stage)
+
+
+def _wait(stage: Stage, beat: Beat, stop: Callable[[], bool], changed: Callable[[], bool]) -> None:
+    """Until something is due, or is wanted. While nodes are out the patrol goes on meanwhile: most of its rounds find
+    everything as it should be, and nothing else is worked on for that.
+    """
+    until = next_instant(stage, stage.clock.now())
+    while (round_at := next_round(stage, beat.done_at.get(PATROL))) is not None and round_at < until:
+        now = stage.clock.wait_until(round_at, changed)
+        if now < round_at or stop() or not _all_well(stage, now):
+            return
+        beat.done_at[PATROL] = now
+    stage.clock.wait_until(until, changed)
+
+
+def _all_well(stage: Stage, now: datetime) -> bool:
+    """A round of the patrol that leaves nothing to do."""
+    try:
+        return not make_round(stage, now)
+    except Stale:
+        stage.reload()
+        return False
 
 
 def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
