@@ -43,6 +43,7 @@ from fermata.sim.site import open_site
 from fermata.sim.world import open_world
 from fermata.store import inventory, plans
 from fermata.store.database import Database, StoreUnavailable, open_database
+from fermata.store.leases import LEAD
 from fermata.store.wakes import listening
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
 ]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+STAY_SECONDS = 1.0  # of real time: a wait that is shorter costs less here than by way of the engine's timers
 HELD_SECONDS = 0.5  # of real time until a part is looked at again that another worker holds
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -181,11 +183,24 @@ def open_temporal(
 
     begun: set[str] = set()
 
+    def tick_once(run: RunId, window: WindowId) -> Tick:
+        with clock.working():
+            found = parts.tick(run, window)
+            clock.note(_due(found, run, window, begun))
+        return found
+
     def tick(run: str, window: str) -> durable.Seen:
+        part = RunId(run), WindowId(window)
+        leaves_at = time.monotonic() + STAY_SECONDS
         try:
-            with clock.working():
-                found = parts.tick(RunId(run), WindowId(window), keeps=False)
-                clock.note(_due(found, run, window, begun))
+            first = found = tick_once(*part)
+            while not (found.is_over or found.is_held or found.rouses) and found.cohorts == first.cohorts:
+                wait_seconds = clock.seconds_until(found.again_at)
+                if time.monotonic() + wait_seconds > leaves_at:
+                    break
+                time.sleep(wait_seconds)
+                found = tick_once(*part)
+            parts.release_part(*part)
         except KeyError as unknown:
             raise durable.UnknownRun(run) from unknown
         wait_seconds = HELD_SECONDS if found.is_held else clock.seconds_until(found.again_at)
@@ -215,6 +230,11 @@ class _Reached:
             self.driver.work(stop, ready)
         except self.error as unreachable:
             raise Unreachable(str(unreachable)) from unreachable
+
+
+def name_lead(run: RunId) -> str:
+    """What the lead of a run is called by a clock that waits for it."""
+    return f"{run}/{LEAD}"
 
 
 def _due(found: Tick, run: str, window: str, begun: set[str]) -> Mapping[str, datetime | None]:

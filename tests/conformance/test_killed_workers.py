@@ -24,7 +24,7 @@ from tests.simulation.conftest import closed_stores
 from tests.simulation.test_kill import journal_of
 
 from fermata.domain.campaign import Fallout
-from fermata.domain.run_states import LIVE_RUNS, RunState
+from fermata.domain.run_states import LIVE_RUNS, ReplanMode, RunState
 from fermata.store import leases, runs
 from fermata.store.database import Database, StoreUnavailable
 
@@ -110,7 +110,10 @@ def set_up(url: str, folder: Path) -> stagehand.Rig:
     starts = [small.START, small.START, small.START + timedelta(hours=1)]
     made = small.plan(found, updates, campaign, starts)
     faults = stagehand.Faults(fallout=FALLOUT.fraction, mean_days_to_repair=FALLOUT.mean_days_to_repair)
-    return stagehand.set_up(url, folder, fleet=found, campaign=campaign, plan=made, faults=faults, seed=3)
+    rig = stagehand.set_up(url, folder, fleet=found, campaign=campaign, plan=made, faults=faults, seed=3)
+    with rig.database.begin() as conn:  # the rig's store has not all that planning again needs
+        runs.set_replan_mode(conn, rig.run, ReplanMode.OFF)
+    return rig
 
 
 def is_over(database: Database, run: str) -> bool:

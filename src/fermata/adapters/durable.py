@@ -187,7 +187,7 @@ class Temporal:
     place: Place
     tick: Callable[[str, str], Seen]
     build: str
-    threads: int = 4
+    threads: int = 16
     ticks_per_second: float | None = None
     _loop: asyncio.AbstractEventLoop | None = None
     _client: Client | None = None

@@ -100,7 +100,9 @@ def conduct_on_temporal(
     stop: Callable[[], bool],
 ) -> None:
     """Conducts in this process, driven by Temporal, until the run is over or `stop` turns true."""
-    flowing = clock.flow_from(max(clock.now(), run.clock_at))
+    began = max(clock.now(), run.clock_at)
+    flowing = clock.flow_from(began)
+    flowing.note({wiring.name_lead(run.id): began})  # however long it takes until somebody works
     parts = wiring.open_simulated_parts(database, flowing, seed=seed, log=log)
     driver = open_driver(parts, wiring.TemporalPlace(address=address), flowing, None)
     over, failed = threading.Event(), list[BaseException]()

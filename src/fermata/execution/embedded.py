@@ -156,7 +156,7 @@ def _work_once(parts: Parts, due: dict[tuple[RunId, WindowId], datetime]) -> Non
     """One look at every part that is due."""
     now = parts.clock.now()
     for part in [part for part, at in due.items() if at <= now]:
-        found = parts.tick(*part, keeps=True)
+        found = parts.tick(*part)
         if found.is_over or found.is_held:
             del due[part]
         else:

@@ -61,15 +61,15 @@ class Parts:
     _parts: dict[tuple[RunId, WindowId], _Part] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def tick(self, run: RunId, window: WindowId, *, keeps: bool) -> Tick:
-        """Does everything that is due now in one part, if its lease is to be had.
+    def tick(self, run: RunId, window: WindowId) -> Tick:
+        """Does everything that is due now in one part, if its lease is to be had; it is kept for the next tick.
 
-        `keeps`: the lease stays ours for the next tick; else anybody may have it afterwards.
+        Raises KeyError for an unknown run.
         """
         part = self._part(run, window)
         with part.lock:
             try:
-                return self._tick(part, window, keeps=keeps)
+                return self._tick(part, window)
             except Outdated:
                 part.generation = 0
                 part.stage.ownership.held.clear()
@@ -97,11 +97,18 @@ class Parts:
             with part.lock, self.database.begin() as conn:
                 part.stage.ownership.release(conn)
 
+    def release_part(self, run: RunId, window: WindowId) -> None:
+        """Lets others have one part. Until one of them does, what is in memory here stays good."""
+        part = self._part(run, window)
+        if part.stage.ownership.held:
+            with part.lock, self.database.begin() as conn:
+                part.stage.ownership.release(conn)
+
     def holds(self) -> tuple[tuple[RunId, WindowId], ...]:
         """The parts whose leases this process has."""
         return tuple(key for key, part in list(self._parts.items()) if part.stage.ownership.held)
 
-    def _tick(self, part: _Part, window: WindowId, *, keeps: bool) -> Tick:
+    def _tick(self, part: _Part, window: WindowId) -> Tick:
         stage, now = part.stage, self.clock.now()
         if not self._take(part, window):
             return self._stand_by(stage, window)
@@ -112,9 +119,6 @@ class Parts:
             again_at = min(again_at, max(now, round_at))
         with stage.database.read() as conn:
             cohorts = leases.cohorts(conn, stage.run) if window == LEAD and not is_over else ()
-        if not keeps and not is_over:
-            with self.database.begin() as conn:
-                stage.ownership.release(conn)
         rouses, stage.ownership.rousing = stage.ownership.rousing, False
         return Tick(is_over=is_over, is_held=False, again_at=again_at, rouses=rouses, cohorts=cohorts)
 
