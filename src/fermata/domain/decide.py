@@ -94,11 +94,23 @@ def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             until = again if again is not None and again > facts.now else facts.now + POLL
             return Watch(until=min(until, op.limit_at) if op.limit_at else until)
         case Failed(why=why):
-            return retry(op, facts, why)
+            return _failed(op, seen, facts, why)
         case Succeeded():
             return _succeeded(op, seen, facts)
         case _:
             assert_never(progress)
+
+
+def _failed(op: UnitOp, seen: Seen, facts: Facts, why: str) -> Decision:
+    """Another try, unless the unit runs what is said to have failed: what is there is not written again."""
+    if op.state is UnitState.APPLYING:
+        update = facts.script.by_id[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
+        if not update.needs_reboot:
+            if not _is_read(seen):
+                return Watch(until=facts.now + POLL)
+            if is_at_least(_reported(seen, update), update.to_version):
+                return _written(op, seen, facts)
+    return retry(op, facts, why)
 
 
 def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decision:
@@ -164,6 +176,8 @@ def _reset(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     tried = op.step.removeprefix(RESET_PREFIX)
     if tried.startswith(APPLY_PREFIX):
         update = facts.script.by_id[UpdateId(tried.removeprefix(APPLY_PREFIX))]
+        if not _is_read(seen) and not update.needs_reboot:
+            return Watch(until=facts.now + POLL)
         if is_at_least(_reported(seen, update), update.to_version):
             bit = facts.script.bits[update.id]
             if op.kind is UnitKind.DEVICE:
@@ -172,6 +186,12 @@ def _reset(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=active, retries=op.retries)
     retries = op.retries if op.retries.get(tried, 0) >= op.attempt else bump(op.retries, (tried,))
     return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=retries)
+
+
+def _is_read(seen: Seen) -> bool:
+    """True when the unit itself said just now what it runs: old news says nothing of it."""
+    found = seen.node or seen.device
+    return found is not None and found.reachable
 
 
 def _reported(seen: Seen, update: Update) -> str:
@@ -187,6 +207,8 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if update.needs_reboot:
         applied = op.applied | bit
         return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=op.active, retries=op.retries)
+    if not _is_read(seen):
+        return Watch(until=facts.now + POLL)
     if not is_at_least(_reported(seen, update), update.to_version):
         return _unchanged(op, bit, facts)
     if op.kind is UnitKind.DEVICE:
@@ -196,6 +218,8 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 
 def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """After a reboot: what it activated. After a health check: everything that was due."""
+    if not _is_read(seen):
+        return Watch(until=facts.now + POLL)
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
     versions: Mapping[str, str] = seen.node.versions if seen.node else {}
     verifying = op.state is UnitState.VERIFYING
@@ -238,6 +262,8 @@ def _look_at_failed(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     found = seen.node or seen.device
     since = op.failed_at or facts.now
     if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
+        return Watch(until=facts.now + TAIL_LOOK)
+    if found.observed_at < found.repaired_at:  # what it ran before its repair says nothing of it now
         return Watch(until=facts.now + TAIL_LOOK)
     if op.step in (LOCK, DRAIN):
         return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))

@@ -7,14 +7,15 @@ from typing import TypeVar
 from fermata.domain.decide import NOTHING_SEEN, Seen
 from fermata.domain.ids import DeviceId, NodeId, StepKey
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.observations import DeviceSeen, NodeSeen, Progress, Running, Succeeded
+from fermata.domain.observations import DeviceSeen, Failed, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, UnitOp
 from fermata.execution.perform import key_of
 from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused, Site, TryLater
 
 K = TypeVar("K")
 V = TypeVar("V")
-_REPORTS_VERSIONS = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.VERIFYING})
+S = TypeVar("S", NodeSeen, DeviceSeen)
+_REPORTS_VERSIONS = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING, UnitState.VERIFYING})
 _MAY_BE_GONE = frozenset({UnitState.REBOOTING, UnitState.RESETTING, UnitState.VERIFYING})
 
 
@@ -28,12 +29,26 @@ def observe(site: Site, ops: Sequence[UnitOp], now: datetime) -> Mapping[int, Se
     seen: dict[int, Seen] = {}
     for op in ops:
         if op.id in looked_at:
+            since = _since(op, progress.get(op.id))
             seen[op.id] = Seen(
-                progress=progress.get(op.id), node=nodes.get(NodeId(op.unit)), device=devices.get(DeviceId(op.unit))
+                progress=progress.get(op.id),
+                node=_fresh(nodes.get(NodeId(op.unit)), since),
+                device=_fresh(devices.get(DeviceId(op.unit)), since),
             )
         else:
             seen[op.id] = Seen(progress=progress[op.id]) if op.id in progress else NOTHING_SEEN
     return seen
+
+
+def _since(op: UnitOp, progress: Progress | None) -> datetime | None:
+    """What was seen before this says nothing: the end of the step that is judged, else its beginning."""
+    if isinstance(progress, Succeeded | Failed):
+        return progress.at
+    return op.step_started_at
+
+
+def _fresh(seen: S | None, since: datetime | None) -> S | None:
+    return None if seen is None or (since is not None and seen.observed_at < since) else seen
 
 
 def observe_nodes(site: Site, names: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
@@ -49,7 +64,7 @@ def observe_devices(site: Site, names: Sequence[DeviceId]) -> Mapping[DeviceId, 
 def _needs_a_look(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
     if op.state is UnitState.FAILED:
         return op.asked is Asked.NOTHING
-    if isinstance(progress, Succeeded):
+    if isinstance(progress, Succeeded | Failed):
         return op.state in _REPORTS_VERSIONS
     return op.state in _MAY_BE_GONE and op.limit_at is not None and now >= op.limit_at
 

@@ -5,14 +5,24 @@ from datetime import datetime
 
 from fermata.domain.ids import UpdateId
 
+FLAP_SECONDS = 7 * 60  # neither a multiple of a poll nor a part of one
+
 
 class WorldBroken(AssertionError):
-    """Something was asked that must never be asked of a real fleet: the conductor is wrong."""
+    """Something was asked that must never be asked of a real fleet: the conductor is wrong. `rule` names the invariant
+    (docs/simulator.md) that it breaks.
+    """
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(what)
+        self.rule = rule
 
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """One command as carried out. `ends_at` None: hangs. `effective` False: claims success and changes nothing."""
+    """One command as carried out. `ends_at` None: hangs. `effective` False: claims success and changes nothing.
+    `done_anyway`: says that it failed, and did not.
+    """
 
     op: str
     key: str
@@ -21,6 +31,7 @@ class Step:
     ends_at: datetime | None
     failed: str = ""
     effective: bool = True
+    done_anyway: bool = False
     update: UpdateId | None = None
     component: str = ""
     version: str = ""
@@ -30,7 +41,11 @@ class Step:
 
 @dataclass(slots=True, kw_only=True)
 class Machine:
-    """A node or a device. `staged` becomes `versions` with the next reboot; `targets` is what was last asked for."""
+    """A node or a device. `staged` becomes `versions` with the next reboot; `targets` is what was last asked for;
+    `before` is what it ran before its last change.
+
+    `changed_at`: when it was last written, rebooted, reset or repaired; `healthy_at`: when it last passed its check.
+    """
 
     name: str
     versions: dict[str, str]
@@ -39,11 +54,22 @@ class Machine:
     targets: dict[str, str] = field(default_factory=dict)
     locked: bool = False
     drained: bool = False
+    before: dict[str, str] = field(default_factory=dict)
+    flaps_until: datetime | None = None
     reboots: int = 0
+    changed_at: datetime | None = None
+    healthy_at: datetime | None = None
     current: Step | None = None
     gone_since: datetime | None = None
     repair_at: datetime | None = None
     repaired_at: datetime | None = None
+
+    def is_reachable(self, now: datetime) -> bool:
+        """False while it is gone, and every other FLAP of the time in which it comes and goes."""
+        if self.gone_since is not None:
+            return False
+        flapping = self.flaps_until is not None and now < self.flaps_until
+        return not flapping or int(now.timestamp() / FLAP_SECONDS) % 2 == 0
 
     def settle(self, now: datetime) -> None:
         """Lets everything happen that has happened by `now`."""
@@ -56,7 +82,10 @@ class Machine:
     def _take_effect(self, step: Step) -> None:
         step.settled = True
         self.current = None
-        if step.failed:
+        if step.op in ("apply", "reboot", "reset"):
+            self.changed_at = step.ends_at
+            self.before = dict(self.versions)
+        if step.failed and not step.done_anyway:
             return
         match step.op:
             case "drain":
@@ -66,6 +95,8 @@ class Machine:
             case "reboot":
                 self.versions.update(self.staged)
                 self.staged.clear()
+            case "check":
+                self.healthy_at = step.ends_at
             case _:
                 pass
 
@@ -75,8 +106,11 @@ class Machine:
             self.current.ends_at = at
             self.current.settled = True
             self.current = None
+        self.before = dict(self.versions)
         self.versions.update(self.staged)
         self.staged.clear()
         self.gone_since = None
+        self.changed_at = at
+        self.flaps_until = None
         self.repaired_at = at
         self.repair_at = None

@@ -2,6 +2,7 @@
 never be done to a real one. `sim.site` puts the ports in front of it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,9 @@ from fermata.sim.fates import Dice, Faults
 from fermata.sim.log import CommandLog
 from fermata.sim.machines import Machine, Step, WorldBroken
 
+HALF_DONE = "0-half-written"  # older than any version, and none that was ever asked for
+FLAPS_FOR = timedelta(hours=3)
+BREAKS_WITHIN = timedelta(hours=100)  # of a node in twenty: most within five hours
 INSTANT = ("lock", "give_back", "release")  # done as soon as they are accepted
 
 
@@ -31,7 +35,11 @@ class Command:
 
 
 class World:
-    """Machines and everything that was ever done to them. Not for two threads at once."""
+    """Machines and everything that was ever done to them. Not for two threads at once.
+
+    `witness` is called before each new command is carried out, with the machine as it is then. `happened` counts what
+    went wrong.
+    """
 
     def __init__(self, fleet: Fleet, catalogue: Catalogue, faults: Faults, seed: int, log: CommandLog) -> None:
         self.fleet = fleet
@@ -39,6 +47,8 @@ class World:
         self.faults = faults
         self._dice = Dice(seed)
         self._log = log
+        self.witness: Callable[[Command, Machine, datetime], None] = _see_nothing
+        self.happened: Counter[str] = Counter()
         self.steps: dict[str, Step] = {}
         self.turned_away: set[str] = set()
         self.notices: dict[str, str] = {}
@@ -62,6 +72,9 @@ class World:
             items = [[c.key, c.unit, c.update.id if c.update else ""] for c in fresh]
             self._log.append({"at": int(now.timestamp()), "op": op, "items": items})
             for command in fresh:
+                machine = self.machine(command.unit)
+                assert machine is not None
+                self.witness(command, machine, now)
                 self._start(command, now)
 
     def turn_away(self, keys: Sequence[str], now: datetime) -> None:
@@ -118,10 +131,16 @@ class World:
         if command.update is not None:
             machine.targets[command.update.component] = command.update.to_version
         if command.op == "reboot":
-            machine.reboots += 1
-            if step.ends_at is None:
-                machine.gone_since = now
-                machine.repair_at = now + self._dice.repair(self.faults.mean_days_to_repair, command.key)
+            self._reboot(command, machine, step, now)
+
+    def _reboot(self, command: Command, machine: Machine, step: Step, now: datetime) -> None:
+        machine.reboots += 1
+        if step.ends_at is None:
+            machine.gone_since = now
+            machine.repair_at = now + self._dice.repair(self.faults.mean_days_to_repair, command.key)
+        elif self._dice.draw(command.key, "flaps") < self.faults.flaps:
+            self.happened["node flaps"] += 1
+            machine.flaps_until = step.ends_at + FLAPS_FOR
 
     def _fate(self, command: Command, machine: Machine, now: datetime) -> Step:
         """When and how it ends, from the seed and the key alone."""
@@ -136,10 +155,13 @@ class World:
             case "drain":
                 takes = self._drain_time(takes, machine, luck)
             case "apply":
-                self._apply_fate(step, command, luck)
-            case "check" if luck < faults.unhealthy:
-                step.failed = "unhealthy"
+                self._apply_fate(step, command, machine, luck)
+            case "check":
+                self._check_fate(step, machine, luck)
             case "reboot" if machine.reboots == 0 and self._dice.draw(command.unit, "fallout") < faults.fallout:
+                self.happened["node never returns"] += 1
+                step.ends_at = None
+            case "reset" if machine.gone_since is not None:
                 step.ends_at = None
             case _:
                 pass
@@ -150,25 +172,72 @@ class World:
     def _drain_time(self, takes: timedelta, machine: Machine, luck: float) -> timedelta:
         if not machine.in_service:
             return timedelta(minutes=1)  # nothing runs there
-        return takes * self.faults.slow_factor if luck < self.faults.slow_drain else takes
+        if luck < self.faults.slow_drain:
+            self.happened["drain is slow"] += 1
+            return takes * self.faults.slow_factor
+        return takes
+
+    def _check_fate(self, step: Step, machine: Machine, luck: float) -> None:
+        if luck < self.faults.unhealthy:
+            self.happened["node is unhealthy"] += 1
+            step.failed = "unhealthy"
+        elif self.is_sick(machine, step.at):
+            self.happened["bad update breaks a node"] += 1
+            step.failed = "errors since an update"
+
+    def is_sick(self, machine: Machine, now: datetime) -> bool:
+        """True for a node that the bad update broke: some hours after its last change, or since another reboot."""
+        bad = self.catalogue.updates.get(UpdateId(self.faults.bad_update))
+        if bad is None or machine.versions.get(bad.component) != bad.to_version or machine.changed_at is None:
+            return False
+        if machine.repaired_at is not None:
+            return False
+        luck = self._dice.draw(machine.name, "breaks")
+        return luck < self.faults.breaks and (machine.reboots > 1 or now - machine.changed_at > luck * BREAKS_WITHIN)
 
     def _cut_short(self, step: Step, takes: timedelta) -> timedelta:
         """A step that fails ends early; all spans are whole minutes."""
         share = self._dice.draw(step.key, "share") if step.failed else 1.0
         return timedelta(minutes=max(1, round(takes * share / timedelta(minutes=1))))
 
-    def _apply_fate(self, step: Step, command: Command, luck: float) -> None:
+    def _apply_fate(self, step: Step, command: Command, machine: Machine, luck: float) -> None:
         update, faults = command.update, self.faults
         assert update is not None
         fails = faults.fails if update.target == NODE_TARGET else faults.device_fails
         step.update, step.component, step.version = update.id, update.component, update.to_version
         step.with_reboot = update.needs_reboot
-        if luck < fails:
-            step.failed = "the image was not accepted"
-        elif luck < fails + faults.hangs:
-            step.ends_at = None
-        elif luck < fails + faults.hangs + faults.false_done:
-            step.effective = False
+        fate = pick(luck, self._apply_fates(update, fails))
+        if fate:
+            self.happened[f"update {fate}"] += 1
+        match fate:
+            case "fails":
+                step.failed = "the image was not accepted"
+            case "hangs":
+                step.ends_at = None
+            case "lies":
+                step.effective = False
+            case "is half done":
+                step.version = HALF_DONE
+            case "fails and is done anyway":
+                step.failed, step.done_anyway = "no answer from the updater", True
+            case "kills its device":
+                step.ends_at = None
+                machine.gone_since = step.at
+                machine.repair_at = step.at + self._dice.repair(faults.mean_days_to_repair, step.key)
+            case _:
+                pass
+
+    def _apply_fates(self, update: Update, fails: float) -> tuple[tuple[str, float], ...]:
+        """What may become of a write, and how likely it is. What no reboot has to make active can be seen at once."""
+        faults, is_node = self.faults, update.target == NODE_TARGET
+        return (
+            ("fails", fails),
+            ("hangs", faults.hangs),
+            ("lies", faults.false_done),
+            ("is half done", faults.half_done),
+            ("fails and is done anyway", 0.0 if update.needs_reboot else faults.done_anyway),
+            ("kills its device", 0.0 if is_node else faults.device_dies),
+        )
 
     def _duration(self, command: Command) -> Duration:
         if command.update is not None:
@@ -182,17 +251,17 @@ class World:
         """What no conductor may ever ask."""
         machine = self.machine(command.unit)
         if machine is None:
-            raise WorldBroken(f"{command.unit} does not exist")
+            raise WorldBroken("one_owner", f"{command.unit} does not exist")
         machine.settle(now)
         is_node = command.unit in self.nodes
         if machine.current is not None and command.op != "reset":
-            raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
-        if machine.gone_since is not None:
-            raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")
+            raise WorldBroken("no_double_effect", f"{command.key}: {machine.current.key} still goes on")
+        if machine.gone_since is not None and command.op != "reset":
+            raise WorldBroken("no_double_effect", f"{command.key}: {command.unit} cannot be reached")
         if is_node and command.op in ("apply", "reboot", "reset", "check") and not (machine.drained and machine.locked):
-            raise WorldBroken(f"{command.key}: {command.unit} is not locked and drained")
+            raise WorldBroken("one_owner", f"{command.key}: {command.unit} is not locked and drained")
         if is_node and command.op == "drain" and not machine.locked:
-            raise WorldBroken(f"{command.key}: {command.unit} is not locked")
+            raise WorldBroken("one_owner", f"{command.key}: {command.unit} is not locked")
         if command.update is not None:
             self._forbid_apply(command, command.update, machine, now)
         if command.op == "give_back":
@@ -200,9 +269,11 @@ class World:
 
     def _forbid_apply(self, command: Command, update: Update, machine: Machine, now: datetime) -> None:
         if machine.versions.get(update.component) == update.to_version:
-            raise WorldBroken(f"{command.key}: {update.id} runs there already")
+            raise WorldBroken("no_double_effect", f"{command.key}: {update.id} runs there already")
         if machine.staged.get(update.component) == update.to_version:
-            raise WorldBroken(f"{command.key}: {update.id} is written already and waits for a reboot")
+            raise WorldBroken(
+                "no_double_effect", f"{command.key}: {update.id} is written already and waits for a reboot"
+            )
         device = self.fleet.devices.get(DeviceId(command.unit))
         if device is not None:
             self._forbid_on_device(command, update, device, now)
@@ -213,7 +284,7 @@ class World:
         for node in self.fleet.nodes_behind(device):
             near = self._settled(self.nodes[node.name], now)
             if update.needs_drain and not near.drained:
-                raise WorldBroken(f"{command.key}: {node.name} behind it is not drained")
+                raise WorldBroken("shared_device", f"{command.key}: {node.name} behind it is not drained")
             self._forbid_conflict(command, update, near)
 
     def _forbid_on_node(self, command: Command, update: Update, now: datetime) -> None:
@@ -223,20 +294,37 @@ class World:
             for needed in update.requires:
                 version = near.versions.get(needed.component)
                 if version is not None and not is_at_least(version, needed.min_version):
-                    raise WorldBroken(f"{command.key}: {near.name} runs {needed.component} {version}")
+                    raise WorldBroken("shared_device", f"{command.key}: {near.name} runs {needed.component} {version}")
 
     def _forbid_conflict(self, command: Command, update: Update, near: Machine) -> None:
         if near.current is not None and near.current.update in self._conflicts[update.id]:
-            raise WorldBroken(f"{command.key}: {near.current.update} is written on {near.name} at the same time")
+            raise WorldBroken(
+                "shared_device", f"{command.key}: {near.current.update} is written on {near.name} at the same time"
+            )
 
     def _forbid_return(self, command: Command, machine: Machine) -> None:
         lacking = {c: v for c, v in machine.targets.items() if machine.versions.get(c) != v}
         if lacking or machine.staged:
-            raise WorldBroken(f"{command.key}: {command.unit} does not run {lacking or machine.staged}")
+            raise WorldBroken(
+                "proof_of_return", f"{command.key}: {command.unit} does not run {lacking or machine.staged}"
+            )
 
     def _settled(self, machine: Machine, now: datetime) -> Machine:
         machine.settle(now)
         return machine
+
+    def is_cut_off(self, unit: str, now: datetime) -> bool:
+        """True while nothing of the unit's cluster can be reached."""
+        place = self.fleet.nodes.get(NodeId(unit)) or self.fleet.devices.get(DeviceId(unit))
+        return place is not None and self._dice.is_out(f"cluster {place.cluster}", self.faults.cut_off, now)
+
+    def has_no_bmc(self, unit: str, now: datetime) -> bool:
+        """True while the unit takes no power command and says nothing of those that it was given."""
+        return self._dice.is_out(f"bmc {unit}", self.faults.no_bmc, now)
+
+    def draw(self, what: str, purpose: str) -> float:
+        """A number of this world for its ports; see `Dice.draw`."""
+        return self._dice.draw(what, purpose)
 
     def lost(self, key: str) -> str:
         """How a call goes astray the first time: "", "busy", "lost" (never arrived) or "answer_lost" (done)."""
@@ -248,6 +336,19 @@ class World:
         if luck < self.faults.busy + self.faults.lost:
             return "lost" if self._dice.draw(key, "lost") < 0.5 else "answer_lost"  # a coin
         return ""
+
+
+def pick(luck: float, fates: Iterable[tuple[str, float]]) -> str:
+    """The fate that `luck` (uniform in (0, 1)) falls on, "" when it falls on none."""
+    for name, share in fates:
+        if luck < share:
+            return name
+        luck -= share
+    return ""
+
+
+def _see_nothing(_command: Command, _machine: Machine, _now: datetime) -> None:
+    """Nobody watches."""
 
 
 def open_world(fleet: Fleet, catalogue: Catalogue, *, faults: Faults, seed: int, path: Path | None) -> World:
