@@ -25,7 +25,6 @@ from fermata.execution.delivering import PostOffice
 from fermata.formats.fleet import read_fleet
 from fermata.formats.sources import read_sources
 from fermata.ports import Channel, Clock, InventorySource, Site
-from fermata.server.app import create_app
 from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
@@ -133,6 +132,8 @@ def make_app(
     sources: Sources = NOTHING_CONFIGURED,
 ) -> Application:
     """Board, API and doors over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
+    from fermata.server.app import create_app  # noqa: PLC0415 - doors and API take a second; most commands serve nothing
+
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
     channels = open_channels(settings, clock)
     return create_app(database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources)

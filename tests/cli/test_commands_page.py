@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
-from fermata.cli.main import build_app
+from fermata.cli.main import NOUNS, build_app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `((?:[a-z]+ ?)+)[^|]*\| ([^|]*)\| ((?:`--[^|]*)?)\|", re.MULTILINE)  # command, places, options
@@ -35,3 +36,10 @@ def rows() -> dict[str, set[str]]:
 
 def test_every_command_stands_on_the_page_with_its_options() -> None:
     assert rows() == dict(commands(typer.main.get_command(build_app())))
+
+
+@pytest.mark.parametrize("noun", NOUNS)
+def test_a_verb_is_found_in_the_file_that_the_table_names(noun: str) -> None:
+    for verb in NOUNS[noun]:
+        alone = typer.main.get_command(build_app([verb, "--help"]))
+        assert {name.split()[0] for name, _ in commands(alone)} == set(NOUNS[noun])

@@ -19,8 +19,8 @@ from tests.server import world
 
 from fermata import wiring
 from fermata.cli.local import StoreVerbs
-from fermata.client import ServerVerbs
 from fermata.client.link import ServerLink
+from fermata.client.server import ServerVerbs
 from fermata.domain.pending_lines import PendingFilter
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.settings import Settings

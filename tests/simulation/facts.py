@@ -68,7 +68,7 @@ class Line:
 @dataclass(frozen=True, kw_only=True)
 class Instant:
     """Everything done at one instant. `moves` pairs each row with what it was before; `lines` are the new ones of the
-    journal after `last_line`.
+    journal after `last_line`. `is_done`: the conductor has nothing left to do at this instant.
     """
 
     now: datetime
@@ -76,6 +76,7 @@ class Instant:
     effects: tuple[Effect, ...]
     lines: tuple[Line, ...]
     last_line: int
+    is_done: bool
     mirror: Mirror
     truth_of: Callable[[str], Truth]
 

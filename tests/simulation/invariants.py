@@ -157,7 +157,7 @@ def _no_lost_work(before: AnyRow | None, after: AnyRow, mirror: Mirror, now: dat
 
 
 def _nobody_overdue(instant: Instant) -> Iterator[str]:
-    row = instant.mirror.longest_due()
+    row = instant.mirror.longest_due() if instant.is_done else None
     if row is not None and row.next_at is not None and row.next_at < instant.now - OVERDUE:
         yield f"{row.unit} is {row.state} and was due at {row.next_at:%m-%d %H:%M}"
 

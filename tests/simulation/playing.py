@@ -200,10 +200,10 @@ class _Simulation:
             self._processes.pop()
         return ended.state in LIVE_RUNS and not stop()
 
-    def _look(self) -> None:
+    def _look(self, *, is_done: bool = False) -> None:
         """What the process that works has done so far."""
         assert self._watcher is not None
-        self._watcher.look(self._processes[-1].began, self._clock.true)
+        self._watcher.look(self._processes[-1].began, self._clock.true, is_done=is_done)
 
     def _work_elsewhere(self, run: RunId) -> None:
         self._look()
@@ -216,7 +216,7 @@ class _Simulation:
 
     def _waits(self, instant: datetime) -> None:
         """All that was due is done: look at it, and let the world around the conductor go on."""
-        self._look()
+        self._look(is_done=True)
         troubles, dice = self._made.troubles, self._dice
         if dice.random() < troubles.clock:
             self._set_clock()

@@ -83,7 +83,7 @@ class Watcher:
         machine.settle(now)
         return tell_truth(machine)
 
-    def look(self, now: datetime, true_now: datetime) -> Instant:
+    def look(self, now: datetime, true_now: datetime, *, is_done: bool) -> Instant:
         """Asks every invariant about what is new. Raises Broken."""
         self.ticks += 1
         effects, self._effects = self._effects, []
@@ -104,6 +104,7 @@ class Watcher:
             effects=tuple(effects),
             lines=tuple(lines),
             last_line=self._line,
+            is_done=is_done,
             mirror=self.mirror,
             truth_of=lambda unit: self._truth_of(unit, true_now),
         )
@@ -115,7 +116,7 @@ class Watcher:
 
     def finish(self, now: datetime, true_now: datetime, plan: Plan) -> None:
         """What must hold in the end. Raises Broken."""
-        instant = self.look(now, true_now)
+        instant = self.look(now, true_now, is_done=False)
         planned = tuple(Planned(window=w.id, nodes=frozenset(w.nodes)) for w in plan.windows)
         for invariant in INVARIANTS:
             for what in invariant.of_end(instant, planned):

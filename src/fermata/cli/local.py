@@ -8,6 +8,7 @@ from typing import assert_never
 
 from fermata import wiring
 from fermata.client.words import OrderEnding, RunChange
+from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.ids import (
@@ -42,6 +43,7 @@ from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.server.web.plan_page import render_plan
 from fermata.services import (
+    capacity,
     consent,
     exemptions,
     freezes,
@@ -317,6 +319,9 @@ class StoreVerbs:
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)
+
+    def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
+        return capacity.show_capacity(self.database, campaign=campaign, by=by)
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return report.make_report(self.database, campaign=campaign)

@@ -2,74 +2,54 @@
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import TyperException
 
 import fermata
-from fermata.cli import (
-    bench,
-    check,
-    consent,
-    demo,
-    freezes,
-    inventory,
-    node_key,
-    notices,
-    offers,
-    output,
-    plan,
-    policy,
-    publish,
-    query,
-    report,
-    requests,
-    runs,
-    serve,
-    simulate,
-    sources,
-    standing,
-    subscriptions,
-    updates,
-    why,
-)
-from fermata.client.link import ServerRefusal
+from fermata.cli import output
+from fermata.client import ServerRefusal
 from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable
 
-NOUNS = (
-    demo,
-    inventory,
-    sources,
-    updates,
-    requests,
-    policy,
-    consent,
-    offers,
-    freezes,
-    subscriptions,
-    notices,
-    plan,
-    standing,
-    check,
-    simulate,
-    why,
-    query,
-    publish,
-    runs,
-    report,
-    serve,
-    node_key,
-    bench,
-)
+NOUNS: Mapping[str, tuple[str, ...]] = {
+    "demo": ("demo",),
+    "inventory": ("import", "remove"),
+    "sources": ("inventory",),
+    "updates": ("updates",),
+    "requests": ("pending", "requests"),
+    "policy": ("policy",),
+    "consent": ("approve", "withdraw", "decline"),
+    "offers": ("offer",),
+    "freezes": ("freeze",),
+    "subscriptions": ("subscriptions",),
+    "notices": ("notices",),
+    "plan": ("plan",),
+    "standing": ("standing",),
+    "check": ("check",),
+    "simulate": ("simulate",),
+    "why": ("why",),
+    "query": ("query",),
+    "publish": ("publish",),
+    "runs": ("start", "pause", "resume", "stop", "status"),
+    "capacity": ("capacity",),
+    "report": ("report",),
+    "serve": ("serve",),
+    "node_key": ("node",),
+    "bench": ("bench",),
+}  # each file of this folder that has commands, in the order in which a campaign needs them, with their names
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
 
 
-def build_app() -> typer.Typer:
-    """The command with every verb registered, in the order in which a campaign needs them."""
+def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The command with the verb that `arguments` begin with, or with every verb when they begin with none.
+
+    What a verb needs takes up to a second to load, so one that was not asked for is left alone.
+    """
     app = typer.Typer(
         name="fermata",
         help="Planned maintenance of GPU supercomputers: consent, windows, proof of return.",
@@ -79,8 +59,9 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
     )
     app.callback()(_root)
-    for noun in NOUNS:
-        noun.register(app)
+    asked = [noun for noun, verbs in NOUNS.items() if arguments and arguments[0] in verbs]
+    for noun in asked or (() if "--version" in arguments else NOUNS):
+        import_module(f"fermata.cli.{noun}").register(app)
     return app
 
 
@@ -90,7 +71,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if argv is None else argv
     as_json = "--json" in arguments
     try:
-        code = build_app()(args=arguments, prog_name="fermata", standalone_mode=not as_json)
+        code = build_app(arguments)(args=arguments, prog_name="fermata", standalone_mode=not as_json)
     except TyperException as wrong:  # with --json alone: else usage is told with a hint to --help
         output.fail("USAGE", wrong.format_message(), exit_code=output.BAD_INPUT, as_json=True)
         sys.exit(output.BAD_INPUT)

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fermata import wiring
-from fermata.cli.local import StoreVerbs
-from fermata.cli.verbs import Verbs
 from fermata.client import connect
-from fermata.client.link import parse_server
 from fermata.store.database import Database
+
+if TYPE_CHECKING:
+    from fermata.cli.verbs import Verbs
 
 DEFAULT_STORE = "fermata.db"
 
@@ -41,6 +41,8 @@ def _choose(context: typer.Context, option: typer.CallbackParam, value: object) 
 def _choose_server(context: typer.Context, option: typer.CallbackParam, value: str | None) -> str | None:
     if value is None or _choose(context, option, value) is None:
         return None
+    from fermata.client.link import parse_server  # noqa: PLC0415 - loads the API's bodies, of which a store has no need
+
     try:
         return parse_server(value)
     except ValueError as error:
@@ -118,7 +120,7 @@ def opened_store(text: str) -> Iterator[Database]:
 
 
 @contextmanager
-def opened_place(store: str, server: str | None, sources: Path | None = None) -> Iterator[Verbs]:
+def opened_place(store: str, server: str | None, sources: Path | None = None) -> Iterator["Verbs"]:
     """The verbs of the server, if one is named, else of the store, with the sources of inventory that a file describes.
 
     Raises StoreUnavailable and BadInput.
@@ -127,6 +129,8 @@ def opened_place(store: str, server: str | None, sources: Path | None = None) ->
         with connect(server) as verbs:
             yield verbs
         return
+    from fermata.cli.local import StoreVerbs  # noqa: PLC0415 - loads the planner, of which a server has no need
+
     with opened_store(store) as database:
         yield StoreVerbs(database, wiring.open_sources(sources))
 

@@ -46,6 +46,15 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def with_z(value: Any) -> Any:
+    """Plain values with their times in ISO 8601 with Z, as in every file of ours."""
+    if isinstance(value, dict):
+        return {key: with_z(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_z(item) for item in value]
+    return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value
+
+
 def say(text: str, *, style: str = "", console: Console = out) -> None:
     """A sentence, folded between words on a terminal: further lines stand a little further in. A pipe gets one line."""
     lines = [text]

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from fermata.cli import options, output, work_orders
-from fermata.cli.local import FolderListing
 from fermata.cli.request_show import entry_json, order_json, print_history, print_orders, print_standing, standing_json
 from fermata.cli.risks import print_risks
 from fermata.cli.verbs import Listing
@@ -147,6 +146,8 @@ def opened_listing(scenario: Path | None, store: str, server: str | None) -> Ite
             with options.opened_place(store, server) as place:
                 yield place
             return
+        from fermata.cli.local import FolderListing  # noqa: PLC0415 - loads the planner
+
         read = read_scenario(scenario)
         yield FolderListing(
             Inputs(fleet=read.fleet, catalogue=read.catalogue, policy=read.policy, ledger=read.ledger or ())

@@ -122,7 +122,7 @@ def _named(campaign: str | None) -> CampaignId | None:
 
 def _tell(run: Run, sentence: str, *, as_json: bool) -> None:
     if as_json:
-        output.print_json({"schema": "fermata.run/1", "run": _times(to_plain(run))})
+        output.print_json({"schema": "fermata.run/1", "run": output.with_z(to_plain(run))})
     else:
         output.out.print(escape(sentence))
 
@@ -136,16 +136,7 @@ def _plain(found: RunStatus) -> dict[str, Any]:
     for line, entry in zip(body["tail"], found.tail, strict=True):
         line["age_minutes"] = round(entry.age / MINUTE)
         del line["age"]
-    return {"schema": "fermata.status/1", **_times(body)}
-
-
-def _times(value: Any) -> Any:
-    """ISO 8601 with Z, as in every file of ours."""
-    if isinstance(value, dict):
-        return {key: _times(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_times(item) for item in value]
-    return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value
+    return {"schema": "fermata.status/1", **output.with_z(body)}
 
 
 def _print_head(found: RunStatus) -> None:

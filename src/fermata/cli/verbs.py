@@ -1,62 +1,67 @@
 """What commands ask for: the one seam between them and the place they work on, a store here or a server elsewhere."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
-from typing import Protocol
+from __future__ import annotations
 
-from fermata.client.words import OrderEnding, RunChange
-from fermata.domain.combinations import Combination
-from fermata.domain.deliveries import DeliveryState
-from fermata.domain.ids import (
-    ApprovalId,
-    CampaignId,
-    CustomerId,
-    ExemptionId,
-    FreezeId,
-    HoldId,
-    OrderId,
-    PlanId,
-    RequestId,
-    SourceId,
-    SubscriptionId,
-    SupercomputerId,
-    UpdateId,
-)
-from fermata.domain.operations import Run
-from fermata.domain.pending_lines import PendingFilter
-from fermata.domain.piles import Pile
-from fermata.domain.plans import Plan
-from fermata.domain.policy import ConsentEntry, Exemption, Freeze
-from fermata.domain.policy_trial import Trial
-from fermata.domain.qualification import QualificationRule, Signal
-from fermata.domain.report import Report
-from fermata.domain.subscriptions import SubscriptionOrder
-from fermata.domain.work_orders import WorkOrder
-from fermata.planning.inputs import Violation
-from fermata.planning.risk.simulate import Simulation
-from fermata.planning.standing.outages import Outage, StandingPlan
-from fermata.planning.standing.plan import Terms
-from fermata.planning.why import Explanation
-from fermata.services.consent import Order, Outcome
-from fermata.services.exemptions import ExemptionOrder
-from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
-from fermata.services.import_files import ImportKind
-from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
-from fermata.services.inventory_changes import Synced
-from fermata.services.inventory_held import HoldView
-from fermata.services.inventory_sources import Forgotten, SourceLine
-from fermata.services.notices import NoticePage, NoticeView
-from fermata.services.offers import Answer, OfferView
-from fermata.services.order_words import SaidWord, WordOrder
-from fermata.services.plans import Made, PublishedLine, Wanted
-from fermata.services.query import Answer as QueryAnswer
-from fermata.services.requests import PendingPage, RequestsLooked, RequestView
-from fermata.services.run_views import RunStatus
-from fermata.services.simulation import Simulated, Told
-from fermata.services.subscriptions import SubscriptionView
-from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
-from fermata.services.work_orders import NewOrder, Opened
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a second to load
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from fermata.client.words import OrderEnding, RunChange
+    from fermata.domain.capacity_ledger import CapacityView, GroupBy
+    from fermata.domain.combinations import Combination
+    from fermata.domain.deliveries import DeliveryState
+    from fermata.domain.ids import (
+        ApprovalId,
+        CampaignId,
+        CustomerId,
+        ExemptionId,
+        FreezeId,
+        HoldId,
+        OrderId,
+        PlanId,
+        RequestId,
+        SourceId,
+        SubscriptionId,
+        SupercomputerId,
+        UpdateId,
+    )
+    from fermata.domain.operations import Run
+    from fermata.domain.pending_lines import PendingFilter
+    from fermata.domain.piles import Pile
+    from fermata.domain.plans import Plan
+    from fermata.domain.policy import ConsentEntry, Exemption, Freeze
+    from fermata.domain.policy_trial import Trial
+    from fermata.domain.qualification import QualificationRule, Signal
+    from fermata.domain.report import Report
+    from fermata.domain.subscriptions import SubscriptionOrder
+    from fermata.domain.work_orders import WorkOrder
+    from fermata.planning.inputs import Violation
+    from fermata.planning.risk.simulate import Simulation
+    from fermata.planning.standing.outages import Outage, StandingPlan
+    from fermata.planning.standing.plan import Terms
+    from fermata.planning.why import Explanation
+    from fermata.services.consent import Order, Outcome
+    from fermata.services.exemptions import ExemptionOrder
+    from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
+    from fermata.services.import_files import ImportKind
+    from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
+    from fermata.services.inventory_changes import Synced
+    from fermata.services.inventory_held import HoldView
+    from fermata.services.inventory_sources import Forgotten, SourceLine
+    from fermata.services.notices import NoticePage, NoticeView
+    from fermata.services.offers import Answer, OfferView
+    from fermata.services.order_words import SaidWord, WordOrder
+    from fermata.services.plans import Made, PublishedLine, Wanted
+    from fermata.services.query import Answer as QueryAnswer
+    from fermata.services.requests import PendingPage, RequestsLooked, RequestView
+    from fermata.services.run_views import RunStatus
+    from fermata.services.simulation import Simulated, Told
+    from fermata.services.subscriptions import SubscriptionView
+    from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
+    from fermata.services.work_orders import NewOrder, Opened
 
 
 class Listing(Protocol):
@@ -248,6 +253,9 @@ class Verbs(Listing, Protocol):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
+        """The capacity ledger, added up."""
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         """How the campaign went."""

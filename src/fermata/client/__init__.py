@@ -7,7 +7,19 @@ with connect("http://127.0.0.1:8321") as server:
         print(view.request.id, view.standing.state)
 """
 
-from fermata.client.link import ServerRefusal, parse_server
-from fermata.client.server import ServerVerbs, connect
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
 
-__all__ = ["ServerRefusal", "ServerVerbs", "connect", "parse_server"]
+from fermata.client.refusals import ServerRefusal
+
+if TYPE_CHECKING:
+    from fermata.client.server import ServerVerbs
+
+__all__ = ["ServerRefusal", "connect"]
+
+
+def connect(url: str) -> AbstractContextManager["ServerVerbs"]:
+    """The verbs of the server at `url`; its connection is closed at the end of the block."""
+    from fermata.client import server  # noqa: PLC0415 - the API's bodies take a second to load
+
+    return server.connect(url)

@@ -9,6 +9,7 @@ import httpx
 import orjson
 
 import fermata
+from fermata.client.refusals import ServerRefusal
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.formats.faults import BadInput, Fault
 from fermata.server.api import PREFIX
@@ -28,16 +29,6 @@ ANSWER_SECONDS_MAX = 300.0  # an import of 20,000 nodes takes some ten on a slow
 
 _UNTOUCHED = "start it with fermata serve, or mend --server; nothing was changed"
 _UNCERTAIN = "it may have done what was asked, so look (fermata status, requests or report) before you ask again"
-
-
-class ServerRefusal(Exception):
-    """The server said no, with codes that this version need not know. `total` counts reasons beyond those given."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(f"{problem.code}: {problem.detail}")
-        given = [(why.code, why.sentence) for why in problem.reasons or ()]
-        self.reasons = tuple(given) or ((problem.code, problem.detail),)
-        self.total = problem.total or len(self.reasons)
 
 
 def parse_server(text: str) -> str:
@@ -167,7 +158,8 @@ def _refuse(problem: Problem) -> NoReturn:
     if problem.faults:
         faults = tuple(_fault(fault) for fault in problem.faults)
         raise BadInput(faults, problem.total or len(faults))
-    raise ServerRefusal(problem)
+    reasons = [(why.code, why.sentence) for why in problem.reasons or ()] or [(problem.code, problem.detail)]
+    raise ServerRefusal(reasons, problem.total or len(reasons))
 
 
 def _fault(fault: ProblemFault) -> Fault:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.operations import Run
+from fermata.execution.accounts import tell_ready
 from fermata.execution.closing import measure_pace, take_sample
 from fermata.execution.stage import Stage
 
@@ -22,4 +23,5 @@ class Duty:
 DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+    Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
 )

@@ -20,6 +20,7 @@ class Faults:
     fails: ends early and says so. hangs: never ends. false_done: claims success and changes nothing. slow_drain: takes
     `slow_factor` times as long. unhealthy: fails its health check. lost: the answer to a call, and half the time the
     call itself, gets lost. busy: the target says no for now, once.
+    unplaceable: a node with which its placement group refuses a whole scale-in, unless it comes alone.
 
     What follows does not happen unless it is asked for. half_done: claims success and leaves neither version.
     done_anyway: says that it failed, though it was written. device_dies: a device is gone from the moment it is written
@@ -40,6 +41,7 @@ class Faults:
     lost: float = 0.001
     busy: float = 0.002
     fallout: float = 0.015
+    unplaceable: float = 0.01
     mean_days_to_repair: float = 2.0
     half_done: float = 0.0
     done_anyway: float = 0.0
@@ -54,7 +56,9 @@ class Faults:
     bad_update: str = ""
 
 
-NO_FAULTS = Faults(fails=0, hangs=0, false_done=0, slow_drain=0, unhealthy=0, device_fails=0, lost=0, busy=0, fallout=0)
+NO_FAULTS = Faults(
+    fails=0, hangs=0, false_done=0, slow_drain=0, unhealthy=0, device_fails=0, lost=0, busy=0, fallout=0, unplaceable=0
+)
 
 
 class Dice:

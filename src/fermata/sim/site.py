@@ -29,6 +29,7 @@ from fermata.ports import (
     Notice,
     NoticeKind,
     OutcomeUnknown,
+    Refused,
     Site,
     TryLater,
 )
@@ -169,6 +170,10 @@ class SimWorkloads(_Desk):
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
         """See the port."""
+        with self._lock:
+            bad = self._world.unplaceable([ask.unit for ask in asks])
+        if bad is not None:
+            raise Refused(f"the placement group cannot place {bad} with {len(asks) - 1} others")
         return self._call("give_back", asks)
 
     def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from fermata.server.api import (
+    capacity,
     consent,
     freezes,
     imports,
@@ -38,6 +39,7 @@ NOUNS = (
     standing,
     why,
     runs,
+    capacity,
     journal,
     report,
     query,
