@@ -10,7 +10,8 @@ from tests.simulation.mirror import AnyRow, Mirror, Trace
 from fermata.domain.ids import DeviceId
 from fermata.domain.plans import Plan
 from fermata.sim.machines import Machine
-from fermata.sim.world import Command, World
+from fermata.sim.mishaps import Command
+from fermata.sim.world import World
 from fermata.store import consent, inventory
 from fermata.store.database import Database
 

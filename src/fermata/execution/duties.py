@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
+from fermata.execution.baking import watch_bake
 from fermata.execution.closing import measure_pace, take_sample
+from fermata.execution.runner import plan_again
 from fermata.execution.stage import Stage
 
 
@@ -23,5 +25,7 @@ class Duty:
 DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+    Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
+    Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
 )

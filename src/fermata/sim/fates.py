@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import NormalDist
 
@@ -19,7 +20,8 @@ class Faults:
 
     fails: ends early and says so. hangs: never ends. false_done: claims success and changes nothing. slow_drain: takes
     `slow_factor` times as long. unhealthy: fails its health check. lost: the answer to a call, and half the time the
-    call itself, gets lost. busy: the target says no for now, once.
+    call itself, gets lost. busy: the target says no for now, once. bad_updates: by update, the share of units that
+    never take it.
     unplaceable: a node with which its placement group refuses a whole scale-in, unless it comes alone.
 
     What follows does not happen unless it is asked for. half_done: claims success and leaves neither version.
@@ -43,6 +45,7 @@ class Faults:
     fallout: float = 0.015
     unplaceable: float = 0.01
     mean_days_to_repair: float = 2.0
+    bad_updates: Mapping[str, float] = field(default_factory=dict, hash=False)
     half_done: float = 0.0
     done_anyway: float = 0.0
     device_dies: float = 0.0

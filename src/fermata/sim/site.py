@@ -34,7 +34,8 @@ from fermata.ports import (
     TryLater,
 )
 from fermata.sim.machines import Machine
-from fermata.sim.world import World, commands, cut_key, pick
+from fermata.sim.mishaps import pick
+from fermata.sim.world import World, commands, cut_key
 
 POWER = ("reboot", "reset")
 BUSY_FOR = timedelta(minutes=2)

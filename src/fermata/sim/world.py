@@ -4,34 +4,21 @@ never be done to a real one. `sim.site` puts the ports in front of it.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from fermata.domain.fleet import Device, Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
+from fermata.domain.updates import Catalogue, Update
 from fermata.domain.versions import is_at_least
 from fermata.ports import ApplyAsk, Ask
 from fermata.sim.fates import Dice, Faults
 from fermata.sim.log import CommandLog
 from fermata.sim.machines import Machine, Step, WorldBroken
+from fermata.sim.mishaps import Command, Fates
 
-HALF_DONE = "0-half-written"  # older than any version, and none that was ever asked for
 FLAPS_FOR = timedelta(hours=3)
-BREAKS_WITHIN = timedelta(hours=100)  # of a node in twenty: most within five hours
-INSTANT = ("lock", "give_back", "release")  # done as soon as they are accepted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One item of a call, with its key cut to what does not change from run to run."""
-
-    op: str
-    key: str
-    unit: str
-    update: Update | None = None
 
 
 class World:
@@ -46,9 +33,10 @@ class World:
         self.catalogue = catalogue
         self.faults = faults
         self._dice = Dice(seed)
+        self.happened: Counter[str] = Counter()
+        self._fates = Fates(self._dice, faults, catalogue, self.happened)
         self._log = log
         self.witness: Callable[[Command, Machine, datetime], None] = _see_nothing
-        self.happened: Counter[str] = Counter()
         self.steps: dict[str, Step] = {}
         self.turned_away: set[str] = set()
         self.notices: dict[str, str] = {}
@@ -114,7 +102,7 @@ class World:
         machine = self.machine(command.unit)
         assert machine is not None
         machine.settle(now)
-        step = self._fate(command, machine, now)
+        step = self._fates.of(command, machine, now)
         self.steps[command.key] = step
         match command.op:
             case "lock":
@@ -141,111 +129,6 @@ class World:
         elif self._dice.draw(command.key, "flaps") < self.faults.flaps:
             self.happened["node flaps"] += 1
             machine.flaps_until = step.ends_at + FLAPS_FOR
-
-    def _fate(self, command: Command, machine: Machine, now: datetime) -> Step:
-        """When and how it ends, from the seed and the key alone."""
-        key, faults = command.key, self.faults
-        step = Step(op=command.op, key=key, unit=command.unit, at=now, ends_at=now)
-        if command.op in INSTANT:
-            step.settled = True
-            return step
-        takes = self._dice.minutes(self._duration(command), key)
-        luck = self._dice.draw(key, "luck")
-        match command.op:
-            case "drain":
-                takes = self._drain_time(takes, machine, luck)
-            case "apply":
-                self._apply_fate(step, command, machine, luck)
-            case "check":
-                self._check_fate(step, machine, luck)
-            case "reboot" if machine.reboots == 0 and self._dice.draw(command.unit, "fallout") < faults.fallout:
-                self.happened["node never returns"] += 1
-                step.ends_at = None
-            case "reset" if machine.gone_since is not None:
-                step.ends_at = None
-            case _:
-                pass
-        if step.ends_at is not None:
-            step.ends_at = now + self._cut_short(step, takes)
-        return step
-
-    def _drain_time(self, takes: timedelta, machine: Machine, luck: float) -> timedelta:
-        if not machine.in_service:
-            return timedelta(minutes=1)  # nothing runs there
-        if luck < self.faults.slow_drain:
-            self.happened["drain is slow"] += 1
-            return takes * self.faults.slow_factor
-        return takes
-
-    def _check_fate(self, step: Step, machine: Machine, luck: float) -> None:
-        if luck < self.faults.unhealthy:
-            self.happened["node is unhealthy"] += 1
-            step.failed = "unhealthy"
-        elif self.is_sick(machine, step.at):
-            self.happened["bad update breaks a node"] += 1
-            step.failed = "errors since an update"
-
-    def is_sick(self, machine: Machine, now: datetime) -> bool:
-        """True for a node that the bad update broke: some hours after its last change, or since another reboot."""
-        bad = self.catalogue.updates.get(UpdateId(self.faults.bad_update))
-        if bad is None or machine.versions.get(bad.component) != bad.to_version or machine.changed_at is None:
-            return False
-        if machine.repaired_at is not None:
-            return False
-        luck = self._dice.draw(machine.name, "breaks")
-        return luck < self.faults.breaks and (machine.reboots > 1 or now - machine.changed_at > luck * BREAKS_WITHIN)
-
-    def _cut_short(self, step: Step, takes: timedelta) -> timedelta:
-        """A step that fails ends early; all spans are whole minutes."""
-        share = self._dice.draw(step.key, "share") if step.failed else 1.0
-        return timedelta(minutes=max(1, round(takes * share / timedelta(minutes=1))))
-
-    def _apply_fate(self, step: Step, command: Command, machine: Machine, luck: float) -> None:
-        update, faults = command.update, self.faults
-        assert update is not None
-        fails = faults.fails if update.target == NODE_TARGET else faults.device_fails
-        step.update, step.component, step.version = update.id, update.component, update.to_version
-        step.with_reboot = update.needs_reboot
-        fate = pick(luck, self._apply_fates(update, fails))
-        if fate:
-            self.happened[f"update {fate}"] += 1
-        match fate:
-            case "fails":
-                step.failed = "the image was not accepted"
-            case "hangs":
-                step.ends_at = None
-            case "lies":
-                step.effective = False
-            case "is half done":
-                step.version = HALF_DONE
-            case "fails and is done anyway":
-                step.failed, step.done_anyway = "no answer from the updater", True
-            case "kills its device":
-                step.ends_at = None
-                machine.gone_since = step.at
-                machine.repair_at = step.at + self._dice.repair(faults.mean_days_to_repair, step.key)
-            case _:
-                pass
-
-    def _apply_fates(self, update: Update, fails: float) -> tuple[tuple[str, float], ...]:
-        """What may become of a write, and how likely it is. What no reboot has to make active can be seen at once."""
-        faults, is_node = self.faults, update.target == NODE_TARGET
-        return (
-            ("fails", fails),
-            ("hangs", faults.hangs),
-            ("lies", faults.false_done),
-            ("is half done", faults.half_done),
-            ("fails and is done anyway", 0.0 if update.needs_reboot else faults.done_anyway),
-            ("kills its device", 0.0 if is_node else faults.device_dies),
-        )
-
-    def _duration(self, command: Command) -> Duration:
-        if command.update is not None:
-            return command.update.duration_minutes
-        defaults = self.catalogue.defaults
-        return {"drain": defaults.drain_minutes, "check": defaults.verify_minutes}.get(
-            command.op, defaults.reboot_minutes
-        )
 
     def _forbid(self, command: Command, now: datetime) -> None:
         """What no conductor may ever ask."""
@@ -345,15 +228,6 @@ class World:
         if luck < self.faults.busy + self.faults.lost:
             return "lost" if self._dice.draw(key, "lost") < 0.5 else "answer_lost"  # a coin
         return ""
-
-
-def pick(luck: float, fates: Iterable[tuple[str, float]]) -> str:
-    """The fate that `luck` (uniform in (0, 1)) falls on, "" when it falls on none."""
-    for name, share in fates:
-        if luck < share:
-            return name
-        luck -= share
-    return ""
 
 
 def _see_nothing(_command: Command, _machine: Machine, _now: datetime) -> None:
