@@ -12,6 +12,11 @@ from fermata.sim.machines import Machine, Step
 
 HALF_DONE = "0-half-written"  # older than any version, and none that was ever asked for
 BREAKS_WITHIN = timedelta(hours=100)  # of a node in twenty: most within five hours
+SAID = {
+    "fails": "the image was not accepted",
+    "fails and is done anyway": "no answer from the updater",
+    "is not taken by a part": "the part does not start with it",
+}
 INSTANT = ("lock", "give_back", "release")  # done as soon as they are accepted
 
 
@@ -100,11 +105,8 @@ class Fates:
         fate = self._pick_fate(command.unit, update, luck)
         if fate:
             self._happened[f"update {fate}"] += 1
+        step.failed = SAID.get(fate, "")
         match fate:
-            case "is not taken by a part":
-                step.failed = "the part does not start with it"
-            case "fails":
-                step.failed = "the image was not accepted"
             case "hangs":
                 step.ends_at = None
             case "lies":
@@ -112,7 +114,7 @@ class Fates:
             case "is half done":
                 step.version = HALF_DONE
             case "fails and is done anyway":
-                step.failed, step.done_anyway = "no answer from the updater", True
+                step.done_anyway = True
             case "kills its device":
                 step.ends_at = None
                 machine.gone_since = step.at
