@@ -13,6 +13,7 @@ from tests.simulation.agreement import find_frozen, find_too_many, find_unagreed
 from tests.simulation.facts import Effect, Instant, Planned
 from tests.simulation.mirror import HELD, WRITING, AnyRow, Mirror, Row, SampleRow, WindowRow
 
+from fermata.domain.campaign import LimitKind
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.policy import Verdict
 from fermata.domain.updates import NODE_TARGET, IsolationBy, Stage
@@ -48,16 +49,18 @@ class Invariant:
 
 
 def _cap(before: AnyRow | None, after: AnyRow, mirror: Mirror, now: datetime) -> Iterator[str]:
-    if isinstance(after, SampleRow):
-        return
-    if isinstance(after, WindowRow):
-        opened = after.state == "open" and (before is None or before.state != "open")
-    else:
-        opened = after.state in HELD and (before is None or before.state not in HELD)
+    if isinstance(after, WindowRow) and after.state == "open" and (before is None or before.state != "open"):
+        yield from _over(mirror, now, {LimitKind.CLUSTER_WINDOWS, LimitKind.WHOLE_BIG_CLUSTERS})
+    elif isinstance(after, Row):
+        if after.state in HELD and (before is None or before.state not in HELD):
+            yield from _over(mirror, now, {LimitKind.NODES_OUT})
         if after.state == WRITING and (before is None or (before.state, before.step) != (WRITING, after.step)):
             yield from _crowd(after, mirror)
-    for index, (limit, _) in enumerate(mirror.limits) if opened else ():
-        if (used := mirror.used(index, now)) > mirror.allowed(index):
+
+
+def _over(mirror: Mirror, now: datetime, kinds: set[LimitKind]) -> Iterator[str]:
+    for index, (limit, _) in enumerate(mirror.limits):
+        if limit.what in kinds and (used := mirror.used(index, now)) > mirror.allowed(index):
             yield f"{used} of {limit.what}, {mirror.allowed(index)} are allowed"
 
 
@@ -72,8 +75,7 @@ def _crowd(row: Row, mirror: Mirror) -> Iterator[str]:
     if isolation.by is IsolationBy.FAULT_DOMAIN and len(domains) > isolation.at_once:
         yield f"{update.id} is written in {len(domains)} fault domains of {row.window}, {isolation.at_once} are allowed"
     if isolation.by is IsolationBy.PERCENT:
-        taken = sum(r.kind == "node" for r in mirror.of_window(row.window))
-        planned = max(taken, mirror.windows[row.window].nodes)
+        planned = max(mirror.sizes[row.window], mirror.windows[row.window].nodes)
         if sum(domains.values()) > max(1, planned * isolation.at_once // 100):
             yield f"{update.id} is written on {sum(domains.values())} of {planned} nodes, {isolation.at_once} % may be"
 
@@ -261,9 +263,8 @@ def _no_unobserved_forecast(before: AnyRow | None, after: AnyRow, mirror: Mirror
 
 
 def _samples_count_rows(sample: SampleRow, mirror: Mirror) -> Iterator[str]:
-    held = sum(bool(rows) for rows in mirror.held.values())
-    if sample.nodes_out != held:
-        yield f"{sample.nodes_out} nodes were told to be out at {sample.at:%m-%d %H:%M}, {held} are"
+    if sample.nodes_out != mirror.held_nodes:
+        yield f"{sample.nodes_out} nodes were told to be out at {sample.at:%m-%d %H:%M}, {mirror.held_nodes} are"
 
 
 def _no_early_ready(instant: Instant) -> Iterator[str]:

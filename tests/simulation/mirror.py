@@ -166,6 +166,8 @@ class Mirror:
     out: Counter[int] = field(default_factory=Counter)
     teams: Counter[str] = field(default_factory=Counter)
     writing: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    sizes: Counter[str] = field(default_factory=Counter)
+    held_nodes: int = 0
     due: list[tuple[datetime, int]] = field(default_factory=list)
     limits: tuple[tuple[Limit, frozenset[NodeId]], ...] = ()
 
@@ -190,6 +192,8 @@ class Mirror:
         self.members[after.window][after.unit] = after.id
         if before is not None:
             self._count(before, -1)
+        elif after.kind == "node":
+            self.sizes[after.window] += 1
         self._count(after, 1)
         if after.next_at is not None:
             heapq.heappush(self.due, (after.next_at, after.id))
@@ -197,7 +201,10 @@ class Mirror:
 
     def _count(self, row: Row, by: int) -> None:
         if row.kind == "node" and row.state in HELD:
-            (self.held[row.unit].add if by > 0 else self.held[row.unit].discard)(row.id)
+            holders = self.held[row.unit]
+            self.held_nodes -= bool(holders)
+            (holders.add if by > 0 else holders.discard)(row.id)
+            self.held_nodes += bool(holders)
             for index, (limit, nodes) in enumerate(self.limits):
                 if limit.what is LimitKind.NODES_OUT and row.unit in nodes:
                     self.out[index] += by

@@ -1,6 +1,6 @@
 """Looks at store, world and journal at every instant, and only at what changed; a breach ends the simulation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from tests.simulation.facts import Effect, Instant, Line, Planned, Truth, Words
@@ -57,25 +57,27 @@ class Watcher:
             self._words = Words(policy=policy, ledger=tuple(ledger))
         return self._words
 
-    def _see(self, command: Command, machine: Machine, now: datetime) -> None:
+    def _see(self, commands: Sequence[Command], now: datetime) -> None:
+        seq, believed, words = self._trace.latest(), self._now(), self.words()
+        self._effects += [self._effect(command, seq, believed, words, now) for command in commands]
+
+    def _effect(self, command: Command, seq: int, believed: datetime, words: Words, now: datetime) -> Effect:
         window, unit, rest = command.key.split("/", 2)
         step, attempt = rest.rsplit("/", 1)
         device = self._world.fleet.devices.get(DeviceId(unit))
         behind = () if device is None or command.update is None else self._world.fleet.nodes_behind(device)
-        self._effects.append(
-            Effect(
-                seq=self._trace.latest(),
-                op=command.op,
-                window=window,
-                unit=unit,
-                step=step,
-                attempt=int(attempt),
-                now=self._now(),
-                update=command.update,
-                truth=tell_truth(machine),
-                words=self.words(),
-                behind=tuple(self._truth_of(node.name, now) for node in behind),
-            )
+        return Effect(
+            seq=seq,
+            op=command.op,
+            window=window,
+            unit=unit,
+            step=step,
+            attempt=int(attempt),
+            now=believed,
+            update=command.update,
+            truth=self._truth_of(unit, now),
+            words=words,
+            behind=tuple(self._truth_of(node.name, now) for node in behind),
         )
 
     def _truth_of(self, unit: str, now: datetime) -> Truth:

@@ -24,8 +24,7 @@ FLAPS_FOR = timedelta(hours=3)
 class World:
     """Machines and everything that was ever done to them. Not for two threads at once.
 
-    `witness` is called before each new command is carried out, with the machine as it is then. `happened` counts what
-    went wrong.
+    `witness` is called with new commands before any of them is carried out. `happened` counts what went wrong.
     """
 
     def __init__(self, fleet: Fleet, catalogue: Catalogue, faults: Faults, seed: int, log: CommandLog) -> None:
@@ -36,7 +35,7 @@ class World:
         self.happened: Counter[str] = Counter()
         self._fates = Fates(self._dice, faults, catalogue, self.happened)
         self._log = log
-        self.witness: Callable[[Command, Machine, datetime], None] = _see_nothing
+        self.witness: Callable[[Sequence[Command], datetime], None] = _see_nothing
         self.steps: dict[str, Step] = {}
         self.turned_away: set[str] = set()
         self.notices: dict[str, str] = {}
@@ -59,10 +58,8 @@ class World:
         if fresh:
             items = [[c.key, c.unit, c.update.id if c.update else ""] for c in fresh]
             self._log.append({"at": int(now.timestamp()), "op": op, "items": items})
+            self.witness(fresh, now)
             for command in fresh:
-                machine = self.machine(command.unit)
-                assert machine is not None
-                self.witness(command, machine, now)
                 self._start(command, now)
 
     def turn_away(self, keys: Sequence[str], now: datetime) -> None:
@@ -230,7 +227,7 @@ class World:
         return ""
 
 
-def _see_nothing(_command: Command, _machine: Machine, _now: datetime) -> None:
+def _see_nothing(_commands: Sequence[Command], _now: datetime) -> None:
     """Nobody watches."""
 
 
