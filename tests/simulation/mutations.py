@@ -18,7 +18,6 @@ from fermata.domain.openings import Capacity
 from fermata.domain.operations import Asked
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
-from fermata.domain.windows import Interval
 from fermata.execution import batch, closing, opening, perform, wake
 from fermata.store import unit_ops
 
@@ -47,9 +46,11 @@ def _everything_agreed(*_: object) -> Consent:
     return Consent(gaps={}, times={}, companions={})
 
 
-class _NeverOverlaps(Interval):
-    def overlaps(self, other: Interval) -> bool:
-        return False
+_BLOCKED = opening._blocked  # noqa: SLF001
+
+
+def _without_freezes(row: Any, live: Any, nodes: Any, consented: Any, now: Any) -> Any:
+    return _BLOCKED(row, live, nodes, replace(consented, policy=replace(consented.policy, freezes=())), now)
 
 
 def _always_room(*_: object, **__: object) -> None:
@@ -155,7 +156,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         plant=_patched((opening, "find_consent", _everything_agreed)),
     ),
     Mutation(
-        name="a window opens in a freeze", invariant="freeze", plant=_patched((opening, "Interval", _NeverOverlaps))
+        name="a window opens in a freeze", invariant="freeze", plant=_patched((opening, "_blocked", _without_freezes))
     ),
     Mutation(
         name="limits are not asked at the opening",

@@ -220,8 +220,10 @@ class _Simulation:
         troubles, dice = self._made.troubles, self._dice
         if dice.random() < troubles.clock:
             self._set_clock()
-        if dice.random() < troubles.customers * (10 if self._opens_at(instant) else 1):
+        if dice.random() < troubles.customers:
             self._speak()
+        if self._opens_at(instant) and dice.random() < troubles.worst:
+            self._speak(worst=True)
 
     def _opens_at(self, instant: datetime) -> bool:
         assert self._watcher is not None
@@ -235,9 +237,9 @@ class _Simulation:
         else:
             self._clock.skew = jump if not self._clock.skew else timedelta()
 
-    def _speak(self) -> None:
+    def _speak(self, *, worst: bool = False) -> None:
         assert self._watcher is not None
-        if self._customers.speak(self._clock.now()):
+        if self._customers.speak(self._clock.now(), worst=worst):
             self._watcher.hear()
 
     def _before_write(self) -> None:

@@ -29,7 +29,8 @@ OUTSIDE = ("observed", "intended", "performed", "recorded")  # points at which n
 class Troubles:
     """How often, as shares: of transactions that the store refuses (`store`) and before which a customer speaks
     (`interrupted`), of points at which the process is `killed` or `doubled` (paused while another goes on), of
-    instants at which the clock is set (`clock`) or customers speak (`customers`).
+    instants at which the clock is set (`clock`) or customers speak (`customers`), and of those just before a window
+    opens at which one says no (`worst`).
     """
 
     store: float = 0.006
@@ -37,10 +38,11 @@ class Troubles:
     killed: float = 0.003
     doubled: float = 0.006
     clock: float = 0.01
-    customers: float = 0.03
+    customers: float = 0.02
+    worst: float = 0.25
 
 
-QUIET = Troubles(store=0, interrupted=0, killed=0, doubled=0, clock=0, customers=0)
+QUIET = Troubles(store=0, interrupted=0, killed=0, doubled=0, clock=0, customers=0, worst=0)
 
 
 class ShakyDatabase(Database):
@@ -176,24 +178,28 @@ class Customers:
         self._numbers = 0
         self._is_speaking = False
 
-    def speak(self, now: datetime) -> bool:
-        """One of them says something; False when it was refused."""
+    def speak(self, now: datetime, *, worst: bool = False) -> bool:
+        """One of them says something; False when it was refused. `worst`: a no, as a window is about to open."""
         if self._is_speaking:
             return False
         self._is_speaking = True
-        name, say = self._dice.choice(
-            (
-                ("customer withdraws", self._withdraw),
-                ("customer declines", self._decline),
-                ("customer approves again", self._approve),
-                ("customer freezes", self._freeze),
-                ("customer ends a freeze", self._thaw),
-                ("operator pauses", self._pause),
-                ("operator resumes", self._resume),
-                ("operator resumes", self._resume),
-                ("somebody asks for a repair", self._repair),
-            )
+        noes = (
+            ("customer withdraws", self._withdraw),
+            ("customer freezes", self._freeze),
+            ("customer freezes", self._freeze),
         )
+        words = (
+            ("customer withdraws", self._withdraw),
+            ("customer declines", self._decline),
+            ("customer approves again", self._approve),
+            ("customer freezes", self._freeze),
+            ("customer ends a freeze", self._thaw),
+            ("operator pauses", self._pause),
+            ("operator resumes", self._resume),
+            ("operator resumes", self._resume),
+            ("somebody asks for a repair", self._repair),
+        )
+        name, say = self._dice.choice(noes if worst else words)
         try:
             say(now)
         except Refusal:
