@@ -20,7 +20,7 @@ import harness
 import stores
 from conduct import fill, make_plan
 from fermata.domain.plans import Plan
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
 from fermata.formats.plans import read_plan, write_plan
 from fermata.formats.scenario import Scenario, read_scenario
 from fermata.services import runs as run_service

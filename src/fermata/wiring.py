@@ -1,14 +1,16 @@
 """The composition root: settings in, objects out. The only module that knows which world the ports stand for."""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import assert_never
+from typing import Protocol, assert_never
 from urllib.parse import urlsplit
 
+import fermata
 from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
 from fermata.adapters.event_grid_webhook import EventGridWebhook
 from fermata.adapters.inventory_files import FilesSource
@@ -18,10 +20,11 @@ from fermata.adapters.inventory_netbox import NetBoxDevices
 from fermata.adapters.inventory_slurm import SlurmNodes
 from fermata.adapters.outbound import Outbound
 from fermata.adapters.smtp import Mail, MailServer
-from fermata.domain.ids import CampaignId
+from fermata.domain.ids import CampaignId, RunId, WindowId
 from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Source, SourceBook
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
+from fermata.execution.parts import Parts
 from fermata.formats.fleet import read_fleet
 from fermata.formats.sources import read_sources
 from fermata.ports import Channel, Clock, InventorySource, Site
@@ -30,7 +33,7 @@ from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.settings import Settings
-from fermata.sim.clock import SystemClock, VirtualClock
+from fermata.sim.clock import IdleClock, SharedClock, SystemClock, VirtualClock
 from fermata.sim.fates import Faults
 from fermata.sim.site import open_site
 from fermata.sim.world import open_world
@@ -40,6 +43,8 @@ from fermata.store.database import Database, StoreUnavailable, open_database
 __all__ = [
     "CampaignClock",
     "Database",
+    "IdleClock",
+    "SharedClock",
     "StoreUnavailable",
     "SystemClock",
     "UtcClock",
@@ -52,7 +57,29 @@ __all__ = [
     "utc_now",
 ]
 
+HELD_SECONDS = 0.5  # of real time until a part is looked at again that another worker holds
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemporalPlace:
+    """Where Temporal answers, and which of its queues is ours."""
+
+    address: str
+    namespace: str = "default"
+    task_queue: str = "fermata"
+
+
+class Driver(Protocol):
+    """A durable engine with a worker of this process behind it."""
+
+    def wake(self, run: RunId) -> None:
+        """See the port Engine."""
+        ...
+
+    def work(self, stop: threading.Event, ready: Callable[[], None]) -> None:
+        """Works until `stop` is set; `ready` is called once tasks come in."""
+        ...
 
 
 class CampaignClock:
@@ -87,6 +114,53 @@ def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Cloc
         fallout = inventory.load_campaign(conn, campaign).fallout
     faults = replace(Faults(), fallout=fallout.fraction, mean_days_to_repair=fallout.mean_days_to_repair)
     return open_site(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock)
+
+
+class PacedClock(Clock, Protocol):
+    """A clock that can tell how long a wait takes in real time."""
+
+    def seconds_until(self, instant: datetime) -> float:
+        """Of real time."""
+        ...
+
+
+class NoDriver(Exception):
+    """The driver that was asked for is not installed."""
+
+
+def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, log: Path) -> Parts:
+    """What one process of several conducts of any run, on a simulated fleet whose memory they share."""
+    sites: dict[CampaignId, Site] = {}
+
+    def open_site(campaign: CampaignId) -> Site:
+        if campaign not in sites:
+            sites[campaign] = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log)
+        return sites[campaign]
+
+    return Parts(database=database, open_site=open_site, clock=clock)
+
+
+def open_temporal(
+    parts: Parts, place: TemporalPlace, clock: PacedClock, *, ticks_per_second: float | None = None
+) -> Driver:
+    """The durable engine over `parts`. Raises NoDriver without the extra `temporal`."""
+    try:
+        from fermata.adapters import durable  # noqa: PLC0415 - an extra: most installations have no use for it
+    except ModuleNotFoundError as missing:
+        raise NoDriver("Temporal is not installed here: pip install 'fermata[temporal]'") from missing
+
+    def tick(run: str, window: str) -> durable.Seen:
+        try:
+            found = parts.tick(RunId(run), WindowId(window), keeps=False)
+        except KeyError as unknown:
+            raise durable.UnknownRun(run) from unknown
+        wait_seconds = HELD_SECONDS if found.is_held else clock.seconds_until(found.again_at)
+        return durable.Seen(
+            is_over=found.is_over, wait_seconds=wait_seconds, rouses=found.rouses, cohorts=list(found.cohorts)
+        )
+
+    at = durable.Place(address=place.address, namespace=place.namespace, task_queue=place.task_queue)
+    return durable.Temporal(place=at, tick=tick, build=fermata.__version__, ticks_per_second=ticks_per_second)
 
 
 def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Channel]:

@@ -33,7 +33,8 @@ from fermata.domain.ids import RunId
 from fermata.domain.plans import Plan
 from fermata.domain.run_states import LIVE_RUNS
 from fermata.domain.windows import local_to_utc
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
+from fermata.execution.ownership import LEASE, Outdated, Ownership
 from fermata.services import runs as run_service
 from fermata.sim.fates import Faults
 from fermata.sim.machines import WorldBroken
@@ -137,6 +138,7 @@ class _Simulation:
         self._watcher: Watcher | None = None
         self._world: World | None = None
         self._processes: list[ProcessClock] = []
+        self._wall, self._owners = made.case.now, 0  # leases go by a clock of their own
         self._shaky = ShakyDatabase(self._plain.url, self._before_write, self._store_fate, made.happened)
 
     def run(self) -> Outcome:
@@ -192,13 +194,19 @@ class _Simulation:
         clock = ProcessClock(self._clock)
         self._processes.append(clock)
         try:
-            ended = conduct(self._shaky, site, clock, run, stop=stop, crash=self._process)
-        except (Killed, StoreUnavailable):
+            ended = conduct(self._shaky, site, clock, run, stop=stop, crash=self._process, ownership=self._own(run))
+        except (Killed, StoreUnavailable, Outdated):
             self._look()
             return True
         finally:
             self._processes.pop()
         return ended.state in LIVE_RUNS and not stop()
+
+    def _own(self, run: RunId) -> Ownership:
+        """A new process comes when the leases of the one before are over: it is dead, or paused for too long."""
+        self._wall += 2 * LEASE
+        self._owners += 1
+        return Ownership(run=run, owner=f"process {self._owners}", wall=lambda: self._wall)
 
     def _look(self, *, is_done: bool = False) -> None:
         """What the process that works has done so far."""

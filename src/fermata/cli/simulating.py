@@ -12,7 +12,7 @@ from fermata import wiring
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import ReplanMode
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
 from fermata.services import records, runs
 from fermata.services.replans import StoreReplanner
 from fermata.settings import BadSetting, Settings, read_settings

@@ -307,6 +307,12 @@ SENTENCES = MappingProxyType(
         Code.RUN_LIVE: "{campaign} is already being conducted by {run}: nothing to start.",
         Code.RUN_NONE: "No run{of} is going on: `fermata start{name}` begins one.",
         Code.RUN_OVER: "{run} is {state}: start a new run instead.",
+        Code.WORKER_OUTDATED: (
+            "Another worker conducts {what} by now: nothing was saved here. Look whether this one was paused for long."
+        ),
+        Code.HELD_BY_WORKER: (
+            "{what} is conducted by another worker, {owner}: stop that one first, or wait until it has ended."
+        ),
         Code.NOT_PUBLISHED: "{campaign} has no published plan: `fermata publish PLAN` puts one in force.",
         Code.QUALIFICATION_UNSTATED: (
             "No rule says what {update} needs before it is production-ready: state one with fermata updates rules."

@@ -20,6 +20,7 @@ from fermata.execution.accounts import keep_ledger
 from fermata.execution.gating import note_marks
 from fermata.execution.observe import observe
 from fermata.execution.perform import perform
+from fermata.execution.room import has_room, rouse_waiting
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
@@ -40,8 +41,26 @@ class Batch:
     settled_windows: set[WindowId] = field(default_factory=set)
 
 
-def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
-    """Moves up to DUE_MAX due units: how many there were, and the windows in which a unit finished or stopped."""
+@dataclass(kw_only=True)
+class Draft:
+    """What one transaction will store: decisions, and every row they change, as it was read and as it will be."""
+
+    marks: list[Mark] = field(default_factory=list)
+    changes: dict[int, tuple[UnitOp, UnitOp]] = field(default_factory=dict)
+
+    def add(self, moved: Iterable[tuple[UnitOp, UnitOp]]) -> None:
+        """Takes in changed rows; of one that changes twice, only the last is stored."""
+        for before, after in moved:
+            first = self.changes.get(after.id)
+            self.changes[after.id] = (before if first is None else first[0], after)
+
+
+def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
+    """Moves up to DUE_MAX due units of the cohorts that `stage` holds: how many there were, and the windows in which a
+    unit finished or stopped. This is the whole of a step, whatever drives it.
+
+    Raises Stale or Outdated: then nothing of it is stored, and the stage has to be loaded again.
+    """
     due = stage.roster.due(now, DUE_MAX)
     if not due:
         return 0, frozenset()
@@ -54,6 +73,7 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
     stage.crash("intended")
     to_do = [*repeated, *intended]
     if to_do:
+        stage.ownership.ensure(stage.database)
         answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
@@ -62,37 +82,48 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
 
 
 def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]) -> list[UnitOp]:
-    """Nodes first: whether a device may begin depends on where they stand then."""
+    """Decides before the transaction: nobody else moves these units. What all cohorts share is counted anew within it,
+    and where that leaves less room than was thought, everything is decided again.
+    """
     stage = batch.stage
     if not ops:
         return []
+    draft = _decide_batch(batch, ops, seen)
+    stage.crash("decided")
     with stage.database.begin() as conn:
-        tally = Tally(stage.catalogue, unit_ops.busy(conn))
-        marks: list[Mark] = []
-        moved: list[tuple[int, UnitOp]] = []
-        for kind in (UnitKind.NODE, UnitKind.DEVICE):
-            found, changed = _decide_all(batch, [op for op in ops if op.kind is kind], seen, tally)
-            stage.roster.put(op for _, op in changed)
-            marks += found
-            moved += changed
-        unit_ops.save_ops(conn, moved)
-        runs.touch_clock(conn, stage.run, batch.now)
-        _note(batch, conn, marks)
+        if not has_room(stage, conn, draft.marks):
+            stage.roster.put(before for before, _ in draft.changes.values())
+            draft = _decide_batch(batch, ops, seen)
+        _store(batch, conn, draft)
         stage.crash("intent")
-    return [op for _, op in moved if op.asked is Asked.INTENDED]
+    return [mark.after for mark in draft.marks if mark.after.asked is Asked.INTENDED]
+
+
+def _decide_batch(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]) -> Draft:
+    """Nodes first: whether a device may begin depends on where they stand then."""
+    stage = batch.stage
+    draft = Draft()
+    tally = stage.tally()
+    for kind in (UnitKind.NODE, UnitKind.DEVICE):
+        marks, changed = _decide_all(batch, [op for op in ops if op.kind is kind], seen, tally)
+        stage.roster.put(after for _, after in changed)
+        draft.marks += marks
+        draft.add(changed)
+    draft.add(wake_others(stage, draft.marks, batch.now))
+    return draft
 
 
 def _decide_all(
     batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen], tally: Tally
-) -> tuple[list[Mark], list[tuple[int, UnitOp]]]:
+) -> tuple[list[Mark], list[tuple[UnitOp, UnitOp]]]:
     marks: list[Mark] = []
-    changed: list[tuple[int, UnitOp]] = []
+    changed: list[tuple[UnitOp, UnitOp]] = []
     for window, members in _by_window(ops).items():
         facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
         for op in sorted(members, key=lambda op: (op.rank, op.id)):
             found = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts)
             marks += found
-            changed.append((op.version, found[-1].after))
+            changed.append((op, found[-1].after))
     return marks, changed
 
 
@@ -113,32 +144,36 @@ def _decide_one(op: UnitOp, seen: Seen, facts: Facts) -> list[Mark]:
 def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, Answer]) -> None:
     stage = batch.stage
     tally = Tally(stage.catalogue, ())
-    marks: list[Mark] = []
+    draft = Draft()
     for window, members in _by_window(ops).items():
         facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
         for op in members:
             answer = judge_answer(op, answers[op.id], facts)
             after = settle(op, answer, batch.now)
-            marks.append(Mark(before=op, decision=answer, after=after, seen=NOTHING_SEEN))
+            draft.marks.append(Mark(before=op, decision=answer, after=after, seen=NOTHING_SEEN))
+    stage.roster.put(mark.after for mark in draft.marks)
+    draft.add((mark.before, mark.after) for mark in draft.marks)
+    draft.add(wake_others(stage, draft.marks, batch.now))
     with stage.database.begin() as conn:
-        unit_ops.save_ops(conn, [(mark.before.version, mark.after) for mark in marks])
-        stage.roster.put(mark.after for mark in marks)
-        _note(batch, conn, marks)
+        _store(batch, conn, draft)
         stage.crash("outcome")
 
 
-def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
-    """Journal, inventory, whom to wake, and which windows may be over."""
+def _store(batch: Batch, conn: Connection, draft: Draft) -> None:
+    """Rows, journal, inventory; and which windows may be over."""
+    stage, marks = batch.stage, draft.marks
+    unit_ops.save_ops(conn, [(before.version, after) for before, after in draft.changes.values()])
+    runs.touch_clock(conn, stage.run, batch.now)
     journal.append_many(conn, journal_lines(marks, batch.now))
     for mark in marks:
         is_listed = mark.before.tail_since is None and mark.after.tail_since is not None
         if is_listed or mark.after.finished_at is not None:
             batch.settled_windows.add(mark.before.window)
-    _record_versions(batch.stage, conn, marks)
+    _record_versions(stage, conn, marks)
     _record_states(conn, marks)
-    keep_ledger(batch.stage, conn, marks, batch.now)
-    wake_others(batch.stage, conn, marks, batch.now)
-    note_marks(batch.stage, conn, marks, batch.now)
+    keep_ledger(stage, conn, marks, batch.now)
+    note_marks(stage, conn, marks, batch.now)
+    rouse_waiting(stage, conn, marks)
 
 
 def _record_versions(stage: Stage, conn: Connection, marks: Sequence[Mark]) -> None:

@@ -3,7 +3,8 @@ never be done to a real one. `sim.site` puts the ports in front of it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,14 @@ class World:
         if key not in self.notices:
             self._log.append({"at": int(now.timestamp()), "op": "repair", "items": [[key, unit, ""]]})
             self._start_repair(key, unit, now)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Around every call: other processes wait, and what they did before is known here."""
+        with self._log.turn():
+            for entry in self._log.news():
+                self.replay(entry)
+            yield
 
     def replay(self, entry: dict[str, Any]) -> None:
         """One line of the log, as it happened."""
@@ -235,9 +244,8 @@ def open_world(fleet: Fleet, catalogue: Catalogue, *, faults: Faults, seed: int,
     """The world as its log says it is; `fleet` is what it was in the beginning. `path` None keeps no log."""
     log = CommandLog(path)
     world = World(fleet, catalogue, faults, seed, log)
-    for entry in log.replay():
-        world.replay(entry)
-    return world
+    with world.turn():
+        return world
 
 
 def commands(op: str, asks: Iterable[Ask | ApplyAsk], find: Callable[[UpdateId], Update]) -> list[Command]:
