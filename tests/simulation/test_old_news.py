@@ -40,6 +40,6 @@ def writing() -> UnitOp:
 def test_who_was_seen_before_its_step_ended_was_not_seen(minutes: int, is_known: bool) -> None:
     target = Answering(NOW, NOW + timedelta(minutes=minutes))
     site = Site(**dict.fromkeys(("inventory", "workloads", "firmware", "power", "verifier", "notifier"), target))  # type: ignore[arg-type]
-    seen = observe(site, [writing()], NOW)
-    assert (seen[1].node is not None) is is_known
+    looked = observe(site, [writing()], NOW, {})
+    assert (looked.seen[1].node is not None) is is_known
     assert writing().unit == NODE

@@ -12,6 +12,7 @@ from fermata.domain.ids import CampaignId, RunId, WindowId
 from fermata.domain.run_states import LIVE_RUNS
 from fermata.execution.conduct import Beat, next_instant, work
 from fermata.execution.ownership import LEASE, Outdated, Ownership, SteadyWall, new_owner
+from fermata.execution.patrol import PATROL, next_round
 from fermata.execution.stage import Stage, set_stage
 from fermata.ports import Clock, Site
 from fermata.store import leases, runs
@@ -104,6 +105,8 @@ class Parts:
         run = work(stage, part.beat, now)
         is_over = run.state not in LIVE_RUNS or window not in stage.ownership.held
         again_at = next_instant(stage, now)
+        if stage.ownership.leads and (round_at := next_round(stage, part.beat.done_at.get(PATROL))) is not None:
+            again_at = min(again_at, max(now, round_at))
         with stage.database.read() as conn:
             cohorts = leases.cohorts(conn, stage.run) if window == LEAD and not is_over else ()
         if not keeps and not is_over:

@@ -20,6 +20,8 @@ from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
+from fermata.domain.policy import ConsentEntry
+from fermata.domain.reasons import Reason
 from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
@@ -70,7 +72,8 @@ class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
     Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
-    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted. `look`: see
+    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
+    `ledger`: the words of consent, as last read, with the number of the newest. `look`: see
     `runner`.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     """
@@ -93,6 +96,7 @@ class Stage:
     roster: Roster = field(default_factory=lambda: Roster(()))
     writing_elsewhere: dict[TeamId, int] = field(default_factory=dict)
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     gates: GateDesk = field(default_factory=GateDesk)
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
@@ -136,8 +140,9 @@ class Stage:
         now: datetime,
         paused: bool,
         tally: Tally,
+        gaps: Mapping[NodeId, tuple[Reason, ...]] | None = None,
     ) -> Facts:
-        """What is true around the units of a window."""
+        """What is true around the units of a window. `gaps`: see `Facts`."""
         row = self.windows[window]
         score = self.score(row.plan)
         return Facts(
@@ -152,6 +157,7 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
+            gaps=gaps or {},
             closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
         )
 

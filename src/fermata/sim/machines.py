@@ -6,6 +6,7 @@ from datetime import datetime
 from fermata.domain.ids import UpdateId
 
 FLAP_SECONDS = 7 * 60  # neither a multiple of a poll nor a part of one
+CHANGES = frozenset({"apply", "reboot", "reset"})
 
 
 class WorldBroken(AssertionError):
@@ -57,12 +58,12 @@ class Machine:
     before: dict[str, str] = field(default_factory=dict)
     flaps_until: datetime | None = None
     reboots: int = 0
-    changed_at: datetime | None = None
-    healthy_at: datetime | None = None
     current: Step | None = None
     gone_since: datetime | None = None
     repair_at: datetime | None = None
     repaired_at: datetime | None = None
+    changed_at: datetime | None = None
+    healthy_at: datetime | None = None
 
     def is_reachable(self, now: datetime) -> bool:
         """False while it is gone, and every other FLAP of the time in which it comes and goes."""
@@ -82,7 +83,7 @@ class Machine:
     def _take_effect(self, step: Step) -> None:
         step.settled = True
         self.current = None
-        if step.op in ("apply", "reboot", "reset"):
+        if step.op in CHANGES:
             self.changed_at = step.ends_at
             self.before = dict(self.versions)
         if step.failed and not step.done_anyway:
@@ -90,13 +91,13 @@ class Machine:
         match step.op:
             case "drain":
                 self.drained = True
+            case "check":
+                self.healthy_at = step.ends_at
             case "apply" if step.effective:
                 (self.staged if step.with_reboot else self.versions)[step.component] = step.version
             case "reboot":
                 self.versions.update(self.staged)
                 self.staged.clear()
-            case "check":
-                self.healthy_at = step.ends_at
             case _:
                 pass
 
@@ -114,3 +115,24 @@ class Machine:
         self.flaps_until = None
         self.repaired_at = at
         self.repair_at = None
+
+    def scale_in(self, now: datetime, *, keeps_lock: bool) -> None:
+        """Somebody else puts workloads on it; a drain that goes on comes to nothing."""
+        if self.current is not None and self.current.op == "drain":
+            self.current.failed, self.current.ends_at = "somebody put it back into service", now
+            self.settle(now)
+        self.in_service, self.drained = True, False
+        self.locked = self.locked and keeps_lock
+
+    def lack_of_proof(self) -> str:
+        """Why it may not go back, as it really is; "" when it may."""
+        lacking = {c: v for c, v in self.targets.items() if self.versions.get(c) != v}
+        if lacking or self.staged:
+            return f"does not run {lacking or self.staged}"
+        if not self.locked or not self.drained:
+            return "is not locked and drained"
+        if self.healthy_at is None:
+            return "passed no health check"
+        if self.changed_at is not None and self.healthy_at < self.changed_at:
+            return "passed no health check since its last change"
+        return ""

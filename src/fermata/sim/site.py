@@ -280,6 +280,7 @@ class SimInventory(_Desk):
             versions=versions,
             repaired_at=machine.repaired_at,
             observed_at=observed_at,
+            locked=machine.locked,
         )
 
     def _device(self, name: DeviceId, now: datetime) -> DeviceSeen:
