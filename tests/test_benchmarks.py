@@ -38,6 +38,7 @@ CASES = {
     "campaigns": ["list schedule", "a cluster a day", "HiGHS, same model", "plan"],
     "varied": ["January"],
     "conducting": ["bare event queue", "sqlite: conduct"],
+    "simulating": ["conducted", "conducted and watched"],
     "doors": ["the same bytes", "scheduled events", "first look", "look after an approval", "acknowledge 1,000"],
     "querying": [
         "plain loop over JSON",
@@ -75,6 +76,7 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "varied": {"January/terms": 5, "January/near": 5},
     "querying": {"load/nodes": NODES, "count updates/counted": NODES * 12, "unfold, by status/counted": NODES * 12},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
+    "simulating": {"conducted and watched/nodes": NODES},
 }
 MACHINE = {"cpu", "cores", "memory_gib", "system", "python", "sqlite", "load_before"}
 

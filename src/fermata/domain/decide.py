@@ -144,7 +144,7 @@ def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             until = again if again is not None and again > facts.now else facts.now + POLL
             return Watch(until=min(until, op.limit_at) if op.limit_at else until)
         case Failed(why=why):
-            return _failed(op, facts, why)
+            return _failed(op, seen, facts, why)
         case Succeeded():
             return _succeeded(op, seen, facts)
         case _:
@@ -163,7 +163,15 @@ def _ask_again(op: UnitOp, facts: Facts) -> Decision:
     return Repeat()
 
 
-def _failed(op: UnitOp, facts: Facts, why: str) -> Decision:
+def _failed(op: UnitOp, seen: Seen, facts: Facts, why: str) -> Decision:
+    """Another try, unless the unit runs what is said to have failed: what is there is not written again."""
+    if op.state is UnitState.APPLYING:
+        update = facts.script.by_id[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
+        if not update.needs_reboot:
+            if _is_unread(seen):
+                return _unread(op, seen, facts)
+            if is_at_least(_reported(seen, update), update.to_version):
+                return _written(op, seen, facts)
     wanted = facts.wanted(op)
     if wanted.pause is not None and wanted.abort is None and op.state in BEGINS_SOMETHING:
         return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit))
@@ -355,6 +363,8 @@ def _look_at_failed(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     found = seen.node or seen.device
     since = op.failed_at or facts.now
     if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
+        return Watch(until=facts.now + TAIL_LOOK)
+    if found.observed_at < found.repaired_at:  # what it ran before its repair says nothing of it now
         return Watch(until=facts.now + TAIL_LOOK)
     if op.step in (LOCK, DRAIN) and op.astray_since is None:
         return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))

@@ -15,6 +15,7 @@ from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused, Site, TryLater
 
 K = TypeVar("K")
 V = TypeVar("V")
+S = TypeVar("S", NodeSeen, DeviceSeen)
 _IDLE = frozenset({UnitState.DRAINED, UnitState.PROVEN})  # what comes next must meet an empty node
 _NEEDS_NO_LOOK = frozenset({UnitState.PENDING, UnitState.LOCKED})
 
@@ -49,15 +50,27 @@ def observe(
     seen: dict[int, Seen] = {}
     for op in ops:
         if op.id in looked_at:
+            since = _since(op, progress.get(op.id))
             seen[op.id] = Seen(
                 progress=progress.get(op.id),
-                node=nodes.get(NodeId(op.unit)),
-                device=devices.get(DeviceId(op.unit)),
+                node=_fresh(nodes.get(NodeId(op.unit)), since),
+                device=_fresh(devices.get(DeviceId(op.unit)), since),
                 looked=True,
             )
         else:
             seen[op.id] = Seen(progress=progress[op.id]) if op.id in progress else NOTHING_SEEN
     return Looked(seen=seen, nodes=nodes)
+
+
+def _since(op: UnitOp, progress: Progress | None) -> datetime | None:
+    """What was seen before this says nothing: the end of the step that is judged, else its beginning."""
+    if isinstance(progress, Succeeded | Failed):
+        return progress.at
+    return op.step_started_at
+
+
+def _fresh(seen: S | None, since: datetime | None) -> S | None:
+    return None if seen is None or (since is not None and seen.observed_at < since) else seen
 
 
 def observe_nodes(site: Site, names: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:

@@ -5,16 +5,25 @@ from datetime import datetime
 
 from fermata.domain.ids import UpdateId
 
+FLAP_SECONDS = 7 * 60  # neither a multiple of a poll nor a part of one
 CHANGES = frozenset({"apply", "reboot", "reset"})
 
 
 class WorldBroken(AssertionError):
-    """Something was asked that must never be asked of a real fleet: the conductor is wrong."""
+    """Something was asked that must never be asked of a real fleet: the conductor is wrong. `rule` names the invariant
+    (docs/simulator.md) that it breaks.
+    """
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(what)
+        self.rule = rule
 
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """One command as carried out. `ends_at` None: hangs. `effective` False: claims success and changes nothing."""
+    """One command as carried out. `ends_at` None: hangs. `effective` False: claims success and changes nothing.
+    `done_anyway`: says that it failed, and did not.
+    """
 
     op: str
     key: str
@@ -23,6 +32,7 @@ class Step:
     ends_at: datetime | None
     failed: str = ""
     effective: bool = True
+    done_anyway: bool = False
     update: UpdateId | None = None
     component: str = ""
     version: str = ""
@@ -32,7 +42,8 @@ class Step:
 
 @dataclass(slots=True, kw_only=True)
 class Machine:
-    """A node or a device. `staged` becomes `versions` with the next reboot; `targets` is what was last asked for.
+    """A node or a device. `staged` becomes `versions` with the next reboot; `targets` is what was last asked for;
+    `before` is what it ran before its last change.
 
     `changed_at`: when it was last written, rebooted, reset or repaired; `healthy_at`: when it last passed its check.
     """
@@ -44,6 +55,8 @@ class Machine:
     targets: dict[str, str] = field(default_factory=dict)
     locked: bool = False
     drained: bool = False
+    before: dict[str, str] = field(default_factory=dict)
+    flaps_until: datetime | None = None
     reboots: int = 0
     current: Step | None = None
     gone_since: datetime | None = None
@@ -51,6 +64,13 @@ class Machine:
     repaired_at: datetime | None = None
     changed_at: datetime | None = None
     healthy_at: datetime | None = None
+
+    def is_reachable(self, now: datetime) -> bool:
+        """False while it is gone, and every other FLAP of the time in which it comes and goes."""
+        if self.gone_since is not None:
+            return False
+        flapping = self.flaps_until is not None and now < self.flaps_until
+        return not flapping or int(now.timestamp() / FLAP_SECONDS) % 2 == 0
 
     def settle(self, now: datetime) -> None:
         """Lets everything happen that has happened by `now`."""
@@ -65,7 +85,8 @@ class Machine:
         self.current = None
         if step.op in CHANGES:
             self.changed_at = step.ends_at
-        if step.failed:
+            self.before = dict(self.versions)
+        if step.failed and not step.done_anyway:
             return
         match step.op:
             case "drain":
@@ -86,10 +107,13 @@ class Machine:
             self.current.ends_at = at
             self.current.settled = True
             self.current = None
+        self.before = dict(self.versions)
         self.versions.update(self.staged)
         self.staged.clear()
         self.gone_since = None
-        self.repaired_at = self.changed_at = at
+        self.changed_at = at
+        self.flaps_until = None
+        self.repaired_at = at
         self.repair_at = None
 
     def scale_in(self, now: datetime, *, keeps_lock: bool) -> None:

@@ -2,44 +2,41 @@
 never be done to a real one. `sim.site` puts the ports in front of it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from fermata.domain.fleet import Device, Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Impact, Update
+from fermata.domain.updates import Catalogue, Impact, Update
 from fermata.domain.versions import is_at_least
 from fermata.ports import ApplyAsk, Ask
 from fermata.sim.fates import Dice, Faults
 from fermata.sim.log import CommandLog
 from fermata.sim.machines import Machine, Step, WorldBroken
+from fermata.sim.mishaps import INSTANT, Command, Fates
 
-INSTANT = ("lock", "give_back", "release")  # done as soon as they are accepted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One item of a call, with its key cut to what does not change from run to run."""
-
-    op: str
-    key: str
-    unit: str
-    update: Update | None = None
+FLAPS_FOR = timedelta(hours=3)
 
 
 class World:
-    """Machines and everything that was ever done to them. Not for two threads at once."""
+    """Machines and everything that was ever done to them. Not for two threads at once.
+
+    `witness` is called with new commands before any of them is carried out. `happened` counts what went wrong.
+    """
 
     def __init__(self, fleet: Fleet, catalogue: Catalogue, faults: Faults, seed: int, log: CommandLog) -> None:
         self.fleet = fleet
         self.catalogue = catalogue
         self.faults = faults
         self._dice = Dice(seed)
+        self.happened: Counter[str] = Counter()
+        self._fates = Fates(self._dice, faults, catalogue, self.happened)
         self._log = log
+        self.witness: Callable[[Sequence[Command], datetime], None] = _see_nothing
         self.steps: dict[str, Step] = {}
         self.turned_away: set[str] = set()
         self.notices: dict[str, str] = {}
@@ -62,6 +59,7 @@ class World:
         if fresh:
             items = [[c.key, c.unit, c.update.id if c.update else ""] for c in fresh]
             self._log.append({"at": int(now.timestamp()), "op": op, "items": items})
+            self.witness(fresh, now)
             for command in fresh:
                 self._start(command, now)
 
@@ -131,7 +129,7 @@ class World:
         machine = self.machine(command.unit)
         assert machine is not None
         machine.settle(now)
-        step = self._fate(command, machine, now)
+        step = self._fates.of(command, machine, now)
         self.steps[command.key] = step
         match command.op:
             case "lock":
@@ -150,97 +148,48 @@ class World:
         if command.update is not None and not (machine.in_service and not machine.locked):
             machine.targets[command.update.component] = command.update.to_version
         if command.op == "reboot":
-            machine.reboots += 1
-            if step.ends_at is None:
-                machine.gone_since = now
-                machine.repair_at = now + self._dice.repair(self.faults.mean_days_to_repair, command.key)
+            self._reboot(command, machine, step, now)
 
-    def _fate(self, command: Command, machine: Machine, now: datetime) -> Step:
-        """When and how it ends, from the seed and the key alone."""
-        key, faults = command.key, self.faults
-        step = Step(op=command.op, key=key, unit=command.unit, at=now, ends_at=now)
-        if command.op in INSTANT:
-            step.settled = True
-            return step
-        takes = self._dice.minutes(self._duration(command), key)
-        luck = self._dice.draw(key, "luck")
-        match command.op:
-            case "drain":
-                takes = self._drain_time(takes, machine, luck)
-            case "apply":
-                self._apply_fate(step, command, luck)
-            case "check" if luck < faults.unhealthy:
-                step.failed = "unhealthy"
-            case "reboot" if machine.reboots == 0 and self._dice.draw(command.unit, "fallout") < faults.fallout:
-                step.ends_at = None
-            case _:
-                pass
-        if step.ends_at is not None:
-            step.ends_at = now + self._cut_short(step, takes)
-        return step
-
-    def _drain_time(self, takes: timedelta, machine: Machine, luck: float) -> timedelta:
-        if not machine.in_service:
-            return timedelta(minutes=1)  # nothing runs there
-        return takes * self.faults.slow_factor if luck < self.faults.slow_drain else takes
-
-    def _cut_short(self, step: Step, takes: timedelta) -> timedelta:
-        """A step that fails ends early; all spans are whole minutes."""
-        share = self._dice.draw(step.key, "share") if step.failed else 1.0
-        return timedelta(minutes=max(1, round(takes * share / timedelta(minutes=1))))
-
-    def _apply_fate(self, step: Step, command: Command, luck: float) -> None:
-        update, faults = command.update, self.faults
-        assert update is not None
-        fails = faults.fails if update.target == NODE_TARGET else faults.device_fails
-        step.update, step.component, step.version = update.id, update.component, update.to_version
-        step.with_reboot = update.needs_reboot
-        if self._dice.draw(command.unit, f"bad {update.id}") < faults.bad_updates.get(update.id, 0.0):
-            step.failed = "the part does not start with it"
-        elif luck < fails:
-            step.failed = "the image was not accepted"
-        elif luck < fails + faults.hangs:
-            step.ends_at = None
-        elif luck < fails + faults.hangs + faults.false_done:
-            step.effective = False
-
-    def _duration(self, command: Command) -> Duration:
-        if command.update is not None:
-            return command.update.duration_minutes
-        defaults = self.catalogue.defaults
-        return {"drain": defaults.drain_minutes, "check": defaults.verify_minutes}.get(
-            command.op, defaults.reboot_minutes
-        )
+    def _reboot(self, command: Command, machine: Machine, step: Step, now: datetime) -> None:
+        machine.reboots += 1
+        if step.ends_at is None:
+            machine.gone_since = now
+            machine.repair_at = now + self._dice.repair(self.faults.mean_days_to_repair, command.key)
+        elif self._dice.draw(command.key, "flaps") < self.faults.flaps:
+            self.happened["node flaps"] += 1
+            machine.flaps_until = step.ends_at + FLAPS_FOR
 
     def _forbid(self, command: Command, now: datetime) -> None:
         """What no conductor may ever ask."""
         machine = self.machine(command.unit)
         if machine is None:
-            raise WorldBroken(f"{command.unit} does not exist")
+            raise WorldBroken("one_owner", f"{command.unit} does not exist")
         machine.settle(now)
         is_node = command.unit in self.nodes
         ends_drain = command.op in INSTANT and machine.current is not None and machine.current.op == "drain"
         if machine.current is not None and command.op != "reset" and not ends_drain:
-            raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
-        if machine.gone_since is not None:
-            raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")
+            raise WorldBroken("no_double_effect", f"{command.key}: {machine.current.key} still goes on")
+        if machine.gone_since is not None and command.op != "reset":
+            raise WorldBroken("no_double_effect", f"{command.key}: {command.unit} cannot be reached")
         in_use = machine.in_service and not machine.locked
         rides = in_use and command.update is not None and command.update.impact is Impact.IMPACTLESS
         is_work = command.op in ("apply", "reboot", "reset", "check")
         if is_node and is_work and not rides and not (machine.drained and machine.locked):
-            raise WorldBroken(f"{command.key}: {command.unit} is not locked and drained")
+            raise WorldBroken("one_owner", f"{command.key}: {command.unit} is not locked and drained")
         if is_node and command.op == "drain" and not machine.locked:
-            raise WorldBroken(f"{command.key}: {command.unit} is not locked")
+            raise WorldBroken("one_owner", f"{command.key}: {command.unit} is not locked")
         if command.update is not None:
             self._forbid_apply(command, command.update, machine, now)
         if command.op in ("give_back", "release") and (lack := machine.lack_of_proof()):
-            raise WorldBroken(f"{command.key}: {command.unit} {lack}")
+            raise WorldBroken("proof_of_return", f"{command.key}: {command.unit} {lack}")
 
     def _forbid_apply(self, command: Command, update: Update, machine: Machine, now: datetime) -> None:
         if machine.versions.get(update.component) == update.to_version:
-            raise WorldBroken(f"{command.key}: {update.id} runs there already")
+            raise WorldBroken("no_double_effect", f"{command.key}: {update.id} runs there already")
         if machine.staged.get(update.component) == update.to_version:
-            raise WorldBroken(f"{command.key}: {update.id} is written already and waits for a reboot")
+            raise WorldBroken(
+                "no_double_effect", f"{command.key}: {update.id} is written already and waits for a reboot"
+            )
         device = self.fleet.devices.get(DeviceId(command.unit))
         if device is not None:
             self._forbid_on_device(command, update, device, now)
@@ -251,7 +200,7 @@ class World:
         for node in self.fleet.nodes_behind(device):
             near = self._settled(self.nodes[node.name], now)
             if update.needs_drain and not near.drained:
-                raise WorldBroken(f"{command.key}: {node.name} behind it is not drained")
+                raise WorldBroken("shared_device", f"{command.key}: {node.name} behind it is not drained")
             self._forbid_conflict(command, update, near)
 
     def _forbid_on_node(self, command: Command, update: Update, now: datetime) -> None:
@@ -261,15 +210,30 @@ class World:
             for needed in update.requires:
                 version = near.versions.get(needed.component)
                 if version is not None and not is_at_least(version, needed.min_version):
-                    raise WorldBroken(f"{command.key}: {near.name} runs {needed.component} {version}")
+                    raise WorldBroken("shared_device", f"{command.key}: {near.name} runs {needed.component} {version}")
 
     def _forbid_conflict(self, command: Command, update: Update, near: Machine) -> None:
         if near.current is not None and near.current.update in self._conflicts[update.id]:
-            raise WorldBroken(f"{command.key}: {near.current.update} is written on {near.name} at the same time")
+            raise WorldBroken(
+                "shared_device", f"{command.key}: {near.current.update} is written on {near.name} at the same time"
+            )
 
     def _settled(self, machine: Machine, now: datetime) -> Machine:
         machine.settle(now)
         return machine
+
+    def is_cut_off(self, unit: str, now: datetime) -> bool:
+        """True while nothing of the unit's cluster can be reached."""
+        place = self.fleet.nodes.get(NodeId(unit)) or self.fleet.devices.get(DeviceId(unit))
+        return place is not None and self._dice.is_out(f"cluster {place.cluster}", self.faults.cut_off, now)
+
+    def has_no_bmc(self, unit: str, now: datetime) -> bool:
+        """True while the unit takes no power command and says nothing of those that it was given."""
+        return self._dice.is_out(f"bmc {unit}", self.faults.no_bmc, now)
+
+    def draw(self, what: str, purpose: str) -> float:
+        """A number of this world for its ports; see `Dice.draw`."""
+        return self._dice.draw(what, purpose)
 
     def unplaceable(self, units: Sequence[str]) -> str | None:
         """The first of several nodes that its placement group cannot place together with others, or None."""
@@ -290,6 +254,10 @@ class World:
         if luck < self.faults.busy + self.faults.lost:
             return "lost" if self._dice.draw(key, "lost") < 0.5 else "answer_lost"  # a coin
         return ""
+
+
+def _see_nothing(_commands: Sequence[Command], _now: datetime) -> None:
+    """Nobody watches."""
 
 
 def open_world(fleet: Fleet, catalogue: Catalogue, *, faults: Faults, seed: int, path: Path | None) -> World:

@@ -1,4 +1,4 @@
-"""What a unit needs next after a power reset: what is seen to run already is not written again."""
+"""What is seen to run already is not written again, and nothing is written again because nobody could look."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -8,12 +8,12 @@ from tests.simulation import small
 
 from fermata.domain.decide import Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import Decision, EndStep, Prove
+from fermata.domain.decisions import Begin, Decision, EndStep, Prove, Watch
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId
 from fermata.domain.intents import NO_INTENTS
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.observations import DeviceSeen, NodeSeen, Succeeded
+from fermata.domain.observations import DeviceSeen, Failed, NodeSeen, Progress, Succeeded
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.pending import find_pending
 from fermata.domain.scripts import APPLY_PREFIX, RESET_PREFIX, read_script
@@ -90,3 +90,51 @@ def test_a_device_is_proven_by_what_it_reports_after_its_reset(version: str, exp
     seen = DeviceSeen(device=DeviceId(MANAGER), reachable=True, version=version, repaired_at=None, observed_at=NOW)
     op = replace(reset_during("manager", UnitKind.DEVICE))
     assert isinstance(decide(op, Seen(progress=Succeeded(at=NOW), device=seen), FACTS), expected)
+
+
+def seen_node(**versions: str) -> NodeSeen:
+    return NodeSeen(
+        node=NODE,
+        reachable=True,
+        state=NodeState.OUT_OF_SERVICE,
+        versions={**FLEET.nodes[NODE].versions, **versions},
+        repaired_at=None,
+        observed_at=NOW,
+    )
+
+
+def judged(state: UnitState, step: str, progress: Progress, node: NodeSeen | None) -> Decision:
+    op = replace(reset_during("bmc", UnitKind.NODE), state=state, step=step, position=3)
+    return decide(op, Seen(progress=progress, node=node), FACTS)
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "progress"),
+    [
+        (UnitState.APPLYING, f"{APPLY_PREFIX}bmc", Succeeded(at=NOW)),
+        (UnitState.APPLYING, f"{APPLY_PREFIX}bmc", Failed(at=NOW, why="no answer")),
+        (UnitState.RESETTING, f"{RESET_PREFIX}{APPLY_PREFIX}bmc", Succeeded(at=NOW)),
+        (UnitState.REBOOTING, "reboot:3", Succeeded(at=NOW)),
+        (UnitState.VERIFYING, "verify", Succeeded(at=NOW)),
+    ],
+)
+@pytest.mark.parametrize("node", [None, replace(seen_node(), reachable=False)], ids=["unseen", "unreachable"])
+def test_nothing_is_judged_by_versions_that_nobody_read(
+    state: UnitState, step: str, progress: Progress, node: NodeSeen | None
+) -> None:
+    assert isinstance(judged(state, step, progress, node), Watch)
+
+
+@pytest.mark.parametrize(("version", "expected"), [("2.0", EndStep), ("1.0", Begin)])
+def test_a_write_that_says_it_failed_is_judged_by_what_runs(version: str, expected: type[Decision]) -> None:
+    failed = Failed(at=NOW, why="no answer from the updater")
+    decided = judged(UnitState.APPLYING, f"{APPLY_PREFIX}bmc", failed, seen_node(bmc_fw=version))
+    assert isinstance(decided, expected)
+
+
+def test_a_report_older_than_the_repair_it_tells_of_says_nothing() -> None:
+    repaired = replace(seen_node(), repaired_at=NOW, observed_at=NOW - timedelta(minutes=1))
+    op = replace(
+        reset_during("bmc", UnitKind.NODE), state=UnitState.FAILED, asked=Asked.NOTHING, failed_at=WINDOW.start
+    )
+    assert isinstance(decide(op, Seen(node=repaired), FACTS), Watch)
