@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.deliveries import Outcome
 from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, UpdateId
 from fermata.domain.inventory_reports import Report
@@ -231,6 +232,10 @@ class Replanner(Protocol):
         """Looks whether the run deviates from its plan and, if that is new, plans again as the run's mode says. None:
         nothing differs, that was answered before, or facts changed meanwhile, so that it is worth asking again soon.
         """
+        ...
+
+    def foresee(self, run: RunId, now: datetime) -> DeadlineRisk | None:
+        """How likely the deadline is missed, worked out once a day and plan. None: there is no plan in force."""
         ...
 
 

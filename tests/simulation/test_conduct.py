@@ -166,9 +166,11 @@ def test_unapproved_nodes_go_only_if_the_policy_allows_all_of_the_windows_time(
     assert bool(rig.world.steps) is not bool(left_out)
 
 
-def one_after_the_other(store_url: str, tmp_path: Path, slow_factor: float) -> stagehand.Rig:
+def one_after_the_other(
+    store_url: str, tmp_path: Path, slow_factor: float, *, open_confidence: float = 0.0
+) -> stagehand.Rig:
     """Two windows that only fit one after the other, and drains that take `slow_factor` times as long as usual."""
-    campaign = small.campaign(Limit(what=LimitKind.NODES_OUT, at_once=12))
+    campaign = replace(small.campaign(Limit(what=LimitKind.NODES_OUT, at_once=12)), open_confidence=open_confidence)
     found, updates = small.fleet(clusters=2), small.catalogue()
     first = small.plan(small.fleet(clusters=1), updates, campaign)
     made = small.plan(found, updates, campaign, [small.START, first.windows[0].end])
@@ -199,6 +201,25 @@ def test_window_that_cannot_end_in_time_is_missed_and_its_nodes_stay_untouched(s
     assert missed.state is WindowState.MISSED
     assert missed.reason is not None
     assert missed.reason.code is Code.TOO_LATE_TODAY
+    assert {op.cluster for op in rig.ops()} == {"c0"}
+
+
+def told_missed(rig: stagehand.Rig) -> journal.Entry:
+    with rig.database.read() as conn:
+        lines = journal.read(conn, limit=10_000, subject="window:win-c1")
+    (missed,) = [line for line in lines if line.event == "window.missed"]
+    return missed
+
+
+def test_window_that_is_unlikely_to_be_back_in_time_stays_shut_before_it_is_too_late(
+    store_url: str, tmp_path: Path
+) -> None:
+    rig = one_after_the_other(store_url, tmp_path, slow_factor=60.0, open_confidence=0.8)
+    assert rig.conduct().state is RunState.FINISHED
+    missed, row = told_missed(rig), windows(rig)["win-c1"]
+    assert missed.why.startswith("PROMISE_AT_RISK: win-c1 could open at ")
+    assert "(overrunning: win-c0)" in missed.why
+    assert missed.at + (row.planned_end - row.planned_start) < row.back_by, "its planned length would still have fitted"
     assert {op.cluster for op in rig.ops()} == {"c0"}
 
 

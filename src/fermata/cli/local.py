@@ -50,6 +50,7 @@ from fermata.services import (
     capacity,
     consent,
     exemptions,
+    forecasts,
     freezes,
     gates,
     intents,
@@ -75,6 +76,7 @@ from fermata.services import (
     work_orders,
 )
 from fermata.services import query as queries
+from fermata.services.forecasts import Forecasts
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory_changes import Synced
 from fermata.services.notices import NoticePage, NoticeView
@@ -345,6 +347,9 @@ class StoreVerbs:
 
     def judge_returns(self, nodes: Sequence[str]) -> Sequence[readmission.NodeReturn]:
         return readmission.judge_nodes(self.database, nodes)
+
+    def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> Forecasts:
+        return forecasts.show_forecasts(self.database, campaign, window=window)
 
     def show_gates(self, campaign: CampaignId | None) -> gates.GatesView:
         return gates.show_gates(self.database, gates.find_run(self.database, campaign))

@@ -37,6 +37,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "replan": ("replan",),
     "publish": ("publish",),
     "runs": ("start", "status"),
+    "forecast": ("forecast",),
     "readmission": ("readmission",),
     "intents": ("pause", "resume", "stop", "abort"),
     "brake": ("brake",),

@@ -114,6 +114,10 @@ def _print_head(found: RunStatus) -> None:
         f"{found.nodes_in_tail:,} of them on the tail list; "
         f"{found.in_service_share:.1%} of {found.baseline_in_service:,} in service"
     )
+    risk = found.deadline_risk
+    if risk is not None:
+        words = f"{risk.missed:.0%} of {risk.plays:,} plays, {risk.late_node_days:,g} late node-days on average"
+        output.out.print(f"Deadline {output.utc(risk.deadline)} missed in {words}, as foreseen {output.utc(risk.at)}")
     for need in found.needs:
         output.out.print(f"Needs you: {need.sentence}", markup=False, soft_wrap=True)
     if found.forecast_end is not None:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.planning.why import Explanation
     from fermata.services.consent import Order, Outcome
     from fermata.services.exemptions import ExemptionOrder
+    from fermata.services.forecasts import Forecasts
     from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
     from fermata.services.gates import GatesView
     from fermata.services.import_files import ImportKind
@@ -276,6 +277,9 @@ class Verbs(Listing, Protocol):
 
     def judge_returns(self, nodes: Sequence[str]) -> Sequence[NodeReturn]:
         """Whether these nodes may go back, in their order, each once."""
+
+    def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> Forecasts:
+        """The newest forecasts of the run and its open windows, or every one of a window."""
 
     def show_gates(self, campaign: CampaignId | None) -> GatesView:
         """What is known of every update of the newest run."""

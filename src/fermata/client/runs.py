@@ -15,6 +15,7 @@ from fermata.domain.replans import Replan
 from fermata.domain.report import Report
 from fermata.domain.run_states import Desired, ReplanMode
 from fermata.server.api.query import QueryAnswer
+from fermata.services.forecasts import Forecasts
 from fermata.services.intents import BrakeShown, Wanted
 from fermata.services.query import Answer as Answered
 from fermata.services.query import Column
@@ -68,6 +69,10 @@ class RunsVerbs(Part):
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         return self.link.get(CapacityView, "/capacity", [*campaign_params(campaign), ("by", by.value)])
+
+    def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> Forecasts:
+        asked = [("window", window)] if window else []
+        return self.link.get(Forecasts, "/forecasts", [*campaign_params(campaign), *asked])
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return self.link.get(Report, "/report/values", campaign_params(campaign))

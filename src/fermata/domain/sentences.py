@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 from fermata.domain.codes import Code
 from fermata.domain.sentences_of_consent import OF_CONSENT
+from fermata.domain.sentences_of_forecasts import OF_FORECASTS
 from fermata.domain.sentences_of_gates import OF_GATES
 from fermata.domain.sentences_of_intents import OF_INTENTS
 from fermata.domain.sentences_of_replans import OF_REPLANS
@@ -13,6 +14,7 @@ from fermata.domain.sentences_of_return import OF_RETURN
 SENTENCES = MappingProxyType(
     {
         **OF_CONSENT,
+        **OF_FORECASTS,
         **OF_GATES,
         **OF_INTENTS,
         **OF_REQUESTS,

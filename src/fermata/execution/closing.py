@@ -1,13 +1,12 @@
 """Open windows: how late they are, the tail list at the time capacity was promised back, and their end."""
 
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from fermata.domain.capacity_ledger import ALMOST, is_enough
+from fermata.domain.capacity_ledger import is_enough
 from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, Sample, UnitOp, WindowRun
-from fermata.domain.pace import MINUTE, minutes_behind
+from fermata.domain.pace import MINUTE
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import WindowState, advance_window
 from fermata.domain.scripts import name_step
@@ -85,38 +84,6 @@ def _close(stage: Stage, conn: Connection, row: WindowRun, now: datetime) -> Win
     )
     stage.crash("closing")
     return replace(after, version=row.version + 1)
-
-
-def measure_pace(stage: Stage, _run: Run, now: datetime) -> None:
-    """Works out anew how late every open window is."""
-    rows = stage.open_windows()
-    if not rows:
-        return
-    working: dict[str, list[UnitOp]] = {}
-    in_tail: Counter[str] = Counter()
-    for op in stage.roster.working():
-        if op.kind is not UnitKind.NODE:
-            continue
-        if op.tail_since is None:
-            working.setdefault(op.window, []).append(op)
-        else:
-            in_tail[op.window] += 1
-    verify = stage.catalogue.defaults.verify_minutes.p50 * MINUTE
-    changed: list[WindowRun] = []
-    for row in rows:
-        behind = minutes_behind(
-            stage.script(row.window),
-            working.get(row.window, ()),
-            may_miss=int(row.taken * (1 - stage.campaign.return_threshold) + ALMOST) - in_tail[row.window],
-            verify=verify,
-            now=now,
-        )
-        if behind is not None and behind != row.behind_minutes:
-            changed.append(replace(row, behind_minutes=behind))
-    with stage.database.begin() as conn:
-        for row in changed:
-            runs.save_window(conn, row)
-            stage.windows[row.window] = replace(row, version=row.version + 1)
 
 
 def take_sample(stage: Stage, run: Run, now: datetime) -> None:

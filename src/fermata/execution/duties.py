@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
 from fermata.execution.baking import watch_bake
-from fermata.execution.closing import measure_pace, take_sample
-from fermata.execution.runner import plan_again
+from fermata.execution.closing import take_sample
+from fermata.execution.early import pull_forward
+from fermata.execution.forecasting import forecast
+from fermata.execution.runner import foresee, plan_again
 from fermata.execution.stage import Stage
 from fermata.execution.trains import run_trains
 
@@ -24,10 +26,12 @@ class Duty:
 
 # Ten minutes: a forecast that moves faster than a person reads is noise.
 DUTIES = (
-    Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
+    Duty(name="forecast", every=timedelta(minutes=10), do=forecast),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
     Duty(name="trains", every=timedelta(hours=2), do=run_trains),
+    Duty(name="early", every=timedelta(minutes=10), do=pull_forward),
     Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
+    Duty(name="foresight", every=timedelta(hours=1), do=foresee),
 )

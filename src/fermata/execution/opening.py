@@ -26,6 +26,7 @@ from fermata.domain.windows import Interval, calendar_day, local_to_utc
 from fermata.execution.accounts import open_books
 from fermata.execution.gating import find_closed
 from fermata.execution.observe import observe_devices, observe_nodes
+from fermata.execution.outlook import find_hold
 from fermata.execution.promises import Bonds, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
@@ -87,11 +88,11 @@ def open_window(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     fault = find_fault(stage, row)
     if fault is not None:
         return _wait(stage, row, fault, now, REPAIR_RECHECK)
-    muster = _muster(stage, row, script, now)
+    muster = muster_window(stage, row, script, now)
     if not muster.taken:
         why = reason(Code.NOTHING_TO_TAKE, nodes=row.nodes, window=row.window)
         return _save(stage, replace(row, left_out=muster.left_out), WindowState.SKIPPED, why, now, None)
-    return _take(stage, row, muster, now)
+    return take(stage, row, muster, now)
 
 
 def _least(stage: Stage, row: WindowRun) -> timedelta:
@@ -136,7 +137,7 @@ def _save(
     return replace(after, version=row.version + 1)
 
 
-def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -> Muster:
+def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -> Muster:
     """Observes first, then reads consent and freezes as they stand now."""
     fleet = stage.score(row.plan).fleet
     members = [node.name for node in fleet.nodes_by_cluster[row.cluster]]
@@ -264,8 +265,13 @@ def _group(reasons: Mapping[NodeId, Reason]) -> tuple[LeftOut, ...]:
     return tuple(LeftOut(reason=why, nodes=tuple(names)) for why, names in groups.items())
 
 
-def _take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
-    """Counts what is out, and opens, in one transaction: two windows never take the same room."""
+def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
+    """Counts what is out, and opens, in one transaction: two windows never take the same room. First looks ahead."""
+    hold = find_hold(stage, row, muster.script, muster.taken, now)
+    if hold is not None and hold.is_final:
+        return _save(stage, row, WindowState.MISSED, hold.why, now, None)
+    if hold is not None:
+        return _wait(stage, row, hold.why, now, RECHECK)
     taken = frozenset(muster.taken)
     with stage.database.begin() as conn:
         windows = runs.load_windows(conn, stage.run)

@@ -5,7 +5,7 @@ A stage is one worker's view of one run: of the whole of it, of its lead, or of 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
@@ -27,6 +27,7 @@ from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
+from fermata.execution.foresight import Memory
 from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
@@ -76,8 +77,7 @@ class Stage:
 
     Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
     `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
-    `ledger`: the words of consent, as last read, with the number of the newest. `look`: see
-    `runner`.
+    `ledger`: the words of consent, as last read, with the number of the newest. `look` and `foreseen`: see `runner`.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
     ride.
@@ -98,6 +98,7 @@ class Stage:
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
+    memory: Memory = field(default_factory=Memory)
     roster: Roster = field(default_factory=lambda: Roster(()))
     writing_elsewhere: dict[TeamId, int] = field(default_factory=dict)
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
@@ -109,6 +110,7 @@ class Stage:
     has_trains: bool = False
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
+    foreseen: tuple[PlanId, date] | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""

@@ -29,7 +29,7 @@ from fermata.services.board_views import (
     TailRow,
 )
 from fermata.services.run_views import RunStatus, TailEntry
-from fermata.services.words import span_words
+from fermata.services.words import chance_words, span_words
 
 TAIL_PAGE_ROWS = 12
 NODES_TOLD = 5  # held one by one: more are counted, the board is read at a glance
@@ -115,6 +115,8 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         next_step=_start_step(campaign) if status is None else None,
         note=_note(stage, days, lanes, counted),
         held=_held(status),
+        needs=tuple(need.sentence for need in status.needs) if status else (),
+        deadline=_deadline(status) if status else None,
         figures=_figures(subject, conduct, days, lanes, now),
         days=days,
         axis=make_axis(campaign, shown, lanes) if shown else None,
@@ -210,7 +212,9 @@ def _slip_today(lanes: Sequence[Lane]) -> Slip:
     begun = any(lane.opened or lane.slip.pace is Pace.BEHIND for lane in lanes)
     if not begun:
         return Slip(pace=Pace.NONE)
-    return slip_of(max(lane.forecast for lane in lanes) - max(lane.chip.end for lane in lanes))
+    late = max(lane.forecast for lane in lanes) - max(lane.chip.end for lane in lanes)
+    last = max(lanes, key=lambda lane: (lane.forecast, lane.chip.id))
+    return slip_of(late) if late > timedelta(0) or last.closed is not None else last.slip
 
 
 def _cap(campaign: Campaign) -> int | None:
@@ -221,6 +225,14 @@ def _cap(campaign: Campaign) -> int | None:
         if limit.what is LimitKind.NODES_OUT and limit.at_once is not None and not limit.where.conditions
     ]
     return min(whole, default=None)
+
+
+def _deadline(status: RunStatus) -> str | None:
+    risk = status.deadline_risk
+    if risk is None:
+        return None
+    missed = f"The deadline is missed in {risk.missed:.0%} of {risk.plays:,} plays of what is left"
+    return f"{missed}, with {risk.late_node_days:,g} late node-days on average."
 
 
 def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane], tail: Mapping[str, int]) -> str | None:
@@ -236,6 +248,9 @@ def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane], tail: Mappin
     missed = sum(chip.mark is Mark.MISSED for day in days for chip in day.chips)
     behind = [lane for lane in lanes if lane.slip.pace is Pace.BEHIND and lane.closed is None]
     told = first
+    at_risk = [lane for lane in lanes if lane.foretold is not None and lane.foretold.is_alarming]
+    if at_risk:
+        told.append(_needs_you(at_risk))
     if behind:
         worst = max(behind, key=lambda lane: lane.slip.by)
         told.append(f"{_windows(len(behind))} behind, worst {worst.chip.cluster} by {span_words(worst.slip.by)}")
@@ -246,6 +261,15 @@ def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane], tail: Mappin
 
 def _nodes(count: int) -> str:
     return f"{count} node{'' if count == 1 else 's'}"
+
+
+def _needs_you(at_risk: Sequence[Lane]) -> str:
+    """The promise that is least sure, and what would help it most."""
+    sure = [(lane.foretold.kept or 0.0, lane) for lane in at_risk if lane.foretold is not None]
+    kept, worst = min(sure, key=lambda one: (one[0], one[1].chip.id))
+    helps = worst.foretold.helps if worst.foretold is not None else ()
+    best = f" ({chance_words(helps[0].kept)} if you {helps[0].sentence})" if helps else ""
+    return f"{worst.chip.cluster} needs you: its promise is kept with {chance_words(kept)}{best}"
 
 
 def _windows(count: int) -> str:

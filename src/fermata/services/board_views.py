@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from fermata.domain.forecasts import Forecast
+
 
 class Stage(StrEnum):
     """How far the campaign has come, and so what a person does next."""
@@ -142,6 +144,7 @@ class Lane:
     """One of today's windows. `opened` None until it starts, `closed` None until it ends.
 
     `done` and `due` are shares of its work: finished, and due by now under the plan. `doing` is the step in progress.
+    `foretold`: of an open window, from its first forecast on.
     """
 
     chip: Chip
@@ -153,6 +156,7 @@ class Lane:
     due: float
     slip: Slip
     doing: str
+    foretold: Forecast | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,7 +251,8 @@ class Curves:
 class Board:
     """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan.
 
-    `held`: what operators hold or end, the brake, and trains that go, in sentences.
+    `held`: what operators hold or end, the brake, and trains that go; `needs`: what waits for a person; `deadline`: how
+    likely it is missed, as foreseen last. All as sentences.
     """
 
     now: datetime
@@ -256,6 +261,8 @@ class Board:
     next_step: NextStep | None = None
     note: str | None = None
     held: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    deadline: str | None = None
     figures: Figures | None = None
     days: tuple[Day, ...] = ()
     axis: Axis | None = None

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fermata.domain.capacity_ledger import count_owed
+from fermata.domain.forecasts import Forecast
 from fermata.domain.ids import WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, TrainStatus, WindowStatus
-from fermata.store import capacity, intents, inventory, replans, runs, trains, unit_ops
+from fermata.store import capacity, forecasts, intents, inventory, replans, runs, trains, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -26,7 +27,10 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
     for count in counts:
         by_window[count.window].append(count)
     ready = {a.window: a.ready_at for a in capacity.load_accounts(conn, [run.id], with_baseline=False)}
-    windows = tuple(_window(row, by_window.get(row.window, ()), ready.get(row.window)) for row in rows)
+    foretold = forecasts.latest(conn, run.id)
+    windows = tuple(
+        _window(row, by_window.get(row.window, ()), ready.get(row.window), foretold.get(row.window)) for row in rows
+    )
     out = [c for c in counts if c.state in OUT]
     return RunStatus(
         run=run.id,
@@ -39,6 +43,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         started_at=run.started_at,
         ended_at=run.ended_at,
         forecast_end=_forecast(windows),
+        forecast=foretold.get(None),
         baseline_nodes=run.baseline_nodes,
         baseline_in_service=run.baseline_in_service,
         in_service=run.baseline_in_service - count_owed(capacity.load_sums(conn, [run.id])),
@@ -53,6 +58,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         last_replan=replans.latest_replan(conn, run.id),
         words=intents.load_intents(conn).about(run.id),
         trains=_trains(conn, run),
+        deadline_risk=replans.latest_risk(conn, run.id),
     )
 
 
@@ -60,7 +66,9 @@ def _units(counts: Sequence[StateCount], state: UnitState) -> int:
     return sum(c.units for c in counts if c.state is state)
 
 
-def _window(row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | None) -> WindowStatus:
+def _window(
+    row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | None, foretold: Forecast | None
+) -> WindowStatus:
     states: Counter[UnitState] = Counter()
     for count in counts:
         states[count.state] += count.units
@@ -78,8 +86,9 @@ def _window(row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | N
         back_by=row.back_by,
         opened_at=row.opened_at,
         closed_at=row.closed_at,
-        forecast_end=_window_forecast(row, behind),
+        forecast_end=_window_forecast(row, behind, foretold),
         behind=behind,
+        forecast=foretold if row.state is WindowState.OPEN else None,
         nodes=row.nodes,
         taken=row.taken,
         in_service_at_open=row.in_service_at_open,
@@ -95,11 +104,13 @@ def _window(row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | N
     )
 
 
-def _window_forecast(row: WindowRun, behind: timedelta | None) -> datetime | None:
+def _window_forecast(row: WindowRun, behind: timedelta | None, foretold: Forecast | None) -> datetime | None:
     if row.closed_at is not None:
         return row.closed_at
     if row.state in NOT_OPENED_YET:
         return row.planned_end
+    if foretold is not None and foretold.enough is not None:
+        return foretold.enough.median
     return None if behind is None else row.planned_end + behind
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.campaign import Limit
+from fermata.domain.deadline_risk import DeadlineRisk
+from fermata.domain.forecasts import Forecast
 from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, UpdateId, WindowId
 from fermata.domain.intents import Intent
 from fermata.domain.node_states import UnitKind, UnitState
@@ -48,6 +50,7 @@ class WindowStatus:
 
     `working` and `in_tail` are not finished yet and never overlap. `behind` is positive when late, None when there is
     nothing to compare: while open it compares the forecast with the planned end, afterwards the actual end.
+    `forecast`: of an open window, None before its first.
     `ready_at`: since when enough is back, proven, to ramp up. `states` counts nodes by state. `recheck_at`: when a
     waiting window is looked at again.
     """
@@ -65,6 +68,7 @@ class WindowStatus:
     closed_at: datetime | None
     forecast_end: datetime | None
     behind: timedelta | None
+    forecast: Forecast | None
     nodes: int
     taken: int
     in_service_at_open: int
@@ -107,7 +111,8 @@ class RunStatus:
     `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when it started,
     `in_service` those of them in service now. `nodes_out`: held by us now, tail included. `last_replan`: what came of
     planning again last, None before the first time; a person may have to answer it while its parent is the `plan`.
-    `words`: what operators hold or end of it, the widest first. `trains`: oldest first.
+    `deadline_risk`: as foreseen last. `words`: what operators hold or end of it, the widest first. `trains`: oldest
+    first.
     """
 
     run: RunId
@@ -120,6 +125,7 @@ class RunStatus:
     started_at: datetime
     ended_at: datetime | None
     forecast_end: datetime | None
+    forecast: Forecast | None
     baseline_nodes: int
     baseline_in_service: int
     in_service: int
@@ -132,6 +138,7 @@ class RunStatus:
     windows: tuple[WindowStatus, ...]
     tail: tuple[TailEntry, ...]
     last_replan: Replan | None
+    deadline_risk: DeadlineRisk | None
     words: tuple[Intent, ...] = ()
     trains: tuple[TrainStatus, ...] = ()
 
@@ -144,4 +151,6 @@ class RunStatus:
     def needs(self) -> tuple[Reason, ...]:
         """What waits for a person, with what to do about it."""
         last = self.last_replan
-        return (last.needs,) if last is not None and last.needs is not None and last.parent == self.plan else ()
+        needs = (last.needs,) if last is not None and last.needs is not None and last.parent == self.plan else ()
+        risk = self.deadline_risk
+        return (*needs, risk.alert) if risk is not None and risk.alert is not None else needs

@@ -70,9 +70,10 @@ def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str |
     return tuple(_from_row(row) for row in conn.execute(query))
 
 
-def read_events(conn: Connection, events: Collection[str]) -> Iterator[Entry]:
-    """Every line of one of these events, oldest first, a batch at a time."""
-    query = select(journal).where(journal.c.event.in_(sorted(events))).order_by(journal.c.seq)
+def read_events(conn: Connection, events: Collection[str], after_seq: int = 0) -> Iterator[Entry]:
+    """Every line of one of these events after `after_seq`, oldest first, a batch at a time."""
+    asked = (journal.c.event.in_(sorted(events)), journal.c.seq > after_seq)
+    query = select(journal).where(*asked).order_by(journal.c.seq)
     for row in conn.execute(query).yield_per(LINES_MAX):
         yield _from_row(row)
 

@@ -28,8 +28,7 @@ class Draws:
         self.runs = runs
         self.kinds = {kind: number for number, kind in enumerate(belief.kinds)}
         normal = self.random.standard_normal((runs, len(belief.kinds)))
-        root = np.linalg.cholesky(belief.covariance + 1e-12 * np.eye(len(belief.kinds)))
-        self._mu: Floats = belief.mean + normal @ root.T
+        self._mu: Floats = belief.mean + normal @ _root(belief.covariance).T
         chi2 = self.random.chisquare(belief.known, size=(runs, len(belief.kinds)))
         self._spread: Floats = belief.spread * np.sqrt(belief.known / chi2)
         self._median = np.exp(belief.mean)
@@ -72,7 +71,7 @@ class Draws:
         mu, s = self._of(kind)
         takes = self._left(mu, s, units, elapsed)
         patience = self._patience[self.kinds[kind]] - np.maximum(elapsed, 0.0)
-        again = self.random.random(takes.shape) < self._redo[kind]
+        again = self._fails(kind, takes, elapsed)
         if kind in self._hang:
             hangs = self.random.random(takes.shape) < self._hang_given(kind, mu, s, elapsed)
             takes = np.where(hangs, np.maximum(patience, 0.0), takes)
@@ -102,6 +101,14 @@ class Draws:
         number = self.kinds[kind]
         return self._mu[:, number : number + 1], self._spread[:, number : number + 1]
 
+    def _fails(self, kind: Kind, takes: Floats, elapsed: Floats) -> Truth:
+        """Who has to do the step again. One that fails does so anywhere in it, so that the further it is, the less
+        likely it still will.
+        """
+        ahead = takes / np.maximum(1e-9, np.maximum(elapsed, 0.0) + takes)
+        found: Truth = self.random.random(takes.shape) < self._redo[kind] * ahead
+        return found
+
     def _fresh(self, kind: Kind, runs: Columns) -> Floats:
         mu, s = self._of(kind)
         found: Floats = np.exp(mu[runs, 0] + s[runs, 0] * self.random.standard_normal(len(runs)))
@@ -121,3 +128,10 @@ class Draws:
         alive = np.where(elapsed < 0, 1.0, survival((np.log(np.maximum(elapsed, 1e-3)) - mu) / s))
         found: Floats = share / (share + (1 - share) * alive)
         return found
+
+
+def _root(covariance: Floats) -> Floats:
+    """What standard normals are multiplied with to vary so; rounding may leave a variance a little below 0."""
+    variances, directions = np.linalg.eigh((covariance + covariance.T) / 2)
+    found: Floats = directions * np.sqrt(np.maximum(variances, 0.0))
+    return found

@@ -54,6 +54,7 @@ class Evidence:
 
     def note(self, event: str, unit: str, cluster: ClusterId, at: datetime, why: str, data: Mapping[str, Any]) -> None:
         """Takes in one line of the journal about a unit, of one of EVENTS; its step, and minutes, are in `data`."""
+        step = str(data.get("step") or "")
         match event:
             case "unit.resumed":
                 since = self.in_repair.pop(unit, None)
@@ -62,13 +63,14 @@ class Evidence:
                     self.repair_minutes += (at - since) / MINUTE
             case "unit.failed":
                 self.in_repair.setdefault(unit, at)
-                self.fell_out += data["step"].startswith(REBOOT_PREFIX)
+                self.fell_out += step.startswith(REBOOT_PREFIX)
             case "step.failed":
-                self._note_failed(data["step"], why)
+                self._note_failed(step, why)
             case _:
-                if data["step"].startswith(REBOOT_PREFIX):
-                    self.rebooted.add((data["window"], unit))
-                self._note_ended(data["step"], data.get("minutes"), cluster)
+                self.in_repair.pop(unit, None)  # it works, so that it was given up in a run that is over
+                if step.startswith(REBOOT_PREFIX):
+                    self.rebooted.add((str(data.get("window")), unit))
+                self._note_ended(step, data.get("minutes"), cluster)
 
     def _note_failed(self, step: str, why: str) -> None:
         kind = kind_of(step)

@@ -73,8 +73,8 @@ class Outlook:
         return BackAt(
             share=share,
             nodes=nodes,
-            median=self._instant(minutes[_rank(0.5, len(minutes))]),
-            bound=self._instant(minutes[_rank(BOUND, len(minutes))]),
+            median=self._instant(minutes[rank(0.5, len(minutes))]),
+            bound=self._instant(minutes[rank(BOUND, len(minutes))]),
         )
 
     def back_all(self) -> tuple[BackAt, ...]:
@@ -126,7 +126,7 @@ def _is_back(op: UnitOp, layout: Layout, standing: Standing) -> bool:
     return column is not None and bool(standing.counts[column] and standing.back[column])
 
 
-def _rank(share: float, runs: int) -> int:
+def rank(share: float, runs: int) -> int:
     """The place, from 0, of the run below which `share` of all draws lie: of n runs the k-th holds with k / (n + 1)."""
     return min(runs, max(1, round(share * (runs + 1)))) - 1
 

@@ -116,7 +116,8 @@ class Standing:
 
 
 def stand(layout: Layout, ops: Iterable[UnitOp], now: datetime) -> Standing:
-    """Reads the rows of a window. Units that were not taken have nothing to do and count for nothing."""
+    """Reads the rows of a window. Units that were not taken have nothing to do and count for nothing; nor do those
+    that the plan does not know."""
     nodes, devices, steps = layout.nodes, len(layout.row), len(layout.script.steps)
     found = Standing(
         now=now,
@@ -134,9 +135,9 @@ def stand(layout: Layout, ops: Iterable[UnitOp], now: datetime) -> Standing:
         device_failed=np.zeros(devices, dtype=np.bool_),
     )
     for op in ops:
-        if op.kind is UnitKind.DEVICE:
+        if op.kind is UnitKind.DEVICE and op.unit in layout.row:
             _stand_device(found, layout.row[DeviceId(op.unit)], op)
-        else:
+        elif op.unit in layout.column:
             _stand_node(found, layout, op)
     return found
 

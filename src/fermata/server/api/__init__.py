@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from fermata.server.api import (
     capacity,
     consent,
+    forecasts,
     freezes,
     gates,
     imports,
@@ -43,6 +44,7 @@ NOUNS = (
     why,
     runs,
     readmission,
+    forecasts,
     gates,
     intents,
     capacity,
