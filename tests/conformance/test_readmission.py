@@ -158,7 +158,7 @@ def conductor_lets_go(bench: Bench) -> bool:
     op = stage.roster.get(bench.op.id)
     gaps = find_gaps(stage, [op])
     tally = Tally(stage.catalogue, ())
-    facts = stage.facts(op.window, now=bench.now, paused=False, tally=tally, gaps=gaps)
+    facts = stage.facts(op.window, now=bench.now, tally=tally, gaps=gaps)
     return isinstance(decide(op, Seen(progress=NeverAsked()), facts), Repeat)
 
 
