@@ -244,7 +244,7 @@ def _end(op: UnitOp, decision: EndStep | Resume, now: datetime) -> UnitOp:
         active=decision.active,
         retries=decision.retries,
         tries_max=op.tries_max + TRIES_MAX if resumed else op.tries_max,
-        failed_at=None if resumed else op.failed_at,
+        failed_at=None,
         next_at=now,
         limit_at=None,
         version=op.version + 1,

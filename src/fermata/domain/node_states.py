@@ -86,6 +86,7 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.PROVEN, _E.GIVE_BACK): _S.RETURNED,
         (_S.PROVEN, _E.KEEP_OUT): _S.KEPT_OUT,
         (_S.FAILED, _E.LOCK): _S.LOCKED,
+        (_S.FAILED, _E.RESET): _S.RESETTING,
         (_S.FAILED, _E.REPAIRED): _S.DRAINED,
     }
 )

@@ -21,7 +21,7 @@ def open_books(
 ) -> None:
     """Writes down which nodes of its cluster were in service when a window opened. `row`: as it is then."""
     account = open_account(
-        stage.score(row.plan).fleet.clusters[row.cluster],
+        stage.fleet_at(row.window).clusters[row.cluster],
         run=stage.run,
         window=row.window,
         opened_at=now,

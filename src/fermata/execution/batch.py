@@ -20,6 +20,7 @@ from fermata.execution.accounts import keep_ledger
 from fermata.execution.observe import observe
 from fermata.execution.perform import perform
 from fermata.execution.stage import Stage
+from fermata.execution.tail import keep_tail
 from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
 from fermata.store import inventory, journal, runs, unit_ops
@@ -136,6 +137,7 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
     _record_versions(batch.stage, conn, marks)
     _record_states(conn, marks)
     keep_ledger(batch.stage, conn, marks, batch.now)
+    keep_tail(batch.stage, conn, marks, batch.now)
     wake_others(batch.stage, conn, marks, batch.now)
 
 

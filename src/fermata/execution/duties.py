@@ -8,6 +8,7 @@ from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
 from fermata.execution.closing import measure_pace, take_sample
 from fermata.execution.stage import Stage
+from fermata.execution.tail import tend_tail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,5 +24,6 @@ class Duty:
 DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+    Duty(name="tail", every=timedelta(minutes=5), do=tend_tail),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
 )

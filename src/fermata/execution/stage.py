@@ -87,6 +87,10 @@ class Stage:
             self.scripts[window] = script
         return self.scripts[window]
 
+    def fleet_at(self, window: WindowId) -> Fleet:
+        """The fleet as it was when the plan of a window of the run was made."""
+        return self.score(self.windows[window].plan).fleet
+
     def forget(self, window: WindowId) -> None:
         """Lets go of a script that is not needed soon."""
         self.scripts.pop(window, None)

@@ -8,6 +8,7 @@ from datetime import datetime, time, timedelta
 from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.plans import Plan, Window
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
+from fermata.domain.tail import TailStep
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.board_curves import SampleBuckets, planned_curve
 from fermata.services.board_lanes import Conduct, make_axis, make_days, make_lanes, pick_day, slip_of
@@ -30,6 +31,12 @@ from fermata.services.run_views import RunStatus, TailEntry
 from fermata.services.words import span_words
 
 TAIL_PAGE_ROWS = 12
+NEXT_WORDS = {
+    TailStep.GO_ON: "goes on",
+    TailStep.TRY_AGAIN: "tried again",
+    TailStep.REPAIR: "repair",
+    TailStep.GIVE_BACK: "return asked again",
+}
 ONE_DAY = timedelta(days=1)
 STAGES = {
     RunState.RUNNING: Stage.RUNNING,
@@ -231,6 +238,9 @@ def _tail_rows(tail: Sequence[TailEntry]) -> tuple[TailRow, ...]:
             since=entry.since,
             code=entry.reason.code,
             sentence=entry.reason.sentence,
+            owner=entry.owner,
+            next_step=NEXT_WORDS[entry.next_step],
+            next_at=entry.next_at,
         )
         for entry in tail
     )

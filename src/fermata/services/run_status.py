@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fermata.domain.capacity_ledger import count_owed
-from fermata.domain.ids import WindowId
+from fermata.domain.ids import RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
+from fermata.domain.tail import BY_RULE, CONDUCTOR, TailItem, plan_next
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, WindowStatus
-from fermata.store import capacity, inventory, runs, unit_ops
+from fermata.store import capacity, inventory, runs, tail, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -48,7 +49,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         nodes_in_tail=sum(c.units for c in out if c.in_tail),
         limits=_limits(conn, run),
         windows=windows,
-        tail=tuple(_tail(op, now) for op in unit_ops.tail_ops(conn, run.id)),
+        tail=list_tail(conn, run.id, now),
     )
 
 
@@ -116,9 +117,20 @@ def _limits(conn: Connection, run: Run) -> tuple[LimitStatus, ...]:
     )
 
 
-def _tail(op: UnitOp, now: datetime) -> TailEntry:
+def list_tail(conn: Connection, run: RunId, now: datetime) -> tuple[TailEntry, ...]:
+    """The tail of a run, longest there first."""
+    ops = unit_ops.tail_ops(conn, run)
+    items = tail.open_items(conn, run) if ops else {}
+    return tuple(_tail(op, items.get((op.window, op.unit)), now) for op in ops)
+
+
+def _tail(op: UnitOp, item: TailItem | None, now: datetime) -> TailEntry:
     since = op.tail_since or now
     why = op.reason or reason(Code.LATE, unit=op.unit, back_by=f"{since:%Y-%m-%d %H:%MZ}", step=op.step or op.state)
+    known = item or TailItem(
+        run=op.run, window=op.window, unit=op.unit, owner=CONDUCTOR, owned_by=BY_RULE, listed_at=since
+    )
+    planned = plan_next(op, known)
     return TailEntry(
         unit=op.unit,
         kind=op.kind,
@@ -129,4 +141,12 @@ def _tail(op: UnitOp, now: datetime) -> TailEntry:
         reason=why,
         since=since,
         age=max(timedelta(0), now - since),
+        owner=known.owner,
+        owned_by=known.owned_by,
+        next_step=planned.step,
+        next_at=planned.at,
+        promised_at=known.promised_at,
+        order=known.order,
+        tries=known.tries,
+        retry_wanted=known.retry is not None,
     )

@@ -84,10 +84,16 @@ def status(database: Database, campaign: CampaignId | None = None, *, now: datet
     Refused when there is none.
     """
     with database.read() as conn:
-        run = runs.live_run(conn, campaign) or runs.latest_run(conn, campaign)
-        if run is None:
-            raise _no_run(campaign)
+        run = latest_run(conn, campaign)
         return assemble(conn, run, now or run.clock_at)
+
+
+def latest_run(conn: Connection, campaign: CampaignId | None) -> Run:
+    """The live run, else the newest, of that campaign if one is named. Raises Refusal when there is none."""
+    run = runs.live_run(conn, campaign) or runs.latest_run(conn, campaign)
+    if run is None:
+        raise _no_run(campaign)
+    return run
 
 
 def _want(

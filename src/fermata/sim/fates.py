@@ -20,6 +20,7 @@ class Faults:
     `slow_factor` times as long. unhealthy: fails its health check. lost: the answer to a call, and half the time the
     call itself, gets lost. busy: the target says no for now, once.
     unplaceable: a node with which its placement group refuses a whole scale-in, unless it comes alone.
+    revives: share of power cycles that bring back a node which did not come back from a reboot.
     """
 
     fails: float = 0.012
@@ -33,11 +34,22 @@ class Faults:
     busy: float = 0.002
     fallout: float = 0.015
     unplaceable: float = 0.01
+    revives: float = 0.3
     mean_days_to_repair: float = 2.0
 
 
 NO_FAULTS = Faults(
-    fails=0, hangs=0, false_done=0, slow_drain=0, unhealthy=0, device_fails=0, lost=0, busy=0, fallout=0, unplaceable=0
+    fails=0,
+    hangs=0,
+    false_done=0,
+    slow_drain=0,
+    unhealthy=0,
+    device_fails=0,
+    lost=0,
+    busy=0,
+    fallout=0,
+    unplaceable=0,
+    revives=0,
 )
 
 

@@ -139,6 +139,8 @@ class World:
                 self._apply_fate(step, command, luck)
             case "check" if luck < faults.unhealthy:
                 step.failed = "unhealthy"
+            case "reset" if machine.gone_since is not None and luck >= faults.revives:
+                step.ends_at = None
             case "reboot" if machine.reboots == 0 and self._dice.draw(command.unit, "fallout") < faults.fallout:
                 step.ends_at = None
             case _:
@@ -187,7 +189,7 @@ class World:
         is_node = command.unit in self.nodes
         if machine.current is not None and command.op != "reset":
             raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
-        if machine.gone_since is not None:
+        if machine.gone_since is not None and command.op != "reset":  # a power cycle needs no operating system
             raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")
         if is_node and command.op in ("apply", "reboot", "reset", "check") and not (machine.drained and machine.locked):
             raise WorldBroken(f"{command.key}: {command.unit} is not locked and drained")

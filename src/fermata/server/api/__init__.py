@@ -18,6 +18,7 @@ from fermata.server.api import (
     requests,
     runs,
     standing,
+    tail,
     updates,
     why,
 )
@@ -40,6 +41,7 @@ NOUNS = (
     why,
     runs,
     capacity,
+    tail,
     journal,
     report,
     query,
