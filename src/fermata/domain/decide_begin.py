@@ -1,17 +1,18 @@
 """What a unit may begin next, and every reason why it may not yet: the second half of `decide`."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from fermata.domain.decisions import Begin, Decision, Park
+from fermata.domain.decisions import Begin, Decision, HandOver, Park
 from fermata.domain.fleet import Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.node_states import EMPTY, UnitEvent, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.plans import NodeApplyStep, VerifyStep
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.repairs import REPAIR, Handed
 from fermata.domain.scripts import (
     APPLY_PREFIX,
     DRAIN,
@@ -38,7 +39,8 @@ class Facts:
 
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
-    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may.
+    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `handed`: units of the
+    window that a work order waits for, or has.
     """
 
     now: datetime
@@ -52,6 +54,7 @@ class Facts:
     device_versions: Mapping[DeviceId, str]
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
+    handed: Mapping[str, Handed] = field(default_factory=dict)
 
     def device_id(self, op: UnitOp) -> DeviceId:
         """The device that `op` is about."""
@@ -96,7 +99,12 @@ def redo_labels(script: WindowScript, op: UnitOp, lacking: int) -> tuple[str, ..
 
 
 def begin_node(op: UnitOp, facts: Facts) -> Decision:
-    """The next own step of an empty, idle node, or what it waits for."""
+    """The next own step of an empty, idle node, or what it waits for. Parts come before their firmware: what people
+    are to do there comes first.
+    """
+    due_to_people = hand_over(op, facts)
+    if due_to_people is not None:
+        return due_to_people
     script = facts.script
     own = script.nodes[NodeId(op.unit)]
     index = script.next_step(own, op.applied, op.active)
@@ -115,12 +123,30 @@ def begin_node(op: UnitOp, facts: Facts) -> Decision:
 
 def begin_device(op: UnitOp, facts: Facts) -> Decision:
     """The update of an idle device, or what it waits for."""
+    due_to_people = hand_over(op, facts)
+    if due_to_people is not None:
+        return due_to_people
     device = facts.script.devices[DeviceId(op.unit)]
     label = facts.script.labels[device.step]
     blocked = _closed_device_gate(op, device, facts) or _not_admitted(op, device.update, facts)
     if blocked is not None:
         return _park(device.step, label, *blocked, facts)
     return _begin(op, facts, UnitEvent.APPLY, device.step)
+
+
+def hand_over(op: UnitOp, facts: Facts) -> HandOver | None:
+    """To the people of the order that waits for the unit; None: no order does."""
+    handed = facts.handed.get(op.unit)
+    done = op.retries.get(REPAIR, 0)
+    if handed is None or handed.ended or handed.number <= done:
+        return None
+    failed_in = (op.step.removeprefix(RESET_PREFIX),) if op.state is UnitState.FAILED else ()
+    return HandOver(
+        step=REPAIR,
+        attempt=handed.number,
+        retries=bump(op.retries, failed_in),
+        reason=reason(Code.IN_REPAIR, unit=op.unit, order=handed.order, kind=handed.kind),
+    )
 
 
 def _begin(op: UnitOp, facts: Facts, event: UnitEvent, index: int) -> Begin:

@@ -86,6 +86,19 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """To the people of a work order, and onto the tail list: they are told, and nothing is done before they are done.
+
+    `retries`: of the step it failed in before, that it is done again under a fresh key.
+    """
+
+    step: str
+    attempt: int
+    retries: Mapping[str, int]
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
     """Repaired: go on with what is not proven, with fresh tries under fresh keys."""
 
@@ -124,7 +137,7 @@ class Postpone:
     stuck: Reason | None = None
 
 
-Decision = Begin | HandBack | Repeat | Watch | Park | EndStep | Prove | GiveUp | Resume | Leave
+Decision = Begin | HandBack | Repeat | Watch | Park | EndStep | Prove | GiveUp | HandOver | Resume | Leave
 Settlement = Accept | Doubt | Postpone | Begin | EndStep | GiveUp | Leave
 
 
@@ -139,6 +152,8 @@ def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
             return _prove(op, active, now)
         case GiveUp(reason=reason):
             return _give_up(op, reason, now)
+        case HandOver():
+            return _hand_over(op, decision, now)
         case Leave(event=event):
             return _leave(op, event, now)
         case _:
@@ -278,6 +293,25 @@ def _give_up(op: UnitOp, reason: Reason, now: datetime) -> UnitOp:
         next_at=now,
         limit_at=None,
         failed_at=now,
+        tail_since=op.tail_since or now,
+        version=op.version + 1,
+    )
+
+
+def _hand_over(op: UnitOp, decision: HandOver, now: datetime) -> UnitOp:
+    return replace(
+        op,
+        state=advance(op.kind, op.state, UnitEvent.HAND_OVER),
+        step=decision.step,
+        attempt=decision.attempt,
+        retries=decision.retries,
+        asked=Asked.INTENDED,
+        gate=None,
+        reason=decision.reason,
+        next_at=now,
+        step_started_at=now,
+        limit_at=None,
+        failed_at=op.failed_at or now,
         tail_since=op.tail_since or now,
         version=op.version + 1,
     )

@@ -43,13 +43,13 @@ def _projected_back(script: WindowScript, op: UnitOp, verify: timedelta, now: da
     takes = verify if is_verify else end - start
     rest = timedelta(0) if is_verify else bare_end(script, verify) - end
     match op.state:
-        case UnitState.PROVEN | UnitState.RETURNED | UnitState.KEPT_OUT | UnitState.LEFT_OUT:
+        case UnitState.PROVEN | UnitState.RETURNED | UnitState.KEPT_OUT | UnitState.LEFT_OUT | UnitState.GONE:
             return now
         case UnitState.APPLYING | UnitState.REBOOTING | UnitState.VERIFYING | UnitState.DRAINING:
             return max(now, (op.step_started_at or now) + takes) + rest
         case UnitState.DRAINED:
             return max(now, start) + takes + rest
-        case UnitState.PENDING | UnitState.LOCKED | UnitState.RESETTING | UnitState.FAILED:
+        case UnitState.PENDING | UnitState.LOCKED | UnitState.RESETTING | UnitState.FAILED | UnitState.IN_REPAIR:
             return now + takes + rest
         case _:
             assert_never(op.state)

@@ -54,6 +54,7 @@ class OwnerRule:
 
 
 OWNERS: Sequence[OwnerRule] = (
+    OwnerRule(codes=frozenset({Code.IN_REPAIR}), step="", owner=Owner.REPAIRERS),
     OwnerRule(codes=frozenset({Code.DRAIN_SLOW}), step="", owner=Owner.CUSTOMER),
     OwnerRule(codes=frozenset(), step=DRAIN, owner=Owner.CUSTOMER),
     OwnerRule(codes=frozenset({Code.NODE_UNREACHABLE}), step="", owner=Owner.REPAIRERS),
@@ -139,6 +140,8 @@ def plan_next(op: UnitOp, item: TailItem) -> Next:
         again = op.next_at if item.retry is not None else find_second_try(op, item.tries)
         if again is not None:
             return Next(step=TailStep.TRY_AGAIN, at=again)
+        return Next(step=TailStep.REPAIR, at=item.promised_at)
+    if op.state is UnitState.IN_REPAIR:
         return Next(step=TailStep.REPAIR, at=item.promised_at)
     if op.state is UnitState.PROVEN:
         return Next(step=TailStep.GIVE_BACK, at=op.next_at)

@@ -17,6 +17,7 @@ from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
+from fermata.execution.mended import note_mended
 from fermata.execution.observe import observe
 from fermata.execution.perform import perform
 from fermata.execution.stage import Stage
@@ -104,7 +105,8 @@ def _decide_one(op: UnitOp, seen: Seen, facts: Facts) -> list[Mark]:
         after = carry_out(op, decision, facts.now)
         marks.append(Mark(before=op, decision=decision, after=after, seen=seen))
         is_final = after.next_at is None
-        if is_final or not isinstance(decision, EndStep | Resume | Prove):
+        is_mended = op.state is UnitState.IN_REPAIR  # what it is due for is found anew first
+        if is_final or is_mended or not isinstance(decision, EndStep | Resume | Prove):
             return marks
         op, seen = after, NOTHING_SEEN
     raise AssertionError(f"{op.unit} in {op.window}: decisions go round in a circle at {op.step}")
@@ -136,6 +138,7 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
             batch.settled_windows.add(mark.before.window)
     _record_versions(batch.stage, conn, marks)
     _record_states(conn, marks)
+    note_mended(batch.stage, conn, marks)
     keep_ledger(batch.stage, conn, marks, batch.now)
     keep_tail(batch.stage, conn, marks, batch.now)
     wake_others(batch.stage, conn, marks, batch.now)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
 from fermata.execution.closing import measure_pace, take_sample
+from fermata.execution.orders import follow_orders
 from fermata.execution.stage import Stage
 from fermata.execution.tail import tend_tail
 
@@ -24,6 +25,7 @@ class Duty:
 DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+    Duty(name="orders", every=timedelta(minutes=1), do=follow_orders),
     Duty(name="tail", every=timedelta(minutes=5), do=tend_tail),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
 )

@@ -24,6 +24,7 @@ from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, local_to_utc
 from fermata.execution.accounts import open_books
 from fermata.execution.observe import observe_devices, observe_nodes
+from fermata.execution.orders import join_orders
 from fermata.execution.promises import Bonds, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
@@ -223,10 +224,10 @@ def _blocked(
         work = tuple(work_on(live, consented.pending, node)) if on_it else ()
         freeze = next((f for f in on_it if not policy.lets_out(f, work)), None)
         allowances = consented.consent.times.get(node.name, frozenset())
-        if node.name in held:
-            found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
-        elif node.name in consented.ordered:
+        if node.name in consented.ordered:
             found[node.name] = consented.ordered[node.name]
+        elif node.name in held:
+            found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
         elif node.name not in nodes or not nodes[node.name].reachable:
             found[node.name] = reason(Code.UNREACHABLE, unit=node.name)
         elif freeze is not None:
@@ -314,11 +315,13 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
         behind_minutes=round((now - row.planned_start) / MINUTE),
     )
     runs.save_window(conn, after)
-    open_books(stage, conn, after, muster.nodes, now)
+    serving = (name for name, seen in muster.nodes.items() if seen.state is NodeState.IN_SERVICE)
+    open_books(stage, conn, after, serving, now)
     fleet = stage.score(row.plan).fleet
     unit_ops.insert_ops(conn, [_node_op(stage, row, muster, fleet.nodes[name], now) for name in muster.taken])
     unit_ops.insert_ops(conn, _device_ops(stage, row, muster, now))
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
+    join_orders(stage, conn, now)
     data = {
         "taken": len(muster.taken),
         "in_service": in_service,

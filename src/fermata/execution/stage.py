@@ -13,10 +13,12 @@ from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
+from fermata.domain.repairs import amend
 from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
+from fermata.execution.handing import Handing, load_handing
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
 from fermata.planning.case import CheckCase
@@ -63,6 +65,7 @@ class Stage:
     cases: dict[PlanId, CheckCase] = field(default_factory=dict)
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
+    handing: Handing = field(default_factory=Handing)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
     roster: Roster = field(default_factory=lambda: Roster(()))
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
@@ -82,7 +85,10 @@ class Stage:
         """The script of a window of the run. Raises BadScript."""
         if window not in self.scripts:
             score = self.score(self.windows[window].plan)
-            script = read_script(score.windows[window], score.fleet, score.pending, self.catalogue)
+            found = self.handing.windows.get(window) or score.windows[window]
+            script = read_script(found, score.fleet, score.pending, self.catalogue)
+            for name, due in self.handing.amended.get(window, {}).items():
+                script = amend(script, name, due)
             self._find_carriers(script, score.fleet)
             self.scripts[window] = script
         return self.scripts[window]
@@ -127,6 +133,7 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
+            handed=self.handing.handed.get(window, {}),
         )
 
     def reload(self) -> None:
@@ -134,6 +141,8 @@ class Stage:
         with self.database.read() as conn:
             self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
             self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
+            self.handing = load_handing(conn, self.run)
+        self.scripts.clear()
 
     def open_windows(self) -> tuple[WindowRun, ...]:
         """The run's open windows, by id."""

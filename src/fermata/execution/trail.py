@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.decide import Seen
-from fermata.domain.decisions import Begin, Decision, EndStep, GiveUp, Leave, Prove, Resume, Settlement
+from fermata.domain.decisions import Begin, Decision, EndStep, GiveUp, HandOver, Leave, Prove, Resume, Settlement
 from fermata.domain.node_states import UnitEvent, UnitKind
 from fermata.domain.operations import UnitOp
 from fermata.store.journal import Entry
@@ -48,6 +48,8 @@ def _tell(decision: Decision | Settlement) -> tuple[str, str] | None:
             return "unit.proven", ""
         case GiveUp(reason=reason):
             return "unit.failed", str(reason)
+        case HandOver(reason=reason):
+            return "unit.handed_over", str(reason)
         case Resume():
             return "unit.resumed", "repaired"
         case Leave(event=event):
@@ -65,6 +67,7 @@ _LEAVINGS = {
     UnitEvent.GIVE_BACK: "node.returned",
     UnitEvent.KEEP_OUT: "node.kept_out",
     UnitEvent.LEAVE_OUT: "node.left_out",
+    UnitEvent.LEAVE_FLEET: "node.gone",
 }
 
 

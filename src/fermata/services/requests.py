@@ -35,12 +35,12 @@ from fermata.services.request_record import (
     find_moved,
     read_inputs_in,
     record_moved,
-    say_changed,
 )
 from fermata.services.together import list_combinations
 from fermata.store import journal
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
+from fermata.store.request_lines import say_changed
 
 HISTORY_LINES = 20
 

@@ -79,6 +79,24 @@ def upgrade() -> None:
         sa.Column("ended_at", UTC_TIME, nullable=True),
     )
     op.create_index("ix_repair_spell_unit", "repair_spell", ["run", "window", "unit"])
+    op.create_table(
+        "handover",
+        sa.Column("run", sa.String, sa.ForeignKey("run.id"), primary_key=True),
+        sa.Column("window", sa.String, primary_key=True),
+        sa.Column("unit", sa.String, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True),
+        sa.Column("order", sa.String, nullable=False),
+        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("joined_at", UTC_TIME, nullable=False),
+        sa.Column("due_after", sa.Integer, nullable=True),
+    )
+    op.create_table(
+        "repair_window",
+        sa.Column("run", sa.String, sa.ForeignKey("run.id"), primary_key=True),
+        sa.Column("window", sa.String, primary_key=True),
+        sa.Column("order", sa.String, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+    )
     _fill_entries()
     op.execute(
         'INSERT INTO tail_item (run, "window", unit, owner, owned_by, listed_at, tries, retry_why)'
