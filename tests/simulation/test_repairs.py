@@ -78,9 +78,12 @@ def conduct_until(rig: stagehand.Rig, reached: Callable[[], bool], step: timedel
         rig.conduct(until=rig.clock.now() + step)
 
 
-def is_with_people(rig: stagehand.Rig, *units: str) -> Callable[[], bool]:
+def is_with_people(rig: stagehand.Rig, name: OrderId = ORDER) -> Callable[[], bool]:
+    """Its order has begun, and every node of it is in repair."""
+
     def check() -> bool:
-        return all(any(op.state is UnitState.IN_REPAIR for op in ops_of(rig, unit)) for unit in units or (NODE,))
+        held = stored(rig, name).held
+        return bool(held) and all(ops_of(rig, unit)[0].state is UnitState.IN_REPAIR for unit in held)
 
     return check
 
@@ -175,7 +178,9 @@ ARRIVALS = [timedelta(0), *(timedelta(minutes=m) for m in (3, 8, 20, 45, 70, 95,
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("after", ARRIVALS)
 def test_repair_that_is_approved_at_any_moment_is_done_and_the_node_returns(tmp_path: Path, after: timedelta) -> None:
-    rig = set_up(stagehand.fresh_sqlite(tmp_path), tmp_path)
+    found = small.fleet(clusters=2, nodes=16)
+    made = small.plan(found, small.catalogue(), small.campaign(), [small.START, small.START + timedelta(days=6)])
+    rig = set_up(stagehand.fresh_sqlite(tmp_path), tmp_path, fleet=found, plan=made)
     rig.conduct(until=small.START + after)
     states = [op.state for op in ops_of(rig)]
     fold = FOLDS[RequestKind.REPAIR, states[0]] if states else Fold.OWN
@@ -184,10 +189,22 @@ def test_repair_that_is_approved_at_any_moment_is_done_and_the_node_returns(tmp_
     stagehand.assert_nothing_lost(rig)
     told = events(rig, f"order:{ORDER}")
     assert told[-1] == "order.completed"
-    assert (told[0] == "order.joined") == (fold is Fold.JOIN), (states, fold)
+    assert (told[0] == "order.joined") == (fold is Fold.JOIN or not states), (states, fold)
     machine = rig.world.nodes[NodeId(NODE)]
     assert (machine.in_service, machine.locked, set(machine.versions.values())) == (True, False, {"2.0"})
     assert show_capacity(rig.database).total.owed == 0
+
+
+def test_two_orders_for_one_node_never_have_it_both(store_url: str, tmp_path: Path) -> None:
+    rig = set_up(store_url, tmp_path, plan=later(small.fleet(nodes=16), timedelta(days=6)))
+    second = OrderId("wo_2")
+    ask(rig, order(), order(RequestKind.HARDWARE, id=second))
+    conduct_until(rig, lambda: stored(rig, second).ended is not None)
+    assert [op.window for op in ops_of(rig)] == ["rep-wo_1-c0", "rep-wo_2-c0"]
+    one, two = stored(rig), stored(rig, second)
+    assert one.ended is not None
+    assert two.started is not None
+    assert one.ended.said.at < two.started.at
 
 
 def test_every_kind_and_state_has_its_outcome() -> None:
@@ -236,7 +253,7 @@ def test_own_window_keeps_to_the_limits_and_says_why_it_waits(store_url: str, tm
     starts = [small.START, small.START + timedelta(days=6)]
     made = small.plan(found, small.catalogue(), campaign, starts)
     rig = set_up(store_url, tmp_path, fleet=found, plan=made, campaign=campaign)
-    rig.conduct(until=small.START + HOUR)
+    rig.conduct(until=small.START + 30 * MINUTE)
     ask(rig, order(target="c1-n009"))
     assert rig.conduct().state is RunState.FINISHED
     told = events(rig, f"order:{ORDER}")
@@ -261,8 +278,7 @@ def test_work_on_a_shared_device_is_done_once_for_all_nodes_behind_it(store_url:
     rig = set_up(store_url, tmp_path, NEVER)
     behind = [f"c0-n{i:03d}" for i in range(8, 12)]
     ask(rig, order(RequestKind.HARDWARE, "c0-r2-tor"))
-    conduct_until(rig, is_with_people(rig, *behind, "c0-r2-tor"))
-    conduct_until(rig, lambda: stored(rig).started is not None)
+    conduct_until(rig, is_with_people(rig))
     assert stored(rig).held == tuple(behind)
     assert events(rig, f"order:{ORDER}") == ["order.joined", "order.started"]
     assert rig.world.devices[small.DeviceId("c0-r2-tor")].versions == {"tor_os": "1.0"}
@@ -292,7 +308,7 @@ def test_decommissioned_node_leaves_with_its_order_and_is_never_returned(store_u
     machine = rig.world.nodes[NodeId(NODE)]
     assert (op.state, machine.locked, machine.in_service) == (UnitState.GONE, True, False)
     total = show_capacity(rig.database).total
-    assert (total.gone, total.owed, total.taken) == (1, 0, 16)
+    assert (total.gone, total.owed) == (1, 0)
 
 
 def test_failed_node_that_is_to_go_leaves_from_the_tail(store_url: str, tmp_path: Path) -> None:
@@ -333,10 +349,11 @@ def test_approved_hand_off_makes_a_failed_node_the_peoples(store_url: str, tmp_p
     assert entry.order is not None
     with rig.database.begin() as conn:
         work_orders.append_words(conn, [small.order_word(stored(rig, entry.order), Word.APPROVED)])
-    conduct_until(rig, is_with_people(rig, entry.unit))
+    conduct_until(rig, is_with_people(rig, entry.order))
     machine = rig.world.nodes[NodeId(entry.unit)]
-    machine.gone_since = machine.repair_at = None
-    machine.current = None
+    machine.gone_since = machine.repair_at = machine.current = None
+    machine.versions.update(machine.staged)
+    machine.staged.clear()
     complete_order(rig.database, entry.order, now=rig.clock.now(), actor="operator-1")
     conduct_until(rig, lambda: ops_of(rig, entry.unit)[0].finished_at is not None)
     assert set(machine.versions.values()) == {"2.0"}

@@ -260,6 +260,6 @@ def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: Uni
         return True
     if standing is None or standing.state not in EMPTY:
         return False
-    if standing.state is UnitState.FAILED:
+    if standing.state in (UnitState.FAILED, UnitState.IN_REPAIR):
         return standing.step not in (LOCK, DRAIN)
     return script.is_through(NodeId(standing.unit), standing.position, device.step)

@@ -285,6 +285,7 @@ SENTENCES = MappingProxyType(
         Code.IN_REPAIR: (
             "{unit} is empty and locked, for {order} ({kind}): do the work, then `fermata requests complete {order}`."
         ),
+        Code.LEFT_BY_ORDER: "{unit} left its place with {order} ({kind}) since this was planned: plan again.",
         Code.REPAIR_WAITS: "{order} may begin, but waits: {why}",
         Code.TAIL_UNKNOWN: "{unit} is not on the tail list{nearest}: `fermata tail` shows who is.",
         Code.TAIL_NOT_FAILED: "{unit} is {state}: work on it goes on by itself, and only what failed is tried again.",

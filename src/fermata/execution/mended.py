@@ -20,6 +20,8 @@ def note_mended(stage: Stage, conn: Connection, marks: Sequence[Mark]) -> None:
     """Nodes that come back from people: what they run goes into the inventory, and what their window brings and they
     lack now is due in it, as far as their customers consented to it there.
     """
+    if any(UnitState.IN_REPAIR in (mark.before.state, mark.after.state) for mark in marks):
+        stage.handing.looked_at = None  # an order may have begun by that, or be done
     for mark in marks:
         is_back = mark.before.state is UnitState.IN_REPAIR and isinstance(mark.decision, Resume)
         if is_back and mark.before.kind is UnitKind.NODE and mark.seen.node is not None:

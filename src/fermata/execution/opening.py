@@ -144,7 +144,8 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         ledger = consent.load_ledger(conn)
         held = unit_ops.nodes_in_work(conn)
         gone = _gone_today(stage, conn, now)
-        ordered = work_orders.held_nodes(conn, live, now)
+        gone_with = work_orders.left_since(conn, stage.score(row.plan).plan.created_at)
+        ordered = {**gone_with, **work_orders.held_nodes(conn, live, now)}
         stale = list_stale(conn, now)
     consented = Consented(
         policy=policy,

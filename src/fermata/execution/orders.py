@@ -18,7 +18,7 @@ from fermata.domain.repairs import FOLDED, NEAR, REPAIR, Fold, Handed, fold_all
 from fermata.domain.request_book import RequestBook
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_states import RequestState
-from fermata.domain.run_states import NOT_OPENED_YET, Desired
+from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired
 from fermata.domain.work_orders import OrderEnd, Places, TargetLevel, WorkOrder
 from fermata.execution.hand_off import hand_off
 from fermata.execution.observe import observe_nodes
@@ -71,6 +71,8 @@ class Desk:
 def follow_orders(stage: Stage, run: Run, now: datetime) -> None:
     """Goes through the orders when one of them changed, and from time to time."""
     handing = stage.handing
+    if run.state not in LIVE_RUNS:
+        return
     with stage.database.read() as conn:
         seen = work_orders.signature(conn)
         is_quiet = handing.looked_at is not None and now - handing.looked_at < LOOK
@@ -190,6 +192,7 @@ def _join(desk: Desk, order: WorkOrder, *, in_windows_only: bool = False) -> Non
         case Fold.OWN if not in_windows_only and not _is_near(stage, order, nodes, desk.now):
             waits = open_repair_window(stage, desk.conn, order, nodes, desk.seen, desk.now)
             if waits is None:
+                desk.ops = {op.unit: op for op in stage.roster.working()}
                 desk.note(order, "window_opened", "", (node.name for node in nodes))
             else:
                 _tell_wait(desk, order, waits)

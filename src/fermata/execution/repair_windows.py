@@ -41,12 +41,14 @@ def open_repair_window(
     if unknown:
         return reason(Code.UNREACHABLE, unit=unknown[0])
     taken = frozenset(node.name for node in nodes)
+    out = unit_ops.nodes_in_work(conn)
+    if taken & out:
+        return reason(Code.ALREADY_HELD, unit=min(taken & out))
     clusters: dict[ClusterId, list[NodeId]] = {}
     for node in nodes:
         clusters.setdefault(node.cluster, []).append(node.name)
     rows = [_row(stage, run, order, (cluster, len(members)), now) for cluster, members in sorted(clusters.items())]
     windows = runs.load_windows(conn, stage.run)
-    out = unit_ops.nodes_in_work(conn)
     uses = stage.capacity.uses(out, windows, now)
     full = stage.capacity.first_full(rows[0], taken, uses, now)
     if full is not None and order.started is None:  # what its people began is out already, whatever a limit says

@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from fermata.domain.decide_begin import blocking_nodes
-from fermata.domain.decisions import EndStep, GiveUp, Leave, Prove, Resume
+from fermata.domain.decisions import EndStep, GiveUp, HandOver, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Gate, UnitOp
@@ -17,7 +17,7 @@ from fermata.execution.trail import Mark
 from fermata.store import unit_ops
 from fermata.store.database import Connection
 
-_ENDINGS = (EndStep, GiveUp, Prove, Resume, Leave)
+_ENDINGS = (EndStep, GiveUp, HandOver, Prove, Resume, Leave)
 
 
 def wake_others(stage: Stage, conn: Connection, marks: Sequence[Mark], now: datetime) -> None:

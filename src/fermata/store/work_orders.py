@@ -10,9 +10,11 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, OrderId, RequestId
 from fermata.domain.pending import FleetPending
 from fermata.domain.policy import Scope, ScopeLevel
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.repairs import LEAVING
 from fermata.domain.request_book import RequestBook
 from fermata.domain.request_standing import OnRecord
+from fermata.domain.request_states import RequestState
 from fermata.domain.work_orders import OrderWord, Word, WorkOrder, list_open
 from fermata.store import inventory
 from fermata.store.bulk import insert_rows
@@ -99,6 +101,19 @@ def signature(conn: Connection) -> tuple[int, int, int, int]:
     counts = conn.execute(select(still, func.count(), func.coalesce(func.sum(func.length(work_order.c.body)), 0))).one()
     last = conn.execute(select(func.coalesce(func.max(order_word.c.seq), 0))).scalar_one()
     return int(counts[0]), int(counts[1]), int(counts[2]), int(last)
+
+
+def left_since(conn: Connection, since: datetime) -> Mapping[NodeId, Reason]:
+    """Nodes that left the fleet or their place with an order that was completed after `since`, each with why."""
+    kinds = sorted(kind.value for kind in LEAVING)
+    query = select(work_order.c.body).where(work_order.c.ended_at > since, work_order.c.kind.in_(kinds))
+    over = (from_json(WorkOrder, body) for body in conn.execute(query).scalars())
+    return {
+        name: reason(Code.LEFT_BY_ORDER, unit=name, order=order.id, kind=order.kind)
+        for order in over
+        if order.ended is not None and order.ended.how is RequestState.COMPLETED
+        for name in order.held
+    }
 
 
 def held_nodes(conn: Connection, fleet: Fleet, now: datetime) -> Mapping[NodeId, Reason]:
