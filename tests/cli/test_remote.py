@@ -272,6 +272,7 @@ def test_status_of_a_run_with_late_windows_and_a_tail_is_the_same(line: Line, sq
         (["why", "alpha", "--plan", "plan_none"], "PLAN_UNKNOWN"),
         (["pause"], "RUN_NONE"),
         (["status", "small"], "RUN_NONE"),
+        (["gates"], "RUN_NONE"),
         (["report"], "NOTHING_TO_REPORT"),
     ],
 )

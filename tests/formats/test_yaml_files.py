@@ -1,11 +1,22 @@
 """updates.yaml, policy.yaml and campaign.yaml: what is read, and where each kind of fault is said to be."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
+from tests.formats.conftest import faults_of
 
 from fermata.domain.campaign import AvoidWeekday, LimitKind, OrderClasses, SpreadEvenly, Where
 from fermata.domain.fleet import Role
+from fermata.domain.hashing import content_sha256, to_plain
+from fermata.domain.phases import (
+    DEFAULT_PHASES,
+    ControlPhase,
+    Counted,
+    GateTerms,
+    HardStops,
+    OnFailure,
+    SequentialTest,
+)
 from fermata.domain.policy import Blocked, Notice, Scope, ScopeLevel
 from fermata.domain.updates import Criticality, Impact, IsolationBy, Requirement, Rollback, Stage
 from fermata.formats.campaign import read_campaign
@@ -67,6 +78,66 @@ def test_campaign_is_read_with_every_key(small):
         AvoidWeekday(weekday=4),
     )
     assert campaign.return_threshold == 0.95
+
+
+PHASES = """\
+return_threshold: 0.95
+phases:
+  counts: [failed]
+  bake_minutes: 30
+  test: {false_stop: 0.01, missed_stop: 0.05, worse_factor: 4, worse_by: 0.05}
+  stops: {first_failed: 2, of_first: 8, rack_failed: 5, rack_share: 0.75}
+  on_failure: roll_back
+  control: {max_fraction: 0.02, at_least: 12, bake_minutes: 120, decide_within_hours: 6, on_failure: hold}
+"""
+
+
+def test_phases_are_read_with_every_key(small):
+    small.replace("campaign.yaml", "return_threshold: 0.95\n", PHASES)
+    phases = read_campaign(small.path("campaign.yaml")).phases
+    assert phases.full == GateTerms(
+        counts=frozenset({Counted.FAILED}),
+        bake=timedelta(minutes=30),
+        test=SequentialTest(false_stop=0.01, missed_stop=0.05, worse_factor=4, worse_by=0.05),
+        stops=HardStops(first_failed=2, of_first=8, rack_failed=5, rack_share=0.75),
+        on_failure=OnFailure.ROLL_BACK,
+    )
+    assert phases.control is not None
+    assert phases.control.max_fraction == 0.02
+    gate = phases.control.gate
+    assert (gate.at_least, gate.bake, gate.decide_within) == (12, timedelta(hours=2), timedelta(hours=6))
+    assert (gate.on_failure, gate.test) == (OnFailure.HOLD, phases.full.test)
+
+
+def test_campaign_without_phases_hashes_as_before_there_were_any(small):
+    campaign = read_campaign(small.path("campaign.yaml"))
+    assert campaign.phases == DEFAULT_PHASES
+    assert "phases" not in to_plain(campaign)
+    small.replace("campaign.yaml", "return_threshold: 0.95\n", "return_threshold: 0.95\nphases: {control: {}}\n")
+    changed = read_campaign(small.path("campaign.yaml"))
+    assert changed.phases.control == ControlPhase()
+    assert content_sha256(changed) != content_sha256(campaign)
+
+
+@pytest.mark.parametrize(
+    ("phases", "field"),
+    [
+        ("{controll: {}}", "control"),
+        ("{control: {max_fraction: 0.06}}", "max_fraction"),
+        ("{control: {at_least: 0}}", "at_least"),
+        ("{test: {false_stop: 0.6}}", "false_stop"),
+        ("{stops: {first_failed: 9, of_first: 8}}", "of_first"),
+        ("{counts: []}", "counts"),
+        ("{counts: [failed, failed]}", "failed"),
+        ("{on_failure: pray}", "on_failure"),
+        ("{bake_minutes: -1}", "bake_minutes"),
+        ("[]", "phases"),
+    ],
+)
+def test_faults_of_phases_are_told_with_their_place(small, phases, field):
+    small.replace("campaign.yaml", "return_threshold: 0.95\n", f"return_threshold: 0.95\nphases: {phases}\n")
+    (fault,) = faults_of(lambda: read_campaign(small.path("campaign.yaml")))
+    assert field in str(fault)
 
 
 def test_campaign_may_list_its_updates_and_leave_out_what_is_optional(small):

@@ -11,9 +11,11 @@ import pytest
 from tests.query import world
 from tests.query.conftest import BOUNDS
 
+from fermata.domain import arm
 from fermata.domain.ids import CustomerId, NodeId, OrderId, RequestId
 from fermata.domain.node_states import UnitState
 from fermata.domain.request_kinds import RequestKind
+from fermata.domain.request_states import RequestState
 from fermata.domain.run_states import WindowState
 from fermata.domain.updates import Criticality, Impact
 from fermata.domain.work_orders import RequestOrder, Target, TargetLevel
@@ -170,3 +172,14 @@ def test_a_work_order_stands_in_the_request_of_those_who_are_asked(facts: Facts)
     assert answer(replace(facts, requests=[asked]), query) == [["Pending", "repair", "a fan"]]
     elsewhere = replace(asked, customers=(CustomerId("meridian"),))
     assert answer(replace(facts, requests=[elsewhere]), query) == []
+
+
+def test_a_request_tells_the_state_that_it_was_last_seen_in(facts: Facts) -> None:
+    (request,) = [r for r in facts.requests if r.supercomputer == "sc-1"]
+    query = (
+        f"maintenanceresources | where type == 'fermata/requests' and name == '{request.id}'"
+        " | project tostring(properties.status), tostring(properties.state), tostring(properties.stateSince)"
+    )
+    overdue = replace(facts, states={request.id: (RequestState.OVERDUE, world.START)})
+    assert answer(overdue, query) == [["Pending", "overdue", arm.iso(world.START)]]
+    assert answer(replace(facts, states={}), query) == [["Pending", "", ""]]

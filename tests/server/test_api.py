@@ -9,7 +9,8 @@ import pytest
 from fastapi import FastAPI
 from tests.server import world
 
-from fermata.store import journal
+from fermata.domain.ids import PlanId
+from fermata.store import journal, plans
 from fermata.store.database import Database
 
 API = "/api/v1"
@@ -121,3 +122,17 @@ def test_journal_is_paged_by_a_cursor(client: httpx.Client, db: Database) -> Non
     assert (nothing["lines"], nothing["next"]) == ([], rest["next"])
     of_one = client.get(f"{API}/journal", params={"subject": "thing:1"}).json()
     assert [line["data"]["n"] for line in of_one["lines"]] == [1, 3]
+
+
+def test_gates_take_a_word_with_its_reason(client: httpx.Client, db: Database, in_progress: object) -> None:
+    with db.read() as conn:
+        update = plans.load_plan(conn, PlanId("plan_board")).windows[-1].updates[0]
+    path = f"{API}/runs/run_board/gates"
+    said = {"actor": "operator-3", "why": "the vendor called"}
+    held = client.post(f"{path}/{update}/hold", json=said).json()
+    assert (held["judged"]["verdict"], held["said"]["actor"]) == ("hold", "operator-3")
+    (view,) = client.get(path).json()["gates"]
+    assert (view["gate"]["update"], view["waiting"]) == (update, 0)
+    assert client.post(f"{path}/{update}/proceed", json={**said, "why": ""}).status_code == 422
+    assert client.post(f"{path}/{update}/perhaps", json=said).status_code == 422
+    assert client.get(f"{API}/runs/run_none/gates").json()["code"] == "RUN_UNKNOWN"

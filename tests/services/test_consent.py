@@ -8,7 +8,7 @@ import pytest
 from tests.constraints import world as w
 from tests.services.work import start_work
 
-from fermata.domain.ids import CustomerId, FreezeId, RequestId
+from fermata.domain.ids import ClusterId, CustomerId, FreezeId, NodeId, RackId, RequestId
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.services.consent import Order, Said, approve, decide, withdraw
@@ -238,3 +238,42 @@ def test_an_unknown_name_in_a_filter_is_refused_and_not_an_empty_list(db: Databa
     with pytest.raises(Refusal, match="nearest is alpha-n01"):
         list_pending(db, PendingFilter(nodes=frozenset({"alpha-n1"})))
     assert list_pending(db, PendingFilter(nodes=frozenset({"alpha-n01"}))).lines
+
+
+SOLD = replace(SCENARIO.fleet.clusters[ClusterId("alpha")], customer=CustomerId("meridian"))
+
+
+@pytest.mark.parametrize("text", ["supercomputer sc-alpha", "cluster alpha", "rack alpha-r0", "node alpha-n00"])
+def test_what_one_customer_said_ends_when_another_gets_the_nodes(db: Database, text: str) -> None:
+    said = yes(db, text)
+    sold = replace(SCENARIO.fleet, clusters={**SCENARIO.fleet.clusters, SOLD.name: SOLD})
+    import_fleet(db, sold, now=w.NOW + DAY, actor="operator-1")
+    with db.read() as conn:
+        first, *ended = consent.load_ledger(conn)
+        line = journal.read(conn, subject="node:alpha-n00")[-1]
+    assert first == said.entry
+    assert {(entry.verdict, entry.scope.level, entry.at) for entry in ended} == {
+        (Verdict.WITHDRAWN, ScopeLevel.NODE, w.NOW + DAY)
+    }
+    assert len({entry.scope.name for entry in ended}) == len(ended) == said.nodes
+    assert line.event == "consent.withdrawn"
+    assert line.why == "alpha-n00 went from lumen to meridian, who has to be asked anew"
+    assert covered(db) == 0
+
+
+def test_a_node_that_is_sold_twice_loses_its_word_once(db: Database) -> None:
+    yes(db, "node alpha-n00")
+    for customer in ("meridian", "lumen"):
+        owner = replace(SOLD, customer=CustomerId(customer))
+        fleet = replace(SCENARIO.fleet, clusters={**SCENARIO.fleet.clusters, owner.name: owner})
+        import_fleet(db, fleet, now=w.NOW + DAY, actor="operator-1")
+    assert ledger_length(db) == 2
+
+
+def test_a_node_that_moves_within_its_customers_fleet_keeps_its_word(db: Database) -> None:
+    yes(db, "node alpha-n00")
+    node = replace(SCENARIO.fleet.nodes[NodeId("alpha-n00")], rack=RackId("alpha-r9"), workload="chat")
+    import_fleet(
+        db, replace(SCENARIO.fleet, nodes={**SCENARIO.fleet.nodes, node.name: node}), now=w.NOW, actor="operator-1"
+    )
+    assert ledger_length(db) == 1

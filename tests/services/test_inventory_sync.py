@@ -23,7 +23,7 @@ from tests.services.sources import (
 from tests.services.work import RUN, WINDOW, start_work
 
 from fermata.domain.consent import consent_gaps
-from fermata.domain.ids import NodeId, RackId, SourceId
+from fermata.domain.ids import ClusterId, CustomerId, NodeId, RackId, SourceId
 from fermata.domain.inventory_holds import HoldState
 from fermata.domain.node_states import UnitState
 from fermata.domain.pending import find_pending
@@ -40,7 +40,7 @@ from fermata.services.inventory_held import accept_held, drop_held, list_held
 from fermata.services.inventory_sources import diff_source, forget_source, list_sources, sync_due, sync_source
 from fermata.services.policy import try_update
 from fermata.services.requests import read_inputs
-from fermata.store import inventory, journal, runs, unit_ops
+from fermata.store import consent, inventory, journal, runs, unit_ops
 from fermata.store.database import Database
 
 FLEET = SCENARIO.fleet
@@ -339,3 +339,21 @@ def missing(db: Database) -> Mapping[NodeId, Reason]:
     """Nodes whose consent is missing."""
     read = read_inputs(db)
     return consent_gaps(read.fleet, read.policy, find_pending(read.fleet, read.catalogue), read.ledger)
+
+
+def test_who_accepts_that_nodes_change_hands_ends_what_was_said_of_them(db: Database) -> None:
+    keeper = Keeper(db)
+    keeper.sync()
+    scope = Scope(level=ScopeLevel.CLUSTER, name="alpha")
+    decide(db, [Order(scope=scope, verdict=Verdict.APPROVED)], now=w.NOW, new_id=keeper.new_id)
+    sold = replace(FLEET.clusters[ClusterId("alpha")], customer=CustomerId("meridian"))
+    held = keeper.sync(replace(FLEET, clusters={**FLEET.clusters, sold.name: sold}), at=LATER)
+    assert [why.code for why in held.reasons] == [Code.INVENTORY_CUSTOMER]
+    assert held.hold is not None
+    accept_held(db, held.hold, now=LATER + HOUR, actor="operator-2", why="sold")
+    with db.read() as conn:
+        _, *ended = consent.load_ledger(conn)
+    alpha = {node.name for node in FLEET.nodes_by_cluster[sold.name]}
+    assert {(entry.scope.name, entry.verdict, entry.actor) for entry in ended} == {
+        (name, Verdict.WITHDRAWN, "operator-2") for name in alpha
+    }

@@ -11,6 +11,7 @@ from fermata.client.words import OrderEnding, RunChange
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
+from fermata.domain.gates import GateSaid, GateState, GateWord
 from fermata.domain.ids import (
     ApprovalId,
     CampaignId,
@@ -33,7 +34,9 @@ from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
+from fermata.domain.replans import Replan
 from fermata.domain.report import Report
+from fermata.domain.run_states import ReplanMode
 from fermata.domain.subscriptions import SubscriptionOrder
 from fermata.domain.work_orders import WorkOrder
 from fermata.planning.inputs import Violation
@@ -47,6 +50,7 @@ from fermata.services import (
     consent,
     exemptions,
     freezes,
+    gates,
     inventory,
     inventory_held,
     inventory_sources,
@@ -55,6 +59,7 @@ from fermata.services import (
     order_words,
     plans,
     policy,
+    replans,
     report,
     requests,
     runs,
@@ -302,9 +307,16 @@ class StoreVerbs:
     def drop_held(self, hold: HoldId, *, actor: str, why: str) -> inventory_held.HoldView:
         return inventory_held.drop_held(self.database, hold, now=wiring.utc_now(), actor=actor, why=why)
 
-    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
-        named = campaign or runs.only_campaign(self.database)
-        return runs.start(self.database, named, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+    def start_run(self, campaign: CampaignId | None, replan: ReplanMode | None, *, actor: str) -> Run:
+        named, now = campaign or runs.only_campaign(self.database), wiring.utc_now()
+        return runs.start(self.database, named, now=now, actor=actor, new_id=wiring.mint_id, replan=replan)
+
+    def replan(self, campaign: CampaignId | None, *, actor: str, publish: bool) -> Replan:
+        now, new_id = wiring.utc_now(), wiring.mint_id
+        return replans.replan(self.database, campaign, now=now, actor=actor, new_id=new_id, publish=publish)
+
+    def set_replan_mode(self, campaign: CampaignId | None, mode: ReplanMode, *, actor: str, why: str) -> Run:
+        return replans.set_mode(self.database, campaign, mode, now=wiring.utc_now(), actor=actor, why=why)
 
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
         now = wiring.utc_now()
@@ -320,6 +332,15 @@ class StoreVerbs:
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)
+
+    def show_gates(self, campaign: CampaignId | None) -> gates.GatesView:
+        return gates.show_gates(self.database, gates.find_run(self.database, campaign))
+
+    def say_at_gate(
+        self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str
+    ) -> GateState:
+        said = GateSaid(word=word, actor=actor, why=why, at=wiring.utc_now())
+        return gates.say(self.database, gates.find_run(self.database, campaign), update, said)
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         return capacity.show_capacity(self.database, campaign=campaign, by=by)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.capacity_ledger import CapacityView, GroupBy
     from fermata.domain.combinations import Combination
     from fermata.domain.deliveries import DeliveryState
+    from fermata.domain.gates import GateState, GateWord
     from fermata.domain.ids import (
         ApprovalId,
         CampaignId,
@@ -35,7 +36,9 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.policy import ConsentEntry, Exemption, Freeze
     from fermata.domain.policy_trial import Trial
     from fermata.domain.qualification import QualificationRule, Signal
+    from fermata.domain.replans import Replan
     from fermata.domain.report import Report
+    from fermata.domain.run_states import ReplanMode
     from fermata.domain.subscriptions import SubscriptionOrder
     from fermata.domain.work_orders import WorkOrder
     from fermata.planning.inputs import Violation
@@ -46,6 +49,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.consent import Order, Outcome
     from fermata.services.exemptions import ExemptionOrder
     from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
+    from fermata.services.gates import GatesView
     from fermata.services.import_files import ImportKind
     from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
     from fermata.services.inventory_changes import Synced
@@ -245,14 +249,28 @@ class Verbs(Listing, Protocol):
     def drop_held(self, hold: HoldId, *, actor: str, why: str) -> HoldView:
         """The fleet stays as it is."""
 
-    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
+    def start_run(self, campaign: CampaignId | None, replan: ReplanMode | None, *, actor: str) -> Run:
         """Begins to conduct the plan in force."""
+
+    def replan(self, campaign: CampaignId | None, *, actor: str, publish: bool) -> Replan:
+        """Plans again what is left, and with `publish` puts it in force."""
+
+    def set_replan_mode(self, campaign: CampaignId | None, mode: ReplanMode, *, actor: str, why: str) -> Run:
+        """What the conductor may do about its plan."""
 
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
         """Says what is wanted of the live run."""
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def show_gates(self, campaign: CampaignId | None) -> GatesView:
+        """What is known of every update of the newest run."""
+
+    def say_at_gate(
+        self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str
+    ) -> GateState:
+        """A person's word on an update of the newest run."""
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         """The capacity ledger, added up."""

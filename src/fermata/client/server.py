@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fermata.client.catalogue import CatalogueVerbs
 from fermata.client.consent import ConsentVerbs
+from fermata.client.gates import GatesVerbs
 from fermata.client.inventory import InventoryVerbs
 from fermata.client.link import ServerLink
 from fermata.client.notices import NoticesVerbs
@@ -15,7 +16,9 @@ from fermata.client.runs import RunsVerbs
 
 
 @dataclass(frozen=True, slots=True)
-class ServerVerbs(RequestsVerbs, CatalogueVerbs, ConsentVerbs, InventoryVerbs, NoticesVerbs, PlansVerbs, RunsVerbs):
+class ServerVerbs(
+    RequestsVerbs, CatalogueVerbs, ConsentVerbs, GatesVerbs, InventoryVerbs, NoticesVerbs, PlansVerbs, RunsVerbs
+):
     """The verbs of the command line, over the API."""
 
 

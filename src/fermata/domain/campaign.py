@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Literal
 
 from fermata.domain.fleet import Cluster, Node
+from fermata.domain.hashing import ADDED_LATER
 from fermata.domain.ids import CampaignId, UpdateId
+from fermata.domain.phases import DEFAULT_PHASES, Phases
 
 SCOPE_KEYS = ("cluster", "supercomputer", "customer", "region", "geo", "datacenter", "sku", "division")
 NODE_KEYS = ("role", "workload", "rack", "scalable_unit", "fault_domain", "node")
@@ -175,3 +177,4 @@ class Campaign:
     preferences: tuple[Preference, ...]
     fallout: Fallout
     return_threshold: float
+    phases: Phases = field(default=DEFAULT_PHASES, metadata={ADDED_LATER: True})

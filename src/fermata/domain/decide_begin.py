@@ -40,7 +40,7 @@ class Facts:
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
     `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `handed`: units of the
-    window that a work order waits for, or has.
+    window that a work order waits for, or has. `closed`: updates whose gate lets nobody begin, and why.
     """
 
     now: datetime
@@ -55,6 +55,7 @@ class Facts:
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
     handed: Mapping[str, Handed] = field(default_factory=dict)
+    closed: Mapping[UpdateId, Reason] = field(default_factory=dict)
 
     def device_id(self, op: UnitOp) -> DeviceId:
         """The device that `op` is about."""
@@ -189,8 +190,16 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
             why = reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=device.update.id, state=state)
             return Gate.DEVICE, why
     if isinstance(step, NodeApplyStep):
-        return _unmet_requirement(op, own, script.by_id[step.update], facts)
+        return _at_gate(op, step.update, facts) or _unmet_requirement(op, own, script.by_id[step.update], facts)
     return None
+
+
+def _at_gate(op: UnitOp, update: UpdateId, facts: Facts) -> tuple[Gate, Reason] | None:
+    """Who has tried it already goes on: half an update is worse than either version."""
+    closed = facts.closed.get(update)
+    if closed is None or APPLY_PREFIX + update in op.retries:
+        return None
+    return Gate.EVIDENCE, reason(Code.WAITS_AT_GATE, unit=op.unit, update=update, why=closed.sentence)
 
 
 def _unmet_requirement(op: UnitOp, own: NodeScript, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:
@@ -247,7 +256,7 @@ def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple
     busy = blocking_nodes(device, facts.script, facts.standing)
     if busy:
         return Gate.NODES, reason(Code.WAITS_FOR_NODES, unit=op.unit, nodes=len(busy), example=busy[0])
-    return None
+    return _at_gate(op, device.update.id, facts)
 
 
 def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standing) -> tuple[NodeId, ...]:

@@ -17,6 +17,7 @@ from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
+from fermata.execution.gating import note_marks
 from fermata.execution.mended import note_mended
 from fermata.execution.observe import observe
 from fermata.execution.perform import perform
@@ -142,6 +143,7 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
     keep_ledger(batch.stage, conn, marks, batch.now)
     keep_tail(batch.stage, conn, marks, batch.now)
     wake_others(batch.stage, conn, marks, batch.now)
+    note_marks(batch.stage, conn, marks, batch.now)
 
 
 def _record_versions(stage: Stage, conn: Connection, marks: Sequence[Mark]) -> None:

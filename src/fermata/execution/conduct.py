@@ -4,18 +4,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.ids import RunId, WindowId
+from fermata.domain.ids import PlanId, RunId, WindowId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
+from fermata.execution.gating import follow_words, judge_gates
 from fermata.execution.opening import open_window
+from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused
 from fermata.ports import Clock, Site
-from fermata.store import journal, runs
+from fermata.store import gates, journal, runs
 from fermata.store.database import Database
 from fermata.store.journal import Entry
 from fermata.store.runs import Stale
@@ -30,6 +32,7 @@ class Beat:
     """What the loop remembers between two instants; a restart may forget it."""
 
     desired: Desired | None = None
+    plan: PlanId | None = None
     done_at: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -54,7 +57,7 @@ def conduct(
         run = work(stage, beat, clock.now())
         if run.state not in LIVE_RUNS:
             return run
-        clock.wait_until(_next_instant(stage, clock.now()), _changed(database, run, stop))
+        clock.wait_until(_next_instant(stage, clock.now()), _changed(stage, run, stop))
     return _run(stage)
 
 
@@ -74,7 +77,9 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     run = _follow_operator(stage, beat, now)
     paused = run.desired is not Desired.RUN and run.state is not RunState.STOPPING
     worked = False
+    follow_words(stage, now)
     for _ in range(ROUNDS_MAX):
+        judge_gates(stage, now)
         moved = _decide_windows(stage, run, now)
         units, settled = step_batch(stage, now, paused=paused)
         worked = worked or bool(units)
@@ -91,6 +96,9 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
 def _follow_operator(stage: Stage, beat: Beat, now: datetime) -> Run:
     """Moves the run towards what is desired of it."""
     run = _run(stage)
+    if beat.plan is not None and beat.plan != run.plan:
+        stage.renew()
+    beat.plan = run.plan
     if beat.desired is not run.desired and run.desired is Desired.RUN:
         wake_paused(stage, now)
     if beat.desired is not run.desired and run.desired is Desired.STOP:
@@ -146,7 +154,7 @@ def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: boo
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     waiting = any(row.recheck_at is not None for row in stage.windows.values())
-    if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS:
+    if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS or goes_on(stage, run, now):
         return run
     state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED
     return _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
@@ -165,15 +173,18 @@ def _run(stage: Stage) -> Run:
     return run
 
 
-def _changed(database: Database, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
+def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
     """True when the wait should end: somebody wants the loop, or the run, to do something else."""
 
     def check() -> bool:
         if stop():
             return True
-        with database.read() as conn:
+        with stage.database.read() as conn:
             found = runs.load_run(conn, run.id)
-        return found is None or found.desired is not run.desired
+            word = gates.latest_word(conn, run.id)
+        if found is None or word != stage.gates.latest_word:
+            return True
+        return (found.desired, found.plan, found.replan) != (run.desired, run.plan, run.replan)
 
     return check
 

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
+from fermata.execution.baking import watch_bake
 from fermata.execution.closing import measure_pace, take_sample
 from fermata.execution.orders import follow_orders
+from fermata.execution.runner import plan_again
 from fermata.execution.stage import Stage
 from fermata.execution.tail import tend_tail
 
@@ -27,5 +29,7 @@ DUTIES = (
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="orders", every=timedelta(minutes=1), do=follow_orders),
     Duty(name="tail", every=timedelta(minutes=5), do=tend_tail),
+    Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
+    Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
 )

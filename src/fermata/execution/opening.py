@@ -23,6 +23,7 @@ from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, local_to_utc
 from fermata.execution.accounts import open_books
+from fermata.execution.gating import find_closed
 from fermata.execution.observe import observe_devices, observe_nodes
 from fermata.execution.orders import join_orders
 from fermata.execution.promises import Bonds, hold_back, say_full
@@ -74,6 +75,9 @@ def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -
         return _miss(stage, row, now)
     if desired is Desired.PAUSE:
         return _wait(stage, row, reason(Code.RUN_PAUSED, unit=row.window), now, RECHECK)
+    closed = find_closed(stage, row)
+    if closed is not None:
+        return _wait(stage, row, closed, now, REPAIR_RECHECK)
     try:
         script = stage.script(row.window)
     except BadScript as bad:

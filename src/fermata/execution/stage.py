@@ -7,8 +7,12 @@ from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import Facts
+from fermata.domain.deviation import Look
 from fermata.domain.fleet import Fleet
-from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, WindowId
+from fermata.domain.gate_book import GateBook
+from fermata.domain.gate_evidence import BaseRate
+from fermata.domain.gates import GateState
+from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, UpdateId, WindowId
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
@@ -46,10 +50,24 @@ def _go_on(_point: str) -> None:
 
 
 @dataclass(kw_only=True)
+class GateDesk:
+    """The gates of the run: what is known of its updates, the verdicts as stored, and the fleet's own rate.
+
+    `book` and `base` None: not worked out yet.
+    """
+
+    book: GateBook | None = None
+    base: BaseRate | None = None
+    states: dict[UpdateId, GateState] = field(default_factory=dict)
+    latest_word: datetime | None = None
+
+
+@dataclass(kw_only=True)
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
-    `crash` is called by name at every point where a kill could hurt: tests end the process there.
+    `crash` is called by name at every point where a kill could hurt: tests end the process there. `look`: see
+    `runner`.
     """
 
     database: Database
@@ -69,7 +87,9 @@ class Stage:
     scale_in: ScaleIn = field(default_factory=ScaleIn)
     roster: Roster = field(default_factory=lambda: Roster(()))
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    gates: GateDesk = field(default_factory=GateDesk)
     crash: Callable[[str], None] = _go_on
+    look: Look | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""
@@ -134,6 +154,7 @@ class Stage:
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
             handed=self.handing.handed.get(window, {}),
+            closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
         )
 
     def reload(self) -> None:
@@ -142,7 +163,18 @@ class Stage:
             self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
             self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
             self.handing = load_handing(conn, self.run)
+        self.gates = GateDesk()
         self.scripts.clear()
+
+    def renew(self) -> None:
+        """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""
+        with self.database.read() as conn:
+            self.catalogue = inventory.load_catalogue(conn)
+            self.campaign = inventory.load_campaign(conn, self.campaign.id)
+            self.fleet = inventory.load_fleet(conn)
+        self.capacity = count_limits(self.campaign, self.fleet)
+        self.reload()
+        self.cases.clear()
 
     def open_windows(self) -> tuple[WindowRun, ...]:
         """The run's open windows, by id."""

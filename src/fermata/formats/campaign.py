@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fermata.domain.campaign import SCOPE_KEYS, Campaign, DailyWindow, Fallout, Rolling, Where
 from fermata.domain.ids import CampaignId, UpdateId
-from fermata.formats import campaign_rules
+from fermata.formats import campaign_phases, campaign_rules
 from fermata.formats.changes import Change, ChangedFile, apply_changes
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_zone
@@ -32,7 +32,7 @@ ROOT_REQUIRED = (
     "fallout",
     "return_threshold",
 )
-ROOT_OPTIONAL = ("planned_as_of", "extension_until", "avoid_weekdays")
+ROOT_OPTIONAL = ("planned_as_of", "extension_until", "avoid_weekdays", "phases")
 DAILY_WINDOW_KEYS = ("start", "back_in_service_by", "hard_stop")
 ROLLING_KEYS = ("min_fraction_per_day", "max_fraction_per_day")
 FALLOUT_KEYS = ("fraction", "mean_days_to_repair")
@@ -79,6 +79,7 @@ def decode_campaign(path: Path, document: Document, changes: Sequence[Change] = 
             mean_days_to_repair=fallout.number("mean_days_to_repair", most=365.0),
         ),
         return_threshold=top.number("return_threshold", most=1.0),
+        phases=campaign_phases.decode_phases(top),
     )
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fermata.domain.fleet import Cluster, Device, Fleet
-from fermata.domain.ids import CustomerId
+from fermata.domain.ids import CustomerId, RequestId
 from fermata.domain.operations import WindowRun
 from fermata.domain.plans import Window
 from fermata.domain.policy import Policy
+from fermata.domain.request_states import RequestState
 from fermata.domain.requests import Request
 from fermata.domain.updates import Catalogue
 
@@ -58,7 +59,9 @@ class PlannedWindow:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything the tables tell. `catalogue` and `policy` None: not imported yet, so nothing is pending."""
+    """Everything the tables tell. `catalogue` and `policy` None: not imported yet, so nothing is pending. `states`: in
+    which state each request was last seen, and since when; files remember none.
+    """
 
     clusters: Mapping[str, Cluster]
     nodes: NodeColumns
@@ -66,6 +69,7 @@ class Facts:
     catalogue: Catalogue | None = None
     policy: Policy | None = None
     requests: Sequence[Request] = ()
+    states: Mapping[RequestId, tuple[RequestState, datetime]] = field(default_factory=dict)
     windows: Sequence[PlannedWindow] = ()
     work: Sequence[UnitWork] = field(default=())
 
@@ -134,6 +138,7 @@ def only_customers(facts: Facts, customers: Iterable[str]) -> Facts:
         catalogue=facts.catalogue,
         policy=_only_policy(facts.policy, allowed),
         requests=[r for r in facts.requests if r.supercomputer in supercomputers and allowed & set(r.customers)],
+        states=facts.states,
         windows=[planned for planned in facts.windows if planned.window.cluster in clusters],
         work=[work for work in facts.work if work.cluster in clusters],
     )

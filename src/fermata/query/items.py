@@ -120,6 +120,7 @@ def _part(cluster: Cluster, type_: ResourceType, name: str, nodes: int) -> Item:
 
 def _request_items(facts: Facts, request: Request) -> Iterator[Item]:
     """One for each customer that it asks, who learns nothing of the others from it."""
+    state, since = facts.states.get(request.id, (None, None))
     for cluster in _one_per_customer(facts, request.supercomputer):
         if cluster.customer not in request.customers:
             continue
@@ -127,6 +128,8 @@ def _request_items(facts: Facts, request: Request) -> Iterator[Item]:
         properties = {
             "requestType": request.kind,
             "status": "Pending" if request.is_open else "Completed",
+            "state": state,
+            "stateSince": arm.iso(since) if since else None,
             "incarnation": request.incarnation,
             "notBefore": arm.iso(request.due_at) if request.due_at else None,
             "impact": request.impact,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from fermata.domain.fleet import Fleet
+from fermata.domain.handed_over import end_words, find_handed_over
 from fermata.domain.policy import ConsentEntry, Scope, Verdict
 from fermata.domain.reasons import Reason
 from fermata.services.consent_desk import Desk, Order, open_desk
@@ -125,6 +127,14 @@ def store_entries(
     seqs = consent_store.append_entries(conn, entries)
     journal.append_many(conn, (_journal_entry(entry, now, answered_by) for entry in entries))
     return seqs
+
+
+def end_words_of_others(conn: Connection, before: Fleet, after: Fleet, *, now: datetime, actor: str) -> None:
+    """What was said of nodes by whoever held them before ends as they change hands."""
+    handed = find_handed_over(before, after)
+    if handed:
+        ledger = consent_store.load_ledger(conn)
+        store_entries(conn, tuple(end_words(before, handed, ledger, now=now, actor=actor)), now)
 
 
 def _journal_entry(entry: ConsentEntry, now: datetime, answered_by: str | None) -> journal.Entry:

@@ -16,6 +16,7 @@ from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import Request
 from fermata.domain.updates import Catalogue
 from fermata.domain.workloads import WorkloadMap, find_serving
+from fermata.services.consent import end_words_of_others
 from fermata.services.errors import Refusal, nearest, refuse_all, shorten
 from fermata.services.requests import refresh_in
 from fermata.store import inventory, journal
@@ -120,8 +121,10 @@ def import_set(db: Database, given: ImportSet, *, now: datetime, actor: str, why
         _check_workloads(conn, given)
         diff = FleetDiff(changes=())
         if given.fleet is not None:
-            diff = inventory.save_fleet(conn, given.fleet)
+            stored = inventory.load_fleet(conn)
+            diff = inventory.save_fleet(conn, given.fleet, stored)
             _refuse_held(conn, diff)
+            end_words_of_others(conn, stored, given.fleet, now=now, actor=actor)
             entries = _fleet_entries(given.fleet, diff)
             journal.append_many(conn, [_entry(*entry, now=now, actor=actor, why=why) for entry in entries])
         kept = [_document_entry(name, given) for name in documents]

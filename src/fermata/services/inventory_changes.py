@@ -17,6 +17,7 @@ from fermata.domain.inventory_sync import Proposal, Stored, propose
 from fermata.domain.reasons import Reason
 from fermata.domain.requests import Request
 from fermata.domain.sources import SourceKind
+from fermata.services.consent import end_words_of_others
 from fermata.services.inventory import ENTRIES_MAX
 from fermata.services.requests import refresh_in
 from fermata.store import inventory_sources as source_store
@@ -122,6 +123,7 @@ def apply_changes(conn: Connection, judged: Judged, *, now: datetime, actor: str
     source_store.save_proposal(conn, judged.stored, judged.proposal, source)
     if not diff.changes:
         return ()
+    end_words_of_others(conn, judged.stored.fleet, fleet, now=now, actor=actor)
     data = {
         "counts": diff.differences(),
         "fleet_sha256": fleet_sha256(fleet),

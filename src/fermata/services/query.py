@@ -183,6 +183,7 @@ def facts_of_store(conn: Connection) -> Facts:
         catalogue=catalogue,
         policy=policy,
         requests=tuple(request_rows.load_requests(conn).values()),
+        states={name: (seen.state, seen.since) for name, seen in request_rows.load_states(conn).items()},
         windows=windows,
         work=tuple(_work(row) for row in query_rows.read_work(conn, sorted(conducted))),
     )

@@ -12,7 +12,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.domain.tail import BY_RULE, CONDUCTOR, TailItem, plan_next
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, WindowStatus
-from fermata.store import capacity, inventory, runs, tail, unit_ops
+from fermata.store import capacity, inventory, replans, runs, tail, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -35,6 +35,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         plan=run.plan,
         state=run.state,
         desired=run.desired,
+        replan=run.replan,
         as_of=max(run.clock_at, now) if run.ended_at is None else run.clock_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
@@ -50,6 +51,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         limits=_limits(conn, run),
         windows=windows,
         tail=list_tail(conn, run.id, now),
+        last_replan=replans.latest_replan(conn, run.id),
     )
 
 

@@ -13,7 +13,7 @@ from fermata.domain.tail import TailItem, time_repairs
 from fermata.services.errors import Refusal, nearest
 from fermata.services.run_status import list_tail
 from fermata.services.run_views import TailEntry, TailView
-from fermata.services.runs import latest_run
+from fermata.services.runs import find_run
 from fermata.store import journal, runs, tail
 from fermata.store.database import Connection, Database
 
@@ -26,7 +26,7 @@ def show_tail(
     Raises Refusal when there is no run.
     """
     with db.read() as conn:
-        run = latest_run(conn, campaign)
+        run = find_run(conn, campaign, live=False)
         as_of = now or run.clock_at
         listed = list_tail(conn, run.id, as_of)
         spells = tail.load_spells(conn, [each.id for each in runs.list_runs(conn, run.campaign)])
@@ -56,7 +56,7 @@ def assign(  # noqa: PLR0913 - what is said of one unit
     Raises Refusal for a unit that is not listed, and a promise in the past of the run.
     """
     with db.begin() as conn:
-        run = latest_run(conn, campaign)
+        run = find_run(conn, campaign, live=False)
         if promised_at is not None and promised_at <= min(now, run.clock_at):
             raise Refusal(reason(Code.TIME_PAST, member="promised_at", time=f"{promised_at:%Y-%m-%d %H:%MZ}"))
         data = {"owner": owner, "promised_at": promised_at.isoformat() if promised_at else None}
@@ -75,7 +75,7 @@ def retry(
     Raises Refusal for a unit that is not listed, or that did not fail: work on it goes on.
     """
     with db.begin() as conn:
-        run = latest_run(conn, campaign)
+        run = find_run(conn, campaign, live=False)
         entry = _find(conn, run, unit)
         if entry.state is not UnitState.FAILED:
             state = entry.state.value.replace("_", " ")

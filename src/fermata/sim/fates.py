@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from statistics import NormalDist
 
@@ -18,7 +19,8 @@ class Faults:
 
     fails: ends early and says so. hangs: never ends. false_done: claims success and changes nothing. slow_drain: takes
     `slow_factor` times as long. unhealthy: fails its health check. lost: the answer to a call, and half the time the
-    call itself, gets lost. busy: the target says no for now, once.
+    call itself, gets lost. busy: the target says no for now, once. bad_updates: by update, the share of units that
+    never take it.
     unplaceable: a node with which its placement group refuses a whole scale-in, unless it comes alone.
     revives: share of power cycles that bring back a node which did not come back from a reboot.
     """
@@ -36,6 +38,7 @@ class Faults:
     unplaceable: float = 0.01
     revives: float = 0.3
     mean_days_to_repair: float = 2.0
+    bad_updates: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 NO_FAULTS = Faults(

@@ -165,7 +165,9 @@ class World:
         fails = faults.fails if update.target == NODE_TARGET else faults.device_fails
         step.update, step.component, step.version = update.id, update.component, update.to_version
         step.with_reboot = update.needs_reboot
-        if luck < fails:
+        if self._dice.draw(command.unit, f"bad {update.id}") < faults.bad_updates.get(update.id, 0.0):
+            step.failed = "the part does not start with it"
+        elif luck < fails:
             step.failed = "the image was not accepted"
         elif luck < fails + faults.hangs:
             step.ends_at = None

@@ -93,12 +93,12 @@ document = Table(  # read and written whole, never asked by column: the text is 
 )
 
 
-def save_fleet(conn: Connection, fleet: Fleet) -> FleetDiff:
+def save_fleet(conn: Connection, fleet: Fleet, stored: Fleet | None = None) -> FleetDiff:
     """Makes the stored fleet equal to `fleet`, writing only what differs; units it does not name are removed.
 
-    Whoever says nothing of a node's GPUs leaves what is known of them.
+    Whoever says nothing of a node's GPUs leaves what is known of them. `stored`: what is stored, if it is at hand.
     """
-    stored = load_fleet(conn)
+    stored = stored or load_fleet(conn)
     known = {name: old.gpus for name, old in stored.nodes.items() if old.gpus is not None}
     kept = {
         name: dataclasses.replace(new, gpus=known[name])

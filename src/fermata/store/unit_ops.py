@@ -110,6 +110,11 @@ def ops_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitO
     return _fetch(conn, select(unit_op).where(*_of(run, window)).order_by(unit_op.c.id))
 
 
+def ops_of_run(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
+    """Every operation of a run, by id."""
+    return _fetch(conn, select(unit_op).where(unit_op.c.run == run).order_by(unit_op.c.id))
+
+
 def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
     """Stores moved operations, each with the version at which it was read; its own version is higher.
 

@@ -1,0 +1,45 @@
+"""What an operator reads of gates and recovery, by the code of the reason."""
+
+from types import MappingProxyType
+
+from fermata.domain.codes import Code
+
+OF_GATES = MappingProxyType(
+    {
+        Code.WAITS_AT_GATE: (
+            "{unit} does not begin {update}: {why} See `fermata gates`, then proceed, hold or roll back."
+        ),
+        Code.GATE_PASSED: "{update} has passed: {bad} of {known} node(s) failed. Nothing is needed.",
+        Code.GATE_UNDECIDED: (
+            "{update} goes on: {bad} of {known} node(s) failed, too few to say more. Nothing is needed."
+        ),
+        Code.GATE_NEEDS_MORE: (
+            "{update} waits for evidence: the outcome of {known} node(s) is known, {at_least} are asked for, {open}"
+            " are under way. It goes on by itself."
+        ),
+        Code.GATE_OPEN: (
+            "{update} waits for evidence: {open} node(s) have begun it and their outcome is not known ({known} are)."
+            " It goes on by itself."
+        ),
+        Code.GATE_BAKES: "{update} bakes: {baking} node(s) have not been back long enough, the last until {until}.",
+        Code.GATE_TOO_LATE: (
+            "{update} is held: its evidence was due by {until} and has not come. Look at the nodes that are open."
+        ),
+        Code.GATE_FAILED: (
+            "{update} is stopped: {bad} of {tried} node(s) failed, against {base} in ordinary outages ({source}; a"
+            " good update is stopped in {false_stop} of cases). Look at the failures, then roll back or proceed."
+        ),
+        Code.GATE_FIRST_FAILED: (
+            "{update} is stopped: {bad} of its first {tried} node(s) failed. Look at them, then roll back or proceed."
+        ),
+        Code.GATE_RACK_FAILED: (
+            "{update} is stopped: {bad} of {tried} node(s) in rack {rack} failed. Look at the rack, then roll back or"
+            " proceed."
+        ),
+        Code.GATE_HELD: "{update} is held by {actor}: {why}",
+        Code.GATE_ROLLED_BACK: "{update} is rolled back by {actor}: {why}",
+        Code.RUN_UNKNOWN: "The store holds no run {run}: `fermata status` names the newest.",
+        Code.GATE_UNKNOWN: "{run} brings no update {update}{nearest}.",
+        Code.GATE_REASON_MISSING: "A word at the gate of {update} needs a reason: say why, it goes into the journal.",
+    }
+)
