@@ -205,13 +205,13 @@ def test_a_plan_takes_a_node_with_a_repair_that_may_go_and_leaves_it_while_that_
     assert {violation.rule for violation in check_stored_plan(db, made.plan.id)} == {"WORK_ORDERS"}
 
 
-def test_a_node_that_a_repair_keeps_has_no_time_to_come(db: Database, mint: Callable[[str], str]) -> None:
+def test_a_node_that_a_move_keeps_has_no_time_to_come(db: Database, mint: Callable[[str], str]) -> None:
     prepare(db)
     yes(db, "supercomputer sc-alpha", mint)
     made = make_plan(db, CampaignId("small"), now=w.NOW, new_id=mint)
     assert isinstance(made, Planned)
     publish(db, made.plan.id, now=w.NOW, actor="operator-1")
-    asked = NewOrder(kind=RequestKind.REPAIR, target=target("node alpha-n00"), cause="fan")
+    asked = NewOrder(kind=RequestKind.MOVE, target=target("node alpha-n00"), cause="fan")
     (opened,) = open_orders(db, [asked], now=w.NOW, actor="operator-1", new_id=mint)
     assert state(db) is S.SCHEDULED
     assert {(m.kind, m.state) for m in opened.meets} == {(RequestKind.DEPLOYMENT, S.SCHEDULED)}

@@ -172,14 +172,14 @@ def test_part_with_the_newest_firmware_needs_no_update(store_url: str, tmp_path:
     assert dict(machine.targets) == {}
 
 
-ARRIVALS = [timedelta(0), *(timedelta(minutes=m) for m in (3, 8, 20, 45, 70, 95, 120, 135, 150, 165, 180, 240))]
+ARRIVALS = [timedelta(0), *(timedelta(minutes=m) for m in (3, 20, 45, 70, 95, 120, 135, 150, 180))]
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("after", ARRIVALS)
 def test_repair_that_is_approved_at_any_moment_is_done_and_the_node_returns(tmp_path: Path, after: timedelta) -> None:
     found = small.fleet(clusters=2, nodes=16)
-    made = small.plan(found, small.catalogue(), small.campaign(), [small.START, small.START + timedelta(days=6)])
+    made = small.plan(found, small.catalogue(), small.campaign(), [small.START, small.START + timedelta(days=3)])
     rig = set_up(stagehand.fresh_sqlite(tmp_path), tmp_path, fleet=found, plan=made)
     rig.conduct(until=small.START + after)
     states = [op.state for op in ops_of(rig)]
@@ -196,7 +196,7 @@ def test_repair_that_is_approved_at_any_moment_is_done_and_the_node_returns(tmp_
 
 
 def test_two_orders_for_one_node_never_have_it_both(store_url: str, tmp_path: Path) -> None:
-    rig = set_up(store_url, tmp_path, plan=later(small.fleet(nodes=16), timedelta(days=6)))
+    rig = set_up(store_url, tmp_path, plan=later(small.fleet(nodes=16), timedelta(days=3)))
     second = OrderId("wo_2")
     ask(rig, order(), order(RequestKind.HARDWARE, id=second))
     conduct_until(rig, lambda: stored(rig, second).ended is not None)
@@ -222,7 +222,7 @@ def test_repair_far_from_any_window_gets_one_of_its_own_with_lock_drain_and_proo
     store_url: str, tmp_path: Path
 ) -> None:
     found = small.fleet(nodes=16)
-    rig = set_up(store_url, tmp_path, plan=later(found, timedelta(days=6)))
+    rig = set_up(store_url, tmp_path, plan=later(found, timedelta(days=3)))
     ask(rig, order())
     conduct_until(rig, is_with_people(rig))
     machine = rig.world.nodes[NodeId(NODE)]
@@ -250,7 +250,7 @@ def test_window_that_is_near_is_waited_for(store_url: str, tmp_path: Path) -> No
 def test_own_window_keeps_to_the_limits_and_says_why_it_waits(store_url: str, tmp_path: Path) -> None:
     found = small.fleet(clusters=2, nodes=16)
     campaign = small.campaign(Limit(what=LimitKind.NODES_OUT, at_once=16))
-    starts = [small.START, small.START + timedelta(days=6)]
+    starts = [small.START, small.START + timedelta(days=3)]
     made = small.plan(found, small.catalogue(), campaign, starts)
     rig = set_up(store_url, tmp_path, fleet=found, plan=made, campaign=campaign)
     rig.conduct(until=small.START + 30 * MINUTE)
@@ -297,7 +297,7 @@ def leave_inventory(rig: stagehand.Rig, name: str = NODE) -> None:
 
 def test_decommissioned_node_leaves_with_its_order_and_is_never_returned(store_url: str, tmp_path: Path) -> None:
     found = small.fleet(nodes=16)
-    rig = set_up(store_url, tmp_path, plan=later(found, timedelta(days=6)))
+    rig = set_up(store_url, tmp_path, plan=later(found, timedelta(days=3)))
     ask(rig, order(RequestKind.DECOMMISSION), order(id=OrderId("wo_2")))
     conduct_until(rig, lambda: stored(rig).started is not None)
     assert stored(rig, OrderId("wo_2")).ended is not None

@@ -71,6 +71,10 @@ def tend_tail(stage: Stage, run: Run, now: datetime) -> None:
     failed = [op for op in stage.roster.working() if may_try_again(op)]
     if not failed or run.desired is not Desired.RUN:
         return
+    with stage.database.read() as conn:
+        items = tail.open_items(conn, stage.run)
+        if not any(_is_due(op, items[_key(op)], now) for op in failed if _key(op) in items):
+            return
     with stage.database.begin() as conn:
         items = tail.open_items(conn, stage.run)
         chosen = [(op, items[_key(op)]) for op in failed if _key(op) in items and _is_due(op, items[_key(op)], now)]

@@ -46,6 +46,18 @@ def upgrade() -> None:
         sa.Column("at", UTC_TIME, nullable=False),
         sa.UniqueConstraint("run", "window", "kind", "node"),
     )
+    _make_tail()
+    _make_handovers()
+    _fill_entries()
+    op.execute(
+        'INSERT INTO tail_item (run, "window", unit, owner, owned_by, listed_at, tries, retry_why)'
+        " SELECT run, \"window\", unit, 'conductor', 'rule', tail_since, 0, '' FROM unit_op"
+        " WHERE tail_since IS NOT NULL AND finished_at IS NULL"
+    )
+    _fill_accounts(account)
+
+
+def _make_tail() -> None:
     op.create_table(
         "tail_item",
         sa.Column("run", sa.String, sa.ForeignKey("run.id"), primary_key=True),
@@ -79,6 +91,9 @@ def upgrade() -> None:
         sa.Column("ended_at", UTC_TIME, nullable=True),
     )
     op.create_index("ix_repair_spell_unit", "repair_spell", ["run", "window", "unit"])
+
+
+def _make_handovers() -> None:
     op.create_table(
         "handover",
         sa.Column("run", sa.String, sa.ForeignKey("run.id"), primary_key=True),
@@ -97,13 +112,6 @@ def upgrade() -> None:
         sa.Column("order", sa.String, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
     )
-    _fill_entries()
-    op.execute(
-        'INSERT INTO tail_item (run, "window", unit, owner, owned_by, listed_at, tries, retry_why)'
-        " SELECT run, \"window\", unit, 'conductor', 'rule', tail_since, 0, '' FROM unit_op"
-        " WHERE tail_since IS NOT NULL AND finished_at IS NULL"
-    )
-    _fill_accounts(account)
 
 
 def _fill_entries() -> None:
