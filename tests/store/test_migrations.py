@@ -7,14 +7,19 @@ from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
 from fermata.store import (
+    capacity,
+    gates,
+    handovers,
     inventory,
     inventory_sources,
     journal,
+    leases,
     outbox,
     plans,
     replans,
     requests,
     signals,
+    tail,
     unit_ops,
     work_orders,
 )
@@ -33,6 +38,11 @@ TABLES = (  # imported: they register with the metadata
     signals.signal,
     unit_ops.unit_op,
     work_orders.work_order,
+    capacity.capacity_entry,
+    handovers.handover,
+    tail.tail_item,
+    gates.gate_failure,
+    leases.lease,
 )
 
 

@@ -40,7 +40,8 @@ class Facts:
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
     `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `handed`: units of the
-    window that a work order waits for, or has. `closed`: updates whose gate lets nobody begin, and why.
+    window that a work order waits for, or has. `gaps`: what consent to the work on a node lacks now, of those nodes
+    only for which it was asked. `closed`: updates whose gate lets nobody begin, and why.
     """
 
     now: datetime
@@ -55,6 +56,7 @@ class Facts:
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
     handed: Mapping[str, Handed] = field(default_factory=dict)
+    gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
     closed: Mapping[UpdateId, Reason] = field(default_factory=dict)
 
     def device_id(self, op: UnitOp) -> DeviceId:
@@ -267,7 +269,7 @@ def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standin
 def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: UnitOp | None) -> bool:
     if not device.update.needs_drain:
         return True
-    if standing is None or standing.state not in EMPTY:
+    if standing is None or standing.state not in EMPTY or standing.astray_since is not None:
         return False
     if standing.state in (UnitState.FAILED, UnitState.IN_REPAIR):
         return standing.step not in (LOCK, DRAIN)

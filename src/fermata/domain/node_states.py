@@ -45,6 +45,7 @@ class UnitEvent(StrEnum):
     STEP_ENDED = "step_ended"
     VERIFY = "verify"
     PROVE = "prove"
+    UNPROVE = "unprove"
     GIVE_BACK = "give_back"
     KEEP_OUT = "keep_out"
     GIVE_UP = "give_up"
@@ -71,7 +72,9 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.LOCKED, _E.DRAIN): _S.DRAINING,
         (_S.LOCKED, _E.LEAVE_OUT): _S.LEFT_OUT,
         (_S.DRAINING, _E.EMPTIED): _S.DRAINED,
+        (_S.DRAINING, _E.LOCK): _S.LOCKED,
         (_S.DRAINING, _E.GIVE_UP): _S.FAILED,
+        (_S.DRAINED, _E.LOCK): _S.LOCKED,
         (_S.DRAINED, _E.APPLY): _S.APPLYING,
         (_S.DRAINED, _E.REBOOT): _S.REBOOTING,
         (_S.DRAINED, _E.RESET): _S.RESETTING,
@@ -91,6 +94,9 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.VERIFYING, _E.GIVE_UP): _S.FAILED,
         (_S.PROVEN, _E.GIVE_BACK): _S.RETURNED,
         (_S.PROVEN, _E.KEEP_OUT): _S.KEPT_OUT,
+        (_S.PROVEN, _E.LOCK): _S.LOCKED,
+        (_S.PROVEN, _E.UNPROVE): _S.DRAINED,
+        (_S.PROVEN, _E.GIVE_UP): _S.FAILED,
         (_S.FAILED, _E.LOCK): _S.LOCKED,
         (_S.FAILED, _E.RESET): _S.RESETTING,
         (_S.FAILED, _E.REPAIRED): _S.DRAINED,

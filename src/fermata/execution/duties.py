@@ -9,6 +9,7 @@ from fermata.execution.accounts import tell_ready
 from fermata.execution.baking import watch_bake
 from fermata.execution.closing import measure_pace, take_sample
 from fermata.execution.orders import follow_orders
+from fermata.execution.patrol import PATROL, PATROL_EVERY, patrol
 from fermata.execution.runner import plan_again
 from fermata.execution.stage import Stage
 from fermata.execution.tail import tend_tail
@@ -26,6 +27,7 @@ class Duty:
 # Ten minutes: a forecast that moves faster than a person reads is noise.
 DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
+    Duty(name=PATROL, every=PATROL_EVERY, do=patrol),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="orders", every=timedelta(minutes=1), do=follow_orders),
     Duty(name="tail", every=timedelta(minutes=5), do=tend_tail),

@@ -325,6 +325,7 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
     fleet = stage.score(row.plan).fleet
     unit_ops.insert_ops(conn, [_node_op(stage, row, muster, fleet.nodes[name], now) for name in muster.taken])
     unit_ops.insert_ops(conn, _device_ops(stage, row, muster, now))
+    stage.ownership.begin_cohort(conn, row.window)
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
     join_orders(stage, conn, now)
     data = {

@@ -31,7 +31,7 @@ from fermata.store.handovers import Handover
 from fermata.store.journal import Entry
 
 LOOK = timedelta(minutes=10)  # at orders that wait for something that no row tells of: a time, a freeze's end
-_BUSY_STATES = frozenset({UnitState.FAILED, UnitState.DRAINED, UnitState.PENDING, UnitState.IN_REPAIR})
+_IDLE = frozenset({UnitState.FAILED, UnitState.DRAINED, UnitState.PENDING, UnitState.IN_REPAIR})
 
 
 @dataclass(kw_only=True)
@@ -149,14 +149,21 @@ def _note_ended(stage: Stage, conn: Connection, now: datetime) -> None:
             if handed.order in over:
                 units[unit] = replace(handed, ended=True)
                 op = stage.roster.standing(window, unit)
-                _wake(stage, conn, [op] if op is not None else [], now)
+                _touch(stage, conn, [op] if op is not None and op.finished_at is None else [], now)
 
 
-def _wake(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime) -> None:
-    idle = [op for op in ops if op.state in _BUSY_STATES and op.asked is Asked.NOTHING and op.next_at is not None]
-    changes = [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in idle if op.next_at != now]
+def _touch(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime) -> None:
+    """Changes the rows, so that whoever conducts them reads again what orders want of them; those that wait idly are
+    looked at now.
+    """
+    changes = [(op.version, replace(op, next_at=_look_at(op, now), version=op.version + 1)) for op in ops]
     unit_ops.save_ops(conn, changes)
     stage.roster.put(op for _, op in changes)
+
+
+def _look_at(op: UnitOp, now: datetime) -> datetime | None:
+    is_idle = op.state in _IDLE and op.asked is Asked.NOTHING and op.next_at is not None
+    return now if is_idle else op.next_at
 
 
 def _end_done(desk: Desk, order: WorkOrder) -> WorkOrder:
@@ -228,7 +235,7 @@ def _take_in(desk: Desk, order: WorkOrder, ops: Sequence[UnitOp]) -> None:
     for each in found:
         stage.handing.put(each)
     desk.note(order, "joined", f"window {ops[0].window}", (op.unit for op in ops))
-    _wake(stage, desk.conn, units, desk.now)
+    _touch(stage, desk.conn, units, desk.now)
 
 
 def _is_near(stage: Stage, order: WorkOrder, nodes: Sequence[Node], now: datetime) -> bool:

@@ -104,6 +104,7 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, order: WorkOrder, ops:
     stage.handing.windows[row.window] = window
     open_books(stage, conn, opened, inventory.serving_nodes(conn, row.cluster), row.planned_start)
     unit_ops.insert_ops(conn, ops)
+    stage.ownership.begin_cohort(conn, row.window)
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
     found = [Handover(window=row.window, unit=op.unit, number=1, order=order.id, kind=order.kind) for op in ops]
     handovers.add_handovers(conn, stage.run, found, row.planned_start)
