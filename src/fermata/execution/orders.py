@@ -244,7 +244,7 @@ def _is_near(stage: Stage, order: WorkOrder, nodes: Sequence[Node], now: datetim
         return False
     names = {node.name for node in nodes}
     soon = (row for row in stage.windows.values() if row.state in NOT_OPENED_YET and row.planned_start <= now + NEAR)
-    return any(names <= set(stage.score(row.plan).windows[row.window].nodes) for row in soon)
+    return any(names <= set(stage.planned(row).nodes) for row in soon)
 
 
 def _tell_wait(desk: Desk, order: WorkOrder, why: Reason) -> None:

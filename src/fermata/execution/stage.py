@@ -118,13 +118,16 @@ class Stage:
         """The script of a window of the run. Raises BadScript."""
         if window not in self.scripts:
             score = self.score(self.windows[window].plan)
-            found = self.handing.windows.get(window) or score.windows[window]
-            script = read_script(found, score.fleet, score.pending, self.catalogue)
+            script = read_script(self.planned(self.windows[window]), score.fleet, score.pending, self.catalogue)
             for name, due in self.handing.amended.get(window, {}).items():
                 script = amend(script, name, due)
             self._find_carriers(script, score.fleet)
             self.scripts[window] = script
         return self.scripts[window]
+
+    def planned(self, row: WindowRun) -> Window:
+        """A window of the run as its plan has it, or as it was opened for a work order."""
+        return self.handing.windows.get(row.window) or self.score(row.plan).windows[row.window]
 
     def fleet_at(self, window: WindowId) -> Fleet:
         """The fleet as it was when the plan of a window of the run was made."""
