@@ -163,7 +163,7 @@ def test_a_notice_counts_from_the_first_and_ends_with_the_request(db: Database) 
     assert state(db) is S.PENDING, "what is asked anew is told anew"
 
 
-def test_a_plan_leaves_a_node_to_a_repair_that_may_go_and_takes_it_again_afterwards(
+def test_a_plan_leaves_a_node_to_a_move_that_may_go_and_takes_it_again_afterwards(
     db: Database, mint: Callable[[str], str]
 ) -> None:
     prepare(db)
@@ -171,7 +171,7 @@ def test_a_plan_leaves_a_node_to_a_repair_that_may_go_and_takes_it_again_afterwa
     before = make_plan(db, CampaignId("small"), now=w.NOW, new_id=mint)
     assert isinstance(before, Planned)
     node = NodeId("alpha-n00")
-    asked = NewOrder(kind=RequestKind.REPAIR, target=target(f"node {node}"), cause="fan")
+    asked = NewOrder(kind=RequestKind.MOVE, target=target(f"node {node}"), cause="row 7")
     (opened,) = open_orders(db, [asked], now=w.NOW, actor="operator-1", new_id=mint)
     assert check_stored_plan(db, before.plan.id) == (), "what nobody approved keeps nothing"
     say(db, opened.request)
@@ -188,13 +188,30 @@ def test_a_plan_leaves_a_node_to_a_repair_that_may_go_and_takes_it_again_afterwa
     assert check_stored_plan(db, before.plan.id) == ()
 
 
-def test_a_node_that_a_repair_keeps_has_no_time_to_come(db: Database, mint: Callable[[str], str]) -> None:
+def test_a_plan_takes_a_node_with_a_repair_that_may_go_and_leaves_it_while_that_runs(
+    db: Database, mint: Callable[[str], str]
+) -> None:
+    prepare(db)
+    yes(db, "supercomputer sc-alpha", mint)
+    node = NodeId("alpha-n00")
+    asked = NewOrder(kind=RequestKind.REPAIR, target=target(f"node {node}"), cause="fan")
+    (opened,) = open_orders(db, [asked], now=w.NOW, actor="operator-1", new_id=mint)
+    say(db, opened.request)
+    made = make_plan(db, CampaignId("small"), now=w.NOW, new_id=mint)
+    assert isinstance(made, Planned)
+    assert node in {name for window in made.plan.windows for name in window.nodes}
+    assert check_stored_plan(db, made.plan.id) == ()
+    begin(db, opened.order.id)
+    assert {violation.rule for violation in check_stored_plan(db, made.plan.id)} == {"WORK_ORDERS"}
+
+
+def test_a_node_that_a_move_keeps_has_no_time_to_come(db: Database, mint: Callable[[str], str]) -> None:
     prepare(db)
     yes(db, "supercomputer sc-alpha", mint)
     made = make_plan(db, CampaignId("small"), now=w.NOW, new_id=mint)
     assert isinstance(made, Planned)
     publish(db, made.plan.id, now=w.NOW, actor="operator-1")
-    asked = NewOrder(kind=RequestKind.REPAIR, target=target("node alpha-n00"), cause="fan")
+    asked = NewOrder(kind=RequestKind.MOVE, target=target("node alpha-n00"), cause="fan")
     (opened,) = open_orders(db, [asked], now=w.NOW, actor="operator-1", new_id=mint)
     assert state(db) is S.SCHEDULED
     assert {(m.kind, m.state) for m in opened.meets} == {(RequestKind.DEPLOYMENT, S.SCHEDULED)}

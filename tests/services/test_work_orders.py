@@ -148,7 +148,7 @@ def test_an_order_waits_for_a_node_that_a_run_holds(db: Database) -> None:
     with db.begin() as conn:
         start_work(conn, "alpha-n00")
     found = opened(db, "node alpha-n00")
-    assert [(meeting.kind, meeting.outcome) for meeting in found.meets] == [(RequestKind.DEPLOYMENT, Outcome.WAIT)]
+    assert [(meeting.kind, meeting.outcome) for meeting in found.meets] == [(RequestKind.DEPLOYMENT, Outcome.JOIN)]
     say(db, REPAIR, actor="ann")
     with pytest.raises(Refusal) as refused:
         begin(db)

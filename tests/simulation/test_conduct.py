@@ -11,15 +11,14 @@ from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.ids import SourceId
 from fermata.domain.inventory_reports import SourceState
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.policy import Freeze, PolicyRule, Said, Scope, ScopeLevel, Stance, Verdict
+from fermata.domain.policy import Freeze, PolicyRule, Scope, ScopeLevel, Stance, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.run_states import RunState, WindowState
 from fermata.domain.sources import SourceKind
-from fermata.domain.work_orders import Word
 from fermata.services import runs as services
 from fermata.sim.fates import NO_FAULTS
-from fermata.store import consent, inventory, inventory_sources, journal, runs, work_orders
+from fermata.store import consent, inventory, inventory_sources, journal, runs
 from fermata.store.bulk import update_rows
 
 HOUR = timedelta(hours=1)
@@ -76,35 +75,6 @@ def test_node_without_consent_is_left_out_with_all_behind_its_devices(store_url:
     untouched = [rig.world.nodes[small.NodeId(f"c0-n{i:03d}")] for i in range(8)]
     assert all(machine.in_service or machine.name == "c0-n000" for machine in untouched)
     assert not any(machine.targets for machine in untouched)
-
-
-@pytest.mark.parametrize(
-    ("word", "begun", "code"),
-    [
-        (Word.APPROVED, False, Code.ORDER_FIRST),
-        (Word.APPROVED, True, Code.HELD_BY_ORDER),
-        (Word.WITHDRAWN, False, None),
-    ],
-)
-def test_node_with_a_repair_that_may_go_is_left_to_it(
-    store_url: str, tmp_path: Path, word: Word, begun: bool, code: Code | None
-) -> None:
-    rig = stagehand.set_up(store_url, tmp_path, fleet=small.fleet(nodes=16))
-    said = Said(actor="operator-1", at=small.NOW)
-    order = small.work_order("c0-n009", said)
-    with rig.database.begin() as conn:
-        held = (small.NodeId("c0-n009"),) if begun else ()
-        work_orders.save_orders(conn, [replace(order, started=said if begun else None, held=held)])
-        work_orders.append_words(conn, [small.order_word(order, word)])
-    rig.conduct()
-    left_out = {left.reason.code: left.nodes for left in windows(rig)["win-c0"].left_out}
-    if code is None:
-        assert states(rig)["c0-n009"] is UnitState.RETURNED
-        assert left_out == {}
-    else:
-        assert left_out[code] == ("c0-n009",)
-        assert "c0-n009" not in states(rig)
-        assert not rig.world.nodes[small.NodeId("c0-n009")].targets
 
 
 def test_freeze_added_after_the_plan_keeps_the_cluster_untouched(store_url: str, tmp_path: Path) -> None:

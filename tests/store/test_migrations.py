@@ -10,6 +10,7 @@ from fermata.store import (
     capacity,
     forecasts,
     gates,
+    handovers,
     inventory,
     inventory_sources,
     journal,
@@ -19,6 +20,7 @@ from fermata.store import (
     replans,
     requests,
     signals,
+    tail,
     unit_ops,
     work_orders,
 )
@@ -41,6 +43,11 @@ TABLES = (  # imported: they register with the metadata
     signals.signal,
     unit_ops.unit_op,
     work_orders.work_order,
+    capacity.capacity_entry,
+    handovers.handover,
+    tail.tail_item,
+    gates.gate_failure,
+    leases.lease,
 )
 
 

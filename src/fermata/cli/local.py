@@ -70,6 +70,7 @@ from fermata.services import (
     simulation,
     standing,
     subscriptions,
+    tail,
     together,
     updates,
     why,
@@ -80,7 +81,7 @@ from fermata.services.forecasts import Forecasts
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory_changes import Synced
 from fermata.services.notices import NoticePage, NoticeView
-from fermata.services.run_views import RunStatus
+from fermata.services.run_views import RunStatus, TailEntry, TailView
 from fermata.services.subscriptions import SubscriptionView
 from fermata.settings import read_settings
 
@@ -362,6 +363,16 @@ class StoreVerbs:
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         return capacity.show_capacity(self.database, campaign=campaign, by=by)
+
+    def show_tail(self, campaign: CampaignId | None, owner: str | None) -> TailView:
+        return tail.show_tail(self.database, campaign, owner=owner)
+
+    def assign_tail(self, unit: str, owner: str, *, promised_at: datetime | None, actor: str, why: str) -> TailEntry:
+        now = wiring.utc_now()
+        return tail.assign(self.database, unit, owner=owner, promised_at=promised_at, now=now, actor=actor, why=why)
+
+    def retry_tail(self, unit: str, *, actor: str, why: str) -> TailEntry:
+        return tail.retry(self.database, unit, now=wiring.utc_now(), actor=actor, why=why)
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return report.make_report(self.database, campaign=campaign)

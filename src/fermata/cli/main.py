@@ -43,6 +43,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "brake": ("brake",),
     "gates": ("gates",),
     "capacity": ("capacity",),
+    "tail": ("tail",),
     "report": ("report",),
     "serve": ("serve",),
     "worker": ("worker",),

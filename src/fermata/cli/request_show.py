@@ -46,6 +46,8 @@ def print_orders(orders: Sequence[OrderView]) -> None:
     for view in orders:
         for meeting in view.meets:
             output.out.print(f"{view.order.id} {say_meeting(meeting)}", markup=False, soft_wrap=True)
+        for line in view.known:
+            output.out.print(f"{view.order.id} {line}", markup=False, soft_wrap=True)
 
 
 def print_history(history: Sequence[Entry]) -> None:
@@ -84,6 +86,8 @@ def order_json(view: OrderView) -> dict[str, Any]:
         "started_by": view.started.actor if view.started else None,
         "started_at": output.iso(view.started.at) if view.started else None,
         **standing_json(view.standing),
+        "tail": view.tail or None,
+        "known": list(view.known),
         "meets": [meeting_json(meeting) for meeting in view.meets],
     }
 

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
+from fermata.cli.tail import age_words
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
@@ -207,14 +208,9 @@ def _print_gates(found: GatesView | None) -> None:
 def _print_tail(found: RunStatus) -> None:
     rows = [_tail_row(entry) for entry in found.tail[:TAIL_SHOWN]]
     hidden = len(found.tail) - len(rows)
-    title = f"Tail list ({hidden} more: --json)" if hidden else "Tail list"
-    output.out.print(output.table(title, ("unit", "age", "state", "reason"), rows))
+    title = f"Tail list ({hidden} more: fermata tail)" if hidden else "Tail list"
+    output.out.print(output.table(title, ("unit", "age", "state", "owner", "reason"), rows))
 
 
 def _tail_row(entry: TailEntry) -> tuple[object, ...]:
-    return entry.unit, _age(entry.age), entry.state, escape(str(entry.reason))
-
-
-def _age(age: timedelta) -> str:
-    hours = age / timedelta(hours=1)
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
+    return entry.unit, age_words(entry.age), entry.state, escape(entry.owner), escape(str(entry.reason))

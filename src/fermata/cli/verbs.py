@@ -66,7 +66,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.query import Answer as QueryAnswer
     from fermata.services.readmission import NodeReturn
     from fermata.services.requests import PendingPage, RequestsLooked, RequestView
-    from fermata.services.run_views import RunStatus
+    from fermata.services.run_views import RunStatus, TailEntry, TailView
     from fermata.services.simulation import Simulated, Told
     from fermata.services.subscriptions import SubscriptionView
     from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
@@ -291,6 +291,15 @@ class Verbs(Listing, Protocol):
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         """The capacity ledger, added up."""
+
+    def show_tail(self, campaign: CampaignId | None, owner: str | None) -> TailView:
+        """What is not back, of one owner or of all."""
+
+    def assign_tail(self, unit: str, owner: str, *, promised_at: datetime | None, actor: str, why: str) -> TailEntry:
+        """Makes somebody its owner."""
+
+    def retry_tail(self, unit: str, *, actor: str, why: str) -> TailEntry:
+        """Asks for one more try."""
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         """How the campaign went."""

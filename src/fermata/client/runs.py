@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from fermata.client.part import Part, campaign_params, path_part
+from fermata.client.part import Part, campaign_params, iso, path_part
 from fermata.client.words import RunChange
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.ids import (
@@ -19,7 +20,7 @@ from fermata.services.forecasts import Forecasts
 from fermata.services.intents import BrakeShown, Wanted
 from fermata.services.query import Answer as Answered
 from fermata.services.query import Column
-from fermata.services.run_views import RunStatus
+from fermata.services.run_views import RunStatus, TailEntry, TailView
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,17 @@ class RunsVerbs(Part):
     def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> Forecasts:
         asked = [("window", window)] if window else []
         return self.link.get(Forecasts, "/forecasts", [*campaign_params(campaign), *asked])
+
+    def show_tail(self, campaign: CampaignId | None, owner: str | None) -> TailView:
+        named = [] if owner is None else [("owner", owner)]
+        return self.link.get(TailView, "/tail", [*campaign_params(campaign), *named])
+
+    def assign_tail(self, unit: str, owner: str, *, promised_at: datetime | None, actor: str, why: str) -> TailEntry:
+        body = {"actor": actor, "owner": owner, "promised_at": iso(promised_at), "why": why}
+        return self.link.post(TailEntry, f"/tail/{path_part(unit)}/assign", body)
+
+    def retry_tail(self, unit: str, *, actor: str, why: str) -> TailEntry:
+        return self.link.post(TailEntry, f"/tail/{path_part(unit)}/retry", {"actor": actor, "why": why})
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return self.link.get(Report, "/report/values", campaign_params(campaign))

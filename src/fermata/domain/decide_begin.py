@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from fermata.domain.batch_size import PAYS, Tried, count_tries
-from fermata.domain.decisions import Begin, Decision, Leave, Park
+from fermata.domain.decisions import Begin, Decision, HandOver, Leave, Park
 from fermata.domain.fleet import Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.intents import Intent, Intents, say_paused
@@ -15,6 +15,7 @@ from fermata.domain.node_states import EMPTY, FINAL, UnitEvent, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.plans import NodeApplyStep, VerifyStep
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.repairs import REPAIR, Handed
 from fermata.domain.scripts import (
     APPLY_PREFIX,
     DRAIN,
@@ -41,9 +42,9 @@ class Facts:
 
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
-    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `gaps`: what consent to
-    the work on a node lacks now, of those nodes only for which it was asked.
-    `closed`: updates whose gate lets nobody begin, and why.
+    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `handed`: units of the
+    window that a work order waits for, or has. `gaps`: what consent to the work on a node lacks now, of those nodes
+    only for which it was asked. `closed`: updates whose gate lets nobody begin, and why.
     """
 
     now: datetime
@@ -57,6 +58,7 @@ class Facts:
     device_versions: Mapping[DeviceId, str]
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
+    handed: Mapping[str, Handed] = field(default_factory=dict)
     gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
     closed: Mapping[UpdateId, Reason] = field(default_factory=dict)
 
@@ -107,7 +109,12 @@ def redo_labels(script: WindowScript, op: UnitOp, lacking: int) -> tuple[str, ..
 
 
 def begin_node(op: UnitOp, facts: Facts) -> Decision:
-    """The next own step of an empty, idle node, or what it waits for."""
+    """The next own step of an empty, idle node, or what it waits for. Parts come before their firmware: what people
+    are to do there comes first.
+    """
+    due_to_people = hand_over(op, facts)
+    if due_to_people is not None:
+        return due_to_people
     script = facts.script
     own = script.nodes[NodeId(op.unit)]
     index = script.next_step(own, op.applied, op.active)
@@ -126,6 +133,9 @@ def begin_node(op: UnitOp, facts: Facts) -> Decision:
 
 def begin_device(op: UnitOp, facts: Facts) -> Decision:
     """The update of an idle device, or what it waits for."""
+    due_to_people = hand_over(op, facts)
+    if due_to_people is not None:
+        return due_to_people
     device = facts.script.devices[DeviceId(op.unit)]
     label = facts.script.labels[device.step]
     gone = _find_gone(device, facts)
@@ -135,6 +145,21 @@ def begin_device(op: UnitOp, facts: Facts) -> Decision:
     if blocked is not None:
         return _park(device.step, label, *blocked, facts)
     return _begin(op, facts, UnitEvent.APPLY, device.step)
+
+
+def hand_over(op: UnitOp, facts: Facts) -> HandOver | None:
+    """To the people of the order that waits for the unit; None: no order does."""
+    handed = facts.handed.get(op.unit)
+    done = op.retries.get(REPAIR, 0)
+    if handed is None or handed.ended or handed.number <= done:
+        return None
+    failed_in = (op.step.removeprefix(RESET_PREFIX),) if op.state is UnitState.FAILED else ()
+    return HandOver(
+        step=REPAIR,
+        attempt=handed.number,
+        retries=bump(op.retries, failed_in),
+        reason=reason(Code.IN_REPAIR, unit=op.unit, order=handed.order, kind=handed.kind),
+    )
 
 
 def _begin(op: UnitOp, facts: Facts, event: UnitEvent, index: int) -> Begin:
@@ -294,6 +319,6 @@ def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: Uni
         return True
     if standing is None or standing.state not in EMPTY or standing.astray_since is not None:
         return False
-    if standing.state is UnitState.FAILED:
+    if standing.state in (UnitState.FAILED, UnitState.IN_REPAIR):
         return standing.step not in (LOCK, DRAIN)
     return script.is_through(NodeId(standing.unit), standing.position, device.step)

@@ -97,6 +97,19 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """To the people of a work order, and onto the tail list: they are told, and nothing is done before they are done.
+
+    `retries`: of the step it failed in before, that it is done again under a fresh key.
+    """
+
+    step: str
+    attempt: int
+    retries: Mapping[str, int]
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resume:
     """Repaired: go on with what is not proven, with fresh tries under fresh keys."""
 
@@ -136,7 +149,7 @@ class Postpone:
     stuck: Reason | None = None
 
 
-Decision = Begin | HandBack | Repeat | Watch | Park | EndStep | Prove | GiveUp | Resume | Leave
+Decision = Begin | HandBack | Repeat | Watch | Park | EndStep | Prove | GiveUp | HandOver | Resume | Leave
 Settlement = Accept | Doubt | Postpone | Begin | EndStep | GiveUp | Leave
 
 
@@ -151,6 +164,8 @@ def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
             return _prove(op, decision, now)
         case GiveUp(reason=why):
             return _give_up(op, why, now)
+        case HandOver():
+            return _hand_over(op, decision, now)
         case Leave():
             return _leave(op, decision, now)
         case _:
@@ -284,7 +299,7 @@ def _end(op: UnitOp, decision: EndStep | Resume, now: datetime) -> UnitOp:
         active=decision.active,
         retries=decision.retries,
         tries_max=op.tries_max + TRIES_MAX if resumed else op.tries_max,
-        failed_at=None if resumed else op.failed_at,
+        failed_at=None,
         next_at=now,
         limit_at=None,
         version=op.version + 1,
@@ -318,6 +333,25 @@ def _give_up(op: UnitOp, why: Reason, now: datetime) -> UnitOp:
         next_at=now,
         limit_at=None,
         failed_at=now,
+        tail_since=op.tail_since or now,
+        version=op.version + 1,
+    )
+
+
+def _hand_over(op: UnitOp, decision: HandOver, now: datetime) -> UnitOp:
+    return replace(
+        op,
+        state=advance(op.kind, op.state, UnitEvent.HAND_OVER),
+        step=decision.step,
+        attempt=decision.attempt,
+        retries=decision.retries,
+        asked=Asked.INTENDED,
+        gate=None,
+        reason=decision.reason,
+        next_at=now,
+        step_started_at=now,
+        limit_at=None,
+        failed_at=op.failed_at or now,
         tail_since=op.tail_since or now,
         version=op.version + 1,
     )

@@ -13,7 +13,9 @@ class UnitKind(StrEnum):
 
 
 class UnitState(StrEnum):
-    """Where a unit stands in its window. Devices and riders use some of these only."""
+    """Where a unit stands in its window. Devices and riders use some of these only. In repair it is with the people of
+    a work order; gone with one that takes it out of the fleet.
+    """
 
     PENDING = "pending"
     LOCKED = "locked"
@@ -27,6 +29,8 @@ class UnitState(StrEnum):
     RETURNED = "returned"
     KEPT_OUT = "kept_out"
     FAILED = "failed"
+    IN_REPAIR = "in_repair"
+    GONE = "gone"
     LEFT_OUT = "left_out"
 
 
@@ -47,7 +51,9 @@ class UnitEvent(StrEnum):
     GIVE_BACK = "give_back"
     KEEP_OUT = "keep_out"
     GIVE_UP = "give_up"
+    HAND_OVER = "hand_over"
     REPAIRED = "repaired"
+    LEAVE_FLEET = "leave_fleet"
     LEAVE_OUT = "leave_out"
 
 
@@ -97,7 +103,12 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.PROVEN, _E.UNPROVE): _S.DRAINED,
         (_S.PROVEN, _E.GIVE_UP): _S.FAILED,
         (_S.FAILED, _E.LOCK): _S.LOCKED,
+        (_S.FAILED, _E.RESET): _S.RESETTING,
         (_S.FAILED, _E.REPAIRED): _S.DRAINED,
+        (_S.DRAINED, _E.HAND_OVER): _S.IN_REPAIR,
+        (_S.FAILED, _E.HAND_OVER): _S.IN_REPAIR,
+        (_S.IN_REPAIR, _E.REPAIRED): _S.DRAINED,
+        (_S.IN_REPAIR, _E.LEAVE_FLEET): _S.GONE,
     }
 )
 
@@ -113,6 +124,10 @@ DEVICE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = Mapping
         (_S.RESETTING, _E.PROVE): _S.PROVEN,
         (_S.RESETTING, _E.GIVE_UP): _S.FAILED,
         (_S.FAILED, _E.REPAIRED): _S.PENDING,
+        (_S.PENDING, _E.HAND_OVER): _S.IN_REPAIR,
+        (_S.FAILED, _E.HAND_OVER): _S.IN_REPAIR,
+        (_S.IN_REPAIR, _E.REPAIRED): _S.PENDING,
+        (_S.IN_REPAIR, _E.PROVE): _S.PROVEN,
     }
 )
 
@@ -140,10 +155,11 @@ OUT = frozenset(
         _S.VERIFYING,
         _S.PROVEN,
         _S.FAILED,
+        _S.IN_REPAIR,
     }
 )  # a node in one of these is held by us and counts against every limit on nodes out
 EMPTY = OUT - {_S.LOCKED, _S.DRAINING}  # no workload on it, unless it failed before its drain ended
-FINAL = frozenset({_S.RETURNED, _S.KEPT_OUT, _S.LEFT_OUT})  # nothing more happens to the node in this window
+FINAL = frozenset({_S.RETURNED, _S.KEPT_OUT, _S.LEFT_OUT, _S.GONE})  # nothing more happens to the node in this window
 
 
 _MOVES = {UnitKind.NODE: NODE_MOVES, UnitKind.DEVICE: DEVICE_MOVES, UnitKind.RIDER: RIDER_MOVES}

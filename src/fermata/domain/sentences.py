@@ -291,6 +291,13 @@ SENTENCES = MappingProxyType(
             "{unit} failed {step} {tries} time(s), last with: {why}. Repair it, the rest follows by itself."
         ),
         Code.LATE: "{unit} was due back at {back_by} and is still at {step}: work on it goes on.",
+        Code.IN_REPAIR: (
+            "{unit} is empty and locked, for {order} ({kind}): do the work, then `fermata requests complete {order}`."
+        ),
+        Code.LEFT_BY_ORDER: "{unit} left its place with {order} ({kind}) since this was planned: plan again.",
+        Code.REPAIR_WAITS: "{order} may begin, but waits: {why}",
+        Code.TAIL_UNKNOWN: "{unit} is not on the tail list{nearest}: `fermata tail` shows who is.",
+        Code.TAIL_NOT_FAILED: "{unit} is {state}: work on it goes on by itself, and only what failed is tried again.",
         Code.WAITS_FOR_CAPACITY: (
             "{window} needs {nodes} nodes out, but {limit} allows {allowed} and {used} are out: looked at again"
             " at {until}."

@@ -24,7 +24,7 @@ def judge_answer(op: UnitOp, answer: Answer, facts: Facts) -> Settlement:
             return _accepted(op, facts, Accept(check_again_at=again))
         case Later(after=after):
             return Postpone(until=facts.now + after)
-        case Unsure() if op.state is UnitState.FAILED:
+        case Unsure() if op.state in (UnitState.FAILED, UnitState.IN_REPAIR):
             return Postpone(until=facts.now + DOUBT_LOOK)  # a repair notice: the same key is delivered once
         case Unsure():
             return Doubt(until=facts.now + DOUBT_LOOK)
@@ -36,7 +36,7 @@ def judge_answer(op: UnitOp, answer: Answer, facts: Facts) -> Settlement:
 
 def _accepted(op: UnitOp, facts: Facts, answer: Accept) -> Settlement:
     match op.state:
-        case UnitState.LOCKED | UnitState.FAILED:
+        case UnitState.LOCKED | UnitState.FAILED | UnitState.IN_REPAIR:
             return Accept(check_again_at=None)
         case UnitState.PROVEN:
             return Leave(event=UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT)
@@ -50,7 +50,7 @@ def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
             return Postpone(until=facts.now + DENIED_LOOK)  # it was begun: it is not left, whatever the target says
         case UnitState.LOCKED:
             return Leave(event=UnitEvent.LEAVE_OUT)
-        case UnitState.FAILED:
+        case UnitState.FAILED | UnitState.IN_REPAIR:
             return Postpone(until=facts.now + DENIED_LOOK)
         case UnitState.PROVEN:
             stuck = reason(Code.STEP_FAILED, step=name_step(op.step), tries=1, unit=op.unit, why=why)

@@ -53,6 +53,7 @@ class WorkOrder:
     time that was wished for; None: as soon as may be. All times UTC.
 
     `held`: the nodes that it was begun with. They stay its own until its end, wherever inventory has them meanwhile.
+    `tail`: the unit on a tail list that it was opened for by itself (run/window/unit); `known`: what is known of it.
     """
 
     id: OrderId
@@ -68,6 +69,8 @@ class WorkOrder:
     started: Said | None = None
     ended: OrderEnd | None = None
     held: tuple[NodeId, ...] = ()
+    tail: str = ""
+    known: tuple[str, ...] = ()
 
     @property
     def request(self) -> RequestId:

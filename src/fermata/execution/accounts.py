@@ -1,13 +1,11 @@
 """Keeps the capacity ledger beside the conductor's rows: what is taken and given back, and 'good enough', told once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from fermata.domain.capacity_ledger import CLOSINGS, Account, Entry, EntryKind, is_enough, open_account, when_ready
-from fermata.domain.fleet import NodeState
 from fermata.domain.ids import NodeId
 from fermata.domain.node_states import UnitKind
-from fermata.domain.observations import NodeSeen
 from fermata.domain.operations import Run, WindowRun
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR, Mark
@@ -16,16 +14,14 @@ from fermata.store.database import Connection
 from fermata.store.journal import Entry as Line
 
 
-def open_books(
-    stage: Stage, conn: Connection, row: WindowRun, cluster_nodes: Mapping[NodeId, NodeSeen], now: datetime
-) -> None:
+def open_books(stage: Stage, conn: Connection, row: WindowRun, serving: Iterable[NodeId], now: datetime) -> None:
     """Writes down which nodes of its cluster were in service when a window opened. `row`: as it is then."""
     account = open_account(
-        stage.score(row.plan).fleet.clusters[row.cluster],
+        stage.fleet_at(row.window).clusters[row.cluster],
         run=stage.run,
         window=row.window,
         opened_at=now,
-        baseline=(name for name, seen in cluster_nodes.items() if seen.state is NodeState.IN_SERVICE),
+        baseline=serving,
         capacity_taken=row.in_service_at_open,
         threshold=stage.campaign.return_threshold,
     )

@@ -22,12 +22,14 @@ from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
 from fermata.execution.consented import find_gaps
 from fermata.execution.gating import note_marks
+from fermata.execution.mended import note_mended
 from fermata.execution.obeying import obey_anew, winding_down
 from fermata.execution.observe import Looked, observe
 from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
 from fermata.execution.room import has_room, rouse_waiting
 from fermata.execution.stage import Stage
+from fermata.execution.tail import keep_tail
 from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
 from fermata.store import inventory, journal, runs, unit_ops
@@ -150,7 +152,8 @@ def _decide_one(op: UnitOp, seen: Seen, facts: Facts, nodes: Mapping[NodeId, Nod
         after = note_decision(decision, carry_out(op, decision, facts.now), seen.node, facts.now)
         marks.append(Mark(before=op, decision=decision, after=after, seen=seen))
         is_final = after.next_at is None
-        if is_final or not isinstance(decision, EndStep | Resume | Prove):
+        is_mended = op.state is UnitState.IN_REPAIR  # what it is due for is found anew first
+        if is_final or is_mended or not isinstance(decision, EndStep | Resume | Prove):
             return marks
         op, seen = after, replace(seen, progress=None)
     raise AssertionError(f"{op.unit} in {op.window}: decisions go round in a circle at {op.step}")
@@ -186,7 +189,9 @@ def _store(batch: Batch, conn: Connection, draft: Draft) -> None:
             batch.settled_windows.add(mark.before.window)
     _record_versions(stage, conn, marks)
     _record_states(conn, marks)
+    note_mended(stage, conn, marks)
     keep_ledger(stage, conn, marks, batch.now)
+    keep_tail(stage, conn, marks, batch.now)
     note_marks(stage, conn, marks, batch.now)
     rouse_waiting(stage, conn, marks)
 

@@ -11,6 +11,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import WindowState, advance_window
 from fermata.domain.scripts import name_step
 from fermata.execution.stage import Stage
+from fermata.execution.tail import list_units, own_residue
 from fermata.execution.trail import ACTOR
 from fermata.store import journal, runs, unit_ops
 from fermata.store.database import Connection
@@ -46,6 +47,7 @@ def _put_on_tail(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     with stage.database.begin() as conn:
         unit_ops.save_ops(conn, [(op.version - 1, op) for op in late])
         stage.roster.put(late)
+        list_units(stage, conn, late, now)
         journal.append_many(
             conn,
             [
@@ -78,7 +80,13 @@ def _close(stage: Stage, conn: Connection, row: WindowRun, now: datetime) -> Win
         behind_minutes=round((now - row.planned_end) / MINUTE),
     )
     runs.save_window(conn, after)
-    data = {"cluster": row.cluster, "taken": row.taken, "behind_minutes": after.behind_minutes}
+    residue = own_residue(stage, conn, row, now)
+    data = {
+        "cluster": row.cluster,
+        "taken": row.taken,
+        "behind_minutes": after.behind_minutes,
+        "residue": residue,
+    }
     journal.append(
         conn, Entry(at=now, actor=ACTOR, event="window.closed", subject=f"window:{row.window}", why="", data=data)
     )

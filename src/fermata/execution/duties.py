@@ -10,8 +10,10 @@ from fermata.execution.baking import watch_bake
 from fermata.execution.closing import take_sample
 from fermata.execution.early import pull_forward
 from fermata.execution.forecasting import forecast
+from fermata.execution.orders import follow_orders
 from fermata.execution.runner import foresee, plan_again
 from fermata.execution.stage import Stage
+from fermata.execution.tail import tend_tail
 from fermata.execution.trains import run_trains
 
 
@@ -28,6 +30,8 @@ class Duty:
 DUTIES = (
     Duty(name="forecast", every=timedelta(minutes=10), do=forecast),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+    Duty(name="orders", every=timedelta(minutes=1), do=follow_orders),
+    Duty(name="tail", every=timedelta(minutes=5), do=tend_tail),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
     Duty(name="trains", every=timedelta(hours=2), do=run_trains),

@@ -86,7 +86,7 @@ def judge_gates(stage: Stage, now: datetime) -> None:
 
 def find_closed(stage: Stage, row: WindowRun) -> Reason | None:
     """Why the window may not open: the first of its updates whose gate is closed, or None."""
-    window = stage.score(row.plan).windows[row.window]
+    window = stage.planned(row)
     states = (stage.gates.states.get(update) for update in window.updates)
     return next((state.judged.reason for state in states if state is not None and state.is_closed), None)
 
@@ -200,7 +200,7 @@ def _in_play(stage: Stage) -> set[UpdateId]:
     found: set[UpdateId] = set()
     for row in stage.windows.values():
         if row.state not in _GONE:
-            found.update(stage.score(row.plan).windows[row.window].updates)
+            found.update(stage.planned(row).updates)
     return found
 
 
@@ -242,7 +242,7 @@ def open_book(stage: Stage) -> GateBook:
 
 
 def _bits(stage: Stage, window: WindowId) -> Mapping[UpdateId, int]:
-    updates = stage.score(stage.windows[window].plan).windows[window].updates
+    updates = stage.planned(stage.windows[window]).updates
     return {update: 1 << i for i, update in enumerate(updates)}
 
 

@@ -84,7 +84,7 @@ def observe_devices(site: Site, names: Sequence[DeviceId]) -> Mapping[DeviceId, 
 
 
 def _needs_a_look(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
-    if op.state is UnitState.FAILED:
+    if op.state in (UnitState.FAILED, UnitState.IN_REPAIR):
         return op.asked is Asked.NOTHING
     if op.kind is UnitKind.NODE and op.state in _IDLE:
         return True

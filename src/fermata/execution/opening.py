@@ -26,13 +26,14 @@ from fermata.domain.windows import Interval, calendar_day, local_to_utc
 from fermata.execution.accounts import open_books
 from fermata.execution.gating import find_closed
 from fermata.execution.observe import observe_devices, observe_nodes
+from fermata.execution.orders import join_orders
 from fermata.execution.outlook import find_hold
 from fermata.execution.promises import Bonds, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.trains import leave_to_window
-from fermata.store import consent, inventory, journal, runs, trains, unit_ops, wakes, work_orders
+from fermata.store import consent, inventory, journal, runs, trains, unit_ops, work_orders
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
@@ -151,7 +152,8 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
         hung = (op.unit for op in trains.unfinished_riders(conn) if op.state is UnitState.FAILED)
         held = unit_ops.nodes_in_work(conn) | {NodeId(name) for name in hung}
         gone = _gone_today(stage, conn, now)
-        ordered = work_orders.held_nodes(conn, live, now)
+        gone_with = work_orders.left_since(conn, stage.score(row.plan).plan.created_at)
+        ordered = {**gone_with, **work_orders.held_nodes(conn, live, now)}
         stale = list_stale(conn, now)
     consented = Consented(
         policy=policy,
@@ -232,10 +234,10 @@ def _blocked(
         work = tuple(work_on(live, consented.pending, node)) if on_it else ()
         freeze = next((f for f in on_it if not policy.lets_out(f, work)), None)
         allowances = consented.consent.times.get(node.name, frozenset())
-        if node.name in held:
-            found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
-        elif node.name in consented.ordered:
+        if node.name in consented.ordered:
             found[node.name] = consented.ordered[node.name]
+        elif node.name in held:
+            found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
         elif node.name not in nodes or not nodes[node.name].reachable:
             found[node.name] = reason(Code.UNREACHABLE, unit=node.name)
         elif freeze is not None:
@@ -333,15 +335,14 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
         behind_minutes=round((now - row.planned_start) / MINUTE),
     )
     runs.save_window(conn, after)
-    open_books(stage, conn, after, muster.nodes, now)
+    serving = (name for name, seen in muster.nodes.items() if seen.state is NodeState.IN_SERVICE)
+    open_books(stage, conn, after, serving, now)
     fleet = stage.score(row.plan).fleet
     unit_ops.insert_ops(conn, [_node_op(stage, row, muster, fleet.nodes[name], now) for name in muster.taken])
     unit_ops.insert_ops(conn, _device_ops(stage, row, muster, now))
-    if stage.ownership.adopts:
-        stage.ownership.take(conn, row.window)
-    else:
-        wakes.hint(conn)
+    stage.ownership.begin_cohort(conn, row.window)
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
+    join_orders(stage, conn, now)
     data = {
         "taken": len(muster.taken),
         "in_service": in_service,

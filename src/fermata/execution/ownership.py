@@ -154,6 +154,13 @@ class Ownership:
         wakes.hint(conn)
         self.rousing = True
 
+    def begin_cohort(self, conn: Connection, window: WindowId) -> None:
+        """A window opens: it is this worker's cohort, or whoever is free hears of it."""
+        if self.adopts:
+            self.take(conn, window)
+        else:
+            wakes.hint(conn)
+
     def end_cohort(self, conn: Connection, window: WindowId) -> None:
         """Nothing is left to do in a window: its lead looks whether the run is over."""
         leases.end_lease(conn, self.run, window)

@@ -91,7 +91,7 @@ def _call(
     match state:
         case UnitState.APPLYING:
             return site.firmware.apply([_apply_ask(op, catalogue) for op in ops])
-        case UnitState.FAILED:
+        case UnitState.FAILED | UnitState.IN_REPAIR:
             return site.notifier.notify([_repair_notice(op) for op in ops])
         case UnitState.PROVEN:
             hand_back = site.workloads.give_back if giving_back else site.workloads.release

@@ -23,11 +23,13 @@ from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
 from fermata.domain.policy import ConsentEntry
 from fermata.domain.reasons import Reason
+from fermata.domain.repairs import amend
 from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
 from fermata.execution.foresight import Memory
+from fermata.execution.handing import Handing, load_handing
 from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
@@ -97,6 +99,7 @@ class Stage:
     cases: dict[PlanId, CheckCase] = field(default_factory=dict)
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
+    handing: Handing = field(default_factory=Handing)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
     memory: Memory = field(default_factory=Memory)
     roster: Roster = field(default_factory=lambda: Roster(()))
@@ -126,10 +129,20 @@ class Stage:
         """The script of a window of the run. Raises BadScript."""
         if window not in self.scripts:
             score = self.score(self.windows[window].plan)
-            script = read_script(score.windows[window], score.fleet, score.pending, self.catalogue)
+            script = read_script(self.planned(self.windows[window]), score.fleet, score.pending, self.catalogue)
+            for name, due in self.handing.amended.get(window, {}).items():
+                script = amend(script, name, due)
             self._find_carriers(script, score.fleet)
             self.scripts[window] = script
         return self.scripts[window]
+
+    def planned(self, row: WindowRun) -> Window:
+        """A window of the run as its plan has it, or as it was opened for a work order."""
+        return self.handing.windows.get(row.window) or self.score(row.plan).windows[row.window]
+
+    def fleet_at(self, window: WindowId) -> Fleet:
+        """The fleet as it was when the plan of a window of the run was made."""
+        return self.score(self.windows[window].plan).fleet
 
     def forget(self, window: WindowId) -> None:
         """Lets go of a script that is not needed soon."""
@@ -167,6 +180,7 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
+            handed=self.handing.handed.get(window, {}),
             gaps=gaps or {},
             closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
         )
@@ -183,10 +197,12 @@ class Stage:
                 rows = tuple(row for row in found if row is not None)
                 ops = tuple(op for row in rows for op in unit_ops.ops_of_window(conn, self.run, row.window))
             self.device_versions.update(inventory.load_device_versions(conn))
+            self.handing = load_handing(conn, self.run)
         self.windows = {row.window: row for row in rows}
         self.roster = Roster(ops, held)
         self.gates = GateDesk()
         self.yard = None
+        self.scripts.clear()
 
     def renew(self) -> None:
         """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""
@@ -197,8 +213,6 @@ class Stage:
         self.capacity = count_limits(self.campaign, self.fleet)
         self.scale_in = ScaleIn.of(self.fleet)
         self.reload()
-        opened = {name for name, row in self.windows.items() if row.opened_at is not None}
-        self.scripts = {name: script for name, script in self.scripts.items() if name in opened}
         self.cases.clear()
 
     def give_up(self) -> None:
@@ -231,6 +245,8 @@ class Stage:
             roster=Roster(()),
             device_versions=dict(self.device_versions),
             writing_elsewhere={},
+            handing=Handing(),
+            scripts={},
             gates=GateDesk(),
             look=None,
             yard=None,

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.decide import Seen
-from fermata.domain.decisions import Begin, Decision, EndStep, GiveUp, Leave, Park, Prove, Resume, Settlement, Watch
+from fermata.domain.decisions import (
+    Begin,
+    Decision,
+    EndStep,
+    GiveUp,
+    HandOver,
+    Leave,
+    Park,
+    Prove,
+    Resume,
+    Settlement,
+    Watch,
+)
 from fermata.domain.node_states import UnitEvent, UnitKind
 from fermata.domain.operations import UnitOp
 from fermata.store.journal import Entry
@@ -47,8 +59,8 @@ def _tell(decision: Decision | Settlement) -> tuple[str, str] | None:
             return ("step.failed" if why else "step.ended", why)
         case Prove(reason=reason):
             return "unit.proven", str(reason or "")
-        case GiveUp(reason=reason):
-            return "unit.failed", str(reason)
+        case GiveUp(reason=reason) | HandOver(reason=reason):
+            return ("unit.failed" if isinstance(decision, GiveUp) else "unit.handed_over"), str(reason)
         case Resume():
             return "unit.resumed", "repaired"
         case Leave(event=event, reason=reason):
@@ -68,6 +80,7 @@ _LEAVINGS = {
     UnitEvent.GIVE_BACK: "node.returned",
     UnitEvent.KEEP_OUT: "node.kept_out",
     UnitEvent.LEAVE_OUT: "node.left_out",
+    UnitEvent.LEAVE_FLEET: "node.gone",
 }
 
 

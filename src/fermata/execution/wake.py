@@ -10,7 +10,7 @@ from functools import partial
 
 from fermata.domain.batch_size import count_tries
 from fermata.domain.decide_begin import blocking_nodes
-from fermata.domain.decisions import EndStep, GiveUp, Leave, Prove, Resume
+from fermata.domain.decisions import EndStep, GiveUp, HandOver, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Gate, UnitOp
@@ -21,7 +21,7 @@ from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark
 from fermata.store import unit_ops
 
-_ENDINGS = (EndStep, GiveUp, Prove, Resume, Leave)
+_ENDINGS = (EndStep, GiveUp, HandOver, Prove, Resume, Leave)
 
 
 def wake_others(stage: Stage, marks: Sequence[Mark], now: datetime) -> list[tuple[UnitOp, UnitOp]]:

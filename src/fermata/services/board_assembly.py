@@ -10,6 +10,7 @@ from fermata.domain.intents import ScopeKind
 from fermata.domain.plans import Plan, Window
 from fermata.domain.reasons import ASTRAY
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
+from fermata.domain.tail import TailStep
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.board_curves import SampleBuckets, planned_curve
 from fermata.services.board_lanes import Conduct, make_axis, make_days, make_lanes, pick_day, slip_of
@@ -33,6 +34,12 @@ from fermata.services.words import chance_words, span_words
 
 TAIL_PAGE_ROWS = 12
 NODES_TOLD = 5  # held one by one: more are counted, the board is read at a glance
+NEXT_WORDS = {
+    TailStep.GO_ON: "goes on",
+    TailStep.TRY_AGAIN: "tried again",
+    TailStep.REPAIR: "repair",
+    TailStep.GIVE_BACK: "return asked again",
+}
 ONE_DAY = timedelta(days=1)
 STAGES = {
     RunState.RUNNING: Stage.RUNNING,
@@ -286,6 +293,9 @@ def _tail_rows(tail: Sequence[TailEntry]) -> tuple[TailRow, ...]:
             since=entry.since,
             code=entry.reason.code,
             sentence=entry.reason.sentence,
+            owner=entry.owner,
+            next_step=NEXT_WORDS[entry.next_step],
+            next_at=entry.next_at,
         )
         for entry in tail
     )

@@ -178,7 +178,7 @@ class TailReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailRow:
-    """One node that has not come back, and why."""
+    """One node that has not come back, why, who sees to it and what happens next; `next_at` None: nobody knows."""
 
     node: str
     cluster: str
@@ -186,6 +186,9 @@ class TailRow:
     since: datetime
     code: str
     sentence: str
+    owner: str
+    next_step: str
+    next_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from fermata.domain.accounts import Books, account_for_nodes, account_for_versions, outages_of
@@ -16,10 +17,11 @@ from fermata.domain.pending import find_pending
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code, reason
 from fermata.domain.report import FailureLine, PlanLine, Report, Span, WindowLine
+from fermata.domain.tail import time_repairs
 from fermata.domain.usage import OpenWindow, measure_limits
 from fermata.domain.windows import Interval
 from fermata.services.errors import Refusal, refusing_unknown
-from fermata.store import capacity, inventory, journal, plans, runs, trains, unit_ops
+from fermata.store import capacity, inventory, journal, plans, runs, tail, trains, unit_ops
 from fermata.store.database import Connection, Database
 
 
@@ -35,7 +37,9 @@ def make_report(db: Database, *, campaign: str | None = None) -> Report:
         failures = count_failures(_failures(conn), held=_held(books))
         names = [run.id for run in conducted]
         accounts = add_up(capacity.load_accounts(conn, names), capacity.load_sums(conn, names), GroupBy.CUSTOMER)
-    return _report(books, conducted, failures, accounts)
+        spells = tail.load_spells(conn, names)
+    made = _report(books, conducted, failures, accounts)
+    return replace(made, repairs=time_repairs(spells, made.as_of))
 
 
 def choose_campaign(conn: Connection, name: str | None) -> Campaign:
@@ -134,6 +138,7 @@ def _report(
         windows=_window_lines(books),
         capacity=measure_capacity(books, conducted[0] if conducted else None, outages),
         accounts=accounts,
+        repairs=(),
         failures=failures,
         versions=account_for_versions(books),
         limits=measure_limits(books.campaign, books.fleet, outages, opened),

@@ -35,12 +35,12 @@ from fermata.services.request_record import (
     find_moved,
     read_inputs_in,
     record_moved,
-    say_changed,
 )
 from fermata.services.together import list_combinations
 from fermata.store import journal
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
+from fermata.store.request_lines import say_changed
 
 HISTORY_LINES = 20
 
@@ -77,13 +77,17 @@ class DeviceWork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
-    """A work order of a request, where it stands alone, and what it meets on its nodes."""
+    """A work order of a request, where it stands alone, and what it meets on its nodes. `tail`, `known`: of the unit on
+    a tail list that it was opened for by itself.
+    """
 
     order: RequestOrder
     opened: Said
     started: Said | None
     standing: RequestStanding
     meets: tuple[Meeting, ...]
+    tail: str
+    known: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +300,8 @@ def _order_view(book: RequestBook, name: OrderId) -> OrderView:
         started=order.started,
         standing=book.stand_order(order),
         meets=book.meet(order.kind, places.nodes_of(order), but=order.id),
+        tail=order.tail,
+        known=order.known,
     )
 
 

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from fermata.domain.capacity_ledger import count_owed
 from fermata.domain.forecasts import Forecast
-from fermata.domain.ids import WindowId
+from fermata.domain.ids import RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
+from fermata.domain.tail import BY_RULE, CONDUCTOR, TailItem, plan_next
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, TrainStatus, WindowStatus
-from fermata.store import capacity, forecasts, intents, inventory, replans, runs, trains, unit_ops
+from fermata.store import capacity, forecasts, intents, inventory, replans, runs, tail, trains, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -54,7 +55,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         nodes_in_tail=sum(c.units for c in out if c.in_tail),
         limits=_limits(conn, run),
         windows=windows,
-        tail=tuple(_tail(op, now) for op in unit_ops.tail_ops(conn, run.id)),
+        tail=list_tail(conn, run.id, now),
         last_replan=replans.latest_replan(conn, run.id),
         words=intents.load_intents(conn).about(run.id),
         trains=_trains(conn, run),
@@ -150,9 +151,20 @@ def _trains(conn: Connection, run: Run) -> tuple[TrainStatus, ...]:
     )
 
 
-def _tail(op: UnitOp, now: datetime) -> TailEntry:
+def list_tail(conn: Connection, run: RunId, now: datetime) -> tuple[TailEntry, ...]:
+    """The tail of a run, longest there first."""
+    ops = unit_ops.tail_ops(conn, run)
+    items = tail.open_items(conn, run) if ops else {}
+    return tuple(_tail(op, items.get((op.window, op.unit)), now) for op in ops)
+
+
+def _tail(op: UnitOp, item: TailItem | None, now: datetime) -> TailEntry:
     since = op.tail_since or now
     why = op.reason or reason(Code.LATE, unit=op.unit, back_by=f"{since:%Y-%m-%d %H:%MZ}", step=op.step or op.state)
+    known = item or TailItem(
+        run=op.run, window=op.window, unit=op.unit, owner=CONDUCTOR, owned_by=BY_RULE, listed_at=since
+    )
+    planned = plan_next(op, known)
     return TailEntry(
         unit=op.unit,
         kind=op.kind,
@@ -163,4 +175,12 @@ def _tail(op: UnitOp, now: datetime) -> TailEntry:
         reason=why,
         since=since,
         age=max(timedelta(0), now - since),
+        owner=known.owner,
+        owned_by=known.owned_by,
+        next_step=planned.step,
+        next_at=planned.at,
+        promised_at=known.promised_at,
+        order=known.order,
+        tries=known.tries,
+        retry_wanted=known.retry is not None,
     )

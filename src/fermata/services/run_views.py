@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from fermata.domain.campaign import Limit
 from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.forecasts import Forecast
-from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, UpdateId, WindowId
+from fermata.domain.ids import CampaignId, ClusterId, OrderId, PlanId, RunId, UpdateId, WindowId
 from fermata.domain.intents import Intent
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import LeftOut
@@ -15,13 +15,16 @@ from fermata.domain.plans import Mode
 from fermata.domain.reasons import Reason
 from fermata.domain.replans import Replan
 from fermata.domain.run_states import Desired, ReplanMode, RunState, WindowState
+from fermata.domain.tail import RepairTime, TailStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailEntry:
-    """A unit that is out longer than promised, or that stopped. `since`: on the list from then on.
+    """A unit that is out longer than promised, or that failed. `since`: on the list from then on.
 
-    `state` stopped waits for a repair; in any other state work on it goes on.
+    `owned_by`: BY_RULE of `domain.tail`, or who assigned the owner. `next_at`: when the next step is due; None: nobody
+    knows. `promised_at`: when its repair is promised. `order`: the work order of its repair. `tries`: further tries
+    since it is listed; `retry_wanted`: one more was asked for and not begun.
     """
 
     unit: str
@@ -33,6 +36,14 @@ class TailEntry:
     reason: Reason
     since: datetime
     age: timedelta
+    owner: str
+    owned_by: str
+    next_step: TailStep
+    next_at: datetime | None
+    promised_at: datetime | None
+    order: OrderId | None
+    tries: int
+    retry_wanted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,3 +165,15 @@ class RunStatus:
         needs = (last.needs,) if last is not None and last.needs is not None and last.parent == self.plan else ()
         risk = self.deadline_risk
         return (*needs, risk.alert) if risk is not None and risk.alert is not None else needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TailView:
+    """The tail list of a run, longest there first, and how long repairs of the campaign took."""
+
+    campaign: CampaignId
+    run: RunId
+    as_of: datetime
+    owner: str | None
+    tail: tuple[TailEntry, ...]
+    repairs: tuple[RepairTime, ...]

@@ -23,6 +23,7 @@ class Faults:
     call itself, gets lost. busy: the target says no for now, once. bad_updates: by update, the share of units that
     never take it.
     unplaceable: a node with which its placement group refuses a whole scale-in, unless it comes alone.
+    revives: share of power cycles that bring back a node which did not come back from a reboot.
 
     What follows does not happen unless it is asked for. half_done: claims success and leaves neither version.
     done_anyway: says that it failed, though it was written. device_dies: a device is gone from the moment it is written
@@ -44,6 +45,7 @@ class Faults:
     busy: float = 0.002
     fallout: float = 0.015
     unplaceable: float = 0.01
+    revives: float = 0.3
     mean_days_to_repair: float = 2.0
     bad_updates: Mapping[str, float] = field(default_factory=dict, hash=False)
     half_done: float = 0.0
@@ -60,7 +62,17 @@ class Faults:
 
 
 NO_FAULTS = Faults(
-    fails=0, hangs=0, false_done=0, slow_drain=0, unhealthy=0, device_fails=0, lost=0, busy=0, fallout=0, unplaceable=0
+    fails=0,
+    hangs=0,
+    false_done=0,
+    slow_drain=0,
+    unhealthy=0,
+    device_fails=0,
+    lost=0,
+    busy=0,
+    fallout=0,
+    unplaceable=0,
+    revives=0,
 )
 
 

@@ -98,6 +98,10 @@ class Machine:
             case "reboot":
                 self.versions.update(self.staged)
                 self.staged.clear()
+            case "reset" if self.gone_since is not None:
+                self.versions.update(self.staged)
+                self.staged.clear()
+                self.gone_since = self.repair_at = None
             case _:
                 pass
 

@@ -58,7 +58,7 @@ class Fates:
             case "reboot" if machine.reboots == 0 and self._dice.draw(command.unit, "fallout") < faults.fallout:
                 self._happened["node never returns"] += 1
                 step.ends_at = None
-            case "reset" if machine.gone_since is not None:
+            case "reset" if machine.gone_since is not None and luck >= self._faults.revives:
                 step.ends_at = None
             case _:
                 pass

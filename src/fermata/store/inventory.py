@@ -167,6 +167,12 @@ def record_node_states(conn: Connection, states: Mapping[NodeId, NodeState]) -> 
     update_rows(conn, node, [{"name": name, "state": state.value} for name, state in states.items()])
 
 
+def serving_nodes(conn: Connection, name: ClusterId) -> tuple[NodeId, ...]:
+    """The nodes of a cluster that serve workloads now."""
+    query = select(node.c.name).where(node.c.cluster == name, node.c.state == NodeState.IN_SERVICE.value)
+    return tuple(NodeId(found) for found in conn.execute(query.order_by(node.c.name)).scalars())
+
+
 def record_device_versions(conn: Connection, versions: Mapping[DeviceId, str]) -> None:
     """What devices now report."""
     update_rows(conn, device, [{"name": name, "version": version} for name, version in versions.items()])

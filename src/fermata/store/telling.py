@@ -27,7 +27,7 @@ from fermata.domain.notices import (
 from fermata.domain.plans import Window
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.subscriptions import Subscription, is_spoken_for
-from fermata.store import inventory, outbox, plans, requests, runs
+from fermata.store import handovers, inventory, outbox, plans, requests, runs
 from fermata.store.subscriptions import load_subscriptions
 
 NAMES_PER_STATEMENT = 500
@@ -135,7 +135,7 @@ def _by_window(changes: Iterable[Change]) -> Iterator[list[Change]]:
 
 
 def _place(conn: Connection, change: Change, by_cluster: dict[ClusterId, Home]) -> Place | None:
-    """None for a window of a cluster that is not in the inventory any more."""
+    """None for a window that no plan has any more, or of a cluster that is not in the inventory any more."""
     name = change.name if change.subject.startswith("window:") else str(change.data["window"])
     table = runs.window_run
     row = conn.execute(
@@ -144,7 +144,9 @@ def _place(conn: Connection, change: Change, by_cluster: dict[ClusterId, Home]) 
     home = by_cluster.get(ClusterId(row.cluster))
     if home is None:
         return None
-    planned = _windows(conn, PlanId(row.plan))[WindowId(name)]
+    planned = _windows(conn, PlanId(row.plan)).get(WindowId(name)) or handovers.find_window(conn, WindowId(name))
+    if planned is None:
+        return None
     return Place(
         window=planned.id,
         cluster=planned.cluster,

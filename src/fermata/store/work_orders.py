@@ -1,19 +1,21 @@
 """Work orders, and the ledger of what customers say of them, append-only like the journal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, func, insert, select
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, OrderId, RequestId
 from fermata.domain.pending import FleetPending
 from fermata.domain.policy import Scope, ScopeLevel
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.repairs import LEAVING
 from fermata.domain.request_book import RequestBook
 from fermata.domain.request_standing import OnRecord
-from fermata.domain.work_orders import OrderWord, Word, WorkOrder
+from fermata.domain.request_states import RequestState
+from fermata.domain.work_orders import OrderWord, Word, WorkOrder, list_open
 from fermata.store import inventory
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_json, to_json
@@ -76,15 +78,58 @@ def load_words(conn: Connection) -> tuple[OrderWord, ...]:
     return tuple(_to_word(row) for row in conn.execute(select(order_word).order_by(order_word.c.seq)))
 
 
+def load_open(conn: Connection) -> dict[OrderId, WorkOrder]:
+    """Those that are not over, by when they were opened."""
+    query = select(work_order.c.body).where(work_order.c.ended_at.is_(None))
+    found = [from_json(WorkOrder, body) for body in conn.execute(query).scalars()]
+    return {order.id: order for order in list_open(found)}
+
+
+def ended_orders(conn: Connection, names: Collection[OrderId]) -> frozenset[OrderId]:
+    """Those of `names` that are over."""
+    if not names:
+        return frozenset()
+    query = select(work_order.c.id).where(work_order.c.ended_at.is_not(None), work_order.c.id.in_(sorted(names)))
+    return frozenset(OrderId(name) for name in conn.execute(query).scalars())
+
+
+def signature(conn: Connection) -> tuple[int, int, int, int]:
+    """Changes whenever an order is opened, begun or ends, or somebody says something of one. The first number counts
+    those that are not over.
+    """
+    still = func.count().filter(work_order.c.ended_at.is_(None))
+    counts = conn.execute(select(still, func.count(), func.coalesce(func.sum(func.length(work_order.c.body)), 0))).one()
+    last = conn.execute(select(func.coalesce(func.max(order_word.c.seq), 0))).scalar_one()
+    return int(counts[0]), int(counts[1]), int(counts[2]), int(last)
+
+
+def left_since(conn: Connection, since: datetime) -> Mapping[NodeId, Reason]:
+    """Nodes that left the fleet or their place with an order that was completed after `since`, each with why."""
+    kinds = sorted(kind.value for kind in LEAVING)
+    query = select(work_order.c.body).where(work_order.c.ended_at > since, work_order.c.kind.in_(kinds))
+    over = (from_json(WorkOrder, body) for body in conn.execute(query).scalars())
+    return {
+        name: reason(Code.LEFT_BY_ORDER, unit=name, order=order.id, kind=order.kind)
+        for order in over
+        if order.ended is not None and order.ended.how is RequestState.COMPLETED
+        for name in order.held
+    }
+
+
 def held_nodes(conn: Connection, fleet: Fleet, now: datetime) -> Mapping[NodeId, Reason]:
     """Nodes of `fleet` on which no update may be planned or begun at `now` because of work orders, each with why.
 
     Raises NotStored when there are orders and no policy.
     """
-    orders = {name: order for name, order in load_orders(conn).items() if order.is_open}
+    orders = load_open(conn)
     if not orders:
         return {}
-    book = RequestBook(
+    return open_book(conn, fleet, orders, now).held()
+
+
+def open_book(conn: Connection, fleet: Fleet, orders: Mapping[OrderId, WorkOrder], now: datetime) -> RequestBook:
+    """Where these orders stand at `now`, with updates left aside. Raises NotStored when there is no policy."""
+    return RequestBook(
         fleet=fleet,
         policy=inventory.load_policy(conn),
         pending=FleetPending(nodes={}, devices={}),
@@ -93,7 +138,6 @@ def held_nodes(conn: Connection, fleet: Fleet, now: datetime) -> Mapping[NodeId,
         orders=orders,
         words=load_words(conn),
     )
-    return book.held()
 
 
 def _order_row(order: WorkOrder) -> dict[str, Any]:

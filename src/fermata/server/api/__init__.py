@@ -22,6 +22,7 @@ from fermata.server.api import (
     requests,
     runs,
     standing,
+    tail,
     updates,
     why,
 )
@@ -48,6 +49,7 @@ NOUNS = (
     gates,
     intents,
     capacity,
+    tail,
     journal,
     report,
     query,
