@@ -136,7 +136,9 @@ class WorkloadManager(Protocol):
         ...
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """Unlocks the node and lets workloads on it. Done when accepted."""
+        """Unlocks the node and lets workloads on it. Done when accepted. A placement group may take all nodes of a
+        call or none: Refused then says that nothing was done for any of them.
+        """
         ...
 
     def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from fermata.domain.campaign import Campaign, DailyWindow, Fallout, Limit, LimitKind, Rolling, Where
+from fermata.domain.capacity_ledger import CLOSINGS, Entry, EntryKind
 from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, RunId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Run, Sample, UnitOp, WindowRun
@@ -25,7 +26,7 @@ from fermata.domain.plans import (
 )
 from fermata.domain.reasons import Code, Reason
 from fermata.domain.run_states import Desired, RunState, WindowState
-from fermata.store import inventory, plans, runs, unit_ops
+from fermata.store import capacity, inventory, plans, runs, unit_ops
 from fermata.store.database import Database
 
 ZONE = "America/Los_Angeles"
@@ -173,6 +174,7 @@ def save_run(db: Database, size: Size, made: Plan, *, now: datetime = NOW) -> Ru
     with db.begin() as conn:
         runs.create_run(conn, run, states)
         unit_ops.insert_ops(conn, ops)
+        capacity.add_entries(conn, [entry for op in ops for entry in _entries(op)])
         for sample in _samples(states, now, nodes, timedelta(minutes=size.sample_minutes)):
             runs.add_sample(conn, RUN, sample)
     return run
@@ -247,6 +249,14 @@ def _ops(window: Window, state: WindowRun, now: datetime, *, in_tail: int) -> It
                 else replace(op, state=UnitState.RETURNED, finished_at=state.closed_at)
             )
         yield op
+
+
+def _entries(op: UnitOp) -> Iterator[Entry]:
+    """What the ledger says of a node in that state."""
+    told = [(EntryKind.TAKEN, op.locked_at), (CLOSINGS.get(op.state), op.finished_at)]
+    for kind, at in told:
+        if kind is not None and at is not None:
+            yield Entry(run=RUN, window=op.window, node=NodeId(op.unit), kind=kind, in_service_before=True, at=at)
 
 
 def _stopped(op: UnitOp, state: WindowRun) -> UnitOp:

@@ -29,7 +29,7 @@ __all__ = ["closed_stores"]  # a fixture
 TROUBLE = replace(NO_FAULTS, fails=0.05, hangs=0.03, false_done=0.1, fallout=0.1, mean_days_to_repair=400)
 DOCUMENTED = {
     "schema", "campaign", "title", "timezone", "as_of", "runs", "complete", "summary", "plans", "windows", "capacity",
-    "limits", "failures", "versions", "tail", "nodes",
+    "accounts", "limits", "failures", "versions", "tail", "nodes",
 }  # fmt: skip
 
 
@@ -94,7 +94,8 @@ def test_json_holds_what_the_docs_say_and_every_node_once(troubled: Report) -> N
     told: dict[str, Any] = report_to_json(troubled)
     assert told.keys() == DOCUMENTED
     text = Path("docs/report.md").read_text(encoding="utf-8")
-    parts = (told, told["summary"], told["windows"][0], told["capacity"], told["limits"][0], told["nodes"][0])
+    lists = ("windows", "limits", "nodes", "accounts")
+    parts = (told, told["summary"], told["capacity"], *(told[name][0] for name in lists))
     keys = {key for part in parts for key in part} | {key for part in told["failures"] for key in part}
     assert [key for key in sorted(keys) if f"`{key}`" not in text] == []
     names = [line["node"] for line in told["nodes"]]

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from fermata import wiring
 from fermata.client.words import OrderEnding, RunChange
+from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.combinations import Combination
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.gates import GateSaid, GateState, GateWord
@@ -43,6 +44,7 @@ from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.server.web.plan_page import render_plan
 from fermata.services import (
+    capacity,
     consent,
     exemptions,
     freezes,
@@ -328,6 +330,9 @@ class StoreVerbs:
     ) -> GateState:
         said = GateSaid(word=word, actor=actor, why=why, at=wiring.utc_now())
         return gates.say(self.database, gates.find_run(self.database, campaign), update, said)
+
+    def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
+        return capacity.show_capacity(self.database, campaign=campaign, by=by)
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return report.make_report(self.database, campaign=campaign)

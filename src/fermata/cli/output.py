@@ -46,6 +46,15 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def with_z(value: Any) -> Any:
+    """Plain values with their times in ISO 8601 with Z, as in every file of ours."""
+    if isinstance(value, dict):
+        return {key: with_z(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_z(item) for item in value]
+    return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value
+
+
 def say(text: str, *, style: str = "", console: Console = out) -> None:
     """A sentence, folded between words on a terminal: further lines stand a little further in. A pipe gets one line."""
     lines = [text]
@@ -117,15 +126,6 @@ def local(instant: datetime, timezone: str) -> str:
 def iso(instant: datetime) -> str:
     """How a time is shown to machines: 2026-01-03T19:00:00Z."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def utc_times(value: Any) -> Any:
-    """JSON-ready data with its times in ISO 8601 with Z, as in every file of ours."""
-    if isinstance(value, dict):
-        return {key: utc_times(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [utc_times(item) for item in value]
-    return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

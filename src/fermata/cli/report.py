@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from fermata.cli import options, output
+from fermata.cli import capacity, options, output
 from fermata.domain.ids import CampaignId
 from fermata.domain.report import Outcome, Punctuality, Report, WindowLine
 from fermata.formats.report import report_to_json
@@ -67,6 +67,8 @@ def report_parts(made: Report) -> Iterator[output.Fitted | str]:
     """The terminal's version, top to bottom; reads well in 100 columns."""
     yield _headline(made)
     yield _standing(made)
+    if made.accounts:
+        yield capacity.account_table("Capacity by customer", "customer", made.accounts)
     yield _limits(made)
     yield _versions(made)
     if made.failures:

@@ -125,7 +125,7 @@ def _named(campaign: str | None) -> CampaignId | None:
 
 def _tell(run: Run, sentence: str, *, as_json: bool) -> None:
     if as_json:
-        output.print_json({"schema": "fermata.run/1", "run": output.utc_times(to_plain(run))})
+        output.print_json({"schema": "fermata.run/1", "run": output.with_z(to_plain(run))})
     else:
         output.out.print(escape(sentence))
 
@@ -139,7 +139,7 @@ def _plain(found: RunStatus) -> dict[str, Any]:
     for line, entry in zip(body["tail"], found.tail, strict=True):
         line["age_minutes"] = round(entry.age / MINUTE)
         del line["age"]
-    return {"schema": "fermata.status/1", **output.utc_times(body)}
+    return {"schema": "fermata.status/1", **output.with_z(body)}
 
 
 def _print_head(found: RunStatus) -> None:

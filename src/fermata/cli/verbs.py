@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from pathlib import Path
 
     from fermata.client.words import OrderEnding, RunChange
+    from fermata.domain.capacity_ledger import CapacityView, GroupBy
     from fermata.domain.combinations import Combination
     from fermata.domain.deliveries import DeliveryState
     from fermata.domain.gates import GateState, GateWord
@@ -262,6 +263,9 @@ class Verbs(Listing, Protocol):
         self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str
     ) -> GateState:
         """A person's word on an update of the newest run."""
+
+    def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
+        """The capacity ledger, added up."""
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         """How the campaign went."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fermata.client.part import Part, campaign_params
 from fermata.client.words import RunChange
+from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.ids import (
     CampaignId,
 )
@@ -28,6 +29,9 @@ class RunsVerbs(Part):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return self.link.get(RunStatus, "/run", campaign_params(campaign))
+
+    def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
+        return self.link.get(CapacityView, "/capacity", [*campaign_params(campaign), ("by", by.value)])
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return self.link.get(Report, "/report/values", campaign_params(campaign))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from fermata.domain.capacity_ledger import CapacityLine
 from fermata.domain.ids import CampaignId, ClusterId, NodeId, PlanId, RunId, UpdateId, WindowId
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Reason
@@ -183,7 +184,9 @@ class PlanLine:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """Everything `fermata report` shows. `as_of` is the run's own time; windows by start, nodes by name."""
+    """Everything `fermata report` shows. `as_of` is the run's own time; windows by start, nodes by name.
+    `accounts`: the capacity ledger by customer.
+    """
 
     campaign: CampaignId
     title: str
@@ -193,6 +196,7 @@ class Report:
     plans: tuple[PlanLine, ...]
     windows: tuple[WindowLine, ...]
     capacity: Capacity
+    accounts: tuple[CapacityLine, ...]
     failures: tuple[FailureLine, ...]
     versions: tuple[VersionLine, ...]
     limits: tuple[LimitUse, ...]

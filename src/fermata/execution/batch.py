@@ -11,11 +11,12 @@ from fermata.domain.decide_begin import Facts
 from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, settle
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
-from fermata.domain.node_states import UnitEvent, UnitKind
+from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import Answer
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
+from fermata.execution.accounts import keep_ledger
 from fermata.execution.gating import note_marks
 from fermata.execution.observe import observe
 from fermata.execution.perform import perform
@@ -53,7 +54,7 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
     stage.crash("intended")
     to_do = [*repeated, *intended]
     if to_do:
-        answers = perform(stage.site, stage.catalogue, to_do)
+        answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
         stage.crash("recorded")
@@ -135,6 +136,7 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
             batch.settled_windows.add(mark.before.window)
     _record_versions(batch.stage, conn, marks)
     _record_states(conn, marks)
+    keep_ledger(batch.stage, conn, marks, batch.now)
     wake_others(batch.stage, conn, marks, batch.now)
     note_marks(batch.stage, conn, marks, batch.now)
 
@@ -155,12 +157,20 @@ def _record_states(conn: Connection, marks: Sequence[Mark]) -> None:
     """A node is out of service from its lock to its return."""
     states: dict[NodeId, NodeState] = {}
     for mark in marks:
-        if isinstance(mark.decision, Leave) and mark.decision.event is UnitEvent.GIVE_BACK:
+        if isinstance(mark.decision, Leave) and _serves_again(mark):
             states[NodeId(mark.before.unit)] = NodeState.IN_SERVICE
         elif mark.before.locked_at is None and mark.after.locked_at is not None:
             states[NodeId(mark.before.unit)] = NodeState.OUT_OF_SERVICE
     if states:
         inventory.record_node_states(conn, states)
+
+
+def _serves_again(mark: Mark) -> bool:
+    """Given back, or let go untouched because the site refused the lock."""
+    if mark.after.state is UnitState.RETURNED:
+        return True
+    refused = mark.after.state is UnitState.LEFT_OUT and mark.before.locked_at is not None
+    return refused and mark.before.in_service_before
 
 
 def _by_window(ops: Iterable[UnitOp]) -> dict[WindowId, list[UnitOp]]:

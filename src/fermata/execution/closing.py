@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from fermata.domain.capacity_ledger import ALMOST, is_enough
 from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, Sample, UnitOp, WindowRun
 from fermata.domain.pace import MINUTE, minutes_behind
@@ -17,7 +18,6 @@ from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
 OVERRUN_LOOK = timedelta(minutes=5)  # a returning node is looked at anyway: this catches the time promised
-ALMOST = 1e-9  # 0.95 x 20 is 19 in floating point, 0.95 x 40 a little less than 38
 
 
 def close_if_over(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
@@ -27,8 +27,9 @@ def close_if_over(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     if stage.roster.is_settled(row.window):
         with stage.database.begin() as conn:
             return _close(stage, conn, row, now)
-    back = sum(op.state is UnitState.RETURNED for op in stage.roster.of_window(row.window))
-    enough = back >= row.in_service_at_open * stage.campaign.return_threshold - ALMOST
+    units = stage.roster.of_window(row.window)
+    back = sum(op.state is UnitState.RETURNED and op.in_service_before for op in units)
+    enough = is_enough(back, row.in_service_at_open, stage.campaign.return_threshold)
     if now >= row.back_by or (now >= row.planned_end and enough):
         return _put_on_tail(stage, row, now)
     if row.recheck_at is not None and now >= row.recheck_at:

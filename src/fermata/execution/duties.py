@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fermata.domain.operations import Run
+from fermata.execution.accounts import tell_ready
 from fermata.execution.baking import watch_bake
 from fermata.execution.closing import measure_pace, take_sample
 from fermata.execution.stage import Stage
@@ -24,4 +25,5 @@ DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
+    Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
 )

@@ -22,6 +22,7 @@ from fermata.domain.run_states import Desired, WindowState, advance_window
 from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, local_to_utc
+from fermata.execution.accounts import open_books
 from fermata.execution.gating import find_closed
 from fermata.execution.observe import observe_devices, observe_nodes
 from fermata.execution.promises import Bonds, hold_back, say_full
@@ -317,6 +318,7 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
         behind_minutes=round((now - row.planned_start) / MINUTE),
     )
     runs.save_window(conn, after)
+    open_books(stage, conn, after, muster.nodes, now)
     fleet = stage.score(row.plan).fleet
     unit_ops.insert_ops(conn, [_node_op(stage, row, muster, fleet.nodes[name], now) for name in muster.taken])
     unit_ops.insert_ops(conn, _device_ops(stage, row, muster, now))

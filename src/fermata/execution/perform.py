@@ -1,6 +1,7 @@
 """Intents to port calls, in bulk: the only place that acts on the world. A repeated intent carries the same key."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from fermata.domain.ids import StepKey, UpdateId, step_key
 from fermata.domain.node_states import UnitState
@@ -8,6 +9,7 @@ from fermata.domain.observations import Answer, Denied, Later, Unsure
 from fermata.domain.operations import UnitOp
 from fermata.domain.scripts import APPLY_PREFIX, GIVE_BACK
 from fermata.domain.updates import Catalogue
+from fermata.execution.scale_in import ScaleIn
 from fermata.ports import (
     CALL_SIZE_MAX,
     ApplyAsk,
@@ -29,13 +31,22 @@ def key_of(op: UnitOp) -> StepKey:
     return step_key(op.run, op.window, op.unit, step, op.attempt)
 
 
-def perform(site: Site, catalogue: Catalogue, ops: Sequence[UnitOp]) -> Mapping[int, Answer]:
-    """Makes the calls that the rows intend, grouped by kind and cut to size; the answers by row id."""
+def perform(
+    site: Site, catalogue: Catalogue, ops: Sequence[UnitOp], scale_in: ScaleIn | None = None
+) -> Mapping[int, Answer]:
+    """Makes the calls that the rows intend, grouped by kind and cut to size; the answers by row id. `scale_in`: which
+    nodes go back in chunks of their own.
+    """
     groups: dict[tuple[UnitState, bool], list[UnitOp]] = {}
     for op in ops:
         groups.setdefault((op.state, op.step == GIVE_BACK), []).append(op)
     answers: dict[int, Answer] = {}
-    for (state, giving_back), members in sorted(groups.items(), key=lambda item: item[0]):
+    for (state, giving_back), found in sorted(groups.items(), key=lambda item: item[0]):
+        members = found
+        if state is UnitState.PROVEN and giving_back and scale_in is not None:
+            grouped = [op for op in found if op.cluster in scale_in.groups]
+            answers.update(scale_in.give_back(grouped, partial(_perform_or_refuse, site, catalogue, state)))
+            members = [op for op in found if op.cluster not in scale_in.groups]
         for start in range(0, len(members), CALL_SIZE_MAX):
             chunk = members[start : start + CALL_SIZE_MAX]
             answers.update(_perform(site, catalogue, state, giving_back, chunk))
@@ -46,11 +57,19 @@ def _perform(
     site: Site, catalogue: Catalogue, state: UnitState, giving_back: bool, ops: Sequence[UnitOp]
 ) -> dict[int, Answer]:
     try:
+        return _perform_or_refuse(site, catalogue, state, ops, giving_back=giving_back)
+    except Refused as refused:
+        return {op.id: Denied(why=refused.why) for op in ops}
+
+
+def _perform_or_refuse(
+    site: Site, catalogue: Catalogue, state: UnitState, ops: Sequence[UnitOp], *, giving_back: bool = True
+) -> dict[int, Answer]:
+    """One call. Raises Refused when the target did nothing of it."""
+    try:
         by_key = _call(site, catalogue, state, giving_back, ops)
     except TryLater as busy:
         return {op.id: Later(after=busy.after) for op in ops}
-    except Refused as refused:
-        return {op.id: Denied(why=refused.why) for op in ops}
     except OutcomeUnknown:
         return {op.id: Unsure() for op in ops}
     return {op.id: by_key.get(key_of(op), Unsure()) for op in ops}

@@ -21,6 +21,7 @@ from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
 from fermata.execution.roster import Roster
+from fermata.execution.scale_in import ScaleIn
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
 from fermata.store import inventory, plans, runs, unit_ops
@@ -78,6 +79,7 @@ class Stage:
     cases: dict[PlanId, CheckCase] = field(default_factory=dict)
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
+    scale_in: ScaleIn = field(default_factory=ScaleIn)
     roster: Roster = field(default_factory=lambda: Roster(()))
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
     gates: GateDesk = field(default_factory=GateDesk)
@@ -171,6 +173,7 @@ def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> St
         campaign=campaign,
         fleet=fleet,
         capacity=count_limits(campaign, fleet),
+        scale_in=ScaleIn.of(fleet),
         device_versions={device.name: device.version for device in fleet.devices.values()},
     )
     stage.reload()

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from fermata.domain.campaign import Where
+from fermata.domain.capacity_ledger import CapacityLine
 from fermata.domain.reasons import Reason
 from fermata.domain.report import (
     SCHEMA,
@@ -34,6 +35,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
         ],
         "windows": [_window(line) for line in report.windows],
         "capacity": _capacity(report.capacity),
+        "accounts": [_account(line) for line in report.accounts],
         "limits": [_limit(use) for use in report.limits],
         "failures": [
             {"kind": f.kind, "sentence": f.sentence, "seen": f.seen, "nodes": f.nodes, "ended_in_tail": f.ended_in_tail}
@@ -194,3 +196,19 @@ def _moment(at: datetime | date | None) -> str | None:
 
 def _time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _account(line: CapacityLine) -> dict[str, Any]:
+    return {
+        "customer": line.name,
+        "baseline": line.baseline,
+        "taken": line.taken,
+        "returned": line.returned,
+        "kept_out": line.kept_out,
+        "untouched": line.untouched,
+        "gone": line.gone,
+        "owed": line.owed,
+        "capacity_owed": line.capacity_owed,
+        "windows": line.windows,
+        "windows_ready": line.windows_ready,
+    }

@@ -3,11 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from math import ceil
 
 from fermata.domain.accounts import Books, account_for_nodes, account_for_versions, outages_of
 from fermata.domain.campaign import Campaign
 from fermata.domain.capacity import measure_capacity
+from fermata.domain.capacity_ledger import CapacityLine, GroupBy, add_up, when_ready
 from fermata.domain.failures import FAILURE_EVENTS, Failure, count_failures
 from fermata.domain.ids import CampaignId, WindowId
 from fermata.domain.node_states import OUT, UnitKind, UnitState
@@ -19,7 +19,7 @@ from fermata.domain.report import FailureLine, PlanLine, Report, Span, WindowLin
 from fermata.domain.usage import OpenWindow, measure_limits
 from fermata.domain.windows import Interval
 from fermata.services.errors import Refusal, refusing_unknown
-from fermata.store import inventory, journal, plans, runs, unit_ops
+from fermata.store import capacity, inventory, journal, plans, runs, unit_ops
 from fermata.store.database import Connection, Database
 
 
@@ -33,7 +33,9 @@ def make_report(db: Database, *, campaign: str | None = None) -> Report:
         conducted = runs.list_runs(conn, found.id)
         books = _read_books(conn, found, conducted)
         failures = count_failures(_failures(conn), held=_held(books))
-    return _report(books, conducted, failures)
+        names = [run.id for run in conducted]
+        accounts = add_up(capacity.load_accounts(conn, names), capacity.load_sums(conn, names), GroupBy.CUSTOMER)
+    return _report(books, conducted, failures, accounts)
 
 
 def choose_campaign(conn: Connection, name: str | None) -> Campaign:
@@ -98,7 +100,12 @@ def _followed_plans(conn: Connection, campaign: Campaign) -> tuple[Plan, ...]:
     return tuple(plans.load_plan(conn, line.id) for line in lines)
 
 
-def _report(books: Books, conducted: Sequence[Run], failures: tuple[FailureLine, ...]) -> Report:
+def _report(
+    books: Books,
+    conducted: Sequence[Run],
+    failures: tuple[FailureLine, ...],
+    accounts: tuple[CapacityLine, ...],
+) -> Report:
     outages = outages_of(books)
     opened = tuple(
         OpenWindow(
@@ -124,6 +131,7 @@ def _report(books: Books, conducted: Sequence[Run], failures: tuple[FailureLine,
         ),
         windows=_window_lines(books),
         capacity=measure_capacity(books, conducted[0] if conducted else None, outages),
+        accounts=accounts,
         failures=failures,
         versions=account_for_versions(books),
         limits=measure_limits(books.campaign, books.fleet, outages, opened),
@@ -163,9 +171,8 @@ def _window_line(window: WindowRun, ops: Sequence[UnitOp], campaign: Campaign) -
 
 
 def _ready_at(window: WindowRun, ops: Sequence[UnitOp], threshold: float) -> datetime | None:
-    """When `threshold` of the nodes in service at the opening were back; without any of those, when it closed."""
-    needed = ceil(threshold * window.in_service_at_open)
-    if not needed:
+    """When enough of the nodes in service at the opening were back; without any of those, when it closed."""
+    if not window.in_service_at_open:
         return window.closed_at
-    back = sorted(op.finished_at for op in ops if op.finished_at and op.in_service_before)
-    return back[needed - 1] if len(back) >= needed else None
+    back = (op.finished_at for op in ops if op.finished_at and op.state is UnitState.RETURNED)
+    return when_ready(window.in_service_at_open, threshold, back)

@@ -4,13 +4,14 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from fermata.domain.capacity_ledger import count_owed
 from fermata.domain.ids import WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, WindowStatus
-from fermata.store import inventory, runs, unit_ops
+from fermata.store import capacity, inventory, runs, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -24,7 +25,8 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
     by_window: dict[WindowId, list[StateCount]] = defaultdict(list)
     for count in counts:
         by_window[count.window].append(count)
-    windows = tuple(_window(row, by_window.get(row.window, ())) for row in rows)
+    ready = {a.window: a.ready_at for a in capacity.load_accounts(conn, [run.id], with_baseline=False)}
+    windows = tuple(_window(row, by_window.get(row.window, ()), ready.get(row.window)) for row in rows)
     out = [c for c in counts if c.state in OUT]
     return RunStatus(
         run=run.id,
@@ -38,7 +40,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         forecast_end=_forecast(windows),
         baseline_nodes=run.baseline_nodes,
         baseline_in_service=run.baseline_in_service,
-        in_service=run.baseline_in_service - sum(c.units for c in out if c.in_service_before),
+        in_service=run.baseline_in_service - count_owed(capacity.load_sums(conn, [run.id])),
         nodes_planned=sum(row.nodes for row in rows if row.state is not WindowState.CANCELLED),
         nodes_returned=_units(counts, UnitState.RETURNED),
         nodes_kept_out=_units(counts, UnitState.KEPT_OUT),
@@ -54,7 +56,7 @@ def _units(counts: Sequence[StateCount], state: UnitState) -> int:
     return sum(c.units for c in counts if c.state is state)
 
 
-def _window(row: WindowRun, counts: Sequence[StateCount]) -> WindowStatus:
+def _window(row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | None) -> WindowStatus:
     states: Counter[UnitState] = Counter()
     for count in counts:
         states[count.state] += count.units
@@ -77,6 +79,7 @@ def _window(row: WindowRun, counts: Sequence[StateCount]) -> WindowStatus:
         nodes=row.nodes,
         taken=row.taken,
         in_service_at_open=row.in_service_at_open,
+        ready_at=ready_at,
         returned=states[UnitState.RETURNED],
         kept_out=states[UnitState.KEPT_OUT],
         working=sum(c.units for c in counts if not c.in_tail and c.state not in FINAL),

@@ -46,7 +46,8 @@ class WindowStatus:
 
     `working` and `in_tail` are not finished yet and never overlap. `behind` is positive when late, None when there is
     nothing to compare: while open it compares the forecast with the planned end, afterwards the actual end.
-    `states` counts nodes by state. `recheck_at`: when a waiting window is looked at again.
+    `ready_at`: since when enough is back, proven, to ramp up. `states` counts nodes by state. `recheck_at`: when a
+    waiting window is looked at again.
     """
 
     window: WindowId
@@ -65,6 +66,7 @@ class WindowStatus:
     nodes: int
     taken: int
     in_service_at_open: int
+    ready_at: datetime | None
     returned: int
     kept_out: int
     working: int

@@ -21,6 +21,7 @@ class Faults:
     `slow_factor` times as long. unhealthy: fails its health check. lost: the answer to a call, and half the time the
     call itself, gets lost. busy: the target says no for now, once. bad_updates: by update, the share of units that
     never take it.
+    unplaceable: a node with which its placement group refuses a whole scale-in, unless it comes alone.
     """
 
     fails: float = 0.012
@@ -33,11 +34,14 @@ class Faults:
     lost: float = 0.001
     busy: float = 0.002
     fallout: float = 0.015
+    unplaceable: float = 0.01
     mean_days_to_repair: float = 2.0
     bad_updates: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
-NO_FAULTS = Faults(fails=0, hangs=0, false_done=0, slow_drain=0, unhealthy=0, device_fails=0, lost=0, busy=0, fallout=0)
+NO_FAULTS = Faults(
+    fails=0, hangs=0, false_done=0, slow_drain=0, unhealthy=0, device_fails=0, lost=0, busy=0, fallout=0, unplaceable=0
+)
 
 
 class Dice:

@@ -21,7 +21,7 @@ from fermata.domain.observations import (
     Unsure,
 )
 from fermata.domain.updates import Update
-from fermata.ports import CALL_SIZE_MAX, ApplyAsk, Ask, Clock, Notice, NoticeKind, Site
+from fermata.ports import CALL_SIZE_MAX, ApplyAsk, Ask, Clock, Notice, NoticeKind, Refused, Site
 from fermata.sim.world import World, commands, cut_key
 
 BUSY_FOR = timedelta(minutes=2)
@@ -108,6 +108,10 @@ class SimWorkloads(_Desk):
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
         """See the port."""
+        with self._lock:
+            bad = self._world.unplaceable([ask.unit for ask in asks])
+        if bad is not None:
+            raise Refused(f"the placement group cannot place {bad} with {len(asks) - 1} others")
         return self._call("give_back", asks)
 
     def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:

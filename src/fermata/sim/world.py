@@ -240,6 +240,15 @@ class World:
         machine.settle(now)
         return machine
 
+    def unplaceable(self, units: Sequence[str]) -> str | None:
+        """The first of several nodes that its placement group cannot place together with others, or None."""
+        grouped = (unit for unit in units if self._is_grouped(unit)) if len(units) > 1 else ()
+        return next((u for u in grouped if self._dice.draw(u, "placement") < self.faults.unplaceable), None)
+
+    def _is_grouped(self, unit: str) -> bool:
+        node = self.fleet.nodes.get(NodeId(unit))
+        return node is not None and self.fleet.clusters[node.cluster].single_placement_group
+
     def lost(self, key: str) -> str:
         """How a call goes astray the first time: "", "busy", "lost" (never arrived) or "answer_lost" (done)."""
         if key in self.turned_away or key in self.steps:

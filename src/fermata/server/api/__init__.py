@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from fermata.server.api import (
+    capacity,
     consent,
     freezes,
     gates,
@@ -40,6 +41,7 @@ NOUNS = (
     why,
     runs,
     gates,
+    capacity,
     journal,
     report,
     query,

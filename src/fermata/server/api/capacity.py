@@ -1,0 +1,16 @@
+"""The capacity ledger: what was taken from whom, what came back, what is owed."""
+
+from fastapi import APIRouter
+
+from fermata.domain.capacity_ledger import CapacityView, GroupBy
+from fermata.server.api.bodies import Name
+from fermata.server.context import Given
+from fermata.services.capacity import show_capacity
+
+router = APIRouter(tags=["capacity"])
+
+
+@router.get("/capacity")
+def get_capacity(given: Given, campaign: Name | None = None, by: GroupBy = GroupBy.CUSTOMER) -> CapacityView:
+    """Taken = returned + kept out as found + untouched + gone + owed, in every line, over all runs of the campaign."""
+    return show_capacity(given.db, campaign=campaign, by=by)
