@@ -7,7 +7,7 @@ out: teams that are busy in other windows, and, unless a strain is given, one ba
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -21,6 +21,7 @@ from fermata.domain.step_order import device_waits, node_waits
 from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, IsolationBy, Update
 from fermata.planning.cast import NOBODY, Cast, find_span
 from fermata.planning.dice import STRIDE, Columns, Dice, Minutes, PooledDice, Pools
+from fermata.planning.order_of_play import order_of_play, takes_turns
 from fermata.planning.turns import NEVER, take_turns, wait_for_room
 
 RUNS_MOST = 200  # the standard error of a confidence near 0.9 is then 0.02
@@ -103,7 +104,7 @@ class _Play:
 
     def play(self) -> Minutes:
         """When each node is back, per run."""
-        for batches in self._in_order():
+        for batches in order_of_play(self.steps, self.takes_part, self.catalogue.updates):
             step = self.steps[batches[0]]
             self._wait_for_devices(batches)
             match step:
@@ -141,42 +142,6 @@ class _Play:
                 return np.arange(self.cast.nodes)
             case _:
                 assert_never(step)
-
-    def _in_order(self) -> Iterator[tuple[int, ...]]:
-        """Steps by start, as indices; the batches of an update together as soon as their nodes have done what comes
-        before: of one that takes turns by fault domain all, of others those whose nodes have.
-        """
-        waiting = list(range(len(self.steps)))
-        members = [self._as_bits(columns) for columns in self.takes_part]
-        while waiting:
-            earlier = 0
-            open_: list[int] = []
-            for index in waiting:
-                if not members[index] & earlier:
-                    open_.append(index)
-                earlier |= members[index]
-            chosen = next((found for i in open_ if (found := self._together(i, open_))), (open_[0],))
-            waiting = [index for index in waiting if index not in chosen]
-            yield chosen
-
-    def _as_bits(self, columns: Columns) -> int:
-        """A bit per node: sets of nodes meet where two of these have one in common."""
-        is_in = np.zeros(self.cast.nodes, dtype=np.bool_)
-        is_in[columns] = True
-        return int.from_bytes(np.packbits(is_in).tobytes())
-
-    def _together(self, index: int, open_: Sequence[int]) -> tuple[int, ...]:
-        """The batches among `open_` that are played with this step, itself included; none: it waits for the rest."""
-        step = self.steps[index]
-        if not isinstance(step, NodeApplyStep):
-            return (index,)
-        own = [(s.batch, i) for i in open_ if isinstance(s := self.steps[i], NodeApplyStep) and s.update == step.update]
-        if len(own) < step.batches and self._takes_turns(self.catalogue.updates[step.update]):
-            return ()
-        return tuple(i for _, i in sorted(own))
-
-    def _takes_turns(self, update: Update) -> bool:
-        return update.isolation.by is IsolationBy.FAULT_DOMAIN
 
     def _wait_for_devices(self, batches: Sequence[int]) -> None:
         """Nodes wait for devices that they hang on wherever the conductor makes them wait."""
@@ -244,7 +209,7 @@ class _Play:
         extra = takes.flat[again] + self._reset_minutes
         takes.flat[hangs] = update.duration_minutes.p90 * HANG_FACTOR
         hold = takes
-        if self._takes_turns(update):
+        if takes_turns(update):
             domains = np.unique(self.cast.domains[columns], return_inverse=True)[1]
             begin = take_turns(arrive, hold, domains, at_once=max(1, update.isolation.at_once))
         else:
