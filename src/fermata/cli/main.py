@@ -37,6 +37,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "publish": ("publish",),
     "runs": ("start", "pause", "resume", "stop", "status"),
     "gates": ("gates",),
+    "recover": ("recover",),
     "capacity": ("capacity",),
     "report": ("report",),
     "serve": ("serve",),

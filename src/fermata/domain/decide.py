@@ -25,6 +25,7 @@ from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
 from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY, name_step
+from fermata.domain.undoing import decide_undo
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
 
@@ -47,6 +48,11 @@ NOTHING_SEEN = Seen()
 
 def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """The one thing to do about a unit whose call is not just about to be repeated (asked is not INTENDED)."""
+    is_done = isinstance(seen.progress, Succeeded)
+    return (decide_undo(op, seen.node, is_done, facts) if op.undo else None) or _decide(op, seen, facts)
+
+
+def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if op.asked in (Asked.UNSURE, Asked.UNDER_WAY):
         return _judge(op, seen, facts)
     match op.state:
@@ -199,7 +205,7 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
     versions: Mapping[str, str] = seen.node.versions if seen.node else {}
     verifying = op.state is UnitState.VERIFYING
-    asked = own.due if verifying else script.activates[op.position] & op.applied
+    asked = own.due & ~op.undo if verifying else script.activates[op.position] & op.applied
     lacking = sum(
         script.bits[u.id]
         for u in script.updates
@@ -208,7 +214,7 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if lacking:
         return _unchanged(op, lacking, facts)
     if verifying:
-        return Prove(active=own.due)
+        return Prove(active=own.due & ~op.undo)
     return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active | asked, retries=op.retries)
 
 

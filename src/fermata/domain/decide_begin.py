@@ -7,7 +7,7 @@ from functools import partial
 
 from fermata.domain.decisions import Begin, Decision, Park
 from fermata.domain.fleet import Node
-from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.node_states import EMPTY, UnitEvent, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.plans import NodeApplyStep, VerifyStep
@@ -39,7 +39,8 @@ class Facts:
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
     `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may.
-    `closed`: updates whose gate lets nobody begin, and why.
+    `closed`: updates whose gate lets nobody begin, and why. `undo_targets`: of nodes on which updates are rolled back,
+    by window and node, the versions to roll them back to.
     """
 
     now: datetime
@@ -54,6 +55,11 @@ class Facts:
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
     closed: Mapping[UpdateId, Reason] = field(default_factory=dict)
+    undo_targets: Mapping[tuple[WindowId, str], Mapping[UpdateId, str]] = field(default_factory=dict)
+
+    def undo_to(self, op: UnitOp) -> Mapping[UpdateId, str]:
+        """What the updates on the node are rolled back to."""
+        return self.undo_targets.get((op.window, op.unit), {})
 
     def device_id(self, op: UnitOp) -> DeviceId:
         """The device that `op` is about."""
@@ -101,7 +107,7 @@ def begin_node(op: UnitOp, facts: Facts) -> Decision:
     """The next own step of an empty, idle node, or what it waits for."""
     script = facts.script
     own = script.nodes[NodeId(op.unit)]
-    index = script.next_step(own, op.applied, op.active)
+    index = script.next_step(own, op.applied | op.undo, op.active | op.undo)
     label = script.labels[index]
     step = script.steps[index]
     blocked = _closed_gate(op, own, index, facts)

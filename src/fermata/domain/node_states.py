@@ -22,6 +22,7 @@ class UnitState(StrEnum):
     REBOOTING = "rebooting"
     RESETTING = "resetting"
     VERIFYING = "verifying"
+    RECOVERING = "recovering"
     PROVEN = "proven"
     RETURNED = "returned"
     KEPT_OUT = "kept_out"
@@ -41,6 +42,10 @@ class UnitEvent(StrEnum):
     STEP_ENDED = "step_ended"
     VERIFY = "verify"
     PROVE = "prove"
+    UNPROVE = "unprove"
+    UNDO = "undo"
+    RECOVER = "recover"
+    TAKE_BACK = "take_back"
     GIVE_BACK = "give_back"
     KEEP_OUT = "keep_out"
     GIVE_UP = "give_up"
@@ -83,10 +88,18 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.VERIFYING, _E.STEP_ENDED): _S.DRAINED,
         (_S.VERIFYING, _E.RESET): _S.RESETTING,
         (_S.VERIFYING, _E.GIVE_UP): _S.FAILED,
+        (_S.DRAINED, _E.UNDO): _S.RECOVERING,
+        (_S.RECOVERING, _E.STEP_ENDED): _S.DRAINED,
+        (_S.RECOVERING, _E.RESET): _S.RESETTING,
+        (_S.RECOVERING, _E.GIVE_UP): _S.FAILED,
+        (_S.PROVEN, _E.UNPROVE): _S.DRAINED,
         (_S.PROVEN, _E.GIVE_BACK): _S.RETURNED,
         (_S.PROVEN, _E.KEEP_OUT): _S.KEPT_OUT,
         (_S.FAILED, _E.LOCK): _S.LOCKED,
         (_S.FAILED, _E.REPAIRED): _S.DRAINED,
+        (_S.FAILED, _E.RECOVER): _S.RESETTING,
+        (_S.RETURNED, _E.TAKE_BACK): _S.PENDING,
+        (_S.KEPT_OUT, _E.TAKE_BACK): _S.PENDING,
     }
 )
 
@@ -114,11 +127,13 @@ OUT = frozenset(
         _S.REBOOTING,
         _S.RESETTING,
         _S.VERIFYING,
+        _S.RECOVERING,
         _S.PROVEN,
         _S.FAILED,
     }
 )  # a node in one of these is held by us and counts against every limit on nodes out
 EMPTY = OUT - {_S.LOCKED, _S.DRAINING}  # no workload on it, unless it failed before its drain ended
+BACK = frozenset({_S.RETURNED, _S.KEPT_OUT})  # proven and out of our hands
 FINAL = frozenset({_S.RETURNED, _S.KEPT_OUT, _S.LEFT_OUT})  # nothing more happens to the node in this window
 
 

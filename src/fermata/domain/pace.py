@@ -45,7 +45,7 @@ def _projected_back(script: WindowScript, op: UnitOp, verify: timedelta, now: da
     match op.state:
         case UnitState.PROVEN | UnitState.RETURNED | UnitState.KEPT_OUT | UnitState.LEFT_OUT:
             return now
-        case UnitState.APPLYING | UnitState.REBOOTING | UnitState.VERIFYING | UnitState.DRAINING:
+        case UnitState.APPLYING | UnitState.RECOVERING | UnitState.REBOOTING | UnitState.VERIFYING | UnitState.DRAINING:
             return max(now, (op.step_started_at or now) + takes) + rest
         case UnitState.DRAINED:
             return max(now, start) + takes + rest

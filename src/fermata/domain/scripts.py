@@ -29,9 +29,17 @@ RELEASE = "release"
 APPLY_PREFIX = "apply:"
 REBOOT_PREFIX = "reboot:"
 RESET_PREFIX = "reset:"
+UNDO_PREFIX = "undo:"  # then the version, a blank, which no version has, and the update
+UNDO_REBOOT = "undo_reboot"
 
 
-_WORDS = {LOCK: "its lock", DRAIN: "its drain", VERIFY: "its health check", GIVE_BACK: "its return"}
+_WORDS = {
+    UNDO_REBOOT: "its reboot",
+    LOCK: "its lock",
+    DRAIN: "its drain",
+    VERIFY: "its health check",
+    GIVE_BACK: "its return",
+}
 
 
 def name_step(step: str) -> str:
@@ -42,7 +50,15 @@ def name_step(step: str) -> str:
         return "its reboot"
     if step.startswith(APPLY_PREFIX):
         return f"update {step.removeprefix(APPLY_PREFIX)}"
+    if step.startswith(UNDO_PREFIX):
+        return f"the roll-back of {undone_by(step)[1]}"
     return _WORDS.get(step, step)
+
+
+def undone_by(step: str) -> tuple[str, str]:
+    """The version that a roll-back writes, and the update that it takes back."""
+    version, _, update = step.removeprefix(UNDO_PREFIX).partition(" ")
+    return version, update
 
 
 class BadScript(Exception):

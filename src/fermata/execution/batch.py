@@ -11,7 +11,7 @@ from fermata.domain.decide_begin import Facts
 from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, settle
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
-from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.node_states import BACK, UnitKind, UnitState
 from fermata.domain.observations import Answer
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.settle import judge_answer
@@ -25,6 +25,7 @@ from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
 from fermata.store import inventory, journal, runs, unit_ops
 from fermata.store.database import Connection
+from fermata.store.recovery import note_returned
 
 DUE_MAX = 1000  # units of one batch step: a transaction stays short, and a port call holds as many
 DECISIONS_IN_A_ROW_MAX = 6  # repaired, locked, ... : more means that two decisions undo each other
@@ -139,6 +140,8 @@ def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
     keep_ledger(batch.stage, conn, marks, batch.now)
     wake_others(batch.stage, conn, marks, batch.now)
     note_marks(batch.stage, conn, marks, batch.now)
+    back = [NodeId(m.before.unit) for m in marks if m.before.finished_at is None and m.after.state in BACK]
+    note_returned(conn, back, batch.now)
 
 
 def _record_versions(stage: Stage, conn: Connection, marks: Sequence[Mark]) -> None:

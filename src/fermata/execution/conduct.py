@@ -12,11 +12,12 @@ from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
 from fermata.execution.gating import follow_words, judge_gates
 from fermata.execution.opening import open_window
+from fermata.execution.recovering import follow_orders
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused
 from fermata.ports import Clock, Site
-from fermata.store import gates, journal, runs
+from fermata.store import gates, journal, recovery, runs
 from fermata.store.database import Database
 from fermata.store.journal import Entry
 from fermata.store.runs import Stale
@@ -76,6 +77,7 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     paused = run.desired is not Desired.RUN and run.state is not RunState.STOPPING
     worked = False
     follow_words(stage, now)
+    follow_orders(stage, now)
     for _ in range(ROUNDS_MAX):
         judge_gates(stage, now)
         moved = _decide_windows(stage, run, now)
@@ -176,8 +178,9 @@ def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], b
             return True
         with stage.database.read() as conn:
             found = runs.load_run(conn, run.id)
-            word = gates.latest_word(conn, run.id)
-        return found is None or found.desired is not run.desired or word != stage.gates.latest_word
+            has_news = gates.latest_word(conn, run.id) != stage.gates.latest_word
+            has_news = has_news or recovery.latest_order(conn, run.id) != stage.undo.latest
+        return found is None or found.desired is not run.desired or has_news
 
     return check
 

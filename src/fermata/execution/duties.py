@@ -8,6 +8,7 @@ from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
 from fermata.execution.baking import watch_bake
 from fermata.execution.closing import measure_pace, take_sample
+from fermata.execution.recovering import roll_back_stopped
 from fermata.execution.stage import Stage
 
 
@@ -24,6 +25,7 @@ class Duty:
 DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+    Duty(name="roll_back", every=timedelta(minutes=5), do=roll_back_stopped),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
 )

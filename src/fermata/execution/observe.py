@@ -14,7 +14,7 @@ from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused, Site, TryLater
 
 K = TypeVar("K")
 V = TypeVar("V")
-_REPORTS_VERSIONS = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.VERIFYING})
+_REPORTS_VERSIONS = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.VERIFYING, UnitState.RECOVERING})
 _MAY_BE_GONE = frozenset({UnitState.REBOOTING, UnitState.RESETTING, UnitState.VERIFYING})
 
 
@@ -67,7 +67,7 @@ def _observe_progress(site: Site, ops: Iterable[UnitOp]) -> Mapping[int, Progres
 
 def _observer(site: Site, state: UnitState) -> Callable[[Sequence[StepKey]], Mapping[StepKey, Progress]]:
     match state:
-        case UnitState.APPLYING:
+        case UnitState.APPLYING | UnitState.RECOVERING:
             return site.firmware.observe
         case UnitState.REBOOTING | UnitState.RESETTING:
             return site.power.observe

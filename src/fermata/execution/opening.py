@@ -33,6 +33,7 @@ from fermata.store import consent, inventory, journal, runs, unit_ops, work_orde
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
+from fermata.store.recovery import note_found
 
 RECHECK = timedelta(minutes=5)  # of a window that waits: capacity comes back node by node, in minutes
 REPAIR_RECHECK = timedelta(minutes=30)  # of a window that only a person can set free
@@ -323,6 +324,8 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
     unit_ops.insert_ops(conn, [_node_op(stage, row, muster, fleet.nodes[name], now) for name in muster.taken])
     unit_ops.insert_ops(conn, _device_ops(stage, row, muster, now))
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
+    found = {n: muster.nodes[n].versions for n in muster.taken if muster.nodes[n].state is NodeState.IN_SERVICE}
+    note_found(conn, found, now)
     data = {
         "taken": len(muster.taken),
         "in_service": in_service,

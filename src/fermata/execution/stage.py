@@ -1,6 +1,6 @@
 """What the conductor holds in memory, all of it read from the store and rebuilt at any time: plans, scripts, limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, partial
@@ -16,6 +16,7 @@ from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
+from fermata.domain.recovery import RecoveryOrder
 from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
@@ -60,6 +61,38 @@ class GateDesk:
 
 
 @dataclass(kw_only=True)
+class UndoDesk:
+    """The roll-backs that were ordered in this run. `latest` -1: not read yet."""
+
+    latest: int = -1
+    orders: tuple[RecoveryOrder, ...] = ()
+    by_unit: dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]] = field(default_factory=dict)
+    targets: dict[tuple[WindowId, str], dict[UpdateId, str]] = field(default_factory=dict)
+
+    def load(self, orders: Sequence[RecoveryOrder]) -> None:
+        """Takes these as all there are."""
+        self.orders = tuple(orders)
+        self.by_unit, self.targets = {}, {}
+        for order in orders:
+            key = (order.window, order.unit)
+            self.by_unit[key] = (*self.by_unit.get(key, ()), order)
+            self.targets.setdefault(key, {})[order.update] = order.to_version
+
+    def has(self, window: WindowId, unit: str, update: UpdateId) -> bool:
+        """True when that was ordered already."""
+        return update in self.targets.get((window, unit), {})
+
+    def waiting(self, roster: Roster) -> dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]]:
+        """Orders of nodes whose row on the roster does not carry them yet, or which are not on it."""
+        found = {}
+        for key, orders in self.by_unit.items():
+            op = roster.standing(*key)
+            if op is None or op.finished_at is not None or not op.undo:
+                found[key] = orders
+        return found
+
+
+@dataclass(kw_only=True)
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
@@ -83,6 +116,7 @@ class Stage:
     roster: Roster = field(default_factory=lambda: Roster(()))
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
     gates: GateDesk = field(default_factory=GateDesk)
+    undo: UndoDesk = field(default_factory=UndoDesk)
     crash: Callable[[str], None] = _go_on
 
     def score(self, plan_id: PlanId) -> Score:
@@ -141,6 +175,7 @@ class Stage:
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
             closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
+            undo_targets=self.undo.targets,
         )
 
     def reload(self) -> None:
@@ -149,6 +184,7 @@ class Stage:
             self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
             self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
         self.gates = GateDesk()
+        self.undo = UndoDesk()
 
     def open_windows(self) -> tuple[WindowRun, ...]:
         """The run's open windows, by id."""

@@ -3,7 +3,7 @@ never be done to a real one. `sim.site` puts the ports in front of it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ class World:
         for command in fresh:
             self._forbid(command, now)
         if fresh:
-            items = [[c.key, c.unit, c.update.id if c.update else ""] for c in fresh]
+            items = [[c.key, c.unit, _name(c.update, self.catalogue)] for c in fresh]
             self._log.append({"at": int(now.timestamp()), "op": op, "items": items})
             for command in fresh:
                 self._start(command, now)
@@ -86,7 +86,7 @@ class World:
                 case "repair":
                     self._start_repair(key, unit, at)
                 case op:
-                    found = self.catalogue.updates[UpdateId(update)] if update else None
+                    found = _find(update, self.catalogue) if update else None
                     self._start(Command(op=op, key=key, unit=unit, update=found), at)
 
     def _start_repair(self, key: str, unit: str, now: datetime) -> None:
@@ -163,7 +163,8 @@ class World:
         fails = faults.fails if update.target == NODE_TARGET else faults.device_fails
         step.update, step.component, step.version = update.id, update.component, update.to_version
         step.with_reboot = update.needs_reboot
-        if self._dice.draw(command.unit, f"bad {update.id}") < faults.bad_updates.get(update.id, 0.0):
+        bad = faults.bad_updates.get(update.id, 0.0) if update == self.catalogue.updates[update.id] else 0.0
+        if self._dice.draw(command.unit, f"bad {update.id}") < bad:
             step.failed = "the part does not start with it"
         elif luck < fails:
             step.failed = "the image was not accepted"
@@ -201,7 +202,8 @@ class World:
             self._forbid_return(command, machine)
 
     def _forbid_apply(self, command: Command, update: Update, machine: Machine, now: datetime) -> None:
-        if machine.versions.get(update.component) == update.to_version:
+        known = (machine.versions, machine.staged, machine.targets)
+        if all(found.get(update.component, update.to_version) == update.to_version for found in known):
             raise WorldBroken(f"{command.key}: {update.id} runs there already")
         if machine.staged.get(update.component) == update.to_version:
             raise WorldBroken(f"{command.key}: {update.id} is written already and waits for a reboot")
@@ -277,10 +279,25 @@ def commands(op: str, asks: Iterable[Ask | ApplyAsk], find: Callable[[UpdateId],
             op=op,
             key=cut_key(ask.key),
             unit=ask.unit,
-            update=find(ask.update) if isinstance(ask, ApplyAsk) else None,
+            update=replace(find(ask.update), to_version=ask.to_version) if isinstance(ask, ApplyAsk) else None,
         )
         for ask in asks
     ]
+
+
+def _name(update: Update | None, catalogue: Catalogue) -> str:
+    """What the log calls it: a roll-back writes another version than the catalogue has."""
+    if update is None:
+        return ""
+    is_usual = catalogue.updates[update.id].to_version == update.to_version
+    return update.id if is_usual else f"{update.to_version} {update.id}"
+
+
+def _find(name: str, catalogue: Catalogue) -> Update:
+    if UpdateId(name) in catalogue.updates:
+        return catalogue.updates[UpdateId(name)]
+    version, _, update = name.partition(" ")
+    return replace(catalogue.updates[UpdateId(update)], to_version=version)
 
 
 def cut_key(key: str) -> str:

@@ -50,6 +50,7 @@ unit_op = Table(
     Column("applied", Integer, nullable=False),
     Column("active", Integer, nullable=False),
     Column("position", Integer, nullable=False),
+    Column("undo", Integer, nullable=False),
     Column("begun", Boolean(create_constraint=False), nullable=False),
     Column("gate", String, nullable=True),
     Column("reason_code", String, nullable=True),
@@ -64,6 +65,7 @@ unit_op = Table(
     Column("failed_at", UtcTime, nullable=True),
     Column("tail_since", UtcTime, nullable=True),
     Column("finished_at", UtcTime, nullable=True),
+    Column("taken_again_at", UtcTime, nullable=True),
     Column("version", Integer, nullable=False),
     UniqueConstraint("run", "window", "unit"),
 )
@@ -200,8 +202,8 @@ def _fetch(conn: Connection, query: Select[Any]) -> tuple[UnitOp, ...]:
 def _to_op(row: Row[Any]) -> UnitOp:
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
-        applied, active, position, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at, slip_minutes,
-        retries, tries_max, locked_at, failed_at, tail_since, finished_at, version,
+        applied, active, position, undo, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at,
+        slip_minutes, retries, tries_max, locked_at, failed_at, tail_since, finished_at, taken_again_at, version,
     ) = tuple(row)  # fmt: skip
     return UnitOp(
         id=id_,
@@ -220,6 +222,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
         applied=applied,
         active=active,
         position=position,
+        undo=undo,
         begun=begun,
         gate=None if gate is None else _GATES[gate],
         reason=to_reason(reason_code, sentence),
@@ -233,6 +236,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
         failed_at=failed_at,
         tail_since=tail_since,
         finished_at=finished_at,
+        taken_again_at=taken_again_at,
         version=version,
     )
 
@@ -261,6 +265,7 @@ def _moving(op: UnitOp) -> dict[str, Any]:
         "applied": op.applied,
         "active": op.active,
         "position": op.position,
+        "undo": op.undo,
         "begun": op.begun,
         "gate": op.gate.value if op.gate else None,
         "reason_code": op.reason.code.value if op.reason else None,
@@ -275,4 +280,5 @@ def _moving(op: UnitOp) -> dict[str, Any]:
         "failed_at": op.failed_at,
         "tail_since": op.tail_since,
         "finished_at": op.finished_at,
+        "taken_again_at": op.taken_again_at,
     }
