@@ -14,6 +14,7 @@ from fermata.domain.deliveries import Outcome
 from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, UpdateId
 from fermata.domain.inventory_reports import Report
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
+from fermata.domain.replans import Replan
 from fermata.domain.subscriptions import Greeting, Subscription
 
 CALL_SIZE_MAX = 1000  # items of one call: real targets page at about this size, and 1,000 rows keep a transaction short
@@ -222,9 +223,19 @@ class Engine(Protocol):
         ...
 
 
+class Replanner(Protocol):
+    """Plans again from the store while a campaign is conducted."""
+
+    def consider(self, run: RunId, now: datetime) -> Replan | None:
+        """Looks whether the run deviates from its plan and, if that is new, plans again as the run's mode says. None:
+        nothing differs, that was answered before, or facts changed meanwhile, so that it is worth asking again soon.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """All ports of one site."""
+    """All ports of one site. `replanner` None: nobody plans again while a campaign is conducted."""
 
     inventory: Inventory
     workloads: WorkloadManager
@@ -232,3 +243,4 @@ class Site:
     power: Power
     verifier: Verifier
     notifier: Notifier
+    replanner: Replanner | None = None

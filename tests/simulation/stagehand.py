@@ -1,7 +1,7 @@
 """Sets up a store, a world and a run for the tests of the conductor, and checks what must hold at every instant."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from fermata.domain.node_states import FINAL, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp
 from fermata.domain.plans import Plan
 from fermata.execution.conduct import conduct
-from fermata.ports import Site
+from fermata.ports import Replanner, Site
 from fermata.services import runs as services
 from fermata.sim.clock import VirtualClock
 from fermata.sim.fates import NO_FAULTS, Faults
@@ -37,12 +37,13 @@ class Rig:
     world: World
     clock: VirtualClock
     site: Site
+    replanner: Replanner | None = None
 
     def conduct(self, until: datetime | None = None, crash: Callable[[str], None] | None = None) -> Run:
         """Conducts to the end, or until virtual time passes `until`."""
         return conduct(
             self.database,
-            self.site,
+            replace(self.site, replanner=self.replanner),
             self.clock,
             self.run,
             stop=lambda: until is not None and self.clock.now() >= until,

@@ -6,7 +6,18 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
-from fermata.store import inventory, inventory_sources, journal, outbox, plans, requests, signals, unit_ops, work_orders
+from fermata.store import (
+    inventory,
+    inventory_sources,
+    journal,
+    outbox,
+    plans,
+    replans,
+    requests,
+    signals,
+    unit_ops,
+    work_orders,
+)
 from fermata.store.database import Database, migrate, open_database
 from fermata.store.schema import metadata
 
@@ -17,6 +28,7 @@ TABLES = (  # imported: they register with the metadata
     journal.journal,
     outbox.notice,
     plans.plan,
+    replans.replan,
     requests.request,
     signals.signal,
     unit_ops.unit_op,

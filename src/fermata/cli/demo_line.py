@@ -17,7 +17,7 @@ from fermata.domain.ids import PlanId
 from fermata.domain.operations import Run
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.domain.report import Outcome, Report
-from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, WindowState
+from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, ReplanMode, WindowState
 from fermata.formats.scenario import Scenario
 from fermata.planning.inputs import Asked, Infeasible
 from fermata.services import plans, records, runs
@@ -175,7 +175,8 @@ class DemoLine:
             raise Refusal(tell_no_plan(campaign, clashes))
 
     def _start(self) -> None:
-        run = begin_run(self.database, self.scenario.campaign.id, self.clock, actor=ACTOR)
+        campaign, plans_itself = self.scenario.campaign.id, ReplanMode.OFF
+        run = begin_run(self.database, campaign, self.clock, actor=ACTOR, replan=plans_itself)
         words = f"Conducting from {output.utc(self.clock.now())}"
         self.teller.tell("run_started", words, run=run.id, plan=run.plan, as_of=output.iso(self.clock.now()))
 

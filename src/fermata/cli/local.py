@@ -35,7 +35,9 @@ from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.recovery import RecoveryOption
+from fermata.domain.replans import Replan
 from fermata.domain.report import Report
+from fermata.domain.run_states import ReplanMode
 from fermata.domain.subscriptions import SubscriptionOrder
 from fermata.domain.work_orders import WorkOrder
 from fermata.planning.inputs import Violation
@@ -59,6 +61,7 @@ from fermata.services import (
     plans,
     policy,
     recovery,
+    replans,
     report,
     requests,
     runs,
@@ -305,9 +308,16 @@ class StoreVerbs:
     def drop_held(self, hold: HoldId, *, actor: str, why: str) -> inventory_held.HoldView:
         return inventory_held.drop_held(self.database, hold, now=wiring.utc_now(), actor=actor, why=why)
 
-    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
-        named = campaign or runs.only_campaign(self.database)
-        return runs.start(self.database, named, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+    def start_run(self, campaign: CampaignId | None, replan: ReplanMode | None, *, actor: str) -> Run:
+        named, now = campaign or runs.only_campaign(self.database), wiring.utc_now()
+        return runs.start(self.database, named, now=now, actor=actor, new_id=wiring.mint_id, replan=replan)
+
+    def replan(self, campaign: CampaignId | None, *, actor: str, publish: bool) -> Replan:
+        now, new_id = wiring.utc_now(), wiring.mint_id
+        return replans.replan(self.database, campaign, now=now, actor=actor, new_id=new_id, publish=publish)
+
+    def set_replan_mode(self, campaign: CampaignId | None, mode: ReplanMode, *, actor: str, why: str) -> Run:
+        return replans.set_mode(self.database, campaign, mode, now=wiring.utc_now(), actor=actor, why=why)
 
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
         now = wiring.utc_now()

@@ -34,6 +34,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "simulate": ("simulate",),
     "why": ("why",),
     "query": ("query",),
+    "replan": ("replan",),
     "publish": ("publish",),
     "runs": ("start", "pause", "resume", "stop", "status"),
     "gates": ("gates",),

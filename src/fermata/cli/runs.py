@@ -11,7 +11,7 @@ from fermata.client.words import RunChange
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
-from fermata.domain.run_states import WindowState
+from fermata.domain.run_states import ReplanMode, WindowState
 from fermata.services.gates import GatesView
 from fermata.services.run_views import RunStatus, TailEntry, WindowStatus
 
@@ -23,6 +23,14 @@ CampaignArgument = Annotated[
     typer.Argument(help="The campaign's id, if more than one is on record.", show_default=False),
 ]
 WhyOption = Annotated[str, typer.Option("--why", help="Why; goes into the journal.", show_default=False)]
+ReplanOption = Annotated[
+    ReplanMode | None,
+    typer.Option(
+        "--replan",
+        help="When reality differs from the plan: off, propose another, or auto. A new run proposes.",
+        show_default=False,
+    ),
+]
 AllOption = Annotated[bool, typer.Option("--all", help="Every window, not only those of interest now.")]
 
 
@@ -38,6 +46,7 @@ def register(app: typer.Typer) -> None:
 def start(
     campaign: CampaignArgument = None,
     *,
+    replan: ReplanOption = None,
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
@@ -45,7 +54,7 @@ def start(
 ) -> None:
     """Begins to conduct the campaign's published plan; a live run goes over to a newly published one."""
     with options.opened_place(store, server) as place:
-        run = place.start_run(_named(campaign), actor=actor)
+        run = place.start_run(_named(campaign), replan, actor=actor)
     _tell(run, f"{run.id} conducts {run.plan}. `fermata serve --simulate` does the work.", as_json=as_json)
 
 
@@ -151,6 +160,8 @@ def _print_head(found: RunStatus) -> None:
         f"{found.nodes_in_tail:,} of them on the tail list; "
         f"{found.in_service_share:.1%} of {found.baseline_in_service:,} in service"
     )
+    for need in found.needs:
+        output.out.print(f"Needs you: {need.sentence}", markup=False, soft_wrap=True)
     if found.forecast_end is not None:
         output.out.print(f"Last window foretold to end {output.utc(found.forecast_end)}")
 

@@ -1,6 +1,7 @@
 """Settings, and conducting on a simulated fleet in virtual time: shared by `demo` and `serve --simulate`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import typer
 from fermata import wiring
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
+from fermata.domain.run_states import ReplanMode
 from fermata.execution.conduct import conduct
 from fermata.services import records, runs
+from fermata.services.replans import StoreReplanner
 from fermata.settings import BadSetting, Settings, read_settings
 
 LEAD = timedelta(minutes=30)  # of virtual time before the first window: the night before it shows nothing
@@ -25,7 +28,14 @@ def chosen_settings(**given: Any) -> Settings:
         raise typer.BadParameter(str(bad)) from bad
 
 
-def begin_run(database: wiring.Database, campaign: CampaignId, clock: wiring.CampaignClock, *, actor: str) -> Run:
+def begin_run(
+    database: wiring.Database,
+    campaign: CampaignId,
+    clock: wiring.CampaignClock,
+    *,
+    actor: str,
+    replan: ReplanMode | None = None,
+) -> Run:
     """Starts the plan in force, or lets the live run go over to it; the clock goes forward to shortly before its work.
 
     Raises Refusal, as `services.runs.start` does.
@@ -35,7 +45,7 @@ def begin_run(database: wiring.Database, campaign: CampaignId, clock: wiring.Cam
         windows = records.find_plan(database, in_force).windows if in_force else ()
         first = min((window.start for window in windows), default=clock.now())
         clock.jump_to(max(clock.now(), first - LEAD))
-    return runs.start(database, campaign, now=clock.now(), actor=actor, new_id=wiring.mint_id)
+    return runs.start(database, campaign, now=clock.now(), actor=actor, new_id=wiring.mint_id, replan=replan)
 
 
 def conduct_simulated(
@@ -50,4 +60,5 @@ def conduct_simulated(
     """Conducts until the run is over or `stop` turns true, from the instant at which it was left. Returns the run."""
     clock.jump_to(max(clock.now(), run.clock_at))
     site = wiring.open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
+    site = replace(site, replanner=StoreReplanner(database, wiring.mint_id))
     return conduct(database, site, clock, run.id, stop=stop)

@@ -37,7 +37,9 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.policy_trial import Trial
     from fermata.domain.qualification import QualificationRule, Signal
     from fermata.domain.recovery import RecoveryOption
+    from fermata.domain.replans import Replan
     from fermata.domain.report import Report
+    from fermata.domain.run_states import ReplanMode
     from fermata.domain.subscriptions import SubscriptionOrder
     from fermata.domain.work_orders import WorkOrder
     from fermata.planning.inputs import Violation
@@ -249,8 +251,14 @@ class Verbs(Listing, Protocol):
     def drop_held(self, hold: HoldId, *, actor: str, why: str) -> HoldView:
         """The fleet stays as it is."""
 
-    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
+    def start_run(self, campaign: CampaignId | None, replan: ReplanMode | None, *, actor: str) -> Run:
         """Begins to conduct the plan in force."""
+
+    def replan(self, campaign: CampaignId | None, *, actor: str, publish: bool) -> Replan:
+        """Plans again what is left, and with `publish` puts it in force."""
+
+    def set_replan_mode(self, campaign: CampaignId | None, mode: ReplanMode, *, actor: str, why: str) -> Run:
+        """What the conductor may do about its plan."""
 
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
         """Says what is wanted of the live run."""

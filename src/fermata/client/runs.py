@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fermata.client.part import Part, campaign_params
+from fermata.client.part import Part, campaign_params, path_part
 from fermata.client.words import RunChange
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.ids import (
     CampaignId,
 )
 from fermata.domain.operations import Run
+from fermata.domain.replans import Replan
 from fermata.domain.report import Report
+from fermata.domain.run_states import ReplanMode
 from fermata.server.api.query import QueryAnswer
 from fermata.services.query import Answer as Answered
 from fermata.services.query import Column
@@ -21,8 +23,16 @@ from fermata.services.run_views import RunStatus
 class RunsVerbs(Part):
     """Runs, reports, queries."""
 
-    def start_run(self, campaign: CampaignId | None, *, actor: str) -> Run:
-        return self.link.post(Run, "/run/start", {"actor": actor}, campaign_params(campaign))
+    def start_run(self, campaign: CampaignId | None, replan: ReplanMode | None, *, actor: str) -> Run:
+        return self.link.post(Run, "/run/start", {"actor": actor, "replan": replan}, campaign_params(campaign))
+
+    def replan(self, campaign: CampaignId | None, *, actor: str, publish: bool) -> Replan:
+        path = "/run/replan" if campaign is None else f"/campaigns/{path_part(campaign)}/run/replan"
+        return self.link.follow(Replan, path, {"actor": actor, "publish": publish}, lambda _: None)
+
+    def set_replan_mode(self, campaign: CampaignId | None, mode: ReplanMode, *, actor: str, why: str) -> Run:
+        said = {"actor": actor, "mode": mode, "why": why}
+        return self.link.post(Run, "/run/replan-mode", said, campaign_params(campaign))
 
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
         return self.link.post(Run, f"/run/{change}", {"actor": actor, "why": why}, campaign_params(campaign))

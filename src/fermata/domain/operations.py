@@ -9,7 +9,7 @@ from fermata.domain.ids import CampaignId, ClusterId, NodeId, PlanId, RunId, Win
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Reason
-from fermata.domain.run_states import Desired, RunState, WindowState
+from fermata.domain.run_states import Desired, ReplanMode, RunState, WindowState
 
 
 class Asked(StrEnum):
@@ -39,7 +39,8 @@ class Run:
     """One conducting of one plan. `clock_at` is the last instant that was worked on: a restart goes on from there.
 
     `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when the run started.
-    `limits_allowed`: what each limit of the campaign allows, in its own count, in the campaign's order.
+    `limits_allowed`: what each limit of the campaign allows, in its own count, in the campaign's order. `replan`: what
+    the operator lets the conductor do about its plan.
     """
 
     id: RunId
@@ -53,6 +54,7 @@ class Run:
     baseline_nodes: int
     baseline_in_service: int
     limits_allowed: tuple[int, ...] = ()
+    replan: ReplanMode = ReplanMode.PROPOSE
     version: int = 1
 
 

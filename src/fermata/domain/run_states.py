@@ -12,6 +12,14 @@ class Desired(StrEnum):
     STOP = "stop"
 
 
+class ReplanMode(StrEnum):
+    """What the conductor does when reality differs from the plan: nothing, make a plan and ask, or publish it too."""
+
+    OFF = "off"
+    PROPOSE = "propose"
+    AUTO = "auto"
+
+
 class RunState(StrEnum):
     """Where a run stands."""
 

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from fermata.domain.codes import Code
 from fermata.domain.sentences_of_consent import OF_CONSENT
 from fermata.domain.sentences_of_gates import OF_GATES
+from fermata.domain.sentences_of_replans import OF_REPLANS
 from fermata.domain.sentences_of_requests import OF_REQUESTS
 
 SENTENCES = MappingProxyType(
@@ -12,6 +13,7 @@ SENTENCES = MappingProxyType(
         **OF_CONSENT,
         **OF_GATES,
         **OF_REQUESTS,
+        **OF_REPLANS,
         Code.SOURCE_SAYS_TOO_LITTLE: (
             "{source} names {unit}, but not its {column}: {why}. Mend the source, or the rule {column} in its settings."
         ),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.ids import RunId, WindowId
+from fermata.domain.ids import PlanId, RunId, WindowId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
 from fermata.execution.batch import step_batch
@@ -13,6 +13,7 @@ from fermata.execution.duties import DUTIES
 from fermata.execution.gating import follow_words, judge_gates
 from fermata.execution.opening import open_window
 from fermata.execution.recovering import follow_orders
+from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage, set_stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.wake import wake_paused
@@ -32,6 +33,7 @@ class Beat:
     """What the loop remembers between two instants; a restart may forget it."""
 
     desired: Desired | None = None
+    plan: PlanId | None = None
     done_at: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -96,6 +98,9 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
 def _follow_operator(stage: Stage, beat: Beat, now: datetime) -> Run:
     """Moves the run towards what is desired of it."""
     run = _run(stage)
+    if beat.plan is not None and beat.plan != run.plan:
+        stage.renew()
+    beat.plan = run.plan
     if beat.desired is not run.desired and run.desired is Desired.RUN:
         wake_paused(stage, now)
     if beat.desired is not run.desired and run.desired is Desired.STOP:
@@ -151,7 +156,7 @@ def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: boo
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     waiting = any(row.recheck_at is not None for row in stage.windows.values())
-    if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS:
+    if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS or goes_on(stage, run, now):
         return run
     state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED
     return _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
@@ -180,7 +185,9 @@ def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], b
             found = runs.load_run(conn, run.id)
             has_news = gates.latest_word(conn, run.id) != stage.gates.latest_word
             has_news = has_news or recovery.latest_order(conn, run.id) != stage.undo.latest
-        return found is None or found.desired is not run.desired or has_news
+        if found is None or has_news:
+            return True
+        return (found.desired, found.plan, found.replan) != (run.desired, run.plan, run.replan)
 
     return check
 

@@ -9,6 +9,7 @@ from fermata.execution.accounts import tell_ready
 from fermata.execution.baking import watch_bake
 from fermata.execution.closing import measure_pace, take_sample
 from fermata.execution.recovering import roll_back_stopped
+from fermata.execution.runner import plan_again
 from fermata.execution.stage import Stage
 
 
@@ -28,4 +29,5 @@ DUTIES = (
     Duty(name="roll_back", every=timedelta(minutes=5), do=roll_back_stopped),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
+    Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
 )

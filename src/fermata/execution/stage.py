@@ -7,6 +7,7 @@ from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.decide_begin import Facts
+from fermata.domain.deviation import Look
 from fermata.domain.fleet import Fleet
 from fermata.domain.gate_book import GateBook
 from fermata.domain.gate_evidence import BaseRate
@@ -25,7 +26,7 @@ from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
-from fermata.store import inventory, plans, runs, unit_ops
+from fermata.store import inventory, plans, recovery, runs, unit_ops
 from fermata.store.database import Database
 
 
@@ -62,9 +63,9 @@ class GateDesk:
 
 @dataclass(kw_only=True)
 class UndoDesk:
-    """The roll-backs that were ordered in this run. `latest` -1: not read yet."""
+    """The roll-backs that were ordered in this run. `latest`: grows with every order."""
 
-    latest: int = -1
+    latest: int = 0
     orders: tuple[RecoveryOrder, ...] = ()
     by_unit: dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]] = field(default_factory=dict)
     targets: dict[tuple[WindowId, str], dict[UpdateId, str]] = field(default_factory=dict)
@@ -96,7 +97,8 @@ class UndoDesk:
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
-    `crash` is called by name at every point where a kill could hurt: tests end the process there.
+    `crash` is called by name at every point where a kill could hurt: tests end the process there. `look`: see
+    `runner`.
     """
 
     database: Database
@@ -118,6 +120,7 @@ class Stage:
     gates: GateDesk = field(default_factory=GateDesk)
     undo: UndoDesk = field(default_factory=UndoDesk)
     crash: Callable[[str], None] = _go_on
+    look: Look | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""
@@ -183,8 +186,21 @@ class Stage:
         with self.database.read() as conn:
             self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
             self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
+            self.undo = UndoDesk(latest=recovery.latest_order(conn, self.run))
+            self.undo.load(recovery.load_orders(conn, self.run))
         self.gates = GateDesk()
-        self.undo = UndoDesk()
+
+    def renew(self) -> None:
+        """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""
+        with self.database.read() as conn:
+            self.catalogue = inventory.load_catalogue(conn)
+            self.campaign = inventory.load_campaign(conn, self.campaign.id)
+            self.fleet = inventory.load_fleet(conn)
+        self.capacity = count_limits(self.campaign, self.fleet)
+        self.reload()
+        opened = {name for name, row in self.windows.items() if row.opened_at is not None}
+        self.scripts = {name: script for name, script in self.scripts.items() if name in opened}
+        self.cases.clear()
 
     def open_windows(self) -> tuple[WindowRun, ...]:
         """The run's open windows, by id."""

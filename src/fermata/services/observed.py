@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from fermata.domain.campaign import Campaign
+from fermata.domain.deviation import learn_stretch
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import CampaignId, NodeId, WindowId
 from fermata.domain.observed import Fate, Observed, TailNode, WindowSeen
@@ -28,14 +29,18 @@ _FATES = {
 def observe_plan(
     conn: Connection, plan: Plan, fleet: Fleet, catalogue: Catalogue, campaign: Campaign, now: datetime
 ) -> Observed:
-    """What became of every window of `plan` by `now`. The inventory on record has what was proven already, so nodes on
-    which work is still due, and which nobody holds, were left by their window.
+    """What became of every window of `plan` by `now`, and how long they take. The inventory on record has what was
+    proven already, so nodes on which work is still due, and which nobody holds, were left by their window.
     """
     rows = find_rows(conn, campaign.id)
     held = unit_ops.nodes_in_work(conn)
     pending = find_pending(fleet, catalogue, campaign.updates)
     seen = (_see(window, rows.get(window.id), held, fleet, pending, now) for window in plan.windows)
-    return Observed(windows=tuple(window for window in seen if window is not None), in_inventory=True)
+    return Observed(
+        windows=tuple(window for window in seen if window is not None),
+        stretch=learn_stretch(rows[window.id] for window in plan.windows if window.id in rows),
+        in_inventory=True,
+    )
 
 
 def find_rows(conn: Connection, campaign: CampaignId) -> Mapping[WindowId, WindowRun]:

@@ -94,19 +94,43 @@ def make_plan(
     `planned_as_of`, else for `now`. Solving takes a while and happens outside any transaction; whether the inputs are
     still the same is asked when the plan is published.
     """
+    solved = solve(db, campaign_id, now=now, new_id=new_id, wanted=wanted)
+    if isinstance(solved.outcome, Planned):
+        with db.begin() as conn:
+            keep_plan(conn, solved.inputs, solved.outcome.plan, now=now, actor="planner")
+    return solved.outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved:
+    """What came of solving, and the inputs that it was solved for. Nothing is stored yet."""
+
+    inputs: PlanningInput
+    outcome: PlanningOutcome
+
+
+def solve(
+    db: Database, campaign_id: CampaignId, *, now: datetime, new_id: Callable[[str], str], wanted: Wanted = DEFAULTS
+) -> Solved:
+    """As `make_plan`, for whoever stores the plan with something of its own."""
     with refusing_unknown(), db.read() as conn:
-        campaign = inventory.load_campaign(conn, campaign_id)
-        parent = plan_store.published_plan(conn, campaign_id)
-        moment = wanted.as_of or _moment(conn, campaign, parent) or now
-        asked = _Asked(at=now, moment=moment, seed=wanted.asked.seed)
-        gathered = _observe(conn, _gather(conn, campaign, asked, parent=parent))
+        gathered = read_inputs(conn, campaign_id, now=now, wanted=wanted)
     inputs = replace(gathered, confidence=wanted.asked.confidence, max_breach=wanted.asked.max_breach)
     outcome = _plan(inputs, new_id("plan"), SearchOptions(is_overdue=wanted.asked.is_overdue, watch=wanted.watch))
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
-        with db.begin() as conn:
-            _keep(conn, inputs, outcome.plan, now=now, actor="planner")
-    return outcome
+    return Solved(inputs=inputs, outcome=outcome)
+
+
+def read_inputs(
+    conn: Connection, campaign_id: CampaignId, *, now: datetime, wanted: Wanted = DEFAULTS
+) -> PlanningInput:
+    """What a plan that follows the one in force would be made from, with what came of that by then."""
+    campaign = inventory.load_campaign(conn, campaign_id)
+    parent = plan_store.published_plan(conn, campaign_id)
+    moment = wanted.as_of or _moment(conn, campaign, parent) or now
+    asked = _Asked(at=now, moment=moment, seed=wanted.asked.seed)
+    return _observe(conn, _gather(conn, campaign, asked, parent=parent))
 
 
 def plan_stored_campaign(
@@ -173,7 +197,7 @@ def import_plan(db: Database, plan: Plan, *, now: datetime, actor: str) -> bool:
         inputs = _inputs_of(conn, plan, at=now, recorded=plan.consent is ConsentBasis.RECORDED)
         _refuse(check_hashes(plan, _hash(inputs)))
         _refuse_violations(plan, check_plan(inputs, plan))
-        _keep(conn, inputs, plan, now=now, actor=actor)
+        keep_plan(conn, inputs, plan, now=now, actor=actor)
         return True
 
 
@@ -222,21 +246,35 @@ def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, wh
     else can write, so that what is in force was right when it came into force.
     """
     with refusing_unknown(), db.begin() as conn:
-        plan = given if isinstance(given, Plan) else plan_store.load_plan(conn, given)
-        is_stored = _is_stored(conn, plan)
-        current = plan_store.published_plan_id(conn, plan.campaign)
-        if current == plan.id:
-            return Published(plan=plan, already=True)
-        _refuse(_judge_standing(plan, current))
-        _refuse(_judge_evidence(conn, plan, now))
-        inputs = _inputs_of(conn, plan, at=now, recorded=True)
-        _refuse(check_hashes(plan, _hash(inputs)))
-        _refuse_violations(plan, check_plan(inputs, plan))
-        if not is_stored:
-            _keep(conn, inputs, plan, now=now, actor=actor)
-        plan_store.publish_plan(conn, plan.id, now)
-        journal.append(conn, _entry("plan.published", plan, now=now, actor=actor, why=why))
-        return Published(plan=plan, already=False)
+        return publish_in(conn, given, now=now, actor=actor, why=why)
+
+
+def publish_in(conn: Connection, given: PlanId | Plan, *, now: datetime, actor: str, why: str = "") -> Published:
+    """As `publish`, within a transaction of the caller's."""
+    plan = given if isinstance(given, Plan) else plan_store.load_plan(conn, given)
+    is_stored = _is_stored(conn, plan)
+    current = plan_store.published_plan_id(conn, plan.campaign)
+    if current == plan.id:
+        return Published(plan=plan, already=True)
+    _refuse(_judge_standing(plan, current))
+    _refuse(_judge_evidence(conn, plan, now))
+    inputs = _inputs_of(conn, plan, at=now, recorded=True)
+    _refuse(check_hashes(plan, _hash(inputs)))
+    _refuse_violations(plan, check_plan(inputs, plan))
+    if not is_stored:
+        keep_plan(conn, inputs, plan, now=now, actor=actor)
+    plan_store.publish_plan(conn, plan.id, now)
+    journal.append(conn, _entry("plan.published", plan, now=now, actor=actor, why=why))
+    return Published(plan=plan, already=False)
+
+
+def judge_inputs(conn: Connection, solved: "Solved", plan: Plan, now: datetime) -> Reason | None:
+    """Why the plan is not to be taken although it was just made, or None: the store holds other inputs by now."""
+    current = _inputs_of(conn, plan, at=now, recorded=True)
+    changed = check_hashes(plan, _hash(current))
+    if changed is None and (current.observed, current.ledger) != (solved.inputs.observed, solved.inputs.ledger):
+        return reason(Code.PLAN_INPUTS_CHANGED, plan=plan.id, inputs="what came of its parent, or consent")
+    return changed
 
 
 def _is_stored(conn: Connection, plan: Plan) -> bool:
@@ -311,7 +349,8 @@ def _hash(inputs: PlanningInput) -> InputHashes:
     )
 
 
-def _keep(conn: Connection, inputs: PlanningInput, plan: Plan, *, now: datetime, actor: str) -> None:
+def keep_plan(conn: Connection, inputs: PlanningInput, plan: Plan, *, now: datetime, actor: str) -> None:
+    """Stores a plan with what it was made from."""
     plan_store.save_plan(conn, plan, now)
     if inputs.observed is not None:
         plan_store.save_observed(conn, plan.id, inputs.observed)

@@ -11,7 +11,7 @@ from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, WindowStatus
-from fermata.store import capacity, inventory, runs, unit_ops
+from fermata.store import capacity, inventory, replans, runs, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -34,6 +34,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         plan=run.plan,
         state=run.state,
         desired=run.desired,
+        replan=run.replan,
         as_of=max(run.clock_at, now) if run.ended_at is None else run.clock_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
@@ -49,6 +50,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         limits=_limits(conn, run),
         windows=windows,
         tail=tuple(_tail(op, now) for op in unit_ops.tail_ops(conn, run.id)),
+        last_replan=replans.latest_replan(conn, run.id),
     )
 
 

@@ -10,7 +10,8 @@ from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import LeftOut
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Reason
-from fermata.domain.run_states import Desired, RunState, WindowState
+from fermata.domain.replans import Replan
+from fermata.domain.run_states import Desired, ReplanMode, RunState, WindowState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,8 @@ class RunStatus:
     """A whole run at `as_of`, the instant up to which it was worked on.
 
     `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when it started,
-    `in_service` those of them in service now. `nodes_out`: held by us now, tail included.
+    `in_service` those of them in service now. `nodes_out`: held by us now, tail included. `last_replan`: what came of
+    planning again last, None before the first time; a person may have to answer it while its parent is the `plan`.
     """
 
     run: RunId
@@ -95,6 +97,7 @@ class RunStatus:
     plan: PlanId
     state: RunState
     desired: Desired
+    replan: ReplanMode
     as_of: datetime
     started_at: datetime
     ended_at: datetime | None
@@ -110,8 +113,15 @@ class RunStatus:
     limits: tuple[LimitStatus, ...]
     windows: tuple[WindowStatus, ...]
     tail: tuple[TailEntry, ...]
+    last_replan: Replan | None
 
     @property
     def in_service_share(self) -> float:
         """Share of the baseline that is in service now; 1.0 for an empty baseline."""
         return self.in_service / self.baseline_in_service if self.baseline_in_service else 1.0
+
+    @property
+    def needs(self) -> tuple[Reason, ...]:
+        """What waits for a person, with what to do about it."""
+        last = self.last_replan
+        return (last.needs,) if last is not None and last.needs is not None and last.parent == self.plan else ()

@@ -12,7 +12,7 @@ from fermata.domain.openings import count_limits
 from fermata.domain.operations import Run, WindowRun
 from fermata.domain.plans import Plan, Window
 from fermata.domain.reasons import Code, reason
-from fermata.domain.run_states import NOT_OPENED_YET, Desired, RunState, WindowState, advance_window
+from fermata.domain.run_states import NOT_OPENED_YET, Desired, ReplanMode, RunState, WindowState, advance_window
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.errors import Refusal
 from fermata.services.observed import find_rows
@@ -25,21 +25,32 @@ from fermata.store.journal import Entry
 ONE_DAY = timedelta(days=1)
 
 
-def start(database: Database, campaign: CampaignId, *, now: datetime, actor: str, new_id: Callable[[str], str]) -> Run:
+def start(
+    database: Database,
+    campaign: CampaignId,
+    *,
+    now: datetime,
+    actor: str,
+    new_id: Callable[[str], str],
+    replan: ReplanMode | None = None,
+) -> Run:
     """Begins to conduct the campaign's published plan, or lets its live run go over to a newly published one.
 
     Windows that are open, and their tails, go on; those that have not opened give way to the new plan's. Refused
     when nothing is published, when that plan is being conducted already, or when catalogue or campaign changed since.
+    `replan` None: as the live run has it, and a new one proposes.
     """
     with database.begin() as conn:
         plan = plans.published_plan(conn, campaign)
         if plan is None:
             raise Refusal(reason(Code.NOT_PUBLISHED, campaign=campaign))
-        _refuse_changed(conn, plan)
         live = runs.live_run(conn, campaign)
         if live is not None and live.plan == plan.id:
             raise Refusal(reason(Code.RUN_LIVE, campaign=campaign, run=live.id))
-        run = _begin(conn, plan, now, RunId(new_id("run"))) if live is None else _go_over(conn, live, plan)
+        run = _begin(conn, plan, now, RunId(new_id("run"))) if live is None else go_over(conn, live, plan)
+        if replan is not None:
+            runs.set_replan_mode(conn, run.id, replan)
+            run = replace(run, replan=replan)
         data = {"plan": plan.id, "windows": len(plan.windows)}
         line = Entry(at=now, actor=actor, event="run.started", subject=f"run:{run.id}", why="", data=data)
         journal.append(conn, line)
@@ -84,19 +95,25 @@ def status(database: Database, campaign: CampaignId | None = None, *, now: datet
     Refused when there is none.
     """
     with database.read() as conn:
-        run = runs.live_run(conn, campaign) or runs.latest_run(conn, campaign)
-        if run is None:
-            raise _no_run(campaign)
+        run = find_run(conn, campaign, live=False)
         return assemble(conn, run, now or run.clock_at)
+
+
+def find_run(conn: Connection, campaign: CampaignId | None, *, live: bool = True) -> Run:
+    """The live run, of that campaign if one is named; without `live` also the newest one that is over. Refused when
+    there is none.
+    """
+    found = runs.live_run(conn, campaign) or (None if live else runs.latest_run(conn, campaign))
+    if found is None:
+        raise _no_run(campaign)
+    return found
 
 
 def _want(
     database: Database, campaign: CampaignId | None, desired: Desired, now: datetime, actor: str, why: str
 ) -> Run:
     with database.begin() as conn:
-        run = runs.live_run(conn, campaign)
-        if run is None:
-            raise _no_run(campaign)
+        run = find_run(conn, campaign)
         if run.desired is Desired.STOP and desired is not Desired.STOP:
             raise Refusal(reason(Code.RUN_OVER, run=run.id, state=RunState.STOPPING))
         runs.set_desired(conn, run.id, desired)
@@ -116,6 +133,7 @@ def _refuse_changed(conn: Connection, plan: Plan) -> None:
 
 
 def _begin(conn: Connection, plan: Plan, now: datetime, run_id: RunId) -> Run:
+    _refuse_changed(conn, plan)
     campaign = inventory.load_campaign(conn, plan.campaign)
     fleet = inventory.load_fleet(conn)
     nodes, in_service = count_baseline(fleet, campaign)
@@ -138,8 +156,9 @@ def _begin(conn: Connection, plan: Plan, now: datetime, run_id: RunId) -> Run:
     return run
 
 
-def _go_over(conn: Connection, live: Run, plan: Plan) -> Run:
-    """The live run takes on a new plan: what has not opened is replaced."""
+def go_over(conn: Connection, live: Run, plan: Plan) -> Run:
+    """The live run takes on a new plan: what has not opened is replaced. Refused when catalogue or campaign changed."""
+    _refuse_changed(conn, plan)
     campaign = inventory.load_campaign(conn, plan.campaign)
     before = {row.window: row for row in runs.load_windows(conn, live.id)}
     fresh = [window_row(live.id, plan, window, campaign) for window in plan.windows]

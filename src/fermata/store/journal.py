@@ -3,12 +3,12 @@
 What customers have to know of it becomes a notice in the same transaction.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, insert, select
+from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, func, insert, or_, select
 
 from fermata.domain.notices import Change
 from fermata.store.bulk import insert_rows
@@ -75,6 +75,13 @@ def read_events(conn: Connection, events: Collection[str]) -> Iterator[Entry]:
     query = select(journal).where(journal.c.event.in_(sorted(events))).order_by(journal.c.seq)
     for row in conn.execute(query).yield_per(LINES_MAX):
         yield _from_row(row)
+
+
+def latest_seq(conn: Connection, kinds: Sequence[str], *, after_seq: int) -> int:
+    """The seq of the last line after `after_seq` of an event of these kinds, or that: `consent` of `consent.given`."""
+    of_kind = or_(*(journal.c.event.startswith(f"{kind}.", autoescape=True) for kind in kinds))
+    found: int | None = conn.execute(select(func.max(journal.c.seq)).where(journal.c.seq > after_seq, of_kind)).scalar()
+    return after_seq if found is None else found
 
 
 def _change(entry: Entry) -> Change:

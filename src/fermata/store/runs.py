@@ -22,7 +22,7 @@ from fermata.domain.ids import CampaignId, ClusterId, NodeId, PlanId, RunId, Win
 from fermata.domain.operations import LeftOut, Run, Sample, WindowRun
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Code, Reason
-from fermata.domain.run_states import LIVE_RUNS, Desired, RunState, WindowState
+from fermata.domain.run_states import LIVE_RUNS, Desired, ReplanMode, RunState, WindowState
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 
@@ -42,6 +42,7 @@ run = Table(
     Column("baseline_nodes", Integer, nullable=False),
     Column("baseline_in_service", Integer, nullable=False),
     Column("limits_allowed", Json, nullable=False),
+    Column("replan", String, nullable=False, server_default="propose"),
     Column("version", Integer, nullable=False),
 )
 window_run = Table(
@@ -121,12 +122,12 @@ def list_runs(conn: Connection, campaign: CampaignId | None = None) -> tuple[Run
 
 
 def save_run(conn: Connection, changed: Run) -> Run:
-    """Stores a run whose row is still the one that was read; `desired` is left alone: see `set_desired`.
+    """Stores a run whose row is still the one that was read; what the operator wants of it is left alone.
 
     Raises Stale when somebody else changed it since.
     """
     row = _run_row(changed)
-    del row["desired"]
+    del row["desired"], row["replan"]
     row["version"] = changed.version + 1
     done = conn.execute(update(run).where(run.c.id == changed.id, run.c.version == changed.version).values(row))
     if done.rowcount != 1:
@@ -139,6 +140,11 @@ def save_run(conn: Connection, changed: Run) -> Run:
 def set_desired(conn: Connection, run_id: RunId, desired: Desired) -> None:
     """What the operator wants of the run from now on."""
     conn.execute(update(run).where(run.c.id == run_id).values(desired=desired.value))
+
+
+def set_replan_mode(conn: Connection, run_id: RunId, mode: ReplanMode) -> None:
+    """What the conductor may do about its plan from now on."""
+    conn.execute(update(run).where(run.c.id == run_id).values(replan=mode.value))
 
 
 def touch_clock(conn: Connection, run_id: RunId, now: datetime) -> None:
@@ -231,6 +237,7 @@ def _run_row(made: Run) -> dict[str, Any]:
         "baseline_nodes": made.baseline_nodes,
         "baseline_in_service": made.baseline_in_service,
         "limits_allowed": list(made.limits_allowed),
+        "replan": made.replan.value,
         "version": made.version,
     }
 
@@ -248,6 +255,7 @@ def _to_run(row: RowMapping) -> Run:
         baseline_nodes=row["baseline_nodes"],
         baseline_in_service=row["baseline_in_service"],
         limits_allowed=tuple(row["limits_allowed"]),
+        replan=ReplanMode(row["replan"]),
         version=row["version"],
     )
 

@@ -50,7 +50,7 @@ unit_op = Table(
     Column("applied", Integer, nullable=False),
     Column("active", Integer, nullable=False),
     Column("position", Integer, nullable=False),
-    Column("undo", Integer, nullable=False),
+    Column("undo", Integer, nullable=False, server_default="0"),
     Column("begun", Boolean(create_constraint=False), nullable=False),
     Column("gate", String, nullable=True),
     Column("reason_code", String, nullable=True),

@@ -1,0 +1,55 @@
+"""How likely a campaign misses its deadline as things stand, what drives it, and what would help."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fermata.domain.ids import ClusterId, PlanId, RunId, WindowId
+from fermata.domain.reasons import Reason
+
+ALERT_ABOVE = 0.1  # more likely than one in ten: a person is told, with what would help
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driver:
+    """A window that ends after the deadline, or does not run in time for it, in that share of the plays."""
+
+    window: WindowId
+    cluster: ClusterId
+    nodes: int
+    missed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """One change that was planned and played: with it the deadline is missed in that share of the plays. `moved`:
+    published windows that would start at another time.
+    """
+
+    change: str
+    missed: float
+    moved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineRisk:
+    """What was foreseen at `at` of the plan in force, over so many `plays` of what is left of it.
+
+    `missed`: the share of plays in which enough nodes of some window are not back by the deadline. `late_node_days`:
+    nodes times days after it, the mean and what one play in ten exceeds, tail list included. `homeless`: nodes that
+    still need a window and have none. `drivers` by how often they miss it. `alert` None: not likely enough to tell.
+    """
+
+    run: RunId
+    plan: PlanId
+    at: datetime
+    deadline: datetime
+    plays: int
+    missed: float
+    late_node_days: float
+    late_node_days_p90: float
+    windows: int
+    homeless: int
+    drivers: tuple[Driver, ...]
+    remedies: tuple[Remedy, ...] = ()
+    alert: Reason | None = None
+    seq: int = 0
