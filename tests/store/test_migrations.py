@@ -7,11 +7,14 @@ from sqlalchemy import inspect
 
 from fermata.domain.workloads import WorkloadMap
 from fermata.store import (
+    capacity,
+    gates,
     inventory,
     inventory_sources,
     journal,
     outbox,
     plans,
+    recovery,
     replans,
     requests,
     signals,
@@ -23,6 +26,9 @@ from fermata.store.schema import metadata
 
 NO_SERVICES = WorkloadMap(services={}, assignments={})
 TABLES = (  # imported: they register with the metadata
+    capacity.capacity_entry,
+    gates.gate,
+    recovery.last_good,
     inventory.node,
     inventory_sources.inventory_hold,
     journal.journal,
