@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
+from fermata.domain.control import choose_control
 from fermata.domain.decide_begin import Facts
 from fermata.domain.deviation import Look
 from fermata.domain.fleet import Fleet
@@ -17,8 +18,9 @@ from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
+from fermata.domain.reasons import Reason
 from fermata.domain.recovery import RecoveryOrder
-from fermata.domain.run_states import WindowState
+from fermata.domain.run_states import GONE, WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
@@ -177,9 +179,29 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
-            closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
+            closed=self.closed_to(window),
             undo_targets=self.undo.targets,
         )
+
+    def closed_to(self, window: WindowId) -> dict[UpdateId, Reason]:
+        """Updates that nobody of the window may begin now, and why: windows of the control phase try what others wait
+        for.
+        """
+        is_control = window in self.control
+        return {
+            name: state.judged.reason
+            for name, state in self.gates.states.items()
+            if state.is_closed and not (is_control and state.is_trying)
+        }
+
+    @property
+    def control(self) -> frozenset[WindowId]:
+        """The windows that go first; none without a control phase."""
+        phase = self.campaign.phases.control
+        if phase is None:
+            return frozenset()
+        rows = [row for row in self.windows.values() if row.state not in GONE]
+        return choose_control(rows, self.fleet.clusters, phase.max_fraction)
 
     def reload(self) -> None:
         """Reads windows and units again: another hand changed rows, or a transaction failed."""
