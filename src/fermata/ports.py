@@ -63,6 +63,7 @@ class NoticeKind(StrEnum):
     """What somebody outside is told."""
 
     NEEDS_REPAIR = "needs_repair"
+    ASTRAY = "astray"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,18 @@
 """The composition root: settings in, objects out. The only module that knows which world the ports stand for."""
 
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
-from typing import assert_never
+from typing import Protocol, assert_never
 from urllib.parse import urlsplit
 
+import fermata
 from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
 from fermata.adapters.event_grid_webhook import EventGridWebhook
 from fermata.adapters.inventory_files import FilesSource
@@ -18,10 +22,11 @@ from fermata.adapters.inventory_netbox import NetBoxDevices
 from fermata.adapters.inventory_slurm import SlurmNodes
 from fermata.adapters.outbound import Outbound
 from fermata.adapters.smtp import Mail, MailServer
-from fermata.domain.ids import CampaignId
+from fermata.domain.ids import CampaignId, RunId, WindowId
 from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Source, SourceBook
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
+from fermata.execution.parts import Parts, Tick
 from fermata.formats.fleet import read_fleet
 from fermata.formats.sources import read_sources
 from fermata.ports import Channel, Clock, InventorySource, Site
@@ -29,20 +34,25 @@ from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
+from fermata.services.replans import StoreReplanner
 from fermata.settings import Settings
-from fermata.sim.clock import SystemClock, VirtualClock
+from fermata.sim.clock import IdleClock, SharedClock, SystemClock, VirtualClock
 from fermata.sim.fates import Faults
 from fermata.sim.site import open_site
 from fermata.sim.world import open_world
 from fermata.store import inventory, plans
 from fermata.store.database import Database, StoreUnavailable, open_database
+from fermata.store.wakes import listening
 
 __all__ = [
     "CampaignClock",
     "Database",
+    "IdleClock",
+    "SharedClock",
     "StoreUnavailable",
     "SystemClock",
     "UtcClock",
+    "listening",
     "make_app",
     "mint_id",
     "open_channels",
@@ -52,7 +62,30 @@ __all__ = [
     "utc_now",
 ]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+HELD_SECONDS = 0.5  # of real time until a part is looked at again that another worker holds
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TemporalPlace:
+    """Where Temporal answers, and which of its queues is ours."""
+
+    address: str
+    namespace: str = "default"
+    task_queue: str = "fermata"
+
+
+class Driver(Protocol):
+    """A durable engine with a worker of this process behind it."""
+
+    def wake(self, run: RunId) -> None:
+        """See the port Engine."""
+        ...
+
+    def work(self, stop: threading.Event, ready: Callable[[], None]) -> None:
+        """Works until `stop` is set; `ready` is called once tasks come in."""
+        ...
 
 
 class CampaignClock:
@@ -60,7 +93,7 @@ class CampaignClock:
 
     def __init__(self, start: datetime, speed: float) -> None:
         self._speed = speed
-        self._clock = VirtualClock(start, speed)
+        self._clock: VirtualClock | IdleClock = VirtualClock(start, speed)
 
     def now(self) -> datetime:
         """Aware UTC."""
@@ -73,6 +106,11 @@ class CampaignClock:
     def jump_to(self, instant: datetime) -> None:
         """It is `instant` from now on."""
         self._clock = VirtualClock(instant, self._speed)
+
+    def flow_from(self, instant: datetime) -> IdleClock:
+        """It is `instant` now, and time goes on by itself while nobody works, until it is set forward again."""
+        self._clock = clock = IdleClock(instant, self._speed)
+        return clock
 
 
 def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Clock, seed: int, log: Path) -> Site:
@@ -87,6 +125,102 @@ def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Cloc
         fallout = inventory.load_campaign(conn, campaign).fallout
     faults = replace(Faults(), fallout=fallout.fraction, mean_days_to_repair=fallout.mean_days_to_repair)
     return open_site(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock)
+
+
+class PacedClock(Clock, Protocol):
+    """A clock that can tell how long a wait takes in real time."""
+
+    def seconds_until(self, instant: datetime) -> float:
+        """Of real time."""
+        ...
+
+    def working(self) -> AbstractContextManager[None]:
+        """Around everything that is due at an instant."""
+        ...
+
+    def note(self, due: Mapping[str, datetime | None]) -> None:
+        """When there is something to do, by who does it; None: never again."""
+        ...
+
+
+class NoDriver(Exception):
+    """The driver that was asked for is not installed."""
+
+
+class Unreachable(Exception):
+    """The durable engine does not answer."""
+
+
+def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, log: Path) -> Parts:
+    """What one process of several conducts of any run, on a simulated fleet whose memory they share."""
+    sites: dict[CampaignId, Site] = {}
+
+    def open_site(campaign: CampaignId) -> Site:
+        if campaign not in sites:
+            site = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log)
+            sites[campaign] = replace(site, replanner=StoreReplanner(database, mint_id))
+        return sites[campaign]
+
+    return Parts(database=database, open_site=open_site, clock=clock)
+
+
+def require_temporal() -> None:
+    """Raises NoDriver without the extra `temporal`."""
+    if find_spec("temporalio") is None:
+        raise NoDriver("Temporal is not installed here: pip install 'fermata[temporal]'")
+
+
+def open_temporal(
+    parts: Parts, place: TemporalPlace, clock: PacedClock, *, ticks_per_second: float | None = None
+) -> Driver:
+    """The durable engine over `parts`. Raises NoDriver without the extra `temporal`."""
+    require_temporal()
+    from fermata.adapters import durable  # noqa: PLC0415 - an extra: most installations have no use for it
+
+    begun: set[str] = set()
+
+    def tick(run: str, window: str) -> durable.Seen:
+        try:
+            with clock.working():
+                found = parts.tick(RunId(run), WindowId(window), keeps=False)
+                clock.note(_due(found, run, window, begun))
+        except KeyError as unknown:
+            raise durable.UnknownRun(run) from unknown
+        wait_seconds = HELD_SECONDS if found.is_held else clock.seconds_until(found.again_at)
+        return durable.Seen(
+            is_over=found.is_over, wait_seconds=wait_seconds, rouses=found.rouses, cohorts=list(found.cohorts)
+        )
+
+    at = durable.Place(address=place.address, namespace=place.namespace, task_queue=place.task_queue)
+    found = durable.Temporal(place=at, tick=tick, build=fermata.__version__, ticks_per_second=ticks_per_second)
+    return _Reached(found, durable.Unreachable)
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A driver whose error has a name here: its module is not there without the extra."""
+
+    driver: Driver
+    error: type[Exception]
+
+    def wake(self, run: RunId) -> None:
+        """See Driver."""
+        self.driver.wake(run)
+
+    def work(self, stop: threading.Event, ready: Callable[[], None]) -> None:
+        """See Driver. Raises Unreachable."""
+        try:
+            self.driver.work(stop, ready)
+        except self.error as unreachable:
+            raise Unreachable(str(unreachable)) from unreachable
+
+
+def _due(found: Tick, run: str, window: str, begun: set[str]) -> Mapping[str, datetime | None]:
+    """When the part that was ticked is due again; cohorts that nobody ticked yet are due at once."""
+    due = {f"{run}/{window}": None if found.is_over else found.again_at}
+    fresh = {f"{run}/{cohort}" for cohort in found.cohorts} - begun
+    begun |= due.keys() | fresh
+    return due | dict.fromkeys(fresh, EPOCH)
 
 
 def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Channel]:

@@ -11,7 +11,8 @@ from fermata.domain.ids import RunId
 from fermata.domain.node_states import FINAL, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp
 from fermata.domain.plans import Plan
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
+from fermata.execution.ownership import Ownership, SteadyWall
 from fermata.ports import Replanner, Site
 from fermata.services import runs as services
 from fermata.sim.clock import VirtualClock
@@ -48,6 +49,7 @@ class Rig:
             self.run,
             stop=lambda: until is not None and self.clock.now() >= until,
             crash=crash,
+            ownership=Ownership(run=self.run, owner="rig", wall=SteadyWall()),
         )
 
     def restart(self) -> None:
@@ -57,6 +59,11 @@ class Rig:
         assert run is not None
         self.clock = VirtualClock(max(run.clock_at, self.clock.now()), None)
         self.world, self.site = open_sim(self.plan, self.folder, self.database, self.clock, self.faults, self.seed)
+
+    def reopened(self) -> "Rig":
+        """The same, with the world as its log says by now: others may have worked on it."""
+        self.restart()
+        return self
 
     def ops(self) -> tuple[UnitOp, ...]:
         with self.database.read() as conn:

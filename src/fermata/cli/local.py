@@ -60,6 +60,7 @@ from fermata.services import (
     order_words,
     plans,
     policy,
+    readmission,
     recovery,
     replans,
     report,
@@ -333,6 +334,9 @@ class StoreVerbs:
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)
+
+    def judge_returns(self, nodes: Sequence[str]) -> Sequence[readmission.NodeReturn]:
+        return readmission.judge_nodes(self.database, nodes)
 
     def show_gates(self, campaign: CampaignId | None) -> gates.GatesView:
         return gates.show_gates(self.database, gates.find_run(self.database, campaign))

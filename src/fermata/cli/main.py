@@ -37,11 +37,13 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "replan": ("replan",),
     "publish": ("publish",),
     "runs": ("start", "pause", "resume", "stop", "status"),
+    "readmission": ("readmission",),
     "gates": ("gates",),
     "recover": ("recover",),
     "capacity": ("capacity",),
     "report": ("report",),
     "serve": ("serve",),
+    "worker": ("worker",),
     "node_key": ("node",),
     "bench": ("bench",),
 }  # each file of this folder that has commands, in the order in which a campaign needs them, with their names

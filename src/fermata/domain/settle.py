@@ -45,6 +45,8 @@ def _accepted(op: UnitOp, facts: Facts, answer: Accept) -> Settlement:
 
 def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
     match op.state:
+        case UnitState.LOCKED if op.astray_since is not None:
+            return Postpone(until=facts.now + DENIED_LOOK)  # it was begun: it is not left, whatever the target says
         case UnitState.LOCKED:
             return Leave(event=UnitEvent.LEAVE_OUT)
         case UnitState.FAILED:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import assert_never
 
 from fermata.domain.ids import TeamId, UpdateId, WindowId
@@ -71,10 +72,13 @@ _ALMOST = 1e-6  # (1 - 0.97) x 100 is a little more or less than 3 in floating p
 class Tally:
     """Counters over the whole fleet. `admit` counts whoever it lets in, so a batch cannot overshoot."""
 
-    def __init__(self, catalogue: Catalogue, busy: Iterable[Busy]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, busy: Iterable[Busy], teams_elsewhere: Mapping[TeamId, int] = MappingProxyType({})
+    ) -> None:
+        """`teams_elsewhere`: units that teams write and that are not in `busy`."""
         self._limits: Mapping[TeamId, int] = catalogue.team_limits
         self._domains: dict[tuple[WindowId, UpdateId], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._teams: dict[TeamId, int] = defaultdict(int)
+        self._teams: dict[TeamId, int] = defaultdict(int, teams_elsewhere)
         self._queues: dict[tuple[WindowId, UpdateId], Queue] = {}
         self._just_in: set[tuple[WindowId, UpdateId, str]] = set()  # whoever waits there enters now, and costs no time
         for item in busy:

@@ -3,23 +3,29 @@ was intended is repeated under the same key.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from fermata.domain.decide import NOTHING_SEEN, Seen, decide
+from fermata.domain.astray import HARMLESS_INTENTS, hold_unseen
+from fermata.domain.decide import NOTHING_SEEN, POLL, Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, settle
+from fermata.domain.decisions import Begin, EndStep, Leave, Prove, Repeat, Resume, carry_out, settle
+from fermata.domain.evidence import note_decision, note_progress
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
 from fermata.domain.node_states import BACK, UnitKind, UnitState
-from fermata.domain.observations import Answer
+from fermata.domain.observations import Answer, NodeSeen
 from fermata.domain.operations import Asked, UnitOp
+from fermata.domain.reasons import Reason
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
+from fermata.execution.consented import find_gaps
 from fermata.execution.gating import note_marks
-from fermata.execution.observe import observe
+from fermata.execution.observe import Looked, observe
+from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
+from fermata.execution.room import has_room, rouse_waiting
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
@@ -39,22 +45,43 @@ class Batch:
     now: datetime
     paused: bool
     settled_windows: set[WindowId] = field(default_factory=set)
+    gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
 
 
-def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
-    """Moves up to DUE_MAX due units: how many there were, and the windows in which a unit finished or stopped."""
+@dataclass(kw_only=True)
+class Draft:
+    """What one transaction will store: decisions, and every row they change, as it was read and as it will be."""
+
+    marks: list[Mark] = field(default_factory=list)
+    changes: dict[int, tuple[UnitOp, UnitOp]] = field(default_factory=dict)
+
+    def add(self, moved: Iterable[tuple[UnitOp, UnitOp]]) -> None:
+        """Takes in changed rows; of one that changes twice, only the last is stored."""
+        for before, after in moved:
+            first = self.changes.get(after.id)
+            self.changes[after.id] = (before if first is None else first[0], after)
+
+
+def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
+    """Moves up to DUE_MAX due units of the cohorts that `stage` holds: how many there were, and the windows in which a
+    unit finished or stopped. This is the whole of a step, whatever drives it.
+
+    Raises Stale or Outdated: then nothing of it is stored, and the stage has to be loaded again.
+    """
     due = stage.roster.due(now, DUE_MAX)
     if not due:
         return 0, frozenset()
     batch = Batch(stage=stage, now=now, paused=paused)
-    fresh = [op for op in due if op.asked is not Asked.INTENDED]
-    repeated = [op for op in due if op.asked is Asked.INTENDED]
-    seen = observe(stage.site, fresh, now)
+    repeated = [op for op in due if op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS]
+    fresh = [op for op in due if not (op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS)]
+    looked = observe(stage.site, fresh, now, nodes_behind(stage, fresh))
     stage.crash("observed")
-    intended = _record_intent(batch, fresh, seen)
+    intended = _record_intent(batch, fresh, looked)
     stage.crash("intended")
     to_do = [*repeated, *intended]
     if to_do:
+        stage.ownership.ensure(stage.database)
+        tell_astray(stage.site, [op for op in to_do if op.state is UnitState.LOCKED])
         answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
@@ -62,86 +89,109 @@ def step_batch(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froze
     return len(due), frozenset(batch.settled_windows)
 
 
-def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]) -> list[UnitOp]:
-    """Nodes first: whether a device may begin depends on where they stand then."""
+def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[UnitOp]:
+    """Decides before the transaction: nobody else moves these units. What all cohorts share is counted anew within it,
+    and where that leaves less room than was thought, everything is decided again. Before all, whoever is out of our
+    hands is marked.
+    """
     stage = batch.stage
     if not ops:
         return []
+    mark_astray_rows(stage, ops, looked, batch.now)
+    ops = [stage.roster.get(op.id) for op in ops]
+    batch.gaps = find_gaps(stage, ops)
+    draft = _decide_batch(batch, ops, looked)
+    stage.crash("decided")
     with stage.database.begin() as conn:
-        tally = Tally(stage.catalogue, unit_ops.busy(conn))
-        marks: list[Mark] = []
-        moved: list[tuple[int, UnitOp]] = []
-        for kind in (UnitKind.NODE, UnitKind.DEVICE):
-            found, changed = _decide_all(batch, [op for op in ops if op.kind is kind], seen, tally)
-            stage.roster.put(op for _, op in changed)
-            marks += found
-            moved += changed
-        unit_ops.save_ops(conn, moved)
-        runs.touch_clock(conn, stage.run, batch.now)
-        _note(batch, conn, marks)
+        if not has_room(stage, conn, draft.marks):
+            stage.roster.put(before for before, _ in draft.changes.values())
+            draft = _decide_batch(batch, ops, looked)
+        _store(batch, conn, draft)
         stage.crash("intent")
-    return [op for _, op in moved if op.asked is Asked.INTENDED]
+    intended = (mark.after for mark in draft.marks if mark.after.asked is Asked.INTENDED)
+    return [op for op in intended if op.next_at == batch.now]
+
+
+def _decide_batch(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> Draft:
+    """Nodes first: whether a device may begin depends on where they stand then."""
+    stage = batch.stage
+    draft = Draft()
+    tally = stage.tally()
+    for kind in (UnitKind.NODE, UnitKind.DEVICE):
+        marks, changed = _decide_all(batch, [op for op in ops if op.kind is kind], looked, tally)
+        stage.roster.put(after for _, after in changed)
+        draft.marks += marks
+        draft.add(changed)
+    draft.add(wake_others(stage, draft.marks, batch.now))
+    return draft
 
 
 def _decide_all(
-    batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen], tally: Tally
-) -> tuple[list[Mark], list[tuple[int, UnitOp]]]:
+    batch: Batch, ops: Sequence[UnitOp], looked: Looked, tally: Tally
+) -> tuple[list[Mark], list[tuple[UnitOp, UnitOp]]]:
     marks: list[Mark] = []
-    changed: list[tuple[int, UnitOp]] = []
+    changed: list[tuple[UnitOp, UnitOp]] = []
     for window, members in _by_window(ops).items():
-        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally, gaps=batch.gaps)
         for op in sorted(members, key=lambda op: (op.rank, op.id)):
-            found = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts)
+            found = _decide_one(op, looked.seen.get(op.id, NOTHING_SEEN), facts, looked.nodes)
             marks += found
-            changed.append((op.version, found[-1].after))
+            changed.append((op, found[-1].after))
     return marks, changed
 
 
-def _decide_one(op: UnitOp, seen: Seen, facts: Facts) -> list[Mark]:
-    """Decides until there is something to wait for."""
+def _decide_one(op: UnitOp, seen: Seen, facts: Facts, nodes: Mapping[NodeId, NodeSeen]) -> list[Mark]:
+    """Decides until there is something to wait for. `nodes`: those looked at just now."""
     marks: list[Mark] = []
     for _ in range(DECISIONS_IN_A_ROW_MAX):
+        op = note_progress(op, seen.progress, seen.node, facts.script)
         decision = decide(op, seen, facts)
-        after = carry_out(op, decision, facts.now)
+        if isinstance(decision, Begin | Repeat):
+            decision = hold_unseen(op, decision, unseen(op, facts, nodes), facts.now + POLL) or decision
+        after = note_decision(decision, carry_out(op, decision, facts.now), seen.node, facts.now)
         marks.append(Mark(before=op, decision=decision, after=after, seen=seen))
         is_final = after.next_at is None
         if is_final or not isinstance(decision, EndStep | Resume | Prove):
             return marks
-        op, seen = after, NOTHING_SEEN
+        op, seen = after, replace(seen, progress=None)
     raise AssertionError(f"{op.unit} in {op.window}: decisions go round in a circle at {op.step}")
 
 
 def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, Answer]) -> None:
     stage = batch.stage
     tally = Tally(stage.catalogue, ())
-    marks: list[Mark] = []
+    draft = Draft()
     for window, members in _by_window(ops).items():
         facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
         for op in members:
             answer = judge_answer(op, answers[op.id], facts)
             after = settle(op, answer, batch.now)
-            marks.append(Mark(before=op, decision=answer, after=after, seen=NOTHING_SEEN))
+            draft.marks.append(Mark(before=op, decision=answer, after=after, seen=NOTHING_SEEN))
+    stage.roster.put(mark.after for mark in draft.marks)
+    draft.add((mark.before, mark.after) for mark in draft.marks)
+    draft.add(wake_others(stage, draft.marks, batch.now))
     with stage.database.begin() as conn:
-        unit_ops.save_ops(conn, [(mark.before.version, mark.after) for mark in marks])
-        stage.roster.put(mark.after for mark in marks)
-        _note(batch, conn, marks)
+        _store(batch, conn, draft)
         stage.crash("outcome")
 
 
-def _note(batch: Batch, conn: Connection, marks: Sequence[Mark]) -> None:
-    """Journal, inventory, whom to wake, and which windows may be over."""
+def _store(batch: Batch, conn: Connection, draft: Draft) -> None:
+    """Rows, journal, inventory; and which windows may be over."""
+    stage, marks = batch.stage, draft.marks
+    unit_ops.save_ops(conn, [(before.version, after) for before, after in draft.changes.values()])
+    runs.touch_clock(conn, stage.run, batch.now)
     journal.append_many(conn, journal_lines(marks, batch.now))
     for mark in marks:
         is_listed = mark.before.tail_since is None and mark.after.tail_since is not None
         if is_listed or mark.after.finished_at is not None:
             batch.settled_windows.add(mark.before.window)
-    _record_versions(batch.stage, conn, marks)
+    _record_versions(stage, conn, marks)
     _record_states(conn, marks)
-    keep_ledger(batch.stage, conn, marks, batch.now)
-    wake_others(batch.stage, conn, marks, batch.now)
-    note_marks(batch.stage, conn, marks, batch.now)
+    keep_ledger(stage, conn, marks, batch.now)
+    note_marks(stage, conn, marks, batch.now)
     back = [NodeId(m.before.unit) for m in marks if m.before.finished_at is None and m.after.state in BACK]
     note_returned(conn, back, batch.now)
+    rouse_waiting(stage, conn, marks)
 
 
 def _record_versions(stage: Stage, conn: Connection, marks: Sequence[Mark]) -> None:

@@ -1,25 +1,26 @@
-"""The run loop: whatever drives it - a thread, a process, a test - it works until nothing is due, then waits."""
+"""What one worker does with what it holds of a run, the lead, cohorts or both: everything that is due, then it waits.
 
-from collections.abc import Callable
+Leading is to follow the operator, open windows, do the duties and end the run; a cohort is the units of one window.
+`execution.embedded` and the adapter of a durable engine drive this; both call `work`.
+"""
+
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.ids import PlanId, RunId, WindowId
-from fermata.domain.operations import Run
+from fermata.domain.ids import PlanId, WindowId
+from fermata.domain.operations import Run, WindowRun
 from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
-from fermata.execution.batch import step_batch
+from fermata.execution.batch import step_cohort
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
-from fermata.execution.gating import follow_words, judge_gates
+from fermata.execution.gating import follow_verdicts, judge_gates
 from fermata.execution.opening import open_window
 from fermata.execution.recovering import follow_orders
 from fermata.execution.runner import goes_on
-from fermata.execution.stage import Stage, set_stage
+from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
-from fermata.execution.wake import wake_paused
-from fermata.ports import Clock, Site
-from fermata.store import gates, journal, recovery, runs
-from fermata.store.database import Database
+from fermata.execution.wake import wake_paused, wake_roused
+from fermata.store import journal, runs
 from fermata.store.journal import Entry
 from fermata.store.runs import Stale
 
@@ -30,40 +31,22 @@ STALE_MAX = 20  # times in a row that somebody else changed the same rows first
 
 @dataclass(kw_only=True)
 class Beat:
-    """What the loop remembers between two instants; a restart may forget it."""
+    """What a worker remembers of a run between two instants; a restart may forget it.
 
+    `is_sure`: a window whose last unit finished was closed, as far as that was not cut off.
+    """
+
+    is_sure: bool = False
     desired: Desired | None = None
     plan: PlanId | None = None
     done_at: dict[str, datetime] = field(default_factory=dict)
 
 
-def conduct(
-    database: Database,
-    site: Site,
-    clock: Clock,
-    run_id: RunId,
-    *,
-    stop: Callable[[], bool],
-    crash: Callable[[str], None] | None = None,
-) -> Run:
-    """Conducts a run until it is over or `stop` turns true; call it again to go on. Returns the run as it is then.
-
-    `crash`: called at every point where a kill could hurt; for tests.
-    """
-    stage = set_stage(database, site, clock, run_id)
-    if crash is not None:
-        stage.crash = crash
-    beat = Beat()
-    while not stop():
-        run = work(stage, beat, clock.now())
-        if run.state not in LIVE_RUNS:
-            return run
-        clock.wait_until(_next_instant(stage, clock.now()), _changed(stage, run, stop))
-    return _run(stage)
-
-
 def work(stage: Stage, beat: Beat, now: datetime) -> Run:
-    """Does everything that is due at `now`. Returns the run as it is then."""
+    """Does everything that is due at `now` of what the stage holds. Returns the run as it is then.
+
+    Raises Outdated when another worker holds some of it by now; the rest can be gone on with after `stage.give_up`.
+    """
     for attempt in range(STALE_MAX):
         try:
             return _work(stage, beat, now)
@@ -71,19 +54,37 @@ def work(stage: Stage, beat: Beat, now: datetime) -> Run:
             if attempt + 1 == STALE_MAX:
                 raise
             stage.reload()
+            beat.is_sure = False
     raise AssertionError("unreachable")
 
 
+def next_instant(stage: Stage, now: datetime) -> datetime:
+    """When there is work again, at the latest."""
+    instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None and is_ours(stage, row)]
+    unit = stage.roster.next_due()
+    return max(now, min([*instants, *([unit] if unit else []), now + LOOK_EVERY]))
+
+
+def is_ours(stage: Stage, row: WindowRun) -> bool:
+    """True of open windows whose cohort is held, and, for the lead, of those that have not opened."""
+    return row.window in stage.ownership.held if row.state is WindowState.OPEN else stage.ownership.leads
+
+
 def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
-    run = _follow_operator(stage, beat, now)
-    paused = run.desired is not Desired.RUN and run.state is not RunState.STOPPING
+    run = _read(stage, beat)
+    if stage.ownership.leads:
+        run = _follow_operator(stage, run, now)
+    _heed(stage, beat, run, now)
     worked = False
-    follow_words(stage, now)
+    follow_verdicts(stage, now)
     follow_orders(stage, now)
+    if not beat.is_sure:
+        _close_settled(stage, beat, now)
     for _ in range(ROUNDS_MAX):
-        judge_gates(stage, now)
+        if stage.ownership.leads:
+            judge_gates(stage, now)
         moved = _decide_windows(stage, run, now)
-        units, settled = step_batch(stage, now, paused=paused)
+        units, settled = step_cohort(stage, now, paused=run.desired is Desired.PAUSE)
         worked = worked or bool(units)
         for window in sorted(settled):
             _close(stage, window, now)
@@ -91,21 +92,38 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
             break
     else:
         raise AssertionError(f"still work to do at {now} after {ROUNDS_MAX} rounds")
-    _keep_time(stage, beat, run, now, worked=worked)
-    return _finish_if_over(stage, run, now)
+    if stage.ownership.leads:
+        _keep_time(stage, beat, run, now, worked=worked)
+        run = _finish_if_over(stage, run, now)
+    return run
 
 
-def _follow_operator(stage: Stage, beat: Beat, now: datetime) -> Run:
-    """Moves the run towards what is desired of it."""
-    run = _run(stage)
-    if beat.plan is not None and beat.plan != run.plan:
+def _read(stage: Stage, beat: Beat) -> Run:
+    """The run's row; and what others change of windows and units, where others work on the run."""
+    run = load(stage)
+    if stage.ownership.leads and beat.plan is not None and beat.plan != run.plan:
         stage.renew()
+    elif stage.ownership.leads and (stage.is_shared() or beat.plan is None):
+        stage.reload()
     beat.plan = run.plan
-    if beat.desired is not run.desired and run.desired is Desired.RUN:
-        wake_paused(stage, now)
-    if beat.desired is not run.desired and run.desired is Desired.STOP:
-        _make_due(stage, now)
+    return run
+
+
+def _heed(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
+    """What was parked because of a pause, or for want of room, goes on when that is over."""
+    if beat.desired is not run.desired:
+        if run.desired is not Desired.PAUSE:
+            wake_paused(stage, now)
+        if run.desired is Desired.STOP and stage.ownership.leads:
+            _make_due(stage, now)
     beat.desired = run.desired
+    if stage.ownership.roused:
+        stage.ownership.roused = False
+        wake_roused(stage, now)
+
+
+def _follow_operator(stage: Stage, run: Run, now: datetime) -> Run:
+    """Moves the run towards what is desired of it."""
     towards = {Desired.RUN: RunState.RUNNING, Desired.PAUSE: RunState.PAUSED, Desired.STOP: RunState.STOPPING}
     goal = towards[run.desired]
     if run.state in LIVE_RUNS and run.state is not goal and run.state is not RunState.STOPPING:
@@ -123,24 +141,35 @@ def _make_due(stage: Stage, now: datetime) -> None:
 
 
 def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
-    due = [row for row in stage.windows.values() if row.recheck_at is not None and row.recheck_at <= now]
+    rows = (row for row in stage.windows.values() if is_ours(stage, row))
+    due = [row for row in rows if row.recheck_at is not None and row.recheck_at <= now]
     for row in sorted(due, key=lambda row: (row.planned_start, row.window)):
         if row.state is WindowState.OPEN:
             stage.windows[row.window] = close_if_over(stage, row, now)
         else:
             stage.windows[row.window] = open_window(stage, row, now, run.desired)
         after = stage.windows[row.window]
-        if after.state is WindowState.OPEN:
+        if after.state is WindowState.OPEN and stage.ownership.leads:
             take_sample(stage, run, now)
     return bool(due)
+
+
+def _close_settled(stage: Stage, beat: Beat, now: datetime) -> None:
+    """What a kill, or somebody else's write, kept from being closed when its last unit finished."""
+    for window in sorted(stage.ownership.held.keys() & stage.windows.keys()):
+        if stage.roster.is_settled(window):
+            _close(stage, window, now)
+    beat.is_sure = True
 
 
 def _close(stage: Stage, window: WindowId, now: datetime) -> None:
     row = stage.windows[window]
     if row.state is WindowState.OPEN:
         row = stage.windows[window] = close_if_over(stage, row, now)
-    if row.state is WindowState.CLOSED:
-        stage.roster.drop_finished(window)
+    if row.state is WindowState.CLOSED and stage.roster.drop_finished(window):
+        with stage.database.begin() as conn:
+            stage.ownership.end_cohort(conn, window)
+        stage.ownership.forget(window)
 
 
 def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: bool) -> None:
@@ -156,40 +185,20 @@ def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: boo
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     waiting = any(row.recheck_at is not None for row in stage.windows.values())
-    if waiting or stage.roster.next_due() is not None or run.state not in LIVE_RUNS or goes_on(stage, run, now):
+    if waiting or stage.roster.is_anything_left() or run.state not in LIVE_RUNS or goes_on(stage, run, now):
         return run
     state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED
-    return _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
+    ended = _save_run(stage, replace(run, state=advance_run(run.state, state), ended_at=now), now)
+    stage.ownership.end(stage.database)
+    return ended
 
 
-def _next_instant(stage: Stage, now: datetime) -> datetime:
-    instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None]
-    unit = stage.roster.next_due()
-    return max(now, min([*instants, *([unit] if unit else []), now + LOOK_EVERY]))
-
-
-def _run(stage: Stage) -> Run:
+def load(stage: Stage) -> Run:
+    """The run as it is."""
     with stage.database.read() as conn:
         run = runs.load_run(conn, stage.run)
     assert run is not None
     return run
-
-
-def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], bool]:
-    """True when the wait should end: somebody wants the loop, or the run, to do something else."""
-
-    def check() -> bool:
-        if stop():
-            return True
-        with stage.database.read() as conn:
-            found = runs.load_run(conn, run.id)
-            has_news = gates.latest_word(conn, run.id) != stage.gates.latest_word
-            has_news = has_news or recovery.latest_order(conn, run.id) != stage.undo.latest
-        if found is None or has_news:
-            return True
-        return (found.desired, found.plan, found.replan) != (run.desired, run.plan, run.replan)
-
-    return check
 
 
 def _save_run(stage: Stage, run: Run, now: datetime) -> Run:

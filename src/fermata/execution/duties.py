@@ -8,6 +8,7 @@ from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
 from fermata.execution.baking import watch_bake
 from fermata.execution.closing import measure_pace, take_sample
+from fermata.execution.patrol import PATROL, PATROL_EVERY, patrol
 from fermata.execution.recovering import roll_back_stopped
 from fermata.execution.runner import plan_again
 from fermata.execution.stage import Stage
@@ -25,6 +26,7 @@ class Duty:
 # Ten minutes: a forecast that moves faster than a person reads is noise.
 DUTIES = (
     Duty(name="pace", every=timedelta(minutes=10), do=measure_pace),
+    Duty(name=PATROL, every=PATROL_EVERY, do=patrol),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="roll_back", every=timedelta(minutes=5), do=roll_back_stopped),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),

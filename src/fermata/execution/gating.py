@@ -24,8 +24,12 @@ from fermata.store.journal import Entry
 
 
 def note_marks(stage: Stage, conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
-    """Keeps what failed, in the transaction that says so, and counts what every unit of the batch is now."""
-    keep_failures(stage, conn, [found for mark in marks if (found := _failure(stage, mark, now)) is not None])
+    """Keeps what failed, in the transaction that says so; the lead counts what every unit of the batch is now, too."""
+    failures = [found for mark in marks if (found := _failure(stage, mark, now)) is not None]
+    if not stage.ownership.leads:
+        gates.add_failures(conn, stage.run, failures)
+        return
+    keep_failures(stage, conn, failures)
     open_book(stage).note_ops(mark.after for mark in marks)
 
 
@@ -36,8 +40,21 @@ def keep_failures(stage: Stage, conn: Connection, failures: Sequence[Failure]) -
     book.note_failures(failures)
 
 
-def follow_words(stage: Stage, now: datetime) -> None:
-    """Judges anew what operators have said something about since the last time."""
+def follow_verdicts(stage: Stage, now: datetime) -> None:
+    """The lead judges anew what operators have said something about; who conducts cohorts alone reads what it found."""
+    if stage.ownership.leads:
+        _follow_words(stage, now)
+        return
+    before = stage.gates.states
+    with stage.database.read() as conn:
+        stage.gates.states = gates.load_gates(conn, stage.run)
+    opened = any(state.is_closed and not stage.gates.states[name].is_closed for name, state in before.items())
+    if (opened or not before) and stage.roster.parked(Gate.EVIDENCE):
+        with stage.database.begin() as conn:
+            _wake(stage, conn, now)
+
+
+def _follow_words(stage: Stage, now: datetime) -> None:
     open_book(stage)
     with stage.database.read() as conn:
         latest = gates.latest_word(conn, stage.run)
@@ -181,6 +198,9 @@ def _wake(stage: Stage, conn: Connection, now: datetime) -> None:
     changes = [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in waiting if op.next_at != now]
     unit_ops.save_ops(conn, changes)
     stage.roster.put(op for _, op in changes)
+    if not stage.ownership.leads:
+        return
+    stage.ownership.rouse_others(conn)
     for row in [row for row in stage.windows.values() if row.state is WindowState.WAITING]:
         if row.recheck_at != now:
             after = replace(row, recheck_at=now)

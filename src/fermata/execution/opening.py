@@ -29,7 +29,7 @@ from fermata.execution.promises import Bonds, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
-from fermata.store import consent, inventory, journal, runs, unit_ops, work_orders
+from fermata.store import consent, inventory, journal, runs, unit_ops, wakes, work_orders
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
@@ -323,6 +323,10 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
     fleet = stage.score(row.plan).fleet
     unit_ops.insert_ops(conn, [_node_op(stage, row, muster, fleet.nodes[name], now) for name in muster.taken])
     unit_ops.insert_ops(conn, _device_ops(stage, row, muster, now))
+    if stage.ownership.adopts:
+        stage.ownership.take(conn, row.window)
+    else:
+        wakes.hint(conn)
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
     found = {n: muster.nodes[n].versions for n in muster.taken if muster.nodes[n].state is NodeState.IN_SERVICE}
     note_found(conn, found, now)

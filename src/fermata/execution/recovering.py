@@ -34,7 +34,8 @@ def follow_orders(stage: Stage, now: datetime) -> None:
         orders = recovery.load_orders(conn, stage.run)
     stage.undo.latest = latest
     stage.undo.load(orders)
-    begin_ordered(stage, now)
+    if stage.ownership.leads:
+        begin_ordered(stage, now)
 
 
 def roll_back_stopped(stage: Stage, _run: Run, now: datetime) -> None:
@@ -42,6 +43,8 @@ def roll_back_stopped(stage: Stage, _run: Run, now: datetime) -> None:
     stopped = {
         name: state for name, state in stage.gates.states.items() if state.judged.verdict is GateVerdict.ROLL_BACK
     }
+    if not stage.ownership.leads:
+        return
     if stopped:
         _order_stopped(stage, stopped.keys(), now)
     begin_ordered(stage, now)

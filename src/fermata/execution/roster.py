@@ -1,20 +1,26 @@
 """The open operations in memory: a copy of rows, indexed for the questions every batch asks. The rows are the truth:
 whoever saves one says which version it was read at, and a refusal means that this copy is read again.
+
+Units of cohorts that other workers conduct may be on it too: they are seen and counted, and never due.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
 from datetime import datetime
 
 from fermata.domain.ids import DeviceId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.operations import Gate, UnitOp
+from fermata.domain.operations import Busy, Gate, UnitOp
 
 
 class Roster:
     """All units of windows in which something is unfinished."""
 
-    def __init__(self, ops: Iterable[UnitOp]) -> None:
+    def __init__(self, ops: Iterable[UnitOp], own: Container[WindowId] | None = None) -> None:
+        """`own`: the windows whose units are moved here; None: all."""
+        self._own = own
+        self._writing: Counter[tuple[WindowId, str, str]] = Counter()
         self._ops: dict[int, UnitOp] = {}
         self._windows: dict[WindowId, dict[str, int]] = {}
         self._parked: dict[Gate, dict[WindowId, set[int]]] = {gate: {} for gate in Gate}
@@ -28,15 +34,39 @@ class Roster:
             before = self._ops.get(op.id)
             if before is None:
                 self._windows.setdefault(op.window, {})[op.unit] = op.id
-            elif before.gate is not None:
-                self._parked[before.gate][op.window].discard(op.id)
+            else:
+                self._take_off(before)
             self._ops[op.id] = op
+            if not self.is_own(op.window):
+                continue
+            if op.state is UnitState.APPLYING:
+                self._writing[op.window, op.step, op.fault_domain] += 1
             if op.kind is UnitKind.DEVICE:
                 self._note_device(op)
             if op.gate is not None:
                 self._parked[op.gate].setdefault(op.window, set()).add(op.id)
             if op.next_at is not None:
                 heapq.heappush(self._heap, (op.next_at, op.id))
+
+    def _take_off(self, op: UnitOp) -> None:
+        if not self.is_own(op.window):
+            return
+        if op.gate is not None:
+            self._parked[op.gate][op.window].discard(op.id)
+        if op.state is UnitState.APPLYING:
+            self._writing[op.window, op.step, op.fault_domain] -= 1
+
+    def is_own(self, window: WindowId) -> bool:
+        """True when units of the window are moved here."""
+        return self._own is None or window in self._own
+
+    def busy(self) -> list[Busy]:
+        """Who writes what, of the windows whose units are moved here."""
+        return [
+            Busy(window=window, step=step, fault_domain=domain, units=units)
+            for (window, step, domain), units in self._writing.items()
+            if units
+        ]
 
     def get(self, id_: int) -> UnitOp:
         """The row as it is known."""
@@ -101,11 +131,21 @@ class Roster:
         """Every unit that is not finished."""
         return (op for op in self._ops.values() if op.finished_at is None)
 
-    def drop_finished(self, window: WindowId) -> None:
-        """Lets go of a window in which everything is finished."""
+    def has_others(self) -> bool:
+        """True when units are on it that another worker moves."""
+        return any(not self.is_own(window) for window in self._windows)
+
+    def is_anything_left(self) -> bool:
+        """True while something is to be decided about a unit, here or by another worker."""
+        return any(op.next_at is not None for op in self._ops.values())
+
+    def drop_finished(self, window: WindowId) -> bool:
+        """Lets go of a window in which everything is finished. False: something is left."""
         members = self.of_window(window)
-        if all(op.finished_at is not None for op in members):
-            for op in members:
-                del self._ops[op.id]
-            self._windows.pop(window, None)
-            self._unproven.pop(window, None)
+        if any(op.finished_at is None for op in members):
+            return False
+        for op in members:
+            del self._ops[op.id]
+        self._windows.pop(window, None)
+        self._unproven.pop(window, None)
+        return True

@@ -1,7 +1,10 @@
-"""What the conductor holds in memory, all of it read from the store and rebuilt at any time: plans, scripts, limits."""
+"""What the conductor holds in memory, all of it read from the store and rebuilt at any time: plans, scripts, limits.
+
+A stage is one worker's view of one run: of the whole of it, of its lead, or of some of its cohorts.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 
@@ -13,23 +16,26 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.gate_book import GateBook
 from fermata.domain.gate_evidence import BaseRate
 from fermata.domain.gates import GateState
-from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, UpdateId, WindowId
+from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, TeamId, UpdateId, WindowId
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
+from fermata.domain.policy import ConsentEntry
 from fermata.domain.reasons import Reason
 from fermata.domain.recovery import RecoveryOrder
 from fermata.domain.run_states import GONE, WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
+from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
 from fermata.store import inventory, plans, recovery, runs, unit_ops
 from fermata.store.database import Database
+from fermata.store.leases import LEAD
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +105,15 @@ class UndoDesk:
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
-    `crash` is called by name at every point where a kill could hurt: tests end the process there. `look`: see
+    Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
+    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
+    `ledger`: the words of consent, as last read, with the number of the newest. `look`: see
     `runner`.
+    `crash` is called by name at every point where a kill could hurt: tests end the process there.
     """
 
     database: Database
+    ownership: Ownership
     site: Site
     clock: Clock
     run: RunId
@@ -118,7 +128,9 @@ class Stage:
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
     roster: Roster = field(default_factory=lambda: Roster(()))
+    writing_elsewhere: dict[TeamId, int] = field(default_factory=dict)
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     gates: GateDesk = field(default_factory=GateDesk)
     undo: UndoDesk = field(default_factory=UndoDesk)
     crash: Callable[[str], None] = _go_on
@@ -163,8 +175,9 @@ class Stage:
         now: datetime,
         paused: bool,
         tally: Tally,
+        gaps: Mapping[NodeId, tuple[Reason, ...]] | None = None,
     ) -> Facts:
-        """What is true around the units of a window."""
+        """What is true around the units of a window. `gaps`: see `Facts`."""
         row = self.windows[window]
         score = self.score(row.plan)
         return Facts(
@@ -179,6 +192,7 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
+            gaps=gaps or {},
             closed=self.closed_to(window),
             undo_targets=self.undo.targets,
         )
@@ -204,12 +218,21 @@ class Stage:
         return choose_control(rows, self.fleet.clusters, phase.max_fraction)
 
     def reload(self) -> None:
-        """Reads windows and units again: another hand changed rows, or a transaction failed."""
+        """Reads windows and units again: another hand changed rows, or a transaction failed. The lead reads all."""
+        held = self.ownership.held
         with self.database.read() as conn:
-            self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
-            self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
+            if LEAD in held:
+                rows = runs.load_windows(conn, self.run)
+                ops = unit_ops.ops_of_open_windows(conn, self.run)
+            else:
+                found = (runs.load_window(conn, self.run, window) for window in sorted(held))
+                rows = tuple(row for row in found if row is not None)
+                ops = tuple(op for row in rows for op in unit_ops.ops_of_window(conn, self.run, row.window))
+            self.device_versions.update(inventory.load_device_versions(conn))
             self.undo = UndoDesk(latest=recovery.latest_order(conn, self.run))
             self.undo.load(recovery.load_orders(conn, self.run))
+        self.windows = {row.window: row for row in rows}
+        self.roster = Roster(ops, held)
         self.gates = GateDesk()
 
     def renew(self) -> None:
@@ -219,18 +242,55 @@ class Stage:
             self.campaign = inventory.load_campaign(conn, self.campaign.id)
             self.fleet = inventory.load_fleet(conn)
         self.capacity = count_limits(self.campaign, self.fleet)
+        self.scale_in = ScaleIn.of(self.fleet)
         self.reload()
         opened = {name for name, row in self.windows.items() if row.opened_at is not None}
         self.scripts = {name: script for name, script in self.scripts.items() if name in opened}
         self.cases.clear()
+
+    def give_up(self) -> None:
+        """After Outdated: forgets what others hold, and reads what is left."""
+        with self.database.read() as conn:
+            self.ownership.drop_lost(conn)
+        self.reload()
+
+    def tally(self) -> Tally:
+        """Who writes what, as far as it is known here."""
+        return Tally(self.catalogue, self.roster.busy(), self.writing_elsewhere)
+
+    def is_shared(self) -> bool:
+        """True while other workers change rows that this one looks at."""
+        held = self.ownership.held
+        if LEAD not in held:
+            return True
+        return any(w.state is WindowState.OPEN and w.window not in held for w in self.windows.values()) or (
+            self.roster.has_others()
+        )
+
+    def cast(self) -> "Stage":
+        """Another stage of the same run and worker, with what never changes in common and nothing held."""
+        ownership = replace(self.ownership, held={})
+        return replace(
+            self,
+            database=self.database.guarded(ownership.check),
+            ownership=ownership,
+            windows={},
+            roster=Roster(()),
+            device_versions=dict(self.device_versions),
+            writing_elsewhere={},
+            gates=GateDesk(),
+            look=None,
+        )
 
     def open_windows(self) -> tuple[WindowRun, ...]:
         """The run's open windows, by id."""
         return tuple(w for _, w in sorted(self.windows.items()) if w.state is WindowState.OPEN)
 
 
-def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> Stage:
-    """Reads everything a run needs. Raises KeyError for an unknown run."""
+def set_stage(
+    database: Database, site: Site, clock: Clock, run_id: RunId, *, ownership: Ownership | None = None
+) -> Stage:
+    """Reads everything a run needs; nothing is held yet. Raises KeyError for an unknown run."""
     with database.read() as conn:
         run = runs.load_run(conn, run_id)
         if run is None:
@@ -238,8 +298,10 @@ def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> St
         campaign = inventory.load_campaign(conn, run.campaign)
         catalogue = inventory.load_catalogue(conn)
         fleet = inventory.load_fleet(conn)
-    stage = Stage(
-        database=database,
+    owned = ownership or Ownership(run=run_id, owner=new_owner(), wall=SteadyWall())
+    return Stage(
+        database=database.guarded(owned.check),
+        ownership=owned,
         site=site,
         clock=clock,
         run=run_id,
@@ -250,5 +312,3 @@ def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> St
         scale_in=ScaleIn.of(fleet),
         device_versions={device.name: device.version for device in fleet.devices.values()},
     )
-    stage.reload()
-    return stage

@@ -1,12 +1,13 @@
 """From what was read to what the board shows. Pure: the same values at the same instant give the same board."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.plans import Plan, Window
+from fermata.domain.reasons import ASTRAY
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.board_curves import SampleBuckets, planned_curve
@@ -110,7 +111,7 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         stage=stage,
         head=_head(campaign, now, subject.followed.plan, status),
         next_step=_start_step(campaign) if status is None else None,
-        note=_note(stage, days, lanes),
+        note=_note(stage, days, lanes, counted),
         figures=_figures(subject, conduct, days, lanes, now),
         days=days,
         axis=make_axis(campaign, shown, lanes) if shown else None,
@@ -203,19 +204,29 @@ def _cap(campaign: Campaign) -> int | None:
     return min(whole, default=None)
 
 
-def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane]) -> str | None:
-    """What a conductor should look at first, or None."""
-    if stage is not Stage.RUNNING:
+def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane], tail: Mapping[str, int]) -> str | None:
+    """What a conductor should look at first, or None. `tail`: nodes on the tail list by code."""
+    if stage in (Stage.NOT_STARTED, Stage.FINISHED):
         return None
+    astray = sum(tail.get(code, 0) for code in ASTRAY)
+    them, their = ("it", "its") if astray == 1 else ("them", "their")
+    first = [f"{_nodes(astray)} out of our hands: find out who scaled {them} in, or took {their} lock off"]
+    first = first if astray else []
+    if stage is not Stage.RUNNING:
+        return f"{first[0]}." if first else None
     missed = sum(chip.mark is Mark.MISSED for day in days for chip in day.chips)
     behind = [lane for lane in lanes if lane.slip.pace is Pace.BEHIND and lane.closed is None]
-    told = []
+    told = first
     if behind:
         worst = max(behind, key=lambda lane: lane.slip.by)
         told.append(f"{_windows(len(behind))} behind, worst {worst.chip.cluster} by {span_words(worst.slip.by)}")
     if missed:
         told.append(f"{_windows(missed)} missed, to be planned again")
     return "; ".join(told) + "." if told else None
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'' if count == 1 else 's'}"
 
 
 def _windows(count: int) -> str:

@@ -18,7 +18,7 @@ from fermata.services.errors import Refusal
 from fermata.services.observed import find_rows
 from fermata.services.run_status import assemble
 from fermata.services.run_views import RunStatus
-from fermata.store import inventory, journal, plans, runs
+from fermata.store import inventory, journal, plans, runs, wakes
 from fermata.store.database import Connection, Database
 from fermata.store.journal import Entry
 
@@ -54,6 +54,7 @@ def start(
         data = {"plan": plan.id, "windows": len(plan.windows)}
         line = Entry(at=now, actor=actor, event="run.started", subject=f"run:{run.id}", why="", data=data)
         journal.append(conn, line)
+        wakes.hint(conn)
         return run
 
 
@@ -117,6 +118,7 @@ def _want(
         if run.desired is Desired.STOP and desired is not Desired.STOP:
             raise Refusal(reason(Code.RUN_OVER, run=run.id, state=RunState.STOPPING))
         runs.set_desired(conn, run.id, desired)
+        wakes.hint(conn)
         line = Entry(at=now, actor=actor, event=f"run.asked_to_{desired}", subject=f"run:{run.id}", why=why, data={})
         journal.append(conn, line)
         return replace(run, desired=desired)

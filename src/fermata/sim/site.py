@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from fermata.domain.fleet import NodeState
@@ -27,10 +28,31 @@ from fermata.sim.world import World, commands, cut_key
 BUSY_FOR = timedelta(minutes=2)
 
 
-class _Desk:
-    """What all simulated ports share: the world, its clock, and one lock."""
+class _Turns:
+    """One call at a time, of this process's threads and of all processes that share the world."""
 
-    def __init__(self, world: World, clock: Clock, lock: threading.Lock) -> None:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._lock = threading.Lock()
+        self._turn = ExitStack()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            self._turn.enter_context(self._world.turn())
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._turn.close()
+        self._lock.release()
+
+
+class _Desk:
+    """What all simulated ports share: the world, its clock, and whose turn it is."""
+
+    def __init__(self, world: World, clock: Clock, lock: _Turns) -> None:
         self._world = world
         self._clock = clock
         self._lock = lock
@@ -174,6 +196,7 @@ class SimInventory(_Desk):
             versions=dict(machine.versions),
             repaired_at=machine.repaired_at,
             observed_at=now,
+            locked=machine.locked,
         )
 
     def _device(self, name: DeviceId, now: datetime) -> DeviceSeen:
@@ -205,7 +228,7 @@ class SimNotifier(_Desk):
 
 def open_site(world: World, clock: Clock) -> Site:
     """All ports of the simulated site."""
-    lock = threading.Lock()
+    lock = _Turns(world)
     return Site(
         inventory=SimInventory(world, clock, lock),
         workloads=SimWorkloads(world, clock, lock),

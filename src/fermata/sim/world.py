@@ -2,7 +2,8 @@
 never be done to a real one. `sim.site` puts the ports in front of it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -76,6 +77,33 @@ class World:
             self._log.append({"at": int(now.timestamp()), "op": "repair", "items": [[key, unit, ""]]})
             self._start_repair(key, unit, now)
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Around every call: other processes wait, and what they did before is known here."""
+        with self._log.turn():
+            for entry in self._log.news():
+                self.replay(entry)
+            yield
+
+    def scale_in(self, unit: str, now: datetime, *, keeps_lock: bool = False) -> None:
+        """Somebody scales a node in behind everybody's back, with our lock still on it or without."""
+        op = "scale_in_locked" if keeps_lock else "scale_in"
+        self._log.append({"at": int(now.timestamp()), "op": op, "items": [["", unit, ""]]})
+        self._meddle(op, unit, now)
+
+    def scale_out(self, unit: str, now: datetime) -> None:
+        """Somebody takes it out again: no workload is on it, and nobody drained or locked it."""
+        self._log.append({"at": int(now.timestamp()), "op": "scale_out", "items": [["", unit, ""]]})
+        self._meddle("scale_out", unit, now)
+
+    def _meddle(self, op: str, unit: str, now: datetime) -> None:
+        machine = self.nodes[NodeId(unit)]
+        machine.settle(now)
+        if op == "scale_out":
+            machine.in_service = False
+        else:
+            machine.scale_in(now, keeps_lock=op == "scale_in_locked")
+
     def replay(self, entry: dict[str, Any]) -> None:
         """One line of the log, as it happened."""
         at = datetime.fromtimestamp(entry["at"], UTC)
@@ -85,6 +113,8 @@ class World:
                     self.turned_away.add(key)
                 case "repair":
                     self._start_repair(key, unit, at)
+                case "scale_in" | "scale_in_locked" | "scale_out":
+                    self._meddle(entry["op"], unit, at)
                 case op:
                     found = _find(update, self.catalogue) if update else None
                     self._start(Command(op=op, key=key, unit=unit, update=found), at)
@@ -198,8 +228,8 @@ class World:
             raise WorldBroken(f"{command.key}: {command.unit} is not locked")
         if command.update is not None:
             self._forbid_apply(command, command.update, machine, now)
-        if command.op == "give_back":
-            self._forbid_return(command, machine)
+        if command.op in ("give_back", "release") and (lack := machine.lack_of_proof()):
+            raise WorldBroken(f"{command.key}: {command.unit} {lack}")
 
     def _forbid_apply(self, command: Command, update: Update, machine: Machine, now: datetime) -> None:
         known = (machine.versions, machine.staged, machine.targets)
@@ -233,11 +263,6 @@ class World:
         if near.current is not None and near.current.update in self._conflicts[update.id]:
             raise WorldBroken(f"{command.key}: {near.current.update} is written on {near.name} at the same time")
 
-    def _forbid_return(self, command: Command, machine: Machine) -> None:
-        lacking = {c: v for c, v in machine.targets.items() if machine.versions.get(c) != v}
-        if lacking or machine.staged:
-            raise WorldBroken(f"{command.key}: {command.unit} does not run {lacking or machine.staged}")
-
     def _settled(self, machine: Machine, now: datetime) -> Machine:
         machine.settle(now)
         return machine
@@ -267,9 +292,8 @@ def open_world(fleet: Fleet, catalogue: Catalogue, *, faults: Faults, seed: int,
     """The world as its log says it is; `fleet` is what it was in the beginning. `path` None keeps no log."""
     log = CommandLog(path)
     world = World(fleet, catalogue, faults, seed, log)
-    for entry in log.replay():
-        world.replay(entry)
-    return world
+    with world.turn():
+        return world
 
 
 def commands(op: str, asks: Iterable[Ask | ApplyAsk], find: Callable[[UpdateId], Update]) -> list[Command]:

@@ -1,6 +1,7 @@
 """Opens a store and gives out its short transactions. The only place that knows which database it is."""
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,13 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.engine = _engine(url)
+        self._guard: Callable[[Connection], None] | None = None
+
+    def guarded(self, guard: Callable[[Connection], None]) -> "Database":
+        """The same store, where `guard` looks first in every write transaction: what it raises ends it."""
+        found = copy.copy(self)
+        found._guard = guard  # noqa: SLF001 - of another object of this very class
+        return found
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -58,6 +66,8 @@ class Database:
         """
         try:
             with self.engine.begin() as connection, storing_key(connection):
+                if self._guard is not None:
+                    self._guard(connection)
                 yield connection
             mark_done()
         except DBAPIError as error:

@@ -172,6 +172,11 @@ def record_device_versions(conn: Connection, versions: Mapping[DeviceId, str]) -
     update_rows(conn, device, [{"name": name, "version": version} for name, version in versions.items()])
 
 
+def load_device_versions(conn: Connection) -> dict[DeviceId, str]:
+    """What every device was last known to report."""
+    return {DeviceId(row[0]): row[1] for row in conn.execute(select(device.c.name, device.c.version))}
+
+
 def save_catalogue(conn: Connection, catalogue: Catalogue) -> bool:
     """Replaces the catalogue. False when it was stored already."""
     return save_document(conn, "catalogue", "", catalogue)

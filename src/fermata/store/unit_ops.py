@@ -27,9 +27,10 @@ from sqlalchemy import (
 from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
-from fermata.store.bulk import insert_rows
+from fermata.domain.readmission import NO_EVIDENCE, Evidence, Reading
+from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
 from fermata.store.runs import Stale, to_reason, window_run
-from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
 
 unit_op = Table(
     "unit_op",
@@ -66,6 +67,11 @@ unit_op = Table(
     Column("tail_since", UtcTime, nullable=True),
     Column("finished_at", UtcTime, nullable=True),
     Column("taken_again_at", UtcTime, nullable=True),
+    Column("changed_at", UtcTime, nullable=True),
+    Column("checked_at", UtcTime, nullable=True),
+    Column("healthy", Boolean(create_constraint=False), nullable=True),
+    Column("reading", JsonOrNull, nullable=True),
+    Column("astray_since", UtcTime, nullable=True),
     Column("version", Integer, nullable=False),
     UniqueConstraint("run", "window", "unit"),
 )
@@ -166,6 +172,22 @@ def tail_ops(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     return _fetch(conn, select(unit_op).where(*listed).order_by(unit_op.c.tail_since, unit_op.c.id))
 
 
+def latest_ops_of(conn: Connection, nodes: Sequence[NodeId]) -> Mapping[NodeId, UnitOp]:
+    """The newest operation of each of these nodes, in whatever run; nodes that were never in a window are absent."""
+    found: dict[NodeId, UnitOp] = {}
+    for start in range(0, len(nodes), NAMES_PER_STATEMENT):
+        named = unit_op.c.unit.in_(nodes[start : start + NAMES_PER_STATEMENT])
+        query = select(unit_op).where(named, unit_op.c.kind == UnitKind.NODE.value).order_by(unit_op.c.id)
+        found.update((NodeId(op.unit), op) for op in _fetch(conn, query))
+    return found
+
+
+def devices_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitOp, ...]:
+    """The operations on devices of a window, by id."""
+    query = select(unit_op).where(*_of(run, window), unit_op.c.kind == UnitKind.DEVICE.value)
+    return _fetch(conn, query.order_by(unit_op.c.id))
+
+
 def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
     """Counts of units of a run by window, kind, state and tail."""
     in_tail = unit_op.c.tail_since.is_not(None)
@@ -203,7 +225,8 @@ def _to_op(row: Row[Any]) -> UnitOp:
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
         applied, active, position, undo, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at,
-        slip_minutes, retries, tries_max, locked_at, failed_at, tail_since, finished_at, taken_again_at, version,
+        slip_minutes, retries, tries_max, locked_at, failed_at, tail_since, finished_at, taken_again_at, changed_at,
+        checked_at, healthy, reading, astray_since, version,
     ) = tuple(row)  # fmt: skip
     return UnitOp(
         id=id_,
@@ -237,6 +260,8 @@ def _to_op(row: Row[Any]) -> UnitOp:
         tail_since=tail_since,
         finished_at=finished_at,
         taken_again_at=taken_again_at,
+        evidence=_to_evidence(changed_at, checked_at, healthy, reading),
+        astray_since=astray_since,
         version=version,
     )
 
@@ -281,4 +306,30 @@ def _moving(op: UnitOp) -> dict[str, Any]:
         "tail_since": op.tail_since,
         "finished_at": op.finished_at,
         "taken_again_at": op.taken_again_at,
+        "changed_at": op.evidence.changed_at,
+        "checked_at": op.evidence.checked_at,
+        "healthy": op.evidence.healthy,
+        "reading": _reading_row(op.evidence.reading),
+        "astray_since": op.astray_since,
     }
+
+
+def _reading_row(reading: Reading | None) -> dict[str, Any] | None:
+    if reading is None:
+        return None
+    return {
+        "at": reading.at.isoformat(),
+        "versions": dict(reading.versions),
+        "reachable": reading.reachable,
+        "in_service": reading.in_service,
+        "locked": reading.locked,
+    }
+
+
+def _to_evidence(
+    changed_at: datetime | None, checked_at: datetime | None, healthy: bool | None, reading: dict[str, Any] | None
+) -> Evidence:
+    if changed_at is None and checked_at is None and reading is None:
+        return NO_EVIDENCE
+    read = None if reading is None else Reading(**{**reading, "at": datetime.fromisoformat(reading["at"])})
+    return Evidence(changed_at=changed_at, checked_at=checked_at, healthy=bool(healthy), reading=read)

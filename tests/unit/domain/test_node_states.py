@@ -96,3 +96,14 @@ def test_runs_move_by_their_table_only(before: RunState, after: RunState) -> Non
     else:
         with pytest.raises(IllegalRunMove):
             advance_run(before, after)
+
+
+@pytest.mark.parametrize("state", [UnitState.DRAINING, UnitState.DRAINED, UnitState.PROVEN, UnitState.FAILED])
+def test_node_that_was_out_of_our_hands_is_locked_anew_and_then_drained_anew(state: UnitState) -> None:
+    """From whatever state its step ends in; nothing leads from the lock past the drain."""
+    locked = advance(UnitKind.NODE, state, UnitEvent.LOCK)
+    assert locked is UnitState.LOCKED
+    assert {after for (before, _), after in NODE_MOVES.items() if before is locked} == {
+        UnitState.DRAINING,
+        UnitState.LEFT_OUT,
+    }
