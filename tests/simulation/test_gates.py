@@ -7,10 +7,11 @@ from pathlib import Path
 from tests.simulation import small, stagehand
 
 from fermata.domain.gate_evidence import RateSource
-from fermata.domain.gates import GateSaid, GateState, GateVerdict, GateWord
+from fermata.domain.gates import GateSaid, GateState, GateVerdict, GateWord, Phase
 from fermata.domain.ids import OrderId, RunId, UpdateId
 from fermata.domain.node_states import UnitState
 from fermata.domain.operations import Gate
+from fermata.domain.phases import ControlPhase, GateTerms, Phases
 from fermata.domain.policy import Said as PolicySaid
 from fermata.domain.reasons import Code
 from fermata.domain.run_states import RunState, WindowState
@@ -188,3 +189,24 @@ def test_repair_asked_for_within_the_bake_counts_and_one_from_before_does_not(st
     rig.conduct(until=rig.clock.now() + timedelta(minutes=30))
     assert [line.subject for line in lines(rig, "node.regressed")] == [f"node:{back[1].unit}"]
     assert counts(rig)[OS][2] == 1
+
+
+def test_control_windows_go_first_and_the_others_wait_for_their_bake(store_url: str, tmp_path: Path) -> None:
+    control = ControlPhase(max_fraction=0.34, gate=GateTerms(at_least=8, bake=timedelta(hours=2)))
+    campaign = replace(small.campaign(), phases=Phases(control=control))
+    fleet, updates = small.fleet(clusters=3, nodes=16), small.catalogue()
+    starts = [small.START, small.START + timedelta(hours=1), small.START + DAY]
+    plan = small.plan(fleet, updates, campaign, starts)
+    rig = stagehand.set_up(store_url, tmp_path, fleet=fleet, campaign=campaign, plan=plan)
+    rig.conduct(until=small.START + timedelta(hours=3))
+    assert {name: row.state for name, row in windows(rig).items()} == {
+        "win-c0": WindowState.CLOSED,
+        "win-c1": WindowState.WAITING,
+        "win-c2": WindowState.PLANNED,
+    }
+    assert {state.judged.reason.code for state in states(rig).values()} == {Code.GATE_BAKES, Code.GATE_UNDECIDED}
+    assert tried(rig, "bmc") == {f"c0-n{i:03d}" for i in range(16)}
+    rig.conduct(until=small.START + DAY + timedelta(hours=6))
+    assert {state.phase for state in states(rig).values()} == {Phase.FULL}
+    assert {row.state for row in windows(rig).values()} == {WindowState.CLOSED, WindowState.MISSED}
+    assert len(tried(rig, "bmc")) == 32

@@ -47,7 +47,7 @@ def show(
     with options.opened_place(store, server) as place:
         found = place.show_gates(_named(campaign))
     if as_json:
-        output.print_json({"schema": "fermata.gates/1", **output.utc_times(to_plain(found))})
+        output.print_json({"schema": "fermata.gates/1", **output.with_z(to_plain(found))})
         return
     print_gates(found)
 
@@ -101,7 +101,7 @@ def _say(
     with options.opened_place(*where) as place:
         state = place.say_at_gate(_named(campaign), UpdateId(update), word, actor=actor, why=why)
     if as_json:
-        output.print_json({"schema": "fermata.gate/1", "gate": output.utc_times(to_plain(state))})
+        output.print_json({"schema": "fermata.gate/1", "gate": output.with_z(to_plain(state))})
     else:
         output.out.print(f"{state.judged.verdict}: {escape(state.judged.reason.sentence)}")
 

@@ -35,6 +35,7 @@ from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
+from fermata.domain.recovery import RecoveryOption
 from fermata.domain.replans import Replan
 from fermata.domain.report import Report
 from fermata.domain.run_states import Desired, ReplanMode
@@ -63,6 +64,7 @@ from fermata.services import (
     plans,
     policy,
     readmission,
+    recovery,
     replans,
     report,
     requests,
@@ -354,6 +356,15 @@ class StoreVerbs:
 
     def show_gates(self, campaign: CampaignId | None) -> gates.GatesView:
         return gates.show_gates(self.database, gates.find_run(self.database, campaign))
+
+    def plan_recovery(self, campaign: CampaignId | None, asked: recovery.Asked) -> Sequence[RecoveryOption]:
+        return recovery.plan_recovery(self.database, gates.find_run(self.database, campaign), asked)
+
+    def recover(
+        self, campaign: CampaignId | None, asked: recovery.Asked, *, actor: str, why: str
+    ) -> Sequence[RecoveryOption]:
+        word = recovery.Word(actor=actor, why=why, at=wiring.utc_now())
+        return recovery.recover(self.database, gates.find_run(self.database, campaign), asked, word)
 
     def say_at_gate(
         self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str

@@ -42,6 +42,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "intents": ("pause", "resume", "stop", "abort"),
     "brake": ("brake",),
     "gates": ("gates",),
+    "recover": ("recover",),
     "capacity": ("capacity",),
     "tail": ("tail",),
     "report": ("report",),

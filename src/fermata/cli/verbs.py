@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.policy import ConsentEntry, Exemption, Freeze
     from fermata.domain.policy_trial import Trial
     from fermata.domain.qualification import QualificationRule, Signal
+    from fermata.domain.recovery import RecoveryOption
     from fermata.domain.replans import Replan
     from fermata.domain.report import Report
     from fermata.domain.run_states import Desired, ReplanMode
@@ -65,6 +66,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.plans import Wanted as WantedPlan
     from fermata.services.query import Answer as QueryAnswer
     from fermata.services.readmission import NodeReturn
+    from fermata.services.recovery import Asked
     from fermata.services.requests import PendingPage, RequestsLooked, RequestView
     from fermata.services.run_views import RunStatus, TailEntry, TailView
     from fermata.services.simulation import Simulated, Told
@@ -283,6 +285,12 @@ class Verbs(Listing, Protocol):
 
     def show_gates(self, campaign: CampaignId | None) -> GatesView:
         """What is known of every update of the newest run."""
+
+    def plan_recovery(self, campaign: CampaignId | None, asked: Asked) -> Sequence[RecoveryOption]:
+        """What can be done about updates on nodes of the newest run."""
+
+    def recover(self, campaign: CampaignId | None, asked: Asked, *, actor: str, why: str) -> Sequence[RecoveryOption]:
+        """Orders the roll-back wherever there can be one."""
 
     def say_at_gate(
         self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str

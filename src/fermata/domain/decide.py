@@ -26,6 +26,7 @@ from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
 from fermata.domain.repairs import LEAVING, REPAIR
 from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, VERIFY, name_step
+from fermata.domain.undoing import decide_undo
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
 from fermata.domain.winding import end_failed, leave_device, prove_partly, undo, wait_for_end, wind_down
@@ -34,7 +35,14 @@ POLL = timedelta(minutes=5)  # when a target cannot tell how long it will be
 DRAIN_LOOK = timedelta(minutes=10)  # a drain past its limit is waited for, by policy: nobody's job is killed
 # what takes a node from its workloads, or changes it; health checks and returns go on whatever is held
 BEGINS_SOMETHING = frozenset(
-    {UnitState.LOCKED, UnitState.DRAINING, UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING}
+    {
+        UnitState.LOCKED,
+        UnitState.DRAINING,
+        UnitState.APPLYING,
+        UnitState.RECOVERING,
+        UnitState.REBOOTING,
+        UnitState.RESETTING,
+    }
 )
 TAIL_LOOK = timedelta(hours=1)  # repairs take days: an hour finds a repaired node soon enough
 
@@ -59,6 +67,11 @@ def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     regained = _regain(op, seen, facts)
     if regained is not None:
         return regained
+    is_done = isinstance(seen.progress, Succeeded)
+    return (decide_undo(op, seen.node, is_done, facts) if op.undo else None) or _decide(op, seen, facts)
+
+
+def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if op.state is UnitState.PROVEN and op.kind is UnitKind.NODE:
         return decide_return(op, seen.progress, facts)
     if op.asked is not Asked.NOTHING:
@@ -307,12 +320,12 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
     versions = seen.node.versions if seen.node else {}
     verifying = op.state is UnitState.VERIFYING
-    if verifying and own.due & ~op.active:
+    if verifying and own.due & ~op.active & ~op.undo:
         abort = facts.wanted(op).abort
         if abort is not None:
             return prove_partly(op, seen.node, facts, abort)
         return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
-    asked = own.due if verifying else script.activates[op.position] & op.applied
+    asked = own.due & ~op.undo if verifying else script.activates[op.position] & op.applied
     lacking = sum(
         script.bits[u.id]
         for u in script.updates
@@ -321,7 +334,7 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if lacking:
         return _unchanged(op, lacking, facts)
     if verifying:
-        return Prove(active=own.due)
+        return Prove(active=own.due & ~op.undo)
     return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active | asked, retries=op.retries)
 
 

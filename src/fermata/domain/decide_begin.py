@@ -8,7 +8,7 @@ from functools import partial
 from fermata.domain.batch_size import PAYS, Tried, count_tries
 from fermata.domain.decisions import Begin, Decision, HandOver, Leave, Park
 from fermata.domain.fleet import Node
-from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.intents import Intent, Intents, say_paused
 from fermata.domain.intents import Standing as Wanted
 from fermata.domain.node_states import EMPTY, FINAL, UnitEvent, UnitState
@@ -44,7 +44,8 @@ class Facts:
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
     `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `handed`: units of the
     window that a work order waits for, or has. `gaps`: what consent to the work on a node lacks now, of those nodes
-    only for which it was asked. `closed`: updates whose gate lets nobody begin, and why.
+    only for which it was asked. `closed`: updates whose gate lets nobody begin, and why. `undo_targets`: of nodes on
+    which updates are rolled back, by window and node, the versions to roll them back to.
     """
 
     now: datetime
@@ -61,6 +62,11 @@ class Facts:
     handed: Mapping[str, Handed] = field(default_factory=dict)
     gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
     closed: Mapping[UpdateId, Reason] = field(default_factory=dict)
+    undo_targets: Mapping[tuple[WindowId, str], Mapping[UpdateId, str]] = field(default_factory=dict)
+
+    def undo_to(self, op: UnitOp) -> Mapping[UpdateId, str]:
+        """What the updates on the node are rolled back to."""
+        return self.undo_targets.get((op.window, op.unit), {})
 
     def device_id(self, op: UnitOp) -> DeviceId:
         """The device that `op` is about."""
@@ -117,7 +123,7 @@ def begin_node(op: UnitOp, facts: Facts) -> Decision:
         return due_to_people
     script = facts.script
     own = script.nodes[NodeId(op.unit)]
-    index = script.next_step(own, op.applied, op.active)
+    index = script.next_step(own, op.applied | op.undo, op.active | op.undo)
     label = script.labels[index]
     step = script.steps[index]
     blocked = _closed_gate(op, own, index, facts)

@@ -121,5 +121,6 @@ def _lacking(op: UnitOp, script: WindowScript) -> int:
     return sum(
         script.bits[update.id]
         for update in script.updates
-        if script.bits[update.id] & own.due and not is_at_least(versions.get(update.component, ""), update.to_version)
+        if script.bits[update.id] & own.due & ~op.undo
+        and not is_at_least(versions.get(update.component, ""), update.to_version)
     )

@@ -176,7 +176,13 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
     match decision:
         case HandBack(step=step):
             return replace(
-                op, step=step, attempt=1, asked=Asked.INTENDED, next_at=now, step_started_at=now, version=op.version + 1
+                op,
+                step=step,
+                attempt=op.retries.get(step, 0) + 1,
+                asked=Asked.INTENDED,
+                next_at=now,
+                step_started_at=now,
+                version=op.version + 1,
             )
         case Repeat():
             told = op.reason if op.tail_since or _goes_early(op) else None

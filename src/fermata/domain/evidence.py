@@ -15,7 +15,7 @@ from fermata.domain.reasons import Reason
 from fermata.domain.scripts import WindowScript, name_step
 
 _OVER = FINAL | {UnitState.PROVEN}
-_CHANGES = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING})
+_CHANGES = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING, UnitState.RECOVERING})
 _IS_READ = frozenset({UnitState.VERIFYING, UnitState.PROVEN})  # what is read earlier proves nothing
 
 
@@ -30,7 +30,7 @@ def note_progress(op: UnitOp, progress: Progress | None, seen: NodeSeen | None, 
         elif op.state is UnitState.VERIFYING:
             found = replace(found, checked_at=progress.at, healthy=isinstance(progress, Succeeded))
     if seen is not None and op.state in _IS_READ:
-        found = replace(found, reading=_read(seen, script.targets(NodeId(op.unit))))
+        found = replace(found, reading=_read(seen, script.targets(NodeId(op.unit), op.undo)))
     return op if found is op.evidence else replace(op, evidence=found)
 
 
@@ -62,7 +62,7 @@ def case_of(
     """
     own = script.nodes[NodeId(op.unit)]
     devices = {name: unproven[name] for name in own.devices if name in unproven}
-    all_targets = script.targets(own.node)
+    all_targets = script.targets(own.node, op.undo)
     targets = tuple(t for t in all_targets if script.bits[t.update] & op.active) if ends else all_targets
     left = {t.component for t in all_targets} - {t.component for t in targets}
     before = op.versions_before or {}

@@ -9,10 +9,9 @@ from enum import StrEnum
 
 from fermata.domain.gate_evidence import Evidence, RackEvidence, begun_mask, proven_mask
 from fermata.domain.ids import UpdateId, WindowId
-from fermata.domain.node_states import UnitState
+from fermata.domain.node_states import BACK
 from fermata.domain.operations import UnitOp
 
-_BACK = frozenset({UnitState.RETURNED, UnitState.KEPT_OUT})
 Bits = Callable[[WindowId], Mapping[UpdateId, int]]  # the bit of each update in the masks of a window
 
 
@@ -51,6 +50,7 @@ class _Unit:
     proven: int = 0
     failed: int = 0
     regressed: int = 0
+    undone: int = 0
     back_at: datetime | None = None
 
 
@@ -101,12 +101,13 @@ class GateBook:
             if not begun and (op.window, op.unit) not in self._units:
                 continue
             unit = self._unit(op.window, op.unit)
-            if unit.begun | begun != unit.begun or unit.proven != proven:
+            if (unit.begun | begun, proven, op.undo) != (unit.begun, unit.proven, unit.undone):
                 before = _classes(unit)
                 unit.begun |= begun
                 unit.proven = proven
+                unit.undone = op.undo
                 self._move(op.window, self._rack_of(op.unit), before, unit)
-            if op.state in _BACK and op.finished_at is not None and unit.back_at is None:
+            if op.state in BACK and op.finished_at is not None and unit.back_at is None:
                 unit.back_at = op.finished_at
                 self._note_return(proven, op.finished_at, bits)
 
@@ -173,11 +174,15 @@ class GateBook:
 
 
 def _classes(unit: _Unit) -> tuple[int, int, int, int, int]:
-    """Masks of good, failed, regressed and open updates, which never overlap, and of all that were begun."""
+    """Masks of good, failed, regressed and open updates, which never overlap, and of all that were begun.
+
+    What is rolled back is none of good and open: its outcome will not be known.
+    """
     failed = unit.failed
     regressed = unit.regressed & ~failed
-    good = unit.proven & unit.begun & ~(failed | regressed)
-    return good, failed, regressed, unit.begun & ~(good | failed | regressed), unit.begun
+    rest = unit.begun & ~(failed | regressed | unit.undone)
+    good = unit.proven & rest
+    return good, failed, regressed, rest & ~good, unit.begun
 
 
 def _step(before: int, after: int, bit: int) -> int:

@@ -240,3 +240,8 @@ class GateState:
     def is_closed(self) -> bool:
         """True while nobody else may begin the update."""
         return self.judged.verdict is not GateVerdict.PROCEED
+
+    @property
+    def is_trying(self) -> bool:
+        """True while only the control phase's windows may begin it."""
+        return self.phase is Phase.CONTROL and self.judged.verdict is GateVerdict.WAIT

@@ -25,6 +25,7 @@ class UnitState(StrEnum):
     REBOOTING = "rebooting"
     RESETTING = "resetting"
     VERIFYING = "verifying"
+    RECOVERING = "recovering"
     PROVEN = "proven"
     RETURNED = "returned"
     KEPT_OUT = "kept_out"
@@ -48,6 +49,9 @@ class UnitEvent(StrEnum):
     PROVE = "prove"
     UNPROVE = "unprove"
     UNCHANGED = "unchanged"
+    UNDO = "undo"
+    RECOVER = "recover"
+    TAKE_BACK = "take_back"
     GIVE_BACK = "give_back"
     KEEP_OUT = "keep_out"
     GIVE_UP = "give_up"
@@ -97,6 +101,10 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.VERIFYING, _E.STEP_ENDED): _S.DRAINED,
         (_S.VERIFYING, _E.RESET): _S.RESETTING,
         (_S.VERIFYING, _E.GIVE_UP): _S.FAILED,
+        (_S.DRAINED, _E.UNDO): _S.RECOVERING,
+        (_S.RECOVERING, _E.STEP_ENDED): _S.DRAINED,
+        (_S.RECOVERING, _E.RESET): _S.RESETTING,
+        (_S.RECOVERING, _E.GIVE_UP): _S.FAILED,
         (_S.PROVEN, _E.GIVE_BACK): _S.RETURNED,
         (_S.PROVEN, _E.KEEP_OUT): _S.KEPT_OUT,
         (_S.PROVEN, _E.LOCK): _S.LOCKED,
@@ -109,6 +117,9 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.FAILED, _E.HAND_OVER): _S.IN_REPAIR,
         (_S.IN_REPAIR, _E.REPAIRED): _S.DRAINED,
         (_S.IN_REPAIR, _E.LEAVE_FLEET): _S.GONE,
+        (_S.FAILED, _E.RECOVER): _S.RESETTING,
+        (_S.RETURNED, _E.TAKE_BACK): _S.PENDING,
+        (_S.KEPT_OUT, _E.TAKE_BACK): _S.PENDING,
     }
 )
 
@@ -153,12 +164,14 @@ OUT = frozenset(
         _S.REBOOTING,
         _S.RESETTING,
         _S.VERIFYING,
+        _S.RECOVERING,
         _S.PROVEN,
         _S.FAILED,
         _S.IN_REPAIR,
     }
 )  # a node in one of these is held by us and counts against every limit on nodes out
 EMPTY = OUT - {_S.LOCKED, _S.DRAINING}  # no workload on it, unless it failed before its drain ended
+BACK = frozenset({_S.RETURNED, _S.KEPT_OUT})  # proven and out of our hands
 FINAL = frozenset({_S.RETURNED, _S.KEPT_OUT, _S.LEFT_OUT, _S.GONE})  # nothing more happens to the node in this window
 
 

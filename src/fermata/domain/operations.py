@@ -109,13 +109,15 @@ class UnitOp:
     """All work on one node or device in one window. `version` fences: only who read the row last may change it.
 
     step, attempt: the current action and its try, from which the step key is derived. asked: how far its call is.
-    applied, active: bit masks over `Window.updates`: written, and observed as running. retries: tries after the
-    first, by step. tries_max grows with every repair. position: index of the plan step it is at or waits for.
+    applied, active: bit masks over `Window.updates`: written, and observed as running. undo: those that are not to be
+    on it, see `undoing`. retries: tries after the first, by step. tries_max grows with every repair. position: index of
+    the plan step it is at or waits for.
     begun: something was changed on it. slip_minutes: its last step began late (positive) against the plan.
     next_at None: nothing left to decide. tail_since: on the tail list since then because of `reason`; work may go on.
     failed_at: of a failed unit, nothing is tried until a repair was completed after it. evidence: what its return is
     judged by. astray_since: a node that we hold was seen in service or without our lock, and is not drained anew yet.
     versions_before: what a node reported when it was taken; None where that was not kept.
+    taken_again_at: of a node that was back already, when it was taken out again to be rolled back.
     """
 
     id: int
@@ -134,6 +136,7 @@ class UnitOp:
     applied: int = 0
     active: int = 0
     position: int = 0
+    undo: int = 0
     begun: bool = False
     gate: Gate | None = None
     reason: Reason | None = None
@@ -147,6 +150,7 @@ class UnitOp:
     failed_at: datetime | None = None
     tail_since: datetime | None = None
     finished_at: datetime | None = None
+    taken_again_at: datetime | None = None
     evidence: Evidence = NO_EVIDENCE
     astray_since: datetime | None = None
     version: int = 1

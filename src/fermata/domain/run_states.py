@@ -75,6 +75,7 @@ WINDOW_MOVES: MappingProxyType[WindowState, frozenset[WindowState]] = MappingPro
     }
 )
 NOT_OPENED_YET = frozenset({_W.PLANNED, _W.WAITING})
+GONE = frozenset({_W.MISSED, _W.SKIPPED, _W.CANCELLED})  # it never opened and never will
 LIVE_RUNS = frozenset({_R.RUNNING, _R.PAUSED, _R.STOPPING})
 
 

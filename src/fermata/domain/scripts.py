@@ -30,9 +30,17 @@ RELEASE = "release"
 APPLY_PREFIX = "apply:"
 REBOOT_PREFIX = "reboot:"
 RESET_PREFIX = "reset:"
+UNDO_PREFIX = "undo:"  # then the version, a blank, which no version has, and the update
+UNDO_REBOOT = "undo_reboot"
 
 
-_WORDS = {LOCK: "its lock", DRAIN: "its drain", VERIFY: "its health check", GIVE_BACK: "its return"}
+_WORDS = {
+    UNDO_REBOOT: "its reboot",
+    LOCK: "its lock",
+    DRAIN: "its drain",
+    VERIFY: "its health check",
+    GIVE_BACK: "its return",
+}
 
 
 def name_step(step: str) -> str:
@@ -43,7 +51,15 @@ def name_step(step: str) -> str:
         return "its reboot"
     if step.startswith(APPLY_PREFIX):
         return f"update {step.removeprefix(APPLY_PREFIX)}"
+    if step.startswith(UNDO_PREFIX):
+        return f"the roll-back of {undone_by(step)[1]}"
     return _WORDS.get(step, step)
+
+
+def undone_by(step: str) -> tuple[str, str]:
+    """The version that a roll-back writes, and the update that it takes back."""
+    version, _, update = step.removeprefix(UNDO_PREFIX).partition(" ")
+    return version, update
 
 
 class BadScript(Exception):
@@ -102,9 +118,9 @@ class WindowScript:
     def _targets(self) -> dict[int, tuple[Target, ...]]:
         return {}
 
-    def targets(self, node: NodeId) -> tuple[Target, ...]:
-        """What the window wants a node's own components to report when it goes back."""
-        due = self.nodes[node].due
+    def targets(self, node: NodeId, undo: int = 0) -> tuple[Target, ...]:
+        """What the window wants a node's own components to report when it goes back; `undo`: not these any more."""
+        due = self.nodes[node].due & ~undo
         if due not in self._targets:
             self._targets[due] = tuple(
                 Target(update=update.id, component=update.component, version=update.to_version)

@@ -39,6 +39,24 @@ OF_GATES = MappingProxyType(
         Code.GATE_HELD: "{update} is held by {actor}: {why}",
         Code.GATE_ROLLED_BACK: "{update} is rolled back by {actor}: {why}",
         Code.RUN_UNKNOWN: "The store holds no run {run}: `fermata status` names the newest.",
+        Code.RECOVERY_ROLL_BACK: "{update} on {unit} can be rolled back to {version}, which ran there well.",
+        Code.RECOVERY_ON_DEVICE: (
+            "{update} is on shared device {unit}: it is not rolled back from here, ask its owner."
+        ),
+        Code.RECOVERY_NO_PATH: "{update} has no way back and none forward: {unit} goes to repair.",
+        Code.RECOVERY_UNREACHABLE: "{unit} cannot be reached, so {update} stays until it is repaired.",
+        Code.RECOVERY_FORWARD_ONLY: "{update} cannot be rolled back: bring {unit} to a newer version.",
+        Code.RECOVERY_NO_LAST_GOOD: (
+            "No version of {component} before {update} is on record as good on {unit}: bring it to a newer one."
+        ),
+        Code.RECOVERY_OUT_OF_REACH: (
+            "{unit} ran {version} before {update}, which nothing in the catalogue brings or starts from: bring it to a"
+            " newer version."
+        ),
+        Code.RECOVERING: "{update} is rolled back on {unit} by {actor}: {why}",
+        Code.RECOVERY_REASON_MISSING: "A roll-back needs a reason: say why, it goes into the journal.",
+        Code.NODE_NOT_TAKEN: "{run} never took a node {unit}{nearest}.",
+        Code.NOTHING_TO_RECOVER: "None of that was begun on any of these nodes: `fermata gates` says what was.",
         Code.GATE_UNKNOWN: "{run} brings no update {update}{nearest}.",
         Code.GATE_REASON_MISSING: "A word at the gate of {update} needs a reason: say why, it goes into the journal.",
     }

@@ -30,7 +30,8 @@ def open_books(stage: Stage, conn: Connection, row: WindowRun, serving: Iterable
 
 def keep_ledger(stage: Stage, conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
     """The entries of a batch, and the windows that are good enough to ramp up because of it."""
-    entries = [entry for mark in marks if mark.before.kind is UnitKind.NODE for entry in _entries(stage, mark, now)]
+    meant = [mark for mark in marks if mark.before.kind is UnitKind.NODE and mark.before.taken_again_at is None]
+    entries = [entry for mark in meant for entry in _entries(stage, mark, now)]
     if not entries:
         return
     capacity.add_entries(conn, entries)

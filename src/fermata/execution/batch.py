@@ -13,7 +13,7 @@ from fermata.domain.decisions import Begin, EndStep, Leave, Prove, Repeat, Resum
 from fermata.domain.evidence import note_decision, note_progress
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
-from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.node_states import BACK, UnitKind, UnitState
 from fermata.domain.observations import Answer, NodeSeen
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.reasons import Reason
@@ -34,6 +34,7 @@ from fermata.execution.trail import Mark, journal_lines
 from fermata.execution.wake import wake_others
 from fermata.store import inventory, journal, runs, unit_ops
 from fermata.store.database import Connection
+from fermata.store.recovery import note_returned
 
 DUE_MAX = 1000  # units of one batch step: a transaction stays short, and a port call holds as many
 DECISIONS_IN_A_ROW_MAX = 6  # repaired, locked, ... : more means that two decisions undo each other
@@ -193,6 +194,8 @@ def _store(batch: Batch, conn: Connection, draft: Draft) -> None:
     keep_ledger(stage, conn, marks, batch.now)
     keep_tail(stage, conn, marks, batch.now)
     note_marks(stage, conn, marks, batch.now)
+    back = [NodeId(m.before.unit) for m in marks if m.before.finished_at is None and m.after.state in BACK]
+    note_returned(conn, back, batch.now)
     rouse_waiting(stage, conn, marks)
 
 

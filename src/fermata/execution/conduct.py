@@ -18,6 +18,7 @@ from fermata.execution.gating import follow_verdicts, judge_gates
 from fermata.execution.obeying import obey_now, wake_all
 from fermata.execution.opening import open_window
 from fermata.execution.patrol import PATROL, PATROL_EVERY, make_round
+from fermata.execution.recovering import follow_orders
 from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
@@ -82,6 +83,7 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     _heed(stage, beat, now)
     worked = False
     follow_verdicts(stage, now)
+    follow_orders(stage, now)
     if not beat.is_sure:
         _close_settled(stage, beat, now)
     _patrol(stage, beat, now)

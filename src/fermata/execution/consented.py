@@ -27,7 +27,7 @@ def find_gaps(stage: Stage, ops: Iterable[UnitOp]) -> Mapping[NodeId, tuple[Reas
     by_plan: dict[PlanId, dict[NodeId, tuple[Target, ...]]] = {}
     for op in going:
         node = NodeId(op.unit)
-        by_plan.setdefault(stage.windows[op.window].plan, {})[node] = stage.script(op.window).targets(node)
+        by_plan.setdefault(stage.windows[op.window].plan, {})[node] = stage.script(op.window).targets(node, op.undo)
     found: dict[NodeId, tuple[Reason, ...]] = {}
     for plan, written in by_plan.items():
         score = stage.score(plan)

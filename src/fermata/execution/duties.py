@@ -11,6 +11,7 @@ from fermata.execution.closing import take_sample
 from fermata.execution.early import pull_forward
 from fermata.execution.forecasting import forecast
 from fermata.execution.orders import follow_orders
+from fermata.execution.recovering import roll_back_stopped
 from fermata.execution.runner import foresee, plan_again
 from fermata.execution.stage import Stage
 from fermata.execution.tail import tend_tail
@@ -32,6 +33,7 @@ DUTIES = (
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
     Duty(name="orders", every=timedelta(minutes=1), do=follow_orders),
     Duty(name="tail", every=timedelta(minutes=5), do=tend_tail),
+    Duty(name="roll_back", every=timedelta(minutes=5), do=roll_back_stopped),
     Duty(name="bake", every=timedelta(minutes=10), do=watch_bake),
     Duty(name="ready", every=timedelta(minutes=10), do=tell_ready),
     Duty(name="trains", every=timedelta(hours=2), do=run_trains),

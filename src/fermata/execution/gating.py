@@ -13,16 +13,14 @@ from fermata.domain.gate_evidence import Evidence, find_base_rate, order_steps, 
 from fermata.domain.gates import GateState, GateVerdict, GateWord, Judged, Phase, Question, judge
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.operations import Gate, WindowRun
-from fermata.domain.phases import GateTerms
+from fermata.domain.plans import DeviceApplyStep, NodeApplyStep
 from fermata.domain.reasons import Reason
-from fermata.domain.run_states import WindowState
+from fermata.domain.run_states import GONE, WindowState
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR, Mark
 from fermata.store import gates, journal, runs, unit_ops
 from fermata.store.database import Connection
 from fermata.store.journal import Entry
-
-_GONE = frozenset({WindowState.CANCELLED, WindowState.MISSED, WindowState.SKIPPED})
 
 
 def note_marks(stage: Stage, conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
@@ -87,8 +85,8 @@ def judge_gates(stage: Stage, now: datetime) -> None:
 def find_closed(stage: Stage, row: WindowRun) -> Reason | None:
     """Why the window may not open: the first of its updates whose gate is closed, or None."""
     window = stage.planned(row)
-    states = (stage.gates.states.get(update) for update in window.updates)
-    return next((state.judged.reason for state in states if state is not None and state.is_closed), None)
+    closed = stage.closed_to(row.window)
+    return next((closed[update] for update in window.updates if update in closed), None)
 
 
 def _judge(stage: Stage, updates: Iterable[UpdateId], now: datetime) -> None:
@@ -138,7 +136,10 @@ def _ask(
     stage: Stage, update: UpdateId, before: GateState | None, phase: Phase, now: datetime
 ) -> tuple[Evidence, Judged]:
     phases = stage.campaign.phases
-    terms: GateTerms = phases.full if phase is Phase.FULL or phases.control is None else phases.control.gate
+    terms = phases.full
+    if phase is Phase.CONTROL and phases.control is not None:
+        few = max(1, min(phases.control.gate.at_least, _in_control(stage, update)))
+        terms = replace(phases.control.gate, at_least=few)
     said = before.said if before else None
     since = said.at if said is not None and said.word is GateWord.PROCEED else None
     begun_at = before.begun_at if before else None
@@ -154,6 +155,18 @@ def _ask(
         said=said,
     )
     return evidence, judge(question, now)
+
+
+def _in_control(stage: Stage, update: UpdateId) -> int:
+    """Nodes, or devices, that the control phase brings the update to: it cannot be asked for more."""
+    units = 0
+    for name in stage.control:
+        for step in stage.score(stage.windows[name].plan).windows[name].steps:
+            if isinstance(step, NodeApplyStep) and step.update == update:
+                units += step.nodes
+            elif isinstance(step, DeviceApplyStep) and step.update == update:
+                units += len(step.devices)
+    return units
 
 
 def _is_news(before: GateState, after: GateState) -> bool:
@@ -199,7 +212,7 @@ def _in_play(stage: Stage) -> set[UpdateId]:
     """The updates of every window that opened or may still open."""
     found: set[UpdateId] = set()
     for row in stage.windows.values():
-        if row.state not in _GONE:
+        if row.state not in GONE:
             found.update(stage.planned(row).updates)
     return found
 

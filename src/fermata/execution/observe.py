@@ -111,7 +111,7 @@ def _observe_progress(site: Site, ops: Iterable[UnitOp]) -> Mapping[int, Progres
 
 def _observer(site: Site, state: UnitState) -> Callable[[Sequence[StepKey]], Mapping[StepKey, Progress]]:
     match state:
-        case UnitState.APPLYING:
+        case UnitState.APPLYING | UnitState.RECOVERING:
             return site.firmware.observe
         case UnitState.REBOOTING | UnitState.RESETTING:
             return site.power.observe

@@ -37,6 +37,7 @@ from fermata.store import consent, inventory, journal, runs, trains, unit_ops, w
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
+from fermata.store.recovery import note_found
 
 RECHECK = timedelta(minutes=5)  # of a window that waits: capacity comes back node by node, in minutes
 REPAIR_RECHECK = timedelta(minutes=30)  # of a window that only a person can set free
@@ -343,6 +344,8 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
     stage.ownership.begin_cohort(conn, row.window)
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
     join_orders(stage, conn, now)
+    found = {n: muster.nodes[n].versions for n in muster.taken if muster.nodes[n].state is NodeState.IN_SERVICE}
+    note_found(conn, found, now)
     data = {
         "taken": len(muster.taken),
         "in_service": in_service,

@@ -8,7 +8,7 @@ from fermata.domain.ids import StepKey, UpdateId, step_key
 from fermata.domain.node_states import UnitState
 from fermata.domain.observations import Answer, Denied, Later, Unsure
 from fermata.domain.operations import UnitOp
-from fermata.domain.scripts import APPLY_PREFIX, GIVE_BACK
+from fermata.domain.scripts import APPLY_PREFIX, GIVE_BACK, undone_by
 from fermata.domain.updates import Catalogue
 from fermata.execution.scale_in import ScaleIn
 from fermata.formats.brake import BrakeFile
@@ -91,6 +91,8 @@ def _call(
     match state:
         case UnitState.APPLYING:
             return site.firmware.apply([_apply_ask(op, catalogue) for op in ops])
+        case UnitState.RECOVERING:
+            return site.firmware.apply([_undo_ask(op, catalogue) for op in ops])
         case UnitState.FAILED | UnitState.IN_REPAIR:
             return site.notifier.notify([_repair_notice(op) for op in ops])
         case UnitState.PROVEN:
@@ -116,6 +118,12 @@ def _apply_ask(op: UnitOp, catalogue: Catalogue) -> ApplyAsk:
     return ApplyAsk(
         key=key_of(op), unit=op.unit, update=update.id, component=update.component, to_version=update.to_version
     )
+
+
+def _undo_ask(op: UnitOp, catalogue: Catalogue) -> ApplyAsk:
+    version, name = undone_by(op.step)
+    update = catalogue.updates[UpdateId(name)]
+    return ApplyAsk(key=key_of(op), unit=op.unit, update=update.id, component=update.component, to_version=version)
 
 
 def _repair_notice(op: UnitOp) -> Notice:

@@ -3,12 +3,13 @@
 A stage is one worker's view of one run: of the whole of it, of its lead, or of some of its cohorts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
+from fermata.domain.control import choose_control
 from fermata.domain.decide_begin import Facts
 from fermata.domain.deviation import Look
 from fermata.domain.fleet import Fleet
@@ -23,8 +24,9 @@ from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
 from fermata.domain.policy import ConsentEntry
 from fermata.domain.reasons import Reason
+from fermata.domain.recovery import RecoveryOrder
 from fermata.domain.repairs import amend
-from fermata.domain.run_states import WindowState
+from fermata.domain.run_states import GONE, WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
@@ -37,7 +39,7 @@ from fermata.execution.yard import Yard
 from fermata.formats.brake import BrakeFile, brake_file
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
-from fermata.store import inventory, plans, runs, unit_ops
+from fermata.store import inventory, plans, recovery, runs, unit_ops
 from fermata.store.database import Database
 from fermata.store.leases import LEAD
 
@@ -74,6 +76,38 @@ class GateDesk:
 
 
 @dataclass(kw_only=True)
+class UndoDesk:
+    """The roll-backs that were ordered in this run. `latest`: grows with every order."""
+
+    latest: int = 0
+    orders: tuple[RecoveryOrder, ...] = ()
+    by_unit: dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]] = field(default_factory=dict)
+    targets: dict[tuple[WindowId, str], dict[UpdateId, str]] = field(default_factory=dict)
+
+    def load(self, orders: Sequence[RecoveryOrder]) -> None:
+        """Takes these as all there are."""
+        self.orders = tuple(orders)
+        self.by_unit, self.targets = {}, {}
+        for order in orders:
+            key = (order.window, order.unit)
+            self.by_unit[key] = (*self.by_unit.get(key, ()), order)
+            self.targets.setdefault(key, {})[order.update] = order.to_version
+
+    def has(self, window: WindowId, unit: str, update: UpdateId) -> bool:
+        """True when that was ordered already."""
+        return update in self.targets.get((window, unit), {})
+
+    def waiting(self, roster: Roster) -> dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]]:
+        """Orders of nodes whose row on the roster does not carry them yet, or which are not on it."""
+        found = {}
+        for key, orders in self.by_unit.items():
+            op = roster.standing(*key)
+            if op is None or op.finished_at is not None or not op.undo:
+                found[key] = orders
+        return found
+
+
+@dataclass(kw_only=True)
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
@@ -107,6 +141,7 @@ class Stage:
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
     ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     gates: GateDesk = field(default_factory=GateDesk)
+    undo: UndoDesk = field(default_factory=UndoDesk)
     intents: Intents = NO_INTENTS
     brake: BrakeFile | None = None
     yard: Yard | None = None
@@ -182,8 +217,29 @@ class Stage:
             nodes_before=score.fleet.nodes,
             handed=self.handing.handed.get(window, {}),
             gaps=gaps or {},
-            closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
+            closed=self.closed_to(window),
+            undo_targets=self.undo.targets,
         )
+
+    def closed_to(self, window: WindowId) -> dict[UpdateId, Reason]:
+        """Updates that nobody of the window may begin now, and why: windows of the control phase try what others wait
+        for.
+        """
+        is_control = window in self.control
+        return {
+            name: state.judged.reason
+            for name, state in self.gates.states.items()
+            if state.is_closed and not (is_control and state.is_trying)
+        }
+
+    @property
+    def control(self) -> frozenset[WindowId]:
+        """The windows that go first; none without a control phase."""
+        phase = self.campaign.phases.control
+        if phase is None:
+            return frozenset()
+        rows = [row for row in self.windows.values() if row.state not in GONE]
+        return choose_control(rows, self.fleet.clusters, phase.max_fraction)
 
     def reload(self) -> None:
         """Reads windows and units again: another hand changed rows, or a transaction failed. The lead reads all."""
@@ -198,6 +254,8 @@ class Stage:
                 ops = tuple(op for row in rows for op in unit_ops.ops_of_window(conn, self.run, row.window))
             self.device_versions.update(inventory.load_device_versions(conn))
             self.handing = load_handing(conn, self.run)
+            self.undo = UndoDesk(latest=recovery.latest_order(conn, self.run))
+            self.undo.load(recovery.load_orders(conn, self.run))
         self.windows = {row.window: row for row in rows}
         self.roster = Roster(ops, held)
         self.gates = GateDesk()

@@ -154,7 +154,7 @@ class _Desk:
         by_plan: dict[PlanId, dict[NodeId, tuple[Target, ...]]] = {}
         for op in ops:
             node = NodeId(op.unit)
-            by_plan.setdefault(self._plan(op).plan.id, {})[node] = self._script(op).targets(node)
+            by_plan.setdefault(self._plan(op).plan.id, {})[node] = self._script(op).targets(node, op.undo)
         found: dict[NodeId, tuple[Reason, ...]] = {}
         for name, written in by_plan.items():
             files = self._files[name]

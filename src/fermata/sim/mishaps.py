@@ -125,7 +125,9 @@ class Fates:
     def _pick_fate(self, unit: str, update: Update, luck: float) -> str:
         """What becomes of a write, "" for nothing odd. What no reboot has to make active can be seen at once."""
         faults, is_node = self._faults, update.target == NODE_TARGET
-        if self._dice.draw(unit, f"bad {update.id}") < faults.bad_updates.get(update.id, 0.0):
+        is_forward = update == self._catalogue.updates[update.id]  # what is written back was fine before
+        bad = faults.bad_updates.get(update.id, 0.0) if is_forward else 0.0
+        if self._dice.draw(unit, f"bad {update.id}") < bad:
             return "is not taken by a part"
         return pick(
             luck,

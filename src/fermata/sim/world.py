@@ -5,6 +5,7 @@ never be done to a real one. `sim.site` puts the ports in front of it.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ class World:
         for command in fresh:
             self._forbid(command, now)
         if fresh:
-            items = [[c.key, c.unit, c.update.id if c.update else ""] for c in fresh]
+            items = [[c.key, c.unit, _name(c.update, self.catalogue)] for c in fresh]
             self._log.append({"at": int(now.timestamp()), "op": op, "items": items})
             self.witness(fresh, now)
             for command in fresh:
@@ -114,7 +115,7 @@ class World:
                 case "scale_in" | "scale_in_locked" | "scale_out":
                     self._meddle(entry["op"], unit, at)
                 case op:
-                    found = self.catalogue.updates[UpdateId(update)] if update else None
+                    found = _find(update, self.catalogue) if update else None
                     self._start(Command(op=op, key=key, unit=unit, update=found), at)
 
     def _start_repair(self, key: str, unit: str, now: datetime) -> None:
@@ -184,7 +185,8 @@ class World:
             raise WorldBroken("proof_of_return", f"{command.key}: {command.unit} {lack}")
 
     def _forbid_apply(self, command: Command, update: Update, machine: Machine, now: datetime) -> None:
-        if machine.versions.get(update.component) == update.to_version:
+        known = (machine.versions, machine.staged, machine.targets)
+        if all(found.get(update.component, update.to_version) == update.to_version for found in known):
             raise WorldBroken("no_double_effect", f"{command.key}: {update.id} runs there already")
         if machine.staged.get(update.component) == update.to_version:
             raise WorldBroken(
@@ -275,10 +277,25 @@ def commands(op: str, asks: Iterable[Ask | ApplyAsk], find: Callable[[UpdateId],
             op=op,
             key=cut_key(ask.key),
             unit=ask.unit,
-            update=find(ask.update) if isinstance(ask, ApplyAsk) else None,
+            update=replace(find(ask.update), to_version=ask.to_version) if isinstance(ask, ApplyAsk) else None,
         )
         for ask in asks
     ]
+
+
+def _name(update: Update | None, catalogue: Catalogue) -> str:
+    """What the log calls it: a roll-back writes another version than the catalogue has."""
+    if update is None:
+        return ""
+    is_usual = catalogue.updates[update.id].to_version == update.to_version
+    return update.id if is_usual else f"{update.to_version} {update.id}"
+
+
+def _find(name: str, catalogue: Catalogue) -> Update:
+    if UpdateId(name) in catalogue.updates:
+        return catalogue.updates[UpdateId(name)]
+    version, _, update = name.partition(" ")
+    return replace(catalogue.updates[UpdateId(update)], to_version=version)
 
 
 def cut_key(key: str) -> str:
