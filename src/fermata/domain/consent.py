@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from fermata.domain.allowances import Allowance, covers
+from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.ledger import Decisions, approves, nodes_in, say_missing, time_bounds
@@ -15,7 +15,6 @@ from fermata.domain.pending import FleetPending
 from fermata.domain.policy import NO_CONDITIONS, AfterDue, ConsentEntry, Policy, Stance, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import Update
-from fermata.domain.windows import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,7 @@ def find_consent(fleet: Fleet, policy: Policy, pending: FleetPending, ledger: tu
     those devices are covered too, and all that were to go with it. Impactless work on a device keeps nodes from nothing
     (`device_gaps`), but what goes together goes at a time that is allowed for all of it.
     """
-    return _find(_Desk(fleet, policy, pending, ledger))
+    return _find(Desk(fleet, policy, pending, ledger))
 
 
 def consent_gaps(
@@ -63,7 +62,7 @@ def device_gaps(
     Draining work waits until every node behind the device is covered entirely. Impactless work needs only its own
     updates let through on each node behind it, and its waiting does not keep those nodes from their own work.
     """
-    desk = _Desk(fleet, policy, pending, ledger)
+    desk = Desk(fleet, policy, pending, ledger)
     gaps = (consent or _find(desk)).gaps
     found: dict[DeviceId, Reason] = {}
     for name in sorted(pending.devices):
@@ -78,28 +77,6 @@ def device_gaps(
             lacking = [node.name for node in behind if desk.hear(node, updates).is_lacking]
         if lacking:
             found[name] = _shared(name, lacking)
-    return found
-
-
-def find_free(
-    fleet: Fleet,
-    policy: Policy,
-    pending: FleetPending,
-    ledger: tuple[ConsentEntry, ...],
-    wanted: Mapping[NodeId, frozenset[UpdateId]],
-    span: Interval,
-) -> Mapping[NodeId, frozenset[UpdateId]]:
-    """Of the updates wanted on each node, those that may be done by themselves at any time of `span`; nodes without any
-    are absent. An approval that ties nodes or updates together, or counts nodes a day, speaks of outages: what it lets
-    through waits for one.
-    """
-    desk = _Desk(fleet, policy, pending, ledger)
-    found: dict[NodeId, frozenset[UpdateId]] = {}
-    for name, updates in wanted.items():
-        heard = {update: desk.hear(fleet.nodes[name], frozenset({update})) for update in updates}
-        free = frozenset(update for update, said in heard.items() if not said.is_lacking and said.is_free_over(span))
-        if free:
-            found[name] = free
     return found
 
 
@@ -122,14 +99,6 @@ class _Heard:
     def is_lacking(self) -> bool:
         return bool(self.missing or self.blocked or self.untold)
 
-    def is_free_over(self, span: Interval) -> bool:
-        """True when what was let through may be done at any time of `span`, by itself."""
-        tied = any(
-            entry.conditions.with_scope or entry.conditions.with_updates or entry.conditions.nodes_per_day
-            for entry in self.entries
-        )
-        return not tied and covers(self.allowances, span)
-
 
 class _Lack(Enum):
     """What keeps an update that no approval lets through: a word, or the notice of it."""
@@ -138,7 +107,7 @@ class _Lack(Enum):
     NOTICE = auto()
 
 
-class _Desk:
+class Desk:
     """Policy and ledger asked many times: what is said is worked out once for all nodes alike to it."""
 
     def __init__(self, fleet: Fleet, policy: Policy, pending: FleetPending, ledger: Iterable[ConsentEntry]) -> None:
@@ -276,7 +245,7 @@ class _Desk:
         return None if since is None else max(due_at, since + self._policy.promised(update))
 
 
-def _find(desk: _Desk) -> Consent:
+def _find(desk: Desk) -> Consent:
     fleet = desk.fleet
     heard = {name: desk.hear(fleet.nodes[name], updates) for name, updates in desk.asked.items()}
     gaps = _own_gaps(fleet, heard)
@@ -301,7 +270,7 @@ class _Tie:
     others: frozenset[NodeId]
 
 
-def _find_companions(desk: _Desk, heard: Mapping[NodeId, _Heard]) -> tuple[_Tie, ...]:
+def _find_companions(desk: Desk, heard: Mapping[NodeId, _Heard]) -> tuple[_Tie, ...]:
     by_entry: dict[int, list[NodeId]] = defaultdict(list)
     entries: dict[int, ConsentEntry] = {}
     for name in sorted(heard):
@@ -377,7 +346,7 @@ def _say_untold(cluster: Cluster, said: _Heard) -> Reason:
     return reason(Code.NOTICE_NOT_DELIVERED, customer=customer, updates=updates, cluster=cluster.name)
 
 
-def _find_times(desk: _Desk, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, frozenset[Allowance]]:
+def _find_times(desk: Desk, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, frozenset[Allowance]]:
     """When nodes may be taken, impactless work on devices they hang on included."""
     if not desk.may_bound_times:
         return {}

@@ -1,6 +1,6 @@
 """Opens windows: everything is looked at once more just before the first node is taken."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 
@@ -28,12 +28,12 @@ from fermata.execution.gating import find_closed
 from fermata.execution.observe import observe_devices, observe_nodes
 from fermata.execution.orders import join_orders
 from fermata.execution.outlook import find_hold
-from fermata.execution.promises import Bonds, hold_back, say_full
+from fermata.execution.promises import Bonds, first_over, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
-from fermata.execution.trains import leave_to_window
-from fermata.store import consent, inventory, journal, runs, trains, unit_ops, work_orders
+from fermata.execution.trains import find_hung, leave_to_window
+from fermata.store import consent, inventory, journal, runs, unit_ops, work_orders
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
@@ -150,8 +150,7 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
     with stage.database.read() as conn:
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
-        hung = (op.unit for op in trains.unfinished_riders(conn) if op.state is UnitState.FAILED)
-        held = unit_ops.nodes_in_work(conn) | {NodeId(name) for name in hung}
+        held = unit_ops.nodes_in_work(conn) | find_hung(conn)
         gone = _gone_today(stage, conn, now)
         gone_with = work_orders.left_since(conn, stage.score(row.plan).plan.created_at)
         ordered = {**gone_with, **work_orders.held_nodes(conn, live, now)}
@@ -280,16 +279,14 @@ def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowR
         windows = runs.load_windows(conn, stage.run)
         uses = stage.capacity.uses(unit_ops.nodes_in_work(conn), windows, now)
         full = stage.capacity.first_full(row, taken, uses, now)
-        over = _first_over(muster.caps, taken, _gone_today(stage, conn, now) if muster.caps else frozenset())
-        riding = leave_to_window(stage, conn, row.window, taken, now) if full is None and over is None else ()
-        if full is None and over is None and not riding:
+        over = first_over(muster.caps, taken, _gone_today(stage, conn, now) if muster.caps else frozenset())
+        riding = leave_to_window(stage, conn, row.window, taken, now) if full is None and over is None else None
+        if full is None and over is None and riding is None:
             after = _open(stage, conn, row, muster, now)
             stage.crash("opening")
             return after
-    if riding:
-        until = f"{now + RECHECK:%H:%MZ}"
-        why = reason(Code.RIDES_ALONG, window=row.window, nodes=len(riding), example=riding[0], until=until)
-        return _wait(stage, row, why, now, RECHECK)
+    if riding is not None:
+        return _wait(stage, row, riding, now, RECHECK)
     if full is None:
         assert over is not None, "something is full"
         cap, used = over
@@ -307,19 +304,6 @@ def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowR
         until=f"{now + RECHECK:%H:%MZ}",
     )
     return _wait(stage, row, why, now, RECHECK)
-
-
-def _first_over(
-    caps: Iterable[DailyCap], taken: frozenset[NodeId], gone: frozenset[NodeId]
-) -> tuple[DailyCap, int] | None:
-    """The first approval of which more nodes would go today than it lets, and how many went: another window may have
-    opened since the nodes were chosen.
-    """
-    for cap in caps:
-        went = cap.nodes & gone
-        if cap.nodes & taken and len(went | (cap.nodes & taken)) > cap.most:
-            return cap, len(went)
-    return None
 
 
 def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:

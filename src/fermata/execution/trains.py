@@ -4,22 +4,22 @@ intent first, as `batch` moves units. Kill it anywhere: what was intended is ask
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from fermata.domain.batch_size import count_failed
-from fermata.domain.consent import find_free
 from fermata.domain.decide import NOTHING_SEEN, Seen
 from fermata.domain.decide_begin import Facts
 from fermata.domain.decisions import EndStep, Prove, Resume, carry_out, settle
 from fermata.domain.fleet import Fleet, NodeState
+from fermata.domain.free_work import find_free
 from fermata.domain.ids import ClusterId, NodeId, UpdateId, WindowId
 from fermata.domain.node_states import UnitEvent, UnitKind, UnitState, advance
 from fermata.domain.observations import Answer, NodeSeen
 from fermata.domain.operations import Asked, Gate, Run, UnitOp
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.policy import Policy
-from fermata.domain.reasons import Code, reason
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
 from fermata.domain.scripts import APPLY_PREFIX
 from fermata.domain.settle import judge_answer
@@ -52,6 +52,7 @@ from fermata.store.journal import Entry
 
 DUE_MAX = 1000  # riders of one batch, as of units
 DECISIONS_IN_A_ROW_MAX = 4
+RIDE_LOOK = timedelta(minutes=5)  # of a window that waits for riders
 _ENDINGS = (EndStep, Prove, Resume)
 
 
@@ -339,13 +340,13 @@ def _runs(report: NodeSeen, component: str, version: str) -> bool:
 
 def leave_to_window(
     stage: Stage, conn: Connection, window: WindowId, nodes: Collection[NodeId], now: datetime
-) -> tuple[NodeId, ...]:
-    """Riders of `nodes` that write nothing leave their train, in the transaction that opens the window. Returns the
-    nodes that still write in service: the window has to wait for those.
+) -> Reason | None:
+    """Riders of `nodes` that write nothing leave their train, in the transaction that opens the window. Returns why
+    the window has to wait: nodes that still write in service.
     """
     mine = [op for op in trains.unfinished_riders(conn) if op.unit in nodes]
     if not mine:
-        return ()
+        return None
     idle = [op for op in mine if op.state is UnitState.PENDING]
     left = [
         replace(
@@ -361,7 +362,16 @@ def leave_to_window(
     ]
     trains.save_riders(conn, [(op.version - 1, op) for op in left])
     stage.yard = None
-    return tuple(sorted(NodeId(op.unit) for op in mine if op.state is not UnitState.PENDING))
+    riding = sorted(op.unit for op in mine if op.state is not UnitState.PENDING)
+    if not riding:
+        return None
+    until = f"{now + RIDE_LOOK:%H:%MZ}"
+    return reason(Code.RIDES_ALONG, window=window, nodes=len(riding), example=riding[0], until=until)
+
+
+def find_hung(conn: Connection) -> frozenset[NodeId]:
+    """Nodes in service on which a rider's write never ended: no window takes them."""
+    return frozenset(NodeId(op.unit) for op in trains.unfinished_riders(conn) if op.state is UnitState.FAILED)
 
 
 def _line(train: Train, event: str, now: datetime, data: Mapping[str, object]) -> Entry:
