@@ -64,6 +64,7 @@ class NoticeKind(StrEnum):
     """What somebody outside is told."""
 
     NEEDS_REPAIR = "needs_repair"
+    ASTRAY = "astray"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +139,13 @@ class WorkloadManager(Protocol):
         ...
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """Unlocks the node and lets workloads on it. Done when accepted. A placement group may take all nodes of a
-        call or none: Refused then says that nothing was done for any of them.
+        """Unlocks the node and lets workloads on it; a drain that goes on ends. Done when accepted. A placement group
+        may take all nodes of a call or none: Refused then says that nothing was done for any of them.
         """
         ...
 
     def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """Unlocks the node and leaves it out of service, as it was found. Done when accepted."""
+        """Unlocks the node and leaves it out of service, as it was found; a drain ends. Done when accepted."""
         ...
 
     def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:

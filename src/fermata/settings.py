@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     smtp_user: str = Field("", description="Who signs in there; nobody when empty")
     smtp_password: SecretStr = Field(SecretStr(""), description="The password for that")
     smtp_starttls: bool = Field(False, description="Encrypt the session, and check the server's certificate")
+    brake: Path | None = Field(None, description="File of this machine's brake, if not the one beside the store")
+    trains: bool = Field(False, description="Impactless work that is near no window is done on nodes in service")
     node_secret: Path | None = Field(None, description="File with the secret that keys of nodes follow from")
     event_minutes: float = Field(60, ge=0, le=10_080, description="How long before its window a node sees its event")
     question_days: float = Field(7, ge=0, le=365, description="How long before its due date a node sees a question")

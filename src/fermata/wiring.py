@@ -4,8 +4,10 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol, assert_never
 from urllib.parse import urlsplit
@@ -24,7 +26,8 @@ from fermata.domain.ids import CampaignId, RunId, WindowId
 from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Source, SourceBook
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
-from fermata.execution.parts import Parts
+from fermata.execution.parts import Parts, Tick
+from fermata.formats.brake import BrakeFile, brake_file
 from fermata.formats.fleet import read_fleet
 from fermata.formats.sources import read_sources
 from fermata.ports import Channel, Clock, InventorySource, Site
@@ -32,6 +35,7 @@ from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
+from fermata.services.replans import StoreReplanner
 from fermata.settings import Settings
 from fermata.sim.clock import IdleClock, SharedClock, SystemClock, VirtualClock
 from fermata.sim.fates import Faults
@@ -39,6 +43,7 @@ from fermata.sim.site import open_site
 from fermata.sim.world import open_world
 from fermata.store import inventory, plans
 from fermata.store.database import Database, StoreUnavailable, open_database
+from fermata.store.wakes import listening
 
 __all__ = [
     "CampaignClock",
@@ -48,8 +53,10 @@ __all__ = [
     "StoreUnavailable",
     "SystemClock",
     "UtcClock",
+    "listening",
     "make_app",
     "mint_id",
+    "open_brake",
     "open_channels",
     "open_database",
     "open_office",
@@ -57,6 +64,7 @@ __all__ = [
     "utc_now",
 ]
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 HELD_SECONDS = 0.5  # of real time until a part is looked at again that another worker holds
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -87,7 +95,7 @@ class CampaignClock:
 
     def __init__(self, start: datetime, speed: float) -> None:
         self._speed = speed
-        self._clock = VirtualClock(start, speed)
+        self._clock: VirtualClock | IdleClock = VirtualClock(start, speed)
 
     def now(self) -> datetime:
         """Aware UTC."""
@@ -100,6 +108,11 @@ class CampaignClock:
     def jump_to(self, instant: datetime) -> None:
         """It is `instant` from now on."""
         self._clock = VirtualClock(instant, self._speed)
+
+    def flow_from(self, instant: datetime) -> IdleClock:
+        """It is `instant` now, and time goes on by itself while nobody works, until it is set forward again."""
+        self._clock = clock = IdleClock(instant, self._speed)
+        return clock
 
 
 def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Clock, seed: int, log: Path) -> Site:
@@ -123,9 +136,21 @@ class PacedClock(Clock, Protocol):
         """Of real time."""
         ...
 
+    def working(self) -> AbstractContextManager[None]:
+        """Around everything that is due at an instant."""
+        ...
+
+    def note(self, due: Mapping[str, datetime | None]) -> None:
+        """When there is something to do, by who does it; None: never again."""
+        ...
+
 
 class NoDriver(Exception):
     """The driver that was asked for is not installed."""
+
+
+class Unreachable(Exception):
+    """The durable engine does not answer."""
 
 
 def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, log: Path) -> Parts:
@@ -134,24 +159,33 @@ def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, lo
 
     def open_site(campaign: CampaignId) -> Site:
         if campaign not in sites:
-            sites[campaign] = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log)
+            site = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log)
+            sites[campaign] = replace(site, replanner=StoreReplanner(database, mint_id))
         return sites[campaign]
 
     return Parts(database=database, open_site=open_site, clock=clock)
+
+
+def require_temporal() -> None:
+    """Raises NoDriver without the extra `temporal`."""
+    if find_spec("temporalio") is None:
+        raise NoDriver("Temporal is not installed here: pip install 'fermata[temporal]'")
 
 
 def open_temporal(
     parts: Parts, place: TemporalPlace, clock: PacedClock, *, ticks_per_second: float | None = None
 ) -> Driver:
     """The durable engine over `parts`. Raises NoDriver without the extra `temporal`."""
-    try:
-        from fermata.adapters import durable  # noqa: PLC0415 - an extra: most installations have no use for it
-    except ModuleNotFoundError as missing:
-        raise NoDriver("Temporal is not installed here: pip install 'fermata[temporal]'") from missing
+    require_temporal()
+    from fermata.adapters import durable  # noqa: PLC0415 - an extra: most installations have no use for it
+
+    begun: set[str] = set()
 
     def tick(run: str, window: str) -> durable.Seen:
         try:
-            found = parts.tick(RunId(run), WindowId(window), keeps=False)
+            with clock.working():
+                found = parts.tick(RunId(run), WindowId(window), keeps=False)
+                clock.note(_due(found, run, window, begun))
         except KeyError as unknown:
             raise durable.UnknownRun(run) from unknown
         wait_seconds = HELD_SECONDS if found.is_held else clock.seconds_until(found.again_at)
@@ -160,7 +194,35 @@ def open_temporal(
         )
 
     at = durable.Place(address=place.address, namespace=place.namespace, task_queue=place.task_queue)
-    return durable.Temporal(place=at, tick=tick, build=fermata.__version__, ticks_per_second=ticks_per_second)
+    found = durable.Temporal(place=at, tick=tick, build=fermata.__version__, ticks_per_second=ticks_per_second)
+    return _Reached(found, durable.Unreachable)
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """A driver whose error has a name here: its module is not there without the extra."""
+
+    driver: Driver
+    error: type[Exception]
+
+    def wake(self, run: RunId) -> None:
+        """See Driver."""
+        self.driver.wake(run)
+
+    def work(self, stop: threading.Event, ready: Callable[[], None]) -> None:
+        """See Driver. Raises Unreachable."""
+        try:
+            self.driver.work(stop, ready)
+        except self.error as unreachable:
+            raise Unreachable(str(unreachable)) from unreachable
+
+
+def _due(found: Tick, run: str, window: str, begun: set[str]) -> Mapping[str, datetime | None]:
+    """When the part that was ticked is due again; cohorts that nobody ticked yet are due at once."""
+    due = {f"{run}/{window}": None if found.is_over else found.again_at}
+    fresh = {f"{run}/{cohort}" for cohort in found.cohorts} - begun
+    begun |= due.keys() | fresh
+    return due | dict.fromkeys(fresh, EPOCH)
 
 
 def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Channel]:
@@ -210,7 +272,15 @@ def make_app(
 
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
     channels = open_channels(settings, clock)
-    return create_app(database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources)
+    brake = open_brake(database.url, settings)
+    return create_app(
+        database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources, brake=brake
+    )
+
+
+def open_brake(store_url: str, settings: Settings) -> BrakeFile:
+    """The brake of this machine. Neither file nor store need be there."""
+    return brake_file(store_url, settings.brake)
 
 
 class UtcClock:

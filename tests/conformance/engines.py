@@ -74,6 +74,12 @@ class HeldClock:
             self.changed.wait(0.01)
         return self.at
 
+    def working(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def note(self, due: object) -> None:
+        """Nobody is waited for but by the test."""
+
     def seconds_until(self, instant: datetime) -> float:
         return 0.0 if instant <= self.at else 600.0
 
@@ -90,7 +96,7 @@ def next_due(database: Database) -> datetime | None:
     return min([*windows, *units], default=run.clock_at)
 
 
-def play(database: Database, clock: HeldClock, wake: Callable[[], None]) -> None:
+def play(database: Database, clock: HeldClock, wake: Callable[[], object]) -> None:
     """Moves the clock from one instant to the next, each time when nothing is left to do, until the run is over."""
     while True:
         deadline = time.monotonic() + QUIET_SECONDS_MAX
@@ -139,14 +145,15 @@ def on_embedded(rig: stagehand.Rig, workers: int) -> None:
     clock = HeldClock(at=rig.clock.now())
     over = threading.Event()
     crew = [Parts(database=rig.database, open_site=_site(rig, clock), clock=clock) for _ in range(workers)]
+    heard = [threading.Event() for _ in crew]
     threads = [
-        threading.Thread(target=work_along, args=(parts,), kwargs={"stop": over.is_set, "woken": lambda: True})
-        for parts in crew
+        threading.Thread(target=work_along, args=(parts,), kwargs={"stop": over.is_set, "heard": hint})
+        for parts, hint in zip(crew, heard, strict=True)
     ]
     for thread in threads:
         thread.start()
     try:
-        play(rig.database, clock, lambda: None)
+        play(rig.database, clock, lambda: [hint.set() for hint in heard])
     finally:
         over.set()
         for thread in threads:

@@ -98,7 +98,7 @@ class CampaignWorkflow:
                     await workflow.start_child_workflow(
                         COHORT,
                         args=[run, window],
-                        id=cohort_id(run, window),
+                        id=_cohort_id(run, window),
                         parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                         id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                     )
@@ -111,7 +111,7 @@ class CampaignWorkflow:
             await _wait_for(lambda: self._woken or self._roused, left)
             if self._roused:
                 self._roused = False
-                await asyncio.gather(*(_signal(cohort_id(run, window), WAKE) for window in sorted(self._started)))
+                await asyncio.gather(*(_signal(_cohort_id(run, window), WAKE) for window in sorted(self._started)))
 
 
 @workflow.defn(name=COHORT)
@@ -133,7 +133,7 @@ class CohortWorkflow:
             self._woken = False
             seen = await _tick(run, window)
             if seen.is_over or seen.rouses:
-                await _signal(campaign_id(run), WAKE if seen.is_over else ROUSE)
+                await _signal(_campaign_id(run), WAKE if seen.is_over else ROUSE)
             if seen.is_over:
                 return
             await _wait_for(lambda: self._woken, seen.wait_seconds)
@@ -163,14 +163,17 @@ async def _signal(workflow_id: str, name: str) -> None:
         await workflow.get_external_workflow_handle(workflow_id).signal(name)
 
 
-def campaign_id(run: str) -> str:
+def campaign_id(task_queue: str, run: str) -> str:
     """The workflow of a run's lead."""
-    return f"fermata/{run}"
+    return f"{task_queue}/{run}"
 
 
-def cohort_id(run: str, window: str) -> str:
-    """The workflow of a cohort."""
-    return f"fermata/{run}/{window}"
+def _campaign_id(run: str) -> str:
+    return campaign_id(workflow.info().task_queue, run)
+
+
+def _cohort_id(run: str, window: str) -> str:
+    return f"{_campaign_id(run)}/{window}"
 
 
 @dataclass(kw_only=True)
@@ -258,7 +261,7 @@ class Temporal:
             await client.start_workflow(
                 CAMPAIGN,
                 run,
-                id=campaign_id(run),
+                id=campaign_id(self.place.task_queue, run),
                 task_queue=self.place.task_queue,
                 start_signal=WAKE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,

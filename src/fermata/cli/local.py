@@ -27,6 +27,7 @@ from fermata.domain.ids import (
     SupercomputerId,
     UpdateId,
 )
+from fermata.domain.intents import Intent
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.piles import Pile
@@ -36,7 +37,7 @@ from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
 from fermata.domain.replans import Replan
 from fermata.domain.report import Report
-from fermata.domain.run_states import ReplanMode
+from fermata.domain.run_states import Desired, ReplanMode
 from fermata.domain.subscriptions import SubscriptionOrder
 from fermata.domain.work_orders import WorkOrder
 from fermata.planning.inputs import Violation
@@ -51,6 +52,7 @@ from fermata.services import (
     exemptions,
     freezes,
     gates,
+    intents,
     inventory,
     inventory_held,
     inventory_sources,
@@ -59,6 +61,7 @@ from fermata.services import (
     order_words,
     plans,
     policy,
+    readmission,
     replans,
     report,
     requests,
@@ -326,11 +329,22 @@ class StoreVerbs:
                 return runs.resume(self.database, campaign, now=now, actor=actor, why=why)
             case RunChange.STOP:
                 return runs.stop(self.database, campaign, now=now, actor=actor, why=why)
+            case RunChange.ABORT:
+                return runs.abort(self.database, campaign, now=now, actor=actor, why=why)
             case _:
                 assert_never(change)
 
+    def say_intent(self, wanted: intents.Wanted, desired: Desired, *, actor: str, why: str) -> Sequence[Intent]:
+        return intents.say(self.database, wanted, desired, now=wiring.utc_now(), actor=actor, why=why)
+
+    def list_intents(self) -> Sequence[Intent]:
+        return intents.in_force(self.database).words
+
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)
+
+    def judge_returns(self, nodes: Sequence[str]) -> Sequence[readmission.NodeReturn]:
+        return readmission.judge_nodes(self.database, nodes)
 
     def show_gates(self, campaign: CampaignId | None) -> gates.GatesView:
         return gates.show_gates(self.database, gates.find_run(self.database, campaign))

@@ -1,4 +1,4 @@
-"""`fermata start`, `pause`, `resume`, `stop` and `status`: what is wanted of a run, and where it stands."""
+"""`fermata start` and `status`: a run begins, and where it stands."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -7,11 +7,12 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
-from fermata.client.words import RunChange
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
+from fermata.domain.reasons import ASTRAY
 from fermata.domain.run_states import ReplanMode, WindowState
+from fermata.services.errors import shorten
 from fermata.services.gates import GatesView
 from fermata.services.run_views import RunStatus, TailEntry, WindowStatus
 
@@ -37,9 +38,6 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every window, not only t
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("start")(start)
-    app.command("pause")(pause)
-    app.command("resume")(resume)
-    app.command("stop")(stop)
     app.command("status")(status)
 
 
@@ -54,47 +52,8 @@ def start(
 ) -> None:
     """Begins to conduct the campaign's published plan; a live run goes over to a newly published one."""
     with options.opened_place(store, server) as place:
-        run = place.start_run(_named(campaign), replan, actor=actor)
-    _tell(run, f"{run.id} conducts {run.plan}. `fermata serve --simulate` does the work.", as_json=as_json)
-
-
-def pause(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Nothing new begins; what runs ends, and proven nodes go back."""
-    _ask(RunChange.PAUSE, (campaign, why, actor), (store, server), "pauses: nothing new begins.", as_json=as_json)
-
-
-def resume(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Goes on after a pause."""
-    _ask(RunChange.RESUME, (campaign, why, actor), (store, server), "goes on.", as_json=as_json)
-
-
-def stop(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """No further window opens; open ones are conducted to their end. Cannot be taken back."""
-    _ask(RunChange.STOP, (campaign, why, actor), (store, server), "stops: no further window opens.", as_json=as_json)
+        run = place.start_run(named(campaign), replan, actor=actor)
+    tell(run, f"{run.id} conducts {run.plan}. `fermata serve --simulate` does the work.", as_json=as_json)
 
 
 def status(
@@ -107,32 +66,25 @@ def status(
 ) -> None:
     """Where the run stands: windows, nodes out against the limits, share in service, tail list."""
     with options.opened_place(store, server) as place:
-        found = place.show_status(_named(campaign))
-        gates = None if as_json else place.show_gates(_named(campaign))
+        found = place.show_status(named(campaign))
+        gates = None if as_json else place.show_gates(named(campaign))
     if as_json:
         output.print_json(_plain(found))
         return
     _print_head(found)
+    _print_astray(found)
     _print_limits(found)
     _print_windows(found, everything=everything)
     _print_gates(gates)
+    _print_trains(found, everything=everything)
     _print_tail(found)
 
 
-def _ask(
-    change: RunChange, said: tuple[str | None, str, str], where: tuple[str, str | None], outcome: str, *, as_json: bool
-) -> None:
-    campaign, why, actor = said
-    with options.opened_place(*where) as place:
-        run = place.change_run(change, _named(campaign), actor=actor, why=why)
-    _tell(run, f"{run.id} {outcome}", as_json=as_json)
-
-
-def _named(campaign: str | None) -> CampaignId | None:
+def named(campaign: str | None) -> CampaignId | None:
     return CampaignId(campaign) if campaign else None
 
 
-def _tell(run: Run, sentence: str, *, as_json: bool) -> None:
+def tell(run: Run, sentence: str, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"schema": "fermata.run/1", "run": output.with_z(to_plain(run))})
     else:
@@ -154,6 +106,8 @@ def _plain(found: RunStatus) -> dict[str, Any]:
 def _print_head(found: RunStatus) -> None:
     wanted = "" if found.desired.value == "run" else f", asked to {found.desired}"
     output.out.print(f"[bold]{escape(found.campaign)}[/]  {found.state}{wanted} as of {output.utc(found.as_of)}")
+    for word in found.words:
+        output.out.print(escape(word.sentence))
     output.out.print(
         f"{output.count(found.nodes_returned, 'node')} back of {found.nodes_planned:,} planned, "
         f"{found.nodes_kept_out:,} proven but left out as found, {found.nodes_out:,} out, "
@@ -168,6 +122,17 @@ def _print_head(found: RunStatus) -> None:
         output.out.print(f"Needs you: {need.sentence}", markup=False, soft_wrap=True)
     if found.forecast_end is not None:
         output.out.print(f"Last window foretold to end {output.utc(found.forecast_end)}")
+
+
+def _print_astray(found: RunStatus) -> None:
+    """Before everything else: somebody put workloads where work goes on."""
+    names = [entry.unit for entry in found.tail if entry.reason.code in ASTRAY]
+    if names:
+        output.say(
+            f"Out of our hands: {shorten(names)}. Find out who scaled them in, or unlocked them; the tail list says"
+            " what becomes of them.",
+            style="bold red",
+        )
 
 
 def _print_limits(found: RunStatus) -> None:
@@ -188,6 +153,19 @@ def _print_windows(found: RunStatus, *, everything: bool) -> None:
     hidden = len(found.windows) - len(shown)
     title = f"Windows ({hidden} more: --all)" if hidden else "Windows"
     output.out.print(output.table(title, headings, rows, right=(5, 6, 7, 8)))
+
+
+def _print_trains(found: RunStatus, *, everything: bool) -> None:
+    """Only where there are some."""
+    shown = [train for train in found.trains if everything or train.closed_at is None]
+    if shown:
+        headings = ("train", "cluster", "updates", "since", "until", "riders", "proven", "writing", "left")
+        rows = [
+            (t.train, t.cluster, ", ".join(t.updates), output.utc(t.opened_at), output.utc(t.closed_at or t.due_by),
+             t.riders, t.proven, t.writing, t.left)
+            for t in shown
+        ]  # fmt: skip
+        output.out.print(output.table("Impactless trains (nodes in service)", headings, rows, right=(5, 6, 7, 8)))
 
 
 def _window_row(window: WindowStatus) -> tuple[object, ...]:

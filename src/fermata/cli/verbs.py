@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
         SupercomputerId,
         UpdateId,
     )
+    from fermata.domain.intents import Intent
     from fermata.domain.operations import Run
     from fermata.domain.pending_lines import PendingFilter
     from fermata.domain.piles import Pile
@@ -38,7 +39,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.qualification import QualificationRule, Signal
     from fermata.domain.replans import Replan
     from fermata.domain.report import Report
-    from fermata.domain.run_states import ReplanMode
+    from fermata.domain.run_states import Desired, ReplanMode
     from fermata.domain.subscriptions import SubscriptionOrder
     from fermata.domain.work_orders import WorkOrder
     from fermata.planning.inputs import Violation
@@ -51,6 +52,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
     from fermata.services.gates import GatesView
     from fermata.services.import_files import ImportKind
+    from fermata.services.intents import Wanted
     from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
     from fermata.services.inventory_changes import Synced
     from fermata.services.inventory_held import HoldView
@@ -58,8 +60,10 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.notices import NoticePage, NoticeView
     from fermata.services.offers import Answer, OfferView
     from fermata.services.order_words import SaidWord, WordOrder
-    from fermata.services.plans import Made, PublishedLine, Wanted
+    from fermata.services.plans import Made, PublishedLine
+    from fermata.services.plans import Wanted as WantedPlan
     from fermata.services.query import Answer as QueryAnswer
+    from fermata.services.readmission import NodeReturn
     from fermata.services.requests import PendingPage, RequestsLooked, RequestView
     from fermata.services.run_views import RunStatus
     from fermata.services.simulation import Simulated, Told
@@ -205,7 +209,7 @@ class Verbs(Listing, Protocol):
     def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
         """Why a window, a cluster or a node is where that plan has it; without one, the plan in force."""
 
-    def plan_campaign(self, campaign: CampaignId, wanted: Wanted, *, time_limit: int | None) -> Made:
+    def plan_campaign(self, campaign: CampaignId, wanted: WantedPlan, *, time_limit: int | None) -> Made:
         """Makes and stores a plan of it, with the consent on record. `time_limit`, in seconds from now, stands for what
         `wanted` has of it where that cannot be asked.
         """
@@ -261,8 +265,17 @@ class Verbs(Listing, Protocol):
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
         """Says what is wanted of the live run."""
 
+    def say_intent(self, wanted: Wanted, desired: Desired, *, actor: str, why: str) -> Sequence[Intent]:
+        """Says what is wanted of nodes, a window, a run or the fleet. Returns the words recorded."""
+
+    def list_intents(self) -> Sequence[Intent]:
+        """The words in force."""
+
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def judge_returns(self, nodes: Sequence[str]) -> Sequence[NodeReturn]:
+        """Whether these nodes may go back, in their order, each once."""
 
     def show_gates(self, campaign: CampaignId | None) -> GatesView:
         """What is known of every update of the newest run."""

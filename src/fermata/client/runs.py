@@ -9,11 +9,13 @@ from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.ids import (
     CampaignId,
 )
+from fermata.domain.intents import Intent
 from fermata.domain.operations import Run
 from fermata.domain.replans import Replan
 from fermata.domain.report import Report
-from fermata.domain.run_states import ReplanMode
+from fermata.domain.run_states import Desired, ReplanMode
 from fermata.server.api.query import QueryAnswer
+from fermata.services.intents import BrakeShown, Wanted
 from fermata.services.query import Answer as Answered
 from fermata.services.query import Column
 from fermata.services.run_views import RunStatus
@@ -36,6 +38,30 @@ class RunsVerbs(Part):
 
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
         return self.link.post(Run, f"/run/{change}", {"actor": actor, "why": why}, campaign_params(campaign))
+
+    def say_intent(self, wanted: Wanted, desired: Desired, *, actor: str, why: str) -> Sequence[Intent]:
+        body = {
+            "desired": desired,
+            "nodes": list(wanted.nodes),
+            "window": wanted.window,
+            "campaign": wanted.campaign,
+            "fleet": wanted.fleet,
+            "actor": actor,
+            "why": why,
+        }
+        return self.link.post(tuple[Intent, ...], "/intents", body)
+
+    def list_intents(self) -> Sequence[Intent]:
+        return self.link.get(tuple[Intent, ...], "/intents")
+
+    def show_brake(self) -> BrakeShown:
+        return self.link.get(BrakeShown, "/brake")
+
+    def pull_brake(self, *, actor: str, why: str) -> BrakeShown:
+        return self.link.post(BrakeShown, "/brake/on", {"actor": actor, "why": why})
+
+    def release_brake(self, *, actor: str, why: str) -> BrakeShown:
+        return self.link.post(BrakeShown, "/brake/off", {"actor": actor, "why": why})
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return self.link.get(RunStatus, "/run", campaign_params(campaign))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from fermata.domain.allowances import Allowance
+from fermata.domain.allowances import Allowance, covers
 from fermata.domain.fleet import Cluster, Fleet, Node
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.ledger import Decisions, approves, nodes_in, say_missing, time_bounds
@@ -15,6 +15,7 @@ from fermata.domain.pending import FleetPending
 from fermata.domain.policy import NO_CONDITIONS, AfterDue, ConsentEntry, Policy, Stance, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import Update
+from fermata.domain.windows import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,28 @@ def device_gaps(
     return found
 
 
+def find_free(
+    fleet: Fleet,
+    policy: Policy,
+    pending: FleetPending,
+    ledger: tuple[ConsentEntry, ...],
+    wanted: Mapping[NodeId, frozenset[UpdateId]],
+    span: Interval,
+) -> Mapping[NodeId, frozenset[UpdateId]]:
+    """Of the updates wanted on each node, those that may be done by themselves at any time of `span`; nodes without any
+    are absent. An approval that ties nodes or updates together, or counts nodes a day, speaks of outages: what it lets
+    through waits for one.
+    """
+    desk = _Desk(fleet, policy, pending, ledger)
+    found: dict[NodeId, frozenset[UpdateId]] = {}
+    for name, updates in wanted.items():
+        heard = {update: desk.hear(fleet.nodes[name], frozenset({update})) for update in updates}
+        free = frozenset(update for update, said in heard.items() if not said.is_lacking and said.is_free_over(span))
+        if free:
+            found[name] = free
+    return found
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Heard:
     """What policy and ledger say of all work on one node. `missing`: updates that wait for an approval, sorted.
@@ -98,6 +121,14 @@ class _Heard:
     @property
     def is_lacking(self) -> bool:
         return bool(self.missing or self.blocked or self.untold)
+
+    def is_free_over(self, span: Interval) -> bool:
+        """True when what was let through may be done at any time of `span`, by itself."""
+        tied = any(
+            entry.conditions.with_scope or entry.conditions.with_updates or entry.conditions.nodes_per_day
+            for entry in self.entries
+        )
+        return not tied and covers(self.allowances, span)
 
 
 class _Lack(Enum):

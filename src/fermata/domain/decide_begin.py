@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from fermata.domain.decisions import Begin, Decision, Park
+from fermata.domain.batch_size import PAYS, Tried, count_tries
+from fermata.domain.decisions import Begin, Decision, Leave, Park
 from fermata.domain.fleet import Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.node_states import EMPTY, UnitEvent, UnitState
+from fermata.domain.intents import Intent, Intents, say_paused
+from fermata.domain.intents import Standing as Wanted
+from fermata.domain.node_states import EMPTY, FINAL, UnitEvent, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.plans import NodeApplyStep, VerifyStep
 from fermata.domain.reasons import Code, Reason, reason
@@ -38,14 +41,15 @@ class Facts:
 
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
-    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may.
+    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `gaps`: what consent to
+    the work on a node lacks now, of those nodes only for which it was asked.
     `closed`: updates whose gate lets nobody begin, and why.
     """
 
     now: datetime
     script: WindowScript
     catalogue: Catalogue
-    paused: bool
+    intents: Intents
     begin_again_at: datetime | None
     tally: Tally
     unproven: Mapping[DeviceId, UnitState]
@@ -53,11 +57,16 @@ class Facts:
     device_versions: Mapping[DeviceId, str]
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
+    gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
     closed: Mapping[UpdateId, Reason] = field(default_factory=dict)
 
     def device_id(self, op: UnitOp) -> DeviceId:
         """The device that `op` is about."""
         return DeviceId(op.unit)
+
+    def wanted(self, op: UnitOp) -> Wanted:
+        """What operators let happen to the unit."""
+        return self.intents.of_unit(op)
 
 
 def patience_for(step: str, facts: Facts) -> timedelta:
@@ -119,6 +128,9 @@ def begin_device(op: UnitOp, facts: Facts) -> Decision:
     """The update of an idle device, or what it waits for."""
     device = facts.script.devices[DeviceId(op.unit)]
     label = facts.script.labels[device.step]
+    gone = _find_gone(device, facts)
+    if gone is not None:
+        return Leave(event=UnitEvent.LEAVE_OUT, reason=gone)
     blocked = _closed_device_gate(op, device, facts) or _not_admitted(op, device.update, facts)
     if blocked is not None:
         return _park(device.step, label, *blocked, facts)
@@ -150,8 +162,9 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
     script = facts.script
     step = script.steps[index]
     if not isinstance(step, VerifyStep):
-        if facts.paused:
-            return Gate.PAUSE, reason(Code.RUN_PAUSED, unit=op.unit)
+        pause = facts.wanted(op).pause
+        if pause is not None:
+            return Gate.PAUSE, say_paused(pause, op.unit)
         if facts.begin_again_at is not None and not op.begun:
             until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
             return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
@@ -165,11 +178,11 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
             why = reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=device.update.id, state=state)
             return Gate.DEVICE, why
     if isinstance(step, NodeApplyStep):
-        return _at_gate(op, step.update, facts) or _unmet_requirement(op, own, script.by_id[step.update], facts)
+        return at_gate(op, step.update, facts) or _unmet_requirement(op, own, script.by_id[step.update], facts)
     return None
 
 
-def _at_gate(op: UnitOp, update: UpdateId, facts: Facts) -> tuple[Gate, Reason] | None:
+def at_gate(op: UnitOp, update: UpdateId, facts: Facts) -> tuple[Gate, Reason] | None:
     """Who has tried it already goes on: half an update is worse than either version."""
     closed = facts.closed.get(update)
     if closed is None or APPLY_PREFIX + update in op.retries:
@@ -208,6 +221,10 @@ def _node_version(op: UnitOp, own: NodeScript, component: str, facts: Facts) -> 
 
 
 def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:
+    tried = partial(count_tries, facts.script, update, facts.standing, facts.catalogue)
+    too_fast = facts.tally.is_too_fast(update, op.window, tried)
+    if too_fast is not None:
+        return Gate.PACE, say_pace(op, update, too_fast)
     nodes = len(facts.script.nodes)
     queue = partial(count_queue, facts.script, update, facts.standing)
     gate = facts.tally.admit(update, op.window, op.fault_domain, nodes=nodes, queue=queue)
@@ -221,17 +238,50 @@ def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reaso
     return gate, reason(Code.WAITS_FOR_ISOLATION, unit=op.unit, update=update.id, at_once=at_once, what=what)
 
 
+def say_pace(op: UnitOp, update: Update, tried: Tried) -> Reason:
+    """Why a unit waits because of tries that failed."""
+    return reason(
+        Code.WAITS_FOR_PACE,
+        unit=op.unit,
+        update=update.id,
+        failed=tried.failed,
+        at_once=tried.at_once,
+        bound=tried.bound,
+        pays=PAYS,
+    )
+
+
 def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple[Gate, Reason] | None:
-    if facts.paused:
-        return Gate.PAUSE, reason(Code.RUN_PAUSED, unit=op.unit)
     behind = [facts.standing(name) for name in device.behind]
+    pause = _pause_of_device(op, device, behind, facts)
+    if pause is not None:
+        return Gate.PAUSE, say_paused(pause, op.unit)
     if facts.begin_again_at is not None and not op.begun and not any(s is not None and s.begun for s in behind):
         until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
         return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
     busy = blocking_nodes(device, facts.script, facts.standing)
     if busy:
         return Gate.NODES, reason(Code.WAITS_FOR_NODES, unit=op.unit, nodes=len(busy), example=busy[0])
-    return _at_gate(op, device.update.id, facts)
+    return at_gate(op, device.update.id, facts)
+
+
+def _pause_of_device(op: UnitOp, device: DeviceScript, behind: Iterable[UnitOp | None], facts: Facts) -> Intent | None:
+    """The word that holds a device: of its window or wider, or of a node that has to be empty for it."""
+    words = [facts.wanted(op).pause]
+    if device.update.needs_drain:
+        words += [facts.wanted(node).pause for node in behind if node is not None]
+    return next((word for word in words if word is not None), None)
+
+
+def _find_gone(device: DeviceScript, facts: Facts) -> Reason | None:
+    """Why a device is left out that needs its nodes empty: one of them goes back, or went, before its turn came."""
+    if not device.update.needs_drain:
+        return None
+    for name in device.behind:
+        node = facts.standing(name)
+        if node is not None and (node.state in FINAL or facts.wanted(node).abort is not None):
+            return reason(Code.BEHIND_RETURNED, unit=device.device, example=name)
+    return None
 
 
 def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standing) -> tuple[NodeId, ...]:
@@ -242,7 +292,7 @@ def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standin
 def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: UnitOp | None) -> bool:
     if not device.update.needs_drain:
         return True
-    if standing is None or standing.state not in EMPTY:
+    if standing is None or standing.state not in EMPTY or standing.astray_since is not None:
         return False
     if standing.state is UnitState.FAILED:
         return standing.step not in (LOCK, DRAIN)

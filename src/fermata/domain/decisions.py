@@ -7,7 +7,7 @@ from typing import assert_never
 
 from fermata.domain.node_states import UnitEvent, UnitKind, advance
 from fermata.domain.operations import Asked, Gate, UnitOp
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason, reason
 
 TRIES_MAX = 3  # of one step between two repairs: a fourth try of a firmware write has never helped anyone
 
@@ -43,21 +43,27 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Under way, or waiting for a repair: look again at `until`. `reason`: why an operator should know."""
+    """Under way, or waiting for a repair: look again at `until`. `reason`: why an operator should know.
+
+    `listed`: it is on the tail list from now on. `held`: it has not begun and may not, so its time does not run.
+    """
 
     until: datetime
     reason: Reason | None = None
+    listed: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Park:
-    """Nothing may begin: wait at `gate`, looked at again at `until` at the latest."""
+    """Nothing may begin: wait at `gate`, looked at again at `until` at the latest. `listed`: a person has to know."""
 
     gate: Gate
     reason: Reason
     position: int
     step: str
     until: datetime
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +79,14 @@ class EndStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prove:
-    """Every targeted component reports its target, and the unit is healthy."""
+    """Every targeted component reports its target, and the unit is healthy.
+
+    `reason`: why it goes back although not everything is done, which an abort has; `event` then may be `unchanged`.
+    """
 
     active: int
+    event: UnitEvent = UnitEvent.PROVE
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +108,10 @@ class Resume:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leave:
-    """The node is out of our hands: returned, kept out as found, or never taken."""
+    """The unit is out of our hands: returned, kept out as found, or never taken. `reason`: why it was not."""
 
     event: UnitEvent
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +147,12 @@ def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
             return _begin(op, decision, now)
         case EndStep() | Resume():
             return _end(op, decision, now)
-        case Prove(active=active):
-            return _prove(op, active, now)
-        case GiveUp(reason=reason):
-            return _give_up(op, reason, now)
-        case Leave(event=event):
-            return _leave(op, event, now)
+        case Prove():
+            return _prove(op, decision, now)
+        case GiveUp(reason=why):
+            return _give_up(op, why, now)
+        case Leave():
+            return _leave(op, decision, now)
         case _:
             return _stay(op, decision, now)
 
@@ -152,11 +164,12 @@ def _stay(op: UnitOp, decision: HandBack | Repeat | Watch | Park, now: datetime)
                 op, step=step, attempt=1, asked=Asked.INTENDED, next_at=now, step_started_at=now, version=op.version + 1
             )
         case Repeat():
-            return replace(op, asked=Asked.INTENDED, next_at=now, version=op.version + 1)
-        case Watch(until=until, reason=reason):
-            return replace(op, next_at=until, reason=reason or op.reason, version=op.version + 1)
+            told = op.reason if op.tail_since else None
+            return replace(op, asked=Asked.INTENDED, reason=told, next_at=now, version=op.version + 1)
+        case Watch():
+            return _watch(op, decision, now)
         case Park():
-            return _park(op, decision)
+            return _park(op, decision, now)
         case _:
             assert_never(decision)
 
@@ -187,15 +200,29 @@ def settle(op: UnitOp, answer: Settlement, now: datetime) -> UnitOp:
             return carry_out(op, answer, now)
 
 
-def _leave(op: UnitOp, event: UnitEvent, now: datetime) -> UnitOp:
+def _watch(op: UnitOp, decision: Watch, now: datetime) -> UnitOp:
+    waits = decision.until - now if decision.held else timedelta(0)
     return replace(
         op,
-        state=advance(op.kind, op.state, event),
+        next_at=decision.until,
+        reason=op.reason if op.astray_since is not None else decision.reason or op.reason,
+        step_started_at=op.step_started_at + waits if op.step_started_at else None,
+        limit_at=op.limit_at + waits if op.limit_at else None,
+        tail_since=op.tail_since or (now if decision.listed else None),
+        version=op.version + 1,
+    )
+
+
+def _leave(op: UnitOp, decision: Leave, now: datetime) -> UnitOp:
+    given_back = op.reason if op.reason is not None and op.reason.code is Code.GIVEN_BACK else None
+    return replace(
+        op,
+        state=advance(op.kind, op.state, decision.event),
         asked=Asked.NOTHING,
         gate=None,
         next_at=None,
         limit_at=None,
-        reason=None,
+        reason=decision.reason or given_back,
         finished_at=now,
         version=op.version + 1,
     )
@@ -210,18 +237,26 @@ def _begin(op: UnitOp, decision: Begin, now: datetime) -> UnitOp:
         position=decision.position,
         asked=Asked.INTENDED,
         gate=None,
-        reason=op.reason if op.tail_since else None,
+        reason=_kept_reason(op, decision),
         next_at=now,
         step_started_at=now,
         limit_at=now + decision.patience,
         slip_minutes=decision.slip_minutes,
         begun=op.begun or decision.changes_unit,
         locked_at=op.locked_at or (now if decision.event is UnitEvent.LOCK else None),
+        astray_since=None if decision.event is UnitEvent.DRAIN else op.astray_since,
         version=op.version + 1,
     )
 
 
-def _park(op: UnitOp, decision: Park) -> UnitOp:
+def _kept_reason(op: UnitOp, decision: Begin) -> Reason | None:
+    """Whoever is on the tail list stays there with the reason; a node that is drained again is in our hands again."""
+    if decision.event is UnitEvent.DRAIN and op.astray_since is not None:
+        return reason(Code.NODE_REGAINED, unit=op.unit, at=f"{op.astray_since:%Y-%m-%d %H:%MZ}")
+    return op.reason if op.tail_since else None
+
+
+def _park(op: UnitOp, decision: Park, now: datetime) -> UnitOp:
     return replace(
         op,
         gate=decision.gate,
@@ -230,6 +265,7 @@ def _park(op: UnitOp, decision: Park) -> UnitOp:
         step=decision.step,
         asked=Asked.NOTHING,
         next_at=decision.until,
+        tail_since=op.tail_since or (now if decision.listed else None),
         version=op.version + 1,
     )
 
@@ -251,30 +287,30 @@ def _end(op: UnitOp, decision: EndStep | Resume, now: datetime) -> UnitOp:
     )
 
 
-def _prove(op: UnitOp, active: int, now: datetime) -> UnitOp:
-    is_device = op.kind is UnitKind.DEVICE
+def _prove(op: UnitOp, decision: Prove, now: datetime) -> UnitOp:
+    is_final = op.kind is not UnitKind.NODE  # a node still goes back
     return replace(
         op,
-        state=advance(op.kind, op.state, UnitEvent.PROVE),
+        state=advance(op.kind, op.state, decision.event),
         asked=Asked.NOTHING,
-        applied=active,
-        active=active,
+        applied=decision.active,
+        active=decision.active,
         gate=None,
-        reason=None,
-        next_at=None if is_device else now,
+        reason=decision.reason,
+        next_at=None if is_final else now,
         limit_at=None,
-        finished_at=now if is_device else None,
+        finished_at=now if is_final else None,
         version=op.version + 1,
     )
 
 
-def _give_up(op: UnitOp, reason: Reason, now: datetime) -> UnitOp:
+def _give_up(op: UnitOp, why: Reason, now: datetime) -> UnitOp:
     return replace(
         op,
         state=advance(op.kind, op.state, UnitEvent.GIVE_UP),
         asked=Asked.INTENDED,
         gate=None,
-        reason=reason,
+        reason=why,
         next_at=now,
         limit_at=None,
         failed_at=now,

@@ -9,10 +9,11 @@ class UnitKind(StrEnum):
 
     NODE = "node"
     DEVICE = "device"
+    RIDER = "rider"  # a node that stays in service, on the impactless train
 
 
 class UnitState(StrEnum):
-    """Where a unit stands in its window. Devices use pending, applying, resetting, proven and failed only."""
+    """Where a unit stands in its window. Devices and riders use some of these only."""
 
     PENDING = "pending"
     LOCKED = "locked"
@@ -41,6 +42,8 @@ class UnitEvent(StrEnum):
     STEP_ENDED = "step_ended"
     VERIFY = "verify"
     PROVE = "prove"
+    UNPROVE = "unprove"
+    UNCHANGED = "unchanged"
     GIVE_BACK = "give_back"
     KEEP_OUT = "keep_out"
     GIVE_UP = "give_up"
@@ -64,12 +67,17 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.PENDING, _E.LEAVE_OUT): _S.LEFT_OUT,
         (_S.LOCKED, _E.DRAIN): _S.DRAINING,
         (_S.LOCKED, _E.LEAVE_OUT): _S.LEFT_OUT,
+        (_S.LOCKED, _E.UNCHANGED): _S.PROVEN,
         (_S.DRAINING, _E.EMPTIED): _S.DRAINED,
+        (_S.DRAINING, _E.LOCK): _S.LOCKED,
+        (_S.DRAINING, _E.UNCHANGED): _S.PROVEN,
         (_S.DRAINING, _E.GIVE_UP): _S.FAILED,
+        (_S.DRAINED, _E.LOCK): _S.LOCKED,
         (_S.DRAINED, _E.APPLY): _S.APPLYING,
         (_S.DRAINED, _E.REBOOT): _S.REBOOTING,
         (_S.DRAINED, _E.RESET): _S.RESETTING,
         (_S.DRAINED, _E.VERIFY): _S.VERIFYING,
+        (_S.DRAINED, _E.UNCHANGED): _S.PROVEN,
         (_S.DRAINED, _E.GIVE_UP): _S.FAILED,
         (_S.APPLYING, _E.STEP_ENDED): _S.DRAINED,
         (_S.APPLYING, _E.RESET): _S.RESETTING,
@@ -85,6 +93,9 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.VERIFYING, _E.GIVE_UP): _S.FAILED,
         (_S.PROVEN, _E.GIVE_BACK): _S.RETURNED,
         (_S.PROVEN, _E.KEEP_OUT): _S.KEPT_OUT,
+        (_S.PROVEN, _E.LOCK): _S.LOCKED,
+        (_S.PROVEN, _E.UNPROVE): _S.DRAINED,
+        (_S.PROVEN, _E.GIVE_UP): _S.FAILED,
         (_S.FAILED, _E.LOCK): _S.LOCKED,
         (_S.FAILED, _E.REPAIRED): _S.DRAINED,
     }
@@ -105,6 +116,19 @@ DEVICE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = Mapping
     }
 )
 
+RIDER_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingProxyType(
+    {
+        (_S.PENDING, _E.APPLY): _S.APPLYING,
+        (_S.PENDING, _E.PROVE): _S.PROVEN,
+        (_S.PENDING, _E.LEAVE_OUT): _S.LEFT_OUT,
+        (_S.APPLYING, _E.STEP_ENDED): _S.PENDING,
+        (_S.APPLYING, _E.PROVE): _S.PROVEN,
+        (_S.APPLYING, _E.LEAVE_OUT): _S.LEFT_OUT,
+        (_S.APPLYING, _E.GIVE_UP): _S.FAILED,
+        (_S.FAILED, _E.REPAIRED): _S.PENDING,
+    }
+)  # nothing locks, drains, resets or reboots a node in service
+
 OUT = frozenset(
     {
         _S.LOCKED,
@@ -122,9 +146,12 @@ EMPTY = OUT - {_S.LOCKED, _S.DRAINING}  # no workload on it, unless it failed be
 FINAL = frozenset({_S.RETURNED, _S.KEPT_OUT, _S.LEFT_OUT})  # nothing more happens to the node in this window
 
 
+_MOVES = {UnitKind.NODE: NODE_MOVES, UnitKind.DEVICE: DEVICE_MOVES, UnitKind.RIDER: RIDER_MOVES}
+
+
 def advance(kind: UnitKind, state: UnitState, event: UnitEvent) -> UnitState:
     """The state after `event`. Raises IllegalMove when the table has no such move."""
-    moves = NODE_MOVES if kind is UnitKind.NODE else DEVICE_MOVES
+    moves = _MOVES[kind]
     after = moves.get((state, event))
     if after is None:
         raise IllegalMove(kind, state, event)
@@ -133,7 +160,7 @@ def advance(kind: UnitKind, state: UnitState, event: UnitEvent) -> UnitState:
 
 def mermaid(kind: UnitKind) -> str:
     """The table as a Mermaid state diagram, for the docs."""
-    moves = NODE_MOVES if kind is UnitKind.NODE else DEVICE_MOVES
+    moves = _MOVES[kind]
     lines = ["stateDiagram-v2", f"    [*] --> {_S.PENDING}"]
     lines += [f"    {before} --> {after}: {event}" for (before, event), after in moves.items()]
     sources = {before for before, _ in moves}
@@ -143,10 +170,15 @@ def mermaid(kind: UnitKind) -> str:
 
 
 def diagram_page() -> str:
-    """The page docs/node-machine.md: both machines, drawn from their tables."""
-    parts = ["# How a node and a shared device move through a window", ""]
+    """The page docs/node-machine.md: all machines, drawn from their tables."""
+    parts = ["# How a node and a shared device move through a window, and a rider on the impactless train", ""]
     for kind in UnitKind:
         parts += [f"## {kind}", "", "```mermaid", mermaid(kind).rstrip(), "```", ""]
     command = "python -c 'from fermata.domain.node_states import diagram_page; print(diagram_page(), end=\"\")'"
+    parts += [
+        "`unchanged` is the proof of a node that an abort gives back: it reports what it did when it was taken.",
+        "A node that an operator holds stays in its state, at the gate `pause`; what runs on it is let end.",
+        "",
+    ]
     parts.append(f"Drawn from the tables in `fermata.domain.node_states` by `{command}`.")
     return "\n".join(parts) + "\n"

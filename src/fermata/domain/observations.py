@@ -71,7 +71,8 @@ Progress = NeverAsked | Running | Succeeded | Failed
 class NodeSeen:
     """A node as observed. `versions` are of the last report when it cannot be reached.
 
-    `repaired_at`: when a repair of it was last completed; None: never.
+    `repaired_at`: when a repair of it was last completed; None: never. `locked`: by us, so that it cannot be scaled in;
+    None: the target cannot tell.
     """
 
     node: NodeId
@@ -80,6 +81,7 @@ class NodeSeen:
     versions: Mapping[str, str]
     repaired_at: datetime | None
     observed_at: datetime
+    locked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from enum import StrEnum
 from fermata.domain.ids import CampaignId, ClusterId, NodeId, PlanId, RunId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.plans import Mode
+from fermata.domain.readmission import NO_EVIDENCE, Evidence
 from fermata.domain.reasons import Reason
 from fermata.domain.run_states import Desired, ReplanMode, RunState, WindowState
 
@@ -29,8 +30,12 @@ class Gate(StrEnum):
     ISOLATION = "isolation"
     TEAM = "team"
     REQUIREMENT = "requirement"
+    PACE = "pace"
+    TRAIN = "train"
     PAUSE = "pause"
+    ABORT = "abort"
     HARD_STOP = "hard_stop"
+    PROOF = "proof"
     EVIDENCE = "evidence"
 
 
@@ -108,7 +113,9 @@ class UnitOp:
     first, by step. tries_max grows with every repair. position: index of the plan step it is at or waits for.
     begun: something was changed on it. slip_minutes: its last step began late (positive) against the plan.
     next_at None: nothing left to decide. tail_since: on the tail list since then because of `reason`; work may go on.
-    failed_at: of a failed unit, nothing is tried until a repair was completed after it.
+    failed_at: of a failed unit, nothing is tried until a repair was completed after it. evidence: what its return is
+    judged by. astray_since: a node that we hold was seen in service or without our lock, and is not drained anew yet.
+    versions_before: what a node reported when it was taken; None where that was not kept.
     """
 
     id: int
@@ -140,7 +147,10 @@ class UnitOp:
     failed_at: datetime | None = None
     tail_since: datetime | None = None
     finished_at: datetime | None = None
+    evidence: Evidence = NO_EVIDENCE
+    astray_since: datetime | None = None
     version: int = 1
+    versions_before: Mapping[str, str] | None = field(default=None, hash=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

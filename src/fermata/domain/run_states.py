@@ -5,11 +5,16 @@ from types import MappingProxyType
 
 
 class Desired(StrEnum):
-    """What the operator wants of a run; the conductor moves towards it."""
+    """What an operator wants; the conductor moves towards it.
+
+    pause: nothing new begins. stop: what is taken is finished, nothing new is taken. abort: what is taken goes back as
+    soon as that can be proven, and nothing new is taken.
+    """
 
     RUN = "run"
     PAUSE = "pause"
     STOP = "stop"
+    ABORT = "abort"
 
 
 class ReplanMode(StrEnum):

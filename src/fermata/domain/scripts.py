@@ -18,6 +18,7 @@ from fermata.domain.plans import (
     Window,
     batch_members,
 )
+from fermata.domain.readmission import Target
 from fermata.domain.step_order import device_waits, node_waits
 from fermata.domain.updates import Catalogue, Update
 
@@ -96,6 +97,21 @@ class WindowScript:
     def by_id(self) -> Mapping[UpdateId, Update]:
         """The window's updates by id."""
         return {update.id: update for update in self.updates}
+
+    @cached_property
+    def _targets(self) -> dict[int, tuple[Target, ...]]:
+        return {}
+
+    def targets(self, node: NodeId) -> tuple[Target, ...]:
+        """What the window wants a node's own components to report when it goes back."""
+        due = self.nodes[node].due
+        if due not in self._targets:
+            self._targets[due] = tuple(
+                Target(update=update.id, component=update.component, version=update.to_version)
+                for update in self.updates
+                if self.bits[update.id] & due
+            )
+        return self._targets[due]
 
     @cached_property
     def activates(self) -> tuple[int, ...]:

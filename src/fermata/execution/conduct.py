@@ -8,16 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.ids import PlanId, WindowId
+from fermata.domain.intents import Intent
 from fermata.domain.operations import Run, WindowRun
-from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired, RunState, WindowState, advance_run
+from fermata.domain.run_states import LIVE_RUNS, RunState, WindowState, advance_run
 from fermata.execution.batch import step_cohort
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
 from fermata.execution.gating import follow_verdicts, judge_gates
+from fermata.execution.obeying import obey_now, wake_all
 from fermata.execution.opening import open_window
 from fermata.execution.runner import goes_on
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
+from fermata.execution.trains import step_trains
 from fermata.execution.wake import wake_paused, wake_roused
 from fermata.store import journal, runs
 from fermata.store.journal import Entry
@@ -36,7 +39,7 @@ class Beat:
     """
 
     is_sure: bool = False
-    desired: Desired | None = None
+    words: tuple[Intent, ...] | None = None
     plan: PlanId | None = None
     done_at: dict[str, datetime] = field(default_factory=dict)
 
@@ -60,8 +63,9 @@ def work(stage: Stage, beat: Beat, now: datetime) -> Run:
 def next_instant(stage: Stage, now: datetime) -> datetime:
     """When there is work again, at the latest."""
     instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None and is_ours(stage, row)]
-    unit = stage.roster.next_due()
-    return max(now, min([*instants, *([unit] if unit else []), now + LOOK_EVERY]))
+    rosters = [stage.roster, *([stage.yard.roster] if stage.yard is not None and stage.ownership.leads else [])]
+    units = [due for roster in rosters if (due := roster.next_due()) is not None]
+    return max(now, min([*instants, *units, now + LOOK_EVERY]))
 
 
 def is_ours(stage: Stage, row: WindowRun) -> bool:
@@ -71,9 +75,10 @@ def is_ours(stage: Stage, row: WindowRun) -> bool:
 
 def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     run = _read(stage, beat)
+    obey_now(stage, now)
     if stage.ownership.leads:
         run = _follow_operator(stage, run, now)
-    _heed(stage, beat, run, now)
+    _heed(stage, beat, now)
     worked = False
     follow_verdicts(stage, now)
     if not beat.is_sure:
@@ -82,7 +87,8 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
         if stage.ownership.leads:
             judge_gates(stage, now)
         moved = _decide_windows(stage, run, now)
-        units, settled = step_cohort(stage, now, paused=run.desired is Desired.PAUSE)
+        units, settled = step_cohort(stage, now)
+        units += step_trains(stage, now) if stage.ownership.leads else 0
         worked = worked or bool(units)
         for window in sorted(settled):
             _close(stage, window, now)
@@ -107,35 +113,29 @@ def _read(stage: Stage, beat: Beat) -> Run:
     return run
 
 
-def _heed(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
-    """What was parked because of a pause, or for want of room, goes on when that is over."""
-    if beat.desired is not run.desired:
-        if run.desired is not Desired.PAUSE:
-            wake_paused(stage, now)
-        if run.desired is Desired.STOP and stage.ownership.leads:
-            _make_due(stage, now)
-    beat.desired = run.desired
+def _heed(stage: Stage, beat: Beat, now: datetime) -> None:
+    """Who waits because of what operators said, or for want of room, is looked at when that changes."""
+    words = stage.intents.words
+    if beat.words is None:
+        wake_paused(stage, now)
+    if beat.words != words and (beat.words or words):
+        wake_all(stage, now)
+        if stage.ownership.leads and beat.words is not None:
+            with stage.database.begin() as conn:
+                stage.ownership.rouse_others(conn)
+    beat.words = words
     if stage.ownership.roused:
         stage.ownership.roused = False
         wake_roused(stage, now)
 
 
 def _follow_operator(stage: Stage, run: Run, now: datetime) -> Run:
-    """Moves the run towards what is desired of it."""
-    towards = {Desired.RUN: RunState.RUNNING, Desired.PAUSE: RunState.PAUSED, Desired.STOP: RunState.STOPPING}
-    goal = towards[run.desired]
+    """Moves the run towards what is wanted of it."""
+    wanted = stage.intents.of_run(run.id)
+    goal = RunState.STOPPING if wanted.end else RunState.PAUSED if wanted.pause else RunState.RUNNING
     if run.state in LIVE_RUNS and run.state is not goal and run.state is not RunState.STOPPING:
         run = _save_run(stage, replace(run, state=advance_run(run.state, goal)), now)
     return run
-
-
-def _make_due(stage: Stage, now: datetime) -> None:
-    """Every window that has not opened is looked at now."""
-    with stage.database.begin() as conn:
-        for row in stage.windows.values():
-            if row.state in NOT_OPENED_YET:
-                runs.save_window(conn, replace(row, recheck_at=now))
-    stage.reload()
 
 
 def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
@@ -145,7 +145,7 @@ def _decide_windows(stage: Stage, run: Run, now: datetime) -> bool:
         if row.state is WindowState.OPEN:
             stage.windows[row.window] = close_if_over(stage, row, now)
         else:
-            stage.windows[row.window] = open_window(stage, row, now, run.desired)
+            stage.windows[row.window] = open_window(stage, row, now)
         after = stage.windows[row.window]
         if after.state is WindowState.OPEN and stage.ownership.leads:
             take_sample(stage, run, now)
@@ -182,7 +182,8 @@ def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: boo
 
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
-    waiting = any(row.recheck_at is not None for row in stage.windows.values())
+    riding = stage.yard is not None and stage.yard.roster.is_anything_left()
+    waiting = riding or any(row.recheck_at is not None for row in stage.windows.values())
     if waiting or stage.roster.is_anything_left() or run.state not in LIVE_RUNS or goes_on(stage, run, now):
         return run
     state = RunState.STOPPED if run.state is RunState.STOPPING else RunState.FINISHED

@@ -1,39 +1,63 @@
 """Looks at the world in bulk before anything is decided: how far steps are, what nodes and devices report."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from fermata.domain.decide import NOTHING_SEEN, Seen
 from fermata.domain.ids import DeviceId, NodeId, StepKey
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.observations import DeviceSeen, NodeSeen, Progress, Running, Succeeded
+from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, UnitOp
 from fermata.execution.perform import key_of
 from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused, Site, TryLater
 
 K = TypeVar("K")
 V = TypeVar("V")
-_REPORTS_VERSIONS = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.VERIFYING})
-_MAY_BE_GONE = frozenset({UnitState.REBOOTING, UnitState.RESETTING, UnitState.VERIFYING})
+_IDLE = frozenset({UnitState.DRAINED, UnitState.PROVEN})  # what comes next must meet an empty node
+_NEEDS_NO_LOOK = frozenset({UnitState.PENDING, UnitState.LOCKED})
 
 
-def observe(site: Site, ops: Sequence[UnitOp], now: datetime) -> Mapping[int, Seen]:
-    """What there is to know about each row, by row id."""
-    progress = _observe_progress(site, [op for op in ops if op.asked in (Asked.UNSURE, Asked.UNDER_WAY)])
-    to_look = [op for op in ops if _needs_a_look(op, progress.get(op.id), now)]
-    nodes = observe_nodes(site, [NodeId(op.unit) for op in to_look if op.kind is UnitKind.NODE])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """`seen`: what there is to know about each row, by row id. `nodes`: every node that was looked at."""
+
+    seen: Mapping[int, Seen]
+    nodes: Mapping[NodeId, NodeSeen]
+
+
+def observe(
+    site: Site,
+    ops: Sequence[UnitOp],
+    now: datetime,
+    behind: Mapping[int, Sequence[NodeId]],
+    *,
+    also: Collection[int] = frozenset(),
+) -> Looked:
+    """`behind`: by row id of a device, the nodes that must be empty for work on it: looked at if something begins.
+    `also`: rows whose units are asked for a report in any case.
+    """
+    asked = [op for op in ops if op.asked is not Asked.NOTHING]
+    progress = _observe_progress(site, asked)
+    to_look = [op for op in ops if op.id in also or _needs_a_look(op, progress.get(op.id), now)]
+    names = [NodeId(op.unit) for op in to_look if op.kind is not UnitKind.DEVICE]
+    names += [name for op in ops if _may_begin(op, progress.get(op.id), now) for name in behind.get(op.id, ())]
+    nodes = observe_nodes(site, tuple(dict.fromkeys(names)))
     devices = observe_devices(site, [DeviceId(op.unit) for op in to_look if op.kind is UnitKind.DEVICE])
     looked_at = {op.id for op in to_look}
     seen: dict[int, Seen] = {}
     for op in ops:
         if op.id in looked_at:
             seen[op.id] = Seen(
-                progress=progress.get(op.id), node=nodes.get(NodeId(op.unit)), device=devices.get(DeviceId(op.unit))
+                progress=progress.get(op.id),
+                node=nodes.get(NodeId(op.unit)),
+                device=devices.get(DeviceId(op.unit)),
+                looked=True,
             )
         else:
             seen[op.id] = Seen(progress=progress[op.id]) if op.id in progress else NOTHING_SEEN
-    return seen
+    return Looked(seen=seen, nodes=nodes)
 
 
 def observe_nodes(site: Site, names: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
@@ -49,9 +73,16 @@ def observe_devices(site: Site, names: Sequence[DeviceId]) -> Mapping[DeviceId, 
 def _needs_a_look(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
     if op.state is UnitState.FAILED:
         return op.asked is Asked.NOTHING
-    if isinstance(progress, Succeeded):
-        return op.state in _REPORTS_VERSIONS
-    return op.state in _MAY_BE_GONE and op.limit_at is not None and now >= op.limit_at
+    if op.kind is UnitKind.NODE and op.state in _IDLE:
+        return True
+    return op.state not in _NEEDS_NO_LOOK and _may_begin(op, progress, now)
+
+
+def _may_begin(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
+    """True when the step under way is over, was never asked for, or is taken for hung, so that one may begin."""
+    if op.asked is Asked.NOTHING or isinstance(progress, NeverAsked | Succeeded | Failed):
+        return True
+    return op.limit_at is not None and now >= op.limit_at
 
 
 def _observe_progress(site: Site, ops: Iterable[UnitOp]) -> Mapping[int, Progress]:

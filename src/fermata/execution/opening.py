@@ -1,6 +1,6 @@
 """Opens windows: everything is looked at once more just before the first node is taken."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 
@@ -10,6 +10,7 @@ from fermata.domain.consent import Consent, device_gaps, find_consent
 from fermata.domain.daily_caps import DailyCap, find_daily_caps
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId
+from fermata.domain.intents import say_ended, say_held, say_paused
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words
@@ -18,7 +19,7 @@ from fermata.domain.pace import bare_end
 from fermata.domain.pending import FleetPending, find_pending, work_on
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.run_states import Desired, WindowState, advance_window
+from fermata.domain.run_states import WindowState, advance_window
 from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day, local_to_utc
@@ -26,11 +27,12 @@ from fermata.execution.accounts import open_books
 from fermata.execution.gating import find_closed
 from fermata.execution.observe import observe_devices, observe_nodes
 from fermata.execution.outlook import find_hold
-from fermata.execution.promises import Bonds, hold_back, say_full
+from fermata.execution.promises import Bonds, first_over, hold_back, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
-from fermata.store import consent, inventory, journal, runs, unit_ops, wakes, work_orders
+from fermata.execution.trains import leave_to_window
+from fermata.store import consent, inventory, journal, runs, trains, unit_ops, wakes, work_orders
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
@@ -66,15 +68,15 @@ class Consented:
     consent: Consent
 
 
-def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -> WindowRun:
+def open_window(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     """Opens a due window, or lets it wait, miss its day, or lapse, always with a reason. Returns its new row."""
-    if desired is Desired.STOP:
-        why = reason(Code.RUN_STOPPED, window=row.window)
-        return _save(stage, row, WindowState.CANCELLED, why, now, None)
+    wanted = stage.intents.of_window(row.run, row.window)
+    if wanted.end is not None:
+        return _save(stage, row, WindowState.CANCELLED, say_ended(wanted.end, row.window), now, None)
     if now + _least(stage, row) > row.back_by:
         return _miss(stage, row, now)
-    if desired is Desired.PAUSE:
-        return _wait(stage, row, reason(Code.RUN_PAUSED, unit=row.window), now, RECHECK)
+    if wanted.pause is not None:
+        return _wait(stage, row, say_paused(wanted.pause, row.window), now, RECHECK)
     closed = find_closed(stage, row)
     if closed is not None:
         return _wait(stage, row, closed, now, REPAIR_RECHECK)
@@ -146,7 +148,8 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
     with stage.database.read() as conn:
         policy = inventory.load_policy(conn)
         ledger = consent.load_ledger(conn)
-        held = unit_ops.nodes_in_work(conn)
+        hung = (op.unit for op in trains.unfinished_riders(conn) if op.state is UnitState.FAILED)
+        held = unit_ops.nodes_in_work(conn) | {NodeId(name) for name in hung}
         gone = _gone_today(stage, conn, now)
         ordered = work_orders.held_nodes(conn, live, now)
         stale = list_stale(conn, now)
@@ -158,7 +161,8 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
         consent=find_consent(live, policy, pending, ledger),
     )
     old = {name: why for name, why in stale.nodes.items() if name in live.nodes}
-    first = {**_blocked(row, live, nodes, consented, now), **old}
+    named = {n: say_held(word, n) for n, word in stage.intents.nodes_named().items() if n in live.nodes}
+    first = {**_blocked(row, live, nodes, consented, now), **old, **named}
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
         for d in script.devices.values()
@@ -273,11 +277,16 @@ def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowR
         windows = runs.load_windows(conn, stage.run)
         uses = stage.capacity.uses(unit_ops.nodes_in_work(conn), windows, now)
         full = stage.capacity.first_full(row, taken, uses, now)
-        over = _first_over(muster.caps, taken, _gone_today(stage, conn, now) if muster.caps else frozenset())
-        if full is None and over is None:
+        over = first_over(muster.caps, taken, _gone_today(stage, conn, now) if muster.caps else frozenset())
+        riding = leave_to_window(stage, conn, row.window, taken, now) if full is None and over is None else ()
+        if full is None and over is None and not riding:
             after = _open(stage, conn, row, muster, now)
             stage.crash("opening")
             return after
+    if riding:
+        until = f"{now + RECHECK:%H:%MZ}"
+        why = reason(Code.RIDES_ALONG, window=row.window, nodes=len(riding), example=riding[0], until=until)
+        return _wait(stage, row, why, now, RECHECK)
     if full is None:
         assert over is not None, "something is full"
         cap, used = over
@@ -295,19 +304,6 @@ def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowR
         until=f"{now + RECHECK:%H:%MZ}",
     )
     return _wait(stage, row, why, now, RECHECK)
-
-
-def _first_over(
-    caps: Iterable[DailyCap], taken: frozenset[NodeId], gone: frozenset[NodeId]
-) -> tuple[DailyCap, int] | None:
-    """The first approval of which more nodes would go today than it lets, and how many went: another window may have
-    opened since the nodes were chosen.
-    """
-    for cap in caps:
-        went = cap.nodes & gone
-        if cap.nodes & taken and len(went | (cap.nodes & taken)) > cap.most:
-            return cap, len(went)
-    return None
 
 
 def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
@@ -361,6 +357,7 @@ def _node_op(stage: Stage, row: WindowRun, muster: Muster, node: Node, now: date
         fault_domain=node.fault_domain,
         rank=own.rank,
         in_service_before=seen.state is NodeState.IN_SERVICE,
+        versions_before=seen.versions,
         applied=runs_already,
         active=runs_already,
         position=script.first_step(own),

@@ -182,8 +182,13 @@ def say_outdated(run: RunId, window: WindowId) -> Reason:
 
 def say_held(run: RunId, window: WindowId, owner: str) -> Reason:
     """Why a worker does not begin."""
+    return reason(Code.HELD_BY_WORKER, what=name_part(run, window), owner=name_owner(owner))
+
+
+def name_owner(owner: str) -> str:
+    """A worker as a person looks for it."""
     host, _, pid, *_ = (*owner.split("/"), "", "")
-    return reason(Code.HELD_BY_WORKER, what=name_part(run, window), owner=f"process {pid} on {host}" if pid else owner)
+    return f"process {pid} on {host}" if pid else owner
 
 
 def name_part(run: RunId, window: WindowId) -> str:

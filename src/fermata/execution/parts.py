@@ -12,7 +12,9 @@ from fermata.domain.ids import CampaignId, RunId, WindowId
 from fermata.domain.run_states import LIVE_RUNS
 from fermata.execution.conduct import Beat, next_instant, work
 from fermata.execution.ownership import LEASE, Outdated, Ownership, SteadyWall, new_owner
+from fermata.execution.patrol import PATROL, next_round
 from fermata.execution.stage import Stage, set_stage
+from fermata.formats.brake import BrakeFile
 from fermata.ports import Clock, Site
 from fermata.store import leases, runs
 from fermata.store.database import Connection, Database
@@ -53,6 +55,8 @@ class Parts:
     wall: Callable[[], datetime] = field(default_factory=SteadyWall)
     lease: timedelta = LEASE
     crash: Callable[[str], None] | None = None
+    brake: BrakeFile | None = None
+    has_trains: bool = False
     _models: dict[RunId, Stage] = field(default_factory=dict)
     _parts: dict[tuple[RunId, WindowId], _Part] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -104,6 +108,8 @@ class Parts:
         run = work(stage, part.beat, now)
         is_over = run.state not in LIVE_RUNS or window not in stage.ownership.held
         again_at = next_instant(stage, now)
+        if stage.ownership.leads and (round_at := next_round(stage, part.beat.done_at.get(PATROL))) is not None:
+            again_at = min(again_at, max(now, round_at))
         with stage.database.read() as conn:
             cohorts = leases.cohorts(conn, stage.run) if window == LEAD and not is_over else ()
         if not keeps and not is_over:
@@ -138,7 +144,9 @@ class Parts:
                     raise KeyError(run)
                 ownership = Ownership(run=run, owner=self.owner, wall=self.wall, lease=self.lease, adopts=False)
                 site = self.open_site(found.campaign)
-                self._models[run] = set_stage(self.database, site, self.clock, run, ownership=ownership)
+                model = self._models[run] = set_stage(self.database, site, self.clock, run, ownership=ownership)
+                model.brake = self.brake or model.brake
+                model.has_trains = self.has_trains
             if (run, window) not in self._parts:
                 stage = self._models[run].cast()
                 if self.crash is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from fermata.domain.decide import BEGINS_SOMETHING
 from fermata.domain.ids import StepKey, UpdateId, step_key
 from fermata.domain.node_states import UnitState
 from fermata.domain.observations import Answer, Denied, Later, Unsure
@@ -10,6 +11,7 @@ from fermata.domain.operations import UnitOp
 from fermata.domain.scripts import APPLY_PREFIX, GIVE_BACK
 from fermata.domain.updates import Catalogue
 from fermata.execution.scale_in import ScaleIn
+from fermata.formats.brake import BrakeFile
 from fermata.ports import (
     CALL_SIZE_MAX,
     ApplyAsk,
@@ -32,10 +34,15 @@ def key_of(op: UnitOp) -> StepKey:
 
 
 def perform(
-    site: Site, catalogue: Catalogue, ops: Sequence[UnitOp], scale_in: ScaleIn | None = None
+    site: Site,
+    catalogue: Catalogue,
+    ops: Sequence[UnitOp],
+    scale_in: ScaleIn | None = None,
+    brake: BrakeFile | None = None,
 ) -> Mapping[int, Answer]:
     """Makes the calls that the rows intend, grouped by kind and cut to size; the answers by row id. `scale_in`: which
-    nodes go back in chunks of their own.
+    nodes go back in chunks of their own. `brake`: looked at before each call; while it is on, nothing is called that
+    begins something.
     """
     groups: dict[tuple[UnitState, bool], list[UnitOp]] = {}
     for op in ops:
@@ -49,6 +56,9 @@ def perform(
             members = [op for op in found if op.cluster not in scale_in.groups]
         for start in range(0, len(members), CALL_SIZE_MAX):
             chunk = members[start : start + CALL_SIZE_MAX]
+            if state in BEGINS_SOMETHING and brake is not None and brake.is_on():
+                answers |= {op.id: Unsure() for op in chunk}
+                continue
             answers.update(_perform(site, catalogue, state, giving_back, chunk))
     return answers
 

@@ -2,7 +2,7 @@
 Pure; asked by `opening`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -88,3 +88,16 @@ def say_full(entry: ConsentEntry, most: int, used: int, today: date) -> Reason:
     return reason(
         Code.APPROVED_PER_DAY, actor=entry.actor, scope=entry.scope, most=f"{most:,}", used=f"{used:,}", day=today
     )
+
+
+def first_over(
+    caps: Iterable[DailyCap], taken: frozenset[NodeId], gone: frozenset[NodeId]
+) -> tuple[DailyCap, int] | None:
+    """The first approval of which more nodes would go today than it lets, and how many went: another window may have
+    opened since the nodes were chosen.
+    """
+    for cap in caps:
+        went = cap.nodes & gone
+        if cap.nodes & taken and len(went | (cap.nodes & taken)) > cap.most:
+            return cap, len(went)
+    return None

@@ -16,10 +16,13 @@ from fermata.domain.gate_book import GateBook
 from fermata.domain.gate_evidence import BaseRate
 from fermata.domain.gates import GateState
 from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, TeamId, UpdateId, WindowId
+from fermata.domain.intents import NO_INTENTS, Intents
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
+from fermata.domain.policy import ConsentEntry
+from fermata.domain.reasons import Reason
 from fermata.domain.run_states import WindowState
 from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
@@ -27,6 +30,8 @@ from fermata.domain.updates import Catalogue
 from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
+from fermata.execution.yard import Yard
+from fermata.formats.brake import BrakeFile, brake_file
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
 from fermata.store import inventory, plans, runs, unit_ops
@@ -70,9 +75,11 @@ class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
     Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
-    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted. `look` and
-    `foreseen`: see `runner`.
+    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
+    `ledger`: the words of consent, as last read, with the number of the newest. `look` and `foreseen`: see `runner`.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
+    `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
+    ride.
     """
 
     database: Database
@@ -93,7 +100,12 @@ class Stage:
     roster: Roster = field(default_factory=lambda: Roster(()))
     writing_elsewhere: dict[TeamId, int] = field(default_factory=dict)
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     gates: GateDesk = field(default_factory=GateDesk)
+    intents: Intents = NO_INTENTS
+    brake: BrakeFile | None = None
+    yard: Yard | None = None
+    has_trains: bool = False
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
     foreseen: tuple[PlanId, date] | None = None
@@ -135,17 +147,17 @@ class Stage:
         window: WindowId,
         *,
         now: datetime,
-        paused: bool,
         tally: Tally,
+        gaps: Mapping[NodeId, tuple[Reason, ...]] | None = None,
     ) -> Facts:
-        """What is true around the units of a window."""
+        """What is true around the units of a window. `gaps`: see `Facts`."""
         row = self.windows[window]
         score = self.score(row.plan)
         return Facts(
             now=now,
             script=self.script(window),
             catalogue=self.catalogue,
-            paused=paused,
+            intents=self.intents,
             begin_again_at=begin_again_at(self.campaign, row.hard_stop, now),
             tally=tally,
             unproven=self.roster.unproven_devices(window),
@@ -153,6 +165,7 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
+            gaps=gaps or {},
             closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
         )
 
@@ -171,6 +184,7 @@ class Stage:
         self.windows = {row.window: row for row in rows}
         self.roster = Roster(ops, held)
         self.gates = GateDesk()
+        self.yard = None
 
     def renew(self) -> None:
         """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""
@@ -217,6 +231,7 @@ class Stage:
             writing_elsewhere={},
             gates=GateDesk(),
             look=None,
+            yard=None,
         )
 
     def open_windows(self) -> tuple[WindowRun, ...]:
@@ -248,4 +263,5 @@ def set_stage(
         capacity=count_limits(campaign, fleet),
         scale_in=ScaleIn.of(fleet),
         device_versions={device.name: device.version for device in fleet.devices.values()},
+        brake=brake_file(database.url),
     )

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from fermata.domain.batch_size import count_tries
 from fermata.domain.decide_begin import blocking_nodes
 from fermata.domain.decisions import EndStep, GiveUp, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
@@ -96,6 +97,7 @@ def _admitted(stage: Stage, freed: set[WindowId]) -> Iterable[UnitOp]:
     waiting = stage.roster.parked(Gate.TEAM)
     for window in sorted(freed):
         waiting += stage.roster.parked(Gate.ISOLATION, window)
+        waiting += stage.roster.parked(Gate.PACE, window)
     yield from _fitting(stage, waiting)
 
 
@@ -107,6 +109,10 @@ def _fitting(stage: Stage, waiting: Sequence[UnitOp]) -> Iterable[UnitOp]:
     for op in in_turn(waiting, stage.catalogue):
         update = stage.catalogue.updates[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
         script = stage.script(op.window)
-        queue = partial(count_queue, script, update, partial(stage.roster.standing, op.window))
+        standing = partial(stage.roster.standing, op.window)
+        tried = partial(count_tries, script, update, standing, stage.catalogue)
+        if tally.is_too_fast(update, op.window, tried) is not None:
+            continue
+        queue = partial(count_queue, script, update, standing)
         if tally.admit(update, op.window, op.fault_domain, nodes=len(script.nodes), queue=queue) is None:
             yield op

@@ -39,6 +39,7 @@ NOT_FOUND = frozenset(
         Code.SUBSCRIPTION_UNKNOWN,
         Code.SOURCE_UNKNOWN,
         Code.HOLD_UNKNOWN,
+        Code.NODE_UNKNOWN,
     }
 )
 

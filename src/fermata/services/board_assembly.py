@@ -1,12 +1,14 @@
 """From what was read to what the board shows. Pure: the same values at the same instant give the same board."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from fermata.domain.campaign import Campaign, LimitKind
+from fermata.domain.intents import ScopeKind
 from fermata.domain.plans import Plan, Window
+from fermata.domain.reasons import ASTRAY
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.board_curves import SampleBuckets, planned_curve
@@ -30,6 +32,7 @@ from fermata.services.run_views import RunStatus, TailEntry
 from fermata.services.words import span_words
 
 TAIL_PAGE_ROWS = 12
+NODES_TOLD = 5  # held one by one: more are counted, the board is read at a glance
 ONE_DAY = timedelta(days=1)
 STAGES = {
     RunState.RUNNING: Stage.RUNNING,
@@ -110,7 +113,8 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         stage=stage,
         head=_head(campaign, now, subject.followed.plan, status),
         next_step=_start_step(campaign) if status is None else None,
-        note=_note(stage, days, lanes),
+        note=_note(stage, days, lanes, counted),
+        held=_held(status),
         needs=tuple(need.sentence for need in status.needs) if status else (),
         deadline=_deadline(status) if status else None,
         figures=_figures(subject, conduct, days, lanes, now),
@@ -122,6 +126,22 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         tail_rows=tail,
         curves=buckets.curves(max(end, now), planned),
     )
+
+
+def _held(status: RunStatus | None) -> tuple[str, ...]:
+    """The widest words one by one, those on single nodes counted if many; and the trains that go."""
+    if status is None:
+        return ()
+    riding = [train for train in status.trains if train.closed_at is None]
+    trains: tuple[str, ...] = ()
+    if riding:
+        proven, riders = sum(t.proven for t in riding), sum(t.riders for t in riding)
+        trains = (f"{len(riding)} impactless train(s) go: {proven:,} of {riders:,} nodes proven, all in service.",)
+    nodes = [word for word in status.words if word.kind is ScopeKind.NODE]
+    told = [word.sentence for word in status.words if word.kind is not ScopeKind.NODE]
+    if len(nodes) > NODES_TOLD:
+        return (*told, *trains, f"{len(nodes)} nodes are held one by one: see `fermata status`.")
+    return (*told, *trains, *(word.sentence for word in nodes))
 
 
 def tail_page(board: Board, *, page: int, code: str | None) -> TailPage:
@@ -213,19 +233,29 @@ def _deadline(status: RunStatus) -> str | None:
     return f"{missed}, with {risk.late_node_days:,g} late node-days on average."
 
 
-def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane]) -> str | None:
-    """What a conductor should look at first, or None."""
-    if stage is not Stage.RUNNING:
+def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane], tail: Mapping[str, int]) -> str | None:
+    """What a conductor should look at first, or None. `tail`: nodes on the tail list by code."""
+    if stage in (Stage.NOT_STARTED, Stage.FINISHED):
         return None
+    astray = sum(tail.get(code, 0) for code in ASTRAY)
+    them, their = ("it", "its") if astray == 1 else ("them", "their")
+    first = [f"{_nodes(astray)} out of our hands: find out who scaled {them} in, or took {their} lock off"]
+    first = first if astray else []
+    if stage is not Stage.RUNNING:
+        return f"{first[0]}." if first else None
     missed = sum(chip.mark is Mark.MISSED for day in days for chip in day.chips)
     behind = [lane for lane in lanes if lane.slip.pace is Pace.BEHIND and lane.closed is None]
-    told = []
+    told = first
     if behind:
         worst = max(behind, key=lambda lane: lane.slip.by)
         told.append(f"{_windows(len(behind))} behind, worst {worst.chip.cluster} by {span_words(worst.slip.by)}")
     if missed:
         told.append(f"{_windows(missed)} missed, to be planned again")
     return "; ".join(told) + "." if told else None
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'' if count == 1 else 's'}"
 
 
 def _windows(count: int) -> str:

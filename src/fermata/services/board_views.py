@@ -248,6 +248,7 @@ class Board:
     """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan.
 
     `needs`: what waits for a person; `deadline`: how likely it is missed, as foreseen last. Both as sentences.
+    `held`: what operators hold or end, the brake, and trains that go, in sentences.
     """
 
     now: datetime
@@ -257,6 +258,7 @@ class Board:
     note: str | None = None
     needs: tuple[str, ...] = ()
     deadline: str | None = None
+    held: tuple[str, ...] = ()
     figures: Figures | None = None
     days: tuple[Day, ...] = ()
     axis: Axis | None = None

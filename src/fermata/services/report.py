@@ -19,7 +19,7 @@ from fermata.domain.report import FailureLine, PlanLine, Report, Span, WindowLin
 from fermata.domain.usage import OpenWindow, measure_limits
 from fermata.domain.windows import Interval
 from fermata.services.errors import Refusal, refusing_unknown
-from fermata.store import capacity, inventory, journal, plans, runs, unit_ops
+from fermata.store import capacity, inventory, journal, plans, runs, trains, unit_ops
 from fermata.store.database import Connection, Database
 
 
@@ -67,6 +67,8 @@ def _read_books(conn: Connection, campaign: Campaign, conducted: Sequence[Run]) 
         windows=windows,
         ops=tuple(op for window in opened for op in unit_ops.ops_of_window(conn, window.run, window.window)),
         as_of=conducted[-1].clock_at if conducted else followed[-1].created_at,
+        riders=tuple(op for run in conducted for op in trains.riders_of_run(conn, run.id)),
+        trains={train.id: train.updates for run in conducted for train in trains.load_trains(conn, run.id)},
     )
 
 

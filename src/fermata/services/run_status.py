@@ -10,8 +10,8 @@ from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
-from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, WindowStatus
-from fermata.store import capacity, inventory, replans, runs, unit_ops
+from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, TrainStatus, WindowStatus
+from fermata.store import capacity, intents, inventory, replans, runs, trains, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -52,6 +52,8 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         tail=tuple(_tail(op, now) for op in unit_ops.tail_ops(conn, run.id)),
         last_replan=replans.latest_replan(conn, run.id),
         deadline_risk=replans.latest_risk(conn, run.id),
+        words=intents.load_intents(conn).about(run.id),
+        trains=_trains(conn, run),
     )
 
 
@@ -116,6 +118,25 @@ def _limits(conn: Connection, run: Run) -> tuple[LimitStatus, ...]:
     return tuple(
         LimitStatus(limit=limit, allowed=allowed, used=used.get(i, 0))
         for i, (limit, allowed) in enumerate(zip(campaign.limits, run.limits_allowed, strict=False))
+    )
+
+
+def _trains(conn: Connection, run: Run) -> tuple[TrainStatus, ...]:
+    counts = trains.count_riders(conn, run.id)
+    return tuple(
+        TrainStatus(
+            train=train.id,
+            cluster=train.cluster,
+            updates=train.updates,
+            opened_at=train.opened_at,
+            closed_at=train.closed_at,
+            due_by=train.due_by,
+            riders=train.riders,
+            proven=counts.get(train.id, {}).get(UnitState.PROVEN, 0),
+            writing=counts.get(train.id, {}).get(UnitState.APPLYING, 0),
+            left=counts.get(train.id, {}).get(UnitState.LEFT_OUT, 0),
+        )
+        for train in trains.load_trains(conn, run.id)
     )
 
 

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from fermata.domain.campaign import Limit
 from fermata.domain.deadline_risk import DeadlineRisk
-from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, WindowId
+from fermata.domain.ids import CampaignId, ClusterId, PlanId, RunId, UpdateId, WindowId
+from fermata.domain.intents import Intent
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import LeftOut
 from fermata.domain.plans import Mode
@@ -85,13 +86,30 @@ class WindowStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainStatus:
+    """One impactless train. Its riders stay in service; `left` go without: failed, ended, or taken by a window."""
+
+    train: WindowId
+    cluster: ClusterId
+    updates: tuple[UpdateId, ...]
+    opened_at: datetime
+    closed_at: datetime | None
+    due_by: datetime
+    riders: int
+    proven: int
+    writing: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStatus:
     """A whole run at `as_of`, the instant up to which it was worked on.
 
     `baseline_nodes` are the in-scope nodes, `baseline_in_service` those in service when it started,
-    `in_service` those of them in service now. `nodes_out`: held by us now, tail included. `last_replan`:
-    what came of planning again last, None before the first time; a person may have to answer it while its parent is
-    the `plan`. `deadline_risk`: as foreseen last.
+    `in_service` those of them in service now. `nodes_out`: held by us now, tail included. `last_replan`: what came of
+    planning again last, None before the first time; a person may have to answer it while its parent is the `plan`.
+    `deadline_risk`: as foreseen last. `words`: what operators hold or end of it, the widest first. `trains`: oldest
+    first.
     """
 
     run: RunId
@@ -117,6 +135,8 @@ class RunStatus:
     tail: tuple[TailEntry, ...]
     last_replan: Replan | None
     deadline_risk: DeadlineRisk | None
+    words: tuple[Intent, ...] = ()
+    trains: tuple[TrainStatus, ...] = ()
 
     @property
     def in_service_share(self) -> float:

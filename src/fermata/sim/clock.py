@@ -4,8 +4,8 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -110,6 +110,13 @@ class SharedClock:
         """Of real time."""
         return max(0.0, (instant - self._at(time.time())).total_seconds()) / self._speed
 
+    def working(self) -> AbstractContextManager[None]:
+        """Around work: time goes on."""
+        return nullcontext()
+
+    def note(self, due: Mapping[str, datetime | None]) -> None:
+        """Nobody is waited for."""
+
     def _take(self, known: dict[str, float]) -> None:
         self._start, self._speed, self._began = known["start"], known["speed"], known["began"]
 
@@ -118,37 +125,42 @@ class SharedClock:
 
 
 class IdleClock:
-    """Virtual time of one process whose threads work at times of their own: it stands still while any of them works."""
+    """Virtual time of one process whose threads work at times of their own. It stands still while any of them works,
+    and at every instant at which one of them has something to do, until that is done: nobody is ever late.
+    """
 
     def __init__(self, start: datetime, speed: float) -> None:
-        self._start = start
+        self._now = start
         self._speed = speed
-        self._gone = 0.0  # idle real seconds
-        self._idle_since: float | None = time.monotonic()
+        self._read_at = time.monotonic()
         self._working = 0
+        self._due: dict[str, datetime] = {}
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
         """Aware UTC, whole seconds."""
         with self._lock:
-            idle = self._gone + (0.0 if self._idle_since is None else time.monotonic() - self._idle_since)
-            return self._start + timedelta(seconds=int(idle * self._speed))
+            return self._flow().replace(microsecond=0)
 
     @contextmanager
-    def standing_still(self) -> Iterator[None]:
+    def working(self) -> Iterator[None]:
         """Around work."""
         with self._lock:
+            self._flow()
             self._working += 1
-            if self._idle_since is not None:
-                self._gone += time.monotonic() - self._idle_since
-                self._idle_since = None
         try:
             yield
         finally:
             with self._lock:
                 self._working -= 1
-                if not self._working:
-                    self._idle_since = time.monotonic()
+                self._read_at = time.monotonic()
+
+    def note(self, due: Mapping[str, datetime | None]) -> None:
+        """When there is something to do, by who does it; None: never again."""
+        with self._lock:
+            self._due.update({name: at for name, at in due.items() if at is not None})
+            for name in [name for name, at in due.items() if at is None]:
+                self._due.pop(name, None)
 
     def wait_until(self, instant: datetime, stop: Callable[[], bool]) -> datetime:
         """Returns at `instant`, or before it when `stop` turns true: the time it is then."""
@@ -157,8 +169,16 @@ class IdleClock:
         return self.now()
 
     def seconds_until(self, instant: datetime) -> float:
-        """Of idle real time."""
+        """Of idle real time, at least."""
         return max(0.0, (instant - self.now()).total_seconds()) / self._speed
+
+    def _flow(self) -> datetime:
+        at = time.monotonic()
+        if not self._working:
+            reached = self._now + timedelta(seconds=(at - self._read_at) * self._speed)
+            self._now = max(self._now, min([reached, *self._due.values()]))
+            self._read_at = at
+        return self._now
 
 
 class SystemClock:
@@ -177,3 +197,10 @@ class SystemClock:
     def seconds_until(self, instant: datetime) -> float:
         """Of real time."""
         return max(0.0, (instant - self.now()).total_seconds())
+
+    def working(self) -> AbstractContextManager[None]:
+        """Around work: time goes on."""
+        return nullcontext()
+
+    def note(self, due: Mapping[str, datetime | None]) -> None:
+        """Nobody is waited for."""

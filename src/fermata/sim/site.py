@@ -196,6 +196,7 @@ class SimInventory(_Desk):
             versions=dict(machine.versions),
             repaired_at=machine.repaired_at,
             observed_at=now,
+            locked=machine.locked,
         )
 
     def _device(self, name: DeviceId, now: datetime) -> DeviceSeen:

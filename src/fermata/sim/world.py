@@ -11,7 +11,7 @@ from typing import Any
 
 from fermata.domain.fleet import Device, Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
+from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Impact, Update
 from fermata.domain.versions import is_at_least
 from fermata.ports import ApplyAsk, Ask
 from fermata.sim.fates import Dice, Faults
@@ -85,6 +85,25 @@ class World:
                 self.replay(entry)
             yield
 
+    def scale_in(self, unit: str, now: datetime, *, keeps_lock: bool = False) -> None:
+        """Somebody scales a node in behind everybody's back, with our lock still on it or without."""
+        op = "scale_in_locked" if keeps_lock else "scale_in"
+        self._log.append({"at": int(now.timestamp()), "op": op, "items": [["", unit, ""]]})
+        self._meddle(op, unit, now)
+
+    def scale_out(self, unit: str, now: datetime) -> None:
+        """Somebody takes it out again: no workload is on it, and nobody drained or locked it."""
+        self._log.append({"at": int(now.timestamp()), "op": "scale_out", "items": [["", unit, ""]]})
+        self._meddle("scale_out", unit, now)
+
+    def _meddle(self, op: str, unit: str, now: datetime) -> None:
+        machine = self.nodes[NodeId(unit)]
+        machine.settle(now)
+        if op == "scale_out":
+            machine.in_service = False
+        else:
+            machine.scale_in(now, keeps_lock=op == "scale_in_locked")
+
     def replay(self, entry: dict[str, Any]) -> None:
         """One line of the log, as it happened."""
         at = datetime.fromtimestamp(entry["at"], UTC)
@@ -94,6 +113,8 @@ class World:
                     self.turned_away.add(key)
                 case "repair":
                     self._start_repair(key, unit, at)
+                case "scale_in" | "scale_in_locked" | "scale_out":
+                    self._meddle(entry["op"], unit, at)
                 case op:
                     found = self.catalogue.updates[UpdateId(update)] if update else None
                     self._start(Command(op=op, key=key, unit=unit, update=found), at)
@@ -116,15 +137,17 @@ class World:
             case "lock":
                 machine.locked = True
             case "give_back":
+                machine.current = None  # of a drain that went on
                 machine.locked = machine.drained = False
                 machine.in_service = True
             case "release":
+                machine.current = None
                 machine.locked = machine.drained = False
             case _:
                 machine.current = step
         if command.op == "drain":
             machine.in_service = False
-        if command.update is not None:
+        if command.update is not None and not (machine.in_service and not machine.locked):
             machine.targets[command.update.component] = command.update.to_version
         if command.op == "reboot":
             machine.reboots += 1
@@ -196,18 +219,22 @@ class World:
             raise WorldBroken(f"{command.unit} does not exist")
         machine.settle(now)
         is_node = command.unit in self.nodes
-        if machine.current is not None and command.op != "reset":
+        ends_drain = command.op in INSTANT and machine.current is not None and machine.current.op == "drain"
+        if machine.current is not None and command.op != "reset" and not ends_drain:
             raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
         if machine.gone_since is not None:
             raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")
-        if is_node and command.op in ("apply", "reboot", "reset", "check") and not (machine.drained and machine.locked):
+        in_use = machine.in_service and not machine.locked
+        rides = in_use and command.update is not None and command.update.impact is Impact.IMPACTLESS
+        is_work = command.op in ("apply", "reboot", "reset", "check")
+        if is_node and is_work and not rides and not (machine.drained and machine.locked):
             raise WorldBroken(f"{command.key}: {command.unit} is not locked and drained")
         if is_node and command.op == "drain" and not machine.locked:
             raise WorldBroken(f"{command.key}: {command.unit} is not locked")
         if command.update is not None:
             self._forbid_apply(command, command.update, machine, now)
-        if command.op == "give_back":
-            self._forbid_return(command, machine)
+        if command.op in ("give_back", "release") and (lack := machine.lack_of_proof()):
+            raise WorldBroken(f"{command.key}: {command.unit} {lack}")
 
     def _forbid_apply(self, command: Command, update: Update, machine: Machine, now: datetime) -> None:
         if machine.versions.get(update.component) == update.to_version:
@@ -239,11 +266,6 @@ class World:
     def _forbid_conflict(self, command: Command, update: Update, near: Machine) -> None:
         if near.current is not None and near.current.update in self._conflicts[update.id]:
             raise WorldBroken(f"{command.key}: {near.current.update} is written on {near.name} at the same time")
-
-    def _forbid_return(self, command: Command, machine: Machine) -> None:
-        lacking = {c: v for c, v in machine.targets.items() if machine.versions.get(c) != v}
-        if lacking or machine.staged:
-            raise WorldBroken(f"{command.key}: {command.unit} does not run {lacking or machine.staged}")
 
     def _settled(self, machine: Machine, now: datetime) -> Machine:
         machine.settle(now)

@@ -76,7 +76,7 @@ def append_entries(conn: Connection, entries: Sequence[ConsentEntry]) -> tuple[i
     """Adds entries in the order given and returns the seqs they got; their own `seq` is not read."""
     if not entries:
         return ()
-    last = conn.execute(select(func.max(consent_entry.c.seq))).scalar() or 0
+    last = last_seq(conn)
     insert_rows(conn, consent_entry, [_to_row(entry) for entry in entries])
     seqs = select(consent_entry.c.seq).where(consent_entry.c.seq > last).order_by(consent_entry.c.seq)
     return tuple(conn.execute(seqs).scalars())  # writers are serialised: what came since is ours
@@ -93,6 +93,11 @@ def load_ledger(conn: Connection) -> tuple[ConsentEntry, ...]:
             updates = known[names] = frozenset(UpdateId(name) for name in names)
         found.append(_from_row(row, updates))
     return tuple(found)
+
+
+def last_seq(conn: Connection) -> int:
+    """Of the newest entry, 0 for none: what was read at the same number is still all there is."""
+    return conn.execute(select(func.max(consent_entry.c.seq))).scalar() or 0
 
 
 def add_freeze(conn: Connection, added: Freeze) -> None:

@@ -108,6 +108,11 @@ def live_run(conn: Connection, campaign: CampaignId | None = None) -> Run | None
     return _newest(conn, query if campaign is None else query.where(run.c.campaign == campaign))
 
 
+def live_runs(conn: Connection) -> tuple[Run, ...]:
+    """Every run that is not over yet, oldest first."""
+    return tuple(found for found in list_runs(conn) if found.state in LIVE_RUNS)
+
+
 def latest_run(conn: Connection, campaign: CampaignId | None = None) -> Run | None:
     """The newest run, of that campaign if one is named, over or not, or None."""
     query = select(run)

@@ -27,9 +27,11 @@ from sqlalchemy import (
 from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
-from fermata.store.bulk import insert_rows
+from fermata.domain.readmission import NO_EVIDENCE, Evidence, Reading
+from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
 from fermata.store.runs import Stale, to_reason, window_run
-from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
+from fermata.store.trains import busy_riders
 
 unit_op = Table(
     "unit_op",
@@ -64,7 +66,13 @@ unit_op = Table(
     Column("failed_at", UtcTime, nullable=True),
     Column("tail_since", UtcTime, nullable=True),
     Column("finished_at", UtcTime, nullable=True),
+    Column("changed_at", UtcTime, nullable=True),
+    Column("checked_at", UtcTime, nullable=True),
+    Column("healthy", Boolean(create_constraint=False), nullable=True),
+    Column("reading", JsonOrNull, nullable=True),
+    Column("astray_since", UtcTime, nullable=True),
     Column("version", Integer, nullable=False),
+    Column("versions_before", JsonOrNull, nullable=True),
     UniqueConstraint("run", "window", "unit"),
 )
 _WORKING = unit_op.c.finished_at.is_(None)
@@ -72,7 +80,9 @@ Index("ix_unit_op_working", unit_op.c.run, unit_op.c.window, sqlite_where=_WORKI
 Index("ix_unit_op_state", unit_op.c.state, unit_op.c.kind)
 Index("ix_unit_op_unit", unit_op.c.unit)
 
-_FIXED = ("id", "run", "window", "unit", "kind", "cluster", "fault_domain", "rank", "in_service_before")
+_FIXED = (
+    "id", "run", "window", "unit", "kind", "cluster", "fault_domain", "rank", "in_service_before", "versions_before",
+)  # fmt: skip
 _MOVING = tuple(column.name for column in unit_op.c if column.name not in (*_FIXED, "version"))
 _SAVE = (
     update(unit_op)
@@ -129,12 +139,13 @@ def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
 
 
 def busy(conn: Connection) -> tuple[Busy, ...]:
-    """Who is writing what, over all runs: the counters behind team limits and isolation."""
+    """Who is writing what, over all runs, riders in service included: the counters behind team limits and isolation."""
     columns = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
     query = select(*columns, func.count()).where(unit_op.c.state == UnitState.APPLYING.value).group_by(*columns)
-    return tuple(
+    units = (
         Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in conn.execute(query)
     )
+    return (*units, *busy_riders(conn))
 
 
 def nodes_out(conn: Connection) -> frozenset[NodeId]:
@@ -162,6 +173,22 @@ def tail_ops(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Units on the tail list, longest there first."""
     listed = (unit_op.c.run == run, unit_op.c.tail_since.is_not(None), unit_op.c.finished_at.is_(None))
     return _fetch(conn, select(unit_op).where(*listed).order_by(unit_op.c.tail_since, unit_op.c.id))
+
+
+def latest_ops_of(conn: Connection, nodes: Sequence[NodeId]) -> Mapping[NodeId, UnitOp]:
+    """The newest operation of each of these nodes, in whatever run; nodes that were never in a window are absent."""
+    found: dict[NodeId, UnitOp] = {}
+    for start in range(0, len(nodes), NAMES_PER_STATEMENT):
+        named = unit_op.c.unit.in_(nodes[start : start + NAMES_PER_STATEMENT])
+        query = select(unit_op).where(named, unit_op.c.kind == UnitKind.NODE.value).order_by(unit_op.c.id)
+        found.update((NodeId(op.unit), op) for op in _fetch(conn, query))
+    return found
+
+
+def devices_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitOp, ...]:
+    """The operations on devices of a window, by id."""
+    query = select(unit_op).where(*_of(run, window), unit_op.c.kind == UnitKind.DEVICE.value)
+    return _fetch(conn, query.order_by(unit_op.c.id))
 
 
 def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
@@ -201,7 +228,8 @@ def _to_op(row: Row[Any]) -> UnitOp:
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
         applied, active, position, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at, slip_minutes,
-        retries, tries_max, locked_at, failed_at, tail_since, finished_at, version,
+        retries, tries_max, locked_at, failed_at, tail_since, finished_at, changed_at, checked_at, healthy, reading,
+        astray_since, version, versions_before,
     ) = tuple(row)  # fmt: skip
     return UnitOp(
         id=id_,
@@ -233,7 +261,10 @@ def _to_op(row: Row[Any]) -> UnitOp:
         failed_at=failed_at,
         tail_since=tail_since,
         finished_at=finished_at,
+        evidence=_to_evidence(changed_at, checked_at, healthy, reading),
+        astray_since=astray_since,
         version=version,
+        versions_before=versions_before,
     )
 
 
@@ -247,6 +278,7 @@ def _to_row(op: UnitOp) -> Mapping[str, Any]:
         "fault_domain": op.fault_domain,
         "rank": op.rank,
         "in_service_before": op.in_service_before,
+        "versions_before": None if op.versions_before is None else dict(op.versions_before),
         **_moving(op),
         "version": op.version,
     }
@@ -275,4 +307,30 @@ def _moving(op: UnitOp) -> dict[str, Any]:
         "failed_at": op.failed_at,
         "tail_since": op.tail_since,
         "finished_at": op.finished_at,
+        "changed_at": op.evidence.changed_at,
+        "checked_at": op.evidence.checked_at,
+        "healthy": op.evidence.healthy,
+        "reading": _reading_row(op.evidence.reading),
+        "astray_since": op.astray_since,
     }
+
+
+def _reading_row(reading: Reading | None) -> dict[str, Any] | None:
+    if reading is None:
+        return None
+    return {
+        "at": reading.at.isoformat(),
+        "versions": dict(reading.versions),
+        "reachable": reading.reachable,
+        "in_service": reading.in_service,
+        "locked": reading.locked,
+    }
+
+
+def _to_evidence(
+    changed_at: datetime | None, checked_at: datetime | None, healthy: bool | None, reading: dict[str, Any] | None
+) -> Evidence:
+    if changed_at is None and checked_at is None and reading is None:
+        return NO_EVIDENCE
+    read = None if reading is None else Reading(**{**reading, "at": datetime.fromisoformat(reading["at"])})
+    return Evidence(changed_at=changed_at, checked_at=checked_at, healthy=bool(healthy), reading=read)

@@ -11,6 +11,7 @@ from fermata.domain.decide_begin import Facts
 from fermata.domain.decisions import Decision, EndStep, Prove
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId
+from fermata.domain.intents import NO_INTENTS
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen, Succeeded
 from fermata.domain.operations import Asked, UnitOp
@@ -26,7 +27,7 @@ FACTS = Facts(
     now=NOW,
     script=SCRIPT,
     catalogue=CATALOGUE,
-    paused=False,
+    intents=NO_INTENTS,
     begin_again_at=None,
     tally=Tally(CATALOGUE, ()),
     unproven={},
