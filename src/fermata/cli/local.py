@@ -390,11 +390,7 @@ class StoreVerbs:
 
 
 def _ask(
-    desk: queries.QueryDesk,
-    source: wiring.Database | requests.Inputs,
-    text: str,
-    limit: int,
-    customers: Sequence[str],
+    desk: queries.QueryDesk, source: wiring.Database | requests.Inputs, text: str, limit: int, customers: Sequence[str]
 ) -> queries.Answer:
     named = queries.name_customers(source, customers)
     try:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from fermata.domain.decide_begin import Facts, begin_device, begin_node, bump, hand_over, patience_for, redo_labels
+from fermata.domain.decide_begin import Facts, begin_device, begin_node, bump, patience_for, redo_labels
 from fermata.domain.decide_return import decide_return
+from fermata.domain.decide_waiting import TAIL_LOOK, look_at_waiting
 from fermata.domain.decisions import (
     Begin,
     Decision,
@@ -15,7 +16,6 @@ from fermata.domain.decisions import (
     Park,
     Prove,
     Repeat,
-    Resume,
     Watch,
 )
 from fermata.domain.ids import NodeId, UpdateId
@@ -24,8 +24,7 @@ from fermata.domain.node_states import EMPTY, UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
-from fermata.domain.repairs import LEAVING, REPAIR
-from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, VERIFY, name_step
+from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, name_step
 from fermata.domain.undoing import decide_undo
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
@@ -44,7 +43,6 @@ BEGINS_SOMETHING = frozenset(
         UnitState.RESETTING,
     }
 )
-TAIL_LOOK = timedelta(hours=1)  # repairs take days: an hour finds a repaired node soon enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +80,7 @@ def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
         case UnitState.LOCKED | UnitState.DRAINED:
             return _idle_node(op, seen, facts)
         case UnitState.FAILED | UnitState.IN_REPAIR:
-            return _look_at_waiting(op, seen, facts)
+            return look_at_waiting(op, seen.node, seen.device, facts)
         case _:
             raise AssertionError(f"{op.unit} is {op.state} with nothing asked")
 
@@ -371,57 +369,3 @@ def _unchanged(op: UnitOp, lacking: int, facts: Facts) -> Decision:
         retries=retries,
         why=why,
     )
-
-
-def _look_at_waiting(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    if op.state is UnitState.IN_REPAIR:
-        return _look_at_repair(op, seen, facts)
-    return hand_over(op, facts) or _look_at_failed(op, seen, facts)
-
-
-def _look_at_failed(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    found = seen.node or seen.device
-    since = op.failed_at or facts.now
-    if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
-        return Watch(until=facts.now + TAIL_LOOK)
-    if found.observed_at < found.repaired_at:  # what it ran before its repair says nothing of it now
-        return Watch(until=facts.now + TAIL_LOOK)
-    if op.step in (LOCK, DRAIN) and op.astray_since is None:
-        return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
-    return _mended(op, seen, facts, op.step.removeprefix(RESET_PREFIX))
-
-
-def _look_at_repair(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    """Through, when the order's people or the site itself say so and the unit can be seen: its parts may be others.
-    What leaves the fleet does so when its order ends.
-    """
-    handed = facts.handed.get(op.unit)
-    is_over = handed is None or handed.ended
-    if handed is not None and handed.kind in LEAVING:
-        return Leave(event=UnitEvent.LEAVE_FLEET) if is_over else Watch(until=facts.now + TAIL_LOOK)
-    found = seen.node or seen.device
-    since = op.step_started_at or facts.now
-    if found is None or not found.reachable:
-        return Watch(until=facts.now + TAIL_LOOK)
-    if not is_over and (found.repaired_at is None or found.repaired_at < since):
-        return Watch(until=facts.now + TAIL_LOOK)
-    if op.kind is UnitKind.DEVICE and seen.device is not None:
-        device = facts.script.devices[facts.device_id(op)]
-        if is_at_least(seen.device.version, device.update.to_version):
-            return Prove(active=facts.script.bits[device.update.id])
-    return _mended(op, seen, facts, REPAIR)
-
-
-def _mended(op: UnitOp, seen: Seen, facts: Facts, failed_in: str) -> Resume:
-    """Goes on with what the unit does not run by its own word now."""
-    if op.kind is UnitKind.DEVICE:
-        return Resume(event=UnitEvent.REPAIRED, applied=0, active=0, retries=bump(op.retries, (failed_in,)))
-    script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
-    versions = seen.node.versions if seen.node else {}
-    active = sum(
-        script.bits[u.id]
-        for u in script.updates
-        if script.bits[u.id] & own.due and is_at_least(versions.get(u.component, ""), u.to_version)
-    )
-    labels = dict.fromkeys((failed_in, *redo_labels(script, op, op.applied & ~active), VERIFY))
-    return Resume(event=UnitEvent.REPAIRED, applied=active, active=active, retries=bump(op.retries, tuple(labels)))

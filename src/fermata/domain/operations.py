@@ -71,6 +71,14 @@ class LeftOut:
     nodes: tuple[NodeId, ...]
 
 
+def group_left_out(reasons: Mapping[NodeId, Reason]) -> tuple[LeftOut, ...]:
+    """Nodes by the reason that they share."""
+    groups: dict[Reason, list[NodeId]] = {}
+    for name, why in sorted(reasons.items()):
+        groups.setdefault(why, []).append(name)
+    return tuple(LeftOut(reason=why, nodes=tuple(names)) for why, names in groups.items())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRun:
     """One window of a run. `recheck_at` None: nothing left to decide about it.

@@ -14,7 +14,7 @@ from fermata.domain.intents import say_ended, say_held, say_paused
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words
-from fermata.domain.operations import LeftOut, UnitOp, WindowRun
+from fermata.domain.operations import LeftOut, UnitOp, WindowRun, group_left_out
 from fermata.domain.pace import bare_end
 from fermata.domain.pending import FleetPending, find_pending, work_on
 from fermata.domain.policy import Policy
@@ -191,7 +191,7 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
         nodes=nodes,
         devices=devices,
         taken=taken,
-        left_out=_group({name: why for name, why in reasons.items() if name in script.nodes}),
+        left_out=group_left_out({name: why for name, why in reasons.items() if name in script.nodes}),
         held_devices=held_devices,
         caps=caps,
     )
@@ -258,13 +258,6 @@ def _why_held(
     if not missing:
         return gaps.get(device.device)
     return reason(Code.SHARED_DEVICE_UNAPPROVED, device=device.device, nodes=len(missing), example=missing[0])
-
-
-def _group(reasons: Mapping[NodeId, Reason]) -> tuple[LeftOut, ...]:
-    groups: dict[Reason, list[NodeId]] = {}
-    for name, why in sorted(reasons.items()):
-        groups.setdefault(why, []).append(name)
-    return tuple(LeftOut(reason=why, nodes=tuple(names)) for why, names in groups.items())
 
 
 def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
