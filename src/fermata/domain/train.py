@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from fermata.domain.batch_size import PAYS, Tried, count_tries
-from fermata.domain.decide import BEGINS_SOMETHING, POLL, TAIL_LOOK, Seen
+from fermata.domain.decide import BEGINS_SOMETHING, POLL, Seen
 from fermata.domain.decide_begin import GATE_LOOK, Facts, at_gate, bump, patience_for, say_pace
+from fermata.domain.decide_waiting import TAIL_LOOK
 from fermata.domain.decisions import Begin, Decision, EndStep, GiveUp, Leave, Park, Prove, Repeat, Resume, Watch
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import ClusterId, NodeId, RunId, UpdateId, WindowId

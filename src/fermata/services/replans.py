@@ -61,7 +61,10 @@ class StoreReplanner:
 
     def consider(self, run: RunId, now: datetime) -> Replan | None:
         """As in `ports.Replanner`."""
-        case = self._find_case(run, now)
+        try:
+            case = self._find_case(run, now)
+        except Refusal:  # what a plan is made of is not on record, or contradicts itself: the run goes on with its plan
+            return None
         if case is None:
             return None
         try:
@@ -73,7 +76,10 @@ class StoreReplanner:
 
     def foresee(self, run: RunId, now: datetime) -> DeadlineRisk | None:
         """As in `ports.Replanner`."""
-        return foresee(self.database, run, now)
+        try:
+            return foresee(self.database, run, now)
+        except Refusal:  # as in `consider`: nothing is foreseen from what is not on record
+            return None
 
     def _find_case(self, run_id: RunId, now: datetime) -> _Case | None:
         with refusing_unknown(), self.database.read() as conn:
