@@ -1,6 +1,6 @@
 """What a unit needs that failed, or that people of a work order have: a part of `decide`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fermata.domain.decide_begin import Facts, bump, hand_over, redo_labels
 from fermata.domain.decisions import Decision, Leave, Prove, Resume, Watch
@@ -10,6 +10,7 @@ from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.operations import UnitOp
 from fermata.domain.repairs import LEAVING, REPAIR
 from fermata.domain.scripts import DRAIN, LOCK, RESET_PREFIX, VERIFY
+from fermata.domain.tail import find_second_try
 from fermata.domain.versions import is_at_least
 
 TAIL_LOOK = timedelta(hours=1)  # repairs take days: an hour finds a repaired node soon enough
@@ -25,12 +26,18 @@ def look_at_waiting(op: UnitOp, node: NodeSeen | None, device: DeviceSeen | None
 def _look_at_failed(op: UnitOp, found: NodeSeen | DeviceSeen | None, node: NodeSeen | None, facts: Facts) -> Decision:
     since = op.failed_at or facts.now
     if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
-        return Watch(until=facts.now + TAIL_LOOK)
+        return Watch(until=_next_look(op, facts.now))
     if found.observed_at < found.repaired_at:  # what it ran before its repair says nothing of it now
         return Watch(until=facts.now + TAIL_LOOK)
     if op.step in (LOCK, DRAIN) and op.astray_since is None:
         return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
     return _mended(op, node, facts, op.step.removeprefix(RESET_PREFIX))
+
+
+def _next_look(op: UnitOp, now: datetime) -> datetime:
+    """An hour on, or when a rule may have it tried again."""
+    again = find_second_try(op, 0)
+    return min(now + TAIL_LOOK, again) if again is not None and again > now else now + TAIL_LOOK
 
 
 def _look_at_repair(op: UnitOp, node: NodeSeen | None, device: DeviceSeen | None, facts: Facts) -> Decision:

@@ -67,7 +67,8 @@ def next_instant(stage: Stage, now: datetime) -> datetime:
     instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None and is_ours(stage, row)]
     rosters = [stage.roster, *([stage.yard.roster] if stage.yard is not None and stage.ownership.leads else [])]
     units = [due for roster in rosters if (due := roster.next_due()) is not None]
-    return max(now, min([*instants, *units, now + LOOK_EVERY]))
+    tries = [stage.try_again_at] if stage.try_again_at is not None else []
+    return max(now, min([*instants, *units, *tries, now + LOOK_EVERY]))
 
 
 def is_ours(stage: Stage, row: WindowRun) -> bool:
@@ -100,8 +101,9 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
             break
     else:
         raise AssertionError(f"still work to do at {now} after {ROUNDS_MAX} rounds")
+    _do_duties(stage, beat, run, now)
     if stage.ownership.leads:
-        _keep_time(stage, beat, run, now, worked=worked)
+        _keep_time(stage, run, now, worked=worked)
         run = _finish_if_over(stage, run, now)
     return run
 
@@ -138,6 +140,8 @@ def _heed(stage: Stage, beat: Beat, now: datetime) -> None:
     beat.words = words
     if stage.ownership.roused:
         stage.ownership.roused = False
+        if not stage.ownership.leads:
+            stage.reload()  # the lead may have changed rows of units that are moved here
         wake_roused(stage, now)
 
 
@@ -182,12 +186,17 @@ def _close(stage: Stage, window: WindowId, now: datetime) -> None:
         stage.ownership.forget(window)
 
 
-def _keep_time(stage: Stage, beat: Beat, run: Run, now: datetime, *, worked: bool) -> None:
+def _do_duties(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
     for duty in DUTIES:
         done_at = beat.done_at.get(duty.name)
-        if done_at is None or now - done_at >= duty.every:
+        is_ours = duty.of_cohorts or stage.ownership.leads
+        is_due = done_at is None or now - done_at >= duty.every or duty.is_due(stage, now)
+        if is_ours and is_due:
             duty.do(stage, run, now)
             beat.done_at[duty.name] = now
+
+
+def _keep_time(stage: Stage, run: Run, now: datetime, *, worked: bool) -> None:
     if run.clock_at < now and not worked:
         with stage.database.begin() as conn:
             runs.touch_clock(conn, stage.run, now)

@@ -159,6 +159,8 @@ def _touch(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime)
     changes = [(op.version, replace(op, next_at=_look_at(op, now), version=op.version + 1)) for op in ops]
     unit_ops.save_ops(conn, changes)
     stage.roster.put(op for _, op in changes)
+    if any(not stage.roster.is_own(op.window) for _, op in changes):
+        stage.ownership.rouse_others(conn)
 
 
 def _look_at(op: UnitOp, now: datetime) -> datetime | None:

@@ -117,6 +117,8 @@ def begin_ordered(stage: Stage, now: datetime) -> None:
             if after is not None:
                 changed.append((op.version, after))
         unit_ops.save_ops(conn, changed)
+        if any(not stage.roster.is_own(op.window) for _, op in changed):
+            stage.ownership.rouse_others(conn)
         journal.append_many(conn, [_line(op, waiting[op.window, op.unit], now) for _, op in changed])
     if any(before.finished_at is not None for before in (rows[op.window, op.unit] for _, op in changed)):
         stage.reload()

@@ -114,6 +114,7 @@ class Stage:
     Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
     `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
     `ledger`: the words of consent, as last read, with the number of the newest. `look` and `foreseen`: see `runner`.
+    `try_again_at`: when a rule has a failed unit of the cohorts held here tried again next.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
     ride.
@@ -148,6 +149,7 @@ class Stage:
     has_trains: bool = False
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
+    try_again_at: datetime | None = None
     foreseen: tuple[PlanId, date] | None = None
 
     def score(self, plan_id: PlanId) -> Score:
@@ -307,6 +309,7 @@ class Stage:
             scripts={},
             gates=GateDesk(),
             look=None,
+            try_again_at=None,
             yard=None,
         )
 

@@ -37,6 +37,7 @@ def keep_tail(stage: Stage, conn: Connection, marks: Sequence[Mark], now: dateti
     over = [m.after for m in marks if m.before.finished_at is None and m.after.finished_at is not None]
     tail.close_items(conn, stage.run, [_key(op) for op in over if op.tail_since is not None], now)
     begun = [m.after for m in marks if m.before.failed_at is None and m.after.failed_at is not None]
+    _expect(stage, (find_second_try(op, 0) for op in begun if may_try_again(op)))
     tail.add_spells(conn, stage.run, [(op.window, _spell(stage, op, now)) for op in begun])
     ended = [m.after for m in marks if m.before.failed_at is not None and m.after.failed_at is None]
     tail.end_spells(conn, stage.run, [_key(op) for op in (*ended, *over)], now)
@@ -66,13 +67,21 @@ def own_residue(stage: Stage, conn: Connection, row: WindowRun, now: datetime) -
     return len(left)
 
 
+def has_a_try_due(stage: Stage, now: datetime) -> bool:
+    """True when a rule wants a failed unit tried again now."""
+    return stage.try_again_at is not None and stage.try_again_at <= now
+
+
 def tend_tail(stage: Stage, run: Run, now: datetime) -> None:
     """Tries again what a rule or a person wants tried again."""
-    failed = [op for op in stage.roster.working() if may_try_again(op)]
+    stage.try_again_at = None
+    failed = [op for op in stage.roster.working() if stage.roster.is_own(op.window) and may_try_again(op)]
     if not failed or run.desired is not Desired.RUN:
         return
     with stage.database.read() as conn:
         items = tail.open_items(conn, stage.run)
+        ats = (find_second_try(op, items[_key(op)].tries) for op in failed if _key(op) in items)
+        _expect(stage, (at for at in ats if at is not None and at > now))
         if not any(_is_due(op, items[_key(op)], now) for op in failed if _key(op) in items):
             return
     with stage.database.begin() as conn:
@@ -86,6 +95,11 @@ def tend_tail(stage: Stage, run: Run, now: datetime) -> None:
         keep_tail(stage, conn, marks, now)
         journal.append_many(conn, [*journal_lines(marks, now), *(_line(op, item, now) for op, item in chosen)])
         stage.crash("tail")
+
+
+def _expect(stage: Stage, instants: Iterable[datetime | None]) -> None:
+    known = [at for at in (*instants, stage.try_again_at) if at is not None]
+    stage.try_again_at = min(known, default=None)
 
 
 def _is_due(op: UnitOp, item: TailItem, now: datetime) -> bool:
