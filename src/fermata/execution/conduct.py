@@ -88,6 +88,7 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     if not beat.is_sure:
         _close_settled(stage, beat, now)
     _patrol(stage, beat, now)
+    _do_duties(stage, beat, run, now, of_cohorts=True)
     for _ in range(ROUNDS_MAX):
         if stage.ownership.leads:
             judge_gates(stage, now)
@@ -101,8 +102,8 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
             break
     else:
         raise AssertionError(f"still work to do at {now} after {ROUNDS_MAX} rounds")
-    _do_duties(stage, beat, run, now)
     if stage.ownership.leads:
+        _do_duties(stage, beat, run, now, of_cohorts=False)
         _keep_time(stage, run, now, worked=worked)
         run = _finish_if_over(stage, run, now)
     return run
@@ -186,12 +187,12 @@ def _close(stage: Stage, window: WindowId, now: datetime) -> None:
         stage.ownership.forget(window)
 
 
-def _do_duties(stage: Stage, beat: Beat, run: Run, now: datetime) -> None:
+def _do_duties(stage: Stage, beat: Beat, run: Run, now: datetime, *, of_cohorts: bool) -> None:
+    """Those of cohorts come before units are moved, so that what they change is moved at the same instant."""
     for duty in DUTIES:
         done_at = beat.done_at.get(duty.name)
-        is_ours = duty.of_cohorts or stage.ownership.leads
         is_due = done_at is None or now - done_at >= duty.every or duty.is_due(stage, now)
-        if is_ours and is_due:
+        if duty.of_cohorts is of_cohorts and is_due:
             duty.do(stage, run, now)
             beat.done_at[duty.name] = now
 
