@@ -86,7 +86,7 @@ def follow_orders(stage: Stage, run: Run, now: datetime) -> None:
     found = observe_nodes(stage.site, _nodes_in_no_window(stage, orders))
     with stage.database.begin() as conn:
         if run.desired is Desired.RUN:
-            hand_off(stage, conn, waiting, now)
+            hand_off(stage, conn, _unchanged(stage, conn, waiting), now)
         _note_ended(stage, conn, now)
         orders = work_orders.load_open(conn)
         _go_through(_open_desk(stage, conn, orders, found, now), orders, run)
@@ -115,6 +115,12 @@ def _nodes_in_no_window(stage: Stage, orders: Mapping[OrderId, WorkOrder]) -> li
 def _waiting_for_repair(stage: Stage) -> list[UnitOp]:
     """Units that wait for a repair."""
     return [op for op in stage.roster.working() if op.state is UnitState.FAILED and op.asked is Asked.NOTHING]
+
+
+def _unchanged(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> list[UnitOp]:
+    """Those of `ops` that nobody moved since they were read: another worker may just be trying one again."""
+    versions = {op.id: op.version for op in unit_ops.tail_ops(conn, stage.run)}
+    return [op for op in ops if versions.get(op.id) == op.version]
 
 
 def join_orders(stage: Stage, conn: Connection, now: datetime) -> None:
