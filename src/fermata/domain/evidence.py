@@ -16,7 +16,8 @@ from fermata.domain.scripts import WindowScript, name_step
 
 _OVER = FINAL | {UnitState.PROVEN}
 _CHANGES = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING, UnitState.RECOVERING})
-_IS_READ = frozenset({UnitState.VERIFYING, UnitState.PROVEN})  # what is read earlier proves nothing
+_IS_READ = frozenset({UnitState.VERIFYING, UnitState.PROVEN})  # what is read earlier proves nothing...
+_IS_IDLE = frozenset({UnitState.LOCKED, UnitState.DRAINING, UnitState.DRAINED})  # ...but of what goes back by an abort
 
 
 def note_progress(op: UnitOp, progress: Progress | None, seen: NodeSeen | None, script: WindowScript) -> UnitOp:
@@ -29,7 +30,7 @@ def note_progress(op: UnitOp, progress: Progress | None, seen: NodeSeen | None, 
             found = Evidence(changed_at=progress.at)
         elif op.state is UnitState.VERIFYING:
             found = replace(found, checked_at=progress.at, healthy=isinstance(progress, Succeeded))
-    if seen is not None and op.state in _IS_READ:
+    if seen is not None and op.state in (_IS_READ | _IS_IDLE):
         found = replace(found, reading=_read(seen, script.targets(NodeId(op.unit), op.undo)))
     return op if found is op.evidence else replace(op, evidence=found)
 

@@ -101,7 +101,7 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[
         return []
     mark_astray_rows(stage, ops, looked, batch.now)
     ops = [stage.roster.get(op.id) for op in ops]
-    batch.gaps = find_gaps(stage, ops)
+    batch.gaps = find_gaps(stage, ops, winding_down(stage, ops))
     draft = _decide_batch(batch, ops, looked)
     stage.crash("decided")
     with stage.database.begin() as conn:

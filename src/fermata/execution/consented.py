@@ -1,6 +1,6 @@
 """Whether what was written on nodes is still approved when they are about to go back: asked anew each time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from fermata.domain.consent_of_written import gaps_of_written
 from fermata.domain.ids import NodeId, PlanId
@@ -14,9 +14,11 @@ from fermata.store import consent, inventory
 GOES_BACK = frozenset({UnitState.VERIFYING, UnitState.PROVEN})
 
 
-def find_gaps(stage: Stage, ops: Iterable[UnitOp]) -> Mapping[NodeId, tuple[Reason, ...]]:
-    """Of the nodes among `ops` that may go back now: what consent to their work lacks, () for nothing."""
-    going = [op for op in ops if op.kind is UnitKind.NODE and op.state in GOES_BACK]
+def find_gaps(stage: Stage, ops: Iterable[UnitOp], also: Collection[int]) -> Mapping[NodeId, tuple[Reason, ...]]:
+    """Of the nodes among `ops` that may go back now: what consent to their work lacks, () for nothing. `also`: rows
+    that an abort may send back from where they stand.
+    """
+    going = [op for op in ops if op.kind is UnitKind.NODE and (op.state in GOES_BACK or op.id in also)]
     if not going:
         return {}
     with stage.database.read() as conn:

@@ -7,6 +7,7 @@ from fermata.domain.ids import UpdateId
 
 FLAP_SECONDS = 7 * 60  # neither a multiple of a poll nor a part of one
 CHANGES = frozenset({"apply", "reboot", "reset"})
+WORK = CHANGES | {"check"}
 
 
 class WorldBroken(AssertionError):
@@ -46,6 +47,7 @@ class Machine:
     `before` is what it ran before its last change.
 
     `changed_at`: when it was last written, rebooted, reset or repaired; `healthy_at`: when it last passed its check.
+    `touched`: written, rebooted, reset, checked or repaired since it was locked.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Machine:
     repaired_at: datetime | None = None
     changed_at: datetime | None = None
     healthy_at: datetime | None = None
+    touched: bool = False
 
     def is_reachable(self, now: datetime) -> bool:
         """False while it is gone, and every other FLAP of the time in which it comes and goes."""
@@ -116,6 +119,7 @@ class Machine:
         self.staged.clear()
         self.gone_since = None
         self.changed_at = at
+        self.touched = True
         self.flaps_until = None
         self.repaired_at = at
         self.repair_at = None
@@ -129,7 +133,9 @@ class Machine:
         self.locked = self.locked and keeps_lock
 
     def lack_of_proof(self) -> str:
-        """Why it may not go back, as it really is; "" when it may."""
+        """Why it may not go back, as it really is; "" when it may: also when nothing was begun on it since its lock."""
+        if not self.touched and self.locked and not self.in_service:
+            return ""
         lacking = {c: v for c, v in self.targets.items() if self.versions.get(c) != v}
         if lacking or self.staged:
             return f"does not run {lacking or self.staged}"

@@ -17,7 +17,7 @@ from fermata.domain.versions import is_at_least
 from fermata.ports import ApplyAsk, Ask
 from fermata.sim.fates import Dice, Faults
 from fermata.sim.log import CommandLog
-from fermata.sim.machines import Machine, Step, WorldBroken
+from fermata.sim.machines import WORK, Machine, Step, WorldBroken
 from fermata.sim.mishaps import INSTANT, Command, Fates
 
 FLAPS_FOR = timedelta(hours=3)
@@ -134,6 +134,7 @@ class World:
         self.steps[command.key] = step
         match command.op:
             case "lock":
+                machine.touched = machine.touched and machine.locked
                 machine.locked = True
             case "give_back":
                 machine.current = None  # of a drain that went on
@@ -144,6 +145,8 @@ class World:
                 machine.locked = machine.drained = False
             case _:
                 machine.current = step
+        if command.op in WORK:
+            machine.touched = True
         if command.op == "drain":
             machine.in_service = False
         if command.update is not None and not (machine.in_service and not machine.locked):
