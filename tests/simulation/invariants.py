@@ -240,7 +240,7 @@ def _untold(
         if wanted is not None and not told[wanted, subject]:
             yield f"nobody was told that {after.unit} is {after.state}"
     is_listed = before.tail_since is None and after.tail_since is not None
-    if is_listed and not (told["unit.failed", subject] or told["unit.tail", subject]):
+    if is_listed and not any(told[event, subject] for event in ("unit.failed", "unit.tail", "unit.handed_over")):
         yield f"nobody was told that {after.unit} is on the tail list"
 
 
