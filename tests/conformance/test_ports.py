@@ -127,7 +127,7 @@ def test_fates_do_not_depend_on_the_order_of_calls() -> None:
 
 
 FORBIDDEN: Sequence[tuple[str, Callable[[Bench], object]]] = (
-    ("write on a node that is not drained", lambda b: b.site.firmware.apply([apply_ask()])),
+    ("write on a node that is not drained", lambda b: b.site.firmware.apply([apply_ask("gpu")])),
     ("reboot a node that is not drained", lambda b: b.site.power.reboot([ask("reboot:1")])),
     ("drain a node that is not locked", lambda b: b.site.workloads.drain([ask("drain")])),
     ("write a switch above a node in use", lambda b: b.site.firmware.apply([apply_ask("tor", unit="c0-r0-tor")])),

@@ -240,7 +240,7 @@ def _untold(
         if wanted is not None and not told[wanted, subject]:
             yield f"nobody was told that {after.unit} is {after.state}"
     is_listed = before.tail_since is None and after.tail_since is not None
-    if is_listed and not (told["unit.failed", subject] or told["unit.tail", subject]):
+    if is_listed and not any(told[event, subject] for event in ("unit.failed", "unit.tail", "unit.handed_over")):
         yield f"nobody was told that {after.unit} is on the tail list"
 
 
@@ -281,7 +281,7 @@ def _no_early_ready(instant: Instant) -> Iterator[str]:
         need = after.in_service_at_open * instant.mirror.campaign.return_threshold - 1e-9
         was_listed = all(r.finished_at is not None or r.tail_since is not None for r in nodes)
         on_time = after.closed_at is not None and after.closed_at < after.back_by
-        listed_now = any(r.tail_since == after.closed_at and r.state != "failed" for r in nodes)
+        listed_now = any(r.tail_since == after.closed_at and r.state not in ("failed", "in_repair") for r in nodes)
         if back < need and on_time and (listed_now or not was_listed):
             yield f"{after.window} was called done with {back} of {after.in_service_at_open} nodes back"
 

@@ -74,12 +74,11 @@ def _say_early(op: UnitOp, facts: Facts) -> Reason | None:
 
 
 def _not_yet(op: UnitOp, missing: tuple[Reason, ...], facts: Facts) -> Decision:
-    """Without a look that counts nothing else is judged."""
+    """Without a look that counts nothing else is judged; it is asked for again, so its window waits for it."""
     codes = {why.code for why in missing}
     unread = next((why for why in missing if why.code in UNREAD), None)
     if unread is not None:
-        again = op.reason is not None and op.reason.code is unread.code
-        return _wait(op, unread, facts, LOOK_AGAIN, listed=again)
+        return _wait(op, unread, facts, LOOK_AGAIN, listed=False)
     if codes & DO_AGAIN:
         return _do_again(op, missing, facts)
     for_people = next((why for why in missing if why.code in BY_PEOPLE), None)

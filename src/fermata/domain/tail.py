@@ -130,6 +130,8 @@ def find_second_try(op: UnitOp, tries: int, rules: Sequence[SecondTry] = SECOND_
     if op.state is not UnitState.FAILED or op.reason is None or op.failed_at is None:
         return None
     step = op.step.removeprefix(RESET_PREFIX)
+    if op.kind is UnitKind.DEVICE and step != op.step:  # its reset may go on still, and it is not reset once more
+        return None
     rule = next((r for r in rules if r.code is op.reason.code and step.startswith(r.step)), None)
     return None if rule is None or tries >= rule.times else op.failed_at + rule.after
 

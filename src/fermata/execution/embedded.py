@@ -70,7 +70,7 @@ def _wait(stage: Stage, beat: Beat, stop: Callable[[], bool], changed: Callable[
     until = next_instant(stage, stage.clock.now())
     while (round_at := next_round(stage, beat.done_at.get(PATROL))) is not None and round_at < until:
         now = stage.clock.wait_until(round_at, changed)
-        if now < round_at or stop() or not _all_well(stage, now):
+        if now < round_at or now >= until or stop() or not _all_well(stage, now):
             return
         beat.done_at[PATROL] = now
     stage.clock.wait_until(until, changed)
