@@ -1,12 +1,14 @@
 """The board's snapshot and its page: what a conductor reads, from an empty store to a run in progress."""
 
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 from tests.server import world
+from tests.server.conftest import QUICK
 
 from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.ids import PlanId
@@ -220,4 +222,5 @@ def test_what_waits_for_a_person_stands_under_the_first_sentence(
     assert "The deadline is missed in 4% of 250 plays of what is left, with 1.5 late node-days on average." in told
     with db.begin() as conn:
         replans.add_replan(conn, replace(made, outcome=ReplanOutcome.PUBLISHED, needs=None))
+    time.sleep(QUICK.refresh)  # a page is at most one refresh old
     assert "Needs you" not in text_of(client.get("/").text)
