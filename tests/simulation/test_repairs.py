@@ -212,7 +212,7 @@ def test_every_kind_and_state_has_its_outcome() -> None:
     joins = {state for (kind, state), fold in FOLDS.items() if fold is Fold.JOIN and kind is RequestKind.REPAIR}
     assert joins == {
         UnitState.PENDING, UnitState.LOCKED, UnitState.DRAINING, UnitState.DRAINED, UnitState.APPLYING,
-        UnitState.REBOOTING, UnitState.RESETTING, UnitState.FAILED,
+        UnitState.REBOOTING, UnitState.RESETTING, UnitState.RECOVERING, UnitState.FAILED,
     }  # fmt: skip
     leaves = {(kind, state) for (kind, state), fold in FOLDS.items() if fold is Fold.LEAVE}
     assert leaves == {(kind, UnitState.FAILED) for kind in (RequestKind.DECOMMISSION, RequestKind.MOVE)}

@@ -115,9 +115,18 @@ def _idle_device(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 def _idle_node(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """A node that is locked or drained, with nothing under way."""
     abort = facts.wanted(op).abort
+    if abort is not None and _is_emptied_first(op):
+        return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
     if abort is not None:
         return wind_down(op, seen.node, facts, abort, looked=seen.looked)
     return _drain(op, facts) if op.state is UnitState.LOCKED else begin_node(op, facts)
+
+
+def _is_emptied_first(op: UnitOp) -> bool:
+    """True of a node that was written and is locked anew, since it was out of our hands: an abort gives it back only
+    after a health check, for which it has to be empty.
+    """
+    return op.begun and op.state in (UnitState.LOCKED, UnitState.DRAINING)
 
 
 def _drain(op: UnitOp, facts: Facts) -> Decision:
@@ -145,7 +154,7 @@ def _simple(op: UnitOp, facts: Facts, event: UnitEvent, step: str) -> Begin:
 def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     progress = seen.progress
     abort = facts.wanted(op).abort
-    if abort is not None and op.state is UnitState.DRAINING:
+    if abort is not None and op.state is UnitState.DRAINING and not _is_emptied_first(op):
         return wind_down(op, seen.node, facts, abort, looked=seen.looked)
     match progress:
         case None | NeverAsked():
@@ -166,7 +175,7 @@ def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 def _ask_again(op: UnitOp, facts: Facts) -> Decision:
     """Of a step that the target never heard of: what may not begin is not asked for."""
     wanted = facts.wanted(op)
-    if op.state not in BEGINS_SOMETHING or wanted.is_free:
+    if op.state not in BEGINS_SOMETHING or wanted.is_free or (wanted.abort is not None and _is_emptied_first(op)):
         return Repeat()
     if wanted.abort is not None:
         return undo(op, wanted.abort)

@@ -8,14 +8,15 @@ from tests.simulation import small
 
 from fermata.domain.decide import Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import Begin, Decision, EndStep, Prove, Watch
+from fermata.domain.decisions import Begin, Decision, EndStep, Prove, Repeat, Watch
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId
-from fermata.domain.intents import NO_INTENTS
-from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.observations import DeviceSeen, Failed, NodeSeen, Progress, Succeeded
+from fermata.domain.intents import EVERYWHERE, NO_INTENTS, Intent, Intents, ScopeKind
+from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Succeeded
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.pending import find_pending
+from fermata.domain.run_states import Desired
 from fermata.domain.scripts import APPLY_PREFIX, RESET_PREFIX, read_script
 from fermata.domain.tally import Tally
 
@@ -138,3 +139,34 @@ def test_a_report_older_than_the_repair_it_tells_of_says_nothing() -> None:
         reset_during("bmc", UnitKind.NODE), state=UnitState.FAILED, asked=Asked.NOTHING, failed_at=WINDOW.start
     )
     assert isinstance(decide(op, Seen(node=repaired), FACTS), Watch)
+
+
+def after_abort(state: UnitState, progress: Progress | None, *, begun: bool) -> Decision:
+    word = Intent(kind=ScopeKind.FLEET, scope=EVERYWHERE, desired=Desired.ABORT, actor="ann", why="smoke", at=NOW)
+    asked = Asked.NOTHING if progress is None else Asked.UNDER_WAY
+    base = reset_during("bmc", UnitKind.NODE)
+    bits = SCRIPT.bits[UpdateId("bmc")] if begun else 0
+    op = replace(base, state=state, step=state.value, asked=asked, begun=begun, applied=bits, active=bits)
+    node = seen_node(**({CATALOGUE.updates[UpdateId("bmc")].component: "2.0"} if begun else {}))
+    return decide(op, Seen(progress=progress, node=node, looked=True), replace(FACTS, intents=Intents(words=(word,))))
+
+
+def test_a_written_node_that_is_locked_anew_is_drained_and_checked_before_an_abort_gives_it_back() -> None:
+    drain = after_abort(UnitState.LOCKED, None, begun=True)
+    assert isinstance(drain, Begin)
+    assert drain.event is UnitEvent.DRAIN
+    assert isinstance(after_abort(UnitState.LOCKED, NeverAsked(), begun=True), Repeat)
+    assert isinstance(after_abort(UnitState.DRAINING, NeverAsked(), begun=True), Repeat)
+    emptied = after_abort(UnitState.DRAINING, Succeeded(at=NOW), begun=True)
+    assert isinstance(emptied, EndStep)
+    assert emptied.event is UnitEvent.EMPTIED
+    check = after_abort(UnitState.DRAINED, None, begun=True)
+    assert isinstance(check, Begin)
+    assert check.event is UnitEvent.VERIFY
+
+
+@pytest.mark.parametrize("state", [UnitState.LOCKED, UnitState.DRAINING])
+def test_an_untouched_node_goes_back_from_the_lock_at_once(state: UnitState) -> None:
+    gone = after_abort(state, None if state is UnitState.LOCKED else Succeeded(at=NOW), begun=False)
+    assert isinstance(gone, Prove)
+    assert gone.event is UnitEvent.UNCHANGED

@@ -21,7 +21,7 @@ from fermata.domain.scripts import DRAIN, VERIFY
 from fermata.domain.updates import Catalogue, Duration
 from fermata.planning.dice import Columns
 from fermata.planning.forecast.evidence import REBOOT, Evidence, Kind
-from fermata.planning.forecast.normal import Floats, hazard, survival
+from fermata.planning.forecast.normal import FURTHEST, Floats, hazard, survival
 from fermata.planning.rehearsal import SLOW_DRAIN_FACTOR, SLOW_DRAIN_SHARE
 from fermata.planning.risk.luck import CORRELATION
 
@@ -165,7 +165,7 @@ class Lessons:
         s, share, rows = self.spread[number], self._hangs[number], len(self._clusters)
         mu, mu_after = self._median[seen.row, number], self._median[seen.after_row, number]
         count = seen.count
-        a = (seen.after - mu_after) / s
+        a = np.minimum((seen.after - mu_after) / s, FURTHEST)  # so that the weights stay above zero
         alive = survival(a)
         runs = (1 - share) * alive / np.maximum(1e-300, share + (1 - share) * alive)  # it runs, and does not hang
         if self.kinds[number] == DRAIN:
