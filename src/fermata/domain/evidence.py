@@ -63,6 +63,8 @@ def case_of(
     """
     own = script.nodes[NodeId(op.unit)]
     devices = {name: unproven[name] for name in own.devices if name in unproven}
+    if ends:  # what can be written while nodes serve keeps none of them that goes back early
+        devices = {name: state for name, state in devices.items() if script.devices[name].update.needs_drain}
     all_targets = script.targets(own.node, op.undo)
     targets = tuple(t for t in all_targets if script.bits[t.update] & op.active) if ends else all_targets
     left = {t.component for t in all_targets} - {t.component for t in targets}

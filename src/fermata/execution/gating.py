@@ -16,6 +16,7 @@ from fermata.domain.operations import Gate, WindowRun
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep
 from fermata.domain.reasons import Reason
 from fermata.domain.run_states import GONE, WindowState
+from fermata.domain.scripts import APPLY_PREFIX
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR, Mark
 from fermata.store import gates, journal, runs, unit_ops
@@ -55,7 +56,11 @@ def follow_verdicts(stage: Stage, now: datetime) -> None:
 
 
 def _follow_words(stage: Stage, now: datetime) -> None:
+    is_new = stage.gates.book is None
     open_book(stage)
+    if is_new and _may_go_on(stage):  # what was said before it was opened
+        with stage.database.begin() as conn:
+            _wake(stage, conn, now)
     with stage.database.read() as conn:
         latest = gates.latest_word(conn, stage.run)
         if latest == stage.gates.latest_word:
@@ -66,6 +71,12 @@ def _follow_words(stage: Stage, now: datetime) -> None:
     if any(state.is_closed and not stage.gates.states[name].is_closed for name, state in before.items()):
         with stage.database.begin() as conn:
             _wake(stage, conn, now)
+
+
+def _may_go_on(stage: Stage) -> bool:
+    """True when a unit still waits at a gate that is open."""
+    steps = {APPLY_PREFIX + name for name, state in stage.gates.states.items() if not state.is_closed}
+    return any(op.step in steps for op in stage.roster.parked(Gate.EVIDENCE))
 
 
 def judge_gates(stage: Stage, now: datetime) -> None:
