@@ -18,7 +18,7 @@ from fermata.domain.openings import Capacity
 from fermata.domain.operations import Asked
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
-from fermata.execution import batch, closing, opening, perform, wake
+from fermata.execution import batch, closing, forecasting, opening, perform, wake
 from fermata.store import unit_ops
 
 
@@ -138,8 +138,15 @@ def _swallow(event: str) -> Callable[..., list[Any]]:
     return journal_lines
 
 
-def _half_an_hour_early(*_: object, **__: object) -> int:
-    return -600
+_FORECAST = forecasting.forecast_window
+
+
+def _ten_hours_early(*args: Any) -> Any:
+    return replace(_FORECAST(*args), late_minutes=-600)
+
+
+def _enough_in_any_case(*_: object, **__: object) -> bool:
+    return True
 
 
 _OUT = unit_ops.nodes_out
@@ -213,7 +220,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         name="a window is always early",
         invariant="no_unobserved_forecast",
-        plant=_patched((closing, "minutes_behind", _half_an_hour_early)),
+        plant=_patched((forecasting, "forecast_window", _ten_hours_early)),
     ),
     Mutation(
         name="a node that is out is not counted",
@@ -223,6 +230,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         name="a late window is over whoever is back",
         invariant="no_early_ready",
-        plant=_patched((closing, "ALMOST", 1000.0)),
+        plant=_patched((closing, "is_enough", _enough_in_any_case)),
     ),
 )

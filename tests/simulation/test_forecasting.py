@@ -14,8 +14,9 @@ from fermata.services import runs as services
 from fermata.services.forecasts import show_forecasts
 from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.sim.log import CommandLog
+from fermata.sim.mishaps import Command, Fates
 from fermata.sim.site import open_site
-from fermata.sim.world import Command, World
+from fermata.sim.world import World
 from fermata.store import forecasts, journal
 
 WINDOW = WindowId("win-c0")
@@ -83,7 +84,8 @@ def test_the_run_as_a_whole_is_forecast_too(tmp_path: Path) -> None:
 def test_a_slow_day_is_told_once_with_what_would_help(tmp_path: Path) -> None:
     """Everything takes three times as long as claimed, and capacity was promised back five minutes after the plan."""
     found = rig(tmp_path, back_by=time(13, 42))
-    world = SlowWorld(small.fleet(1, 24), small.catalogue(), NO_FAULTS, 1, CommandLog(None))
+    world = World(small.fleet(1, 24), small.catalogue(), NO_FAULTS, 1, CommandLog(None))
+    world._fates = SlowFates(world._dice, NO_FAULTS, small.catalogue(), world.happened)  # noqa: SLF001 - the same dice
     found.site = open_site(world, found.clock)
     found.conduct(until=small.START + timedelta(minutes=150))
     events = [event for event, _ in told(found)]
@@ -126,8 +128,8 @@ def _folder(parent: Path, name: str) -> Path:
     return made
 
 
-class SlowWorld(World):
-    """A world in which everything takes three times as long as claimed."""
+class SlowFates(Fates):
+    """Everything takes three times as long as claimed."""
 
     def _duration(self, command: Command) -> Duration:
         claimed = super()._duration(command)
