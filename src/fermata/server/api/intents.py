@@ -4,7 +4,8 @@ from contextlib import nullcontext
 from typing import Annotated
 
 from fastapi import APIRouter, status
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
 from fermata.domain.ids import CampaignId, NodeId, WindowId
 from fermata.domain.intents import Intent
@@ -26,8 +27,18 @@ class WhyBody(Body):
     why: Text
 
 
+_NODES: JsonDict = {"properties": {"nodes": {"type": "array", "minItems": 1}}, "required": ["nodes"]}
+_WINDOW: JsonDict = {"properties": {"window": {"type": "string"}}, "required": ["window"]}
+_FLEET: JsonDict = {"properties": {"fleet": {"const": True}}, "required": ["fleet"]}
+_ONE_SCOPE: JsonDict = {
+    "not": {"anyOf": [{"allOf": [_NODES, _WINDOW]}, {"allOf": [_NODES, _FLEET]}, {"allOf": [_WINDOW, _FLEET]}]}
+}
+
+
 class IntentBody(WhyBody):
     """What is wanted of some nodes, of a window, of the fleet, or, where none of these is named, of a run."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_SCOPE)
 
     desired: Annotated[Desired, Field(strict=False)]
     nodes: Annotated[list[Name], Field(default_factory=list, max_length=NODES_MAX)]
