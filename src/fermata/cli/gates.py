@@ -47,7 +47,7 @@ def show(
     with options.opened_place(store, server) as place:
         found = place.show_gates(_named(campaign))
     if as_json:
-        output.print_json({"schema": "fermata.gates/1", **output.utc_times(to_plain(found))})
+        output.print_json({"schema": "fermata.gates/1", **output.with_z(to_plain(found))})
         return
     print_gates(found)
 
@@ -90,7 +90,7 @@ def rollback(
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Nobody else begins it, and it is taken back where it was begun."""
+    """Nobody else begins it until the next word; people take it back where it was begun."""
     _say(GateWord.ROLL_BACK, (update, why, actor, campaign), (store, server), as_json=as_json)
 
 
@@ -101,7 +101,7 @@ def _say(
     with options.opened_place(*where) as place:
         state = place.say_at_gate(_named(campaign), UpdateId(update), word, actor=actor, why=why)
     if as_json:
-        output.print_json({"schema": "fermata.gate/1", "gate": output.utc_times(to_plain(state))})
+        output.print_json({"schema": "fermata.gate/1", "gate": output.with_z(to_plain(state))})
     else:
         output.out.print(f"{state.judged.verdict}: {escape(state.judged.reason.sentence)}")
 

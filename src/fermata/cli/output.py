@@ -128,15 +128,6 @@ def iso(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def utc_times(value: Any) -> Any:
-    """JSON-ready data with its times in ISO 8601 with Z, as in every file of ours."""
-    if isinstance(value, dict):
-        return {key: utc_times(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [utc_times(item) for item in value]
-    return value[:-6] + "Z" if isinstance(value, str) and value.endswith("+00:00") else value
-
-
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """1 node, 18,474 nodes."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
