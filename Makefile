@@ -8,11 +8,13 @@ INSTALLED := $(VENV)/.installed
 CLIENTS   := tests/npm/node_modules/.package-lock.json
 ARGS  ?=
 OUT   ?=
-BENCHMARKS := importing pending approving planning campaigns varied sequencing standing querying doors conducting
+BENCHMARKS := importing pending approving planning campaigns varied sequencing standing querying doors conducting transitions simulating gating controllers
 JOBS  ?= 2
+SEEDS ?= 100
+FIRST_SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fast format lint types contracts pytest lock reasons build clean
+.PHONY: help setup demo test check fast format lint types contracts pytest simulate lock reasons build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -53,6 +55,9 @@ contracts: $(INSTALLED)
 pytest: $(INSTALLED) $(CLIENTS)
 	@echo "== tests"
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+
+simulate: $(INSTALLED)  ## play SEEDS small campaigns with every fault, from FIRST_SEED on, see docs/simulator.md
+	@$(BIN)/python tools/simulate.py --seeds $(SEEDS) --first-seed $(FIRST_SEED) --jobs $(JOBS) $(ARGS)
 
 lock: $(INSTALLED)  ## write the lock files anew (ARGS=--upgrade for newer versions)
 	@echo "Locking the Python dependencies"

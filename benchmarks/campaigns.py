@@ -21,8 +21,9 @@ from fermata.domain.campaign import FewestWindows, FinishByDeadline
 from fermata.domain.windows import days_between
 from fermata.formats.scenario import Scenario, input_hashes, read_scenario
 from fermata.planning.inputs import Infeasible
+from fermata.planning.outline import compile_problem
 from fermata.planning.planner import plan_campaign
-from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
+from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.rows import Row, build_rows
 from fermata.planning.search import Found, Milestone, SearchOptions
 from fermata.planning.terms import late_node_days, term_of

@@ -18,7 +18,7 @@ from fermata.domain.ids import ApprovalId, PlanId
 from fermata.domain.plans import ConsentBasis, Plan
 from fermata.domain.policy import ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.requests import request_id
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
 from fermata.formats.plans import read_plan
 from fermata.formats.scenario import Scenario, input_hashes, read_scenario
 from fermata.planning.inputs import Planned, PlanningInput

@@ -18,6 +18,7 @@ from fermata.domain.plans import Plan
 from fermata.domain.updates import Duration
 from fermata.execution import conduct as loop
 from fermata.execution.duties import DUTIES, Duty
+from fermata.execution.embedded import conduct
 from fermata.execution.stage import Stage
 from fermata.formats.scenario import Scenario
 from fermata.services import runs as services
@@ -112,7 +113,7 @@ def conduct_once(scenario: Scenario, plan: Plan, truth: Truth, seed: int) -> Con
 
         loop.DUTIES = (*DUTIES, Duty(name="look", every=LOOK, do=look))  # type: ignore[misc]
         until = max(window.end for window in plan.windows) + AFTER
-        loop.conduct(database, open_site(world, clock), clock, run.id, stop=lambda: clock.now() >= until)
+        conduct(database, open_site(world, clock), clock, run.id, stop=lambda: clock.now() >= until)
         with database.read() as conn:
             rows = {row.window: row for row in runs.load_windows(conn, run.id)}
             back = {window: _back(unit_ops.ops_of_window(conn, run.id, window)) for window in rows}

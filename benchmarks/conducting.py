@@ -16,7 +16,7 @@ import stores
 from conduct import fill, make_plan
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.plans import NodeApplyStep
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
 from fermata.formats.plans import read_plan, write_plan
 from fermata.formats.scenario import read_scenario
 from fermata.services import runs as run_service

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -123,7 +124,7 @@ def acknowledge(place: Place) -> Sample:
         ids = [question_event(node, question).id for node, question in islice(questions, ACKNOWLEDGED)]
         with Watch() as watch:
             found = acknowledge_events(_hearing(db, desk), ids, lambda picture: picture.fleet.nodes.keys())
-    return watch.sample(approved=sum(found.values()))
+    return watch.sample(approved=sum(told.is_known and told.refused is None for told in found.values()))
 
 
 def _get(place: Place, path: str, *, is_plain: bool) -> Sample:
@@ -180,7 +181,7 @@ def serve(kind: str, store: str) -> None:
     listener, numbers = bind_socket("127.0.0.1", 0), count()
     print(listener.getsockname()[1], flush=True)
     if kind == PLAIN:
-        serve_until_signal(_same_bytes, listener)
+        serve_until_signal(_same_bytes, listener, threading.Event())
         return
     app = create_app(
         open_database(store),
@@ -188,7 +189,7 @@ def serve(kind: str, store: str) -> None:
         new_id=lambda prefix: f"{prefix}_{next(numbers)}",
         nodes=NodeAccess(secret=SECRET, leads=LEADS),
     )
-    serve_until_signal(app, listener)
+    serve_until_signal(app, listener, threading.Event())
 
 
 async def _same_bytes(scope: Scope, _receive: Receive, send: Send) -> None:

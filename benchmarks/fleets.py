@@ -1,5 +1,5 @@
 """Fleets of any size, made from the packaged January scenario: a share of every cluster, copies of clusters, or a
-multiple of the campaign whose clusters differ in size and place; the same every time.
+multiple of the campaign whose clusters differ in size and place, or clusters of one size; the same every time.
 """
 
 import csv
@@ -25,6 +25,11 @@ PLACE = ("region", "geo", "timezone", "datacenter")
 SHARES = (0.6, 1.4)  # of its racks that a cluster of a multiple keeps; above 1 some racks stand twice
 CLUSTERS = (50, 90)  # of a varied January, which has 77
 KEPT = 0.7  # how likely a varied January has a limit that is a share
+ALIKE = (  # January clusters of middle size that together show every name that catalogue and policy use
+    "h200-uksouth-01", "gb200-northcentralus-02", "h100-northcentralus-02", "h200-southeastasia-01",
+    "h100-francecentral-03", "h200-eastus2-01",
+)  # fmt: skip
+ALIKE_NODES = 200  # the smallest of them
 CHANGED_COMPONENT = "component.bmc_fw"
 CHANGED_VERSION = "25.04.1"  # reported nowhere in January and older than what is due, so that requests change too
 
@@ -38,7 +43,45 @@ def write_scenario(folder: Path, nodes: int | None) -> Path:
     if nodes is None:
         return january
     tables = {name: read_rows(january / "fleet" / f"{name}.csv") for name in TABLES}
-    made = _scale(tables, nodes)
+    _write_made(folder, tables, _scale(tables, nodes))
+    return folder
+
+
+def write_alike(folder: Path, nodes: int, *, has_spread: bool) -> Path:
+    """A scenario folder with `nodes` nodes in clusters of the same size, ALIKE_NODES at most, all due on the first day.
+
+    Without `has_spread` a step takes as long on every node.
+    """
+    tables = {name: read_rows(scenarios.path("january") / "fleet" / f"{name}.csv") for name in TABLES}
+    clusters = max(len(ALIKE), math.ceil(nodes / ALIKE_NODES))
+    made: dict[str, list[Row]] = {name: [] for name in TABLES}
+    for number in range(clusters):
+        turn, index = divmod(number, len(ALIKE))
+        found = {name: [row for row in tables[name] if row["cluster"] == ALIKE[index]] for name in TABLES}
+        size = nodes * (number + 1) // clusters - nodes * number // clusters
+        _add_copy(made, found["clusters"][0], _cut(found, size), turn + 1)
+    _write_made(folder, tables, made)
+    campaign = _read_yaml(folder / "campaign.yaml")
+    _write_yaml(folder / "campaign.yaml", campaign | {"deadline": campaign["first_day"], "limits": []})
+    if not has_spread:
+        _write_yaml(folder / "updates.yaml", _make_certain(_read_yaml(folder / "updates.yaml")))
+    return folder
+
+
+def _make_certain(value: Any) -> Any:
+    """Every duration is its median."""
+    if isinstance(value, list):
+        return [_make_certain(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"p50", "p90"}:
+        return {"p50": value["p50"], "p90": value["p50"]}
+    return {key: _make_certain(item) for key, item in value.items()}
+
+
+def _write_made(folder: Path, tables: Mapping[str, Sequence[Row]], made: Mapping[str, Sequence[Row]]) -> None:
+    """January around a made fleet, without limits that are shares of the fleet."""
+    january = scenarios.path("january")
     for name in TABLES:
         write_rows(folder / "fleet" / f"{name}.csv", list(tables[name][0]), made[name])
     (folder / "updates.yaml").write_bytes((january / "updates.yaml").read_bytes())
@@ -49,7 +92,6 @@ def write_scenario(folder: Path, nodes: int | None) -> Path:
     campaign = _read_yaml(january / "campaign.yaml")
     campaign["limits"] = [limit for limit in campaign["limits"] if "at_once_fraction" not in limit]
     _write_yaml(folder / "campaign.yaml", campaign)
-    return folder
 
 
 def write_multiple(folder: Path, times: int, *, seed: int) -> Path:
@@ -244,15 +286,25 @@ def _scale(tables: Mapping[str, Sequence[Row]], nodes: int) -> dict[str, list[Ro
     left = nodes
     for cluster, copy in _clusters_for_ever(tables["clusters"]):
         found = by_cluster["nodes"][cluster["cluster"]]
-        members = found[: min(left, math.ceil(len(found) * share))]
-        places = {node[column] for node in members for column in ("rack", "scalable_unit", "cluster")}
-        devices = [row for row in by_cluster["devices"][cluster["cluster"]] if row["scope_id"] in places]
-        for name, rows in (("clusters", [cluster]), ("nodes", members), ("devices", devices)):
-            made[name] += [_rename(row, copy, cluster["cluster"]) for row in rows]
-        left -= len(members)
+        size = min(left, math.ceil(len(found) * share))
+        own = {name: by_cluster[name][cluster["cluster"]] for name in by_cluster}
+        _add_copy(made, cluster, _cut(own, size), copy)
+        left -= size
         if left == 0:
             return made
     raise AssertionError("unreachable")
+
+
+def _cut(found: Mapping[str, list[Row]], size: int) -> dict[str, list[Row]]:
+    """The first `size` nodes of a cluster, and the devices that they hang on."""
+    members = found["nodes"][:size]
+    places = {node[column] for node in members for column in ("rack", "scalable_unit", "cluster")}
+    return {"nodes": members, "devices": [row for row in found["devices"] if row["scope_id"] in places]}
+
+
+def _add_copy(made: dict[str, list[Row]], cluster: Row, own: Mapping[str, list[Row]], copy: int) -> None:
+    for name, rows in (("clusters", [cluster]), *own.items()):
+        made[name] += [_rename(row, copy, cluster["cluster"]) for row in rows]
 
 
 def _clusters_for_ever(clusters: Sequence[Row]) -> Iterator[tuple[Row, int]]:

@@ -106,13 +106,23 @@ def peak_mib() -> float:
 
 def read_options(about: str, *, runs: int = 5, has_multiples: bool = False) -> Options:
     """The options that every benchmark has; `runs` is how often it runs unless told."""
-    parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--runs", type=_positive, default=runs, help=f"runs of each case (default {runs})")
-    parser.add_argument("--nodes", type=_positive, help="size of the fleet")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser = options_parser(about, runs=runs)
     if has_multiples:
-        parser.add_argument("--times", type=_positive, default=1, help="Januaries in one campaign (default 1)")
-    asked = parser.parse_args()
+        parser.add_argument("--times", type=positive, default=1, help="Januaries in one campaign (default 1)")
+    return to_options(parser.parse_args())
+
+
+def options_parser(about: str, *, runs: int) -> argparse.ArgumentParser:
+    """A parser with these options, for a benchmark that has more of its own."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--runs", "--repeats", type=positive, default=runs, help=f"runs of each case (default {runs})")
+    parser.add_argument("--nodes", type=positive, help="size of the fleet")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    return parser
+
+
+def to_options(asked: argparse.Namespace) -> Options:
+    """What was asked for of a parser of `options_parser`."""
     return Options(runs=asked.runs, nodes=asked.nodes, json=asked.json, times=getattr(asked, "times", 1))
 
 
@@ -256,7 +266,8 @@ def _cpu_model() -> str:
     return next(named, platform.processor() or platform.machine())
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number of the command line, at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")

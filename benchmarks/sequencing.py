@@ -12,7 +12,8 @@ import stores
 from fermata.formats.scenario import read_scenario
 from fermata.planning.daywork import time_days
 from fermata.planning.layout import Layout, lay_out_shape, put_in_line
-from fermata.planning.problem import Problem, compile_problem
+from fermata.planning.outline import compile_problem
+from fermata.planning.problem import Problem
 from fermata.planning.scope import find_scope
 from fermata.planning.search import DEFAULTS, Found, find_plan
 from fermata.planning.shape import Shape, find_shape

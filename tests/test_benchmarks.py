@@ -18,7 +18,15 @@ CASES = {
         for backend in ("sqlite", "postgresql")
         for case in ("raw rows", "import", "again, unchanged", "again, 50 changed")
     ],
-    "pending": ["plain loop: due", "find_pending", "plain loop: due, requests", "find_pending, build_requests"],
+    "pending": [
+        "plain loop: due",
+        "find_pending",
+        "plain loop: due, requests",
+        "find_pending, build_requests",
+        "store: all anew",
+        "store: one node changed",
+        "store: one of the largest",
+    ],
     "approving": ["raw rows", "approve each", "withdraw each", "with conditions", "over HTTP"],
     "planning": ["list schedule", "plan", "three rules in a loop", "check"],
     "standing": [
@@ -38,6 +46,18 @@ CASES = {
     "campaigns": ["list schedule", "a cluster a day", "HiGHS, same model", "plan"],
     "varied": ["January"],
     "conducting": ["bare event queue", "sqlite: conduct"],
+    "simulating": ["conducted", "conducted and watched"],
+    "transitions": [
+        "sqlite: raw, in one process",
+        "sqlite: embedded, in one process",
+        "postgresql: raw, in one process",
+        "postgresql: embedded, in one process",
+        "postgresql: raw, 2 workers",
+        "postgresql: embedded, 2 workers",
+        "postgresql: temporal, 2 workers",
+    ],
+    "gating": ["twice the usual share", "gates", "stricter gates"],
+    "controllers": ["bare GETs", "look", "update"],
     "doors": ["the same bytes", "scheduled events", "first look", "look after an approval", "acknowledge 1,000"],
     "querying": [
         "plain loop over JSON",
@@ -48,6 +68,10 @@ CASES = {
         "unfold, by status",
     ],
 }
+ARGUMENTS = {
+    "transitions": ["--workers", "2"],
+    "gating": ["--campaigns", "4"],
+}  # of benchmarks with options of their own
 WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that are no times
     "importing": {
         "sqlite: import/nodes": NODES,
@@ -57,7 +81,12 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
         "sqlite: again, 50 changed/changed": NODES,
         "postgresql: again, 50 changed/changed": NODES,
     },
-    "pending": {"plain loop: due/due": 152, "find_pending/due": 152, "find_pending, build_requests/requests": 6},
+    "pending": {
+        "plain loop: due/due": 152,
+        "find_pending/due": 152,
+        "find_pending, build_requests/requests": 6,
+        "store: all anew/nodes": NODES,
+    },
     "approving": {
         "raw rows/rows": 2 * NODES,
         "approve each/recorded": NODES,
@@ -71,10 +100,19 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "sequencing": {"lay out/windows": NODES, "lay out/minutes": 1567, "every day together/days": 1},
     "risk": {"simulate, 1000 runs/exceeded": 0},
     "campaigns": {"list schedule/nodes": NODES, "a cluster a day/nodes": NODES, "HiGHS, same model/nodes": NODES},
+    "controllers": {"look/nodes": NODES, "update/updates": 2 * NODES},
     "doors": {"first look/nodes": NODES, "scheduled events/answered": 20 * NODES},
+    "gating": {"twice the usual share/campaigns": 4, "gates/campaigns": 4, "gates/good_stopped": 0},
     "varied": {"January/terms": 5, "January/near": 5},
     "querying": {"load/nodes": NODES, "count updates/counted": NODES * 12, "unfold, by status/counted": NODES * 12},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
+    "simulating": {"conducted and watched/nodes": NODES},
+    "transitions": {
+        "sqlite: embedded, in one process/returned": NODES,
+        "postgresql: embedded, in one process/returned": NODES,
+        "postgresql: embedded, 2 workers/returned": NODES,
+        "postgresql: temporal, 2 workers/returned": NODES,
+    },
 }
 MACHINE = {"cpu", "cores", "memory_gib", "system", "python", "sqlite", "load_before"}
 
@@ -86,7 +124,7 @@ class Server(Protocol):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)  # up to nine fresh interpreters, each of which imports everything
+@pytest.mark.timeout(900)  # a loaded machine: up to seventeen fresh interpreters, each of which imports everything
 @pytest.mark.parametrize("name", CASES)
 def test_benchmark_reports_every_case_beside_its_baseline(name: str, postgres: Server, tmp_path: Path) -> None:
     file = tmp_path / "figures.json"
@@ -118,6 +156,7 @@ def run_benchmark(name: str, file: Path, postgres: Server) -> list[str]:
     server = postgres.admin.render_as_string(hide_password=False)
     source = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, ROOT / "benchmarks" / f"{name}.py", "--runs", "1", "--nodes", str(NODES), "--json", file]
+    command += ARGUMENTS.get(name, [])
     environment = {**os.environ, "FERMATA_TEST_POSTGRES": server, "PYTHONPATH": source}
     done = subprocess.run(command, capture_output=True, check=False, text=True, env=environment)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,10 @@
 
 Every call is bulk, at most `CALL_SIZE_MAX` items, and answers per item. A step key is an idempotency key: asking
 twice with one key does the work once. A whole call may raise TryLater, Refused or OutcomeUnknown.
+
+Every ask says under which generation it is made. A target that can remember keeps, for each run, window and unit (the
+first three parts of a key), the newest that it has heard, in a call that acts or that observes, and answers Overtaken
+to any older one that acts: whoever was paused on its way to a call does nothing to what somebody else conducts by now.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,9 +14,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.deliveries import Outcome
 from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, UpdateId
 from fermata.domain.inventory_reports import Report
+from fermata.domain.metrics import Reading
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
 from fermata.domain.replans import Replan
 from fermata.domain.subscriptions import Greeting, Subscription
@@ -42,10 +48,11 @@ class OutcomeUnknown(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """Do the step that `key` names on `unit` (a node or a device)."""
+    """Do, or observe, the step that `key` names on `unit` (a node or a device)."""
 
     key: StepKey
     unit: str
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +64,14 @@ class ApplyAsk:
     update: UpdateId
     component: str
     to_version: str
+    generation: int = 0
 
 
 class NoticeKind(StrEnum):
     """What somebody outside is told."""
 
     NEEDS_REPAIR = "needs_repair"
+    ASTRAY = "astray"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,16 +146,16 @@ class WorkloadManager(Protocol):
         ...
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """Unlocks the node and lets workloads on it. Done when accepted. A placement group may take all nodes of a
-        call or none: Refused then says that nothing was done for any of them.
+        """Unlocks the node and lets workloads on it; a drain that goes on ends. Done when accepted. A placement group
+        may take all nodes of a call or none: Refused then says that nothing was done for any of them.
         """
         ...
 
     def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """Unlocks the node and leaves it out of service, as it was found. Done when accepted."""
+        """Unlocks the node and leaves it out of service, as it was found; a drain ends. Done when accepted."""
         ...
 
-    def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:
+    def observe(self, asks: Sequence[Ask]) -> Mapping[StepKey, Progress]:
         """How far each step is; every key asked about is in the answer."""
         ...
 
@@ -158,7 +167,7 @@ class Firmware(Protocol):
         """Starts writing."""
         ...
 
-    def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:
+    def observe(self, asks: Sequence[Ask]) -> Mapping[StepKey, Progress]:
         """How far each step is; every key asked about is in the answer."""
         ...
 
@@ -174,7 +183,7 @@ class Power(Protocol):
         """A hard power cycle that ends whatever hangs on the unit; ends when it is reachable again."""
         ...
 
-    def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:
+    def observe(self, asks: Sequence[Ask]) -> Mapping[StepKey, Progress]:
         """How far each step is; every key asked about is in the answer."""
         ...
 
@@ -186,8 +195,16 @@ class Verifier(Protocol):
         """Starts a health check; Failed means unhealthy."""
         ...
 
-    def observe(self, keys: Sequence[StepKey]) -> Mapping[StepKey, Progress]:
+    def observe(self, asks: Sequence[Ask]) -> Mapping[StepKey, Progress]:
         """How far each check is; every key asked about is in the answer."""
+        ...
+
+
+class Metrics(Protocol):
+    """What is measured of nodes all the time, by others."""
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Reading]:
+        """Each metric by the name that the site's settings give it; every name is in the answer. Raises nothing."""
         ...
 
 
@@ -232,10 +249,16 @@ class Replanner(Protocol):
         """
         ...
 
+    def foresee(self, run: RunId, now: datetime) -> DeadlineRisk | None:
+        """How likely the deadline is missed, worked out once a day and plan. None: there is no plan in force."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """All ports of one site. `replanner` None: nobody plans again while a campaign is conducted."""
+    """All ports of one site. `replanner` None: nobody plans again while a campaign is conducted. `metrics` None: there
+    are none, and whoever asks for them waits.
+    """
 
     inventory: Inventory
     workloads: WorkloadManager
@@ -244,3 +267,23 @@ class Site:
     verifier: Verifier
     notifier: Notifier
     replanner: Replanner | None = None
+    metrics: Metrics | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterPorts:
+    """What one adapter serves, each a port or None, and the two questions that every adapter answers.
+
+    `close`: lets go of connections; what still hangs ends, as Later, Unsure or one of the three errors. Harmless twice.
+    `probe`: asks the target harmlessly who it is: `product`, `version`, and what our credentials may do; no secrets.
+    Raises TryLater when it does not answer, Refused when it does not want us.
+    """
+
+    close: Callable[[], None]
+    probe: Callable[[], Mapping[str, str]]
+    inventory: Inventory | None = None
+    workloads: WorkloadManager | None = None
+    firmware: Firmware | None = None
+    power: Power | None = None
+    verifier: Verifier | None = None
+    notifier: Notifier | None = None

@@ -61,7 +61,13 @@ def small_scenario(folder: Path) -> Small:
     return small
 
 
-def play(folder: Path, heard: Callable[[DemoLine, str], None] = ignore) -> Listener:
+def play(
+    folder: Path,
+    heard: Callable[[DemoLine, str], None] = ignore,
+    *,
+    speed: float = AS_FAST_AS_IT_GOES,
+    temporal: str | None = None,
+) -> Listener:
     """One process of the demo, from wherever the store in `folder` is, until it ends or `heard` stops it."""
     scenario = read_scenario(
         folder / "small" if (folder / "small").exists() else small_scenario(folder / "small").folder
@@ -73,10 +79,11 @@ def play(folder: Path, heard: Callable[[DemoLine, str], None] = ignore) -> Liste
     line = DemoLine(
         database=database,
         scenario=scenario,
-        clock=wiring.CampaignClock(start, AS_FAST_AS_IT_GOES),
+        clock=wiring.CampaignClock(start, speed),
         world_log=folder / "world.jsonl",
         teller=teller,
         seed=1,
+        temporal=temporal,
         stop=threading.Event(),
     )
     teller.heard = lambda event: heard(line, event)

@@ -163,3 +163,36 @@ def test_a_forgotten_node_is_found(folder: Path, capsys: pytest.CaptureFixture[s
 def test_a_plan_that_the_store_does_not_hold_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("plan_ghost", "--store", str(tmp_path / "store.db"), "--json") == 1
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "PLAN_UNKNOWN"
+
+
+AGENT_3 = """\
+  - {id: agent-3, title: Host agent, owner_team: agents, target: node, component: agent, to_version: "3.0",
+     applies_to: {}, impact: impactless, criticality: regular, stage: flight_ready,
+     released_at: "2025-12-18T00:00:00Z", not_before: null, duration_minutes: {p50: 1, p90: 2},
+     isolation: {by: none}, rollback: eligible}
+"""
+SAID = """\
+approvals:
+  - {verdict: approve, scope: {cluster: alpha}, actor: lumen-capacity}
+  - {verdict: approve, scope: {node: alpha-n0}, actor: lumen-capacity, only: [agent-3]}
+"""
+
+
+def test_a_plan_from_files_with_a_flight_passes_until_its_approval_is_gone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes, updates, said = folder / "fleet/nodes.csv", folder / "updates.yaml", folder / "approvals.yaml"
+    nodes.write_text(nodes.read_text(encoding="utf-8").replace("su0,prod", "su0,test", 1), encoding="utf-8")
+    updates.write_text(updates.read_text(encoding="utf-8") + AGENT_3, encoding="utf-8")
+    said.write_text(SAID, encoding="utf-8")
+    path = str(folder.parent / "plan.json")
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", str(folder), "--out", path])
+    assert ended.value.code == 0
+    (window,) = json.loads(Path(path).read_text(encoding="utf-8"))["windows"]
+    assert [step["nodes"] for step in window["steps"] if step.get("update") == "agent-3"] == [1]
+    assert run(path, "--scenario", str(folder)) == 0
+    said.write_text(SAID.splitlines(keepends=True)[0] + SAID.splitlines(keepends=True)[1], encoding="utf-8")
+    capsys.readouterr()
+    assert run(path, "--scenario", str(folder), "--json") == 1
+    assert "(updates changed since)" in json.loads(capsys.readouterr().out)["error"]["sentence"]

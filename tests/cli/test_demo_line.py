@@ -12,6 +12,7 @@ from fermata.domain.policy import Scope, ScopeLevel
 from fermata.domain.report import Outcome, Report
 from fermata.services.freezes import FreezeOrder, add_freeze
 
+pytestmark = pytest.mark.xdist_group("demo line")  # one whole demo for all
 STEPS = ("import", "approve", "plan", "publish")
 
 

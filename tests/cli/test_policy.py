@@ -1,5 +1,8 @@
 """`fermata policy test` and what two people let pass a freeze, as they are typed."""
 
+from pathlib import Path
+
+import pytest
 from tests.cli.line import Line
 
 TIMES = ("--from", "2099-01-09", "--to", "2099-01-12")  # a freeze that is over cannot be passed any more
@@ -51,3 +54,47 @@ def test_what_the_policy_does_not_exempt_is_refused(imported: Line) -> None:
     freeze = imported.run("freeze", "add", "cluster", "alpha", *TIMES, "--reason", "launch", "--json").json["id"]
     told = imported.run("freeze", "exempt", freeze, "--update", "host-os-2026.1", "--reason", "soon", "--as", "x")
     assert (told.code, "FREEZE_NOT_EXEMPT" in told.err) == (1, True)
+
+
+@pytest.mark.parametrize("why", ["", " "])
+def test_a_freeze_without_a_reason_is_refused(imported: Line, why: str) -> None:
+    told = imported.run("freeze", "add", "cluster", "alpha", *TIMES, "--reason", why)
+    assert (told.code, "REASON_MISSING" in told.err) == (1, True)
+    assert imported.run("freeze", "list", "--json").json["freezes"] == []
+
+
+def test_an_exemption_without_a_reason_is_refused(imported: Line) -> None:
+    freeze = imported.run("freeze", "add", "cluster", "alpha", *TIMES, "--reason", "launch", "--json").json["id"]
+    told = imported.run("freeze", "exempt", freeze, "--update", "nic-28.43", "--reason", " ", "--as", "conductor-1")
+    assert (told.code, "REASON_MISSING" in told.err) == (1, True)
+
+
+def test_two_people_let_a_work_order_or_a_kind_of_work_pass_a_freeze(imported: Line) -> None:
+    freeze = imported.run("freeze", "add", "cluster", "alpha", *TIMES, "--reason", "launch", "--json").json["id"]
+    urgent = ("--cause", "it smokes", "--criticality", "critical_security", "--as", "ops", "--json")
+    order = imported.run("requests", "open", "repair", "node", "alpha-n1", *urgent).json["orders"][0]["id"]
+    said = ("--reason", "it smokes", "--as", "conductor-1")
+    told = imported.run("freeze", "exempt", freeze, "--order", order, "--kind", "repair", *said)
+    assert (told.code, f"{order}, work of kind repair may pass {freeze}" in told.out) == (0, True), told.err
+    (view,) = (v for v in imported.run("freeze", "list", "--json").json["freezes"] if v["id"] == freeze)
+    assert (view["exemptions"][0]["orders"], view["exemptions"][0]["kinds"]) == ([order], ["repair"])
+    assert imported.run("freeze", "exempt", freeze, *said).code == 1, "nothing is named"
+
+
+def test_the_stored_policy_is_shown_tried_and_replaced(imported: Line, tmp_path: Path) -> None:
+    shown = imported.run("policy", "show")
+    path = tmp_path / "changed.yaml"
+    path.write_text(shown.out)
+    assert "stored already" in imported.run("policy", "replace", str(path), "--preview").out
+    path.write_text(shown.out.replace("deployments: all", "deployments: none", 1))
+    sha256 = shown.out.splitlines()[0].removeprefix("# sha256 ")
+    tried = imported.run("policy", "replace", str(path), "--preview")
+    assert "host-os-2026.1 on alpha-n0 now: needs an approval -> allowed" in tried.out
+    assert imported.run("policy", "show").out == shown.out
+    done = imported.run("policy", "replace", str(path), "--seen", sha256, "--as", "ann", "--json")
+    assert {e["after"]["stance"] for e in done.json["rulings"]} == {"allow"}
+    assert imported.run("policy", "test", "alpha-n1", "host-os-2026.1", "--json").json["outcome"] == "allowed"
+    late = imported.run("policy", "replace", str(path), "--seen", sha256, "--as", "ann")
+    assert (late.code, "POLICY_CHANGED" in late.err) == (1, True)
+    path.write_text("customers: 5")
+    assert imported.run("policy", "replace", str(path), "--preview").code == 2

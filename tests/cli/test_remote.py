@@ -213,6 +213,7 @@ def test_plan_is_published_checked_conducted_and_reported(planned: Twins) -> Non
         for name in ("alpha", "alpha-n0", window):
             assert planned.agree("why", name, *words).code == 0
     assert planned.agree("start", "--as", "operator-1").code == 0
+    assert "publishes what breaks no date" in planned.agree("replan", "mode", "auto", "--why", "asked").out
     for verb in ("pause", "resume", "stop"):
         assert planned.agree(verb, "small", "--why", "asked", JSON).json["run"]["id"]
     for words in (["status"], ["status", "--all"], ["status", "small", JSON], ["report"], ["report", "small", JSON]):

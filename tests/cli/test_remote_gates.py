@@ -33,3 +33,15 @@ def test_word_without_a_reason_or_on_another_update_is_refused(planned: Twins) -
     assert planned.there("gates", "rollback", update).code == 2
     assert "GATE_UNKNOWN" in planned.agree("gates", "hold", f"{update}0", "--reason", "x").err
     assert f"the nearest is {update}" in planned.agree("gates", "hold", f"{update}0", "--reason", "x").err
+
+
+def test_recovery_says_what_is_wrong_with_what_is_asked(planned: Twins) -> None:
+    plan = planned.small.path("plan.json")
+    update = json.loads(plan.read_text())["windows"][0]["updates"][0]
+    assert planned.agree("publish", str(plan)).code == 0
+    assert planned.agree("start").code == 0
+    assert planned.agree("recover").code == 2
+    assert planned.agree("recover", "--all", "--update", update).code == 2
+    assert "NOTHING_TO_RECOVER" in planned.agree("recover", "--all").err
+    assert "NODE_NOT_TAKEN" in planned.agree("recover", "alpha-n0", "--update", update, "--do", "--reason", "x").err
+    assert "GATE_UNKNOWN" in planned.agree("recover", "--update", f"{update}0").err

@@ -14,7 +14,10 @@ def test_pending_groups_by_update_with_units_clusters_versions_and_date(imported
 def test_files_alone_say_the_same_as_the_store(imported: Line) -> None:
     files = ("--scenario", str(imported.small.folder), "--json")
     assert imported.run("pending", *files, store=False).json == imported.run("pending", "--json").json
-    assert imported.run("requests", *files, store=False).json == imported.run("requests", "--json").json
+    told, stored = imported.run("requests", *files, store=False).json, imported.run("requests", "--json").json
+    for request in (*told["requests"], *stored["requests"]):
+        request["why"].pop("sentence")  # the store knows when somebody will have been told, files never do
+    assert told == stored
 
 
 def test_pending_of_a_node_names_its_devices_and_says_why(imported: Line) -> None:

@@ -1,11 +1,13 @@
 """`fermata serve`: loopback only, and a simulated fleet that takes whatever plan is in force."""
 
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 from tests.cli.demo_world import AS_FAST_AS_IT_GOES, play, report_of
 from tests.cli.line import Line
+from tests.conformance.receivers import make_certificate
 
 from fermata import wiring
 from fermata.cli.serve import Simulation
@@ -26,6 +28,35 @@ def test_a_port_that_is_taken_is_refused(line: Line) -> None:
     answer = line.run("serve", "--port", str(taken.getsockname()[1]), "--json")
     taken.close()
     assert (answer.code, answer.json["error"]["code"]) == (1, "PORT_TAKEN")
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "why"),
+    [
+        ("gone.pem", None, "gone.pem: No such file or directory"),
+        (".", None, "Is a directory"),
+        ("certificate.pem", "gone.pem", "gone.pem: No such file or directory"),
+        ("c.pem", None, "a certificate and a key that is readable without a passphrase are not there"),
+        ("certificate.pem", "other.pem", "the key is of another certificate"),
+        ("c.pem", "locked.pem", "a certificate and a key that is readable without a passphrase are not there"),
+        (None, "certificate.pem", "there is no certificate for this key"),
+    ],
+)
+def test_files_that_nothing_can_be_encrypted_with_are_told_before_anybody_listens(
+    tmp_path: Path, line: Line, cert: str | None, key: str | None, why: str
+) -> None:
+    other = make_certificate(tmp_path, "other.example")
+    other.rename(tmp_path / "other.pem")
+    mine = make_certificate(tmp_path, "fermata.example")
+    locked = ["openssl", "pkey", "-in", mine, "-aes256", "-passout", "pass:secret", "-out", tmp_path / "locked.pem"]
+    subprocess.run(locked, check=True, capture_output=True)
+    words = ["--tls-cert", str(tmp_path / cert)] if cert else []
+    words += ["--tls-key", str(tmp_path / key)] if key else []
+    taken = bind_socket("127.0.0.1", 0)
+    answer = line.run("serve", *words, "--port", str(taken.getsockname()[1]), "--json")
+    taken.close()
+    assert (answer.code, answer.json["error"]["code"]) == (1, "TLS_UNUSABLE")
+    assert why in answer.json["error"]["sentence"]
 
 
 def test_simulation_conducts_the_plan_in_force(tmp_path: Path) -> None:

@@ -60,10 +60,10 @@ def subscription(channel: ChannelKind, url: str = "", **said: Any) -> Subscripti
     return replace(made, **said)
 
 
-def parcel(to: Subscription, attempt: int = 1) -> Parcel:
-    return pack(to, NOTICE, attempt=attempt, sender="noc@operator.example")
+def parcel(to: Subscription, attempt: int = 1, notice: Notice = NOTICE) -> Parcel:
+    return pack(to, notice, attempt=attempt, sender="noc@operator.example")
 
 
-def send(channel: Channel, to: Subscription) -> Outcome:
-    (outcome,) = channel.send(to, [parcel(to)]).values()
+def send(channel: Channel, to: Subscription, notice: Notice = NOTICE) -> Outcome:
+    (outcome,) = channel.send(to, [parcel(to, notice=notice)]).values()
     return outcome

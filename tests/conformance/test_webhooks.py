@@ -1,6 +1,7 @@
 """What a webhook is owed and owes, tried against a real server and read by real clients."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 import orjson
 import pytest
 from azure.core.messaging import CloudEvent as AzureCloudEvent
-from azure.eventgrid import EventGridEvent
+from azure.eventgrid import EventGridEvent, SystemEventNames
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
-from tests.conformance.notice import CLOCK, LOCAL, NOW, send, subscription
+from tests.conformance.notice import CLOCK, LOCAL, NOTICE, NOW, send, subscription
 from tests.conformance.receivers import Answer, Receiver, make_certificate, receiving
 from tests.conftest import free_port
 from tests.npm import clients
@@ -21,6 +22,7 @@ from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
 from fermata.adapters.event_grid_webhook import EventGridWebhook
 from fermata.adapters.outbound import Outbound
 from fermata.domain.deliveries import Gone, NotNow, Outcome, Rejected, Taken
+from fermata.domain.notices import NoticeKind
 from fermata.domain.subscriptions import (
     ByHand,
     ChannelKind,
@@ -262,6 +264,81 @@ def test_scheduled_events_are_what_azures_parsers_read(receiver: Receiver) -> No
     assert left["data"]["resourceInfo"]["properties"]["EventStatus"] == "Canceled"
     send(HOOKS[ChannelKind.EVENT_GRID], to)
     assert [post.body for post in receiver.posts[2:]] == [first.body, second.body], "the same ids again"
+
+
+ANNOTATED = SystemEventNames.ResourceNotificationsHealthResourcesAnnotatedEventName
+AVAILABILITY = SystemEventNames.ResourceNotificationsHealthResourcesAvailabilityStatusChangedEventName
+OPENED = {
+    "window": "w1",
+    "cluster": "alpha",
+    "start": "2026-01-09T19:00:00+00:00",
+    "end": "2026-01-09T23:00:00+00:00",
+    "reboots_per_node": 1,
+    "nodes": ["alpha-n1", "alpha-n2"],
+    "left_out": [{"code": "FROZEN", "nodes": ["alpha-n2"]}],
+}
+REBOOTS, REBOOTED = "VirtualMachineRebootInitiatedForPlannedMaintenance", "VirtualMachinePlannedRebootSucceeded"
+FREEZES, FROZE = "VirtualMachinePlannedFreezeStarted", "VirtualMachinePlannedFreezeSucceeded"
+ONE = OPENED | {"nodes": ["alpha-n1"]}
+
+
+def health(receiver: Receiver, kind: NoticeKind, facts: dict[str, Any], **target: Any) -> list[EventGridEvent]:
+    """What a webhook of that shape is posted of a notice, as Azure's parser reads it."""
+    to = subscription(ChannelKind.EVENT_GRID, target={"url": receiver.url, **target}, shape=EventShape.HEALTH_RESOURCES)
+    send(HOOKS[ChannelKind.EVENT_GRID], to, replace(NOTICE, kind=kind, facts=facts))
+    bodies = [each for post in receiver.posts for each in orjson.loads(post.body)]
+    return [EventGridEvent.from_json(orjson.dumps(each).decode()) for each in bodies]
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "annotation", "states"),
+    [
+        (NoticeKind.WINDOW_OPENED, OPENED, REBOOTS, ("Available", "Unavailable")),
+        (NoticeKind.WINDOW_OPENED, OPENED | {"reboots_per_node": 0}, FREEZES, ("Available", "Unavailable")),
+        (NoticeKind.NODES_RETURNED, ONE, REBOOTED, ("Unavailable", "Available")),
+        (NoticeKind.NODES_RETURNED, ONE | {"reboots_per_node": 0}, FROZE, ("Unavailable", "Available")),
+        (NoticeKind.NODES_KEPT_OUT, ONE, REBOOTED, None),
+        (NoticeKind.NODES_LEFT_OUT, ONE, None, ("Unavailable", "Available")),
+        (NoticeKind.PLAN_PUBLISHED, dict(NOTICE.facts), None, None),
+        (NoticeKind.WINDOW_MISSED, ONE, None, None),
+    ],
+)
+def test_health_events_tell_where_an_impact_begins_and_ends(
+    receiver: Receiver,
+    kind: NoticeKind,
+    facts: dict[str, Any],
+    annotation: str | None,
+    states: tuple[str, str] | None,
+) -> None:
+    found = health(receiver, kind, facts)
+    known = {SystemEventNames(event.event_type): event for event in found}
+    assert len(known) == len(found) == (annotation is not None) + (states is not None), "of one node alone"
+    for event in found:
+        resource = event.data["resourceInfo"]
+        assert event.subject.endswith("/resourceGroups/sc1/providers/Microsoft.Compute/virtualMachines/alpha-n1")
+        assert resource["id"] == f"{event.subject}/providers/{resource['type']}/{resource['name']}"
+        said = resource["properties"]
+        assert (said["targetResourceId"], said["occurredTime"]) == (event.subject, "2026-01-05T12:00:00Z")
+        assert said["targetResourceType"] == "Microsoft.Compute/virtualMachines"
+    if annotation is not None:
+        said = known[ANNOTATED].data["resourceInfo"]["properties"]
+        assert (said["annotationName"], said["context"], said["category"]) == (
+            annotation,
+            "Platform Initiated",
+            "Planned",
+        )
+        assert said["summary"].startswith(said["reason"])
+    if states is not None:
+        said = known[AVAILABILITY].data["resourceInfo"]["properties"]
+        assert (said["previousAvailabilityState"], said["availabilityState"]) == states
+
+
+def test_a_filter_of_types_is_heeded(receiver: Receiver) -> None:
+    found = health(receiver, NoticeKind.WINDOW_OPENED, OPENED, event_types=[AVAILABILITY.value.upper()])
+    assert [event.event_type for event in found] == [AVAILABILITY]
+    again = health(receiver, NoticeKind.WINDOW_OPENED, OPENED)
+    assert [event.event_type for event in again] == [AVAILABILITY, ANNOTATED, AVAILABILITY]
+    assert again[0].id == again[2].id, "the same ids again"
 
 
 def test_a_filter_of_subjects_is_heeded(receiver: Receiver) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from fermata.planning import constraints
 from fermata.planning.encoders import list_encoders
-from fermata.planning.encoding import Calendar, Capacity, Parts, Steps, Takes
+from fermata.planning.encoding import Calendar, Capacity, Parts, Steps, Takes, Turns
 
 OF_THE_CHECKER = tuple(f"fermata.planning.{name}" for name in ("case", "reading", "sweep", "excuses", "scores"))
 OF_THE_PLANNER = tuple(f"fermata.planning.{name}" for name in ("encoding", "limits"))
@@ -26,7 +26,7 @@ def test_a_rule_tells_the_planner_or_says_why_not(rule: ModuleType) -> None:
     written = getattr(rule, "WRITTEN", None)
     assert hasattr(rule, "encode") != (written is not None)
     if written is None:
-        assert get_annotations(rule.encode)["return"] in (Takes, Parts, Calendar, Capacity, Steps)
+        assert get_annotations(rule.encode)["return"] in (Takes, Parts, Calendar, Capacity, Steps, Turns)
     else:
         assert written.endswith(".")
 

@@ -238,7 +238,7 @@ REFUSED = [
     ("GET", f"{MAINTENANCE}/nothing", VERSION, None, 404, "InvalidResourceType"),
     ("GET", f"{MAINTENANCE}/updates/one", VERSION, None, 404, "InvalidResourceType"),
     ("DELETE", f"{MAINTENANCE}/updates", VERSION, None, 405, "MethodNotAllowed"),
-    ("PUT", f"{MAINTENANCE}/maintenancePlans/p1", VERSION, "{}", 405, "MethodNotAllowed"),
+    ("DELETE", f"{MAINTENANCE}/maintenancePlans/p1", VERSION, None, 405, "MethodNotAllowed"),
     ("GET", MAINTENANCE.replace(LUMEN, GONE) + "/updates", VERSION, None, 404, "SubscriptionNotFound"),
     ("GET", MAINTENANCE.replace("sc-1", "sc-9") + "/updates", VERSION, None, 404, "ResourceGroupNotFound"),
     ("GET", MAINTENANCE.replace("alpha-n1", "beta-n0") + "/updates", VERSION, None, 404, "ResourceNotFound"),

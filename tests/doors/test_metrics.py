@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -34,7 +35,7 @@ def test_figures_follow_what_the_customer_says_and_what_is_done(doors: Doors) ->
         "nodes_pending": 3,
         "nodes_approved": 0,
         "nodes_unapproved": 3,
-        "nodes_overdue": 2,
+        "nodes_overdue": 0,
         "nodes_held": 0,
         "nodes_frozen": 0,
         "nodes_in_maintenance": 0,
@@ -50,6 +51,12 @@ def test_figures_follow_what_the_customer_says_and_what_is_done(doors: Doors) ->
     done = scrape(doors)
     assert (done["nodes_approved"], done["nodes_overdue"], done["nodes_in_maintenance"]) == (3, 0, 1)
     assert not any(name.startswith("nodes_blocked") for name in done)
+
+
+def test_nodes_are_overdue_once_the_notice_that_was_promised_is_over(doors: Doors) -> None:
+    assert scrape(doors)["nodes_overdue"] == 0, "what is due already was told just now"
+    doors.clock.at += timedelta(days=90)
+    assert scrape(doors)["nodes_overdue"] == 3
 
 
 def test_a_freeze_that_lasts_blocks(doors: Doors) -> None:

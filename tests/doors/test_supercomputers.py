@@ -9,7 +9,7 @@ from tests.doors import world
 from tests.doors.conftest import Doors
 
 from fermata.domain import arm
-from fermata.domain.ids import CustomerId
+from fermata.domain.ids import CustomerId, NodeId
 from fermata.domain.node_states import UnitState
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.run_states import WindowState
@@ -22,7 +22,7 @@ APPROVED = {"properties": {"state": "Approved"}}
 
 @pytest.fixture
 def tree(doors: Doors) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=doors.url, params={"api-version": "2025-07-01-preview"}, timeout=20) as client:
+    with httpx.Client(base_url=doors.url, params={"api-version": "2025-07-01-preview"}, timeout=60) as client:
         yield client
 
 
@@ -109,3 +109,104 @@ def test_plans_in_force_are_maintenance_plans(doors: Doors, tree: httpx.Client) 
     assert names(tree, plans) == []
     assert [p["name"] for p in tree.get(plans, params={"includeInactive": "true"}).json()["value"]] == ["plan_doors"]
     assert tree.get(f"{plans}/another").status_code == 404
+
+
+PLAN = {
+    "startTimeUTC": "2026-01-26T22:00:00Z",
+    "endTimeUTC": "2026-01-27T06:00:00Z",
+    "updateScope": "QualifiedNodeAllUpdates",
+    "description": "one night",
+}
+PLANS = f"{ROOT}/sc-1/clusters/alpha/providers/Microsoft.Maintenance/maintenancePlans"
+
+
+def test_a_plan_that_a_client_puts_is_an_approval_for_its_time_and_no_other(doors: Doors, tree: httpx.Client) -> None:
+    made = tree.put(f"{PLANS}/night", json={"properties": PLAN})
+    assert (made.status_code, made.json()["properties"]["state"]) == (201, "Succeeded"), made.text
+    (entry,) = world.ledger(doors.db)
+    assert (entry.verdict, str(entry.scope), entry.is_part) == ("approved", "cluster alpha", True)
+    assert entry.updates == {"host-os-2026.1", "nic-28.43"}, "the switch is not a node"
+    told = tree.get(f"{PLANS}/NIGHT").json()
+    assert told["properties"].items() >= PLAN.items()
+    assert [arm.iso(at) for at in (entry.conditions.not_before, entry.conditions.not_after) if at] == [
+        PLAN["startTimeUTC"],
+        PLAN["endTimeUTC"],
+    ]
+    assert tree.put(f"{PLANS}/night", json={"properties": PLAN}).status_code == 200
+    assert world.ledger(doors.db) == (entry,), "nothing new was said"
+    later = {**PLAN, "endTimeUTC": "2026-01-27T08:00:00Z"}
+    assert (
+        tree.put(f"{PLANS}/night", json={"properties": later})
+        .json()["properties"]["endTimeUTC"]
+        .startswith("2026-01-27T08")
+    )
+    assert len(world.ledger(doors.db)) == 2
+    assert names(tree, PLANS) == ["night"]
+    doors.clock.at += 20 * world.HOURS
+    assert names(tree, PLANS) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "version", "updates"),
+    [
+        ("Custom", "", {"host-os-2026.1", "nic-28.43", "leaf-31.2016"}),
+        ("QualifiedRackAllUpdates", "", {"leaf-31.2016"}),
+        ("QualifiedNodeFirmwareUpdates", "", {"nic-28.43"}),
+        ("CriticalNodeImpactfulUpdates", "", {"nic-28.43"}),
+        ("Custom", "2026.1.0", {"host-os-2026.1"}),
+    ],
+)
+def test_a_plan_approves_what_its_scope_of_updates_names(
+    doors: Doors, tree: httpx.Client, scope: str, version: str, updates: set[str]
+) -> None:
+    asked = {**PLAN, "updateScope": scope, "versionToUpdate": version}
+    answer = tree.put(f"{PLANS}/p", json={"properties": asked})
+    assert (answer.status_code, set(answer.json()["properties"]["updates"])) == (201, updates), answer.text
+    assert world.ledger(doors.db)[0].updates == updates
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "status"),
+    [
+        ("p", {"updateScope": "CriticalRackImpactlessUpdates"}, 409),
+        ("p", {"updateScope": "FlightingNodeFirmwareUpdates"}, 400),
+        ("p", {"updateScope": None}, 400),
+        ("p", {"endTimeUTC": "2026-01-26T22:00:00Z"}, 400),
+        ("p", {"startTimeUTC": "2026-01-24T22:00:00Z", "endTimeUTC": "2026-01-25T06:00:00Z"}, 400),
+        ("p", {"startTimeUTC": "2026-01-26T22:00:00"}, 400),
+        ("p", {"startTimeUTC": "0001-01-01T00:00:00+23:00"}, 400),
+        ("p", {"startTimeUTC": 5}, 400),
+        ("plan_doors", {}, 409),
+        ("a b", {}, 400),
+    ],
+)
+def test_a_plan_that_cannot_be_meant_so_is_refused_and_leaves_nothing(
+    doors: Doors, tree: httpx.Client, name: str, change: dict[str, Any], status: int
+) -> None:
+    world.publish(doors.db)
+    answer = tree.put(f"{PLANS}/{name}", json={"properties": {**PLAN, **change}})
+    assert (answer.status_code, "message" in answer.json()["error"]) == (status, True), answer.text
+    assert (world.ledger(doors.db), names(tree, PLANS)) == ((), ["plan_doors"])
+
+
+def test_no_node_makes_a_plan_for_itself(doors: Doors, tree: httpx.Client) -> None:
+    claims = doors.keys.claims(NodeId("alpha-n1"), audience="x", now=doors.clock.now(), seconds=600)
+    mine = {"Authorization": f"Bearer {doors.keys.sign(claims)}"}
+    path = f"{ROOT}/sc-1/nodes/alpha-n1/providers/Microsoft.Maintenance/maintenancePlans/p"
+    assert tree.put(path, json={"properties": PLAN}, headers=mine).status_code == 403
+    assert world.ledger(doors.db) == ()
+
+
+def test_cards_switches_and_links_are_told_as_far_as_inventory_knows_them(tree: httpx.Client) -> None:
+    assert names(tree, f"{ROOT}/sc-1/racks/alpha-r0/nics") == ["alpha-n0-nic_fw", "alpha-n1-nic_fw"]
+    switches = tree.get(f"{ROOT}/sc-1/switches").json()["value"]
+    links = tree.get(f"{ROOT}/sc-1/links").json()["value"]
+    assert switches != []
+    for switch in switches:
+        behind = [link for link in links if link["properties"]["switchId"] == switch["id"]]
+        assert len(behind) == switch["properties"]["nodes"]
+    (card,) = (n for n in tree.get(f"{ROOT}/sc-1/racks/alpha-r0/nics").json()["value"] if "n1" in n["name"])
+    assert card["properties"]["nodeId"] == f"{ROOT}/sc-1/nodes/alpha-n1"
+    for found in (card, *switches, *links):
+        assert tree.get(found["id"]).json() == found
+    assert tree.get(f"{ROOT}/sc-1/switches/none").status_code == 404

@@ -100,6 +100,13 @@ SLIPS = {  # what is there, what takes its place (§ before the fault), words of
         'contradicts "alpha-nights"',
         None,
     ),
+    "everything let through": ("impact: impactless, role: test, stance: ", "stance: §", "names no work", None),
+    "everything let through by empty lists": (
+        "kind: [deployment, repair]\n        scope: {cluster: alpha}\n        stance: ",
+        "kind: []\n        impact:\n        stance: §",
+        "kind: [deployment, repair, decommission]",
+        None,
+    ),
     "no such recurrence": ('recur_every: "Day"', 'recur_every: §"Fortnight"', "Day, Week or Month", None),
     "start with an offset": ('"2026-01-01 22:00"', '§"2026-01-01T22:00Z"', "local time", None),
     "no such day": ('"2026-01-01 22:00"', '§"2026-02-30 22:00"', "local time", None),
@@ -123,6 +130,16 @@ def test_each_slip_is_one_fault_with_its_place_and_nearest_name(small, refused, 
     assert fault.suggestion == suggestion
     if mark:
         assert (fault.line, fault.column) == (before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+@pytest.mark.parametrize(
+    "rule", ["stance: block", "stance: needs_approval", "kind: [deployment, repair, decommission], stance: allow"]
+)
+def test_a_rule_for_everything_is_read_when_it_holds_all_back_or_says_that_all_is_meant(small, rule):
+    small.write("policy.yaml", OWN)
+    own = small.replace("policy.yaml", "criticality: critical_livesite, stance: block", rule)
+    *_, last = read_policy(own).customers["lumen"].rules
+    assert last.id == "livesite"
 
 
 def test_windows_only_without_windows_is_refused(small, refused):

@@ -1,5 +1,6 @@
 """Whole scenario folders: the files against each other, consent on file, and the scenario in the package."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -240,6 +241,22 @@ def test_parts_conditions_declines_and_flights_are_read(small, name, text):
     assert (part.is_part, part.updates) == (True, {"host-os-2026.1", "nic-28.43"})
     assert (decline.verdict, decline.until.month, decline.then) == (Verdict.DECLINED, 5, AfterDue.ESCALATE)
     assert (flight.flight, "host-os-2026.2-rc" in flight.updates) == ("host-os-2026.2-rc", True)
+
+
+ON_A_TEST_NODE = """\
+- {verdict: approve, scope: {node: alpha-n0}, actor: lumen-capacity, only: [host-os-2026.2-rc]}
+"""
+
+
+def test_a_flight_in_the_approvals_is_part_of_what_a_plan_is_made_from(small):
+    bare = read_scenario(small.folder)
+    assert bare.flown is bare.catalogue
+    small.write("approvals.yaml", f"approvals:\n{ON_A_TEST_NODE}")
+    read = read_scenario(small.folder)
+    assert [(each.update, each.nodes) for each in read.flown.flights] == [("host-os-2026.2-rc", {"alpha-n0"})]
+    assert replace(read.flown, flights=()) == read.catalogue == bare.catalogue
+    before, after = input_hashes(bare), input_hashes(read)
+    assert replace(after, updates=before.updates) == before != after
 
 
 TERM_CASES = {

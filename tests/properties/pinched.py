@@ -14,6 +14,7 @@ from fermata.domain import campaign as c
 from fermata.domain.fleet import Device, DeviceScope
 from fermata.domain.ids import ClusterId, CustomerId, FreezeId, NodeId, ServiceId, TeamId
 from fermata.domain.observed import Observed, Withdrawal
+from fermata.domain.phases import ControlPhase, Phases
 from fermata.domain.plans import Unplanned
 from fermata.domain.policy import (
     NO_CONDITIONS,
@@ -35,6 +36,7 @@ MONDAY = date(2026, 1, 5)
 SATURDAY = date(2026, 1, 10)
 AFTER_CLOCKS = date(2026, 3, 9)
 HALF_DAY = b.make_update("nic", "nic_fw", 180, Impact.REBOOTFUL)  # a window of it takes more than half of the room
+QUICK = b.make_update("nic", "nic_fw", 40, Impact.REBOOTFUL)
 LEAF = b.make_update("leaf", "leaf_fw", 5, Impact.IMPACTFUL, target="leaf")
 OUT = c.LimitKind.NODES_OUT
 ORDERED = reason(Code.ORDER_FIRST, unit="a-r0-n00", order="wo_1", kind="repair", state="approved")
@@ -130,6 +132,7 @@ def with_services(inputs: PlanningInput, *carried: str) -> PlanningInput:
 
 TUESDAY = MONDAY + timedelta(days=1)
 TWO_DAYS = (MONDAY, TUESDAY)
+FEW_FIRST = Phases(control=ControlPhase(max_fraction=0.06))  # one of nineteen or twenty nodes
 NEXT_YEAR = local(date(2027, 1, 1), 0)
 ALL_MONDAY = freeze(ScopeLevel.CLUSTER, "a", local(MONDAY, 0), local(TUESDAY, 0))
 FOR_NODES = (make_entry(1, Scope(level=ScopeLevel.CLUSTER, name="a"), ALL - {MGR.id}),)
@@ -178,6 +181,11 @@ PINCHED: Mapping[str, tuple[PlanningInput, ...]] = {
         replace(with_device(pinch((2,), updates=(NIC, MGR)), MANAGER), ledger=FOR_NODES),
     ),
     "CONSENT_AGAIN": (wait_for_word(replace(pinch((2,), updates=(NIC,)), ledger=BEFORE)),),
+    "CONTROL_FIRST": (
+        pinch((1,), (9,), (9,), days=TWO_DAYS, phases=FEW_FIRST),
+        pinch((2,), (9,), (9,), days=TWO_DAYS, phases=FEW_FIRST),
+        pinch((1,), (9,), (9,), updates=(QUICK,), phases=FEW_FIRST),
+    ),
     "DAILY_WINDOW": (
         pinch((2,), daily_window=hours(time(11), time(14))),
         pinch((2,), days=(AFTER_CLOCKS, AFTER_CLOCKS), daily_window=hours(time(11), time(14, 45))),

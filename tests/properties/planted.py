@@ -21,6 +21,7 @@ from fermata.planning.encoding import (
     Loan,
     Parts,
     Steps,
+    Turns,
     Use,
 )
 
@@ -119,6 +120,26 @@ def of_steps(how: str, change: Callable[[Steps], Steps], *, is_lax: bool) -> Fau
         return change(told)
 
     return Fault(how=how, spoil=spoil, is_lax=is_lax)
+
+
+def hurry(by: timedelta) -> Callable[[Encoded], Encoded]:
+    """Others start so much earlier."""
+
+    def spoil(told: Encoded) -> Encoded:
+        assert isinstance(told, Turns)
+        return replace(told, gap=told.gap - by, opens=told.opens - by if told.opens is not None else None)
+
+    return spoil
+
+
+def let_first(times: float) -> Callable[[Encoded], Encoded]:
+    """So many times as many may go first."""
+
+    def spoil(told: Encoded) -> Encoded:
+        assert isinstance(told, Turns)
+        return replace(told, fraction=told.fraction * times if told.fraction is not None else None)
+
+    return spoil
 
 
 def shift_room(told: Calendar, start: timedelta, end: timedelta) -> Calendar:
@@ -237,6 +258,13 @@ PLANTED: Mapping[str, tuple[Fault, ...]] = {
         with_fields("devices need none", is_lax=True, barred={}),
     ),
     "CONSENT_AGAIN": (with_fields("nobody waits", is_lax=True, blocked={}),),
+    "CONTROL_FIRST": (
+        with_fields("nobody goes first", is_lax=True, fraction=None, opens=None),
+        Fault(how="nobody bakes", spoil=hurry(HOUR), is_lax=True),
+        Fault(how="twice as many go first", spoil=let_first(2), is_lax=True),
+        Fault(how="half as many go first", spoil=let_first(0.5), is_lax=False),
+        Fault(how="others wait longer", spoil=hurry(-HOUR), is_lax=False),
+    ),
     "DAILY_WINDOW": (
         of_calendar("opens early", lambda told: shift_room(told, -HOUR, 0 * HOUR), is_lax=True),
         of_calendar("closes late", lambda told: shift_room(told, 0 * HOUR, HOUR), is_lax=True),

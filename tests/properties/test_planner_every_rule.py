@@ -11,7 +11,7 @@ from fermata.domain.campaign import SpreadEvenly
 from fermata.planning.checker import check_plan
 from fermata.planning.extract import write_plan
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.problem import compile_problem
+from fermata.planning.outline import compile_problem
 from fermata.planning.search import NothingFound, find_plan
 
 pytestmark = pytest.mark.timeout(300)  # every plan there is: a busy machine needs minutes

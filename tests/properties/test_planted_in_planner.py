@@ -10,7 +10,7 @@ from fermata.planning.encoders import Encoder, list_encoders
 from fermata.planning.encoding import Steps
 from fermata.planning.extract import write_plan
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.problem import compile_problem
+from fermata.planning.outline import compile_problem
 from fermata.planning.search import NothingFound, find_plan
 
 PLACING = {encoder.code: encoder for encoder in list_encoders() if encoder.kind is not Steps}

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.properties import trial_shared, trial_split, trial_steps, trial_taken, trial_when
+from tests.properties import trial_shared, trial_split, trial_steps, trial_taken, trial_turns, trial_when
 from tests.properties.planted import PLANTED, Fault, spoil_encoder
 
 from fermata.planning.encoders import Encoder, list_encoders
-from fermata.planning.encoding import Calendar, Capacity, Encoded, Parts, Steps, Takes
+from fermata.planning.encoding import Calendar, Capacity, Encoded, Parts, Steps, Takes, Turns
 
 TRIALS: dict[type[Encoded], Callable[[Encoder], Iterator[str]]] = {
     Takes: trial_taken.find_disagreements,
@@ -15,6 +15,7 @@ TRIALS: dict[type[Encoded], Callable[[Encoder], Iterator[str]]] = {
     Calendar: trial_when.find_disagreements,
     Capacity: trial_shared.find_disagreements,
     Steps: trial_steps.find_disagreements,
+    Turns: trial_turns.find_disagreements,
 }
 
 ENCODERS = {encoder.code: encoder for encoder in list_encoders()}

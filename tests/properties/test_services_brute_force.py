@@ -18,7 +18,7 @@ from fermata.domain.ids import ServiceId
 from fermata.domain.workloads import Minimum, Service, WorkloadMap
 from fermata.planning.checker import check_plan
 from fermata.planning.extract import write_plan
-from fermata.planning.problem import compile_problem
+from fermata.planning.outline import compile_problem
 from fermata.planning.search import NothingFound, find_plan
 
 pytestmark = pytest.mark.timeout(300)  # every plan there is: a busy machine needs minutes

@@ -22,7 +22,7 @@ from fermata.domain.policy import Freeze, Scope, ScopeLevel
 from fermata.domain.updates import Impact
 from fermata.planning.encoding import TeamUse
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.problem import compile_problem
+from fermata.planning.outline import compile_problem
 
 HALF_HOUR = timedelta(minutes=30)
 DAYS = 4

@@ -13,7 +13,8 @@ from fermata.query.engine import Engine, EngineLimits
 from fermata.query.facts import Facts
 from fermata.query.tables import build_tables
 
-LIMITS = EngineLimits(seconds=1.5, grace_seconds=1.0, threads=1, memory_mib=256)
+LIMITS = EngineLimits(seconds=3, grace_seconds=2, threads=1, memory_mib=256)
+PATIENT = EngineLimits(seconds=60, grace_seconds=30, threads=1, memory_mib=256)  # what is refused takes no such time
 REFUSED = {FaultKind.UNPARSABLE, FaultKind.UNKNOWN_FUNCTION, FaultKind.UNKNOWN_NAME, FaultKind.UNSUPPORTED} | {
     FaultKind.FORBIDDEN, FaultKind.INVALID, FaultKind.OVER_LIMIT,
 }  # fmt: skip
@@ -29,6 +30,13 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.fixture(scope="module")
 def engine(facts: Facts) -> Iterator[Engine]:
     opened = Engine(build_tables(facts), LIMITS)
+    yield opened
+    opened.retire()
+
+
+@pytest.fixture(scope="module")
+def patient(facts: Facts) -> Iterator[Engine]:
+    opened = Engine(build_tables(facts), PATIENT)
     yield opened
     opened.retire()
 
@@ -75,12 +83,12 @@ def ask(engine: Engine, text: str) -> int:
         "resources\x00 | count",
     ],
 )
-def test_what_reaches_beyond_the_tables_is_refused(engine: Engine, text: str) -> None:
+def test_what_reaches_beyond_the_tables_is_refused(patient: Engine, text: str) -> None:
     with pytest.raises(QueryFault) as raised:
-        ask(engine, text)
+        ask(patient, text)
     assert raised.value.fault.kind in REFUSED
     assert "SELECT" not in raised.value.fault.sentence
-    assert ask(engine, "resources | where type == 'fermata/nodes'") == 5
+    assert ask(patient, "resources | where type == 'fermata/nodes'") == 5
 
 
 @pytest.mark.parametrize(
@@ -99,6 +107,25 @@ def test_what_takes_too_much_is_ended(engine: Engine, text: str) -> None:
         ask(engine, text)
     assert raised.value.fault.kind in ENDED
     assert ask(engine, "resources | where type == 'fermata/nodes'") == 5
+
+
+def test_a_worker_that_ran_out_of_memory_is_replaced(engine: Engine) -> None:
+    ask(engine, "print 1")
+    before = engine.process_id
+    with pytest.raises(QueryFault, match="memory"):
+        ask(engine, f"{MANY} | join kind=inner ({MANY}) on k | sort by x asc | project x")
+    assert ask(engine, "resources | where type == 'fermata/nodes'") == 5
+    assert engine.process_id != before, "what is left of its memory is not enough for everybody's next question"
+
+
+def test_a_worker_that_a_query_only_kept_too_long_goes_on(facts: Facts) -> None:
+    hurried = Engine(build_tables(facts), EngineLimits(seconds=0.5, grace_seconds=30, threads=1, memory_mib=256))
+    ask(hurried, "print 1")
+    before = hurried.process_id
+    with pytest.raises(QueryFault, match="longer than"):
+        ask(hurried, LONG)
+    assert hurried.process_id == before
+    hurried.retire()
 
 
 def test_harmless_texts_that_look_dangerous_are_answered(engine: Engine) -> None:

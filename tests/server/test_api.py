@@ -52,6 +52,9 @@ def test_imports_name_the_campaigns_and_their_plans(client: httpx.Client, in_pro
         ("GET", "/plans/plan_none", None, 404, "PLAN_UNKNOWN"),
         ("GET", "/plans/plan_none/violations", None, 404, "PLAN_UNKNOWN"),
         ("POST", "/plans/plan_none/publish", {"actor": "operator-3"}, 404, "PLAN_UNKNOWN"),
+        ("POST", "/run/replan", {"actor": "operator-3"}, 409, "RUN_NONE"),
+        ("POST", "/run/replan-mode", {"actor": "operator-3", "mode": "auto"}, 409, "RUN_NONE"),
+        ("POST", "/run/replan-mode", {"actor": "operator-3", "mode": "perhaps"}, 422, "BAD_INPUT"),
         ("GET", "/report", None, 409, "NOT_IMPORTED"),
         ("GET", "/nowhere", None, 404, "NOT_FOUND"),
         ("DELETE", "/imports", None, 405, "METHOD_NOT_ALLOWED"),
@@ -136,3 +139,15 @@ def test_gates_take_a_word_with_its_reason(client: httpx.Client, db: Database, i
     assert client.post(f"{path}/{update}/proceed", json={**said, "why": ""}).status_code == 422
     assert client.post(f"{path}/{update}/perhaps", json=said).status_code == 422
     assert client.get(f"{API}/runs/run_none/gates").json()["code"] == "RUN_UNKNOWN"
+
+
+def test_write_to_a_store_that_was_upgraded_is_refused_with_the_reason(
+    client: httpx.Client, db: Database, in_progress: object
+) -> None:
+    with db.read() as conn:
+        update = plans.load_plan(conn, PlanId("plan_board")).windows[-1].updates[0]
+    db.revision = "0001"  # as if this server had opened it long ago
+    path, said = f"{API}/runs/run_board/gates", {"actor": "operator-3", "why": "the vendor called"}
+    answer = client.post(f"{path}/{update}/hold", json=said)
+    assert (answer.status_code, answer.json()["code"]) == (503, "STORE_OF_OTHER_RELEASE")
+    assert client.get(path).json()["gates"] == []

@@ -1,17 +1,25 @@
 """The board's snapshot and its page: what a conductor reads, from an empty store to a run in progress."""
 
 import re
+import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 from tests.server import world
+from tests.server.conftest import QUICK
 
+from fermata.domain.deadline_risk import DeadlineRisk
+from fermata.domain.ids import PlanId
+from fermata.domain.reasons import Code, reason
+from fermata.domain.replans import Replan, ReplanOutcome
 from fermata.server.web import words
+from fermata.services import runs
 from fermata.services.board import BoardReader
 from fermata.services.board_assembly import tail_page
 from fermata.services.board_views import Board, Mark, Pace, Stage
-from fermata.store import unit_ops
+from fermata.store import replans, unit_ops
 from fermata.store.database import Database
 
 SIZE = world.Size()
@@ -175,3 +183,59 @@ def test_store_that_fails_is_a_sentence_not_a_traceback(client: httpx.Client, db
     assert answer.status_code == 503
     assert answer.json()["code"] == "STORE_UNAVAILABLE"
     assert "Traceback" not in answer.text
+
+
+def test_what_waits_for_a_person_stands_under_the_first_sentence(
+    client: httpx.Client, db: Database, in_progress: object
+) -> None:
+    status = runs.status(db)
+    need = reason(Code.REPLAN_WAITS, plan="plan_2", campaign="january-repave")
+    made = Replan(
+        run=status.run,
+        campaign=status.campaign,
+        at=world.NOW,
+        key="a window that did not run",
+        causes=(),
+        outcome=ReplanOutcome.PROPOSED,
+        parent=status.plan,
+        plan=PlanId("plan_2"),
+        needs=need,
+    )
+    risk = DeadlineRisk(
+        run=status.run,
+        plan=status.plan,
+        at=world.NOW,
+        deadline=world.NOW + timedelta(days=9),
+        plays=250,
+        missed=0.036,
+        late_node_days=1.5,
+        late_node_days_p90=4.0,
+        windows=3,
+        homeless=0,
+        drivers=(),
+    )
+    with db.begin() as conn:
+        replans.add_replan(conn, made)
+        replans.add_risk(conn, risk)
+    told = text_of(client.get("/").text)
+    assert f"Needs you: {need.sentence}" in told
+    assert "The deadline is missed in 4% of 250 plays of what is left, with 1.5 late node-days on average." in told
+    late = reason(
+        Code.DEADLINE_AT_RISK,
+        campaign=status.campaign,
+        deadline="soon",
+        percent=4,
+        node_days=1.5,
+        driver="",
+        help="Wait.",
+    )
+    with db.begin() as conn:
+        replans.add_replan(conn, replace(made, needs=late))
+    time.sleep(QUICK.refresh)
+    told = text_of(client.get("/").text)
+    assert f"Needs you: {late.sentence}" in told
+    assert "The deadline is missed in" not in told  # it is not said twice
+    with db.begin() as conn:
+        replans.add_replan(conn, replace(made, outcome=ReplanOutcome.PUBLISHED, needs=None))
+    time.sleep(QUICK.refresh)  # a page is at most one refresh old
+    assert "Needs you" not in text_of(client.get("/").text)

@@ -9,14 +9,22 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 from tests.server import world
 from tests.server.conftest import HandClock, make_app
+from tests.server.test_board_held import lose
 
 from fermata.domain.ids import WindowId
+from fermata.domain.run_states import Desired
 from fermata.server.serving import BackgroundServer, bind_socket
 from fermata.server.web.render import STATIC
+from fermata.services.intents import Wanted, say
 from fermata.store import runs
 from fermata.store.database import Database
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.timeout(120),
+    pytest.mark.xdist_group("browser"),  # one browser for all
+]
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = [
@@ -160,8 +168,10 @@ def test_focus_survives_a_live_update(watched: Watched, url: str, clock: HandClo
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_is_legible_and_nothing_runs_off_the_side(
-    browser: Browser, url: str, in_progress: object, size: str, scheme: str
+    browser: Browser, url: str, db: Database, in_progress: object, size: str, scheme: str
 ) -> None:
+    lose(db)
+    say(db, Wanted(fleet=True), Desired.PAUSE, now=world.NOW, actor="ann", why="a-storm-that-lasts" * 9)
     width, height = SIZES[size]
     page = browser.new_page(
         viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
@@ -169,6 +179,7 @@ def test_text_is_legible_and_nothing_runs_off_the_side(
     watched = Watched(page)
     for path in ("/", "/windows/w017"):
         page.goto(url + path)
+        expect(page.locator(".held li")).to_have_count(2 if path == "/" else 0)
         faint = page.evaluate(CONTRAST.read_text())
         assert faint == [], f"{path} {size} {scheme}"
         over = "document.documentElement.scrollWidth - document.documentElement.clientWidth"

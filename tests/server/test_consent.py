@@ -93,3 +93,24 @@ def test_unknown_offers_are_not_found(client: httpx.Client, nodes: list[str]) ->
 def test_a_freeze_of_a_group_is_refused(client: httpx.Client, nodes: list[str]) -> None:
     body = {"scope": {"level": "group", "name": "any"}, "start": LATER, "end": "2099-02-01T00:00:00Z", "reason": "x"}
     assert client.post(f"{API}/freezes", json=body).json()["code"] == "FREEZE_OF_GROUP"
+
+
+@pytest.mark.parametrize(("why", "status", "code"), [("", 422, "BAD_INPUT"), (" \n", 409, "REASON_MISSING")])
+def test_a_freeze_has_a_reason(client: httpx.Client, nodes: list[str], why: str, status: int, code: str) -> None:
+    scope = {"level": "node", "name": nodes[0]}
+    body = {"scope": scope, "start": LATER, "end": "2099-02-01T00:00:00Z", "reason": why}
+    answer = client.post(f"{API}/freezes", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(("why", "status", "code"), [("", 422, "BAD_INPUT"), (" \n", 409, "REASON_MISSING")])
+def test_an_exemption_from_a_freeze_has_a_reason(
+    client: httpx.Client, nodes: list[str], why: str, status: int, code: str
+) -> None:
+    scope = {"level": "node", "name": nodes[0]}
+    body = {"scope": scope, "start": LATER, "end": "2099-02-01T00:00:00Z", "reason": "launch"}
+    freeze = client.post(f"{API}/freezes", json=body).json()["id"]
+    asked = {"updates": ["nic"], "reason": why, "actor": "conductor-1"}
+    answer = client.post(f"{API}/freezes/{freeze}/exemptions", json=asked)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert all(view["exemptions"] == [] for view in client.get(f"{API}/freezes").json())

@@ -30,8 +30,10 @@ from fermata.domain import arm
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.ids import SubscriptionId
 from fermata.domain.notices import NoticeKind
-from fermata.domain.subscriptions import ChannelKind
+from fermata.domain.subscriptions import ChannelKind, EventShape
 from fermata.execution.delivering import PostOffice, deliver_round, keep_delivering
+from fermata.formats.cluster_events import CLUSTER_EVENT_TYPE
+from fermata.formats.notice_events import SCHEDULED_EVENT_TYPE
 from fermata.server.app import create_app
 from fermata.services import notices, subscriptions
 from fermata.settings import Settings
@@ -191,10 +193,8 @@ def manager(desk: Desk, url: str) -> Iterator[EventGridManagementClient]:
         yield client
 
 
-def put_topic(manager: EventGridManagementClient) -> SystemTopic:
-    topic = SystemTopic(
-        location="global", source=SOURCE, topic_type="microsoft.resourcenotifications.maintenanceresources"
-    )
+def put_topic(manager: EventGridManagementClient, kind: str = "maintenanceresources") -> SystemTopic:
+    topic = SystemTopic(location="global", source=SOURCE, topic_type=f"microsoft.resourcenotifications.{kind}")
     return manager.system_topics.begin_create_or_update(GROUP, "maintenance", topic).result()
 
 
@@ -234,6 +234,50 @@ def test_a_system_topics_subscription_is_made_and_hears_scheduled_events(
     manager.system_topics.begin_delete(GROUP, "maintenance").result()
     with pytest.raises(ResourceNotFoundError):
         manager.system_topics.get(GROUP, "maintenance")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [(None, None), (["All"], None), (["ResourceAnnotated", "AvailabilityStatusChanged"], None)]
+    + [([name], [name]) for name in ("ResourceAnnotated", "AvailabilityStatusChanged")],
+)
+def test_a_topic_of_health_has_two_types_of_events(
+    manager: EventGridManagementClient,
+    receiver: Receiver,
+    db: Database,
+    clock: HandClock,
+    wanted: list[str] | None,
+    kept: list[str] | None,
+) -> None:
+    before = "Microsoft.ResourceNotifications.HealthResources."
+    assert put_topic(manager, "HealthResources").topic_type == "microsoft.resourcenotifications.HealthResources"
+    names = wanted and [name if name == "All" else before + name for name in wanted]
+    chosen = order(receiver.url, filter=EventSubscriptionFilter(included_event_types=names))
+    verbs = manager.system_topic_event_subscriptions
+    with delivering(db, clock):
+        verbs.begin_create_or_update(GROUP, "maintenance", "hook", chosen).result()
+    (view,) = subscriptions.list_subscriptions(db)
+    assert (view.shape, view.target.get("event_types")) == (
+        EventShape.HEALTH_RESOURCES,
+        kept and [before + name for name in kept],
+    )
+    with pytest.raises(HttpResponseError):
+        put_topic(manager)
+    scheduled = EventSubscriptionFilter(included_event_types=[SCHEDULED_EVENT_TYPE])
+    with pytest.raises(HttpResponseError):
+        verbs.begin_create_or_update(GROUP, "maintenance", "other", order(receiver.url, filter=scheduled)).result()
+
+
+def test_a_topic_of_container_services_hears_of_clusters(
+    manager: EventGridManagementClient, receiver: Receiver, db: Database, clock: HandClock
+) -> None:
+    put_topic(manager, "ContainerServiceEventResources")
+    verbs = manager.system_topic_event_subscriptions
+    chosen = order(receiver.url, filter=EventSubscriptionFilter(included_event_types=[CLUSTER_EVENT_TYPE]))
+    with delivering(db, clock):
+        verbs.begin_create_or_update(GROUP, "maintenance", "hook", chosen).result()
+    (view,) = subscriptions.list_subscriptions(db)
+    assert view.shape is EventShape.CLUSTER_EVENTS
 
 
 def test_a_new_order_takes_the_place_of_the_old_one(

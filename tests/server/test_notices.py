@@ -77,6 +77,8 @@ def test_a_dead_notice_is_found_and_replayed(client: httpx.Client, desk: Desk, c
     page = client.get(NOTICES, params={"state": "dead", "customer": "lumen"}).json()
     assert [each["id"] for each in page["notices"]] == ["ntc_0000000001"]
     assert page["notices"][0]["deliveries"][0]["why"] == "it answered 400"
+    other = client.post(f"{NOTICES}/ntc_0000000001/dismiss", json={"actor": "ann", "subscription": "other"})
+    assert (other.status_code, other.json()["code"]) == (409, "NOTHING_TO_DISMISS")
     clock.at += HOUR
     replayed = client.post(f"{NOTICES}/ntc_0000000001/replay", json={"actor": "operator-1", "subscription": "hook"})
     assert replayed.status_code == 202
@@ -87,6 +89,17 @@ def test_a_dead_notice_is_found_and_replayed(client: httpx.Client, desk: Desk, c
     again = client.post(f"{NOTICES}/ntc_0000000001/replay", json={"actor": "x", "subscription": "other"})
     assert again.json()["code"] == "NOTHING_TO_REPLAY"
     assert client.get(f"{NOTICES}/ntc_77").status_code == 404
+
+
+def test_a_dead_notice_is_dismissed(client: httpx.Client, desk: Desk) -> None:
+    add(client, {**HOOK, "supercomputers": ["sc-alpha"]})
+    desk.channel.outcomes = [Rejected(why="it answered 400")]
+    deliver_round(desk.office)
+    dismissed = client.post(f"{NOTICES}/ntc_0000000001/dismiss", json={"actor": "ann", "why": "over"})
+    assert dismissed.status_code == 200
+    assert dismissed.json()["deliveries"][0]["state"] == "dropped"
+    again = client.post(f"{NOTICES}/ntc_0000000001/replay", json={"actor": "x"})
+    assert again.json()["code"] == "NOTHING_TO_REPLAY"
 
 
 def test_a_test_and_a_new_handshake_by_the_api(client: httpx.Client, desk: Desk) -> None:

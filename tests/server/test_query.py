@@ -12,7 +12,7 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.kusto.data import KustoClient, KustoConnectionStringBuilder
 from azure.kusto.data.exceptions import KustoApiError, KustoMultiApiError
 from azure.mgmt.resourcegraph import ResourceGraphClient
-from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
+from azure.mgmt.resourcegraph.models import FacetRequest, FacetRequestOptions, QueryRequest, QueryRequestOptions
 from fastapi import FastAPI
 from tests.formats.conftest import Small, small
 from tests.npm import clients
@@ -94,6 +94,22 @@ def test_refusals_of_our_own_door(
     told = answer.json()
     assert (answer.status_code, told["code"]) == (status, code)
     assert {name: told.get(name) for name in place} == place
+
+
+def test_resource_graph_counts_facets_beside_the_answer(graph: ResourceGraphClient) -> None:
+    options = FacetRequestOptions(sort_by="type", sort_order="asc", filter="type contains 'nodes'", top=1)
+    facets = [
+        FacetRequest(expression="type"),
+        FacetRequest(expression="location, type", options=options),
+        FacetRequest(expression="nothing_of_the_kind"),
+    ]
+    found = graph.resources(QueryRequest(query="resources | project id, type, location;", facets=facets))
+    every, filtered, wrong = found.facets
+    assert (every.result_type, every.expression, every.count) == ("FacetResult", "type", every.total_records)
+    counts = [row["count"] for row in every.data]
+    assert (sum(counts), counts) == (found.total_records, sorted(counts, reverse=True))
+    assert (filtered.count, [row["type"] for row in filtered.data]) == (1, ["fermata/nodes"])
+    assert (wrong.result_type, wrong.errors[0].code) == ("FacetError", "InvalidQuery")
 
 
 def test_resource_graph_as_objects_as_table_and_by_pages(graph: ResourceGraphClient) -> None:

@@ -124,3 +124,16 @@ def test_the_screen_says_kind_state_why_and_what_is_needed(client: httpx.Client,
     assert "approvers: ann, bob, eve" in one
     assert "&lt;b&gt;fan&lt;/b&gt;" in one
     assert client.get("/requests", params={"request": "req_none"}).status_code == 404
+
+
+def test_the_page_of_a_request_raises_its_voice_while_somebody_has_to_act_and_no_longer(client: httpx.Client) -> None:
+    def page() -> str:
+        return client.get("/requests", params={"request": REPAIR}).text
+
+    (opened,) = post(client, "/work-orders", OPEN)
+    assert '<p class="note"><b>pending</b>' in page()
+    assert "Times are UTC" in page()
+    post(client, f"/requests/{REPAIR}/words", {"words": [{"word": "approved", "actor": "eve", "incarnation": 1}]})
+    assert '<p class="note"><b>approved</b>' in page()
+    post(client, f"/work-orders/{opened['order']['id']}/start", {**SAID, "drained": True})
+    assert f"<p><b>{state(client).replace('_', ' ')}</b>" in page()

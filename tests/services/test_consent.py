@@ -216,6 +216,8 @@ def test_freezes_are_added_and_ended_with_a_journal_line_each(db: Database) -> N
         ({"end": w.NOW}, "FREEZE_EMPTY"),
         ({"customer": CustomerId("meridian")}, "FREEZE_NOT_YOURS"),
         ({"actor": "stranger"}, "APPROVER_UNKNOWN"),
+        ({"reason": ""}, "REASON_MISSING"),
+        ({"reason": " \n"}, "REASON_MISSING"),
     ],
 )
 def test_a_wrong_freeze_is_refused(db: Database, changes: dict[str, object], code: str) -> None:
@@ -223,6 +225,8 @@ def test_a_wrong_freeze_is_refused(db: Database, changes: dict[str, object], cod
     with pytest.raises(Refusal) as refused:
         add_freeze(db, replace(order, **changes), now=w.NOW, new_id=lambda prefix: prefix)  # type: ignore[arg-type]
     assert refused.value.reason.code == code
+    with db.read() as conn:
+        assert not inventory.load_policy(conn).freezes
 
 
 def test_a_request_in_detail_names_every_node_behind_each_shared_device(db: Database) -> None:

@@ -7,15 +7,19 @@ from itertools import count
 import pytest
 from tests.constraints import world as w
 
-from fermata.domain.ids import CustomerId, ExemptionId, FreezeId, UpdateId
-from fermata.domain.policy import Exemption, Scope, ScopeLevel
+from fermata.domain.ids import CustomerId, ExemptionId, FreezeId, OrderId, UpdateId
+from fermata.domain.policy import Exemption, MaintenanceKind, Scope, ScopeLevel
 from fermata.domain.policy_trial import Outcome
+from fermata.domain.reasons import Code
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.updates import Criticality
+from fermata.domain.work_orders import Target, TargetLevel
 from fermata.services.errors import Refusal
 from fermata.services.exemptions import ExemptionOrder, ask_exemption, confirm_exemption
 from fermata.services.freezes import FreezeOrder, add_freeze, end_freeze, list_freezes
 from fermata.services.inventory import ImportSet, import_set
 from fermata.services.policy import try_update
+from fermata.services.work_orders import NewOrder, cancel_order, open_orders, start_order
 from fermata.store import journal
 from fermata.store.database import Database
 
@@ -45,10 +49,8 @@ def _frozen(db: Database) -> None:
     add_freeze(db, order, now=w.NOW, new_id=lambda prefix: f"{prefix}_1")
 
 
-def ask(db: Database, *updates: str, actor: str = "conductor-1") -> Exemption:
-    order = ExemptionOrder(
-        freeze=FREEZE, updates=frozenset(map(UpdateId, updates)), reason="exploited in the field", actor=actor
-    )
+def ask(db: Database, *updates: str, actor: str = "conductor-1", why: str = "exploited in the field") -> Exemption:
+    order = ExemptionOrder(freeze=FREEZE, updates=frozenset(map(UpdateId, updates)), reason=why, actor=actor)
     numbers = count(1)
     return ask_exemption(db, order, now=w.NOW, new_id=lambda prefix: f"{prefix}_{next(numbers)}")
 
@@ -107,6 +109,15 @@ def test_what_the_policy_does_not_exempt_is_not_even_asked(
     assert [why.code.value for why in refused.value.reasons] == codes
 
 
+@pytest.mark.parametrize("why", ["", " ", "\t\n"])
+def test_without_a_reason_nothing_is_asked(db: Database, why: str) -> None:
+    with pytest.raises(Refusal, match="An exemption from freeze_1 needs a reason") as refused:
+        ask(db, "nic", why=why)
+    assert refused.value.reason.code.value == "REASON_MISSING"
+    (view,) = list_freezes(db, now=w.NOW)
+    assert view.exemptions == ()
+
+
 def test_one_person_alone_is_not_enough(db: Database) -> None:
     ask(db, "nic", actor="ann")
     with pytest.raises(Refusal, match="a second person") as refused:
@@ -135,3 +146,84 @@ def test_it_is_confirmed_once_and_while_the_freeze_lasts(db: Database) -> None:
     end_freeze(db, FREEZE, now=w.NOW)
     with pytest.raises(Refusal, match="No freeze freeze_1"):
         ask(db, "nic", actor="bo")
+
+
+def open_repair(
+    db: Database, node: str = "alpha-n00", criticality: Criticality = Criticality.CRITICAL_SECURITY
+) -> OrderId:
+    new = NewOrder(
+        kind=RequestKind.REPAIR,
+        target=Target(level=TargetLevel.NODE, name=node),
+        cause="its power supply smokes",
+        criticality=criticality,
+    )
+    (opened,) = open_orders(db, [new], now=w.NOW, actor="operator-1", new_id=lambda prefix: f"{prefix}_{node}")
+    return opened.order.id
+
+
+def why_not(db: Database, order: OrderId) -> set[Code]:
+    """Why the order does not begin within the freeze; it does begin when there is no reason."""
+    try:
+        start_order(db, order, now=w.NOW + 2 * HOUR, actor="operator-1", drained=True)
+    except Refusal as refusal:
+        return {why.code for why in refusal.reasons}
+    return set()
+
+
+def ask_for_orders(db: Database, *orders: OrderId, kinds: frozenset[MaintenanceKind] = frozenset()) -> Exemption:
+    wanted = ExemptionOrder(
+        freeze=FREEZE,
+        updates=frozenset(),
+        orders=frozenset(orders),
+        kinds=kinds,
+        reason="it smokes",
+        actor="conductor-1",
+    )
+    return ask_exemption(db, wanted, now=w.NOW, new_id=lambda prefix: f"{prefix}_1")
+
+
+def test_a_work_order_passes_a_freeze_once_two_people_named_it(db: Database) -> None:
+    order, other = open_repair(db), open_repair(db, "alpha-n01")
+    assert why_not(db, order) == {Code.FROZEN}
+    asked = ask_for_orders(db, order)
+    assert why_not(db, order) == {Code.FROZEN}, "one person is not enough"
+    with pytest.raises(Refusal) as refused:
+        confirm_exemption(db, asked.id, now=w.NOW, actor="conductor-1")
+    assert refused.value.reason.code is Code.APPROVER_UNKNOWN
+    confirm(db)
+    (view,) = list_freezes(db, now=w.NOW)
+    assert view.exemptions[0].orders == {order}
+    assert (why_not(db, other), why_not(db, order)) == ({Code.FROZEN}, set())
+
+
+def test_a_kind_of_work_passes_with_orders_to_come_but_never_one_of_another_criticality(db: Database) -> None:
+    ask_for_orders(db, kinds=frozenset({MaintenanceKind.REPAIR}))
+    confirm(db)
+    later, regular = open_repair(db), open_repair(db, "alpha-n01", Criticality.REGULAR)
+    assert why_not(db, regular) >= {Code.FROZEN}
+    assert why_not(db, later) == set()
+    assert outcome(db) is Outcome.WAITS, "updates are named one by one"
+
+
+def test_orders_that_may_not_pass_are_refused_with_every_reason(db: Database) -> None:
+    regular = open_repair(db, criticality=Criticality.REGULAR)
+    over = open_repair(db, "alpha-n01")
+    cancel_order(db, over, now=w.NOW, actor="operator-1")
+    for orders, kinds, codes in (
+        ((), (), [Code.EXEMPTION_NAMES_NOTHING]),
+        ((), (MaintenanceKind.DEPLOYMENT,), [Code.EXEMPTION_NAMES_NOTHING]),
+        ((regular,), (), [Code.FREEZE_NOT_EXEMPT]),
+        ((over, OrderId("wo_x")), (), [Code.ORDER_UNKNOWN, Code.ORDER_UNKNOWN]),
+    ):
+        with pytest.raises(Refusal) as refused:
+            ask_for_orders(db, *orders, kinds=frozenset(kinds))
+        assert [why.code for why in refused.value.reasons] == codes
+
+
+def test_where_the_policy_exempts_nothing_no_kind_of_work_passes(db: Database) -> None:
+    strict = replace(w.customer(), approvers=("ann",), except_criticality=frozenset())
+    policy = replace(SCENARIO.policy, customers={CustomerId("lumen"): strict})
+    import_set(db, ImportSet(policy=policy), now=w.NOW, actor="operator-1")
+    with pytest.raises(Refusal) as refused:
+        ask_for_orders(db, kinds=frozenset({MaintenanceKind.REPAIR}))
+    assert refused.value.reason.code is Code.FREEZE_NOT_EXEMPT

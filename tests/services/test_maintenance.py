@@ -129,7 +129,8 @@ def test_many_events_are_acknowledged_in_one_go_and_unknown_ones_told(
     picture = desk.look()
     ids = [event.id for name in picture.fleet.nodes for event in tell(picture.outlook(name), world.NOW, Leads()).events]
     found = acknowledge_events(hearing(imported, desk), [*ids, "x"], lambda seen: seen.fleet.nodes.keys())
-    assert found == {**dict.fromkeys(ids, True), "x": False}
+    assert {name: told.is_known for name, told in found.items()} == {**dict.fromkeys(ids, True), "x": False}
+    assert all(told.refused is None for told in found.values())
     assert sorted(world.said(imported)) == [f"approved node {name}" for name in world.ALPHA]
     counts = count_figures(desk.look(), world.NOW).clusters[0][1]
     assert (counts[Measure.APPROVED], counts[Measure.OVERDUE]) == (3, 0)

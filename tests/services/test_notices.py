@@ -106,7 +106,7 @@ def test_freezes_and_exemptions_are_told_to_whom_they_concern(desk: Desk) -> Non
     with pytest.raises(Refusal):
         ask_exemption(
             desk.db,
-            ExemptionOrder(freeze=freeze.id, updates=frozenset(), reason="", actor="x"),
+            ExemptionOrder(freeze=freeze.id, updates=frozenset(), reason="urgent", actor="x"),
             now=w.NOW + HOUR,
             new_id=desk.new_id,
         )

@@ -10,10 +10,15 @@ from tests.constraints import world as w
 from tests.formats.conftest import Small, small
 from tests.services.work import start_work
 
+from fermata.domain import arm
 from fermata.domain.ids import CustomerId, NodeId
+from fermata.domain.request_kinds import RequestKind
+from fermata.domain.work_orders import Target, TargetLevel, Word
 from fermata.formats.scenario import read_scenario
 from fermata.services import inventory, query
+from fermata.services.order_words import WordOrder, decide_orders
 from fermata.services.requests import Inputs
+from fermata.services.work_orders import NewOrder, complete_order, open_orders, start_order
 from fermata.store import inventory as inventory_rows
 from fermata.store import journal
 from fermata.store.database import Database
@@ -119,3 +124,39 @@ def test_a_refused_query_has_a_reason_and_a_place(desk: query.QueryDesk) -> None
         "QUERY_UNREADABLE: The query cannot be read: line 1, column 11, near '|': 'wherre' is no step of a query."
     )
     assert (raised.value.fault.line, raised.value.fault.column) == (1, 10)
+
+
+EVENTS_OF_ORDERS = (
+    "maintenanceresources | where type == 'microsoft.maintenance/scheduledevents'"
+    " | where isnotempty(tostring(properties.WorkOrder))"
+    " | project tostring(properties.EventId), tostring(properties.EventStatus), tostring(properties.Answer),"
+    " tostring(properties.RequestId)"
+)
+STANDING_OF_ORDERS = (
+    "maintenanceresources | where type == 'fermata/requests' | where properties.requestType == 'repair'"
+    " | mv-expand w = properties.workOrders"
+    " | project tostring(w.id), tolong(w.nodesAsked), tolong(w.nodesGiven)"
+)
+
+
+def test_work_orders_are_events_and_requests_with_what_was_answered(
+    db: Database, desk: query.QueryDesk, small: Small
+) -> None:
+    import_all(db, small)
+    assert rows(desk, EVENTS_OF_ORDERS) == []
+    new = NewOrder(kind=RequestKind.REPAIR, target=Target(level=TargetLevel.NODE, name="alpha-n0"), cause="it flaps")
+    numbers = iter(range(100))
+    (opened,) = open_orders(db, [new], now=w.NOW, actor="tests", new_id=lambda prefix: f"{prefix}_{next(numbers)}")
+    order, request = opened.order.id, opened.request
+    event = arm.order_event_id(order, NodeId("alpha-n0"))
+    assert rows(desk, EVENTS_OF_ORDERS) == [[event, "Scheduled", "asked", request]]
+    assert rows(desk, STANDING_OF_ORDERS) == [[order, 1, 0]]
+    assert rows(desk, EVENTS_OF_ORDERS, frozenset({CustomerId("meridian")})) == [], "it is not theirs"
+    word = WordOrder(word=Word.APPROVED, scope=None)
+    decide_orders(db, request, [word], now=w.NOW, new_id=lambda prefix: f"{prefix}_{next(numbers)}")
+    assert rows(desk, EVENTS_OF_ORDERS) == [[event, "Scheduled", "given", request]]
+    assert rows(desk, STANDING_OF_ORDERS) == [[order, 0, 1]]
+    start_order(db, order, now=w.NOW, actor="tests", drained=True)
+    assert [row[1] for row in rows(desk, EVENTS_OF_ORDERS)] == ["Started"]
+    complete_order(db, order, now=w.NOW, actor="tests")
+    assert [row[1] for row in rows(desk, EVENTS_OF_ORDERS)] == ["Completed"]

@@ -29,7 +29,7 @@ __all__ = ["closed_stores"]  # a fixture
 TROUBLE = replace(NO_FAULTS, fails=0.05, hangs=0.03, false_done=0.1, fallout=0.1, mean_days_to_repair=400)
 DOCUMENTED = {
     "schema", "campaign", "title", "timezone", "as_of", "runs", "complete", "summary", "plans", "windows", "capacity",
-    "accounts", "limits", "failures", "versions", "tail", "nodes",
+    "accounts", "repairs", "limits", "failures", "versions", "tail", "nodes",
 }  # fmt: skip
 
 

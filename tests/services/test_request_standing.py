@@ -11,15 +11,16 @@ from tests.services.orders import begin, say, target
 from tests.services.work import start_work
 
 from fermata.domain.ids import CampaignId, ClusterId, CustomerId, NodeId, RequestId, UpdateId
+from fermata.domain.orders import Terms
 from fermata.domain.pending import find_pending
-from fermata.domain.policy import AfterDue, Scope, ScopeLevel
+from fermata.domain.policy import AfterDue, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_standing import NextStep, Standing
 from fermata.domain.request_states import RequestState
 from fermata.domain.updates import Catalogue
 from fermata.planning.inputs import Planned
-from fermata.services.consent import approve, withdraw
+from fermata.services.consent import Order, approve, decide, withdraw
 from fermata.services.errors import Refusal
 from fermata.services.inventory import ImportSet, import_set, import_updates
 from fermata.services.plans import check_stored_plan, make_plan, publish
@@ -119,6 +120,25 @@ def test_a_deployment_is_overdue_from_its_due_date_on(db: Database, mint: Callab
     assert state(db, due) is S.APPROVED
 
 
+def test_a_deployment_that_was_told_late_is_not_overdue_before_its_promised_notice_is_over(db: Database) -> None:
+    prepare(db)
+    old = {name: replace(update, released_at=w.NOW - 400 * DAY) for name, update in SCENARIO.catalogue.updates.items()}
+    import_updates(db, replace(SCENARIO.catalogue, updates=old), now=w.NOW, actor="operator-1")
+    assert show_request(db, ALPHA, now=w.NOW).request.due_at == w.NOW - 310 * DAY
+    before = standing(db, w.NOW + 90 * DAY - timedelta(seconds=1))
+    assert before.state is S.PENDING
+    assert "but the promised notice counts from when they were told" in before.why.sentence
+    assert state(db, w.NOW + 90 * DAY) is S.OVERDUE
+    no = Order(
+        scope=Scope(level=ScopeLevel.CLUSTER, name="alpha"),
+        verdict=Verdict.DECLINED,
+        reason="launch",
+        terms=Terms(until=w.NOW + 90 * DAY),
+    )
+    decide(db, [no], now=w.NOW, new_id=lambda prefix: f"{prefix}_1")
+    assert state(db, w.NOW) is S.DECLINED
+
+
 def test_what_was_approved_does_not_make_a_request_overdue(db: Database, mint: Callable[[str], str]) -> None:
     prepare(db)
     yes(db, "supercomputer sc-alpha", mint)
@@ -163,7 +183,7 @@ def test_a_notice_counts_from_the_first_and_ends_with_the_request(db: Database) 
     assert state(db) is S.PENDING, "what is asked anew is told anew"
 
 
-def test_a_plan_leaves_a_node_to_a_repair_that_may_go_and_takes_it_again_afterwards(
+def test_a_plan_leaves_a_node_to_a_move_that_may_go_and_takes_it_again_afterwards(
     db: Database, mint: Callable[[str], str]
 ) -> None:
     prepare(db)
@@ -171,7 +191,7 @@ def test_a_plan_leaves_a_node_to_a_repair_that_may_go_and_takes_it_again_afterwa
     before = make_plan(db, CampaignId("small"), now=w.NOW, new_id=mint)
     assert isinstance(before, Planned)
     node = NodeId("alpha-n00")
-    asked = NewOrder(kind=RequestKind.REPAIR, target=target(f"node {node}"), cause="fan")
+    asked = NewOrder(kind=RequestKind.MOVE, target=target(f"node {node}"), cause="row 7")
     (opened,) = open_orders(db, [asked], now=w.NOW, actor="operator-1", new_id=mint)
     assert check_stored_plan(db, before.plan.id) == (), "what nobody approved keeps nothing"
     say(db, opened.request)
@@ -188,13 +208,30 @@ def test_a_plan_leaves_a_node_to_a_repair_that_may_go_and_takes_it_again_afterwa
     assert check_stored_plan(db, before.plan.id) == ()
 
 
-def test_a_node_that_a_repair_keeps_has_no_time_to_come(db: Database, mint: Callable[[str], str]) -> None:
+def test_a_plan_takes_a_node_with_a_repair_that_may_go_and_leaves_it_while_that_runs(
+    db: Database, mint: Callable[[str], str]
+) -> None:
+    prepare(db)
+    yes(db, "supercomputer sc-alpha", mint)
+    node = NodeId("alpha-n00")
+    asked = NewOrder(kind=RequestKind.REPAIR, target=target(f"node {node}"), cause="fan")
+    (opened,) = open_orders(db, [asked], now=w.NOW, actor="operator-1", new_id=mint)
+    say(db, opened.request)
+    made = make_plan(db, CampaignId("small"), now=w.NOW, new_id=mint)
+    assert isinstance(made, Planned)
+    assert node in {name for window in made.plan.windows for name in window.nodes}
+    assert check_stored_plan(db, made.plan.id) == ()
+    begin(db, opened.order.id)
+    assert {violation.rule for violation in check_stored_plan(db, made.plan.id)} == {"WORK_ORDERS"}
+
+
+def test_a_node_that_a_move_keeps_has_no_time_to_come(db: Database, mint: Callable[[str], str]) -> None:
     prepare(db)
     yes(db, "supercomputer sc-alpha", mint)
     made = make_plan(db, CampaignId("small"), now=w.NOW, new_id=mint)
     assert isinstance(made, Planned)
     publish(db, made.plan.id, now=w.NOW, actor="operator-1")
-    asked = NewOrder(kind=RequestKind.REPAIR, target=target("node alpha-n00"), cause="fan")
+    asked = NewOrder(kind=RequestKind.MOVE, target=target("node alpha-n00"), cause="fan")
     (opened,) = open_orders(db, [asked], now=w.NOW, actor="operator-1", new_id=mint)
     assert state(db) is S.SCHEDULED
     assert {(m.kind, m.state) for m in opened.meets} == {(RequestKind.DEPLOYMENT, S.SCHEDULED)}

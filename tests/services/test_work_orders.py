@@ -39,6 +39,7 @@ from fermata.services.work_orders import NewOrder, cancel_order, complete_order,
 from fermata.store import inventory, journal, work_orders
 from fermata.store.database import Database
 
+GONE = RequestId("req_sc-both_decommission")
 NOTICES = [
     (RequestKind.REPAIR, Criticality.REGULAR, 30),
     (RequestKind.REPAIR, Criticality.CRITICAL_LIVESITE, 1),
@@ -148,7 +149,7 @@ def test_an_order_waits_for_a_node_that_a_run_holds(db: Database) -> None:
     with db.begin() as conn:
         start_work(conn, "alpha-n00")
     found = opened(db, "node alpha-n00")
-    assert [(meeting.kind, meeting.outcome) for meeting in found.meets] == [(RequestKind.DEPLOYMENT, Outcome.WAIT)]
+    assert [(meeting.kind, meeting.outcome) for meeting in found.meets] == [(RequestKind.DEPLOYMENT, Outcome.JOIN)]
     say(db, REPAIR, actor="ann")
     with pytest.raises(Refusal) as refused:
         begin(db)
@@ -178,6 +179,44 @@ def test_a_decommission_that_begins_ends_what_was_asked_for_on_its_nodes_alone(d
     assert state(db) is S.SUPERSEDED
     assert state(db, HARDWARE) is S.PENDING
     assert state(db, gone) is S.IN_PROGRESS
+
+
+@pytest.mark.parametrize(
+    ("cluster", "nodes", "customer"),
+    [
+        ("alpha", [f"alpha-n{i:02}" for i in range(6)], "lumen"),
+        ("beta", [f"beta-n{i:02}" for i in range(10)], "meridian"),
+    ],
+)
+def test_a_decommission_of_a_cluster_names_its_nodes_in_every_rack_and_whom_they_serve(
+    db: Database, cluster: str, nodes: list[str], customer: str
+) -> None:
+    prepare(db)
+    opened(db, f"cluster {cluster}", RequestKind.DECOMMISSION)
+    (order,) = shown(db, GONE).request.orders
+    assert (list(order.nodes), list(order.customers)) == (nodes, [customer])
+
+
+def test_a_decommission_of_a_cluster_begins_when_all_of_its_nodes_are_approved_and_holds_them_all(
+    db: Database,
+) -> None:
+    prepare(db)
+    opened(db, "cluster alpha", RequestKind.DECOMMISSION)
+    nodes = [f"alpha-n{i:02}" for i in range(6)]
+    for name in nodes[:-1]:
+        say(db, GONE, actor="ann", scope=Scope(level=ScopeLevel.NODE, name=name))
+    with pytest.raises(Refusal, match="alpha") as refused:
+        begin(db)
+    assert codes(refused) == [Code.APPROVAL_MISSING]
+    say(db, GONE, actor="ann", scope=Scope(level=ScopeLevel.NODE, name=nodes[-1]))
+    with pytest.raises(Refusal) as refused:
+        start_order(db, OrderId("wo_1"), now=w.NOW, actor="operator-1")
+    assert codes(refused) == [Code.ORDER_NOT_DRAINED]
+    assert all(name in refused.value.reason.sentence for name in nodes[:2])
+    begin(db)
+    with db.read() as conn:
+        held = work_orders.load_orders(conn)[OrderId("wo_1")].held
+    assert sorted(held) == nodes
 
 
 def test_nothing_is_asked_for_on_what_may_leave(db: Database) -> None:

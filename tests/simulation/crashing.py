@@ -18,6 +18,7 @@ class Saboteur:
     def __init__(self, kills: Callable[[int, str], bool]) -> None:
         self.passed = 0
         self.names: list[str] = []
+        self.items: Sequence[Any] = ()  # of the port call that is about to be made
         self._kills = kills
 
     def __call__(self, point: str) -> None:
@@ -39,6 +40,7 @@ class _Port:
 
     def __getattr__(self, verb: str) -> Callable[[Sequence[Any]], Any]:
         def call(items: Sequence[Any]) -> Any:
+            self._saboteur.items = items
             self._saboteur(f"before {self._name}.{verb}")
             answer = getattr(self._port, verb)(items)
             self._saboteur(f"after {self._name}.{verb}")

@@ -11,15 +11,14 @@ from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.ids import SourceId
 from fermata.domain.inventory_reports import SourceState
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.policy import Freeze, PolicyRule, Said, Scope, ScopeLevel, Stance, Verdict
+from fermata.domain.policy import Freeze, PolicyRule, Scope, ScopeLevel, Stance, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.recurrence import RecurringWindow
 from fermata.domain.run_states import RunState, WindowState
 from fermata.domain.sources import SourceKind
-from fermata.domain.work_orders import Word
 from fermata.services import runs as services
 from fermata.sim.fates import NO_FAULTS
-from fermata.store import consent, inventory, inventory_sources, journal, runs, work_orders
+from fermata.store import consent, inventory, inventory_sources, journal, runs
 from fermata.store.bulk import update_rows
 
 HOUR = timedelta(hours=1)
@@ -76,35 +75,6 @@ def test_node_without_consent_is_left_out_with_all_behind_its_devices(store_url:
     untouched = [rig.world.nodes[small.NodeId(f"c0-n{i:03d}")] for i in range(8)]
     assert all(machine.in_service or machine.name == "c0-n000" for machine in untouched)
     assert not any(machine.targets for machine in untouched)
-
-
-@pytest.mark.parametrize(
-    ("word", "begun", "code"),
-    [
-        (Word.APPROVED, False, Code.ORDER_FIRST),
-        (Word.APPROVED, True, Code.HELD_BY_ORDER),
-        (Word.WITHDRAWN, False, None),
-    ],
-)
-def test_node_with_a_repair_that_may_go_is_left_to_it(
-    store_url: str, tmp_path: Path, word: Word, begun: bool, code: Code | None
-) -> None:
-    rig = stagehand.set_up(store_url, tmp_path, fleet=small.fleet(nodes=16))
-    said = Said(actor="operator-1", at=small.NOW)
-    order = small.work_order("c0-n009", said)
-    with rig.database.begin() as conn:
-        held = (small.NodeId("c0-n009"),) if begun else ()
-        work_orders.save_orders(conn, [replace(order, started=said if begun else None, held=held)])
-        work_orders.append_words(conn, [small.order_word(order, word)])
-    rig.conduct()
-    left_out = {left.reason.code: left.nodes for left in windows(rig)["win-c0"].left_out}
-    if code is None:
-        assert states(rig)["c0-n009"] is UnitState.RETURNED
-        assert left_out == {}
-    else:
-        assert left_out[code] == ("c0-n009",)
-        assert "c0-n009" not in states(rig)
-        assert not rig.world.nodes[small.NodeId("c0-n009")].targets
 
 
 def test_freeze_added_after_the_plan_keeps_the_cluster_untouched(store_url: str, tmp_path: Path) -> None:
@@ -166,9 +136,11 @@ def test_unapproved_nodes_go_only_if_the_policy_allows_all_of_the_windows_time(
     assert bool(rig.world.steps) is not bool(left_out)
 
 
-def one_after_the_other(store_url: str, tmp_path: Path, slow_factor: float) -> stagehand.Rig:
+def one_after_the_other(
+    store_url: str, tmp_path: Path, slow_factor: float, *, open_confidence: float = 0.0
+) -> stagehand.Rig:
     """Two windows that only fit one after the other, and drains that take `slow_factor` times as long as usual."""
-    campaign = small.campaign(Limit(what=LimitKind.NODES_OUT, at_once=12))
+    campaign = replace(small.campaign(Limit(what=LimitKind.NODES_OUT, at_once=12)), open_confidence=open_confidence)
     found, updates = small.fleet(clusters=2), small.catalogue()
     first = small.plan(small.fleet(clusters=1), updates, campaign)
     made = small.plan(found, updates, campaign, [small.START, first.windows[0].end])
@@ -199,6 +171,25 @@ def test_window_that_cannot_end_in_time_is_missed_and_its_nodes_stay_untouched(s
     assert missed.state is WindowState.MISSED
     assert missed.reason is not None
     assert missed.reason.code is Code.TOO_LATE_TODAY
+    assert {op.cluster for op in rig.ops()} == {"c0"}
+
+
+def told_missed(rig: stagehand.Rig) -> journal.Entry:
+    with rig.database.read() as conn:
+        lines = journal.read(conn, limit=10_000, subject="window:win-c1")
+    (missed,) = [line for line in lines if line.event == "window.missed"]
+    return missed
+
+
+def test_window_that_is_unlikely_to_be_back_in_time_stays_shut_before_it_is_too_late(
+    store_url: str, tmp_path: Path
+) -> None:
+    rig = one_after_the_other(store_url, tmp_path, slow_factor=60.0, open_confidence=0.8)
+    assert rig.conduct().state is RunState.FINISHED
+    missed, row = told_missed(rig), windows(rig)["win-c1"]
+    assert missed.why.startswith("PROMISE_AT_RISK: win-c1 could open at ")
+    assert "(overrunning: win-c0)" in missed.why
+    assert missed.at + (row.planned_end - row.planned_start) < row.back_by, "its planned length would still have fitted"
     assert {op.cluster for op in rig.ops()} == {"c0"}
 
 

@@ -1,25 +1,34 @@
 """A bad update on the simulated fleet: it is stopped, nobody else begins it, and a person has the last word."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from tests.simulation import small, stagehand
 
 from fermata.domain.gate_evidence import RateSource
-from fermata.domain.gates import GateSaid, GateState, GateVerdict, GateWord
-from fermata.domain.ids import OrderId, RunId, UpdateId
-from fermata.domain.node_states import UnitState
+from fermata.domain.gates import GateSaid, GateState, GateVerdict, GateWord, Phase
+from fermata.domain.ids import OrderId, RunId, UpdateId, WindowId
+from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Gate
+from fermata.domain.phases import ControlPhase, GateTerms, Phases
 from fermata.domain.policy import Said as PolicySaid
 from fermata.domain.reasons import Code
 from fermata.domain.run_states import RunState, WindowState
+from fermata.execution.stage import set_stage
+from fermata.planning.inputs import Planned, PlanningInput
+from fermata.planning.planner import plan_campaign
 from fermata.services import gates as services
 from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.store import gates, journal, runs, work_orders
 
+pytestmark = pytest.mark.timeout(300)  # a busy machine needs minutes for a campaign that is conducted once for many
+
 DAY = timedelta(days=1)
-SECOND = timedelta(minutes=100)  # its nodes are empty, and come to the bad update when those of the first have failed
+SECOND = timedelta(minutes=180)  # its nodes are empty, and come to the bad update when those of the first have failed
 WAITING = timedelta(hours=5)
 OVER = DAY + timedelta(hours=9)  # the third window has missed its day by then
 BAD_OS = replace(NO_FAULTS, bad_updates={"os": 0.6}, mean_days_to_repair=20.0)
@@ -58,23 +67,53 @@ def lines(rig: stagehand.Rig, event: str) -> list[journal.Entry]:
         return [entry for entry in journal.read(conn, limit=10_000) if entry.event == event]
 
 
-def test_bad_update_is_stopped_and_nobody_else_begins_it(store_url: str, tmp_path: Path) -> None:
-    rig = three_windows(store_url, tmp_path)
-    rig.conduct(until=small.START + OVER)
+@contextlib.contextmanager
+def conducted(request: pytest.FixtureRequest, folder: Path, until: datetime) -> Iterator[stagehand.Rig]:
+    """Three windows with a bad update, conducted once for all tests that only look at what came of it."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "sqlite":
+            url = stagehand.fresh_sqlite(folder)
+        else:
+            template = request.getfixturevalue("postgres_template")
+            url = stack.enter_context(request.getfixturevalue("postgres").database(template=template))
+        rig = three_windows(url, folder)
+        rig.conduct(until=until)
+        yield rig
+        rig.database.close()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def missed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[stagehand.Rig]:
+    """Until the third window has missed its day."""
+    with conducted(request, tmp_path_factory.mktemp("missed"), small.START + OVER) as rig:
+        yield rig
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[stagehand.Rig]:
+    """Until the nodes of the second window wait for a word."""
+    with conducted(request, tmp_path_factory.mktemp("held"), small.START + WAITING) as rig:
+        yield rig
+
+
+@pytest.mark.xdist_group("gates")
+def test_bad_update_is_stopped_and_nobody_else_begins_it(missed: stagehand.Rig) -> None:
+    rig = missed
     found = states(rig)[OS]
     assert found.judged.verdict is GateVerdict.HOLD
     assert found.evidence.failed >= 3
     assert found.base.source is RateSource.CAMPAIGN
     begun = tried(rig, "os")
-    assert len(begun) == found.evidence.tried == 16
+    assert len(begun) == found.evidence.tried
     assert all(name.startswith("c0-") for name in begun)
     waiting = {op.unit for op in rig.ops() if op.gate is Gate.EVIDENCE}
-    assert waiting == {f"c1-n{i:03d}" for i in range(16)}
+    assert waiting == {op.unit for op in rig.ops() if op.kind is UnitKind.NODE} - begun
+    assert {name for name in waiting if name.startswith("c1-")} == {f"c1-n{i:03d}" for i in range(16)}
 
 
-def test_windows_of_a_held_update_wait_and_miss_their_day_with_the_reason(store_url: str, tmp_path: Path) -> None:
-    rig = three_windows(store_url, tmp_path)
-    rig.conduct(until=small.START + OVER)
+@pytest.mark.xdist_group("gates")
+def test_windows_of_a_held_update_wait_and_miss_their_day_with_the_reason(missed: stagehand.Rig) -> None:
+    rig = missed
     row = windows(rig)["win-c2"]
     assert row.state is WindowState.MISSED
     assert row.reason is not None
@@ -82,16 +121,16 @@ def test_windows_of_a_held_update_wait_and_miss_their_day_with_the_reason(store_
     assert not any(op.window == "win-c2" for op in rig.ops())
 
 
-def test_other_updates_of_the_same_nodes_are_not_blamed(store_url: str, tmp_path: Path) -> None:
-    rig = three_windows(store_url, tmp_path)
-    rig.conduct(until=small.START + WAITING)
+@pytest.mark.xdist_group("gates")
+def test_other_updates_of_the_same_nodes_are_not_blamed(held: stagehand.Rig) -> None:
+    rig = held
     closed = {name for name, state in states(rig).items() if state.is_closed}
     assert closed == {OS}
 
 
-def test_verdict_is_journalled_once_with_its_numbers(store_url: str, tmp_path: Path) -> None:
-    rig = three_windows(store_url, tmp_path)
-    rig.conduct(until=small.START + WAITING)
+@pytest.mark.xdist_group("gates")
+def test_verdict_is_journalled_once_with_its_numbers(held: stagehand.Rig) -> None:
+    rig = held
     (line,) = lines(rig, "gate.hold")
     assert line.subject == "update:os"
     assert line.data["failed"] >= 3
@@ -131,9 +170,9 @@ def test_hold_of_an_operator_keeps_every_node_from_beginning(store_url: str, tmp
     assert "the vendor called" in row.reason.sentence
 
 
-def test_held_nodes_say_what_they_wait_for(store_url: str, tmp_path: Path) -> None:
-    rig = three_windows(store_url, tmp_path)
-    rig.conduct(until=small.START + WAITING)
+@pytest.mark.xdist_group("gates")
+def test_held_nodes_say_what_they_wait_for(held: stagehand.Rig) -> None:
+    rig = held
     waiting = [op for op in rig.ops() if op.gate is Gate.EVIDENCE]
     assert {op.state for op in waiting} == {UnitState.DRAINED}
     assert {op.reason.code for op in waiting if op.reason} == {Code.WAITS_AT_GATE}
@@ -150,12 +189,12 @@ def test_restart_counts_the_same_evidence_from_rows_alone(store_url: str, tmp_pa
     services.say(rig.database, rig.run, OS, word)
     rig.conduct(until=rig.clock.now() + timedelta(minutes=1))
     assert counts(rig) == before
-    assert before[OS] == (7, 9, 0, 0)
+    assert before[OS] == (7, 8, 0, 0)
 
 
-def test_failures_of_earlier_runs_are_the_base_rate_where_there_are_enough(store_url: str, tmp_path: Path) -> None:
-    rig = three_windows(store_url, tmp_path)
-    rig.conduct(until=small.START + WAITING)
+@pytest.mark.xdist_group("gates")
+def test_failures_of_earlier_runs_are_the_base_rate_where_there_are_enough(held: stagehand.Rig) -> None:
+    rig = held
     with rig.database.read() as conn:
         tried_nodes, failed_nodes = gates.count_history(conn, RunId("run_next"))
     assert tried_nodes == 32
@@ -188,3 +227,76 @@ def test_repair_asked_for_within_the_bake_counts_and_one_from_before_does_not(st
     rig.conduct(until=rig.clock.now() + timedelta(minutes=30))
     assert [line.subject for line in lines(rig, "node.regressed")] == [f"node:{back[1].unit}"]
     assert counts(rig)[OS][2] == 1
+
+
+def test_control_windows_go_first_and_the_others_wait_for_their_bake(store_url: str, tmp_path: Path) -> None:
+    control = ControlPhase(max_fraction=0.34, gate=GateTerms(at_least=8, bake=timedelta(hours=2)))
+    campaign = replace(small.campaign(), phases=Phases(control=control))
+    fleet, updates = small.fleet(clusters=3, nodes=16), small.catalogue()
+    starts = [small.START, small.START + timedelta(hours=1), small.START + DAY]
+    plan = small.plan(fleet, updates, campaign, starts)
+    rig = stagehand.set_up(store_url, tmp_path, fleet=fleet, campaign=campaign, plan=plan)
+    rig.conduct(until=small.START + timedelta(hours=3))
+    assert {name: row.state for name, row in windows(rig).items()} == {
+        "win-c0": WindowState.CLOSED,
+        "win-c1": WindowState.WAITING,
+        "win-c2": WindowState.PLANNED,
+    }
+    assert {state.judged.reason.code for state in states(rig).values()} == {Code.GATE_BAKES, Code.GATE_UNDECIDED}
+    assert tried(rig, "bmc") == {f"c0-n{i:03d}" for i in range(16)}
+    rig.conduct(until=small.START + DAY + timedelta(hours=6))
+    assert {state.phase for state in states(rig).values()} == {Phase.FULL}
+    assert {row.state for row in windows(rig).values()} == {WindowState.CLOSED}
+
+
+def planned(folder: Path, bake: timedelta) -> stagehand.Rig:
+    """Twenty-one clusters from the planner itself, one of which goes first."""
+    gate = GateTerms(at_least=8, bake=bake)
+    of = replace(small.campaign(), phases=Phases(control=ControlPhase(max_fraction=0.05, gate=gate)))
+    fleet, updates = small.fleet(clusters=21, nodes=8, out_of_service=0), small.catalogue()
+    inputs = PlanningInput(
+        fleet=fleet,
+        catalogue=updates,
+        policy=small.policy(),
+        campaign=of,
+        ledger=(small.approval(updates),),
+        now=small.NOW - timedelta(minutes=30),
+    )
+    made = small.plan(fleet, updates, of)
+    outcome = plan_campaign(inputs, new_plan_id=made.id, hashes=made.inputs)
+    assert isinstance(outcome, Planned)
+    url = stagehand.fresh_sqlite(folder)
+    return stagehand.set_up(url, folder, fleet=fleet, campaign=of, plan=outcome.plan)
+
+
+@pytest.mark.parametrize("bake", [timedelta(hours=1), timedelta(hours=20)])
+def test_nobody_waits_at_a_gate_where_the_plan_reserved_the_control_phase(tmp_path: Path, bake: timedelta) -> None:
+    rig = planned(tmp_path, bake)
+    first, *others = rig.plan.windows
+    assert rig.conduct().state is RunState.FINISHED
+    rows = windows(rig)
+    assert {row.state for row in rows.values()} == {WindowState.CLOSED}
+    assert {name for name, row in rows.items() if row.opened_at != row.planned_start} == set()
+    assert min(window.start for window in others) >= first.end + bake
+    assert {state.phase for state in states(rig).values()} == {Phase.FULL}
+
+
+def test_worker_that_holds_one_cohort_knows_the_control_windows_of_the_whole_plan(tmp_path: Path) -> None:
+    rig = planned(tmp_path, timedelta(hours=1))
+    first, second, *_ = rig.plan.windows
+    rows = windows(rig)
+    stage = set_stage(rig.database, rig.site, rig.clock, rig.run)
+    assert stage.control == frozenset()
+    for held in (first, second):
+        stage.windows = {held.id: rows[held.id]}
+        assert stage.control == {first.id}
+
+
+def test_where_the_control_window_is_gone_another_goes_first(tmp_path: Path) -> None:
+    rig = planned(tmp_path, timedelta(hours=1))
+    first, second, *_ = rig.plan.windows
+    stage = set_stage(rig.database, rig.site, rig.clock, rig.run)
+    stage.windows = {WindowId(name): row for name, row in windows(rig).items()}
+    assert stage.control == {first.id}
+    stage.windows[first.id] = replace(stage.windows[first.id], state=WindowState.MISSED)
+    assert stage.control == {second.id}

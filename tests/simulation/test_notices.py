@@ -16,6 +16,7 @@ from fermata.domain.reasons import Code
 from fermata.domain.run_states import RunState, WindowState
 from fermata.domain.subscriptions import ChannelKind, Consented, EventShape
 from fermata.execution.delivering import deliver_round
+from fermata.formats.health_events import AVAILABILITY_TYPE
 from fermata.formats.notice_events import events_of
 from fermata.services import notices
 from fermata.services import runs as services
@@ -37,6 +38,17 @@ def heard(rig: stagehand.Rig) -> list[tuple[str, str]]:
     return found
 
 
+def states(rig: stagehand.Rig) -> dict[str, list[str]]:
+    """How available each node was said to be, in the order of notices."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for view in reversed(notices.list_notices(rig.database, limit=500).notices):
+        for event in events_of(view.notice, EventShape.HEALTH_RESOURCES):
+            properties = event.data["resourceInfo"]["properties"]
+            if event.type == AVAILABILITY_TYPE:
+                found[event.subject.rsplit("/", 1)[1]].append(properties["availabilityState"])
+    return found
+
+
 def subscribe(rig: stagehand.Rig) -> Desk:
     with rig.database.read() as conn:
         customers = inventory.list_customers(conn)
@@ -54,6 +66,9 @@ def test_every_node_is_told_of_from_start_to_end(store_url: str, tmp_path: Path)
         by_node[node].append(status)
     assert by_node.keys() == {name for window in rig.plan.windows for name in window.nodes}
     assert {tuple(statuses) for statuses in by_node.values()} == {("Started", "Completed")}
+    views = notices.list_notices(rig.database, limit=500).notices
+    kept = {node for v in views if v.notice.kind is NoticeKind.NODES_KEPT_OUT for node in v.notice.facts["nodes"]}
+    assert states(rig) == {node: ["Unavailable"] + ["Available"] * (node not in kept) for node in by_node}
     desk.clock.at = rig.clock.now()
     for _ in range(200):
         if not deliver_round(desk.office).did_something:

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -16,23 +16,25 @@ from fermata.domain.ids import ClusterId, DeviceId, NodeId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.plans import Plan, Window
-from fermata.domain.policy import Freeze, Scope, ScopeLevel, Verdict
+from fermata.domain.policy import Freeze, Notice, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.replans import ReplanOutcome
 from fermata.domain.run_states import ReplanMode, RunState, WindowState
 from fermata.planning.inputs import Planned, PlanningInput
 from fermata.planning.planner import plan_campaign
 from fermata.ports import Inventory
+from fermata.services import foresight
 from fermata.services import replans as services
 from fermata.services import runs as run_verbs
+from fermata.services.foresight import foresee
 from fermata.services.plans import check_stored_plan
 from fermata.sim.clock import VirtualClock
 from fermata.sim.fates import NO_FAULTS, Faults
-from fermata.store import consent, journal, plans, replans, runs
+from fermata.store import consent, inventory, journal, plans, replans, runs
 from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 CLUSTERS = 3
 
 HARSH = Faults(
@@ -55,11 +57,13 @@ class Silent:
         return self._inner.observe_devices(names)
 
 
-def set_up(tmp_path: Path, mode: ReplanMode, *, faults: Faults = NO_FAULTS, seed: int = 1) -> stagehand.Rig:
+def set_up(
+    tmp_path: Path, mode: ReplanMode, *, faults: Faults = NO_FAULTS, seed: int = 1, deadline: date = date(2026, 1, 12)
+) -> stagehand.Rig:
     """One cluster a day, on three days, from the planner itself."""
     found, updates = small.fleet(clusters=CLUSTERS, out_of_service=0), small.catalogue()
     one_a_day = Limit(what=LimitKind.WHOLE_BIG_CLUSTERS, per_day=1)
-    of = replace(small.campaign(one_a_day), big_cluster_nodes=4)
+    of = replace(small.campaign(one_a_day), big_cluster_nodes=4, deadline=deadline)
     inputs = PlanningInput(
         fleet=found,
         catalogue=updates,
@@ -287,3 +291,90 @@ def test_whatever_fails_every_published_date_is_kept_or_has_its_cause(tmp_path: 
     served = {name for name, op in ops.items() if op.finished_at is not None or op.tail_since is not None}
     assert set(rig.world.nodes) <= explained | served, f"seed {seed}"
     assert all(row.state is not WindowState.PLANNED for row in last.values()), f"seed {seed}"
+
+
+def early_rig(tmp_path: Path, notice: Notice) -> stagehand.Rig:
+    """Two windows of one day that the plan has one after the other, with room for both."""
+    found, updates, of = small.fleet(clusters=2, out_of_service=0), small.catalogue(), small.campaign()
+    made = small.plan(found, updates, of, [small.START, small.START + timedelta(hours=4)])
+    rig = stagehand.set_up(stagehand.fresh_sqlite(tmp_path), tmp_path, fleet=found, campaign=of, plan=made)
+    with rig.database.begin() as conn:
+        inventory.save_policy(conn, replace(small.policy(), notice=notice))
+    return rig
+
+
+NO_NOTICE = Notice(regular_update=0, regular_hardware=0, critical_repair=0, critical_update=0)
+
+
+def test_a_later_window_opens_early_where_nobody_was_promised_notice(tmp_path: Path) -> None:
+    rig = early_rig(tmp_path, NO_NOTICE)
+    assert rig.conduct().state is RunState.FINISHED
+    opened = rows(rig)["win-c1"]
+    assert opened.opened_at is not None
+    assert small.START <= opened.opened_at < opened.planned_start, "not before the day's hours"
+    assert returned(rig) == set(rig.world.nodes)
+
+
+def test_a_later_window_keeps_its_time_where_notice_was_promised(tmp_path: Path) -> None:
+    rig = early_rig(tmp_path, Notice())
+    rig.conduct()
+    opened = rows(rig)["win-c1"]
+    assert opened.opened_at == opened.planned_start
+
+
+def test_a_window_does_not_open_early_into_a_freeze_or_before_its_approval_allows(tmp_path: Path) -> None:
+    rig = early_rig(tmp_path, NO_NOTICE)
+    freeze(rig, "c1", small.NOW, small.START + timedelta(hours=3))
+    rig.conduct()
+    opened = rows(rig)["win-c1"]
+    assert opened.opened_at is not None
+    assert opened.opened_at >= small.START + timedelta(hours=3)
+    assert opened.taken == opened.nodes
+
+
+def test_a_deadline_that_will_be_missed_is_known_days_ahead_with_what_was_tried(tmp_path: Path) -> None:
+    rig = set_up(tmp_path, ReplanMode.AUTO, deadline=date(2026, 1, 7))
+    rig.conduct(until=small.NOW + timedelta(minutes=30))
+    before = run_verbs.status(rig.database).deadline_risk
+    assert before is not None
+    assert (before.plan, before.windows, before.homeless) == (rig.plan.id, CLUSTERS, 0)
+    assert before.missed < 0.1
+    assert before.alert is None
+    freeze(rig, "c0", small.START - HOUR / 2, small.START + timedelta(hours=10))
+    rig.conduct(until=small.START + 2 * HOUR)
+    status = run_verbs.status(rig.database)
+    risk = status.deadline_risk
+    assert risk is not None
+    assert risk.plan == status.plan != rig.plan.id, "foreseen anew for the plan that followed"
+    assert risk.at <= risk.deadline - 2 * DAY
+    assert risk.missed == 1.0
+    assert next((driver.cluster, driver.missed) for driver in risk.drivers) == ("c0", 1.0)
+    assert risk.late_node_days >= 8
+    assert {remedy.change for remedy in risk.remedies} == {"dates planned anew", "capacity back by 20:00"}
+    assert [need.code for need in status.needs] == [Code.DEADLINE_AT_RISK]
+    with rig.database.read() as conn:
+        told_of = [line for line in journal.read(conn, limit=10_000) if line.event == "deadline.at_risk"]
+    assert len(told_of) == 1
+
+
+def test_what_would_help_is_not_tried_again_every_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = set_up(tmp_path, ReplanMode.OFF, deadline=date(2026, 1, 5))  # the plan itself has two windows after it
+    first = foresee(rig.database, rig.run, small.NOW)
+    monkeypatch.setattr(foresight, "plan_campaign", None)
+    second = foresee(rig.database, rig.run, small.NOW + HOUR * 16)
+    assert first is not None
+    assert second is not None
+    assert first.missed == second.missed == 1.0
+    assert second.at > first.at
+    assert (second.remedies, second.remedies_at) == (first.remedies, first.at)
+    assert len(first.remedies) == 2
+
+
+def test_what_was_foreseen_is_not_worked_out_twice_for_a_day_and_a_plan(tmp_path: Path) -> None:
+    rig = set_up(tmp_path, ReplanMode.OFF)
+    first = foresee(rig.database, rig.run, small.NOW)
+    assert first is not None
+    assert foresee(rig.database, rig.run, small.NOW + timedelta(hours=2)) == first
+    later = foresee(rig.database, rig.run, small.NOW + DAY)
+    assert later is not None
+    assert later.seq > first.seq

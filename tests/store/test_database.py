@@ -7,8 +7,9 @@ import pytest
 from tests.constraints import world as w
 from tests.store.test_append_only import ENTRY
 
+from fermata.domain.reasons import Code
 from fermata.store import inventory, journal
-from fermata.store.database import Database, StoreUnavailable, migrate, open_database
+from fermata.store.database import Database, OtherRelease, StoreUnavailable, migrate, open_database
 
 
 def test_an_error_inside_a_transaction_undoes_all_of_it(db: Database) -> None:
@@ -105,3 +106,60 @@ def test_a_file_that_is_no_store_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a database\n" * 100, encoding="utf-8")
     with pytest.raises(StoreUnavailable, match="not a database"):
         migrate(f"sqlite:///{tmp_path / 'notes.txt'}")
+
+
+def upgrade(db: Database) -> None:
+    """As a newer release does it."""
+    with db.engine.begin() as conn:
+        conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+
+def test_a_store_that_was_upgraded_since_it_was_opened_is_read_but_not_written(store_url: str) -> None:
+    opened = open_database(store_url)
+    with opened.begin() as conn:
+        journal.append(conn, ENTRY)
+    upgrade(opened)
+    with pytest.raises(OtherRelease, match="has schema 9999") as refused, opened.begin() as conn:
+        journal.append(conn, ENTRY)
+    assert refused.value.code == Code.STORE_OF_OTHER_RELEASE
+    with opened.read() as conn:
+        assert len(journal.read(conn)) == 1
+        with pytest.raises(OtherRelease):
+            opened.look(conn)
+    opened.close()
+
+
+def test_whoever_looks_first_in_every_write_still_does_after_the_schema_was_looked_at(store_url: str) -> None:
+    opened = open_database(store_url)
+    seen: list[int] = []
+    guarded = opened.guarded(lambda conn: seen.append(len(journal.read(conn))))
+    with guarded.begin() as conn:
+        journal.append(conn, ENTRY)
+    upgrade(opened)
+    with pytest.raises(OtherRelease), guarded.begin():
+        pass
+    assert seen == [0]
+    opened.close()
+
+
+def test_a_table_that_a_newer_release_changed_is_told_as_an_upgrade(store_url: str) -> None:
+    opened = open_database(store_url)
+    with opened.engine.begin() as conn:
+        conn.exec_driver_sql("ALTER TABLE journal RENAME COLUMN why TO reason")
+    with pytest.raises(StoreUnavailable, match="why") as broken, opened.read() as conn:
+        journal.read(conn)
+    assert not isinstance(broken.value, OtherRelease)  # nobody upgraded it: something else is wrong
+    upgrade(opened)
+    with pytest.raises(OtherRelease, match="has schema 9999"), opened.read() as conn:
+        journal.read(conn)
+    opened.close()
+
+
+def test_a_store_of_a_newer_release_is_refused_when_it_is_opened(store_url: str) -> None:
+    raw = Database(store_url)
+    upgrade(raw)
+    with pytest.raises(OtherRelease, match="Start the release that the store was upgraded to"):
+        open_database(store_url)
+    with raw.read() as conn:
+        assert conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "9999"
+    raw.close()

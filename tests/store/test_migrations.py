@@ -1,39 +1,22 @@
 """The migrations make exactly the tables the code reads, all or nothing, on both databases."""
 
+import importlib
+import pkgutil
+
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect
 
+from fermata import store
 from fermata.domain.workloads import WorkloadMap
-from fermata.store import (
-    inventory,
-    inventory_sources,
-    journal,
-    outbox,
-    plans,
-    replans,
-    requests,
-    signals,
-    unit_ops,
-    work_orders,
-)
+from fermata.store import inventory
 from fermata.store.database import Database, migrate, open_database
 from fermata.store.schema import metadata
 
 NO_SERVICES = WorkloadMap(services={}, assignments={})
-TABLES = (  # imported: they register with the metadata
-    inventory.node,
-    inventory_sources.inventory_hold,
-    journal.journal,
-    outbox.notice,
-    plans.plan,
-    replans.replan,
-    requests.request,
-    signals.signal,
-    unit_ops.unit_op,
-    work_orders.work_order,
-)
+for found in pkgutil.iter_modules(store.__path__, "fermata.store."):
+    importlib.import_module(found.name)  # its tables register with the metadata
 
 
 def test_migrated_schema_is_what_the_code_expects(store_url: str) -> None:

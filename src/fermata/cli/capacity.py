@@ -37,9 +37,7 @@ def capacity(
     lines = [*found.lines, found.total] if len(found.lines) > 1 else list(found.lines)
     output.out.print(account_table(f"Capacity of {escape(found.campaign)}, {as_of}", by.value, lines))
     if found.total.capacity_owed:
-        output.out.print(
-            f"{output.count(found.total.capacity_owed, 'node')} of the baseline not back: fermata status --all"
-        )
+        output.out.print(f"{output.count(found.total.capacity_owed, 'node')} of the baseline not back: fermata tail")
 
 
 def account_table(title: str, group: str, lines: Sequence[CapacityLine]) -> output.Fitted:

@@ -6,8 +6,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -16,9 +16,10 @@ import typer
 
 from fermata import scenarios, wiring
 from fermata.cli import options, output
-from fermata.cli.demo_folder import DemoFolder, held_folder
+from fermata.cli.demo_folder import TEMPORAL, DemoFolder, held_folder
 from fermata.cli.demo_line import DemoLine
 from fermata.cli.demo_view import JsonTeller, LiveTeller, PlainTeller, Teller, told_step
+from fermata.cli.driving import EngineChoice, EngineOption, TemporalOption, own_server, require_driver
 from fermata.cli.simulating import chosen_settings
 from fermata.domain.reasons import Code, reason
 from fermata.formats.report import summary_to_json
@@ -50,19 +51,33 @@ def demo(
         float | None, typer.Option("--speed", help="Virtual seconds a second.", show_default="3000")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of plan and faults.", show_default="1")] = None,
+    engine: EngineOption = EngineChoice.EMBEDDED,
+    temporal: TemporalOption = None,
     exit_when_done: Annotated[bool, typer.Option("--exit-when-done", help="Stop when the campaign is over.")] = False,
     as_json: options.JsonOption = False,
 ) -> None:
     """Runs the January campaign on a simulated fleet, with the board, on this machine alone."""
     if resume and fresh:
         raise typer.BadParameter("--resume goes on, --fresh starts anew: choose one")
-    with held_folder(directory) as folder:
+    if temporal is not None and engine is not EngineChoice.TEMPORAL:
+        raise typer.BadParameter("--temporal HOST:PORT goes with --engine temporal")
+    with held_folder(directory) as folder, ExitStack() as stack:
         chosen_seed = _prepare_folder(folder, resume=resume, fresh=fresh, seed=seed)
         settings = chosen_settings(host=HOST, port=port, speed=speed, seed=chosen_seed)
         folder.remember_seed(settings.seed)
         listener = _listen(settings.port, is_named=port is not None)
         teller = _choose_teller(as_json=as_json)
-        _Demo(folder=folder, settings=settings, teller=teller, stays=not exit_when_done).play(listener)
+        if engine is EngineChoice.TEMPORAL:
+            require_driver()
+            temporal = temporal or stack.enter_context(own_server(folder.path / TEMPORAL))
+        _Demo(
+            folder=folder,
+            settings=settings,
+            teller=teller,
+            stays=not exit_when_done,
+            temporal=temporal,
+            end_engine=stack.close,
+        ).play(listener)
 
 
 def _prepare_folder(folder: DemoFolder, *, resume: bool, fresh: bool, seed: int | None) -> int | None:
@@ -100,6 +115,8 @@ class _Demo:
     settings: Settings
     teller: Teller
     stays: bool
+    temporal: str | None
+    end_engine: Callable[[], None]
     stop: threading.Event = field(default_factory=threading.Event)
     failure: BaseException | None = None
     done: bool = False
@@ -143,6 +160,7 @@ class _Demo:
             world_log=self.folder.world,
             teller=self.teller,
             seed=self.settings.seed,
+            temporal=self.temporal,
             stop=self.stop,
         )
         line.run()
@@ -182,6 +200,7 @@ class _Demo:
         else:
             where = "" if self.folder.path == DEFAULT_FOLDER else f" --dir {self.folder.path}"
             self.teller.tell("stopped", f"Stopped; nothing is lost. Go on with: fermata demo --resume{where}")
+        self.end_engine()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(output.DONE if self.done else output.INTERRUPTED)

@@ -15,7 +15,8 @@ LOCK = "lock"
 STORE = "fermata.db"
 FACTS = "demo.json"
 WORLD = "world.jsonl"
-_STORE_FILES = (STORE, f"{STORE}-wal", f"{STORE}-shm", f"{STORE}-journal")
+TEMPORAL = "temporal.db"  # what the demo's own Temporal server remembers
+_STORE_FILES = tuple(f"{name}{end}" for name in (STORE, TEMPORAL) for end in ("", "-wal", "-shm", "-journal"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import assert_never
 from fermata import wiring
 from fermata.cli import output
 from fermata.cli.demo_view import Teller, told_step
+from fermata.cli.driving import conduct_on_temporal
 from fermata.cli.plan_show import tell_no_plan
 from fermata.cli.simulating import begin_run, conduct_simulated
 from fermata.domain.ids import PlanId
@@ -46,7 +47,10 @@ class Next(Enum):
 
 @dataclass(kw_only=True)
 class DemoLine:
-    """One demo over one store. `stop` ends it between two steps, or within one that conducts."""
+    """One demo over one store. `stop` ends it between two steps, or within one that conducts.
+
+    `temporal`: the server that drives what is conducted; None: nothing but this process does.
+    """
 
     database: wiring.Database
     scenario: Scenario
@@ -54,6 +58,7 @@ class DemoLine:
     world_log: Path
     teller: Teller
     seed: int
+    temporal: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     report: Report | None = None
     _prepared: bool = False
@@ -183,6 +188,17 @@ class DemoLine:
     def _conduct(self, is_done: Callable[[RunStatus], bool]) -> None:
         run = self._run()
         assert run is not None
+        if self.temporal is not None:
+            conduct_on_temporal(
+                self.database,
+                run,
+                self.clock,
+                self.temporal,
+                seed=self.seed,
+                log=self.world_log,
+                stop=lambda: self._look(run, is_done),
+            )
+            return
         conduct_simulated(
             self.database, run, self.clock, seed=self.seed, log=self.world_log, stop=lambda: self._look(run, is_done)
         )

@@ -1,15 +1,23 @@
 """`fermata freeze`: when nothing may happen, and what may all the same once two people said so."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
 from fermata.cli import options, output
 from fermata.cli.consent import WhoOption, WhyOption
-from fermata.domain.ids import CustomerId, ExemptionId, FreezeId, UpdateId
-from fermata.domain.policy import Exemption, Freeze, Scope, ScopeLevel
+from fermata.domain.ids import CustomerId, ExemptionId, FreezeId, OrderId, UpdateId
+from fermata.domain.policy import Exemption, Freeze, MaintenanceKind, Scope, ScopeLevel
 from fermata.services.exemptions import ExemptionOrder
 from fermata.services.freezes import FreezeOrder, FreezeView
+
+
+class OrderedKinds(StrEnum):
+    """What policies judge work orders as."""
+
+    REPAIR = "repair"  # hardware maintenance too
+    DECOMMISSION = "decommission"  # moves too
 
 
 def register(app: typer.Typer) -> None:
@@ -41,9 +49,9 @@ def freeze_list(
         return
     rows = [(f.id, f.scope, output.utc(f.start), output.utc(f.end), f.reason) for f in (view.freeze for view in found)]
     output.out.print(output.table("Freezes", ("freeze", "scope", "from", "to", "reason"), rows))
-    passing = [(e.id, e.freeze, ", ".join(sorted(e.updates)), _standing(e)) for view in found for e in view.exemptions]
+    passing = [(e.id, e.freeze, _names(e), _standing(e)) for view in found for e in view.exemptions]
     if passing:
-        output.out.print(output.table("Exemptions", ("exemption", "freeze", "updates", "standing"), passing))
+        output.out.print(output.table("Exemptions", ("exemption", "freeze", "what", "standing"), passing))
 
 
 def freeze_add(
@@ -104,27 +112,39 @@ def freeze_end(
 def freeze_exempt(
     freeze_id: Annotated[str, typer.Argument(metavar="FREEZE", help="Id of the freeze.")],
     *,
-    update: Annotated[list[str], typer.Option("--update", help="An update that may pass it (repeatable).")],
+    update: Annotated[
+        list[str] | None, typer.Option("--update", help="An update that may pass it (repeatable).")
+    ] = None,
+    order: Annotated[list[str] | None, typer.Option("--order", help="A work order, likewise.")] = None,
+    kind: Annotated[
+        list[OrderedKinds] | None,
+        typer.Option("--kind", help="All work orders that policies judge as this, those to come included."),
+    ] = None,
     why: Annotated[str, typer.Option("--reason", help="Why it cannot wait; stays on record.")],
     actor: Annotated[str, typer.Option("--as", help="Who asks; somebody else has to confirm it.")],
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Asks that updates may pass a freeze: only of a criticality that the customer's policy exempts.
+    """Asks that updates or work orders may pass a freeze: only of a criticality that the customer's policy exempts.
 
     It does nothing before a second person, who decides for the customer, confirmed it.
     """
-    updates = frozenset(UpdateId(name) for name in update)
-    order = ExemptionOrder(freeze=FreezeId(freeze_id), updates=updates, reason=why, actor=actor)
+    asked = ExemptionOrder(
+        freeze=FreezeId(freeze_id),
+        updates=frozenset(UpdateId(name) for name in update or ()),
+        reason=why,
+        actor=actor,
+        orders=frozenset(OrderId(name) for name in order or ()),
+        kinds=frozenset(MaintenanceKind(name.value) for name in kind or ()),
+    )
     with options.opened_place(store, server) as place:
-        exemption = place.ask_exemption(order)
+        exemption = place.ask_exemption(asked)
     if as_json:
         output.print_json(_exemption_json(exemption))
         return
-    names = ", ".join(sorted(exemption.updates))
     output.out.print(
-        f"{exemption.id}: {names} may pass {exemption.freeze} once a second person confirms it:"
+        f"{exemption.id}: {_names(exemption)} may pass {exemption.freeze} once a second person confirms it:"
         f" fermata freeze confirm {exemption.id} --as NAME",
         markup=False,
         soft_wrap=True,
@@ -145,8 +165,14 @@ def freeze_confirm(
     if as_json:
         output.print_json(_exemption_json(exemption))
         return
-    names = ", ".join(sorted(exemption.updates))
-    output.out.print(f"{exemption.id}: {names} may pass {exemption.freeze}; {_standing(exemption)}", soft_wrap=True)
+    output.out.print(
+        f"{exemption.id}: {_names(exemption)} may pass {exemption.freeze}; {_standing(exemption)}", soft_wrap=True
+    )
+
+
+def _names(exemption: Exemption) -> str:
+    kinds = [f"work of kind {kind}" for kind in sorted(exemption.kinds)]
+    return ", ".join([*sorted(exemption.updates), *sorted(exemption.orders), *kinds])
 
 
 def _standing(exemption: Exemption) -> str:
@@ -166,6 +192,8 @@ def _exemption_json(exemption: Exemption) -> dict[str, Any]:
         "id": exemption.id,
         "freeze": exemption.freeze,
         "updates": sorted(exemption.updates),
+        "orders": sorted(exemption.orders),
+        "kinds": sorted(exemption.kinds),
         "reason": exemption.reason,
         "asked_by": exemption.asked.actor,
         "asked_at": output.iso(exemption.asked.at),

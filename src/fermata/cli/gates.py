@@ -90,7 +90,7 @@ def rollback(
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Nobody else begins it until the next word; people take it back where it was begun."""
+    """Nobody else begins it, and it is taken back where it was begun."""
     _say(GateWord.ROLL_BACK, (update, why, actor, campaign), (store, server), as_json=as_json)
 
 

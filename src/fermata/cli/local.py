@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import assert_never
 
 from fermata import wiring
+from fermata.cli.local_files import ask_desk
 from fermata.client.words import OrderEnding, RunChange
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.combinations import Combination
@@ -27,6 +28,7 @@ from fermata.domain.ids import (
     SupercomputerId,
     UpdateId,
 )
+from fermata.domain.intents import Intent
 from fermata.domain.operations import Run
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.piles import Pile
@@ -34,11 +36,13 @@ from fermata.domain.plans import Plan
 from fermata.domain.policy import ConsentEntry, Exemption, Freeze
 from fermata.domain.policy_trial import Trial
 from fermata.domain.qualification import QualificationRule, Signal
+from fermata.domain.recovery import RecoveryOption
 from fermata.domain.replans import Replan
 from fermata.domain.report import Report
-from fermata.domain.run_states import ReplanMode
+from fermata.domain.run_states import Desired, ReplanMode
 from fermata.domain.subscriptions import SubscriptionOrder
 from fermata.domain.work_orders import WorkOrder
+from fermata.formats.policy import read_policy
 from fermata.planning.inputs import Violation
 from fermata.planning.risk.simulate import Simulation
 from fermata.planning.standing.outages import Outage, StandingPlan
@@ -49,8 +53,10 @@ from fermata.services import (
     capacity,
     consent,
     exemptions,
+    forecasts,
     freezes,
     gates,
+    intents,
     inventory,
     inventory_held,
     inventory_sources,
@@ -59,6 +65,8 @@ from fermata.services import (
     order_words,
     plans,
     policy,
+    readmission,
+    recovery,
     replans,
     report,
     requests,
@@ -66,6 +74,7 @@ from fermata.services import (
     simulation,
     standing,
     subscriptions,
+    tail,
     together,
     updates,
     why,
@@ -74,32 +83,9 @@ from fermata.services import (
 from fermata.services import query as queries
 from fermata.services.import_files import ImportKind
 from fermata.services.inventory_changes import Synced
-from fermata.services.notices import NoticePage, NoticeView
-from fermata.services.run_views import RunStatus
+from fermata.services.run_views import RunStatus, TailEntry, TailView
 from fermata.services.subscriptions import SubscriptionView
 from fermata.settings import read_settings
-
-
-@dataclass(frozen=True, slots=True)
-class FolderListing:
-    """What is pending and asked for by files alone."""
-
-    inputs: requests.Inputs
-
-    def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
-        return requests.page_pending(self.inputs, wanted, superseded=superseded, limit=limit)
-
-    def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[requests.RequestView]:
-        return requests.list_requests(self.inputs, wanted, now=wiring.utc_now(), ended=ended)
-
-    def show_request(self, request: RequestId) -> requests.RequestView:
-        return requests.show_request(self.inputs, request, now=wiring.utc_now())
-
-    def try_policy(self, node: str, update: str, at: datetime) -> Trial:
-        return policy.try_update(self.inputs, node, update, at=at)
-
-    def query(self, text: str, *, limit: int, customers: Sequence[str]) -> queries.Answer:
-        return _ask(queries.QueryDesk.of_files(self.inputs), self.inputs, text, limit, customers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +96,7 @@ class StoreVerbs:
     sources: inventory_sources.Sources = inventory_sources.NOTHING_CONFIGURED
 
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
-        return requests.page_pending(self.database, wanted, superseded=superseded, limit=limit)
+        return requests.page_pending(self.database, wanted, superseded=superseded, limit=limit, now=wiring.utc_now())
 
     def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[requests.RequestView]:
         return requests.list_requests(self.database, wanted, now=wiring.utc_now(), ended=ended)
@@ -121,8 +107,19 @@ class StoreVerbs:
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         return policy.try_update(self.database, node, update, at=at)
 
+    def show_policy(self) -> policy.PolicyView:
+        return policy.show_policy(self.database)
+
+    def preview_policy(self, path: Path) -> policy.PolicyPreview:
+        return policy.preview_policy(self.database, read_policy(path), now=wiring.utc_now())
+
+    def replace_policy(self, path: Path, *, actor: str, why: str, seen: str | None) -> policy.PolicyPreview:
+        wanted, check = read_policy(path), policy.refuse_other(seen)
+        now = wiring.utc_now()
+        return policy.replace_policy(self.database, wanted, now=now, actor=actor, why=why, check=check)
+
     def query(self, text: str, *, limit: int, customers: Sequence[str]) -> queries.Answer:
-        return _ask(queries.QueryDesk.of_store(self.database), self.database, text, limit, customers)
+        return ask_desk(queries.QueryDesk.of_store(self.database), self.database, text, limit, customers)
 
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: inventory.ImportSet, *, actor: str, why: str
@@ -233,20 +230,23 @@ class StoreVerbs:
             self.database, name, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id
         )
 
-    def test_subscription(self, name: SubscriptionId, *, actor: str) -> NoticeView:
+    def test_subscription(self, name: SubscriptionId, *, actor: str) -> notices.NoticeView:
         sent = subscriptions.test_subscription(self.database, name, now=wiring.utc_now(), actor=actor)
         return notices.show_notice(self.database, sent.id)
 
     def list_notices(
         self, *, customers: Sequence[CustomerId], states: Sequence[DeliveryState], before: int | None, limit: int
-    ) -> NoticePage:
+    ) -> notices.NoticePage:
         return notices.list_notices(self.database, customers=customers, states=states, before=before, limit=limit)
 
-    def show_notice(self, name: str) -> NoticeView:
+    def show_notice(self, name: str) -> notices.NoticeView:
         return notices.show_notice(self.database, name)
 
-    def replay_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> NoticeView:
+    def replay_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> notices.NoticeView:
         return notices.replay_notice(self.database, name, now=wiring.utc_now(), actor=actor, to=to, why=why)
+
+    def dismiss_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> notices.NoticeView:
+        return notices.dismiss_notice(self.database, name, now=wiring.utc_now(), actor=actor, to=to, why=why)
 
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> plans.PublishedLine:
         return plans.publish(self.database, plan, now=wiring.utc_now(), actor=actor, why=why).line
@@ -326,14 +326,37 @@ class StoreVerbs:
                 return runs.resume(self.database, campaign, now=now, actor=actor, why=why)
             case RunChange.STOP:
                 return runs.stop(self.database, campaign, now=now, actor=actor, why=why)
+            case RunChange.ABORT:
+                return runs.abort(self.database, campaign, now=now, actor=actor, why=why)
             case _:
                 assert_never(change)
+
+    def say_intent(self, wanted: intents.Wanted, desired: Desired, *, actor: str, why: str) -> Sequence[Intent]:
+        return intents.say(self.database, wanted, desired, now=wiring.utc_now(), actor=actor, why=why)
+
+    def list_intents(self) -> Sequence[Intent]:
+        return intents.in_force(self.database).words
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return runs.status(self.database, campaign)
 
+    def judge_returns(self, nodes: Sequence[str]) -> Sequence[readmission.NodeReturn]:
+        return readmission.judge_nodes(self.database, nodes)
+
+    def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> forecasts.Forecasts:
+        return forecasts.show_forecasts(self.database, campaign, window=window)
+
     def show_gates(self, campaign: CampaignId | None) -> gates.GatesView:
         return gates.show_gates(self.database, gates.find_run(self.database, campaign))
+
+    def plan_recovery(self, campaign: CampaignId | None, asked: recovery.Asked) -> Sequence[RecoveryOption]:
+        return recovery.plan_recovery(self.database, gates.find_run(self.database, campaign), asked)
+
+    def recover(
+        self, campaign: CampaignId | None, asked: recovery.Asked, *, actor: str, why: str
+    ) -> Sequence[RecoveryOption]:
+        word = recovery.Word(actor=actor, why=why, at=wiring.utc_now())
+        return recovery.recover(self.database, gates.find_run(self.database, campaign), asked, word)
 
     def say_at_gate(
         self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str
@@ -344,19 +367,15 @@ class StoreVerbs:
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         return capacity.show_capacity(self.database, campaign=campaign, by=by)
 
+    def show_tail(self, campaign: CampaignId | None, owner: str | None) -> TailView:
+        return tail.show_tail(self.database, campaign, owner=owner)
+
+    def assign_tail(self, unit: str, owner: str, *, promised_at: datetime | None, actor: str, why: str) -> TailEntry:
+        now = wiring.utc_now()
+        return tail.assign(self.database, unit, owner=owner, promised_at=promised_at, now=now, actor=actor, why=why)
+
+    def retry_tail(self, unit: str, *, actor: str, why: str) -> TailEntry:
+        return tail.retry(self.database, unit, now=wiring.utc_now(), actor=actor, why=why)
+
     def make_report(self, campaign: CampaignId | None) -> Report:
         return report.make_report(self.database, campaign=campaign)
-
-
-def _ask(
-    desk: queries.QueryDesk,
-    source: wiring.Database | requests.Inputs,
-    text: str,
-    limit: int,
-    customers: Sequence[str],
-) -> queries.Answer:
-    named = queries.name_customers(source, customers)
-    try:
-        return desk.ask(queries.Question(text=text, now=wiring.utc_now(), limit=limit), named)
-    finally:
-        desk.close()

@@ -15,6 +15,7 @@ from fermata.client import ServerRefusal
 from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
 from fermata.store.database import StoreUnavailable
+from fermata.wiring.errors import SiteUnusable
 
 NOUNS: Mapping[str, tuple[str, ...]] = {
     "demo": ("demo",),
@@ -36,12 +37,21 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "query": ("query",),
     "replan": ("replan",),
     "publish": ("publish",),
-    "runs": ("start", "pause", "resume", "stop", "status"),
+    "runs": ("start", "status"),
+    "forecast": ("forecast",),
+    "readmission": ("readmission",),
+    "intents": ("pause", "resume", "stop", "abort"),
+    "brake": ("brake",),
     "gates": ("gates",),
+    "recover": ("recover",),
+    "health": ("health",),
     "capacity": ("capacity",),
+    "tail": ("tail",),
     "report": ("report",),
     "serve": ("serve",),
+    "worker": ("worker",),
     "node_key": ("node",),
+    "adapters": ("adapters",),
     "bench": ("bench",),
 }  # each file of this folder that has commands, in the order in which a campaign needs them, with their names
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
@@ -87,8 +97,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except ServerRefusal as refusal:
         _tell_refusal(refusal.reasons, refusal.total, as_json=as_json)
         sys.exit(output.REFUSED)
-    except StoreUnavailable as error:
-        output.fail("STORE_UNAVAILABLE", str(error), exit_code=output.REFUSED, as_json=as_json)
+    except (StoreUnavailable, SiteUnusable) as error:
+        output.fail(error.code, str(error), exit_code=output.REFUSED, as_json=as_json)
         sys.exit(output.REFUSED)
     except OSError as error:
         output.fail("FILE_UNUSABLE", _file_sentence(error), exit_code=output.REFUSED, as_json=as_json)

@@ -12,7 +12,7 @@ from fermata.cli.simulating import chosen_settings
 from fermata.domain.deliveries import DeliveryState
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CustomerId, SubscriptionId
-from fermata.execution.delivering import deliver_round
+from fermata.execution.delivering import deliver_round, prune_all
 from fermata.services.notices import NoticeView
 
 NoticeArgument = Annotated[str, typer.Argument(metavar="NOTICE", help="Id of the notice.", show_default=False)]
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     notices.command("list")(notice_list)
     notices.command("show")(notice_show)
     notices.command("replay")(notice_replay)
+    notices.command("dismiss")(notice_dismiss)
     notices.command("test")(notice_test)
     notices.command("deliver")(notice_deliver)
     app.add_typer(notices, name="notices")
@@ -90,6 +91,24 @@ def notice_replay(
     _tell(view, as_json=as_json)
 
 
+def notice_dismiss(
+    notice: NoticeArgument,
+    *,
+    to: Annotated[
+        str | None, typer.Option("--to", help="To this subscription alone. Default: all that are dead.")
+    ] = None,
+    actor: options.ActorOption = "operator",
+    why: WhyOption = "",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Gives up a notice whose delivery is dead: it is kept no longer than others. Its customer stays untold."""
+    with options.opened_place(store, server) as place:
+        view = place.dismiss_notice(notice, to=SubscriptionId(to) if to else None, actor=actor, why=why)
+    _tell(view, as_json=as_json)
+
+
 def notice_test(
     subscription: Annotated[
         str, typer.Argument(metavar="SUBSCRIPTION", help="Id of the subscription.", show_default=False)
@@ -111,17 +130,25 @@ def notice_deliver(
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Makes the handshakes and the tries that are due now, once. A server does so by itself, all the time."""
+    """Makes the handshakes and the tries that are due now, once, and removes what was delivered long ago. A server does
+    so by itself, all the time.
+    """
     settings = chosen_settings(store=store)
     with options.opened_store(store) as database:
-        done = deliver_round(wiring.open_office(database, settings, wiring.UtcClock()))
+        office = wiring.open_office(database, settings, wiring.UtcClock())
+        done = deliver_round(office)
+        pruned = prune_all(office)
     if as_json:
-        output.print_json(to_plain(done))
+        output.print_json({**to_plain(done), "pruned": pruned})
         return
     output.out.print(
         f"{output.count(done.greeted, 'handshake')}; delivered {done.delivered}, to be tried again {done.postponed},"
         f" dead {done.dead}"
     )
+    if pruned:
+        output.out.print(
+            f"Removed {output.count(pruned, 'notice')} that went out more than {office.kept.days} days ago."
+        )
 
 
 def _tell(view: NoticeView, *, as_json: bool) -> None:

@@ -119,7 +119,7 @@ def _finish(made: Made, targets: Targets, *, wanted: float, as_json: bool) -> No
         more = {"diff": diff_to_json(outcome.diff)} if outcome.diff is not None else {}
         output.print_json({**plan_to_json(outcome.plan), **more})
         return
-    tell_plan(outcome.plan, made.campaign, wanted=wanted, timed=outcome.days)
+    tell_plan(outcome.plan, made.campaign, wanted=wanted, timed=outcome.days, flights=made.flights)
     if outcome.diff is not None:
         tell_diff(outcome.diff, made.campaign)
     print_risks(made.risks)

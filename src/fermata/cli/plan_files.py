@@ -46,12 +46,14 @@ def read_folder(folder: Path, workloads: Path | None, changes: Sequence[Change] 
 
 def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | None, asked: Asked) -> Order:
     """The plan of a folder's files; `approvals` in place of the folder's own. Raises BadInput for those."""
+    if approvals is not None:
+        scenario = replace(scenario, ledger=_read_ledger(scenario, approvals))
     inputs = PlanningInput(
         fleet=scenario.fleet,
-        catalogue=scenario.catalogue,
+        catalogue=scenario.flown,
         policy=scenario.policy,
         campaign=scenario.campaign,
-        ledger=_read_ledger(scenario, approvals) if approvals is not None else scenario.ledger,
+        ledger=scenario.ledger,
         now=now or scenario.campaign.planned_as_of or wiring.utc_now(),
         seed=asked.seed,
         confidence=asked.confidence,
@@ -71,7 +73,7 @@ def read_planned(path: Path, folder: Path, workloads: Path | None) -> tuple[Plan
         raise Refusal(refusal)
     inputs = PlanningInput(
         fleet=scenario.fleet,
-        catalogue=scenario.catalogue,
+        catalogue=scenario.flown,
         policy=scenario.policy,
         campaign=scenario.campaign,
         ledger=scenario.ledger,

@@ -16,6 +16,7 @@ from fermata.cli.waiting import wait_for
 from fermata.domain.campaign import Campaign
 from fermata.domain.combinations import say_new
 from fermata.domain.ids import CampaignId
+from fermata.domain.planned_flights import PlannedFlight, find_planned_flights
 from fermata.domain.reasons import Reason
 from fermata.planning.inputs import Asked, Planned, PlanningOutcome
 from fermata.planning.planner import plan_campaign
@@ -53,11 +54,14 @@ class Wish:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What came of it. `risks`: sets of updates that never ran together, where a store knows."""
+    """What came of it. `flights`: those that the plan brings. `risks`: sets of updates that never ran together, where a
+    store knows.
+    """
 
     campaign: Campaign
     outcome: PlanningOutcome
     drawn: Drawn
+    flights: tuple[PlannedFlight, ...] = ()
     risks: tuple[Reason, ...] = ()
 
 
@@ -74,8 +78,11 @@ def _make_from_files(wish: Wish, targets: Targets, watch: Watch) -> Made:
     scenario = read_folder(Path(wish.campaign), wish.workloads)
     order = follow(order_plan(scenario, wish.approvals, now=wish.now, asked=wish.asked), wish.following)
     outcome = plan_order(order, wish.asked, watch)
-    drawn = draw(outcome.plan, order.inputs, targets) if isinstance(outcome, Planned) else NOTHING_DRAWN
-    return Made(campaign=scenario.campaign, outcome=outcome, drawn=drawn)
+    if not isinstance(outcome, Planned):
+        return Made(campaign=scenario.campaign, outcome=outcome, drawn=NOTHING_DRAWN)
+    flights = find_planned_flights(outcome.plan, order.inputs.catalogue.flights)
+    drawn = draw(outcome.plan, order.inputs, targets)
+    return Made(campaign=scenario.campaign, outcome=outcome, drawn=drawn, flights=flights)
 
 
 def plan_order(order: Order, asked: Asked, watch: Watch) -> PlanningOutcome:
@@ -107,7 +114,7 @@ def _make_stored(wish: Wish, targets: Targets, watch: Watch) -> Made:
         risks: tuple[Reason, ...] = ()
         if isinstance(made.outcome, Planned):
             risks = say_new(place.list_combinations(None, made.outcome.plan.id))
-    return Made(campaign=made.campaign, outcome=made.outcome, drawn=drawn, risks=risks)
+    return Made(campaign=made.campaign, outcome=made.outcome, drawn=drawn, flights=made.flights, risks=risks)
 
 
 def _fetch(place: Verbs, outcome: PlanningOutcome, targets: Targets) -> Drawn:

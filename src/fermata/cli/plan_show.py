@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from fermata.cli import output
+from fermata.cli.flights_show import say_where
 from fermata.cli.plan_confidence import tell_confidence
 from fermata.cli.plan_services import tell_services
 from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.ids import CampaignId
 from fermata.domain.outlines import DayOutline, outline_days, outline_left_out, outline_rolled
+from fermata.domain.planned_flights import PlannedFlight
 from fermata.domain.plans import Mode, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.formats.plan_words import tell_terms
@@ -22,9 +24,16 @@ ROLLED_SHOWN = 8
 DAYS_SHOWN = 45  # more than a screen, less than a year: --json and --html tell all
 
 
-def tell_plan(made: Plan, campaign: Campaign, *, wanted: float, timed: Sequence[Daywork] = ()) -> None:
+def tell_plan(
+    made: Plan,
+    campaign: Campaign,
+    *,
+    wanted: float,
+    timed: Sequence[Daywork] = (),
+    flights: Sequence[PlannedFlight] = (),
+) -> None:
     """What was planned, on one screen: when, how many at once, how sure, how good, what is left out. `wanted`: how sure
-    ends were to be. `timed`: how the windows of each day were timed together.
+    ends were to be. `timed`: how the windows of each day were timed together. `flights`: those that it brings.
     """
     days = outline_days(made, campaign.timezone)
     _say(f"{campaign.title}  {made.id}", bold=True)
@@ -36,6 +45,9 @@ def tell_plan(made: Plan, campaign: Campaign, *, wanted: float, timed: Sequence[
         _say(_finish(campaign, days))
         tell_confidence(made, campaign, wanted=wanted)
         _tell_rolled(made, campaign)
+        for flight in flights:
+            first = flight.first_start.astimezone(ZoneInfo(campaign.timezone))
+            _say(f"Flight {say_where(flight)}, first on {first:%a} {first:%Y-%m-%d}.")
         _tell_days(days, campaign)
         _tell_timed(timed)
         _tell_terms(made, campaign)

@@ -1,6 +1,9 @@
-"""`fermata policy test`: what would happen to an update on a node at a time, and which rule says so."""
+"""`fermata policy`: what would happen to an update on a node at a time, and which rule says so; the stored policy, and
+another in its place.
+"""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -8,8 +11,12 @@ from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.consent import WhyOption
 from fermata.cli.requests import opened_listing
+from fermata.domain.policy import Ruling
 from fermata.domain.policy_trial import Outcome, Trial
+from fermata.formats.policy_written import write_document
+from fermata.services.policy import PolicyPreview
 
 WORDS = {
     Outcome.ALLOWED: "allowed",
@@ -23,14 +30,16 @@ STYLES = {Outcome.ALLOWED: "bold green", Outcome.WAITS: "bold yellow"}  # the ot
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    policies = typer.Typer(no_args_is_help=True, help="What customers' policies say, tried without doing anything.")
+    policies = typer.Typer(no_args_is_help=True, help="What customers' policies say, and what others would.")
     policies.callback()(_group)
     policies.command("test")(try_it)
+    policies.command("show")(show_policy)
+    policies.command("replace")(replace_policy)
     app.add_typer(policies, name="policy")
 
 
 def _group() -> None:
-    """What customers' policies say, tried without doing anything."""
+    """What customers' policies say, and what others would."""
 
 
 def try_it(
@@ -57,6 +66,105 @@ def try_it(
         output.print_json(_json(found))
     else:
         _tell(found)
+
+
+def show_policy(
+    *,
+    store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Prints the stored policy as a file: change it, and give it to `policy replace`. Freezes added by hand are in
+    `freeze list`.
+    """
+    with options.opened_place(store, server) as place:
+        found = place.show_policy()
+    if as_json:
+        output.print_json({"sha256": found.sha256, "policy": found.document})
+        return
+    text = f"# sha256 {found.sha256}\n{write_document(found.document)}"
+    output.out.print(text, markup=False, highlight=False, soft_wrap=True, end="")
+
+
+def replace_policy(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A policy.yaml.", exists=True, dir_okay=False)],
+    *,
+    preview: Annotated[bool, typer.Option("--preview", help="Say what would change, and change nothing.")] = False,
+    seen: Annotated[
+        str | None, typer.Option("--seen", metavar="SHA256", help="Only in the place of this one, as `show` has it.")
+    ] = None,
+    actor: Annotated[str, typer.Option("--as", help="Who says so.")] = "operator",
+    why: WhyOption = "",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Puts the policy of a file in the place of the stored one, and says of pending work what that changes.
+
+    Approvals and freezes that were given by hand stay.
+    """
+    with options.opened_place(store, server) as place:
+        found = place.preview_policy(path) if preview else place.replace_policy(path, actor=actor, why=why, seen=seen)
+    if as_json:
+        output.print_json(_preview_json(found))
+    else:
+        _tell_preview(found, done=not preview)
+
+
+def _tell_preview(found: PolicyPreview, *, done: bool) -> None:
+    if not found.changes:
+        output.say("The same policy is stored already.")
+        return
+    output.say(f"{'Replaced by' if done else 'Would be replaced by'} {found.sha256}.")
+    effects = found.effects
+    rows = [
+        (e.customer, e.update or e.order or "", _ruling(e.before), _ruling(e.after), f"{e.nodes:,}", e.example)
+        for e in effects.rulings
+    ]
+    if rows:
+        columns = ("customer", "work", "was", "is" if done else "would be", "nodes", "such as")
+        output.out.print(output.table("Rulings", columns, rows))
+    for example in found.examples:
+        if example.before.outcome is not example.after.outcome:
+            words = f"{WORDS[example.before.outcome]} -> {WORDS[example.after.outcome]}"
+            output.say(f"{example.after.update} on {example.after.node} now: {words}")
+    for change in effects.due:
+        output.say(f"{change.update} is due on {output.utc(change.after)}, was {output.utc(change.before)}")
+    for freeze in effects.freezes_added:
+        output.say(f"Freeze {freeze.id} of {freeze.scope} is new")
+    for freeze in effects.freezes_gone:
+        output.say(f"Freeze {freeze.id} of {freeze.scope} is stated no more")
+
+
+def _ruling(ruling: Ruling) -> str:
+    return f"{ruling.stance.replace('_', ' ')} ({ruling.rule})"
+
+
+def _preview_json(found: PolicyPreview) -> dict[str, Any]:
+    effects = found.effects
+    return {
+        "sha256": found.sha256,
+        "before_sha256": found.before_sha256,
+        "rulings": [
+            {
+                "customer": e.customer,
+                "update": e.update,
+                "order": e.order,
+                "before": {"stance": e.before.stance, "rule": e.before.rule},
+                "after": {"stance": e.after.stance, "rule": e.after.rule},
+                "nodes": e.nodes,
+                "example": e.example,
+            }
+            for e in effects.rulings
+        ],
+        "examples": [{"before": _json(e.before), "after": _json(e.after)} for e in found.examples],
+        "due": [
+            {"update": d.update, "before": output.iso(d.before), "after": output.iso(d.after)} for d in effects.due
+        ],
+        "customers": list(effects.customers),
+        "freezes_added": [freeze.id for freeze in effects.freezes_added],
+        "freezes_gone": [freeze.id for freeze in effects.freezes_gone],
+    }
 
 
 def _tell(found: Trial) -> None:

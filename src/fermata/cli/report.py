@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from fermata.cli import capacity, options, output
+from fermata.cli import capacity, options, output, tail
 from fermata.domain.ids import CampaignId
 from fermata.domain.report import Outcome, Punctuality, Report, WindowLine
 from fermata.formats.report import report_to_json
@@ -71,6 +71,8 @@ def report_parts(made: Report) -> Iterator[output.Fitted | str]:
         yield capacity.account_table("Capacity by customer", "customer", made.accounts)
     yield _limits(made)
     yield _versions(made)
+    if made.repairs:
+        yield tail.repair_table(made.repairs)
     if made.failures:
         yield _failures(made)
     if made.windows:

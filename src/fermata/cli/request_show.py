@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from fermata.cli import output
+from fermata.domain.freshness import OldWord
 from fermata.domain.request_book import Meeting
 from fermata.domain.request_standing import NextStep, Standing
 from fermata.services.records import Entry
@@ -46,6 +47,8 @@ def print_orders(orders: Sequence[OrderView]) -> None:
     for view in orders:
         for meeting in view.meets:
             output.out.print(f"{view.order.id} {say_meeting(meeting)}", markup=False, soft_wrap=True)
+        for line in view.known:
+            output.out.print(f"{view.order.id} {line}", markup=False, soft_wrap=True)
 
 
 def print_history(history: Sequence[Entry]) -> None:
@@ -84,6 +87,8 @@ def order_json(view: OrderView) -> dict[str, Any]:
         "started_by": view.started.actor if view.started else None,
         "started_at": output.iso(view.started.at) if view.started else None,
         **standing_json(view.standing),
+        "tail": view.tail or None,
+        "known": list(view.known),
         "meets": [meeting_json(meeting) for meeting in view.meets],
     }
 
@@ -114,3 +119,24 @@ def meeting_json(meeting: Meeting) -> dict[str, Any]:
 def _some(names: Sequence[str]) -> str:
     more = len(names) - NODES_SHOWN
     return ", ".join(names[:NODES_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def print_stale(stale: Sequence[OldWord]) -> None:
+    """What is shown by an old word."""
+    for old in stale:
+        output.out.print(str(old.reason), markup=False, soft_wrap=True)
+
+
+def stale_json(stale: Sequence[OldWord]) -> list[dict[str, Any]]:
+    """The same for programs."""
+    return [
+        {
+            "source": old.source,
+            "observed_at": output.iso(old.observed_at) if old.observed_at else None,
+            "nodes": old.nodes,
+            "devices": old.devices,
+            "code": old.reason.code,
+            "sentence": old.reason.sentence,
+        }
+        for old in stale
+    ]

@@ -3,13 +3,24 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fermata.cli import options, output, work_orders
-from fermata.cli.request_show import entry_json, order_json, print_history, print_orders, print_standing, standing_json
+from fermata.cli.flights_show import flight_json, print_flights
+from fermata.cli.request_show import (
+    entry_json,
+    order_json,
+    print_history,
+    print_orders,
+    print_stale,
+    print_standing,
+    stale_json,
+    standing_json,
+)
 from fermata.cli.risks import print_risks
 from fermata.cli.verbs import Listing
 from fermata.domain.ids import RequestId
@@ -83,6 +94,7 @@ def pending(
     _print_groups(found.groups)
     if by_unit:
         _print_lines(found.lines, found.total)
+    print_stale(found.stale)
 
 
 def requests(
@@ -146,12 +158,11 @@ def opened_listing(scenario: Path | None, store: str, server: str | None) -> Ite
             with options.opened_place(store, server) as place:
                 yield place
             return
-        from fermata.cli.local import FolderListing  # noqa: PLC0415 - loads the planner
+        from fermata.cli.local_files import FolderListing  # noqa: PLC0415 - loads the planner
 
         read = read_scenario(scenario)
-        yield FolderListing(
-            Inputs(fleet=read.fleet, catalogue=read.catalogue, policy=read.policy, ledger=read.ledger or ())
-        )
+        policy = replace(read.policy, notified=())  # files keep no record of notices: nobody was told of anything
+        yield FolderListing(Inputs(fleet=read.fleet, catalogue=read.catalogue, policy=policy, ledger=read.ledger or ()))
 
 
 def _print_groups(groups: Sequence[PendingGroup]) -> None:
@@ -217,6 +228,8 @@ def _print_requests(views: Sequence[RequestView]) -> None:
     for view in views:
         if view.standing.state is RequestState.OVERDUE:
             output.out.print(f"{view.request.id}: {view.standing.why}", markup=False, soft_wrap=True)
+        for old in view.stale:
+            output.out.print(f"{view.request.id}: {old.reason}", markup=False, soft_wrap=True)
 
 
 def _print_request(view: RequestView, limit: int) -> None:
@@ -227,6 +240,7 @@ def _print_request(view: RequestView, limit: int) -> None:
         f"{request.id}, incarnation {request.incarnation}, {customers}: {due}", markup=False, soft_wrap=True
     )
     print_standing(view.standing, since=view.since)
+    print_stale(view.stale)
     if request.items:
         rows = [
             (item.update, item.title, item.impact, f"{item.due_at:%Y-%m-%d}", f"{item.nodes:,}", f"{item.devices:,}")
@@ -242,6 +256,7 @@ def _print_request(view: RequestView, limit: int) -> None:
     if view.orders:
         print_orders(view.orders)
     _print_coverage(view)
+    print_flights(view.flights)
     if view.devices:
         _print_devices(view, limit)
     print_risks(view.risks)
@@ -298,6 +313,7 @@ def _pending_json(found: PendingPage) -> dict[str, Any]:
             for group in found.groups
         ],
         "lines": [_line_json(line) for line in found.lines],
+        "stale": stale_json(found.stale),
     }
 
 
@@ -322,6 +338,7 @@ def _line_json(line: PendingLine) -> dict[str, Any]:
 def _request_json(view: RequestView, *, detail: bool) -> dict[str, Any]:
     found = _head_json(view.request)
     found |= standing_json(view.standing)
+    found["stale"] = stale_json(view.stale)
     found["coverage"] = [
         {
             "cluster": cover.cluster,
@@ -344,6 +361,7 @@ def _request_json(view: RequestView, *, detail: bool) -> dict[str, Any]:
             for work in view.devices
         ]
         found["since"] = output.iso(view.since) if view.since else None
+        found["flights"] = [flight_json(flight) for flight in view.flights]
         found["orders"] = [order_json(order) for order in view.orders]
         found["risks"] = [{"code": why.code, "sentence": why.sentence} for why in view.risks]
         found["history"] = [entry_json(entry) for entry in view.history]

@@ -1,4 +1,4 @@
-"""`fermata start`, `pause`, `resume`, `stop` and `status`: what is wanted of a run, and where it stands."""
+"""`fermata start` and `status`: a run begins, and where it stands."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -7,16 +7,22 @@ import typer
 from rich.markup import escape
 
 from fermata.cli import options, output
-from fermata.client.words import RunChange
+from fermata.cli.conducting import SiteOption, check_site, conduct_until_over, live_run
+from fermata.cli.flights_show import say_where
+from fermata.cli.simulating import chosen_settings
+from fermata.cli.tail import age_words
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
+from fermata.domain.reasons import ASTRAY, Code
 from fermata.domain.run_states import ReplanMode, WindowState
+from fermata.services.errors import shorten
 from fermata.services.gates import GatesView
 from fermata.services.run_views import RunStatus, TailEntry, WindowStatus
 
 TAIL_SHOWN = 20  # of a long tail on a terminal; all of it in --json
 MINUTE = timedelta(minutes=1)
+SERVES = "`fermata serve`, with --site or --simulate,"
 
 CampaignArgument = Annotated[
     str | None,
@@ -37,9 +43,6 @@ AllOption = Annotated[bool, typer.Option("--all", help="Every window, not only t
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("start")(start)
-    app.command("pause")(pause)
-    app.command("resume")(resume)
-    app.command("stop")(stop)
     app.command("status")(status)
 
 
@@ -47,54 +50,30 @@ def start(
     campaign: CampaignArgument = None,
     *,
     replan: ReplanOption = None,
+    site: SiteOption = None,
     actor: options.ActorOption = "operator",
     store: options.StoreOption = options.DEFAULT_STORE,
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Begins to conduct the campaign's published plan; a live run goes over to a newly published one."""
-    with options.opened_place(store, server) as place:
-        run = place.start_run(_named(campaign), replan, actor=actor)
-    _tell(run, f"{run.id} conducts {run.plan}. `fermata serve --simulate` does the work.", as_json=as_json)
-
-
-def pause(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Nothing new begins; what runs ends, and proven nodes go back."""
-    _ask(RunChange.PAUSE, (campaign, why, actor), (store, server), "pauses: nothing new begins.", as_json=as_json)
-
-
-def resume(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """Goes on after a pause."""
-    _ask(RunChange.RESUME, (campaign, why, actor), (store, server), "goes on.", as_json=as_json)
-
-
-def stop(
-    campaign: CampaignArgument = None,
-    *,
-    why: WhyOption = "",
-    actor: options.ActorOption = "operator",
-    store: options.StoreOption = options.DEFAULT_STORE,
-    server: options.ServerOption = None,
-    as_json: options.JsonOption = False,
-) -> None:
-    """No further window opens; open ones are conducted to their end. Cannot be taken back."""
-    _ask(RunChange.STOP, (campaign, why, actor), (store, server), "stops: no further window opens.", as_json=as_json)
+    """Begins to conduct the campaign's published plan; a live run goes over to a newly published one. With --site this
+    process conducts it, on the real fleet, until it is over; a run that is live already goes on.
+    """
+    if site is None:
+        with options.opened_place(store, server) as place:
+            run = place.start_run(named(campaign), replan, actor=actor)
+        tell(run, f"{run.id} conducts {run.plan}. {SERVES} does the work.", as_json=as_json)
+        return
+    if server is not None:
+        raise typer.BadParameter("a server conducts on its own site: leave --site or --server out")
+    settings = chosen_settings(store=store)
+    with options.opened_place(store, None) as place, options.opened_store(store) as database:
+        check_site(database, site)
+        run = live_run(database, named(campaign)) or place.start_run(named(campaign), replan, actor=actor)
+        tell(run, f"{run.id} conducts {run.plan}. This process does the work until it is ended.", as_json=as_json)
+        ended = conduct_until_over(database, settings, site, run.campaign)
+    if not as_json:
+        output.say(f"{ended.id} is {ended.state}.")
 
 
 def status(
@@ -107,32 +86,25 @@ def status(
 ) -> None:
     """Where the run stands: windows, nodes out against the limits, share in service, tail list."""
     with options.opened_place(store, server) as place:
-        found = place.show_status(_named(campaign))
-        gates = None if as_json else place.show_gates(_named(campaign))
+        found = place.show_status(named(campaign))
+        gates = None if as_json else place.show_gates(named(campaign))
     if as_json:
         output.print_json(_plain(found))
         return
     _print_head(found)
+    _print_astray(found)
     _print_limits(found)
     _print_windows(found, everything=everything)
     _print_gates(gates)
+    _print_trains(found, everything=everything)
     _print_tail(found)
 
 
-def _ask(
-    change: RunChange, said: tuple[str | None, str, str], where: tuple[str, str | None], outcome: str, *, as_json: bool
-) -> None:
-    campaign, why, actor = said
-    with options.opened_place(*where) as place:
-        run = place.change_run(change, _named(campaign), actor=actor, why=why)
-    _tell(run, f"{run.id} {outcome}", as_json=as_json)
-
-
-def _named(campaign: str | None) -> CampaignId | None:
+def named(campaign: str | None) -> CampaignId | None:
     return CampaignId(campaign) if campaign else None
 
 
-def _tell(run: Run, sentence: str, *, as_json: bool) -> None:
+def tell(run: Run, sentence: str, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"schema": "fermata.run/1", "run": output.with_z(to_plain(run))})
     else:
@@ -154,16 +126,37 @@ def _plain(found: RunStatus) -> dict[str, Any]:
 def _print_head(found: RunStatus) -> None:
     wanted = "" if found.desired.value == "run" else f", asked to {found.desired}"
     output.out.print(f"[bold]{escape(found.campaign)}[/]  {found.state}{wanted} as of {output.utc(found.as_of)}")
+    for word in found.words:
+        output.out.print(escape(word.sentence))
     output.out.print(
         f"{output.count(found.nodes_returned, 'node')} back of {found.nodes_planned:,} planned, "
         f"{found.nodes_kept_out:,} proven but left out as found, {found.nodes_out:,} out, "
         f"{found.nodes_in_tail:,} of them on the tail list; "
         f"{found.in_service_share:.1%} of {found.baseline_in_service:,} in service"
     )
+    risk = found.deadline_risk
+    if risk is not None and all(need.code is not Code.DEADLINE_AT_RISK for need in found.needs):
+        words = f"{risk.missed:.0%} of {risk.plays:,} plays, {risk.late_node_days:,g} late node-days on average"
+        output.out.print(f"Deadline {output.utc(risk.deadline)} missed in {words}, as foreseen {output.utc(risk.at)}")
+    over = {window.window for window in found.windows if window.closed_at is not None}
+    for flight in found.flights:
+        ended = sum(name in over for name in flight.windows)
+        output.say(f"Flight {say_where(flight)}, {ended:,} over")
     for need in found.needs:
         output.out.print(f"Needs you: {need.sentence}", markup=False, soft_wrap=True)
     if found.forecast_end is not None:
         output.out.print(f"Last window foretold to end {output.utc(found.forecast_end)}")
+
+
+def _print_astray(found: RunStatus) -> None:
+    """Before everything else: somebody put workloads where work goes on."""
+    names = [entry.unit for entry in found.tail if entry.reason.code in ASTRAY]
+    if names:
+        output.say(
+            f"Out of our hands: {shorten(names)}. Find out who scaled them in, or unlocked them; the tail list says"
+            " what becomes of them.",
+            style="bold red",
+        )
 
 
 def _print_limits(found: RunStatus) -> None:
@@ -184,6 +177,19 @@ def _print_windows(found: RunStatus, *, everything: bool) -> None:
     hidden = len(found.windows) - len(shown)
     title = f"Windows ({hidden} more: --all)" if hidden else "Windows"
     output.out.print(output.table(title, headings, rows, right=(5, 6, 7, 8)))
+
+
+def _print_trains(found: RunStatus, *, everything: bool) -> None:
+    """Only where there are some."""
+    shown = [train for train in found.trains if everything or train.closed_at is None]
+    if shown:
+        headings = ("train", "cluster", "updates", "since", "until", "riders", "proven", "writing", "left")
+        rows = [
+            (t.train, t.cluster, ", ".join(t.updates), output.utc(t.opened_at), output.utc(t.closed_at or t.due_by),
+             t.riders, t.proven, t.writing, t.left)
+            for t in shown
+        ]  # fmt: skip
+        output.out.print(output.table("Impactless trains (nodes in service)", headings, rows, right=(5, 6, 7, 8)))
 
 
 def _window_row(window: WindowStatus) -> tuple[object, ...]:
@@ -225,14 +231,9 @@ def _print_gates(found: GatesView | None) -> None:
 def _print_tail(found: RunStatus) -> None:
     rows = [_tail_row(entry) for entry in found.tail[:TAIL_SHOWN]]
     hidden = len(found.tail) - len(rows)
-    title = f"Tail list ({hidden} more: --json)" if hidden else "Tail list"
-    output.out.print(output.table(title, ("unit", "age", "state", "reason"), rows))
+    title = f"Tail list ({hidden} more: fermata tail)" if hidden else "Tail list"
+    output.out.print(output.table(title, ("unit", "age", "state", "owner", "reason"), rows))
 
 
 def _tail_row(entry: TailEntry) -> tuple[object, ...]:
-    return entry.unit, _age(entry.age), entry.state, escape(str(entry.reason))
-
-
-def _age(age: timedelta) -> str:
-    hours = age / timedelta(hours=1)
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
+    return entry.unit, age_words(entry.age), entry.state, escape(entry.owner), escape(str(entry.reason))

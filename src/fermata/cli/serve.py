@@ -2,8 +2,8 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.conducting import conducting
 from fermata.cli.node_key import node_access
 from fermata.cli.simulating import begin_run, chosen_settings, conduct_simulated
 from fermata.domain.operations import Run
@@ -20,9 +21,11 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import LIVE_RUNS
 from fermata.execution.delivering import keep_delivering
 from fermata.ports import Clock
-from fermata.server.serving import PortTaken, bind_socket, serve_until_signal, url_of
+from fermata.server.callers import NodeAccess
+from fermata.server.serving import PortTaken, Tls, TlsUnusable, bind_socket, serve_until_signal, url_of
 from fermata.services import records
 from fermata.services.errors import Refusal
+from fermata.services.inventory_sources import Sources
 from fermata.settings import Settings, is_loopback
 
 ACTOR = "serve --simulate"
@@ -40,6 +43,14 @@ def serve(
     store: options.StoreOption = options.DEFAULT_STORE,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one.", show_default="8321")] = None,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option("--tls-cert", help="Serve https with this certificate (PEM).", show_default=False),
+    ] = None,
+    tls_key: Annotated[
+        Path | None,
+        typer.Option("--tls-key", help="Its key, if it stands in another file.", show_default=False),
+    ] = None,
     simulate: Annotated[
         Path | None,
         typer.Option(
@@ -52,6 +63,12 @@ def serve(
         float | None, typer.Option("--speed", help="Virtual seconds a second.", show_default="3000")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the simulated fleet.", show_default="1")] = None,
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            "--site", help="Conduct live runs on the real fleet whose adapters this file describes.", show_default=False
+        ),
+    ] = None,
     sources: Annotated[
         Path | None,
         typer.Option("--sources", help="File with the sources of inventory, asked by the clock.", show_default=False),
@@ -59,42 +76,104 @@ def serve(
     as_json: options.JsonOption = False,
 ) -> None:
     """Serves the board and the API of a store until Ctrl-C. Loopback only: there is no sign-in yet."""
-    settings = chosen_settings(store=store, host=host, port=port, speed=speed, seed=seed, sources=sources)
-    if simulate is not None and settings.sources is not None:
-        raise typer.BadParameter("a simulated fleet has no sources of inventory: leave --sources or --simulate out")
+    settings = chosen_settings(
+        store=store,
+        host=host,
+        port=port,
+        speed=speed,
+        seed=seed,
+        sources=sources,
+        site=site,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
+    if simulate is not None:
+        _refuse_real(settings)
     asked = wiring.open_sources(settings.sources)
-    nodes = node_access(settings)
-    listener = _listen(settings)
-    with options.opened_store(settings.store) as database:
-        _say(url_of(listener), as_json=as_json)
+    nodes, tls = node_access(settings), _find_tls(settings)
+    with _listen(settings) as listener, options.opened_store(settings.store) as database:
+        place = Served(database=database, settings=settings, listener=listener, tls=tls, nodes=nodes)
+        url = url_of(listener, tls)
         if simulate is None:
-            clock = wiring.SystemClock()
-            with delivering(database, settings, clock):
-                app = wiring.make_app(database, clock, simulated_at=None, settings=settings, nodes=nodes, sources=asked)
-                serve_until_signal(app, listener)
-            return
-        simulation = Simulation(database=database, settings=settings, log=simulate)
-        simulation.start()
-        with delivering(database, settings, simulation.clock):
+            place.serve_real(asked, lambda: _say(url, as_json=as_json))
+        else:
+            place.serve_simulated(simulate, lambda: _say(url, as_json=as_json))
+
+
+def _refuse_real(settings: Settings) -> None:
+    """What goes with a real fleet alone. Raises typer.BadParameter."""
+    if settings.site is not None:
+        raise typer.BadParameter("a fleet is real or simulated: leave --site or --simulate out")
+    if settings.sources is not None:
+        raise typer.BadParameter("a simulated fleet has no sources of inventory: leave --sources or --simulate out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A store and the port on which it is served."""
+
+    database: wiring.Database
+    settings: Settings
+    listener: socket.socket
+    tls: Tls | None
+    nodes: NodeAccess
+
+    def serve_real(self, sources: Sources, say: Callable[[], None]) -> None:
+        """By real time, with a conductor where the settings name a site. Raises BadInput, SiteUnusable."""
+        clock = wiring.SystemClock()
+        site = self.settings.site
+        with (
+            delivering(self.database, self.settings, clock) as over,
+            conducting(self.database, self.settings, site, over) if site is not None else nullcontext(),
+        ):
+            say()
             app = wiring.make_app(
-                database, simulation.clock, simulated_at=settings.speed, settings=settings, nodes=nodes
+                self.database, clock, simulated_at=None, settings=self.settings, nodes=self.nodes, sources=sources
             )
-            serve_until_signal(app, listener)
+            serve_until_signal(app, self.listener, over, self.tls)
+
+    def serve_simulated(self, log: Path, say: Callable[[], None]) -> None:
+        """By virtual time, with a conductor."""
+        say()
+        simulation = Simulation(database=self.database, settings=self.settings, log=log)
+        simulation.start()
+        with delivering(self.database, self.settings, simulation.clock) as over:
+            app = wiring.make_app(
+                self.database,
+                simulation.clock,
+                simulated_at=self.settings.speed,
+                settings=self.settings,
+                nodes=self.nodes,
+            )
+            serve_until_signal(app, self.listener, over, self.tls)
         simulation.end()
 
 
 @contextmanager
-def delivering(database: wiring.Database, settings: Settings, clock: Clock) -> Iterator[None]:
-    """Notices go out by a thread of its own; a try that is cut off at the end is made again after the next start."""
-    stop = threading.Event()
+def delivering(database: wiring.Database, settings: Settings, clock: Clock) -> Iterator[threading.Event]:
+    """Notices go out by a thread of its own; a try that is cut off at the end is made again after the next start.
+
+    The event is set when the store was upgraded meanwhile. Raises OtherRelease then, at the end of the block.
+    """
+    stop, over, upgraded = threading.Event(), threading.Event(), list[wiring.OtherRelease]()
     office = wiring.open_office(database, settings, clock)
-    thread = threading.Thread(target=keep_delivering, args=(office, stop), name="fermata-notices", daemon=True)
+
+    def deliver() -> None:
+        try:
+            keep_delivering(office, stop)
+        except wiring.OtherRelease as other:
+            upgraded.append(other)
+            over.set()
+
+    thread = threading.Thread(target=deliver, name="fermata-notices", daemon=True)
     thread.start()
     try:
-        yield
+        yield over
     finally:
         stop.set()
         thread.join(timeout=STOP_SECONDS)
+    if upgraded:
+        raise upgraded[0]
 
 
 @dataclass(kw_only=True)
@@ -132,9 +211,12 @@ class Simulation:
                 self._stop.wait(LOOK_SECONDS)
                 continue
             if run is not None:
-                conduct_simulated(
-                    self.database, run, self.clock, seed=self.settings.seed, log=self.log, stop=self._stop.is_set
-                )
+                try:
+                    conduct_simulated(
+                        self.database, run, self.clock, seed=self.settings.seed, log=self.log, stop=self._stop.is_set
+                    )
+                except wiring.OtherRelease:
+                    return  # whoever delivers notices finds it too, and ends the process
             self._stop.wait(LOOK_SECONDS)
 
     def _live_run(self) -> Run | None:
@@ -146,6 +228,21 @@ class Simulation:
             if run is not None and run.state in LIVE_RUNS:
                 return run
         return None
+
+
+def _find_tls(settings: Settings) -> Tls | None:
+    """None: plain http. A key alone is a mistake: whoever named it wants no plain http."""
+    if settings.tls_cert is None:
+        if settings.tls_key is not None:
+            raise Refusal(reason(Code.TLS_UNUSABLE, files=settings.tls_key, why="there is no certificate for this key"))
+        return None
+    tls = Tls(certificate=settings.tls_cert, key=settings.tls_key or settings.tls_cert)
+    try:
+        tls.check()
+    except TlsUnusable as unusable:
+        files = " and ".join(str(path) for path in dict.fromkeys((tls.certificate, tls.key)))
+        raise Refusal(reason(Code.TLS_UNUSABLE, files=files, why=unusable)) from unusable
+    return tls
 
 
 def _listen(settings: Settings) -> socket.socket:

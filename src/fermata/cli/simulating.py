@@ -12,8 +12,10 @@ from fermata import wiring
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import ReplanMode
-from fermata.execution.conduct import conduct
+from fermata.execution.embedded import conduct
+from fermata.execution.ownership import HeldElsewhere, Outdated
 from fermata.services import records, runs
+from fermata.services.errors import Refusal
 from fermata.services.replans import StoreReplanner
 from fermata.settings import BadSetting, Settings, read_settings
 
@@ -57,8 +59,16 @@ def conduct_simulated(
     log: Path,
     stop: Callable[[], bool],
 ) -> Run:
-    """Conducts until the run is over or `stop` turns true, from the instant at which it was left. Returns the run."""
+    """Conducts until the run is over or `stop` turns true, from the instant at which it was left. Returns the run.
+
+    Raises Refusal while another worker conducts it.
+    """
     clock.jump_to(max(clock.now(), run.clock_at))
     site = wiring.open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
     site = replace(site, replanner=StoreReplanner(database, wiring.mint_id))
-    return conduct(database, site, clock, run.id, stop=stop)
+    settings = read_settings()
+    brake = wiring.open_brake(database.url, settings)
+    try:
+        return conduct(database, site, clock, run.id, stop=stop, brake=brake, has_trains=settings.trains)
+    except (HeldElsewhere, Outdated) as held:
+        raise Refusal(held.why) from held

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fermata.cli import output
+from fermata.cli.flights_show import flight_json, print_flights
 from fermata.domain.combinations import Combination, Pair
 from fermata.domain.piles import Pile
 from fermata.domain.qualification import NeedStanding, Signal
@@ -35,6 +36,7 @@ def show_update(view: UpdateView) -> None:
     update = view.update
     output.say(f"{update.id}: {update.title}, {_words(update.stage)}, of team {update.owner_team}")
     output.say(f"Due on {output.count(view.nodes, 'node')} and {output.count(view.devices, 'device')}.")
+    print_flights(view.flights)
     if view.needs:
         rows = [(*_need_words(standing), "yes" if standing.is_met else "no") for standing in view.needs]
         columns = ("ring", "signal", "nodes asked", "passed on", "met")
@@ -121,6 +123,7 @@ def update_json(view: UpdateView) -> dict[str, Any]:
         "released_at": output.iso(update.released_at),
         "nodes": view.nodes,
         "devices": view.devices,
+        "flights": [flight_json(flight) for flight in view.flights],
         "rule": view.rule,
         "needs": [_need_json(standing) for standing in view.needs],
         "missing": [{"code": why.code, "sentence": why.sentence} for why in view.missing],
@@ -211,10 +214,13 @@ def _need_words(standing: NeedStanding) -> tuple[str, str, str, str]:
 
 
 def _ran(one: Combination) -> str:
-    if one.ran_nodes:
-        failed = f", {one.failed_nodes:,} failed" if one.failed_nodes else ""
-        return f"{output.count(one.ran_nodes, 'node')}{failed}: {', '.join(one.places)}"
-    return f"failed on {output.count(one.failed_nodes, 'node')}" if one.failed_nodes else "never"
+    if not one.places:
+        return "never"
+    failed = f", {one.failed_nodes:,} failed" if one.failed_nodes else ""
+    went = f"{output.count(one.ran_nodes, 'node')}{failed}"
+    if not one.ran_nodes:
+        went = f"failed on {output.count(one.failed_nodes, 'node')}"
+    return f"{went}: {', '.join(one.places)}"
 
 
 def _pairs(pairs: Sequence[Pair]) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
         SupercomputerId,
         UpdateId,
     )
+    from fermata.domain.intents import Intent
     from fermata.domain.operations import Run
     from fermata.domain.pending_lines import PendingFilter
     from fermata.domain.piles import Pile
@@ -36,9 +37,10 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.policy import ConsentEntry, Exemption, Freeze
     from fermata.domain.policy_trial import Trial
     from fermata.domain.qualification import QualificationRule, Signal
+    from fermata.domain.recovery import RecoveryOption
     from fermata.domain.replans import Replan
     from fermata.domain.report import Report
-    from fermata.domain.run_states import ReplanMode
+    from fermata.domain.run_states import Desired, ReplanMode
     from fermata.domain.subscriptions import SubscriptionOrder
     from fermata.domain.work_orders import WorkOrder
     from fermata.planning.inputs import Violation
@@ -48,9 +50,11 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.planning.why import Explanation
     from fermata.services.consent import Order, Outcome
     from fermata.services.exemptions import ExemptionOrder
+    from fermata.services.forecasts import Forecasts
     from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
     from fermata.services.gates import GatesView
     from fermata.services.import_files import ImportKind
+    from fermata.services.intents import Wanted
     from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
     from fermata.services.inventory_changes import Synced
     from fermata.services.inventory_held import HoldView
@@ -58,10 +62,14 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.notices import NoticePage, NoticeView
     from fermata.services.offers import Answer, OfferView
     from fermata.services.order_words import SaidWord, WordOrder
-    from fermata.services.plans import Made, PublishedLine, Wanted
+    from fermata.services.plans import Made, PublishedLine
+    from fermata.services.plans import Wanted as WantedPlan
+    from fermata.services.policy import PolicyPreview, PolicyView
     from fermata.services.query import Answer as QueryAnswer
+    from fermata.services.readmission import NodeReturn
+    from fermata.services.recovery import Asked
     from fermata.services.requests import PendingPage, RequestsLooked, RequestView
-    from fermata.services.run_views import RunStatus
+    from fermata.services.run_views import RunStatus, TailEntry, TailView
     from fermata.services.simulation import Simulated, Told
     from fermata.services.subscriptions import SubscriptionView
     from fermata.services.updates import CatalogueChanged, SignalOrder, UpdateView
@@ -97,6 +105,15 @@ class Verbs(Listing, Protocol):
         self, kind: ImportKind, files: Mapping[str, Path], read: ImportSet, *, actor: str, why: str
     ) -> ImportSummary:
         """Imports all or nothing. `read` is what stands in `files`, which are named as in `find_files`."""
+
+    def show_policy(self) -> PolicyView:
+        """The stored policy."""
+
+    def preview_policy(self, path: Path) -> PolicyPreview:
+        """What the policy of a file would change; nothing is done."""
+
+    def replace_policy(self, path: Path, *, actor: str, why: str, seen: str | None) -> PolicyPreview:
+        """Puts the policy of a file in the place of the stored one, if that is still the one of the sha256 `seen`."""
 
     def list_updates(self) -> Sequence[UpdateView]:
         """The catalogue by release."""
@@ -196,6 +213,9 @@ class Verbs(Listing, Protocol):
     def replay_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> NoticeView:
         """Sends it again."""
 
+    def dismiss_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> NoticeView:
+        """Gives up what of it is dead."""
+
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> PublishedLine:
         """Puts a stored plan in force, or one made from files, which is stored with it."""
 
@@ -205,7 +225,7 @@ class Verbs(Listing, Protocol):
     def explain(self, name: str, plan: PlanId | None, campaign: CampaignId | None) -> Explanation:
         """Why a window, a cluster or a node is where that plan has it; without one, the plan in force."""
 
-    def plan_campaign(self, campaign: CampaignId, wanted: Wanted, *, time_limit: int | None) -> Made:
+    def plan_campaign(self, campaign: CampaignId, wanted: WantedPlan, *, time_limit: int | None) -> Made:
         """Makes and stores a plan of it, with the consent on record. `time_limit`, in seconds from now, stands for what
         `wanted` has of it where that cannot be asked.
         """
@@ -261,11 +281,29 @@ class Verbs(Listing, Protocol):
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
         """Says what is wanted of the live run."""
 
+    def say_intent(self, wanted: Wanted, desired: Desired, *, actor: str, why: str) -> Sequence[Intent]:
+        """Says what is wanted of nodes, a window, a run or the fleet. Returns the words recorded."""
+
+    def list_intents(self) -> Sequence[Intent]:
+        """The words in force."""
+
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
 
+    def judge_returns(self, nodes: Sequence[str]) -> Sequence[NodeReturn]:
+        """Whether these nodes may go back, in their order, each once."""
+
+    def show_forecasts(self, campaign: CampaignId | None, window: str | None) -> Forecasts:
+        """The newest forecasts of the run and its open windows, or every one of a window."""
+
     def show_gates(self, campaign: CampaignId | None) -> GatesView:
         """What is known of every update of the newest run."""
+
+    def plan_recovery(self, campaign: CampaignId | None, asked: Asked) -> Sequence[RecoveryOption]:
+        """What can be done about updates on nodes of the newest run."""
+
+    def recover(self, campaign: CampaignId | None, asked: Asked, *, actor: str, why: str) -> Sequence[RecoveryOption]:
+        """Orders the roll-back wherever there can be one."""
 
     def say_at_gate(
         self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str
@@ -274,6 +312,15 @@ class Verbs(Listing, Protocol):
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
         """The capacity ledger, added up."""
+
+    def show_tail(self, campaign: CampaignId | None, owner: str | None) -> TailView:
+        """What is not back, of one owner or of all."""
+
+    def assign_tail(self, unit: str, owner: str, *, promised_at: datetime | None, actor: str, why: str) -> TailEntry:
+        """Makes somebody its owner."""
+
+    def retry_tail(self, unit: str, *, actor: str, why: str) -> TailEntry:
+        """Asks for one more try."""
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         """How the campaign went."""

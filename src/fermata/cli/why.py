@@ -43,6 +43,7 @@ CODE_WORDS = {  # after "3 days"
     Code.DAY_TEAM_BUSY: "with a team busy",
     Code.DAY_HAS_PART: "with another part",
     Code.DAY_PART_ORDER: "before other parts",
+    Code.DAY_CONTROL: "for the control phase",
     Code.DAY_WORSE: "worse",
     Code.DAY_EQUAL: "as good",
     Code.DAY_BETTER: "better",

@@ -72,7 +72,13 @@ class ConsentVerbs(Part):
         return self.link.get(list[FreezeView], "/freezes", [("over", over)])
 
     def ask_exemption(self, order: ExemptionOrder) -> Exemption:
-        body = {"updates": sorted(order.updates), "reason": order.reason, "actor": order.actor}
+        body = {
+            "updates": sorted(order.updates),
+            "orders": sorted(order.orders),
+            "kinds": sorted(order.kinds),
+            "reason": order.reason,
+            "actor": order.actor,
+        }
         return self.link.post(Exemption, f"/freezes/{path_part(order.freeze)}/exemptions", body)
 
     def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 import httpx
@@ -42,6 +42,9 @@ def parse_server(text: str) -> str:
     return text.rstrip("/")
 
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
 class ServerLink:
     """Answers are read as the values that they were on the server.
 
@@ -74,9 +77,19 @@ class ServerLink:
         """Takes away."""
         return self._exchange(kind, self._client.build_request("DELETE", path, params=list(params)))
 
-    def upload(self, kind: type[T], path: str, fields: Mapping[str, str], files: Upload, *, method: str = "POST") -> T:
+    def upload(
+        self,
+        kind: type[T],
+        path: str,
+        fields: Mapping[str, str],
+        files: Upload,
+        *,
+        method: str = "POST",
+        headers: Mapping[str, str] = _NONE,
+    ) -> T:
         """Sends files with a form's fields."""
-        return self._exchange(kind, self._client.build_request(method, path, data=fields, files=files))
+        request = self._client.build_request(method, path, data=fields, files=files, headers=headers)
+        return self._exchange(kind, request)
 
     def follow(self, kind: type[T], path: str, body: Mapping[str, Any], tell: Tell) -> T:
         """Orders work that takes long, and tells how far it is. The server ends it when we leave meanwhile."""

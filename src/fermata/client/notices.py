@@ -51,6 +51,10 @@ class NoticesVerbs(Part):
         body = {"actor": actor, "why": why, "subscription": to}
         return self.link.post(NoticeView, f"/notices/{path_part(name)}/replay", body)
 
+    def dismiss_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> NoticeView:
+        body = {"actor": actor, "why": why, "subscription": to}
+        return self.link.post(NoticeView, f"/notices/{path_part(name)}/dismiss", body)
+
 
 def _subscription(order: SubscriptionOrder) -> dict[str, Any]:
     return {

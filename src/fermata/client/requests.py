@@ -32,7 +32,9 @@ class RequestsVerbs(Part):
             wished = None if limit is None else limit - len(lines)
             page = self._pending(wanted, superseded=superseded, cursor=page.next, limit=wished)
             lines += page.lines
-        return PendingPage(total=page.total, rest=page.rest, lines=tuple(lines), groups=tuple(page.groups))
+        return PendingPage(
+            total=page.total, rest=page.rest, lines=tuple(lines), groups=tuple(page.groups), stale=tuple(page.stale)
+        )
 
     def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[RequestView]:
         return self.link.get(list[RequestView], "/requests", [*_filter(wanted), ("ended", ended)])

@@ -11,13 +11,24 @@ from fermata.client.inventory import InventoryVerbs
 from fermata.client.link import ServerLink
 from fermata.client.notices import NoticesVerbs
 from fermata.client.plans import PlansVerbs
+from fermata.client.policy import PolicyVerbs
+from fermata.client.readmission import ReadmissionVerbs
 from fermata.client.requests import RequestsVerbs
 from fermata.client.runs import RunsVerbs
 
 
 @dataclass(frozen=True, slots=True)
 class ServerVerbs(
-    RequestsVerbs, CatalogueVerbs, ConsentVerbs, GatesVerbs, InventoryVerbs, NoticesVerbs, PlansVerbs, RunsVerbs
+    RequestsVerbs,
+    CatalogueVerbs,
+    ConsentVerbs,
+    GatesVerbs,
+    InventoryVerbs,
+    NoticesVerbs,
+    PlansVerbs,
+    PolicyVerbs,
+    ReadmissionVerbs,
+    RunsVerbs,
 ):
     """The verbs of the command line, over the API."""
 

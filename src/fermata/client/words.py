@@ -9,6 +9,7 @@ class RunChange(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     STOP = "stop"
+    ABORT = "abort"
 
 
 class OrderEnding(StrEnum):

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from fermata.domain.campaign import Campaign
@@ -12,7 +12,7 @@ from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import UnitOp, WindowRun
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import Plan
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason
 from fermata.domain.report import NodeLine, Outcome, Span, VersionLine
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.domain.updates import Catalogue
@@ -23,7 +23,8 @@ from fermata.domain.windows import Interval
 @dataclass(frozen=True, kw_only=True)
 class Books:
     """Everything an account is made from. `fleet` and `pending` are as they were when the first plan was made;
-    `plans` are those that were in force, oldest first; `ops` are of nodes and devices, by id.
+    `plans` are those that were in force, oldest first; `ops` are of nodes and devices, by id. `riders` are nodes that
+    were served on impactless `trains`, each with its updates.
     """
 
     campaign: Campaign
@@ -34,6 +35,8 @@ class Books:
     windows: tuple[WindowRun, ...]
     ops: tuple[UnitOp, ...]
     as_of: datetime
+    riders: tuple[UnitOp, ...] = ()
+    trains: Mapping[WindowId, Sequence[UpdateId]] = field(default_factory=dict)
 
 
 def account_for_nodes(books: Books) -> tuple[NodeLine, ...]:
@@ -69,9 +72,9 @@ def ops_by_unit(books: Books, kind: UnitKind) -> Mapping[str, tuple[UnitOp, ...]
 
 def proven_updates(books: Books) -> Mapping[str, frozenset[UpdateId]]:
     """By unit, the updates whose version the unit was seen to run after they were written."""
-    updates = window_updates(books)
+    updates = {**window_updates(books), **books.trains}
     found: dict[str, set[UpdateId]] = defaultdict(set)
-    for op in books.ops:
+    for op in (*books.ops, *books.riders):
         if op.active:
             found[op.unit].update(u for bit, u in enumerate(updates[op.window]) if op.active >> bit & 1)
     return {unit: frozenset(ids) for unit, ids in found.items()}
@@ -172,6 +175,8 @@ def _outcome(last: UnitOp | None, standing: _Standing | None) -> tuple[Outcome, 
     if last.state in OUT:
         held_back = last.state is UnitState.FAILED or last.tail_since is not None
         return (Outcome.TAIL, last.reason) if held_back else (Outcome.OUT, None)
+    if last.reason is not None and last.reason.code is Code.GIVEN_BACK:
+        return Outcome.NOT_TAKEN, last.reason
     return Outcome.RETURNED, None
 
 

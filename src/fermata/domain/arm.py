@@ -15,6 +15,7 @@ from fermata.domain.ids import (
     CustomerId,
     DeviceId,
     NodeId,
+    OrderId,
     RackId,
     RequestId,
     SupercomputerId,
@@ -110,9 +111,24 @@ def event_id(window: WindowId, node: NodeId) -> str:
     return str(uuid5(NAMESPACE, f"event:{window}:{node}"))
 
 
+def window_event_id(window: WindowId) -> str:
+    """The GUID of a window's event as one of its cluster."""
+    return str(uuid5(NAMESPACE, f"window:{window}"))
+
+
+def managed_cluster_id(group: str, cluster: ClusterId) -> str:
+    """A cluster as one that a container service manages."""
+    return f"{group}/providers/Microsoft.ContainerService/managedClusters/{cluster}"
+
+
 def question_id(request: RequestId, node: NodeId, updates: Iterable[UpdateId]) -> str:
     """The GUID of the question whether those updates, all that is pending on the node, may be done."""
     return str(uuid5(NAMESPACE, f"question:{request}:{node}:{','.join(sorted(updates))}"))
+
+
+def order_event_id(order: OrderId, node: NodeId) -> str:
+    """The GUID of a node's event of a work order, from the question whether it may be done to its end."""
+    return str(uuid5(NAMESPACE, f"order:{order}:{node}"))
 
 
 def rfc1123(instant: datetime) -> str:

@@ -11,6 +11,7 @@ from fermata.domain.hashing import ADDED_LATER
 from fermata.domain.ids import CampaignId, UpdateId
 from fermata.domain.phases import DEFAULT_PHASES, Phases
 
+OPEN_CONFIDENCE = 0.8  # one late evening in five is what a day's promise may cost before the window is put off
 SCOPE_KEYS = ("cluster", "supercomputer", "customer", "region", "geo", "datacenter", "sku", "division")
 NODE_KEYS = ("role", "workload", "rack", "scalable_unit", "fault_domain", "node")
 
@@ -157,7 +158,11 @@ class Fallout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """Everything in `campaign.yaml`. `updates` None means all production-ready ones; weekday 0 is Monday."""
+    """Everything in `campaign.yaml`. `updates` None means all production-ready ones; weekday 0 is Monday.
+
+    `open_confidence`: a window that is late opens only if enough of its nodes are back by `back_in_service_by` in that
+    share of rehearsals, or in as many as the plan had; 0: always.
+    """
 
     id: CampaignId
     title: str
@@ -177,4 +182,5 @@ class Campaign:
     preferences: tuple[Preference, ...]
     fallout: Fallout
     return_threshold: float
+    open_confidence: float = field(default=OPEN_CONFIDENCE, metadata={ADDED_LATER: True})
     phases: Phases = field(default=DEFAULT_PHASES, metadata={ADDED_LATER: True})

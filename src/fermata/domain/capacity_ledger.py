@@ -37,6 +37,7 @@ CLOSINGS: Mapping[UnitState, EntryKind] = {
     UnitState.RETURNED: EntryKind.RETURNED,
     UnitState.KEPT_OUT: EntryKind.KEPT_OUT,
     UnitState.LEFT_OUT: EntryKind.UNTOUCHED,
+    UnitState.GONE: EntryKind.GONE,
 }
 
 

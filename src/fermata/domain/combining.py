@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.repairs import FOLDED
 from fermata.domain.request_kinds import SEQUENCE, RequestKind
 from fermata.domain.request_states import ASKED, ENDED, RequestState
 
@@ -54,6 +55,7 @@ _O = Outcome
 _FOUND = (Phase.ASKED, Phase.APPROVED, Phase.SCHEDULED, Phase.IN_PROGRESS)
 _TOGETHER = (_O.JOIN, _O.JOIN, _O.JOIN, _O.WAIT)
 _ONE_REQUEST = (_O.MERGE, _O.MERGE, _O.MERGE, _O.WAIT)
+_INTO_WINDOW = (_O.JOIN, _O.JOIN, _O.JOIN, _O.JOIN)
 _LEAVES = (_O.REPLACE, _O.REPLACE, _O.REPLACE, _O.WAIT)
 _LEFT_ALONE = (_O.OWN, _O.REFUSE, _O.REFUSE, _O.REFUSE)
 
@@ -63,6 +65,8 @@ def _row(arriving: RequestKind, standing: RequestKind) -> tuple[Outcome, ...]:
         return _ONE_REQUEST
     if arriving is _K.DECOMMISSION:
         return _LEAVES
+    if arriving in FOLDED and standing is _K.DEPLOYMENT:
+        return _INTO_WINDOW
     return _LEFT_ALONE if standing is _K.DECOMMISSION else _TOGETHER
 
 
@@ -96,9 +100,9 @@ class Claim:
 def why_held(node: str, arriving: RequestKind, claims: Iterable[Claim]) -> Reason | None:
     """Why work of kind `arriving` may not be planned or begun on a node with these claims now; None when it may.
 
-    Work orders are done by people: the conductor cannot fold them into its steps. So a node whose order is approved
-    is left to it, and goes into a window when the order is done: its parts come before their firmware. Which of two
-    orders comes first is for the people to say who do them.
+    A repair or hardware order that may go is done inside the window that takes the node out, by its people, before any
+    firmware is written there. What leaves its place is left to its order. Which of two orders comes first is for the
+    people to say who do them.
     """
     for claim in claims:
         fields = {"unit": node, "order": claim.name, "kind": claim.kind, "state": str(claim.state).replace("_", " ")}
@@ -115,8 +119,8 @@ def why_held(node: str, arriving: RequestKind, claims: Iterable[Claim]) -> Reaso
 
 
 def _goes_first(kind: RequestKind, arriving: RequestKind) -> bool:
-    """True when updates wait for work of that kind."""
-    return arriving is RequestKind.DEPLOYMENT and SEQUENCE.index(kind) < SEQUENCE.index(arriving)
+    """True when updates wait for work of that kind: it comes first, and no window can take it in."""
+    return arriving is RequestKind.DEPLOYMENT and kind not in FOLDED and SEQUENCE.index(kind) < SEQUENCE.index(arriving)
 
 
 def outcomes_table() -> str:

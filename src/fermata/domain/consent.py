@@ -3,18 +3,15 @@
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum, auto
 
 from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node
-from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
-from fermata.domain.ledger import Decisions, approves, nodes_in, say_missing, time_bounds
-from fermata.domain.notified import NotifiedTimes
+from fermata.domain.hearing import Desk, Heard, NodeSaid
+from fermata.domain.ids import ClusterId, DeviceId, NodeId
+from fermata.domain.ledger import Decisions, nodes_in, say_missing
 from fermata.domain.pending import FleetPending
-from fermata.domain.policy import NO_CONDITIONS, AfterDue, ConsentEntry, Policy, Stance, Verdict
+from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.updates import Update
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +36,8 @@ def find_consent(fleet: Fleet, policy: Policy, pending: FleetPending, ledger: tu
     those devices are covered too, and all that were to go with it. Impactless work on a device keeps nodes from nothing
     (`device_gaps`), but what goes together goes at a time that is allowed for all of it.
     """
-    return _find(_Desk(fleet, policy, pending, ledger))
+    desk = Desk(fleet, policy, pending, Decisions(fleet, ledger))
+    return hear_nodes(desk, desk.say_all())
 
 
 def consent_gaps(
@@ -62,194 +60,34 @@ def device_gaps(
     Draining work waits until every node behind the device is covered entirely. Impactless work needs only its own
     updates let through on each node behind it, and its waiting does not keep those nodes from their own work.
     """
-    desk = _Desk(fleet, policy, pending, ledger)
-    gaps = (consent or _find(desk)).gaps
+    desk = Desk(fleet, policy, pending, Decisions(fleet, ledger))
+    gaps = (consent or hear_nodes(desk, desk.say_all())).gaps
+    return hear_devices(desk, gaps, pending.devices)
+
+
+def hear_devices(desk: Desk, gaps: Mapping[NodeId, Reason], names: Iterable[DeviceId]) -> Mapping[DeviceId, Reason]:
+    """As `device_gaps`, of these devices. `gaps`: of the nodes behind them."""
     found: dict[DeviceId, Reason] = {}
-    for name in sorted(pending.devices):
-        due = pending.devices[name].due
-        if not due:
+    for name in sorted(names):
+        unit = desk.pending.devices.get(name)
+        if unit is None or not unit.due:
             continue
-        behind = fleet.nodes_behind(fleet.devices[name])
-        if any(item.update.needs_drain for item in due):
+        behind = desk.fleet.nodes_behind(desk.fleet.devices[name])
+        if name in desk.draining:
             lacking = [node.name for node in behind if node.name in gaps]
         else:
-            updates = frozenset(item.update.id for item in due)
-            lacking = [node.name for node in behind if desk.hear(node, updates).is_lacking]
+            lacking = [node.name for node in behind if desk.hear(node, desk.due(unit)).is_lacking]
         if lacking:
             found[name] = _shared(name, lacking)
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Heard:
-    """What policy and ledger say of all work on one node. `missing`: updates that wait for an approval, sorted.
-    `cause`: the entry that decides about them, None when nobody spoke of them. `untold`: updates that would proceed
-    unapproved, had the customer been told of them. `blocked`: updates that a rule keeps out whatever is approved, each
-    with the rule. `entries`: approvals that let something through.
-    """
-
-    missing: tuple[UpdateId, ...] = ()
-    cause: ConsentEntry | None = None
-    untold: tuple[UpdateId, ...] = ()
-    blocked: tuple[tuple[UpdateId, str], ...] = ()
-    allowances: frozenset[Allowance] = frozenset()
-    entries: tuple[ConsentEntry, ...] = ()
-
-    @property
-    def is_lacking(self) -> bool:
-        return bool(self.missing or self.blocked or self.untold)
-
-
-class _Lack(Enum):
-    """What keeps an update that no approval lets through: a word, or the notice of it."""
-
-    WORD = auto()
-    NOTICE = auto()
-
-
-class _Desk:
-    """Policy and ledger asked many times: what is said is worked out once for all nodes alike to it."""
-
-    def __init__(self, fleet: Fleet, policy: Policy, pending: FleetPending, ledger: Iterable[ConsentEntry]) -> None:
-        known = tuple(ledger)
-        self.fleet = fleet
-        self.pending = pending
-        self._decided = Decisions(fleet, known)
-        self._policy = policy
-        units = {id(unit): unit for unit in (*pending.nodes.values(), *pending.devices.values())}
-        self._updates = {item.update.id: item.update for unit in units.values() for item in unit.due}
-        self._scopes = {
-            name: tuple((i, rule.scope) for i, rule in enumerate(customer.rules) if rule.scope is not None)
-            for name, customer in policy.customers.items()
-        }
-        self._notified = None if policy.notified is None else NotifiedTimes(policy.notified)
-        self._heard: dict[object, _Heard] = {}
-        draining = _draining(pending)
-        self.behind = {name: fleet.nodes_behind(fleet.devices[name]) for name in draining}
-        self.asked = {name: frozenset(item.update.id for item in unit.due) for name, unit in pending.nodes.items()}
-        added: dict[NodeId, set[UpdateId]] = defaultdict(set)
-        for device, updates in draining.items():
-            for node in self.behind[device]:
-                added[node.name] |= updates
-        for name, more in added.items():
-            self.asked[name] = self.asked.get(name, frozenset()) | more
-        conditions = [entry.conditions for entry in known if entry.conditions != NO_CONDITIONS]
-        self._asks_together = any(each.with_updates for each in conditions)
-        self.asks_companions = any(each.with_scope for each in conditions)
-        self.may_bound_times = (
-            any(time_bounds(each) for each in conditions)
-            or any(entry.until for entry in known)
-            or any(
-                c.after_due is AfterDue.PROCEED or any(r.stance is Stance.ALLOW_IN_WINDOWS for r in c.rules)
-                for c in policy.customers.values()
-            )
-        )
-
-    def hear(self, node: Node, updates: frozenset[UpdateId]) -> _Heard:
-        """What is said of these updates on `node`."""
-        cluster = self.fleet.clusters[node.cluster]
-        places = tuple(i for i, scope in self._scopes.get(cluster.customer, ()) if scope.covers(node, cluster))
-        standing = self._decided.standing(node)
-        outage = updates | self.asked.get(node.name, frozenset()) if self._asks_together else updates
-        key = (
-            cluster.customer,
-            cluster.supercomputer,
-            updates,
-            outage,
-            node.role,
-            places,
-            tuple([entry.seq for entry in standing]),
-        )
-        found = self._heard.get(key)
-        if found is None:
-            found = self._heard[key] = self._hear(node, cluster, updates, outage, standing)
-        return found
-
-    def _hear(
-        self,
-        node: Node,
-        cluster: Cluster,
-        updates: frozenset[UpdateId],
-        outage: frozenset[UpdateId],
-        standing: tuple[ConsentEntry, ...],
-    ) -> _Heard:
-        missing: dict[UpdateId, ConsentEntry | None] = {}
-        untold: list[UpdateId] = []
-        blocked: list[tuple[UpdateId, str]] = []
-        allowances: set[Allowance] = set()
-        entries: list[ConsentEntry] = []
-        for name in sorted(updates):
-            ruling = self._policy.judge_update(self._updates[name], node, cluster)
-            entry = self._decided.pick(standing, name)
-            if ruling.stance is Stance.BLOCK:
-                blocked.append((name, ruling.rule))
-            elif ruling.stance is Stance.ALLOW:
-                continue
-            elif (
-                entry is not None
-                and approves(entry, name)
-                and entry.conditions.with_updates <= outage | self.pending.asked
-            ):
-                entries.append(entry)
-                bounds = time_bounds(entry.conditions)
-                allowances.update((bounds,) if bounds is not None else ())
-            else:
-                waits = self._wait(name, cluster, Allowance(windows=ruling.windows), ruling.stance, entry)
-                if waits is _Lack.WORD:
-                    missing[name] = entry
-                elif waits is _Lack.NOTICE:
-                    untold.append(name)
-                else:
-                    allowances.add(waits)
-        cause = missing[min(missing)] if missing else None
-        return _Heard(
-            missing=tuple(name for name, entry in missing.items() if entry is cause),
-            cause=cause,
-            untold=tuple(untold),
-            blocked=tuple(blocked),
-            allowances=frozenset(allowances),
-            entries=tuple(dict.fromkeys(entries)),
-        )
-
-    def _wait(
-        self, name: UpdateId, cluster: Cluster, windows: Allowance, stance: Stance, entry: ConsentEntry | None
-    ) -> Allowance | _Lack:
-        """When an update that no approval lets through may go nevertheless, or what it lacks."""
-        verdict = entry.verdict if entry is not None else None
-        until = entry.until if entry is not None and verdict is Verdict.DECLINED else None
-        if verdict is Verdict.OFFERED:
-            return _Lack.WORD
-        if stance is Stance.ALLOW_IN_WINDOWS:
-            return Allowance(windows=windows.windows, not_before=until)
-        customer = self._policy.customers.get(cluster.customer)
-        if customer is None or verdict is Verdict.WITHDRAWN:
-            return _Lack.WORD
-        if entry is not None and until is not None and entry.then is not None:
-            goes_on = entry.then is AfterDue.PROCEED and name in entry.updates
-            return Allowance(windows=customer.windows, not_before=until) if goes_on else _Lack.WORD
-        if not self._policy.proceeds(cluster.customer):
-            return _Lack.WORD
-        due = self._notice_over(self._updates[name], cluster)
-        if due is None:
-            return _Lack.NOTICE
-        return Allowance(windows=customer.windows, not_before=max(due, until) if until else due)
-
-    def _notice_over(self, update: Update, cluster: Cluster) -> datetime | None:
-        """When unapproved work may begin: at its due date, and never before the customer knew of it for as long as was
-        promised. None while it does not know.
-        """
-        due_at = self._policy.due_at(update)
-        if self._notified is None:
-            return due_at
-        since = self._notified.since(cluster.customer, cluster.supercomputer, update.id, update.impact)
-        return None if since is None else max(due_at, since + self._policy.promised(update))
-
-
-def _find(desk: _Desk) -> Consent:
+def hear_nodes(desk: Desk, said: Mapping[NodeId, NodeSaid]) -> Consent:
+    """As `find_consent`, of all that `desk` was opened with. `said`: by `Desk.say_all`."""
     fleet = desk.fleet
-    heard = {name: desk.hear(fleet.nodes[name], updates) for name, updates in desk.asked.items()}
+    heard = {name: each.heard for name, each in said.items() if each.heard is not None}
     gaps = _own_gaps(fleet, heard)
-    tied = _find_companions(desk, heard) if desk.asks_companions else ()
+    tied = _find_companions(desk, heard) if desk.decided.companions else ()
     found = gaps | _spread(gaps, desk.behind)
     while fresh := _missing_companions(tied, found):
         found |= fresh
@@ -258,7 +96,9 @@ def _find(desk: _Desk) -> Consent:
     for tie in tied:
         for name in tie.nodes:
             companions[name] = companions.get(name, frozenset()) | tie.others
-    return Consent(gaps=found, times=_find_times(desk, heard), companions=companions)
+    return Consent(
+        gaps=found, times={n: each.allowances for n, each in said.items() if each.allowances}, companions=companions
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,7 +110,7 @@ class _Tie:
     others: frozenset[NodeId]
 
 
-def _find_companions(desk: _Desk, heard: Mapping[NodeId, _Heard]) -> tuple[_Tie, ...]:
+def _find_companions(desk: Desk, heard: Mapping[NodeId, Heard]) -> tuple[_Tie, ...]:
     by_entry: dict[int, list[NodeId]] = defaultdict(list)
     entries: dict[int, ConsentEntry] = {}
     for name in sorted(heard):
@@ -285,7 +125,7 @@ def _find_companions(desk: _Desk, heard: Mapping[NodeId, _Heard]) -> tuple[_Tie,
             others=frozenset(
                 node.name
                 for node in nodes_in(desk.fleet, entry.conditions.with_scope, entry.request)
-                if node.name in desk.asked
+                if node.name in heard
             ),
         )
         for seq, entry in sorted(entries.items())
@@ -312,10 +152,10 @@ def _missing_companions(ties: Iterable[_Tie], gaps: Mapping[NodeId, Reason]) -> 
     return found
 
 
-def _own_gaps(fleet: Fleet, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, Reason]:
+def _own_gaps(fleet: Fleet, heard: Mapping[NodeId, Heard]) -> dict[NodeId, Reason]:
     """Nodes of a cluster that lack something for the same cause share one sentence, which names all that they lack."""
     groups: dict[tuple[ClusterId, int | None], list[Node]] = defaultdict(list)
-    lacking: dict[tuple[ClusterId, int | None], set[UpdateId]] = defaultdict(set)
+    lacking: dict[tuple[ClusterId, int | None], dict[int, Heard]] = defaultdict(dict)  # many nodes share one
     causes: dict[tuple[ClusterId, int | None], ConsentEntry | None] = {}
     gaps: dict[NodeId, Reason] = {}
     for name in sorted(heard):
@@ -328,55 +168,32 @@ def _own_gaps(fleet: Fleet, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, Reas
             key = (node.cluster, said.cause.seq if said.cause else None)
             causes[key] = said.cause
             groups[key].append(node)
-            lacking[key].update(said.missing)
+            lacking[key][id(said)] = said
     for key, nodes in groups.items():
-        why = say_missing(fleet, nodes[0], lacking[key], causes[key])
+        missing = {update for said in lacking[key].values() for update in said.missing}
+        why = say_missing(fleet, nodes[0], missing, causes[key])
         gaps.update((node.name, why) for node in nodes)
     return gaps
 
 
-def _say_blocked(cluster: Cluster, said: _Heard) -> Reason:
+def _say_blocked(cluster: Cluster, said: Heard) -> Reason:
     updates = ", ".join(update for update, _ in said.blocked)
     rules = ", ".join(sorted({rule for _, rule in said.blocked}))
     return reason(Code.POLICY_BLOCKS, customer=cluster.customer, rules=rules, updates=updates, cluster=cluster.name)
 
 
-def _say_untold(cluster: Cluster, said: _Heard) -> Reason:
+def _say_untold(cluster: Cluster, said: Heard) -> Reason:
     customer, updates = cluster.customer, ", ".join(said.untold)
     return reason(Code.NOTICE_NOT_DELIVERED, customer=customer, updates=updates, cluster=cluster.name)
 
 
-def _find_times(desk: _Desk, heard: Mapping[NodeId, _Heard]) -> dict[NodeId, frozenset[Allowance]]:
-    """When nodes may be taken, impactless work on devices they hang on included."""
-    if not desk.may_bound_times:
-        return {}
-    found = {name: said.allowances for name, said in heard.items() if said.allowances}
-    for name, unit in desk.pending.devices.items():
-        if any(item.update.needs_drain for item in unit.due):
-            continue  # heard with the nodes behind
-        updates = frozenset(item.update.id for item in unit.due)
-        for node in desk.fleet.nodes_behind(desk.fleet.devices[name]):
-            allowances = desk.hear(node, updates).allowances
-            if allowances:
-                found[node.name] = found.get(node.name, frozenset()) | allowances
-    return found
-
-
-def _draining(pending: FleetPending) -> Mapping[DeviceId, frozenset[UpdateId]]:
-    """The due updates of every device that drains the nodes behind it: `pending.draining_devices`, asked from below."""
-    found: dict[DeviceId, frozenset[UpdateId]] = {}
-    for name in sorted(pending.devices):
-        due = pending.devices[name].due
-        if any(item.update.needs_drain for item in due):
-            found[name] = frozenset(item.update.id for item in due)
-    return found
-
-
 def _spread(gaps: Mapping[NodeId, Reason], behind: Mapping[DeviceId, tuple[Node, ...]]) -> dict[NodeId, Reason]:
     """The covered nodes that wait for others behind a device they share, however many devices away those are."""
+    groups = {id(nodes): nodes for nodes in behind.values()}  # devices at one place share theirs
+    mixed = {key for key, nodes in groups.items() if not all(node.name in gaps for node in nodes)}
     devices_of: dict[NodeId, list[DeviceId]] = defaultdict(list)
     for device, nodes in behind.items():
-        for node in nodes:
+        for node in nodes if id(nodes) in mixed else ():
             devices_of[node.name].append(device)
     waiting: dict[NodeId, Reason] = {}
     asked: set[DeviceId] = set()

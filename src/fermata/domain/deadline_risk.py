@@ -36,7 +36,8 @@ class DeadlineRisk:
 
     `missed`: the share of plays in which enough nodes of some window are not back by the deadline. `late_node_days`:
     nodes times days after it, the mean and what one play in ten exceeds, tail list included. `homeless`: nodes that
-    still need a window and have none. `drivers` by how often they miss it. `alert` None: not likely enough to tell.
+    still need a window and have none. `drivers` by how often they miss it. `remedies` as tried at
+    `remedies_at`. `alert` None: not likely enough to tell.
     """
 
     run: RunId
@@ -51,5 +52,6 @@ class DeadlineRisk:
     homeless: int
     drivers: tuple[Driver, ...]
     remedies: tuple[Remedy, ...] = ()
+    remedies_at: datetime | None = None
     alert: Reason | None = None
     seq: int = 0

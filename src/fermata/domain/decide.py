@@ -1,74 +1,149 @@
 """What one unit needs next: a pure function of its row, what is observed of it, the facts around it, and now."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from fermata.domain.decide_begin import Facts, begin_device, begin_node, bump, patience_for, redo_labels
+from fermata.domain.decide_return import decide_return
+from fermata.domain.decide_waiting import TAIL_LOOK, look_at_waiting
 from fermata.domain.decisions import (
     Begin,
     Decision,
     EndStep,
     GiveUp,
-    HandBack,
     Leave,
     Park,
     Prove,
     Repeat,
-    Resume,
     Watch,
 )
 from fermata.domain.ids import NodeId, UpdateId
-from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.intents import Intent, say_ended, say_paused
+from fermata.domain.late_freezes import keep_unlocked
+from fermata.domain.node_states import EMPTY, UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
-from fermata.domain.scripts import APPLY_PREFIX, DRAIN, GIVE_BACK, LOCK, RELEASE, RESET_PREFIX, VERIFY, name_step
+from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, name_step
+from fermata.domain.undoing import decide_undo
+from fermata.domain.undoing_devices import decide_device_undo
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
+from fermata.domain.winding import end_failed, leave_device, prove_partly, undo, wait_for_end, wind_down
 
 POLL = timedelta(minutes=5)  # when a target cannot tell how long it will be
 DRAIN_LOOK = timedelta(minutes=10)  # a drain past its limit is waited for, by policy: nobody's job is killed
-TAIL_LOOK = timedelta(hours=1)  # repairs take days: an hour finds a repaired node soon enough
+# what takes a node from its workloads, or changes it; health checks and returns go on whatever is held
+BEGINS_SOMETHING = frozenset(
+    {
+        UnitState.LOCKED,
+        UnitState.DRAINING,
+        UnitState.APPLYING,
+        UnitState.RECOVERING,
+        UnitState.REBOOTING,
+        UnitState.RESETTING,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What was observed of one unit just now; None: not looked at."""
+    """What was observed of one unit just now; None: nothing was. `looked`: somebody asked what it reports."""
 
     progress: Progress | None = None
     node: NodeSeen | None = None
     device: DeviceSeen | None = None
+    looked: bool = False
 
 
 NOTHING_SEEN = Seen()
 
 
 def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    """The one thing to do about a unit whose call is not just about to be repeated (asked is not INTENDED)."""
-    if op.asked in (Asked.UNSURE, Asked.UNDER_WAY):
+    """The one thing to do about a unit. An intent whose call may not have been made (asked is INTENDED) is judged anew,
+    unless its call is harmless and repeated as it is: the world went on meanwhile. Nobody is locked in a freeze.
+    """
+    first = _regain(op, seen, facts) or keep_unlocked(op, seen.progress, facts)
+    if first is not None:
+        return first
+    return (_take_back(op, seen, facts) if op.undo else None) or _decide(op, seen, facts)
+
+
+def _take_back(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
+    if op.kind is UnitKind.DEVICE:
+        return decide_device_undo(op, seen.progress, seen.device, facts)
+    return decide_undo(op, seen.node, seen.progress, facts)
+
+
+def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    if op.state is UnitState.PROVEN and op.kind is UnitKind.NODE:
+        return decide_return(op, seen.progress, facts)
+    if op.asked is not Asked.NOTHING:
         return _judge(op, seen, facts)
     match op.state:
         case UnitState.PENDING:
-            return begin_device(op, facts) if op.kind is UnitKind.DEVICE else _lock(op, facts)
-        case UnitState.LOCKED:
-            return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
-        case UnitState.DRAINED:
-            return begin_node(op, facts)
-        case UnitState.PROVEN:
-            return HandBack(step=GIVE_BACK if op.in_service_before else RELEASE)
-        case UnitState.FAILED:
-            return _look_at_failed(op, seen, facts)
+            return _lock(op, facts) if op.kind is UnitKind.NODE else _idle_device(op, seen, facts)
+        case UnitState.LOCKED | UnitState.DRAINED:
+            return _idle_node(op, seen, facts)
+        case UnitState.FAILED | UnitState.IN_REPAIR:
+            return look_at_waiting(op, seen.node, seen.device, facts)
         case _:
             raise AssertionError(f"{op.unit} is {op.state} with nothing asked")
 
 
+def _regain(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
+    """The next step of a marked node towards our hands; None for others, and while something goes on on it."""
+    if op.astray_since is None or op.state not in EMPTY or op.state is UnitState.FAILED:
+        return None
+    if op.asked is not Asked.NOTHING and not isinstance(seen.progress, NeverAsked):
+        return None
+    if op.state in (UnitState.DRAINED, UnitState.PROVEN):
+        return _simple(op, facts, UnitEvent.LOCK, LOCK)
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
+
+
 def _lock(op: UnitOp, facts: Facts) -> Decision:
-    if facts.paused:
-        why = reason(Code.RUN_PAUSED, unit=op.unit)
-        return Park(gate=Gate.PAUSE, reason=why, position=op.position, step="", until=facts.now + TAIL_LOOK)
+    wanted = facts.wanted(op)
+    if wanted.end is not None:
+        return Leave(event=UnitEvent.LEAVE_OUT, reason=say_ended(wanted.end, op.unit))
+    if wanted.pause is not None:
+        return _hold(op, facts, wanted.pause, "")
     return _simple(op, facts, UnitEvent.LOCK, LOCK)
+
+
+def _idle_device(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    abort = facts.wanted(op).abort
+    if abort is not None:
+        return leave_device(op, seen.device, facts, abort, looked=seen.looked)
+    return begin_device(op, facts)
+
+
+def _idle_node(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    """A node that is locked or drained, with nothing under way."""
+    abort = facts.wanted(op).abort
+    if abort is not None and _is_emptied_first(op):
+        return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
+    if abort is not None:
+        return wind_down(op, seen.node, facts, abort, looked=seen.looked)
+    return _drain(op, facts) if op.state is UnitState.LOCKED else begin_node(op, facts)
+
+
+def _is_emptied_first(op: UnitOp) -> bool:
+    """True of a node that is locked anew, since it was out of our hands or repaired: an abort gives it back only after
+    a health check, for which it has to be empty.
+    """
+    return (op.begun or bool(op.retries)) and op.state in (UnitState.LOCKED, UnitState.DRAINING)
+
+
+def _drain(op: UnitOp, facts: Facts) -> Decision:
+    pause = facts.wanted(op).pause
+    return _simple(op, facts, UnitEvent.DRAIN, DRAIN) if pause is None else _hold(op, facts, pause, DRAIN)
+
+
+def _hold(op: UnitOp, facts: Facts, word: Intent, step: str) -> Park:
+    why, until = say_paused(word, op.unit), facts.now + TAIL_LOOK
+    return Park(gate=Gate.PAUSE, reason=why, position=op.position, step=step, until=until)
 
 
 def _simple(op: UnitOp, facts: Facts, event: UnitEvent, step: str) -> Begin:
@@ -85,20 +160,50 @@ def _simple(op: UnitOp, facts: Facts, event: UnitEvent, step: str) -> Begin:
 
 def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     progress = seen.progress
+    abort = facts.wanted(op).abort
+    if abort is not None and op.state is UnitState.DRAINING and not _is_emptied_first(op):
+        return wind_down(op, seen.node, facts, abort, looked=seen.looked)
     match progress:
         case None | NeverAsked():
-            return Repeat()
+            return _ask_again(op, facts)
         case Running(check_again_at=again):
             if op.limit_at is not None and facts.now >= op.limit_at:
                 return _hung(op, seen, facts, again)
             until = again if again is not None and again > facts.now else facts.now + POLL
             return Watch(until=min(until, op.limit_at) if op.limit_at else until)
         case Failed(why=why):
-            return retry(op, facts, why)
+            return _failed(op, seen, facts, why)
         case Succeeded():
             return _succeeded(op, seen, facts)
         case _:
             assert_never(progress)
+
+
+def _ask_again(op: UnitOp, facts: Facts) -> Decision:
+    """Of a step that the target never heard of: what may not begin is not asked for."""
+    wanted = facts.wanted(op)
+    if op.state not in BEGINS_SOMETHING or wanted.is_free or (wanted.abort is not None and _is_emptied_first(op)):
+        return Repeat()
+    if wanted.abort is not None:
+        return undo(op, wanted.abort)
+    if wanted.pause is not None:
+        return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit), held=True)
+    return Repeat()
+
+
+def _failed(op: UnitOp, seen: Seen, facts: Facts, why: str) -> Decision:
+    """Another try, unless the unit runs what is said to have failed: what is there is not written again."""
+    if op.state is UnitState.APPLYING:
+        update = facts.script.by_id[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
+        if not update.needs_reboot:
+            if _is_unread(seen):
+                return _unread(op, seen, facts)
+            if is_at_least(_reported(seen, update), update.to_version):
+                return _written(op, seen, facts)
+    wanted = facts.wanted(op)
+    if wanted.pause is not None and wanted.abort is None and op.state in BEGINS_SOMETHING:
+        return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit))
+    return retry(op, facts, why)
 
 
 def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decision:
@@ -106,9 +211,16 @@ def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decis
     if op.state is UnitState.DRAINING:
         until = again if again is not None and again > facts.now else facts.now + DRAIN_LOOK
         return Watch(until=until, reason=reason(Code.DRAIN_SLOW, unit=op.unit, minutes=minutes))
+    if op.state is UnitState.LOCKED:
+        return Watch(until=facts.now + POLL)  # nothing is done to a node of which nobody knows whether it is locked
     unreachable = seen.node is not None and not seen.node.reachable
     if unreachable or op.state is UnitState.RESETTING:
         return GiveUp(reason=reason(Code.NODE_UNREACHABLE, unit=op.unit, step=name_step(op.step), minutes=minutes))
+    wanted = facts.wanted(op)
+    if wanted.abort is not None:
+        return wait_for_end(op, facts, wanted.abort)
+    if wanted.pause is not None:
+        return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit))
     return retry(op, facts, f"no answer for {minutes} minutes", hung=True)
 
 
@@ -116,9 +228,14 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     """Another try under a new key, after a power reset; or the tail list.
 
     A device that workloads need, because its update is impactless and nobody was drained, is reset only when it hangs.
+    A node that came into service is not reset: workloads may be on it.
     """
+    if op.astray_since is not None:
+        return _retry_astray(op, facts, why, hung=hung)
     if op.state in (UnitState.RESETTING, UnitState.DRAINING):
         return GiveUp(reason=reason(Code.STEP_FAILED, step=name_step(op.step), tries=op.attempt, unit=op.unit, why=why))
+    if facts.wanted(op).abort is not None:
+        return end_failed(op, why)
     retries = bump(op.retries, (op.step,))
     if retries[op.step] >= op.tries_max:
         return GiveUp(
@@ -139,12 +256,26 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     )
 
 
+def _retry_astray(op: UnitOp, facts: Facts, why: str, *, hung: bool) -> Begin | EndStep | GiveUp:
+    """A drain that came to nothing begins again with the lock; another step is tried again once the node is empty,
+    unless it hangs: only a reset would end it.
+    """
+    if op.state is UnitState.DRAINING:
+        return _simple(op, facts, UnitEvent.LOCK, LOCK)
+    retries = bump(op.retries, (op.step,))
+    if hung or op.state is UnitState.RESETTING or retries[op.step] >= op.tries_max:
+        return GiveUp(reason=reason(Code.ASTRAY_STUCK, unit=op.unit, step=name_step(op.step)))
+    return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=retries, why=why)
+
+
 def _succeeded(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     match op.state:
         case UnitState.LOCKED:
-            return _simple(op, facts, UnitEvent.DRAIN, DRAIN)
-        case UnitState.PROVEN:
-            return Leave(event=UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT)
+            return _idle_node(op, seen, facts)
+        case UnitState.DRAINING if op.astray_since is not None:
+            return _simple(op, facts, UnitEvent.LOCK, LOCK)
+        case UnitState.VERIFYING if op.astray_since is not None:
+            return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
         case UnitState.DRAINING:
             return EndStep(event=UnitEvent.EMPTIED, applied=op.applied, active=op.active, retries=op.retries)
         case UnitState.RESETTING:
@@ -163,6 +294,8 @@ def _reset(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """
     tried = op.step.removeprefix(RESET_PREFIX)
     if tried.startswith(APPLY_PREFIX):
+        if _is_unread(seen):
+            return _unread(op, seen, facts)
         update = facts.script.by_id[UpdateId(tried.removeprefix(APPLY_PREFIX))]
         if is_at_least(_reported(seen, update), update.to_version):
             bit = facts.script.bits[update.id]
@@ -170,7 +303,7 @@ def _reset(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
                 return Prove(active=bit)
             applied, active = op.applied | bit, op.active | bit
             return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=active, retries=op.retries)
-    retries = op.retries if op.retries.get(tried, 0) >= op.attempt else bump(op.retries, (tried,))
+    retries = {**op.retries, tried: max(op.retries.get(tried, 0), op.attempt)}  # no key of a reset is used twice
     return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=retries)
 
 
@@ -187,6 +320,8 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if update.needs_reboot:
         applied = op.applied | bit
         return EndStep(event=UnitEvent.STEP_ENDED, applied=applied, active=op.active, retries=op.retries)
+    if _is_unread(seen):
+        return _unread(op, seen, facts)
     if not is_at_least(_reported(seen, update), update.to_version):
         return _unchanged(op, bit, facts)
     if op.kind is UnitKind.DEVICE:
@@ -196,10 +331,17 @@ def _written(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 
 def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """After a reboot: what it activated. After a health check: everything that was due."""
+    if _is_unread(seen):
+        return _unread(op, seen, facts)
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
-    versions: Mapping[str, str] = seen.node.versions if seen.node else {}
+    versions = seen.node.versions if seen.node else {}
     verifying = op.state is UnitState.VERIFYING
-    asked = own.due if verifying else script.activates[op.position] & op.applied
+    if verifying and own.due & ~op.active & ~op.undo:
+        abort = facts.wanted(op).abort
+        if abort is not None:
+            return prove_partly(op, seen.node, facts, abort)
+        return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
+    asked = own.due & ~op.undo if verifying else script.activates[op.position] & op.applied
     lacking = sum(
         script.bits[u.id]
         for u in script.updates
@@ -208,8 +350,21 @@ def _judge_versions(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if lacking:
         return _unchanged(op, lacking, facts)
     if verifying:
-        return Prove(active=own.due)
+        return Prove(active=own.due & ~op.undo)
     return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active | asked, retries=op.retries)
+
+
+def _is_unread(seen: Seen) -> bool:
+    found = seen.node or seen.device
+    return found is None or not found.reachable
+
+
+def _unread(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+    """Nothing is decided about versions that nobody read: asked again, until it counts as hung."""
+    found = seen.node or seen.device
+    if found is not None and op.limit_at is not None and facts.now >= op.limit_at:
+        return _hung(op, seen, facts, None)
+    return Watch(until=facts.now + POLL, reason=reason(Code.RETURN_NOT_READ, unit=op.unit))
 
 
 def _unchanged(op: UnitOp, lacking: int, facts: Facts) -> Decision:
@@ -232,24 +387,3 @@ def _unchanged(op: UnitOp, lacking: int, facts: Facts) -> Decision:
         retries=retries,
         why=why,
     )
-
-
-def _look_at_failed(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
-    found = seen.node or seen.device
-    since = op.failed_at or facts.now
-    if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
-        return Watch(until=facts.now + TAIL_LOOK)
-    if op.step in (LOCK, DRAIN):
-        return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
-    failed_in = op.step.removeprefix(RESET_PREFIX)
-    if op.kind is UnitKind.DEVICE:
-        return Resume(event=UnitEvent.REPAIRED, applied=0, active=0, retries=bump(op.retries, (failed_in,)))
-    script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
-    versions = seen.node.versions if seen.node else {}
-    active = sum(
-        script.bits[u.id]
-        for u in script.updates
-        if script.bits[u.id] & own.due and is_at_least(versions.get(u.component, ""), u.to_version)
-    )
-    labels = dict.fromkeys((failed_in, *redo_labels(script, op, op.applied & ~active), VERIFY))
-    return Resume(event=UnitEvent.REPAIRED, applied=active, active=active, retries=bump(op.retries, tuple(labels)))

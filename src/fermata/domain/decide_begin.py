@@ -5,13 +5,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from fermata.domain.decisions import Begin, Decision, Park
+from fermata.domain.batch_size import PAYS, CountTries, Tried, count_tries
+from fermata.domain.decisions import Begin, Decision, HandOver, Leave, Park
 from fermata.domain.fleet import Node
-from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.node_states import EMPTY, UnitEvent, UnitState
+from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
+from fermata.domain.intents import Intent, Intents, say_paused
+from fermata.domain.intents import Standing as Wanted
+from fermata.domain.node_states import EMPTY, FINAL, UnitEvent, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.plans import NodeApplyStep, VerifyStep
+from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.repairs import REPAIR, Handed
 from fermata.domain.scripts import (
     APPLY_PREFIX,
     DRAIN,
@@ -27,6 +32,7 @@ from fermata.domain.updates import Catalogue, IsolationBy, Update
 from fermata.domain.versions import is_at_least
 
 HANG_FACTOR = 2.5  # times the 90th percentile: of lognormal steps, fewer than 1 in 1,000 are cut off wrongly
+DEVICE_AT_WORK = frozenset({UnitState.APPLYING, UnitState.RESETTING, UnitState.RECOVERING})
 GATE_LOOK = timedelta(minutes=30)  # fallback only: whoever opens a gate wakes those who wait at it
 
 Standing = Callable[[str], UnitOp | None]  # where a unit of the window stands; None: it was not taken
@@ -38,14 +44,19 @@ class Facts:
 
     `unproven`: the window's devices that are not proven, with their state. `device_versions`: as last observed,
     of the whole fleet. `nodes_before`: the nodes as they were when the plan was made.
-    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may.
-    `closed`: updates whose gate lets nobody begin, and why.
+    `begin_again_at`: after a hard stop, when untouched nodes may begin; None while they may. `handed`: units of the
+    window that a work order waits for, or has. `gaps`: what consent to the work on a node lacks now, of those nodes
+    only for which it was asked. `frozen`: nodes whose lock nobody has accepted, each with the freeze that met it
+    first. `lacking`: devices that were to be written next and to which consent lacks something. `closed`: updates
+    whose gate lets nobody begin, and why. `undo_targets`: of nodes on which updates are rolled back, by window and
+    node, the versions to roll them back to. `looked_at`: when the last answer of a target came in; `now` was before
+    that. `count_tries`: what came of an update in the window.
     """
 
     now: datetime
     script: WindowScript
     catalogue: Catalogue
-    paused: bool
+    intents: Intents
     begin_again_at: datetime | None
     tally: Tally
     unproven: Mapping[DeviceId, UnitState]
@@ -53,11 +64,26 @@ class Facts:
     device_versions: Mapping[DeviceId, str]
     carriers: Mapping[tuple[NodeId, str], tuple[DeviceId, ...]]
     nodes_before: Mapping[NodeId, Node]
+    handed: Mapping[str, Handed] = field(default_factory=dict)
+    gaps: Mapping[NodeId, tuple[Reason, ...]] = field(default_factory=dict)
+    frozen: Mapping[NodeId, Freeze] = field(default_factory=dict)
+    lacking: Mapping[DeviceId, Reason] = field(default_factory=dict)
     closed: Mapping[UpdateId, Reason] = field(default_factory=dict)
+    undo_targets: Mapping[tuple[WindowId, str], Mapping[UpdateId, str]] = field(default_factory=dict)
+    looked_at: datetime | None = None
+    count_tries: CountTries = count_tries
+
+    def undo_to(self, op: UnitOp) -> Mapping[UpdateId, str]:
+        """What the updates on the node are rolled back to."""
+        return self.undo_targets.get((op.window, op.unit), {})
 
     def device_id(self, op: UnitOp) -> DeviceId:
         """The device that `op` is about."""
         return DeviceId(op.unit)
+
+    def wanted(self, op: UnitOp) -> Wanted:
+        """What operators let happen to the unit."""
+        return self.intents.of_unit(op)
 
 
 def patience_for(step: str, facts: Facts) -> timedelta:
@@ -98,10 +124,15 @@ def redo_labels(script: WindowScript, op: UnitOp, lacking: int) -> tuple[str, ..
 
 
 def begin_node(op: UnitOp, facts: Facts) -> Decision:
-    """The next own step of an empty, idle node, or what it waits for."""
+    """The next own step of an empty, idle node, or what it waits for. Parts come before their firmware: what people
+    are to do there comes first.
+    """
+    due_to_people = hand_over(op, facts)
+    if due_to_people is not None:
+        return due_to_people
     script = facts.script
     own = script.nodes[NodeId(op.unit)]
-    index = script.next_step(own, op.applied, op.active)
+    index = script.next_step(own, op.applied | op.undo, op.active | op.undo)
     label = script.labels[index]
     step = script.steps[index]
     blocked = _closed_gate(op, own, index, facts)
@@ -110,19 +141,40 @@ def begin_node(op: UnitOp, facts: Facts) -> Decision:
     if isinstance(step, VerifyStep):
         return _begin(op, facts, UnitEvent.VERIFY, index)
     if isinstance(step, NodeApplyStep):
-        refused = _not_admitted(op, script.by_id[step.update], facts)
+        refused = not_admitted(op, script.by_id[step.update], facts)
         return _park(index, label, *refused, facts) if refused else _begin(op, facts, UnitEvent.APPLY, index)
     return _begin(op, facts, UnitEvent.REBOOT, index)
 
 
 def begin_device(op: UnitOp, facts: Facts) -> Decision:
     """The update of an idle device, or what it waits for."""
+    due_to_people = hand_over(op, facts)
+    if due_to_people is not None:
+        return due_to_people
     device = facts.script.devices[DeviceId(op.unit)]
     label = facts.script.labels[device.step]
-    blocked = _closed_device_gate(op, device, facts) or _not_admitted(op, device.update, facts)
+    barred = _find_gone(device, facts) or facts.lacking.get(device.device)
+    if barred is not None:
+        return Leave(event=UnitEvent.LEAVE_OUT, reason=barred)
+    blocked = _closed_device_gate(op, device, facts) or not_admitted(op, device.update, facts)
     if blocked is not None:
         return _park(device.step, label, *blocked, facts)
     return _begin(op, facts, UnitEvent.APPLY, device.step)
+
+
+def hand_over(op: UnitOp, facts: Facts) -> HandOver | None:
+    """To the people of the order that waits for the unit; None: no order does."""
+    handed = facts.handed.get(op.unit)
+    done = op.retries.get(REPAIR, 0)
+    if handed is None or handed.ended or handed.number <= done:
+        return None
+    failed_in = (op.step.removeprefix(RESET_PREFIX),) if op.state is UnitState.FAILED else ()
+    return HandOver(
+        step=REPAIR,
+        attempt=handed.number,
+        retries=bump(op.retries, failed_in),
+        reason=reason(Code.IN_REPAIR, unit=op.unit, order=handed.order, kind=handed.kind),
+    )
 
 
 def _begin(op: UnitOp, facts: Facts, event: UnitEvent, index: int) -> Begin:
@@ -150,8 +202,9 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
     script = facts.script
     step = script.steps[index]
     if not isinstance(step, VerifyStep):
-        if facts.paused:
-            return Gate.PAUSE, reason(Code.RUN_PAUSED, unit=op.unit)
+        pause = facts.wanted(op).pause
+        if pause is not None:
+            return Gate.PAUSE, say_paused(pause, op.unit)
         if facts.begin_again_at is not None and not op.begun:
             until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
             return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
@@ -160,16 +213,16 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
         if state in (None, UnitState.LEFT_OUT):
             continue
         device = script.devices[name]
-        is_busy = state in (UnitState.APPLYING, UnitState.RESETTING) and script.waits_for(device.step, index)
+        is_busy = state in DEVICE_AT_WORK and script.waits_for(device.step, index)
         if is_busy or script.waits_for(index, device.step):
             why = reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=device.update.id, state=state)
             return Gate.DEVICE, why
     if isinstance(step, NodeApplyStep):
-        return _at_gate(op, step.update, facts) or _unmet_requirement(op, own, script.by_id[step.update], facts)
+        return at_gate(op, step.update, facts) or _unmet_requirement(op, own, script.by_id[step.update], facts)
     return None
 
 
-def _at_gate(op: UnitOp, update: UpdateId, facts: Facts) -> tuple[Gate, Reason] | None:
+def at_gate(op: UnitOp, update: UpdateId, facts: Facts) -> tuple[Gate, Reason] | None:
     """Who has tried it already goes on: half an update is worse than either version."""
     closed = facts.closed.get(update)
     if closed is None or APPLY_PREFIX + update in op.retries:
@@ -207,7 +260,12 @@ def _node_version(op: UnitOp, own: NodeScript, component: str, facts: Facts) -> 
     return facts.nodes_before[own.node].versions.get(component, "")
 
 
-def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:
+def not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reason] | None:
+    """Why there is no room for one more unit that writes the update; None: there is, and it counts from now on."""
+    tried = partial(facts.count_tries, facts.script, update, facts.standing, facts.catalogue)
+    too_fast = facts.tally.is_too_fast(update, op.window, tried)
+    if too_fast is not None:
+        return Gate.PACE, say_pace(op, update, too_fast)
     nodes = len(facts.script.nodes)
     queue = partial(count_queue, facts.script, update, facts.standing)
     gate = facts.tally.admit(update, op.window, op.fault_domain, nodes=nodes, queue=queue)
@@ -221,17 +279,50 @@ def _not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reaso
     return gate, reason(Code.WAITS_FOR_ISOLATION, unit=op.unit, update=update.id, at_once=at_once, what=what)
 
 
+def say_pace(op: UnitOp, update: Update, tried: Tried) -> Reason:
+    """Why a unit waits because of tries that failed."""
+    return reason(
+        Code.WAITS_FOR_PACE,
+        unit=op.unit,
+        update=update.id,
+        failed=tried.failed,
+        at_once=tried.at_once,
+        bound=tried.bound,
+        pays=PAYS,
+    )
+
+
 def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple[Gate, Reason] | None:
-    if facts.paused:
-        return Gate.PAUSE, reason(Code.RUN_PAUSED, unit=op.unit)
     behind = [facts.standing(name) for name in device.behind]
+    pause = pause_of_device(op, device, behind, facts)
+    if pause is not None:
+        return Gate.PAUSE, say_paused(pause, op.unit)
     if facts.begin_again_at is not None and not op.begun and not any(s is not None and s.begun for s in behind):
         until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
         return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
     busy = blocking_nodes(device, facts.script, facts.standing)
     if busy:
         return Gate.NODES, reason(Code.WAITS_FOR_NODES, unit=op.unit, nodes=len(busy), example=busy[0])
-    return _at_gate(op, device.update.id, facts)
+    return at_gate(op, device.update.id, facts)
+
+
+def pause_of_device(op: UnitOp, device: DeviceScript, behind: Iterable[UnitOp | None], facts: Facts) -> Intent | None:
+    """The word that holds a device: of its window or wider, or of a node that has to be empty for it."""
+    words = [facts.wanted(op).pause]
+    if device.update.needs_drain:
+        words += [facts.wanted(node).pause for node in behind if node is not None]
+    return next((word for word in words if word is not None), None)
+
+
+def _find_gone(device: DeviceScript, facts: Facts) -> Reason | None:
+    """Why a device is left out that needs its nodes empty: one of them goes back, or went, before its turn came."""
+    if not device.update.needs_drain:
+        return None
+    for name in device.behind:
+        node = facts.standing(name)
+        if node is not None and (node.state in FINAL or facts.wanted(node).abort is not None):
+            return reason(Code.BEHIND_RETURNED, unit=device.device, example=name)
+    return None
 
 
 def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standing) -> tuple[NodeId, ...]:
@@ -239,11 +330,16 @@ def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standin
     return tuple(name for name in device.behind if not _lets_device_begin(device, script, standing(name)))
 
 
+def is_blocked(device: DeviceScript, script: WindowScript, standing: Standing) -> bool:
+    """True when there is such a node."""
+    return any(not _lets_device_begin(device, script, standing(name)) for name in device.behind)
+
+
 def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: UnitOp | None) -> bool:
     if not device.update.needs_drain:
         return True
-    if standing is None or standing.state not in EMPTY:
+    if standing is None or standing.state not in EMPTY or standing.astray_since is not None:
         return False
-    if standing.state is UnitState.FAILED:
+    if standing.state in (UnitState.FAILED, UnitState.IN_REPAIR):
         return standing.step not in (LOCK, DRAIN)
     return script.is_through(NodeId(standing.unit), standing.position, device.step)

@@ -18,7 +18,7 @@ class DeliveryState(StrEnum):
     SENDING = "sending"  # a try is on; one that never came back is tried again when its lease is over
     DELIVERED = "delivered"
     DEAD = "dead"  # nobody tries any more, until somebody replays it
-    DROPPED = "dropped"  # its subscription was removed
+    DROPPED = "dropped"  # its subscription was removed, or somebody dismissed it when it was dead
 
 
 OPEN = frozenset({DeliveryState.PENDING, DeliveryState.SENDING})

@@ -1,11 +1,12 @@
 """The fleet as inventory reports it: clusters, nodes and the devices that nodes share."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from operator import attrgetter
+from typing import TypeVar
 
 from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
 
@@ -133,6 +134,26 @@ class Fleet:
                 groups[device.cluster, device.scope, device.scope_id].append(device)
         return {place: tuple(devices) for place, devices in groups.items()}
 
+    def changed(self, nodes: Mapping[NodeId, Node | None], devices: Mapping[DeviceId, Device | None]) -> "Fleet":
+        """The fleet with these units as they are now, None for one that is gone; clusters stay as they are. Indices
+        that were built are carried over, so that few changes cost little.
+        """
+        after = Fleet(clusters=self.clusters, nodes=_with(self.nodes, nodes), devices=_with(self.devices, devices))
+        node_changes = [(self.nodes.get(name), node) for name, node in nodes.items()]
+        device_changes = [(self.devices.get(name), device) for name, device in devices.items()]
+        built, carried = vars(self), vars(after)  # where cached properties keep what was built
+        if "nodes_by_cluster" in built:
+            carried["nodes_by_cluster"] = _regroup(self.nodes_by_cluster, node_changes, _cluster_of)
+        if "devices_by_cluster" in built:
+            carried["devices_by_cluster"] = _regroup(self.devices_by_cluster, device_changes, _cluster_of)
+        if "_nodes_by_place" in built:
+            groups = _regroup(self._nodes_by_place, node_changes, places_of)
+            carried["_nodes_by_place"] = _without_empty(groups, node_changes, places_of)
+        if "_devices_by_place" in built:
+            groups_of_devices = _regroup(self._devices_by_place, device_changes, _place_alone)
+            carried["_devices_by_place"] = _without_empty(groups_of_devices, device_changes, _place_alone)
+        return after
+
     def nodes_behind(self, device: Device) -> tuple[Node, ...]:
         """Every node that loses a path, power or management when `device` is worked on."""
         return self._nodes_by_place.get(place_of(device), ())
@@ -163,3 +184,56 @@ def places_of(node: Node) -> tuple[Place, ...]:
 def place_of(device: Device) -> Place:
     """Where a device stands: all devices at one place have the same nodes behind them."""
     return (device.cluster, device.scope, device.scope_id)
+
+
+K = TypeVar("K")
+N = TypeVar("N", bound=str)
+U = TypeVar("U", Node, Device)
+Changes = Iterable[tuple[U | None, U | None]]  # each unit as it was and as it is
+
+
+def _with(units: Mapping[N, U], changes: Mapping[N, U | None]) -> Mapping[N, U]:
+    """In the order of names, if they were."""
+    found = dict(units)
+    for name, unit in changes.items():
+        if unit is None:
+            found.pop(name, None)
+        else:
+            found[name] = unit
+    return found if changes.keys() <= units.keys() else {name: found[name] for name in sorted(found)}
+
+
+def _regroup(
+    groups: Mapping[K, tuple[U, ...]], changes: Changes[U], keys_of: Callable[[U], tuple[K, ...]]
+) -> dict[K, tuple[U, ...]]:
+    """The groups after the changes, each by name; those that nobody is left in are empty."""
+    touched: dict[K, dict[str, U]] = {}
+    for before, after in changes:
+        for unit in (before, after):
+            for key in keys_of(unit) if unit is not None else ():
+                touched.setdefault(key, {member.name: member for member in groups.get(key, ())})
+        if before is not None:
+            for key in keys_of(before):
+                touched[key].pop(before.name, None)
+        if after is not None:
+            for key in keys_of(after):
+                touched[key][after.name] = after
+    return {**groups, **{key: tuple(units[name] for name in sorted(units)) for key, units in touched.items()}}
+
+
+def _without_empty(
+    groups: dict[K, tuple[U, ...]], changes: Changes[U], keys_of: Callable[[U], tuple[K, ...]]
+) -> dict[K, tuple[U, ...]]:
+    for before, _ in changes:
+        for key in keys_of(before) if before is not None else ():
+            if key in groups and not groups[key]:
+                del groups[key]
+    return groups
+
+
+def _cluster_of(unit: Node | Device) -> tuple[ClusterId, ...]:
+    return (unit.cluster,)
+
+
+def _place_alone(device: Device) -> tuple[Place, ...]:
+    return (place_of(device),)

@@ -1,11 +1,11 @@
 """How fresh inventory is: what a source said too long ago is no evidence, and missing evidence means wait."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.fleet import Fleet, Node
-from fermata.domain.ids import DeviceId, NodeId, SourceId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, SourceId
 from fermata.domain.reasons import Code, Reason, reason
 
 MINUTE = timedelta(minutes=1)
@@ -51,3 +51,51 @@ def without_evidence(fleet: Fleet, stale: Stale) -> Fleet:
 
 def _unknown(node: Node) -> Node:
     return replace(node, versions=dict.fromkeys(node.versions, ""))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StaleSource:
+    """A source that is stale, and how many units of each cluster are its."""
+
+    word: LastWord
+    nodes: Mapping[ClusterId, int] = field(hash=False)
+    devices: Mapping[ClusterId, int] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldWord:
+    """Units that are shown as a stale source last had them, at `observed_at` (UTC; None: never on record)."""
+
+    source: SourceId
+    observed_at: datetime | None
+    nodes: int
+    devices: int
+    reason: Reason
+
+
+def find_old(sources: Iterable[StaleSource], clusters: Collection[ClusterId], now: datetime) -> tuple[OldWord, ...]:
+    """Which units of these clusters are shown by an old word, by source."""
+    found = []
+    for source in sources:
+        nodes, devices = (sum(of.get(name, 0) for name in clusters) for of in (source.nodes, source.devices))
+        if nodes or devices:
+            word = source.word
+            kinds = ((nodes, "node"), (devices, "device"))
+            units = " and ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in kinds if count)
+            limit, age = f"{word.limit // MINUTE:,} min", _say_age(word.observed_at, now)
+            why = reason(Code.INVENTORY_OLD, units=units, source=word.source, age=age, limit=limit)
+            found.append(
+                OldWord(source=word.source, observed_at=word.observed_at, nodes=nodes, devices=devices, reason=why)
+            )
+    return tuple(found)
+
+
+def _say_age(observed_at: datetime | None, now: datetime) -> str:
+    """In the two largest units."""
+    if observed_at is None:
+        return "at a time that is not on record"
+    minutes = (now - observed_at) // MINUTE
+    days, hours = minutes // 1440, minutes % 1440 // 60
+    if days:
+        return f"{days:,} d {hours} h ago"
+    return f"{hours} h {minutes % 60} min ago" if hours else f"{minutes} min ago"

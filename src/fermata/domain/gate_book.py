@@ -1,18 +1,18 @@
 """Counts what is known of every update of a run, unit by unit as rows change: a copy of rows, rebuilt at any time."""
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from operator import itemgetter
 
 from fermata.domain.gate_evidence import Evidence, RackEvidence, begun_mask, proven_mask
 from fermata.domain.ids import UpdateId, WindowId
-from fermata.domain.node_states import UnitState
+from fermata.domain.node_states import BACK, UnitKind, UnitState
 from fermata.domain.operations import UnitOp
 
-_BACK = frozenset({UnitState.RETURNED, UnitState.KEPT_OUT})
 Bits = Callable[[WindowId], Mapping[UpdateId, int]]  # the bit of each update in the masks of a window
 
 
@@ -51,7 +51,11 @@ class _Unit:
     proven: int = 0
     failed: int = 0
     regressed: int = 0
+    undone: int = 0
     back_at: datetime | None = None
+    number: int
+    waits: bool = False  # for metrics that speak for it: it is good with nothing before they do
+    is_measured: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,20 +64,26 @@ class _Counts:
     failed: int = 0
     regressed: int = 0
     open: int = 0
+    unmeasured: int = 0
     returned: list[datetime] = field(default_factory=list)
     tried_in: Counter[str] = field(default_factory=Counter)
     failed_in: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
 
 class GateBook:
-    """Evidence per update. `bits`: as the windows' scripts number updates; `rack_of`: where a unit stands."""
+    """Evidence per update. `bits`: as the windows' scripts number updates; `rack_of`: where a unit stands.
+    `needs_metrics`: a node counts as good only once `note_measured` said so.
+    """
 
-    def __init__(self, bits: Bits, rack_of: Callable[[str], str]) -> None:
+    def __init__(self, bits: Bits, rack_of: Callable[[str], str], *, needs_metrics: bool = False) -> None:
         self._bits = bits
         self._rack_of = rack_of
+        self._needs_metrics = needs_metrics
+        self._lacks: dict[UpdateId, str] = {}
         self._units: dict[tuple[WindowId, str], _Unit] = {}
         self._counts: dict[UpdateId, _Counts] = {}
         self._changed: set[UpdateId] = set()
+        self._back: list[tuple[datetime, int, WindowId, str]] = []  # ascending, with the numbers of units
 
     def note_failures(self, failures: Iterable[Failure]) -> None:
         """Takes in failures, each once: what they name was begun, whatever else the row says."""
@@ -101,14 +111,30 @@ class GateBook:
             if not begun and (op.window, op.unit) not in self._units:
                 continue
             unit = self._unit(op.window, op.unit)
-            if unit.begun | begun != unit.begun or unit.proven != proven:
+            waits = self._needs_metrics and op.kind is UnitKind.NODE and op.state is not UnitState.KEPT_OUT
+            if (unit.begun | begun, proven, op.undo, waits) != (unit.begun, unit.proven, unit.undone, unit.waits):
                 before = _classes(unit)
                 unit.begun |= begun
                 unit.proven = proven
+                unit.undone = op.undo
+                unit.waits = waits
+                unit.is_measured = unit.is_measured and bool(proven)
                 self._move(op.window, self._rack_of(op.unit), before, unit)
-            if op.state in _BACK and op.finished_at is not None and unit.back_at is None:
+            if op.state in BACK and op.finished_at is not None and unit.back_at is None:
                 unit.back_at = op.finished_at
+                insort(self._back, (op.finished_at, unit.number, op.window, op.unit))
                 self._note_return(proven, op.finished_at, bits)
+
+    def note_measured(self, window: WindowId, name: str, lack: str) -> None:
+        """Takes in what the metrics of a node say now: with `lack` nothing, without it that it is fine."""
+        unit = self._units[window, name]
+        before = _classes(unit)
+        unit.is_measured = not lack
+        self._move(window, self._rack_of(name), before, unit)
+        for update, bit in self._bits(window).items():
+            if lack and bit & unit.proven and self._lacks.get(update) != lack:
+                self._lacks[update] = lack
+                self._changed.add(update)
 
     def take_changed(self) -> frozenset[UpdateId]:
         """The updates about which something new is known since the last time."""
@@ -132,20 +158,33 @@ class GateBook:
             bakes_until=found.returned[-1] + bake if baking else None,
             begun_at=begun_at or now,
             worst_rack=_worst_rack(found, since),
+            unmeasured=found.unmeasured,
+            lack=self._lacks.get(update, "") if found.unmeasured else "",
         )
 
     def baking(self, bake: timedelta, now: datetime) -> tuple[Returned, ...]:
-        """Nodes that were given back within `bake` and have not failed."""
+        """Nodes that were given back within `bake` and have not failed, in the order in which they were begun."""
+        return self._given_back(bisect_right(self._back, now - bake, key=itemgetter(0)), lambda _: True)
+
+    def unmeasured(self) -> tuple[Returned, ...]:
+        """Nodes that were given back, whenever that was, have not failed, and wait for their metrics."""
+        return self._given_back(0, lambda unit: unit.waits and not unit.is_measured) if self._needs_metrics else ()
+
+    def _given_back(self, start: int, wanted: Callable[[_Unit], bool]) -> tuple[Returned, ...]:
         found: list[Returned] = []
-        for (window, name), unit in self._units.items():
-            if unit.back_at is not None and unit.back_at > now - bake and not (unit.failed | unit.regressed):
+        for at, _, window, name in sorted(self._back[start:], key=itemgetter(1)):
+            unit = self._units[window, name]
+            if wanted(unit) and not (unit.failed | unit.regressed):
                 updates = tuple(update for update, bit in self._bits(window).items() if bit & unit.proven)
                 if updates:
-                    found.append(Returned(window=window, unit=name, updates=updates, at=unit.back_at))
+                    found.append(Returned(window=window, unit=name, updates=updates, at=at))
         return tuple(found)
 
     def _unit(self, window: WindowId, unit: str) -> _Unit:
-        return self._units.setdefault((window, unit), _Unit())
+        found = self._units.get((window, unit))
+        if found is None:
+            found = self._units[window, unit] = _Unit(number=len(self._units))
+        return found
 
     def _count(self, update: UpdateId) -> _Counts:
         return self._counts.setdefault(update, _Counts())
@@ -156,7 +195,7 @@ class GateBook:
                 insort(self._count(update).returned, at)
                 self._changed.add(update)
 
-    def _move(self, window: WindowId, rack: str, before: tuple[int, int, int, int, int], unit: _Unit) -> None:
+    def _move(self, window: WindowId, rack: str, before: tuple[int, ...], unit: _Unit) -> None:
         after = _classes(unit)
         touched = 0
         for old, new in zip(before, after, strict=True):
@@ -169,15 +208,22 @@ class GateBook:
                 counts.regressed += _step(before[2], after[2], bit)
                 counts.open += _step(before[3], after[3], bit)
                 counts.tried_in[rack] += _step(before[4], after[4], bit)
+                counts.unmeasured += _step(before[5], after[5], bit)
                 self._changed.add(update)
 
 
-def _classes(unit: _Unit) -> tuple[int, int, int, int, int]:
-    """Masks of good, failed, regressed and open updates, which never overlap, and of all that were begun."""
+def _classes(unit: _Unit) -> tuple[int, ...]:
+    """Masks of good, failed, regressed and open updates, which never overlap, of all that were begun, and of those that
+    are open only since metrics are missing.
+
+    What is rolled back is none of good and open: its outcome will not be known.
+    """
     failed = unit.failed
     regressed = unit.regressed & ~failed
-    good = unit.proven & unit.begun & ~(failed | regressed)
-    return good, failed, regressed, unit.begun & ~(good | failed | regressed), unit.begun
+    rest = unit.begun & ~(failed | regressed | unit.undone)
+    proven = unit.proven & rest
+    good = 0 if unit.waits and not unit.is_measured else proven
+    return good, failed, regressed, rest & ~good, unit.begun, proven & ~good
 
 
 def _step(before: int, after: int, bit: int) -> int:

@@ -50,6 +50,7 @@ class Evidence:
     good: proven with it. failed: gave up at a step that it may be to blame for, repaired since or not. regressed:
     proven, but failed within the bake. open: begun, outcome not known. baking: those of `good` that have not been
     back for the whole bake, the last of them until `bakes_until`. `begun_at`: when the first unit began it.
+    unmeasured: those of `open` that are proven, and whose metrics have not been seen fine since; `lack`: why, of one.
     """
 
     good: int = 0
@@ -60,6 +61,8 @@ class Evidence:
     bakes_until: datetime | None = None
     begun_at: datetime | None = None
     worst_rack: RackEvidence | None = None
+    unmeasured: int = 0
+    lack: str = ""
 
     @property
     def tried(self) -> int:
@@ -83,8 +86,11 @@ def begun_mask(op: UnitOp, bits: Mapping[UpdateId, int]) -> int:
     """The updates that were begun on a unit: a mask like `applied`."""
     if not op.begun:
         return 0
-    labels = {label.removeprefix(RESET_PREFIX) for label in (*op.retries, op.step if op.state in _AT_STEP else "")}
-    tried = sum(bit for update, bit in bits.items() if APPLY_PREFIX + update in labels)
+    tried = 0
+    for label in (*op.retries, op.step if op.state in _AT_STEP else ""):
+        step = label.removeprefix(RESET_PREFIX)
+        if step.startswith(APPLY_PREFIX):
+            tried |= bits.get(UpdateId(step.removeprefix(APPLY_PREFIX)), 0)
     return op.applied | op.active | tried
 
 

@@ -14,8 +14,9 @@ from enum import StrEnum
 
 from fermata.domain.gate_evidence import BaseRate, Evidence
 from fermata.domain.ids import RunId, UpdateId
-from fermata.domain.phases import Counted, GateTerms, OnFailure, SequentialTest
+from fermata.domain.phases import Counted, GateTerms, OnFailure, Phases, SequentialTest
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.updates import Stage, Update
 
 RATE_MAX = 0.95  # of p1: a test against certainty would take one good node as proof
 
@@ -188,6 +189,9 @@ def _find_wait(question: Question, score: _Score, now: datetime) -> tuple[GateVe
     """Only a gate that asks for evidence waits for it; else an update goes on while nothing speaks against it."""
     update, evidence, terms = question.update, question.evidence, question.terms
     known = score.bad + evidence.good
+    if terms.at_least and evidence.unmeasured and (known < terms.at_least or evidence.open == evidence.unmeasured):
+        lack = evidence.lack or "they have not been looked at yet"
+        return _wait(question, now, Code.GATE_UNMEASURED, unmeasured=evidence.unmeasured, why=lack)
     if terms.at_least and known < terms.at_least:
         return _wait(question, now, Code.GATE_NEEDS_MORE, known=known, at_least=terms.at_least, open=evidence.open)
     if terms.at_least and evidence.open:
@@ -221,6 +225,12 @@ class Phase(StrEnum):
     FULL = "full"
 
 
+def first_phase(phases: Phases, update: Update | None) -> Phase:
+    """Where an update begins. A flight is a trial itself, before any control phase, which would wait for it in vain."""
+    is_flight = update is not None and update.stage is Stage.FLIGHT_READY
+    return Phase.FULL if phases.control is None or is_flight else Phase.CONTROL
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateState:
     """The gate of one update of a run as last judged. `changed_at`: since when the verdict is what it is."""
@@ -240,3 +250,8 @@ class GateState:
     def is_closed(self) -> bool:
         """True while nobody else may begin the update."""
         return self.judged.verdict is not GateVerdict.PROCEED
+
+    @property
+    def is_trying(self) -> bool:
+        """True while only the control phase's windows may begin it."""
+        return self.phase is Phase.CONTROL and self.judged.verdict is GateVerdict.WAIT

@@ -25,6 +25,7 @@ SignalId = NewType("SignalId", str)
 StepKey = NewType("StepKey", str)
 SourceId = NewType("SourceId", str)
 HoldId = NewType("HoldId", str)
+AdapterId = NewType("AdapterId", str)
 
 
 def step_key(run: RunId, window: WindowId, subject: str, step: str, attempt: int) -> StepKey:

@@ -23,13 +23,18 @@ class _Spoken:
 
 
 class Decisions:
-    """Who decided what, node by node."""
+    """Who decided what, node by node.
+
+    `asks_together`: some entry holds only with other updates. `companions`: entries that hold only with other nodes.
+    """
 
     def __init__(self, fleet: Fleet, ledger: Iterable[ConsentEntry]) -> None:
         self._fleet = fleet
         self._said: dict[_Key, _Spoken] = {}
         self._flights: set[UpdateId] = set()
         self._has_parts = self._has_groups = False
+        self.asks_together = False
+        self.companions: list[ConsentEntry] = []
         self._around: dict[ClusterId, tuple[_Key, _Key, RequestId]] = {}
         for entry in sorted(ledger, key=lambda entry: entry.seq):
             self.add(entry)
@@ -39,6 +44,9 @@ class Decisions:
         if entry.flight is not None:
             self._flights.add(entry.flight)
         self._has_groups = self._has_groups or entry.scope.level is ScopeLevel.GROUP
+        self.asks_together = self.asks_together or bool(entry.conditions.with_updates)
+        if entry.conditions.with_scope is not None:
+            self.companions.append(entry)
         key = self._key(entry)
         spoken = self._said.get(key)
         if spoken is None:

@@ -10,6 +10,8 @@ from fermata.domain.hashing import to_plain
 from fermata.domain.ids import ClusterId, CustomerId, RequestId, SupercomputerId, UpdateId, WindowId
 from fermata.domain.notified import Notified, NotifiedTimes
 from fermata.domain.plans import Plan, Window
+from fermata.domain.policy import AfterDue, Customer
+from fermata.domain.request_standing import NextStep
 from fermata.domain.requests import Request, request_id
 from fermata.domain.updates import Impact
 
@@ -19,9 +21,13 @@ class NoticeKind(StrEnum):
 
     REQUEST_OPENED = "request.opened"
     REQUEST_CHANGED = "request.changed"
+    REQUEST_OVERDUE = "request.overdue"  # its time to choose is over, and a word is missing
     REQUEST_CLOSED = "request.closed"  # nothing of it is pending any more
     CONSENT_APPROVED = "consent.approved"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    CONSENT_DECLINED = "consent.declined"  # a no until a time
+    CONSENT_OFFERED = "consent.offered"  # another time, which the operator accepts or refuses
+    CONSENT_REFUSED = "consent.refused"  # the operator's no to that
     PLAN_PUBLISHED = "plan.published"
     WINDOW_WAITING = "window.waiting"
     WINDOW_OPENED = "window.opened"
@@ -43,7 +49,7 @@ class NoticeKind(StrEnum):
 ASKING = frozenset({NoticeKind.REQUEST_OPENED, NoticeKind.REQUEST_CHANGED})  # those that a promised notice counts from
 OF_WINDOWS = frozenset(kind for kind in NoticeKind if kind.value.startswith("window."))
 OF_NODES = frozenset(kind for kind in NoticeKind if kind.value.startswith("nodes."))
-OF_CONSENT = frozenset({NoticeKind.CONSENT_APPROVED, NoticeKind.CONSENT_WITHDRAWN})
+OF_CONSENT = frozenset(kind for kind in NoticeKind if kind.value.startswith("consent."))
 OF_FREEZES = frozenset(
     {
         NoticeKind.FREEZE_ADDED,
@@ -81,6 +87,8 @@ class Notice:
     def thread(self) -> RequestId:
         """What it stands in line with: its request, or that of the supercomputer's updates."""
         kind, _, name = self.subject.partition(":")
+        if self.kind in OF_CONSENT and self.facts.get("request"):
+            return RequestId(self.facts["request"])
         return RequestId(name) if kind == "request" else request_id(self.supercomputer)
 
 
@@ -153,6 +161,34 @@ def tell_request(change: Change, request: Request) -> tuple[Notice, ...]:
         "left": list(change.data.get("left", ())),
     }
     return tuple(_notice(change, kind, name, request.supercomputer, facts) for name in request.customers)
+
+
+def tell_overdue(change: Change, request: Request, customers: Mapping[CustomerId, Customer]) -> tuple[Notice, ...]:
+    """A request whose time to choose is over, to each customer whose word is missing, with its own approvers and what
+    follows without an answer: unless all of it proceeds, what its own policy says. A customer that answered hears
+    nothing.
+    """
+    is_escalated = change.data["needed"] == NextStep.ESCALATE
+    facts = {
+        "request": request.id,
+        "incarnation": change.data["incarnation"],
+        "due_at": change.data["due_at"],
+        "impact": request.impact.value if request.impact else None,
+        "nodes": request.nodes,
+        "shared_devices": request.shared_devices,
+        "needed": change.data["needed"],
+        "who": list(change.data["who"]),
+    }
+    told = []
+    for name in (CustomerId(each) for each in change.data["silent"]):
+        customer = customers.get(name)
+        follows = customer.after_due if customer else AfterDue.ESCALATE
+        own = {
+            "approvers": sorted(customer.approvers) if customer else [],
+            "after_due": (follows if is_escalated else AfterDue.PROCEED).value,
+        }
+        told.append(_notice(change, NoticeKind.REQUEST_OVERDUE, name, request.supercomputer, {**facts, **own}))
+    return tuple(told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,14 +298,15 @@ _WINDOW_FACTS = ("taken", "left_out", "behind_minutes")
 
 
 def tell_scopes(changes: Iterable[Change], homes: Mapping[str, tuple[Home, ...]]) -> tuple[Notice, ...]:
-    """Consent and freezes: one notice to each home concerned, however many scopes were named at once. `homes` by scope
-    in words (`cluster alpha`).
+    """Consent and freezes: one notice to each home concerned, however many scopes were named at once, if the same was
+    said of them. `homes` by scope in words (`cluster alpha`).
     """
-    grouped: dict[tuple[str, str, str, Home], list[Change]] = {}
+    grouped: dict[tuple[str, str, str, str, Home], list[Change]] = {}
     for change in changes:
+        said = str([change.data.get(key) for key in _SAID])
         for home in homes.get(scope_words(change), ()):
-            grouped.setdefault((change.event, change.actor, change.why, home), []).append(change)
-    return tuple(_tell_scope(group, key[3]) for key, group in grouped.items())
+            grouped.setdefault((change.event, change.actor, change.why, said, home), []).append(change)
+    return tuple(_tell_scope(group, key[4]) for key, group in grouped.items())
 
 
 def _tell_scope(changes: list[Change], home: Home) -> Notice:
@@ -278,9 +315,12 @@ def _tell_scope(changes: list[Change], home: Home) -> Notice:
     facts["scopes"] = [scope_words(change) for change in changes][:SCOPES_MAX]
     facts["scopes_total"] = len(changes)
     kind = NoticeKind(first.event)
+    if kind is NoticeKind.CONSENT_OFFERED:
+        facts["offers"] = [change.data["id"] for change in changes][:SCOPES_MAX]
     return _notice(first, kind, home.customer, home.supercomputer, facts)
 
 
+_SAID = ("request", "until", "then", "conditions")  # what a word holds to: told once for all of which it is the same
 SCOPES_MAX = 1_000  # named in one notice; `scopes_total` counts them all
 
 

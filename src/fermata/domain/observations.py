@@ -1,7 +1,7 @@
 """What the world answers and what is observed of it: the values that ports return and decisions are made from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from fermata.domain.fleet import NodeState
@@ -34,12 +34,26 @@ class Unsure:
     """OutcomeUnknown for one item."""
 
 
-Answer = Accepted | Later | Denied | Unsure
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overtaken:
+    """The target has heard of this unit, in this window, under a newer generation: somebody else conducts it by now.
+    Nothing was done.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unmade:
+    """No call was made: what it was decided from was `old` by then."""
+
+    old: timedelta
+
+
+Answer = Accepted | Later | Denied | Unsure | Overtaken | Unmade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeverAsked:
-    """The target knows no such key: nothing was done under it."""
+    """The target knows no such key: nothing was done under it, nor will be for who asks with an older generation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +64,21 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a health check measured of a node that passed it, by the check's own names, and the verdict in words."""
+
+    sentence: str
+    figures: Mapping[str, float] = field(hash=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Succeeded:
-    """The target claims success, which proves nothing: versions and health are observed separately."""
+    """The target claims success, which proves nothing: versions and health are observed separately. `measured`: of a
+    health check that tells figures; None: it does not.
+    """
 
     at: datetime
+    measured: Measured | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +96,8 @@ Progress = NeverAsked | Running | Succeeded | Failed
 class NodeSeen:
     """A node as observed. `versions` are of the last report when it cannot be reached.
 
-    `repaired_at`: when a repair of it was last completed; None: never.
+    `repaired_at`: when a repair of it was last completed; None: never. `locked`: by us, so that it cannot be scaled in;
+    None: the target cannot tell.
     """
 
     node: NodeId
@@ -80,6 +106,7 @@ class NodeSeen:
     versions: Mapping[str, str]
     repaired_at: datetime | None
     observed_at: datetime
+    locked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

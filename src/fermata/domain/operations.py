@@ -8,6 +8,7 @@ from enum import StrEnum
 from fermata.domain.ids import CampaignId, ClusterId, NodeId, PlanId, RunId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.plans import Mode
+from fermata.domain.readmission import NO_EVIDENCE, Evidence
 from fermata.domain.reasons import Reason
 from fermata.domain.run_states import Desired, ReplanMode, RunState, WindowState
 
@@ -29,8 +30,12 @@ class Gate(StrEnum):
     ISOLATION = "isolation"
     TEAM = "team"
     REQUIREMENT = "requirement"
+    PACE = "pace"
+    TRAIN = "train"
     PAUSE = "pause"
+    ABORT = "abort"
     HARD_STOP = "hard_stop"
+    PROOF = "proof"
     EVIDENCE = "evidence"
 
 
@@ -64,6 +69,14 @@ class LeftOut:
 
     reason: Reason
     nodes: tuple[NodeId, ...]
+
+
+def group_left_out(reasons: Mapping[NodeId, Reason]) -> tuple[LeftOut, ...]:
+    """Nodes by the reason that they share."""
+    groups: dict[Reason, list[NodeId]] = {}
+    for name, why in sorted(reasons.items()):
+        groups.setdefault(why, []).append(name)
+    return tuple(LeftOut(reason=why, nodes=tuple(names)) for why, names in groups.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +117,16 @@ class UnitOp:
     """All work on one node or device in one window. `version` fences: only who read the row last may change it.
 
     step, attempt: the current action and its try, from which the step key is derived. asked: how far its call is.
-    applied, active: bit masks over `Window.updates`: written, and observed as running. retries: tries after the
-    first, by step. tries_max grows with every repair. position: index of the plan step it is at or waits for.
+    applied, active: bit masks over `Window.updates`: written, and observed as running. undo: those that are not to be
+    on it, see `undoing`. retries: tries after the first, by step. tries_max grows with every repair. position: index of
+    the plan step it is at or waits for.
     begun: something was changed on it. slip_minutes: its last step began late (positive) against the plan.
     next_at None: nothing left to decide. tail_since: on the tail list since then because of `reason`; work may go on.
-    failed_at: of a failed unit, nothing is tried until a repair was completed after it.
+    drained_at: when it was empty last, by its workload manager's word; None: never yet, in this window.
+    failed_at: of a failed unit, nothing is tried until a repair was completed after it. evidence: what its return is
+    judged by. astray_since: a node that we hold was seen in service or without our lock, and is not drained anew yet.
+    versions_before: what a node reported when it was taken; None where that was not kept.
+    taken_again_at: of a node that was back already, when it was taken out again to be rolled back.
     """
 
     id: int
@@ -127,6 +145,7 @@ class UnitOp:
     applied: int = 0
     active: int = 0
     position: int = 0
+    undo: int = 0
     begun: bool = False
     gate: Gate | None = None
     reason: Reason | None = None
@@ -137,10 +156,20 @@ class UnitOp:
     retries: Mapping[str, int] = field(default_factory=dict, hash=False)
     tries_max: int = 3
     locked_at: datetime | None = None
+    drained_at: datetime | None = None
     failed_at: datetime | None = None
     tail_since: datetime | None = None
     finished_at: datetime | None = None
+    taken_again_at: datetime | None = None
+    evidence: Evidence = NO_EVIDENCE
+    astray_since: datetime | None = None
     version: int = 1
+    versions_before: Mapping[str, str] | None = field(default=None, hash=False)
+
+    @property
+    def was_drained(self) -> bool:
+        """False of a node that may serve still: it was locked, and nothing else was done to it."""
+        return self.begun or self.drained_at is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,17 @@ class Terms:
 NO_TERMS = Terms()
 
 
+def names_flight(terms: Terms, updates: Mapping[UpdateId, Update]) -> bool:
+    """True when the word is about a flight by name: nothing else need be pending on its nodes."""
+    named = (terms.only or frozenset()) | ({terms.flight} if terms.flight else frozenset())
+    return any(name in updates and updates[name].stage is Stage.FLIGHT_READY for name in named)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the terms are about: the request with its items and when each is due, and the catalogue."""
+    """What the terms are about: the request with its items, when the time to choose is over for each, and the
+    catalogue.
+    """
 
     request: RequestId
     items: frozenset[UpdateId]
@@ -166,7 +174,7 @@ def _judge_decline(terms: Terms, why: str, spoken: Spoken, asked: Asked) -> Reas
     if terms.until is None:
         return reason(Code.UNTIL_MISSING)
     if not why.strip():
-        return reason(Code.REASON_MISSING, verdict=Verdict.DECLINED)
+        return reason(Code.REASON_MISSING, what="A no")
     if terms.until <= asked.now:
         return reason(Code.TIME_PAST, member="until", time=f"{terms.until:%Y-%m-%d %H:%MZ}")
     due = first_due(spoken.updates, asked)
@@ -195,5 +203,5 @@ def _judge_offer(conditions: Conditions, spoken: Spoken, asked: Asked) -> Reason
 
 
 def first_due(updates: Iterable[UpdateId], asked: Asked) -> datetime | None:
-    """The earliest due date of these items; None when none of them has one."""
+    """When the time to choose is over for the first of these items; None when it has no end for any."""
     return min((asked.due[name] for name in updates if name in asked.due), default=None)

@@ -43,6 +43,11 @@ class UnitPending:
     superseded: tuple[Superseded, ...] = ()
     unknown: tuple[Unknown, ...] = ()
 
+    @property
+    def drains(self) -> bool:
+        """True when a workload would feel what is due: of a device, on every node behind it."""
+        return any(item.update.needs_drain for item in self.due)
+
 
 NOTHING = UnitPending()
 
@@ -65,32 +70,77 @@ class FleetPending:
 
 
 def find_pending(fleet: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] | None = None) -> FleetPending:
-    """All pending production-ready work; `only` restricts it to those updates before superseding is decided."""
+    """All pending work: what is production-ready, and flights where the catalogue says that they fly. `only` restricts
+    it to those updates before superseding is decided.
+    """
     ready = [u for u in catalogue.production_ready if only is None or u.id in only]
-    by_target: dict[tuple[str, str], list[Update]] = {}
-    for update in ready:
-        by_target.setdefault((update.target, update.component), []).append(update)
-    named = frozenset(name for update in ready for name in update.applies_to.clusters)
+    by_target = _group(ready)
+    flights = _Flights(fleet, catalogue, only)
+    asked = (*ready, *flights.updates)
+    named = frozenset(name for update in asked for name in update.applies_to.clusters)
     alike = {name: (c.sku, name if name in named else "") for name, c in fleet.clusters.items()}
     return FleetPending(
-        nodes=_find_on_nodes(fleet, by_target, alike),
-        devices=_find_on_devices(fleet, by_target, alike),
-        asked=frozenset(update.id for update in ready),
+        nodes=_find_on_nodes(fleet, by_target, alike, flights),
+        devices=_find_on_devices(fleet, by_target, alike, flights),
+        asked=frozenset(update.id for update in asked),
     )
+
+
+class _Flights:
+    """The flights of a catalogue by where they fly: on nodes, and on devices behind which all nodes fly."""
+
+    def __init__(self, fleet: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] | None) -> None:
+        flown = [f for f in catalogue.flights if f.update in catalogue.updates and (only is None or f.update in only)]
+        self.updates = tuple(catalogue.updates[each.update] for each in flown)
+        self.clusters: set[ClusterId] = set()
+        self._on_nodes: dict[NodeId, list[Update]] = {}
+        self._on_devices: list[tuple[Update, frozenset[NodeId]]] = []
+        self._fleet = fleet
+        for update, nodes in zip(self.updates, (each.nodes for each in flown), strict=True):
+            if update.target != NODE_TARGET:
+                self._on_devices.append((update, nodes))
+                continue
+            for name in nodes & fleet.nodes.keys():
+                self._on_nodes.setdefault(name, []).append(update)
+                self.clusters.add(fleet.nodes[name].cluster)
+
+    def of_node(self, node: Node) -> tuple[Update, ...]:
+        """What flies on the node itself."""
+        return tuple(self._on_nodes.get(node.name, ()))
+
+    def of_device(self, device: Device) -> tuple[Update, ...]:
+        """What flies on the device."""
+        return tuple(
+            update
+            for update, nodes in self._on_devices
+            if (update.target, update.component) == (device.kind, device.component)
+            and (behind := self._fleet.nodes_behind(device))
+            and all(node.name in nodes for node in behind)
+        )
+
+
+def _group(updates: Iterable[Update]) -> dict[tuple[str, str], list[Update]]:
+    found: dict[tuple[str, str], list[Update]] = {}
+    for update in updates:
+        found.setdefault((update.target, update.component), []).append(update)
+    return found
 
 
 _Alike = Mapping[ClusterId, tuple[str, str]]  # equal for clusters that no update tells apart: see `AppliesTo`
 _Groups = Mapping[tuple[str, str], list[Update]]  # by target and component
 
 
-def _find_on_nodes(fleet: Fleet, by_target: _Groups, alike: _Alike) -> Mapping[NodeId, UnitPending]:
+def _find_on_nodes(fleet: Fleet, by_target: _Groups, alike: _Alike, flights: _Flights) -> Mapping[NodeId, UnitPending]:
     """Nodes that report the same versions are judged once: there are few kinds among many."""
-    groups = [(component, updates) for (target, component), updates in by_target.items() if target == NODE_TARGET]
+    groups = _of_nodes(by_target)
     judges: dict[tuple[str, str], _Judge] = {}
     found: dict[NodeId, UnitPending] = {}
     for cluster, members in fleet.nodes_by_cluster.items():
         judge = judges.setdefault(alike[cluster], _Judge(fleet.clusters[cluster], groups))
         known = judge.by_mapping
+        if cluster in flights.clusters:
+            found.update(_find_with_flights(fleet.clusters[cluster], members, by_target, judge, flights))
+            continue
         for node in members:
             unit = known.get(id(node.versions))
             if unit is None:
@@ -98,6 +148,25 @@ def _find_on_nodes(fleet: Fleet, by_target: _Groups, alike: _Alike) -> Mapping[N
             if unit is not NOTHING:
                 found[node.name] = unit
     return found
+
+
+def _of_nodes(by_target: _Groups) -> list[tuple[str, list[Update]]]:
+    return [(component, updates) for (target, component), updates in by_target.items() if target == NODE_TARGET]
+
+
+def _find_with_flights(
+    cluster: Cluster, members: Iterable[Node], by_target: _Groups, judge: "_Judge", flights: _Flights
+) -> Iterator[tuple[NodeId, UnitPending]]:
+    """Nodes of a cluster in which something flies: where nothing does, `judge` knows."""
+    judges: dict[tuple[Update, ...], _Judge] = {(): judge}
+    for node in members:
+        more = flights.of_node(node)
+        if more not in judges:
+            ready = (update for updates in by_target.values() for update in updates)
+            judges[more] = _Judge(cluster, _of_nodes(_group((*ready, *more))))
+        unit = judges[more].find(node)
+        if unit is not NOTHING:
+            yield node.name, unit
 
 
 class _Judge:
@@ -128,14 +197,17 @@ class _Judge:
         return self._judged[component, version]
 
 
-def _find_on_devices(fleet: Fleet, by_target: _Groups, alike: _Alike) -> Mapping[DeviceId, UnitPending]:
+def _find_on_devices(
+    fleet: Fleet, by_target: _Groups, alike: _Alike, flights: _Flights
+) -> Mapping[DeviceId, UnitPending]:
     found: dict[DeviceId, UnitPending] = {}
-    known: dict[tuple[tuple[str, str], str, str, str], UnitPending] = {}
+    known: dict[tuple[object, ...], UnitPending] = {}
     for device in fleet.devices.values():
-        kind = (alike[device.cluster], device.kind, device.component, device.version)
+        more = flights.of_device(device) if flights.updates else ()
+        kind = (alike[device.cluster], device.kind, device.component, device.version, more)
         unit = known.get(kind)
         if unit is None:
-            updates = by_target.get((device.kind, device.component))
+            updates = [*by_target.get((device.kind, device.component), ()), *more]
             unit = _judge(device.version, fleet.clusters[device.cluster], updates) if updates else NOTHING
             known[kind] = unit
         if unit is not NOTHING:

@@ -1,8 +1,13 @@
 """Phases and their gates as data: what a campaign asks of an update before more nodes may begin it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+
+from fermata.domain.hashing import ADDED_LATER
+
+CONTROL_FRACTION_MAX = 0.05  # more than that is no trial any more
+DECIDES = timedelta(minutes=10)  # the last look at nodes that bake: the conductor takes one so often
 
 
 class OnFailure(StrEnum):
@@ -71,13 +76,21 @@ class ControlPhase:
     max_fraction: float = 0.05
     gate: GateTerms = GateTerms(at_least=20, decide_within=timedelta(hours=24))
 
+    @property
+    def gap(self) -> timedelta:
+        """What a plan leaves between the end of the last control window and the start of any other."""
+        return self.gate.bake + DECIDES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phases:
-    """The campaign's phases. `control` None: there is none, every node is judged by `full` while the update runs."""
+    """The campaign's phases. `control` None: there is none, every node is judged by `full` while the update runs.
+    `metrics`: names of those that a node has to pass once it is back, before it counts as good.
+    """
 
     control: ControlPhase | None = None
     full: GateTerms = GateTerms()
+    metrics: tuple[str, ...] = field(default=(), metadata={ADDED_LATER: True})
 
 
 DEFAULT_PHASES = Phases()

@@ -5,30 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from fermata.domain.blocked import Blocked
 from fermata.domain.fleet import Cluster, Node, Place, Role
 from fermata.domain.hashing import ADDED_LATER, NOT_HASHED
-from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
+from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, OrderId, RequestId, UpdateId
 from fermata.domain.notified import Notified
 from fermata.domain.recurrence import RecurringWindow
-from fermata.domain.updates import Criticality, Impact, Update
+from fermata.domain.updates import Criticality, Impact, Stage, Update
 
-
-class Blocked(StrEnum):
-    """Which impacts a policy blocks until an approval lets them through."""
-
-    ALL = "all"
-    IMPACTFUL = "impactful"
-    NONE = "none"
-
-    def blocks(self, impact: Impact) -> bool:
-        """True when work of this impact needs an approval."""
-        match self:
-            case Blocked.ALL:
-                return True
-            case Blocked.IMPACTFUL:
-                return impact is not Impact.IMPACTLESS
-            case Blocked.NONE:
-                return False
+__all__ = ["Blocked"]  # with all that is defined here
 
 
 class ScopeLevel(StrEnum):
@@ -173,6 +158,7 @@ class Ruling:
 
 
 NO_POLICY = "no policy"
+FLIGHTING = "flighting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,7 +232,8 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption:
-    """Lets `updates` pass a freeze, once a second person confirmed it; `confirmed` None: not yet, so it does nothing.
+    """Lets `updates`, work `orders`, and all orders of some `kinds` pass a freeze, once a second person confirmed it;
+    `confirmed` None: not yet, so it does nothing. Updates are named one by one, never by their kind.
 
     It says why: what is passed over is the customer's word.
     """
@@ -257,6 +244,18 @@ class Exemption:
     reason: str
     asked: Said
     confirmed: Said | None = None
+    orders: frozenset[OrderId] = field(default=frozenset(), metadata={ADDED_LATER: True})
+    kinds: frozenset[MaintenanceKind] = field(default=frozenset(), metadata={ADDED_LATER: True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedAs:
+    """What a policy knows a work order by."""
+
+    order: OrderId
+    kind: MaintenanceKind
+    impact: Impact
+    criticality: Criticality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,18 +273,27 @@ class Policy:
 
     def is_exempt(self, freeze: Freeze, update: Update) -> bool:
         """True when `update` may pass the freeze: the customer exempts its criticality, and two people said so."""
-        customer = self.customers.get(freeze.customer)
-        if customer is None or update.criticality not in customer.except_criticality:
-            return False
-        given = (e for e in self.exemptions if e.freeze == freeze.id and e.confirmed is not None)
-        return any(update.id in exemption.updates for exemption in given)
+        return any(update.id in given.updates for given in self._given(freeze, update.criticality))
 
-    def lets_out(self, freeze: Freeze, updates: Iterable[Update]) -> bool:
+    def is_order_exempt(self, freeze: Freeze, order: OrderedAs) -> bool:
+        """As `is_exempt`, of a work order that was named, or whose kind was."""
+        given = self._given(freeze, order.criticality)
+        return any(order.order in exemption.orders or order.kind in exemption.kinds for exemption in given)
+
+    def _given(self, freeze: Freeze, criticality: Criticality) -> tuple[Exemption, ...]:
+        """What was confirmed for the freeze; nothing for a criticality that its customer does not exempt."""
+        customer = self.customers.get(freeze.customer)
+        if customer is None or criticality not in customer.except_criticality:
+            return ()
+        return tuple(e for e in self.exemptions if e.freeze == freeze.id and e.confirmed is not None)
+
+    def lets_out(self, freeze: Freeze, updates: Iterable[Update], orders: Iterable[OrderedAs] = ()) -> bool:
         """True when a node on which all of this is done may be out in spite of the freeze: there is work that it is
         out for, and all of that is exempt. What no workload feels may come along.
         """
-        felt = [update for update in updates if update.needs_drain]
-        return bool(felt) and all(self.is_exempt(freeze, update) for update in felt)
+        felt = [self.is_exempt(freeze, update) for update in updates if update.needs_drain]
+        felt += [self.is_order_exempt(freeze, order) for order in orders if order.impact is not Impact.IMPACTLESS]
+        return bool(felt) and all(felt)
 
     def judge(self, work: Work) -> Ruling:
         """What the policy of the node's customer says; without one, everything needs an approval."""
@@ -293,10 +301,13 @@ class Policy:
         return Ruling(stance=Stance.NEEDS_APPROVAL, rule=NO_POLICY) if customer is None else customer.judge(work)
 
     def judge_update(self, update: Update, node: Node, cluster: Cluster) -> Ruling:
-        """As `judge`, of rolling out `update` to `node` or to a device it hangs on."""
+        """As `judge`, of rolling out `update` to `node` or to a device it hangs on. No flight without a word on it."""
         kind = MaintenanceKind.DEPLOYMENT
         work = Work(kind=kind, impact=update.impact, criticality=update.criticality, node=node, cluster=cluster)
-        return self.judge(work)
+        ruling = self.judge(work)
+        if update.stage is Stage.FLIGHT_READY and ruling.stance is not Stance.BLOCK:
+            return Ruling(stance=Stance.NEEDS_APPROVAL, rule=FLIGHTING)
+        return ruling
 
     def needs_asking(self, update: Update, node: Node, cluster: Cluster) -> bool:
         """True when the policy does not let `update` through by itself, at some time or at any."""

@@ -69,7 +69,7 @@ def try_policy(
     if not pending.nodes and not pending.devices:
         outcome = Outcome.NOT_THERE
         why = [reason(Code.TARGET_MISSING, node=node.name, target=update.target, update=update.id)]
-    elif update.stage is not Stage.PRODUCTION_READY:
+    elif update.stage is not Stage.PRODUCTION_READY and not _is_approved(fleet, ledger, node, update):
         outcome = Outcome.BLOCKED
         why = [reason(Code.NOT_PRODUCTION_READY, update=update.id, stage=update.stage)]
     else:
@@ -96,6 +96,12 @@ def try_policy(
         due_at=policy.due_at(update),
         next_at=next_at,
     )
+
+
+def _is_approved(fleet: Fleet, ledger: tuple[ConsentEntry, ...], node: Node, flight: Update) -> bool:
+    """True when somebody agreed to try it there."""
+    entry = Decisions(fleet, ledger).is_approved(node, flight.id)
+    return entry is not None and entry.flight == flight.id
 
 
 def _hear(

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from fermata.domain.codes import Code
 from fermata.domain.sentences import SENTENCES
 
-__all__ = ["SENTENCES", "Code", "Reason", "reason"]
+__all__ = ["ASTRAY", "SENTENCES", "Code", "Reason", "reason"]
+
+
+ASTRAY = frozenset({Code.NODE_ASTRAY, Code.NODE_UNLOCKED, Code.ASTRAY_STUCK})  # nodes out of our hands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

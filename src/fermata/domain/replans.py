@@ -114,6 +114,6 @@ def judge_alone(diff: PlanDiff, *, campaign: CampaignId, now: datetime, lead: ti
         windows=len(broken),
         example=first.was[0].id,
         start=f"{first.was[0].start:%Y-%m-%d %H:%MZ}",
-        why=first.cause.sentence,
+        why=first.cause.sentence.rstrip("."),
         campaign=campaign,
     )

@@ -10,6 +10,7 @@ from fermata.domain.ids import CampaignId, ClusterId, NodeId, PlanId, RunId, Upd
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Reason
 from fermata.domain.run_states import WindowState
+from fermata.domain.tail import RepairTime
 from fermata.domain.usage import Curve, LimitUse
 
 SCHEMA = "fermata.report/1"
@@ -185,7 +186,7 @@ class PlanLine:
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything `fermata report` shows. `as_of` is the run's own time; windows by start, nodes by name.
-    `accounts`: the capacity ledger by customer.
+    `accounts`: the capacity ledger by customer. `repairs`: how long they took.
     """
 
     campaign: CampaignId
@@ -197,6 +198,7 @@ class Report:
     windows: tuple[WindowLine, ...]
     capacity: Capacity
     accounts: tuple[CapacityLine, ...]
+    repairs: tuple[RepairTime, ...]
     failures: tuple[FailureLine, ...]
     versions: tuple[VersionLine, ...]
     limits: tuple[LimitUse, ...]

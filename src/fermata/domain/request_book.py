@@ -6,12 +6,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from fermata.domain.combining import Claim, Outcome, combine, why_held
-from fermata.domain.consent import device_gaps, find_consent
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import ClusterId, NodeId, OrderId, RequestId
-from fermata.domain.pending import FleetPending
-from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.policy import Policy
 from fermata.domain.reasons import Reason
+from fermata.domain.request_basis import Basis
 from fermata.domain.request_evidence import Deployments, Ordered
 from fermata.domain.request_kinds import SEQUENCE, RequestKind, request_id
 from fermata.domain.request_standing import OnRecord, Standing, stand
@@ -37,30 +36,27 @@ class Meeting:
 
 @dataclass(frozen=True, kw_only=True)
 class RequestBook:
-    """What all of it follows from. `orders`: all on record; `pending`: what is due on the fleet."""
+    """What all of it follows from. `orders`: all on record."""
 
-    fleet: Fleet
-    policy: Policy
-    pending: FleetPending
-    ledger: Sequence[ConsentEntry]
+    basis: Basis
     record: OnRecord
     orders: Mapping[OrderId, WorkOrder] = field(default_factory=dict)
     words: Sequence[OrderWord] = ()
 
+    @property
+    def fleet(self) -> Fleet:
+        """Of the basis."""
+        return self.basis.fleet
+
+    @property
+    def policy(self) -> Policy:
+        """Of the basis."""
+        return self.basis.policy
+
     @cached_property
     def deployments(self) -> Deployments:
         """Where updates stand. A node that an order keeps has no time to come, whatever a plan says."""
-        ledger = tuple(self.ledger)
-        consent = find_consent(self.fleet, self.policy, self.pending, ledger)
-        return Deployments(
-            fleet=self.fleet,
-            pending=self.pending,
-            policy=self.policy,
-            ledger=ledger,
-            consent=consent,
-            device_gaps=device_gaps(self.fleet, self.policy, self.pending, ledger, consent),
-            record=replace(self.record, scheduled=self.record.scheduled - self.held().keys()),
-        )
+        return self.basis.deployments(replace(self.record, scheduled=self.record.scheduled - self.held().keys()))
 
     @cached_property
     def ordered(self) -> Ordered:
@@ -84,7 +80,9 @@ class RequestBook:
     def cover(self, request: Request) -> tuple[Coverage, ...]:
         """How far consent reaches in each cluster that the request concerns."""
         if request.kind is RequestKind.DEPLOYMENT:
-            return cover_clusters(self.fleet, self.pending, self.deployments.consent.gaps, request.supercomputer)
+            clusters = self.basis.supercomputers.get(request.supercomputer, ())
+            working = {name: self.basis.share(name).working for name in clusters}
+            return cover_clusters(working, self.basis.judged.consent.gaps)
         gaps: dict[NodeId, Reason] = {}
         nodes: set[NodeId] = set()
         for shown in request.orders:

@@ -1,66 +1,52 @@
 """What is on record of requests, counted for their states: of deployments, and of work orders."""
 
-from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from fermata.domain.consent import Consent
-from fermata.domain.fleet import Fleet, Node
-from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, OrderId, SupercomputerId, UpdateId
-from fermata.domain.ledger import Decisions
-from fermata.domain.pending import FleetPending
-from fermata.domain.policy import ConsentEntry, Policy, Verdict
-from fermata.domain.reasons import Code, Reason
+from fermata.domain.cluster_evidence import ClusterEvidence, Weighing
+from fermata.domain.fleet import Node
+from fermata.domain.ids import ClusterId, CustomerId, OrderId, SupercomputerId
 from fermata.domain.request_standing import OnRecord
 from fermata.domain.request_states import Evidence, RequestState
-from fermata.domain.requests import Request, nodes_with_work
-from fermata.domain.updates import Update
+from fermata.domain.requests import Request
 from fermata.domain.work_orders import OrderConsent, OrderDesk, WorkOrder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deployments:
-    """Evidence of deployments. `consent` and `device_gaps` are those of the whole fleet, as `domain.consent` finds
-    them.
-    """
+    """Evidence of deployments: `clusters` put together by the supercomputers that they are of."""
 
-    fleet: Fleet
-    pending: FleetPending
-    policy: Policy
-    ledger: Sequence[ConsentEntry]
-    consent: Consent
-    device_gaps: Mapping[DeviceId, Reason]
+    supercomputers: Mapping[SupercomputerId, Sequence[ClusterId]]
+    weighing: Weighing
+    clusters: Mapping[ClusterId, ClusterEvidence]
     record: OnRecord
 
     def weigh(self, request: Request) -> Evidence:
         """Evidence of one deployment request."""
-        clusters = self._clusters_by_supercomputer.get(request.supercomputer, [])
-        nodes = {name for cluster in clusters for name in self._working[cluster]}
-        devices = {name for cluster in clusters for name in self._quiet_devices(cluster)}
-        lacking = {name for name in nodes if name in self.consent.gaps}
-        quiet_lacking = devices & self.device_gaps.keys()
-        proceeding = {name: at for name in nodes - lacking if (at := self._not_before(name)) is not None}
-        quiet_proceeding = {name: at for name in devices - quiet_lacking if (at := self._device_not_before(name))}
-        waiting = [self.fleet.nodes[name] for name in (*lacking, *proceeding)]
-        waiting += [n for d in (*quiet_lacking, *quiet_proceeding) for n in self._behind(d)]
-        units, rest = len(nodes) + len(devices), len(lacking) + len(quiet_lacking)
-        going = len(proceeding) + len(quiet_proceeding)
-        ready: set[str] = {*nodes, *devices} - {*lacking, *quiet_lacking}
-        times = [*proceeding.values(), *quiet_proceeding.values()]
-        members = {node.name for cluster in clusters for node in self.fleet.nodes_by_cluster[cluster]}
+        names = self.supercomputers.get(request.supercomputer, ())
+        found = [self.clusters[name] for name in names]
+        units = sum(len(each.ready) + each.lacking for each in found)
+        lacking, going = sum(each.lacking for each in found), sum(each.proceeding for each in found)
+        noes = [each.declined_until for each in found if each.declined_until is not None]
+        all_declined = sum(each.declined for each in found) == sum(each.own for each in found)
+        fleet = self.weighing.fleet
+        waiting = [(fleet.clusters[name].customer, self.clusters[name]) for name in names]
+        ends = _first_ends((customer, each.due_at) for customer, each in waiting)
         return Evidence(
             is_open=request.is_open,
             units=units,
-            approved=units - rest - going,
+            approved=units - lacking - going,
             proceeding=going,
-            scheduled=len(ready & self.record.scheduled),
-            in_work=len(members & self.record.in_work),
-            due_at=self._due_at(request, [*lacking, *(n.name for d in quiet_lacking for n in self._behind(d))], times),
+            scheduled=sum(len(each.ready & self.record.scheduled) for each in found),
+            in_work=sum(len(each.members & self.record.in_work) for each in found),
+            dated=min((each.dated for each in found if each.dated is not None), default=None),
+            due_at=min(ends.values(), default=None),
+            ends=tuple(ends.items()),
             notified_at=self.record.notified.get(request.id),
-            declined_until=self._declined_until(lacking),
-            waits_for=self._holders(waiting),
+            declined_until=min(noes) if noes and all_declined else None,
+            waits_for=tuple(sorted({customer for customer, each in waiting if each.is_waiting})),
             ended=self.record.ended.get(request.id, RequestState.COMPLETED),
         )
 
@@ -68,92 +54,19 @@ class Deployments:
         """Where the deployment stands on one node; None when nothing is due there."""
         if node.name in self.record.in_work:
             return RequestState.IN_PROGRESS
-        if node.name not in self._working[node.cluster]:
+        if node.name not in self.clusters[node.cluster].working:
             return None
-        if node.name in self.consent.gaps or self._not_before(node.name) is not None:
+        if node.name in self.weighing.consent.gaps or self.weighing.not_before(node.name) is not None:
             return RequestState.PENDING
         return RequestState.SCHEDULED if node.name in self.record.scheduled else RequestState.APPROVED
 
-    @cached_property
-    def _clusters_by_supercomputer(self) -> Mapping[SupercomputerId, list[ClusterId]]:
-        found: dict[SupercomputerId, list[ClusterId]] = defaultdict(list)
-        for cluster in self.fleet.clusters.values():
-            found[cluster.supercomputer].append(cluster.name)
-        return found
 
-    @cached_property
-    def _working(self) -> Mapping[ClusterId, frozenset[NodeId]]:
-        return {name: nodes_with_work(self.fleet, self.pending, name) for name in self.fleet.clusters}
-
-    @cached_property
-    def _decided(self) -> Decisions:
-        return Decisions(self.fleet, self.ledger)
-
-    @cached_property
-    def _asked(self) -> Mapping[NodeId, Mapping[UpdateId, Update]]:
-        """The updates that each node has a say in."""
-        found: dict[NodeId, dict[UpdateId, Update]] = defaultdict(dict)
-        for name, unit in self.pending.nodes.items():
-            found[name].update((item.update.id, item.update) for item in unit.due)
-        for device, unit in self.pending.devices.items():
-            for node in self._behind(device) if unit.due else ():
-                found[node.name].update((item.update.id, item.update) for item in unit.due)
-        return found
-
-    def _quiet_devices(self, cluster: ClusterId) -> set[DeviceId]:
-        """Devices whose work drains nobody: they need a word of their own."""
-        found = ((device.name, self.pending.of_device(device).due) for device in self.fleet.devices_by_cluster[cluster])
-        return {name for name, due in found if due and not any(item.update.needs_drain for item in due)}
-
-    def _behind(self, device: DeviceId) -> tuple[Node, ...]:
-        return self.fleet.nodes_behind(self.fleet.devices[device])
-
-    def _not_before(self, name: NodeId) -> datetime | None:
-        """When work that nobody answered for may go on this node by the policy; None: it need not wait for that.
-
-        A time from which on an approval holds is no such time: somebody did answer.
-        """
-        found = self.consent.times.get(name, frozenset())
-        at = max((each.not_before for each in found if each.not_before is not None), default=None)
-        return at if at is not None and any(self._unanswered(name)) else None
-
-    def _device_not_before(self, device: DeviceId) -> datetime | None:
-        times = (self._not_before(node.name) for node in self._behind(device))
-        return max((at for at in times if at is not None), default=None)
-
-    def _unanswered(self, name: NodeId, but: Container[UpdateId] = ()) -> Iterator[Update]:
-        """The updates that its customer has to be asked about, and has not approved on this node; `but`: not those."""
-        node = self.fleet.nodes[name]
-        cluster = self.fleet.clusters[node.cluster]
-        asked = {update: each for update, each in self._asked.get(name, {}).items() if update not in but}
-        for update in self._decided.missing(node, asked) if asked else ():
-            if self.policy.needs_asking(asked[update], node, cluster):
-                yield asked[update]
-
-    def _due_at(self, request: Request, lacking: Iterable[NodeId], times: Sequence[datetime]) -> datetime | None:
-        """The earliest due date of what was not approved: what was approved does not make a request overdue."""
-        names = tuple(lacking)
-        missing: dict[UpdateId, Update] = {}
-        for name in names:
-            missing.update((update.id, update) for update in self._unanswered(name, but=missing))
-        found = [*times, *(self.policy.due_at(update) for update in missing.values())]
-        return min(found, default=request.due_at if names else None)
-
-    def _declined_until(self, lacking: Iterable[NodeId]) -> datetime | None:
-        """The earliest end of a no, when all that lacks a word of its own customer was declined."""
-        own = [name for name in lacking if self.consent.gaps[name].code is not Code.SHARED_DEVICE_UNAPPROVED]
-        entries = (self._decided.entry(self.fleet.nodes[name]) for name in own)
-        ends = [declined_until(entry) if entry is not None else None for entry in entries]
-        known = [at for at in ends if at is not None]
-        return min(known) if known and len(known) == len(ends) else None
-
-    def _holders(self, nodes: Iterable[Node]) -> tuple[CustomerId, ...]:
-        return tuple(sorted({self.fleet.clusters[node.cluster].customer for node in nodes}))
-
-
-def declined_until(entry: ConsentEntry) -> datetime | None:
-    """Until when an entry of the ledger says no; None when it says something else."""
-    return entry.until if entry.verdict is Verdict.DECLINED else None
+def _first_ends(found: Iterable[tuple[CustomerId, datetime | None]]) -> dict[CustomerId, datetime]:
+    """By customer, when its time to choose is over for the first of what it was told of."""
+    ends: dict[CustomerId, datetime] = {}
+    for customer, at in sorted((customer, at) for customer, at in found if at is not None):
+        ends.setdefault(customer, at)
+    return ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,10 +110,17 @@ class Ordered:
         proceeding = {name for _, said in heard for name in said.proceeding} - lacking
         untimed = {name for order, said in heard if not self._has_time(order) for name in said.nodes}
         waiting = lacking | proceeding
-        due = [order.due_at for order, said in heard if said.gaps or said.proceeding]
+        silent = [(order, {*said.gaps, *said.proceeding}) for order, said in heard]
         noes = [said.declined_until for _, said in heard if said.gaps]
         known = [at for at in noes if at is not None]
         fleet = self.desk.places.fleet
+        ends = _first_ends(
+            (cluster.customer, self.desk.notice_over(order, cluster))
+            for order, names in silent
+            for cluster in {
+                fleet.nodes[name].cluster: fleet.clusters[fleet.nodes[name].cluster] for name in names
+            }.values()
+        )
         ended = self.record.ended.get(request.id) if request is not None else None
         if request is None and orders[0].ended is not None:
             ended = orders[0].ended.how
@@ -213,7 +133,9 @@ class Ordered:
             proceeding=len(proceeding),
             scheduled=len(nodes - lacking - untimed),
             in_work=sum(max(len(said.nodes), 1) for order, said in heard if order.in_work),  # nodes may be gone
-            due_at=min(due, default=None),
+            dated=min((order.due_at for order, names in silent if names), default=None),
+            due_at=min(ends.values(), default=None),
+            ends=tuple(ends.items()),
             notified_at=max(told, default=None),
             declined_until=min(known) if known and len(known) == len(noes) else None,
             waits_for=tuple(sorted({fleet.clusters[fleet.nodes[name].cluster].customer for name in waiting})),

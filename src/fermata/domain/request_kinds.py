@@ -57,6 +57,17 @@ IMPACTS: Mapping[RequestKind, Impact] = MappingProxyType(
 )  # unless it is said
 
 
+KIND_WORDS: Mapping[RequestKind, str] = MappingProxyType(
+    {
+        RequestKind.DEPLOYMENT: "updates",
+        RequestKind.REPAIR: "repair",
+        RequestKind.HARDWARE: "hardware maintenance",
+        RequestKind.DECOMMISSION: "decommission",
+        RequestKind.MOVE: "move",
+    }
+)  # as people say them
+
+
 def request_id(supercomputer: SupercomputerId, kind: RequestKind = RequestKind.DEPLOYMENT) -> RequestId:
     """The one request of that kind that a supercomputer ever has."""
     return RequestId(f"req_{supercomputer}_{kind}")

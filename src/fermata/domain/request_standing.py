@@ -97,10 +97,20 @@ def _say(code: Code, evidence: Evidence) -> Reason:
         unscheduled=_count(evidence.units - evidence.scheduled),
         in_work=_count(evidence.in_work),
         who=" and ".join(evidence.waits_for) or "its customer",
-        due=_time(evidence.due_at),
+        due=_say_end(evidence),
         told=_time(evidence.notified_at),
         until=_time(evidence.declined_until),
     )
+
+
+def _say_end(evidence: Evidence) -> str:
+    """When the time to choose is over, and why that is not the due date, where it is not."""
+    dated = f"due {_time(evidence.dated)}"
+    if evidence.due_at is None and evidence.dated is not None:
+        return f"the promised notice is over ({dated}, but the notice counts from when they are told)"
+    if evidence.dated is None or evidence.due_at is None or evidence.due_at <= evidence.dated:
+        return _time(evidence.due_at)
+    return f"{_time(evidence.due_at)} ({dated}, but the promised notice counts from when they were told)"
 
 
 def _count(units: int) -> str:

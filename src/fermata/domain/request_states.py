@@ -152,9 +152,11 @@ class Evidence:
 
     `approved`: units that policy or approval lets go; `proceeding`: those that nobody answered for and that the policy
     lets go from the due date on; the rest lack something. `scheduled`: those of both with a time to come in a plan in
-    force; `in_work`: under way now. `due_at`: of what was not approved, None when all is. `declined_until`: the no that
-    holds for all that lacks something. `waits_for`: the customers of what was not approved. `ended`: how what it asked
-    for last went away, once nothing is left.
+    force; `in_work`: under way now. `dated`: the due date of what was not approved, None when all is. `due_at`: when
+    the time to choose is over for it: never before that date, nor before the notice that was promised is over; None
+    while nobody was told. `ends`: the same by customer. `declined_until`: the no that holds for all that lacks
+    something. `waits_for`: the customers of what was not approved. `ended`: how what it asked for last went away, once
+    nothing is left.
     """
 
     is_open: bool
@@ -163,7 +165,9 @@ class Evidence:
     proceeding: int = 0
     scheduled: int = 0
     in_work: int = 0
+    dated: datetime | None = None
     due_at: datetime | None = None
+    ends: tuple[tuple[CustomerId, datetime], ...] = ()
     notified_at: datetime | None = None
     declined_until: datetime | None = None
     waits_for: tuple[CustomerId, ...] = ()

@@ -1,14 +1,14 @@
 """Cumulative requests: one per supercomputer and kind, whatever its items, so that an outage is asked for once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fermata.domain.fleet import Device, Fleet
+from fermata.domain.fleet import Device, Fleet, place_of
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
-from fermata.domain.pending import FleetPending, UnitPending
+from fermata.domain.ids import ClusterId, CustomerId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
+from fermata.domain.pending import NOTHING, FleetPending, UnitPending
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Reason
 from fermata.domain.request_kinds import RequestKind, request_id
@@ -91,20 +91,46 @@ def build_requests(
 
     A request whose content is what it was keeps its incarnation, so building twice changes nothing.
     """
-    clusters: dict[SupercomputerId, list[ClusterId]] = defaultdict(list)
-    for cluster in fleet.clusters.values():
-        clusters[cluster.supercomputer].append(cluster.name)
+    found = clusters_by_supercomputer(fleet).items()
+    deployments = [
+        build_deployment(fleet, policy, supercomputer, {name: share_of(fleet, pending, name) for name in clusters})
+        for supercomputer, clusters in found
+    ]
+    return join_requests(fleet, deployments, previous, orders)
+
+
+def join_requests(
+    fleet: Fleet,
+    deployments: Iterable[Request],
+    previous: Mapping[RequestId, Request],
+    orders: Iterable[WorkOrder],
+) -> tuple[Request, ...]:
+    """As `build_requests`. `deployments`: of every supercomputer, as `build_deployment` makes them."""
     made = {}
-    for supercomputer, names in clusters.items():
-        built = _build(fleet, pending, policy, supercomputer, sorted(names))
+    for built in deployments:
         before = previous.get(built.id)
         if before is not None or built.items:
             made[built.id] = _continue(before, built)
-    for built in _build_of_orders(fleet, orders):
-        made[built.id] = _continue(previous.get(built.id), built)
+    made |= {built.id: built for built in build_order_requests(fleet, previous, orders)}
     for gone in previous.keys() - made.keys():
         made[gone] = _continue(previous[gone], _emptied(previous[gone]))
     return tuple(made[name] for name in sorted(made))
+
+
+def build_order_requests(
+    fleet: Fleet, previous: Mapping[RequestId, Request], orders: Iterable[WorkOrder]
+) -> tuple[Request, ...]:
+    """Those that ask for work orders, in the order of their ids; what has no open order any more is left out."""
+    built = sorted(_build_of_orders(fleet, orders), key=lambda request: request.id)
+    return tuple(_continue(previous.get(request.id), request) for request in built)
+
+
+def clusters_by_supercomputer(fleet: Fleet) -> Mapping[SupercomputerId, tuple[ClusterId, ...]]:
+    """By name."""
+    found: dict[SupercomputerId, list[ClusterId]] = defaultdict(list)
+    for name in sorted(fleet.clusters):
+        found[fleet.clusters[name].supercomputer].append(name)
+    return {supercomputer: tuple(names) for supercomputer, names in found.items()}
 
 
 def shared_devices(fleet: Fleet, pending: FleetPending, supercomputer: SupercomputerId) -> tuple[Device, ...]:
@@ -124,12 +150,13 @@ class Coverage:
 
 
 def cover_clusters(
-    fleet: Fleet, pending: FleetPending, gaps: Mapping[NodeId, Reason], supercomputer: SupercomputerId
+    working: Mapping[ClusterId, frozenset[NodeId]], gaps: Mapping[NodeId, Reason]
 ) -> tuple[Coverage, ...]:
-    """Coverage of the supercomputer's clusters that have work, by name; `gaps` as in `consent.consent_gaps`."""
+    """Coverage of the clusters that have work, in their order. `working`: nodes with work; `gaps` as in
+    `consent.consent_gaps`.
+    """
     found = []
-    for name in sorted(c.name for c in fleet.clusters.values() if c.supercomputer == supercomputer):
-        taken = nodes_with_work(fleet, pending, name)
+    for name, taken in working.items():
         if taken:
             lacking = Counter(gaps[node] for node in taken if node in gaps)
             missing = tuple(sorted(lacking.items(), key=lambda pair: (-pair[1], pair[0].sentence)))
@@ -152,14 +179,12 @@ def nodes_concerned(fleet: Fleet, pending: FleetPending) -> frozenset[NodeId]:
 
 def nodes_with_work(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> frozenset[NodeId]:
     """Nodes of `cluster` with own due work or behind a draining device: `pending.has_work`, asked for all at once."""
-    own = (node.name for node in fleet.nodes_by_cluster[cluster] if pending.of_node(node).due)
-    drained = (
-        node.name
-        for device in fleet.devices_by_cluster[cluster]
-        if any(item.update.needs_drain for item in pending.of_device(device).due)
-        for node in fleet.nodes_behind(device)
-    )
-    return frozenset(own) | frozenset(drained)
+    units = pending.nodes
+    own = [node.name for node in fleet.nodes_by_cluster[cluster] if node.name in units and units[node.name].due]
+    mine = [(device, pending.devices.get(device.name, NOTHING)) for device in fleet.devices_by_cluster[cluster]]
+    drains = {key: unit.drains for key, unit in {id(unit): unit for _, unit in mine}.items()}
+    places = {place_of(device) for device, unit in mine if drains[id(unit)]}
+    return frozenset(own).union(*([node.name for node in fleet.nodes_at(place)] for place in places))
 
 
 def _continue(before: Request | None, built: Request) -> Request:
@@ -168,6 +193,24 @@ def _continue(before: Request | None, built: Request) -> Request:
     if before.content_sha256 == built.content_sha256:
         return replace(built, incarnation=before.incarnation)
     return replace(built, incarnation=before.incarnation + 1)
+
+
+def empty_request(supercomputer: SupercomputerId, customers: tuple[CustomerId, ...]) -> Request:
+    """The deployment request of a supercomputer on which nothing was ever pending."""
+    return Request(
+        id=request_id(supercomputer),
+        supercomputer=supercomputer,
+        kind=RequestKind.DEPLOYMENT,
+        customers=customers,
+        incarnation=1,
+        due_at=None,
+        impact=None,
+        items=(),
+        superseded=(),
+        nodes=0,
+        shared_devices=0,
+        content_sha256=content_sha256(()),
+    )
 
 
 def _emptied(before: Request) -> Request:
@@ -208,73 +251,114 @@ def _build_of_orders(fleet: Fleet, orders: Iterable[WorkOrder]) -> Iterator[Requ
         )
 
 
-class _Tally:
-    """Names of the units of each update, and of each pair of superseded and superseding update."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitNames:
+    """How many units, and their names one a line."""
 
-    def __init__(self) -> None:
-        self.updates: dict[UpdateId, Update] = {}
-        self.nodes: dict[UpdateId, list[str]] = defaultdict(list)
-        self.devices: dict[UpdateId, list[str]] = defaultdict(list)
-        self.older: dict[tuple[UpdateId, UpdateId], list[int]] = defaultdict(lambda: [0, 0])
+    count: int = 0
+    lines: str = ""
 
-    def add(self, name: str, unit: UnitPending, *, is_device: bool) -> None:
-        due = self.devices if is_device else self.nodes
+
+NOBODY = UnitNames()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterShare:
+    """What one cluster adds to the deployment of its supercomputer. `nodes`, `devices`: the units on which each of its
+    `updates` is due; `older`: on how many nodes and devices an update's place is taken by another's. `working`: nodes
+    with own due work or behind a draining device; `shared`: how many devices have due work.
+    """
+
+    updates: Mapping[UpdateId, Update]
+    nodes: Mapping[UpdateId, UnitNames]
+    devices: Mapping[UpdateId, UnitNames]
+    older: Mapping[tuple[UpdateId, UpdateId], tuple[int, int]]
+    working: frozenset[NodeId]
+    shared: int
+
+
+def share_of(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> ClusterShare:
+    """What `cluster` adds."""
+    nodes = [(n.name, pending.nodes[n.name]) for n in fleet.nodes_by_cluster[cluster] if n.name in pending.nodes]
+    devices = [
+        (d.name, pending.devices[d.name]) for d in fleet.devices_by_cluster[cluster] if d.name in pending.devices
+    ]
+    older: dict[tuple[UpdateId, UpdateId], list[int]] = defaultdict(lambda: [0, 0])
+    for place, units in enumerate(([unit for _, unit in nodes], [unit for _, unit in devices])):
+        for item in (item for unit in units if unit.superseded for item in unit.superseded):
+            older[item.update.id, item.by.id][place] += 1
+    kinds = {id(unit): unit for _, unit in (*nodes, *devices)}
+    return ClusterShare(
+        updates={item.update.id: item.update for unit in kinds.values() for item in unit.due},
+        nodes=_name_units(nodes),
+        devices=_name_units(devices),
+        older={pair: (of_nodes, of_devices) for pair, (of_nodes, of_devices) in older.items()},
+        working=nodes_with_work(fleet, pending, cluster),
+        shared=sum(1 for _, unit in devices if unit.due),
+    )
+
+
+def _name_units(units: Sequence[tuple[str, UnitPending]]) -> Mapping[UpdateId, UnitNames]:
+    """Updates that are due on the same units share one list: what is pending is of few kinds."""
+    kinds: dict[UpdateId, set[int]] = defaultdict(set)
+    for key, unit in {id(unit): unit for _, unit in units}.items():
         for item in unit.due:
-            self.updates[item.update.id] = item.update
-            due[item.update.id].append(name)
-        for older in unit.superseded:
-            self.older[older.update.id, older.by.id][is_device] += 1
+            kinds[item.update.id].add(key)
+    lists: dict[frozenset[int], UnitNames] = {}
+    for found in {frozenset(keys) for keys in kinds.values()}:
+        names = [name for name, unit in units if id(unit) in found]
+        lists[found] = UnitNames(count=len(names), lines="\n".join(names))
+    return {update: lists[frozenset(keys)] for update, keys in kinds.items()}
 
 
-def _build(
-    fleet: Fleet, pending: FleetPending, policy: Policy, supercomputer: SupercomputerId, clusters: Iterable[ClusterId]
+def build_deployment(
+    fleet: Fleet, policy: Policy, supercomputer: SupercomputerId, shares: Mapping[ClusterId, ClusterShare]
 ) -> Request:
-    tally = _Tally()
-    customers: set[CustomerId] = set()
-    devices: set[DeviceId] = set()
-    out: set[NodeId] = set()
-    for name in clusters:
-        customers.add(fleet.clusters[name].customer)
-        for node in fleet.nodes_by_cluster[name]:
-            tally.add(node.name, pending.of_node(node), is_device=False)
-        for device in fleet.devices_by_cluster[name]:
-            found = pending.of_device(device)
-            tally.add(device.name, found, is_device=True)
-            if found.due:
-                devices.add(device.name)
-        out.update(nodes_with_work(fleet, pending, name))
-    items = tuple(_item(tally, policy, update) for update in sorted(tally.updates))
-    units = [(i.update, "\n".join(tally.nodes[i.update]), "\n".join(tally.devices[i.update])) for i in items]
+    """What is asked of a supercomputer as if it had never been asked before. `shares`: of its clusters, by name."""
+    found = tuple(shares.values())
+    updates = {name: update for share in found for name, update in share.updates.items()}
+    nodes = {name: _add(share.nodes.get(name, NOBODY) for share in found) for name in sorted(updates)}
+    devices = {name: _add(share.devices.get(name, NOBODY) for share in found) for name in sorted(updates)}
+    items = tuple(
+        RequestItem(
+            update=name,
+            title=updates[name].title,
+            impact=updates[name].impact,
+            due_at=policy.due_at(updates[name]),
+            nodes=nodes[name].count,
+            devices=devices[name].count,
+        )
+        for name in nodes
+    )
+    units = [(name, nodes[name].lines, devices[name].lines) for name in nodes]
     return Request(
         id=request_id(supercomputer),
         supercomputer=supercomputer,
         kind=RequestKind.DEPLOYMENT,
-        customers=tuple(sorted(customers)),
+        customers=tuple(sorted({fleet.clusters[name].customer for name in shares})),
         incarnation=1,
         due_at=min((item.due_at for item in items), default=None),
         impact=max((item.impact for item in items), key=list(Impact).index, default=None),
         items=items,
-        superseded=_superseded(tally),
-        nodes=len(out),
-        shared_devices=len(devices),
+        superseded=_superseded(found),
+        nodes=sum(len(share.working) for share in found),
+        shared_devices=sum(share.shared for share in found),
         content_sha256=content_sha256((items, units)) if items else content_sha256(()),
     )
 
 
-def _item(tally: _Tally, policy: Policy, update_id: UpdateId) -> RequestItem:
-    update = tally.updates[update_id]
-    return RequestItem(
-        update=update_id,
-        title=update.title,
-        impact=update.impact,
-        due_at=policy.due_at(update),
-        nodes=len(tally.nodes[update_id]),
-        devices=len(tally.devices[update_id]),
-    )
+def _add(names: Iterable[UnitNames]) -> UnitNames:
+    found = [each for each in names if each.count]
+    return UnitNames(count=sum(each.count for each in found), lines="\n".join(each.lines for each in found))
 
 
-def _superseded(tally: _Tally) -> tuple[SupersededItem, ...]:
+def _superseded(shares: Iterable[ClusterShare]) -> tuple[SupersededItem, ...]:
+    older: dict[tuple[UpdateId, UpdateId], list[int]] = defaultdict(lambda: [0, 0])
+    for share in shares:
+        for pair, (nodes, devices) in share.older.items():
+            older[pair][0] += nodes
+            older[pair][1] += devices
     return tuple(
-        SupersededItem(update=update, by=by, nodes=tally.older[update, by][0], devices=tally.older[update, by][1])
-        for update, by in sorted(tally.older)
+        SupersededItem(update=update, by=by, nodes=older[update, by][0], devices=older[update, by][1])
+        for update, by in sorted(older)
     )

@@ -5,11 +5,16 @@ from types import MappingProxyType
 
 
 class Desired(StrEnum):
-    """What the operator wants of a run; the conductor moves towards it."""
+    """What an operator wants; the conductor moves towards it.
+
+    pause: nothing new begins. stop: what is taken is finished, nothing new is taken. abort: what is taken goes back as
+    soon as that can be proven, and nothing new is taken.
+    """
 
     RUN = "run"
     PAUSE = "pause"
     STOP = "stop"
+    ABORT = "abort"
 
 
 class ReplanMode(StrEnum):
@@ -70,6 +75,7 @@ WINDOW_MOVES: MappingProxyType[WindowState, frozenset[WindowState]] = MappingPro
     }
 )
 NOT_OPENED_YET = frozenset({_W.PLANNED, _W.WAITING})
+GONE = frozenset({_W.MISSED, _W.SKIPPED, _W.CANCELLED})  # it never opened and never will
 LIVE_RUNS = frozenset({_R.RUNNING, _R.PAUSED, _R.STOPPING})
 
 

@@ -1,8 +1,9 @@
 """What a node is told of maintenance that is to come: scheduled events, as clients inside the node know them. Pure.
 
 An event is one node in one window of a plan in force, or, before there is one, the question whether the work that is
-pending on the node may be done. Clients empty their node as soon as they see an event, so it is shown shortly before
-its window, and a question in the last days before it is due.
+pending on the node may be done; and one node in one work order, from the question to its end. Clients empty their
+node as soon as they see an event, so it is shown shortly before its window, and a question in the last days before it
+is due.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,8 +12,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from fermata.domain import arm
-from fermata.domain.ids import ClusterId, NodeId, RequestId, UpdateId, WindowId
+from fermata.domain.ids import ClusterId, NodeId, OrderId, RequestId, UpdateId, WindowId
 from fermata.domain.node_states import UnitState
+from fermata.domain.request_kinds import KIND_WORDS, RequestKind
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 
 UNKNOWN_SECONDS = -1
@@ -62,27 +64,75 @@ class Stay:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """Whether `updates`, all that is pending on the node or behind devices it hangs on, may be done. `is_open`: an
-    approval is missing. `due_at` is the earliest due date.
+    approval is missing. `due_at` is the earliest due date. `choose_until`: when the time to choose is over for the
+    first of what was told, None while nothing was.
     """
 
     request: RequestId
     incarnation: int
     updates: tuple[UpdateId, ...]
     due_at: datetime
+    choose_until: datetime | None
     reboots: bool
     is_open: bool
 
 
+class Answer(StrEnum):
+    """What was answered to a work order on one node."""
+
+    ASKED = "asked"  # nothing yet, and it waits for that
+    HELD = "held"  # a no, a word taken back, or a policy that keeps it off
+    GIVEN = "given"  # it may begin, now or at some time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedWork:
+    """A work order on one node. `incarnation` is its request's. `starts_at`: from when it may begin as things stand,
+    None while that is unknown; `began_at`: since when its people have the node, or a window of its own takes it there.
+    `is_approved`: the last word on it is a yes, whatever a policy makes of that. Times are UTC.
+    """
+
+    order: OrderId
+    kind: RequestKind
+    request: RequestId
+    incarnation: int
+    target: str
+    cause: str
+    reboots: bool
+    due_at: datetime
+    answer: Answer
+    is_approved: bool = False
+    starts_at: datetime | None = None
+    began_at: datetime | None = None
+    status: EventStatus = EventStatus.SCHEDULED
+
+    @property
+    def not_before(self) -> datetime:
+        """Its due date, unless it began, or is to begin, at another time."""
+        if self.began_at is not None:
+            return self.began_at
+        return self.starts_at if self.answer is Answer.GIVEN and self.starts_at is not None else self.due_at
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What awaits a node. `is_held`: its customer took an approval back, or a policy keeps work off whatever is
-    approved; then no client inside the node is asked to think otherwise.
+    """What awaits a node. `is_held`: its customer took an approval of updates back, or a policy keeps them off whatever
+    is approved; then no client inside the node is asked to think otherwise.
     """
 
     node: NodeId
     question: Question | None = None
     stays: tuple[Stay, ...] = ()
     is_held: bool = False
+    ordered: tuple[OrderedWork, ...] = ()
+
+    def hears_agent(self, event: "ScheduledEvent") -> bool:
+        """True when a client inside the node may approve the event: it overrules nobody who said no."""
+        if event.status is not EventStatus.SCHEDULED:
+            return True
+        if event.order is None:
+            return not self.is_held
+        return any(work.order == event.order and work.answer is not Answer.HELD for work in self.ordered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +148,9 @@ AT_ONCE = Leads(question=timedelta(days=36_500), window=timedelta(days=36_500)) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledEvent:
-    """One event of one node. `not_before` is UTC, and past once it started; `ends_at` None: nobody knows yet."""
+    """One event of one node. `not_before` is UTC, and past once it started; `ends_at` None: nobody knows yet. `order`
+    None: it is about updates.
+    """
 
     id: str
     node: NodeId
@@ -108,6 +160,8 @@ class ScheduledEvent:
     ends_at: datetime | None
     description: str
     seconds: int
+    order: OrderId | None = None
+    kind: RequestKind = RequestKind.DEPLOYMENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +200,11 @@ def tell(outlook: Outlook, now: datetime, leads: Leads) -> Told:
             events.append(question_event(outlook.node, question))
         else:
             later.append(since)
+    for since, event in _ordered_events(outlook, leads):
+        if since <= now or event.status is EventStatus.STARTED:
+            events.append(event)
+        else:
+            later.append(since)
     events.sort(key=lambda event: (event.not_before, event.id))
     return Told(events=tuple(events), changes_at=min(later, default=None))
 
@@ -157,11 +216,13 @@ def find_events(outlook: Outlook) -> Iterator[ScheduledEvent]:
             yield stay_event(outlook.node, stay)
     if outlook.question is not None:
         yield question_event(outlook.node, outlook.question)
+    yield from (order_event(outlook.node, work) for work in outlook.ordered if work.status in COMING)
 
 
 def past_events(outlook: Outlook) -> tuple[ScheduledEvent, ...]:
     """What is over, the oldest first."""
-    over = (stay_event(outlook.node, stay) for stay in outlook.stays if stay.status not in COMING)
+    over = [stay_event(outlook.node, stay) for stay in outlook.stays if stay.status not in COMING]
+    over += [order_event(outlook.node, work) for work in outlook.ordered if work.status not in COMING]
     return tuple(sorted(over, key=lambda event: (event.not_before, event.id)))
 
 
@@ -193,6 +254,37 @@ def question_event(node: NodeId, question: Question) -> ScheduledEvent:
         description=f"Approval wanted for {_list_some(question.updates)} on {node}; no window is planned yet",
         seconds=UNKNOWN_SECONDS,
     )
+
+
+def order_event(node: NodeId, work: OrderedWork) -> ScheduledEvent:
+    """The event of a node in a work order, the same from its question to its end."""
+    asks = "Approval wanted: " if work.status is EventStatus.SCHEDULED and work.answer is not Answer.GIVEN else ""
+    return ScheduledEvent(
+        id=arm.order_event_id(work.order, node),
+        node=node,
+        type=event_type(reboots=work.reboots),
+        status=work.status,
+        not_before=work.not_before,
+        ends_at=None,
+        description=f"{asks}{KIND_WORDS[work.kind]} of {work.target}, order {work.order}: {work.cause}",
+        seconds=UNKNOWN_SECONDS,
+        order=work.order,
+        kind=work.kind,
+    )
+
+
+def _ordered_events(outlook: Outlook, leads: Leads) -> Iterator[tuple[datetime, ScheduledEvent]]:
+    """Each with when it is shown: a question in the last days before it is due, and what may begin shortly before its
+    time. What may begin at any time is shown once it does.
+    """
+    for work in outlook.ordered:
+        event = order_event(outlook.node, work)
+        if work.status is EventStatus.STARTED:
+            yield event.not_before, event
+        elif work.status is EventStatus.SCHEDULED and work.answer is Answer.ASKED:
+            yield work.due_at - leads.question, event
+        elif work.status is EventStatus.SCHEDULED and work.answer is Answer.GIVEN and work.starts_at is not None:
+            yield work.starts_at - leads.window, event
 
 
 def _coming(outlook: Outlook) -> Iterator[Stay]:

@@ -18,6 +18,7 @@ from fermata.domain.plans import (
     Window,
     batch_members,
 )
+from fermata.domain.readmission import Target
 from fermata.domain.step_order import device_waits, node_waits
 from fermata.domain.updates import Catalogue, Update
 
@@ -29,9 +30,17 @@ RELEASE = "release"
 APPLY_PREFIX = "apply:"
 REBOOT_PREFIX = "reboot:"
 RESET_PREFIX = "reset:"
+UNDO_PREFIX = "undo:"  # then the version, a blank, which no version has, and the update
+UNDO_REBOOT = "undo_reboot"
 
 
-_WORDS = {LOCK: "its lock", DRAIN: "its drain", VERIFY: "its health check", GIVE_BACK: "its return"}
+_WORDS = {
+    UNDO_REBOOT: "its reboot",
+    LOCK: "its lock",
+    DRAIN: "its drain",
+    VERIFY: "its health check",
+    GIVE_BACK: "its return",
+}
 
 
 def name_step(step: str) -> str:
@@ -42,7 +51,20 @@ def name_step(step: str) -> str:
         return "its reboot"
     if step.startswith(APPLY_PREFIX):
         return f"update {step.removeprefix(APPLY_PREFIX)}"
+    if step.startswith(UNDO_PREFIX):
+        return f"the roll-back of {undone_by(step)[1]}"
     return _WORDS.get(step, step)
+
+
+def undone_by(step: str) -> tuple[str, str]:
+    """The version that a roll-back writes, and the update that it takes back."""
+    version, _, update = step.removeprefix(UNDO_PREFIX).partition(" ")
+    return version, update
+
+
+def as_apply(step: str) -> str:
+    """Of a roll-back, the step that brings its update; any other as it is. Both take the same room."""
+    return APPLY_PREFIX + undone_by(step)[1] if step.startswith(UNDO_PREFIX) else step
 
 
 class BadScript(Exception):
@@ -98,6 +120,21 @@ class WindowScript:
         return {update.id: update for update in self.updates}
 
     @cached_property
+    def _targets(self) -> dict[int, tuple[Target, ...]]:
+        return {}
+
+    def targets(self, node: NodeId, undo: int = 0) -> tuple[Target, ...]:
+        """What the window wants a node's own components to report when it goes back; `undo`: not these any more."""
+        due = self.nodes[node].due & ~undo
+        if due not in self._targets:
+            self._targets[due] = tuple(
+                Target(update=update.id, component=update.component, version=update.to_version)
+                for update in self.updates
+                if self.bits[update.id] & due
+            )
+        return self._targets[due]
+
+    @cached_property
     def activates(self) -> tuple[int, ...]:
         """For each step, the mask of what it makes active; 0 when it is not a reboot."""
         return tuple(
@@ -117,8 +154,16 @@ class WindowScript:
 
     def is_through(self, node: NodeId, position: int, step: int) -> bool:
         """True when a node that is at `position` has done all that the device step `step` waits for."""
-        own = self.nodes[node].steps
-        return not any(index >= position and self.waits_for(step, index) for index in own)
+        last = self._last_before.get((node, step))
+        if last is None:
+            before = (index for index in self.nodes[node].steps if self.waits_for(step, index))
+            last = self._last_before[node, step] = max(before, default=-1)
+        return last < position
+
+    @cached_property
+    def _last_before(self) -> dict[tuple[NodeId, int], int]:
+        """By node and device step: the last of the node's own steps that the device step waits for."""
+        return {}
 
     def next_step(self, own: NodeScript, applied: int, active: int) -> int:
         """The first own step, after the drain, that is not done: masks of what was written and what runs."""
@@ -158,8 +203,14 @@ def _label(index: int, step: Step) -> str:
             return VERIFY
 
 
-def read_script(window: Window, fleet: Fleet, pending: FleetPending, catalogue: Catalogue) -> WindowScript:
-    """The script of a window, from the fleet that it was planned for. Raises BadScript, so that nothing begins."""
+def read_script(
+    window: Window, fleet: Fleet, pending: FleetPending, catalogue: Catalogue, *, planned: bool = True
+) -> WindowScript:
+    """The script of a window, from the fleet that it was planned for. Raises BadScript, so that nothing begins.
+
+    `planned` False: of a window that no plan has, whose nodes are due for nothing before their people are through
+    (`repairs.amend` says for what then).
+    """
     steps = tuple(sorted(window.steps, key=lambda step: (step.start, step.end, step.step)))
     missing = [u for u in window.updates if u not in catalogue.updates]
     unknown = [n for n in window.nodes if n not in fleet.nodes]
@@ -167,15 +218,14 @@ def read_script(window: Window, fleet: Fleet, pending: FleetPending, catalogue: 
         raise BadScript(f"{window.id} names {(missing + unknown)[0]}, which is not on record")
     updates = tuple(catalogue.updates[u] for u in window.updates)
     members = [fleet.nodes[name] for name in window.nodes]
-    due = {
-        node.name: frozenset(d.update.id for d in pending.of_node(node).due) & set(window.updates) for node in members
-    }
+    meant = set(window.updates) if planned else set[UpdateId]()
+    due = {node.name: frozenset(d.update.id for d in pending.of_node(node).due) & meant for node in members}
     devices = _read_devices(steps, window, fleet, catalogue)
     hangs_on: dict[NodeId, list[DeviceId]] = {name: [] for name in window.nodes}
     for device in devices.values():
         for name in device.behind:
             hangs_on[name].append(device.device)
-    own = _own_steps(steps, members, due)
+    own = _own_steps(steps if planned else _without_work(steps), members, due)
     bits = {update.id: 1 << i for i, update in enumerate(updates)}
     nodes = {
         node.name: NodeScript(
@@ -193,6 +243,11 @@ def read_script(window: Window, fleet: Fleet, pending: FleetPending, catalogue: 
     return script
 
 
+def _without_work(steps: tuple[Step, ...]) -> tuple[Step | None, ...]:
+    """Each in its place, None where something is written or made active."""
+    return tuple(step if isinstance(step, DrainStep | VerifyStep) else None for step in steps)
+
+
 def _find_ties(steps: tuple[Step, ...], catalogue: Catalogue) -> frozenset[tuple[int, int]]:
     found: set[tuple[int, int]] = set()
     devices = [(d, step) for d, step in enumerate(steps) if isinstance(step, DeviceApplyStep)]
@@ -206,7 +261,7 @@ def _find_ties(steps: tuple[Step, ...], catalogue: Catalogue) -> frozenset[tuple
 
 
 def _own_steps(
-    steps: tuple[Step, ...], members: list[Node], due: Mapping[NodeId, frozenset[UpdateId]]
+    steps: tuple[Step | None, ...], members: list[Node], due: Mapping[NodeId, frozenset[UpdateId]]
 ) -> dict[NodeId, list[int]]:
     """Which of `steps` each node goes through. Batches and reboots of the same updates are cut in the plan's order."""
     own: dict[NodeId, list[int]] = {node.name: [] for node in members}
@@ -215,7 +270,7 @@ def _own_steps(
         if isinstance(step, DrainStep | VerifyStep):
             for taken in own.values():
                 taken.append(index)
-        elif not isinstance(step, DeviceApplyStep):
+        elif step is not None and not isinstance(step, DeviceApplyStep):
             updates = frozenset({step.update}) if isinstance(step, NodeApplyStep) else frozenset(step.activates)
             groups.setdefault((step.step, updates), []).append(index)
     for (_, updates), indices in groups.items():
@@ -225,7 +280,9 @@ def _own_steps(
     return own
 
 
-def _deal_out(steps: tuple[Step, ...], indices: list[int], nodes: list[Node], own: dict[NodeId, list[int]]) -> None:
+def _deal_out(
+    steps: tuple[Step | None, ...], indices: list[int], nodes: list[Node], own: dict[NodeId, list[int]]
+) -> None:
     ordered = sorted(indices, key=lambda i: getattr(steps[i], "batch", i))
     sizes = [getattr(steps[i], "nodes", 0) for i in ordered]
     if sum(sizes) == len(nodes):

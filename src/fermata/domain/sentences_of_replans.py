@@ -31,4 +31,16 @@ OF_REPLANS = {
     Code.RUN_BEHIND: (
         "{run} conducts {plan}, and {current} is in force: let it go over with fermata start, then ask again."
     ),
+    Code.PROMISE_AT_RISK: (
+        "{window} could open at {opens_at}, and would be back by {back_by} in {percent} % of rehearsals, not in the"
+        " {wanted} % that it has to be (overrunning: {late}): it stays shut today, {nodes} node(s) need another day."
+    ),
+    Code.PROMISE_NEEDS_TEAMS: (
+        "{window} waits: with the teams that {late} leave it would be back by {back_by} in {percent} % of rehearsals,"
+        " not in the {wanted} % that it has to be. Chase those first."
+    ),
+    Code.DEADLINE_AT_RISK: (
+        "{campaign} misses its deadline, {deadline}, in {percent} % of plays, with {node_days} late node-days on"
+        " average{driver}. {help}"
+    ),
 }

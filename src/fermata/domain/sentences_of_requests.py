@@ -63,8 +63,8 @@ OF_REQUESTS = MappingProxyType(
             " orders."
         ),
         Code.DECLINE_UNTIL_WRONG: (
-            "A no holds until a date that is still to come, and not past the due date {due}: {until} is not"
-            " such a date."
+            "A no holds until a date that is still to come, and not past {due}, when the time to choose is over:"
+            " {until} is not such a date."
         ),
     }
 )

@@ -5,12 +5,14 @@ from typing import assert_never
 
 from fermata.domain.decide import POLL, retry
 from fermata.domain.decide_begin import Facts
+from fermata.domain.decide_return import say_early
 from fermata.domain.decisions import Accept, Doubt, Leave, Postpone, Settlement
-from fermata.domain.node_states import UnitEvent, UnitState
-from fermata.domain.observations import Accepted, Answer, Denied, Later, Unsure
+from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.observations import Accepted, Answer, Denied, Later, Overtaken, Unmade, Unsure
 from fermata.domain.operations import UnitOp
 from fermata.domain.reasons import Code, reason
 from fermata.domain.scripts import GIVE_BACK, name_step
+from fermata.domain.train import try_again
 
 DOUBT_LOOK = timedelta(minutes=1)  # a target that lost its answer deserves a moment before it is asked again
 DENIED_LOOK = timedelta(hours=1)  # a refused return needs a person first
@@ -23,34 +25,46 @@ def judge_answer(op: UnitOp, answer: Answer, facts: Facts) -> Settlement:
             return _accepted(op, facts, Accept(check_again_at=again))
         case Later(after=after):
             return Postpone(until=facts.now + after)
-        case Unsure() if op.state is UnitState.FAILED:
+        case Unsure() if op.state in (UnitState.FAILED, UnitState.IN_REPAIR):
             return Postpone(until=facts.now + DOUBT_LOOK)  # a repair notice: the same key is delivered once
         case Unsure():
             return Doubt(until=facts.now + DOUBT_LOOK)
         case Denied(why=why):
             return _denied(op, facts, why)
+        case Unmade(old=old):
+            seconds = round(old / timedelta(seconds=1))
+            return Postpone(until=facts.now, unmade=f"{seconds} s had passed since it was decided: it is decided anew")
+        case Overtaken():
+            return Postpone(until=facts.now + DENIED_LOOK, stuck=reason(Code.UNIT_OVERTAKEN, unit=op.unit, run=op.run))
         case _:
             assert_never(answer)
 
 
 def _accepted(op: UnitOp, facts: Facts, answer: Accept) -> Settlement:
     match op.state:
-        case UnitState.LOCKED | UnitState.FAILED:
+        case UnitState.LOCKED | UnitState.FAILED | UnitState.IN_REPAIR:
             return Accept(check_again_at=None)
         case UnitState.PROVEN:
-            return Leave(event=UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT)
+            event = UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT
+            return Leave(event=event, reason=say_early(op, facts))
         case _:
             return answer if answer.check_again_at is not None else Accept(check_again_at=facts.now + POLL)
 
 
 def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
     match op.state:
+        case UnitState.LOCKED if op.astray_since is not None:
+            return Postpone(until=facts.now + DENIED_LOOK)  # it was begun: it is not left, whatever the target says
         case UnitState.LOCKED:
             return Leave(event=UnitEvent.LEAVE_OUT)
-        case UnitState.FAILED:
+        case UnitState.FAILED | UnitState.IN_REPAIR:
             return Postpone(until=facts.now + DENIED_LOOK)
         case UnitState.PROVEN:
             stuck = reason(Code.STEP_FAILED, step=name_step(op.step), tries=1, unit=op.unit, why=why)
             return Postpone(until=facts.now + DENIED_LOOK, stuck=stuck)
+        case _ if op.kind is UnitKind.RIDER:
+            return try_again(op, why)
+        case _ if facts.wanted(op).pause is not None:
+            return Postpone(until=facts.now + POLL)
         case _:
             return retry(op, facts, why)

@@ -26,12 +26,21 @@ class EventShape(StrEnum):
 
     NOTICES = "notices"  # ours: one event a notice
     SCHEDULED_EVENTS = "scheduled_events"  # Azure's: one event a node and window
+    HEALTH_RESOURCES = "health_resources"  # Azure's: two events where a node's impact begins, and where it ends
+    CLUSTER_EVENTS = "cluster_events"  # Azure's of container services: one event a cluster and window
 
 
 OF_SCHEDULED_EVENTS = OF_WINDOWS - {NoticeKind.WINDOW_WAITING, NoticeKind.WINDOW_LATE, NoticeKind.WINDOW_CLOSED} | {
     NoticeKind.PLAN_PUBLISHED,
     *OF_NODES,
 }  # others have nothing that this shape could say
+OF_HEALTH = frozenset({NoticeKind.WINDOW_OPENED, *OF_NODES})
+OF_CLUSTERS = OF_WINDOWS - {NoticeKind.WINDOW_WAITING, NoticeKind.WINDOW_LATE} | {NoticeKind.PLAN_PUBLISHED}
+HEARD = {
+    EventShape.SCHEDULED_EVENTS: OF_SCHEDULED_EVENTS,
+    EventShape.HEALTH_RESOURCES: OF_HEALTH,
+    EventShape.CLUSTER_EVENTS: OF_CLUSTERS,
+}  # notices: all
 
 
 class SubscriptionState(StrEnum):
@@ -44,10 +53,12 @@ class SubscriptionState(StrEnum):
     GONE = "gone"  # the other side said 410
 
 
-SUBJECT_KEYS = frozenset({"subject_begins", "subject_ends", "subject_case"})  # which of a webhook's events it wants
+FILTER_KEYS = frozenset(
+    {"event_types", "subject_begins", "subject_ends", "subject_case"}
+)  # which of a webhook's events it wants
 TARGET_KEYS: Mapping[ChannelKind, frozenset[str]] = {
-    ChannelKind.EVENT_GRID: frozenset({"url", "max_events", "name", *SUBJECT_KEYS}),
-    ChannelKind.CLOUD_EVENTS: frozenset({"url", "max_events", "name", "rate", *SUBJECT_KEYS}),
+    ChannelKind.EVENT_GRID: frozenset({"url", "max_events", "name", *FILTER_KEYS}),
+    ChannelKind.CLOUD_EVENTS: frozenset({"url", "max_events", "name", "rate", *FILTER_KEYS}),
     ChannelKind.PULL: frozenset({"topic", "key", "key_sha256"}),
     ChannelKind.MAIL: frozenset({"to", "calendar", "provider"}),
     ChannelKind.CHAT: frozenset({"url"}),
@@ -98,7 +109,7 @@ class Subscription:
             (not self.customers or notice.customer in self.customers)
             and (not self.supercomputers or notice.supercomputer in self.supercomputers)
             and (not self.kinds or notice.kind in self.kinds)
-            and (self.shape is EventShape.NOTICES or notice.kind in OF_SCHEDULED_EVENTS)
+            and (self.shape not in HEARD or notice.kind in HEARD[self.shape])
         )
 
     def stands_for(self, customer: CustomerId, supercomputer: SupercomputerId) -> bool:

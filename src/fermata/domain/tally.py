@@ -3,8 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import assert_never
 
+from fermata.domain.batch_size import Tried
 from fermata.domain.ids import TeamId, UpdateId, WindowId
 from fermata.domain.node_states import UnitState
 from fermata.domain.operations import Busy, Gate, UnitOp
@@ -71,11 +73,15 @@ _ALMOST = 1e-6  # (1 - 0.97) x 100 is a little more or less than 3 in floating p
 class Tally:
     """Counters over the whole fleet. `admit` counts whoever it lets in, so a batch cannot overshoot."""
 
-    def __init__(self, catalogue: Catalogue, busy: Iterable[Busy]) -> None:
+    def __init__(
+        self, catalogue: Catalogue, busy: Iterable[Busy], teams_elsewhere: Mapping[TeamId, int] = MappingProxyType({})
+    ) -> None:
+        """`teams_elsewhere`: units that teams write and that are not in `busy`."""
         self._limits: Mapping[TeamId, int] = catalogue.team_limits
         self._domains: dict[tuple[WindowId, UpdateId], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._teams: dict[TeamId, int] = defaultdict(int)
+        self._teams: dict[TeamId, int] = defaultdict(int, teams_elsewhere)
         self._queues: dict[tuple[WindowId, UpdateId], Queue] = {}
+        self._tried: dict[tuple[WindowId, UpdateId], Tried] = {}
         self._just_in: set[tuple[WindowId, UpdateId, str]] = set()  # whoever waits there enters now, and costs no time
         for item in busy:
             update = catalogue.updates[UpdateId(item.step.removeprefix(APPLY_PREFIX))]
@@ -91,8 +97,7 @@ class Tally:
         `queue`: the update's queue in the window, counted at most once per tally and only where it matters.
         Devices whose update is isolated go one at a time: who is behind them overlaps.
         """
-        limit = self._limits.get(update.owner_team)
-        if limit is not None and self._teams[update.owner_team] >= limit:
+        if self.is_team_full(update.owner_team):
             return Gate.TEAM
         domains = self._domains[window, update.id]
         if not _isolation_allows(update, domains, fault_domain, nodes):
@@ -104,6 +109,42 @@ class Tally:
         domains[fault_domain] += 1
         self._teams[update.owner_team] += 1
         return None
+
+    def is_too_fast(self, update: Update, window: WindowId, tried: Callable[[], Tried]) -> Tried | None:
+        """What was tried of `update` in the window, when one more node that writes it would be too many for that; else
+        None. `tried` is asked at most once per tally. Devices go by their isolation alone.
+        """
+        if update.target != NODE_TARGET:
+            return None
+        found = self.tried(update, window, tried)
+        writing = sum(self._domains[window, update.id].values())
+        return found if found.failed and writing >= found.at_once else None
+
+    def tried(self, update: Update, window: WindowId, count: Callable[[], Tried]) -> Tried:
+        """What came of `update` in the window; counted at most once per tally."""
+        key = (window, update.id)
+        if key not in self._tried:
+            self._tried[key] = count()
+        return self._tried[key]
+
+    def is_team_full(self, team: TeamId) -> bool:
+        """True when the team works on as many units as it can, over the whole fleet."""
+        limit = self._limits.get(team)
+        return limit is not None and self._teams[team] >= limit
+
+    def seat(self, update: Update, window: WindowId, fault_domain: str, at_once: int) -> bool:
+        """True when one more rider of a train may write, which then counts: `at_once` of one fault domain."""
+        busy: dict[str, int] = defaultdict(int)
+        for (name, _), domains in self._domains.items():
+            if name == window:
+                for domain, units in domains.items():
+                    busy[domain] += units
+        others = any(units for domain, units in busy.items() if domain != fault_domain)
+        if others or busy[fault_domain] >= at_once:
+            return False
+        self._domains[window, update.id][fault_domain] += 1
+        self._teams[update.owner_team] += 1
+        return True
 
     def _must_make_room(self, update: Update, window: WindowId, fault_domain: str, queue: Callable[[], Queue]) -> bool:
         """True for the stragglers of a domain that is in, when another domain waits for a place and there is none. Who

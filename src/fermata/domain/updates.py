@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
 from fermata.domain.fleet import Cluster
-from fermata.domain.ids import TeamId, UpdateId
+from fermata.domain.hashing import ADDED_LATER
+from fermata.domain.ids import NodeId, TeamId, UpdateId
 
 NODE_TARGET = "node"
 _Z90 = 1.2815515655446004  # the 90th percentile of the standard normal distribution
@@ -31,7 +32,7 @@ class Criticality(StrEnum):
 
 
 class Stage(StrEnum):
-    """How far an update is qualified. Only production-ready updates become pending."""
+    """How far an update is qualified. Production-ready ones are pending wherever they apply, flights where they fly."""
 
     FLIGHT_READY = "flight_ready"
     PRODUCTION_READY = "production_ready"
@@ -156,19 +157,40 @@ class StepDefaults:
     verify_minutes: Duration
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flown:
+    """A flight-ready update and the nodes on which it is tried; one for devices on those with all nodes behind here."""
+
+    update: UpdateId
+    nodes: frozenset[NodeId]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """Everything in `updates.yaml`. `team_limits`: units a team works on at once, over the whole fleet."""
+    """Everything in `updates.yaml`. `team_limits`: units a team works on at once, over the whole fleet.
+
+    `flights`, by update: no file says them, they follow from consent (`domain.flights`).
+    """
 
     defaults: StepDefaults
     team_limits: Mapping[TeamId, int]
     updates: Mapping[UpdateId, Update]
+    flights: tuple[Flown, ...] = field(default=(), metadata={ADDED_LATER: True})
 
     @cached_property
     def production_ready(self) -> tuple[Update, ...]:
-        """Updates that may become pending, in the order of their ids."""
+        """Updates that are pending wherever they apply, in the order of their ids."""
         ready = (u for u in self.updates.values() if u.stage is Stage.PRODUCTION_READY)
         return tuple(sorted(ready, key=lambda update: update.id))
+
+    @cached_property
+    def rolled_out(self) -> tuple[Update, ...]:
+        """Every update that may be pending somewhere, in the order of their ids: what is ready, and what flies."""
+        if not self.flights:
+            return self.production_ready
+        flying = {flown.update: self.updates[flown.update] for flown in self.flights}
+        ready = {update.id: update for update in self.production_ready}
+        return tuple(update for _, update in sorted((ready | flying).items()))
 
     @cached_property
     def conflicts(self) -> frozenset[frozenset[UpdateId]]:

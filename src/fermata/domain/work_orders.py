@@ -10,7 +10,7 @@ from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node
 from fermata.domain.ids import CustomerId, DeviceId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.notified import NotifiedTimes
-from fermata.domain.policy import Policy, Said, Scope, ScopeLevel, Stance, Work
+from fermata.domain.policy import OrderedAs, Policy, Said, Scope, ScopeLevel, Stance, Work
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.request_kinds import JUDGED_AS, RequestKind, request_id
 from fermata.domain.request_states import ENDED, RequestState
@@ -53,6 +53,7 @@ class WorkOrder:
     time that was wished for; None: as soon as may be. All times UTC.
 
     `held`: the nodes that it was begun with. They stay its own until its end, wherever inventory has them meanwhile.
+    `tail`: the unit on a tail list that it was opened for by itself (run/window/unit); `known`: what is known of it.
     """
 
     id: OrderId
@@ -68,6 +69,8 @@ class WorkOrder:
     started: Said | None = None
     ended: OrderEnd | None = None
     held: tuple[NodeId, ...] = ()
+    tail: str = ""
+    known: tuple[str, ...] = ()
 
     @property
     def request(self) -> RequestId:
@@ -78,6 +81,11 @@ class WorkOrder:
     def is_open(self) -> bool:
         """True until it is done or goes away otherwise."""
         return self.ended is None
+
+    @property
+    def known_as(self) -> OrderedAs:
+        """What a policy knows it by."""
+        return OrderedAs(order=self.id, kind=JUDGED_AS[self.kind], impact=self.impact, criticality=self.criticality)
 
     @property
     def in_work(self) -> bool:
@@ -262,7 +270,7 @@ class OrderDesk:
         if ruling.stance is Stance.ALLOW_IN_WINDOWS:
             return Allowance(windows=ruling.windows)
         if self.policy.proceeds(cluster.customer) and (word is None or word.word is Word.DECLINED):
-            over = self._notice_over(order, cluster)
+            over = self.notice_over(order, cluster)
             if over is None:
                 told = {"updates": order.id, "cluster": cluster.name, "customer": cluster.customer}
                 return reason(Code.NOTICE_NOT_DELIVERED, **told)
@@ -275,9 +283,9 @@ class OrderDesk:
     def _told(self) -> NotifiedTimes:
         return NotifiedTimes(self.policy.notified or ())
 
-    def _notice_over(self, order: WorkOrder, cluster: Cluster) -> datetime | None:
-        """When work that nobody answered for may begin: at its due date, and never before the customer knew of it for
-        as long as was promised. None while it does not know.
+    def notice_over(self, order: WorkOrder, cluster: Cluster) -> datetime | None:
+        """When the time to choose is over, and work that nobody answered for may begin: at its due date, and never
+        before the customer knew of it for as long as was promised. None while it does not know.
         """
         if self.policy.notified is None:
             return order.due_at

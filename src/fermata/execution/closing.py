@@ -1,17 +1,17 @@
 """Open windows: how late they are, the tail list at the time capacity was promised back, and their end."""
 
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from fermata.domain.capacity_ledger import ALMOST, is_enough
-from fermata.domain.node_states import OUT, UnitKind, UnitState
+from fermata.domain.capacity_ledger import is_enough
+from fermata.domain.node_states import UnitState
 from fermata.domain.operations import Run, Sample, UnitOp, WindowRun
-from fermata.domain.pace import MINUTE, minutes_behind
+from fermata.domain.pace import MINUTE
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import WindowState, advance_window
 from fermata.domain.scripts import name_step
 from fermata.execution.stage import Stage
+from fermata.execution.tail import list_units, own_residue
 from fermata.execution.trail import ACTOR
 from fermata.store import journal, runs, unit_ops
 from fermata.store.database import Connection
@@ -47,6 +47,7 @@ def _put_on_tail(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     with stage.database.begin() as conn:
         unit_ops.save_ops(conn, [(op.version - 1, op) for op in late])
         stage.roster.put(late)
+        list_units(stage, conn, late, now)
         journal.append_many(
             conn,
             [
@@ -79,7 +80,13 @@ def _close(stage: Stage, conn: Connection, row: WindowRun, now: datetime) -> Win
         behind_minutes=round((now - row.planned_end) / MINUTE),
     )
     runs.save_window(conn, after)
-    data = {"cluster": row.cluster, "taken": row.taken, "behind_minutes": after.behind_minutes}
+    residue = own_residue(stage, conn, row, now)
+    data = {
+        "cluster": row.cluster,
+        "taken": row.taken,
+        "behind_minutes": after.behind_minutes,
+        "residue": residue,
+    }
     journal.append(
         conn, Entry(at=now, actor=ACTOR, event="window.closed", subject=f"window:{row.window}", why="", data=data)
     )
@@ -87,41 +94,9 @@ def _close(stage: Stage, conn: Connection, row: WindowRun, now: datetime) -> Win
     return replace(after, version=row.version + 1)
 
 
-def measure_pace(stage: Stage, _run: Run, now: datetime) -> None:
-    """Works out anew how late every open window is."""
-    rows = stage.open_windows()
-    if not rows:
-        return
-    working: dict[str, list[UnitOp]] = {}
-    in_tail: Counter[str] = Counter()
-    for op in stage.roster.working():
-        if op.kind is not UnitKind.NODE:
-            continue
-        if op.tail_since is None:
-            working.setdefault(op.window, []).append(op)
-        else:
-            in_tail[op.window] += 1
-    verify = stage.catalogue.defaults.verify_minutes.p50 * MINUTE
-    changed: list[WindowRun] = []
-    for row in rows:
-        behind = minutes_behind(
-            stage.script(row.window),
-            working.get(row.window, ()),
-            may_miss=int(row.taken * (1 - stage.campaign.return_threshold) + ALMOST) - in_tail[row.window],
-            verify=verify,
-            now=now,
-        )
-        if behind is not None and behind != row.behind_minutes:
-            changed.append(replace(row, behind_minutes=behind))
-    with stage.database.begin() as conn:
-        for row in changed:
-            runs.save_window(conn, row)
-            stage.windows[row.window] = replace(row, version=row.version + 1)
-
-
 def take_sample(stage: Stage, run: Run, now: datetime) -> None:
     """Keeps what is out right now, against every limit."""
-    held = [op for op in stage.roster.working() if op.kind is UnitKind.NODE and op.state in OUT]
+    held = list(stage.roster.out())
     with stage.database.begin() as conn:
         out = unit_ops.nodes_out(conn)
         sample = Sample(

@@ -20,32 +20,37 @@ from fermata.domain.subscriptions import (
     SubscriptionState,
     decide_standing,
 )
+from fermata.execution.pruning import ACTOR, prune
 from fermata.formats.parcels import pack
 from fermata.ports import Channel, Clock
 from fermata.store import journal, outbox, subscriptions
-from fermata.store.database import Connection, Database, StoreUnavailable
+from fermata.store.database import Connection, Database, OtherRelease, StoreUnavailable
 from fermata.store.outbox import Delivery
 from fermata.store.telling import mark_known
 
-ACTOR = "notices"
 LEASE = timedelta(minutes=5)  # longer than any try may take; after it, whoever made the try counts as dead
 DUE_MAX = 100  # deliveries of one round: a transaction stays short
 AT_ONCE_MAX = 8  # subscriptions that are written to side by side: one that is slow does not hold up the others
 LOOK_SECONDS = 0.5
 BROKEN_SECONDS = 5.0  # until the store is tried again
+KEPT = timedelta(days=90)  # a quarter: as long as customers ask what they were told
+PRUNE_EVERY = timedelta(hours=1)  # what grows old by the day can wait so long
 CONSENT_PATH = "/notices/consent"
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PostOffice:
-    """What delivering needs. `public_url`: where others reach this server, None when they cannot."""
+    """What delivering needs. `public_url`: where others reach this server, None when they cannot. `kept`: how long a
+    notice stays once it was delivered.
+    """
 
     database: Database
     channels: Mapping[ChannelKind, Channel]
     clock: Clock
     public_url: str | None = None
     mail_sender: str = "fermata@localhost"
+    kept: timedelta = KEPT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +69,18 @@ class Round:
 
 
 def keep_delivering(office: PostOffice, stop: threading.Event) -> None:
-    """Delivers whatever is due until `stop` is set."""
+    """Delivers whatever is due, and removes what was delivered long ago, until `stop` is set. Raises OtherRelease when
+    the store was upgraded meanwhile.
+    """
+    prune_at = office.clock.now()
     while not stop.is_set():
         try:
             busy = deliver_round(office).did_something
+            now = office.clock.now()
+            if now >= prune_at and not prune(office.database, now=now, kept=office.kept):
+                prune_at = now + PRUNE_EVERY
+        except OtherRelease:
+            raise
         except StoreUnavailable:
             LOG.exception("notices.store_unavailable")
             stop.wait(BROKEN_SECONDS)
@@ -90,9 +103,18 @@ def deliver_round(office: PostOffice) -> Round:
     )
 
 
+def prune_all(office: PostOffice) -> int:
+    """Removes, batch by batch, all that was delivered longer ago than it is kept; how many notices that were."""
+    removed = 0
+    while found := prune(office.database, now=office.clock.now(), kept=office.kept):
+        removed += found
+    return removed
+
+
 def _greet_due(office: PostOffice) -> int:
     now = office.clock.now()
     with office.database.read() as conn:
+        office.database.look(conn)
         if not _due_greetings(conn, now):
             return 0
     with office.database.begin() as conn:

@@ -1,35 +1,43 @@
 """Opens windows: everything is looked at once more just before the first node is taken."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from fermata.domain.allowances import covers
 from fermata.domain.closures import say_frozen, say_outside
-from fermata.domain.consent import Consent, device_gaps, find_consent
+from fermata.domain.consent import Consent, find_consent
 from fermata.domain.daily_caps import DailyCap, find_daily_caps
 from fermata.domain.fleet import Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId
+from fermata.domain.intents import say_ended, say_held, say_paused
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words
-from fermata.domain.operations import LeftOut, UnitOp, WindowRun
+from fermata.domain.operations import LeftOut, UnitOp, WindowRun, group_left_out
 from fermata.domain.pace import bare_end
 from fermata.domain.pending import FleetPending, find_pending, work_on
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.run_states import Desired, WindowState, advance_window
+from fermata.domain.run_states import WindowState, advance_window
 from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
 from fermata.domain.versions import is_at_least
-from fermata.domain.windows import Interval, calendar_day, local_to_utc
+from fermata.domain.windows import Interval, calendar_day
 from fermata.execution.accounts import open_books
+from fermata.execution.bringing import taken_today
+from fermata.execution.clearance import find_grounded
+from fermata.execution.consented import Said, ensure_unchanged, find_device_gaps, read_said
 from fermata.execution.gating import find_closed
+from fermata.execution.last_good import note_as_found
 from fermata.execution.observe import observe_devices, observe_nodes
-from fermata.execution.promises import Bonds, hold_back, say_full
+from fermata.execution.orders import join_orders
+from fermata.execution.outlook import find_hold
+from fermata.execution.promises import Bonds, find_done, first_over, hold_back, is_due, say_full
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
-from fermata.store import consent, inventory, journal, runs, unit_ops, work_orders
+from fermata.execution.trains import find_hung, leave_to_window
+from fermata.store import journal, runs, unit_ops, work_orders
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
@@ -46,6 +54,7 @@ class Muster:
     script: WindowScript
     nodes: Mapping[NodeId, NodeSeen]
     devices: Mapping[DeviceId, DeviceSeen]
+    said: Said
     taken: tuple[NodeId, ...]
     left_out: tuple[LeftOut, ...]
     held_devices: Mapping[DeviceId, Reason]
@@ -65,15 +74,15 @@ class Consented:
     consent: Consent
 
 
-def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -> WindowRun:
+def open_window(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
     """Opens a due window, or lets it wait, miss its day, or lapse, always with a reason. Returns its new row."""
-    if desired is Desired.STOP:
-        why = reason(Code.RUN_STOPPED, window=row.window)
-        return _save(stage, row, WindowState.CANCELLED, why, now, None)
+    wanted = stage.intents.of_window(row.run, row.window)
+    if wanted.end is not None:
+        return _save(stage, row, WindowState.CANCELLED, say_ended(wanted.end, row.window), now, None)
     if now + _least(stage, row) > row.back_by:
         return _miss(stage, row, now)
-    if desired is Desired.PAUSE:
-        return _wait(stage, row, reason(Code.RUN_PAUSED, unit=row.window), now, RECHECK)
+    if wanted.pause is not None:
+        return _wait(stage, row, say_paused(wanted.pause, row.window), now, RECHECK)
     closed = find_closed(stage, row)
     if closed is not None:
         return _wait(stage, row, closed, now, REPAIR_RECHECK)
@@ -85,11 +94,11 @@ def open_window(stage: Stage, row: WindowRun, now: datetime, desired: Desired) -
     fault = find_fault(stage, row)
     if fault is not None:
         return _wait(stage, row, fault, now, REPAIR_RECHECK)
-    muster = _muster(stage, row, script, now)
+    muster = muster_window(stage, row, script, now)
     if not muster.taken:
         why = reason(Code.NOTHING_TO_TAKE, nodes=row.nodes, window=row.window)
         return _save(stage, replace(row, left_out=muster.left_out), WindowState.SKIPPED, why, now, None)
-    return _take(stage, row, muster, now)
+    return take(stage, row, muster, now)
 
 
 def _least(stage: Stage, row: WindowRun) -> timedelta:
@@ -98,8 +107,7 @@ def _least(stage: Stage, row: WindowRun) -> timedelta:
         script = stage.script(row.window)
     except BadScript:
         return row.planned_end - row.planned_start
-    verify = stage.catalogue.defaults.verify_minutes.p50 * MINUTE
-    return bare_end(script, verify) - row.planned_start
+    return bare_end(script, stage.catalogue.defaults.verify_minutes.p50 * MINUTE) - row.planned_start
 
 
 def _miss(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
@@ -134,36 +142,38 @@ def _save(
     return replace(after, version=row.version + 1)
 
 
-def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -> Muster:
+def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -> Muster:
     """Observes first, then reads consent and freezes as they stand now."""
-    fleet = stage.score(row.plan).fleet
-    members = [node.name for node in fleet.nodes_by_cluster[row.cluster]]
-    nodes = observe_nodes(stage.site, members)
+    score = stage.score(row.plan)
+    fleet = score.fleet
+    nodes = observe_nodes(stage.site, [node.name for node in fleet.nodes_by_cluster[row.cluster]])
     devices = observe_devices(stage.site, [d.name for d in fleet.devices_by_cluster[row.cluster]])
     live = _live_cluster(fleet, row, nodes, devices)
-    pending = find_pending(live, stage.catalogue, stage.campaign.updates)
+    pending = find_pending(live, score.catalogue, stage.campaign.updates)
     with stage.database.read() as conn:
-        policy = inventory.load_policy(conn)
-        ledger = consent.load_ledger(conn)
-        held = unit_ops.nodes_in_work(conn)
-        gone = _gone_today(stage, conn, now)
-        ordered = work_orders.held_nodes(conn, live, now)
+        said = read_said(conn)
+        held = unit_ops.nodes_in_work(conn) | find_hung(conn)
+        gone = taken_today(stage, conn, now)
+        gone_with = work_orders.left_since(conn, score.plan.created_at)
+        ordered = {**gone_with, **work_orders.held_nodes(conn, live, now)}
         stale = list_stale(conn, now)
     consented = Consented(
-        policy=policy,
+        policy=said.policy,
         pending=pending,
         held=held,
         ordered=ordered,
-        consent=find_consent(live, policy, pending, ledger),
+        consent=find_consent(live, said.policy, pending, said.ledger),
     )
     old = {name: why for name, why in stale.nodes.items() if name in live.nodes}
-    first = {**_blocked(row, live, nodes, consented, now), **old}
+    named = {n: say_held(word, n) for n, word in stage.intents.nodes_named().items() if n in live.nodes}
+    first = {**find_grounded(stage, row, live, said), **_blocked(row, live, nodes, consented, now), **old, **named}
+    first |= find_done(script, live, stage.campaign.id)
     shared = [
         (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
         for d in script.devices.values()
-        if d.update.needs_drain
+        if d.update.needs_drain and is_due(d, live)
     ]
-    caps = find_daily_caps(fleet, policy, stage.catalogue.updates, ledger)
+    caps = find_daily_caps(fleet, said.policy, stage.catalogue.updates, said.ledger)
     reasons = hold_back(
         {name: fleet.nodes[name] for name in script.nodes},
         first,
@@ -173,7 +183,7 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         today=calendar_day(now, stage.campaign.timezone),
     )
     taken = tuple(name for name in script.nodes if name not in reasons)
-    gaps = device_gaps(live, policy, pending, ledger, consented.consent)
+    gaps = find_device_gaps(live, fleet, score.catalogue, stage.campaign.updates, said)
     held_devices = {
         d.device: why
         for d in script.devices.values()
@@ -183,17 +193,12 @@ def _muster(stage: Stage, row: WindowRun, script: WindowScript, now: datetime) -
         script=script,
         nodes=nodes,
         devices=devices,
+        said=said,
         taken=taken,
-        left_out=_group({name: why for name, why in reasons.items() if name in script.nodes}),
+        left_out=group_left_out({name: why for name, why in reasons.items() if name in script.nodes}),
         held_devices=held_devices,
         caps=caps,
     )
-
-
-def _gone_today(stage: Stage, conn: Connection, now: datetime) -> frozenset[NodeId]:
-    """Nodes of every window that opened on the campaign's calendar day, as limits of a day count them."""
-    zone = stage.campaign.timezone
-    return unit_ops.nodes_taken_since(conn, local_to_utc(calendar_day(now, zone), time(0), zone))
 
 
 def _live_cluster(
@@ -227,10 +232,10 @@ def _blocked(
         work = tuple(work_on(live, consented.pending, node)) if on_it else ()
         freeze = next((f for f in on_it if not policy.lets_out(f, work)), None)
         allowances = consented.consent.times.get(node.name, frozenset())
-        if node.name in held:
-            found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
-        elif node.name in consented.ordered:
+        if node.name in consented.ordered:
             found[node.name] = consented.ordered[node.name]
+        elif node.name in held:
+            found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
         elif node.name not in nodes or not nodes[node.name].reachable:
             found[node.name] = reason(Code.UNREACHABLE, unit=node.name)
         elif freeze is not None:
@@ -253,25 +258,30 @@ def _why_held(
     return reason(Code.SHARED_DEVICE_UNAPPROVED, device=device.device, nodes=len(missing), example=missing[0])
 
 
-def _group(reasons: Mapping[NodeId, Reason]) -> tuple[LeftOut, ...]:
-    groups: dict[Reason, list[NodeId]] = {}
-    for name, why in sorted(reasons.items()):
-        groups.setdefault(why, []).append(name)
-    return tuple(LeftOut(reason=why, nodes=tuple(names)) for why, names in groups.items())
+def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
+    """Counts what is out, and opens, in one transaction: two windows never take the same room. First looks ahead.
 
-
-def _take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
-    """Counts what is out, and opens, in one transaction: two windows never take the same room."""
+    Raises Stale when customers said something meanwhile.
+    """
+    hold = find_hold(stage, row, muster.script, muster.taken, now)
+    if hold is not None and hold.is_final:
+        return _save(stage, row, WindowState.MISSED, hold.why, now, None)
+    if hold is not None:
+        return _wait(stage, row, hold.why, now, RECHECK)
     taken = frozenset(muster.taken)
     with stage.database.begin() as conn:
+        ensure_unchanged(conn, muster.said)
         windows = runs.load_windows(conn, stage.run)
         uses = stage.capacity.uses(unit_ops.nodes_in_work(conn), windows, now)
         full = stage.capacity.first_full(row, taken, uses, now)
-        over = _first_over(muster.caps, taken, _gone_today(stage, conn, now) if muster.caps else frozenset())
-        if full is None and over is None:
+        over = first_over(muster.caps, taken, taken_today(stage, conn, now) if muster.caps else frozenset())
+        riding = leave_to_window(stage, conn, row.window, taken, now) if full is None and over is None else None
+        if full is None and over is None and riding is None:
             after = _open(stage, conn, row, muster, now)
             stage.crash("opening")
             return after
+    if riding is not None:
+        return _wait(stage, row, riding, now, RECHECK)
     if full is None:
         assert over is not None, "something is full"
         cap, used = over
@@ -291,19 +301,6 @@ def _take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> Window
     return _wait(stage, row, why, now, RECHECK)
 
 
-def _first_over(
-    caps: Iterable[DailyCap], taken: frozenset[NodeId], gone: frozenset[NodeId]
-) -> tuple[DailyCap, int] | None:
-    """The first approval of which more nodes would go today than it lets, and how many went: another window may have
-    opened since the nodes were chosen.
-    """
-    for cap in caps:
-        went = cap.nodes & gone
-        if cap.nodes & taken and len(went | (cap.nodes & taken)) > cap.most:
-            return cap, len(went)
-    return None
-
-
 def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:
     in_service = sum(muster.nodes[name].state is NodeState.IN_SERVICE for name in muster.taken)
     after = replace(
@@ -318,11 +315,15 @@ def _open(stage: Stage, conn: Connection, row: WindowRun, muster: Muster, now: d
         behind_minutes=round((now - row.planned_start) / MINUTE),
     )
     runs.save_window(conn, after)
-    open_books(stage, conn, after, muster.nodes, now)
+    serving = (name for name, seen in muster.nodes.items() if seen.state is NodeState.IN_SERVICE)
+    open_books(stage, conn, after, serving, now)
     fleet = stage.score(row.plan).fleet
     unit_ops.insert_ops(conn, [_node_op(stage, row, muster, fleet.nodes[name], now) for name in muster.taken])
     unit_ops.insert_ops(conn, _device_ops(stage, row, muster, now))
+    stage.ownership.begin_cohort(conn, row.window)
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
+    join_orders(stage, conn, now)
+    note_as_found(conn, fleet, {n: muster.nodes[n] for n in muster.taken}, muster.devices, now)
     data = {
         "taken": len(muster.taken),
         "in_service": in_service,
@@ -351,6 +352,7 @@ def _node_op(stage: Stage, row: WindowRun, muster: Muster, node: Node, now: date
         fault_domain=node.fault_domain,
         rank=own.rank,
         in_service_before=seen.state is NodeState.IN_SERVICE,
+        versions_before=seen.versions,
         applied=runs_already,
         active=runs_already,
         position=script.first_step(own),

@@ -1,17 +1,19 @@
-"""Which nodes of a window that opens must stay by what customers hold approvals to: so many a day, not without others.
-Pure; asked by `opening`.
+"""Which nodes of a window that opens must stay: by what customers hold approvals to, so many a day, not without others;
+and because they need nothing any more. Pure; asked by `opening`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from fermata.domain.daily_caps import DailyCap
-from fermata.domain.fleet import Node
-from fermata.domain.ids import NodeId
+from fermata.domain.fleet import Fleet, Node
+from fermata.domain.ids import CampaignId, NodeId
 from fermata.domain.openings import spread_over
 from fermata.domain.policy import ConsentEntry
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.scripts import DeviceScript, WindowScript
+from fermata.domain.versions import is_at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +85,42 @@ def _find_over(
     return {}
 
 
+def is_due(device: DeviceScript, live: Fleet) -> bool:
+    """True while a device does not report what the window brings it."""
+    return not is_at_least(live.devices[device.device].version, device.update.to_version)
+
+
+def find_done(script: WindowScript, live: Fleet, campaign: CampaignId) -> dict[NodeId, Reason]:
+    """Nodes that run all that the window would bring, and behind no device that needs them empty and does not: an
+    outage before this one did it, and nobody pays for another. `live`: the cluster as observed.
+    """
+    found: dict[NodeId, Reason] = {}
+    for name, own in script.nodes.items():
+        versions = live.nodes[name].versions
+        due = (update for update in script.updates if script.bits[update.id] & own.due)
+        draining = (script.devices[device] for device in own.devices if script.devices[device].update.needs_drain)
+        if all(is_at_least(versions.get(u.component, ""), u.to_version) for u in due) and not any(
+            is_due(device, live) for device in draining
+        ):
+            found[name] = reason(Code.NOTHING_DUE, campaign=campaign, unit=name)
+    return found
+
+
 def say_full(entry: ConsentEntry, most: int, used: int, today: date) -> Reason:
     """That no more nodes of an approval go today."""
     return reason(
         Code.APPROVED_PER_DAY, actor=entry.actor, scope=entry.scope, most=f"{most:,}", used=f"{used:,}", day=today
     )
+
+
+def first_over(
+    caps: Iterable[DailyCap], taken: frozenset[NodeId], gone: frozenset[NodeId]
+) -> tuple[DailyCap, int] | None:
+    """The first approval of which more nodes would go today than it lets, and how many went: another window may have
+    opened since the nodes were chosen.
+    """
+    for cap in caps:
+        went = cap.nodes & gone
+        if cap.nodes & taken and len(went | (cap.nodes & taken)) > cap.most:
+            return cap, len(went)
+    return None

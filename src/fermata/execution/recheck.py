@@ -9,7 +9,7 @@ from fermata.planning.inputs import PlanningInput
 from fermata.store import consent, inventory, plans
 
 JUDGED_LIVE = frozenset(
-    {"ALLOWED_WINDOWS", "APPROVED_PER_DAY", "COMPANIONS", "CONSENT", "FREEZE"}
+    {"ALLOWED_WINDOWS", "APPROVED_PER_DAY", "COMPANIONS", "CONSENT", "FLIGHTS", "FREEZE"}
 )  # node by node at the opening: a no leaves nodes out, not the window
 OF_THE_WHOLE_PLAN = frozenset(
     {
@@ -46,7 +46,7 @@ def _build(stage: Stage, row: WindowRun) -> CheckCase:
         workloads = plans.load_workloads_snapshot(conn, score.plan.inputs.workloads)
     inputs = PlanningInput(
         fleet=score.fleet,
-        catalogue=stage.catalogue,
+        catalogue=score.catalogue,
         policy=policy,
         campaign=stage.campaign,
         ledger=ledger,

@@ -33,6 +33,15 @@ def plan_again(stage: Stage, run: Run, now: datetime) -> None:
         stage.renew()
 
 
+def foresee(stage: Stage, run: Run, now: datetime) -> None:
+    """Has the deadline's risk worked out once a day and plan, at an hour when no window is open."""
+    of = (run.plan, calendar_day(now, stage.campaign.timezone))
+    if stage.site.replanner is None or stage.foreseen == of or not is_quiet(stage.windows.values()):
+        return
+    stage.site.replanner.foresee(run.id, now)
+    stage.foreseen = of
+
+
 def goes_on(stage: Stage, run: Run, now: datetime) -> bool:
     """Asked before a run ends: true when what its windows left has got new windows."""
     before = len(stage.windows)

@@ -1,40 +1,58 @@
-"""What the conductor holds in memory, all of it read from the store and rebuilt at any time: plans, scripts, limits."""
+"""What the conductor holds in memory, all of it read from the store and rebuilt at any time: plans, scripts, limits.
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+A stage is one worker's view of one run: of the whole of it, of its lead, or of some of its cohorts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from functools import cached_property, partial
 
 from fermata.domain.campaign import Campaign
+from fermata.domain.control import choose_control
 from fermata.domain.decide_begin import Facts
 from fermata.domain.deviation import Look
 from fermata.domain.fleet import Fleet
 from fermata.domain.gate_book import GateBook
 from fermata.domain.gate_evidence import BaseRate
 from fermata.domain.gates import GateState
-from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, UpdateId, WindowId
+from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, TeamId, UpdateId, WindowId
+from fermata.domain.intents import NO_INTENTS, Intents
+from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
-from fermata.domain.operations import WindowRun
+from fermata.domain.operations import Busy, WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
-from fermata.domain.run_states import WindowState
-from fermata.domain.scripts import WindowScript, read_script
+from fermata.domain.policy import ConsentEntry
+from fermata.domain.reasons import Reason
+from fermata.domain.recovery import RecoveryOrder
+from fermata.domain.repairs import amend
+from fermata.domain.run_states import GONE, WindowState
+from fermata.domain.scripts import WindowScript, as_apply, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
+from fermata.execution.foresight import Memory
+from fermata.execution.handing import Handing, load_handing
+from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
+from fermata.execution.yard import Yard
+from fermata.formats.brake import BrakeFile, brake_file
 from fermata.planning.case import CheckCase
 from fermata.ports import Clock, Site
-from fermata.store import inventory, plans, runs, unit_ops
+from fermata.store import inventory, plans, recovery, runs, unit_ops
 from fermata.store.database import Database
+from fermata.store.flights import load_planned
+from fermata.store.leases import LEAD
 
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """One plan with the fleet it was made for."""
+    """One plan with the fleet it was made for. `catalogue`: today's, with the flights that the plan was made from."""
 
     plan: Plan
     fleet: Fleet
+    catalogue: Catalogue
     pending: FleetPending
 
     @cached_property
@@ -51,24 +69,80 @@ def _go_on(_point: str) -> None:
 class GateDesk:
     """The gates of the run: what is known of its updates, the verdicts as stored, and the fleet's own rate.
 
-    `book` and `base` None: not worked out yet.
+    `book` and `base` None: not worked out yet. `unsaved`: more is known of these gates than was stored at `saved_at`.
+    `in_play`: see `gating`, with how the windows stood then.
     """
 
     book: GateBook | None = None
     base: BaseRate | None = None
     states: dict[UpdateId, GateState] = field(default_factory=dict)
     latest_word: datetime | None = None
+    unsaved: set[UpdateId] = field(default_factory=set)
+    saved_at: datetime | None = None
+    in_play: tuple[tuple[int, int], frozenset[UpdateId]] = ((0, 0), frozenset())
+
+
+@dataclass(kw_only=True)
+class UndoDesk:
+    """The roll-backs that were ordered in this run. `latest`: grows with every order."""
+
+    latest: int = 0
+    orders: tuple[RecoveryOrder, ...] = ()
+    by_unit: dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]] = field(default_factory=dict)
+    targets: dict[tuple[WindowId, str], dict[UpdateId, str]] = field(default_factory=dict)
+
+    def load(self, orders: Sequence[RecoveryOrder]) -> None:
+        """Takes these as all there are."""
+        self.orders = tuple(orders)
+        self.by_unit, self.targets = {}, {}
+        for order in orders:
+            key = (order.window, order.unit)
+            self.by_unit[key] = (*self.by_unit.get(key, ()), order)
+            self.targets.setdefault(key, {})[order.update] = order.to_version
+
+    def has(self, window: WindowId, unit: str, update: UpdateId) -> bool:
+        """True when that was ordered already."""
+        return update in self.targets.get((window, unit), {})
+
+    def waiting(self, roster: Roster) -> dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]]:
+        """Orders of units whose row on the roster does not carry them yet, or which are not on it; those of devices in
+        any case, since they are about the nodes behind, too.
+        """
+        found = {}
+        for key, orders in self.by_unit.items():
+            op = roster.standing(*key)
+            if op is None or op.finished_at is not None or not op.undo or op.kind is UnitKind.DEVICE:
+                found[key] = orders
+        return found
+
+    def writing(self, roster: Roster) -> list[Busy]:
+        """Devices on which the version from before is being written: they take room like those that bring it."""
+        ops = (roster.standing(*key) for key in self.by_unit)
+        return [
+            Busy(window=op.window, step=as_apply(op.step), fault_domain=op.fault_domain, units=1)
+            for op in ops
+            if op is not None
+            and op.kind is UnitKind.DEVICE
+            and op.state is UnitState.RECOVERING
+            and roster.is_own(op.window)
+        ]
 
 
 @dataclass(kw_only=True)
 class Stage:
     """Everything one run needs. `device_versions` follows what was proven; `scripts` are read when first needed.
 
-    `crash` is called by name at every point where a kill could hurt: tests end the process there. `look`: see
-    `runner`.
+    Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
+    `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
+    `ledger`: the words of consent, as last read, with the number of the newest. `look` and `foreseen`: see `runner`.
+    `try_again_at`: when a rule has a failed unit of the cohorts held here tried again next.
+    `crash` is called by name at every point where a kill could hurt: tests end the process there.
+    `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
+    ride. `chosen`: a plan, its windows that are gone, and the control windows among the rest.
     """
 
     database: Database
+    ownership: Ownership
     site: Site
     clock: Clock
     run: RunId
@@ -81,12 +155,24 @@ class Stage:
     cases: dict[PlanId, CheckCase] = field(default_factory=dict)
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
+    handing: Handing = field(default_factory=Handing)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
+    memory: Memory = field(default_factory=Memory)
     roster: Roster = field(default_factory=lambda: Roster(()))
+    writing_elsewhere: dict[TeamId, int] = field(default_factory=dict)
     carriers: dict[tuple[NodeId, str], tuple[DeviceId, ...]] = field(default_factory=dict)
+    ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     gates: GateDesk = field(default_factory=GateDesk)
+    undo: UndoDesk = field(default_factory=UndoDesk)
+    intents: Intents = NO_INTENTS
+    brake: BrakeFile | None = None
+    yard: Yard | None = None
+    has_trains: bool = False
     crash: Callable[[str], None] = _go_on
     look: Look | None = None
+    try_again_at: datetime | None = None
+    foreseen: tuple[PlanId, date] | None = None
+    chosen: tuple[PlanId, frozenset[WindowId], frozenset[WindowId]] | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""
@@ -94,18 +180,30 @@ class Stage:
             with self.database.read() as conn:
                 plan = plans.load_plan(conn, plan_id)
                 fleet = plans.load_fleet_snapshot(conn, plan.inputs.fleet)
-            pending = find_pending(fleet, self.catalogue, self.campaign.updates)
-            self.scores[plan_id] = Score(plan=plan, fleet=fleet, pending=pending)
+                catalogue = load_planned(conn, self.catalogue, plan)
+            pending = find_pending(fleet, catalogue, self.campaign.updates)
+            self.scores[plan_id] = Score(plan=plan, fleet=fleet, catalogue=catalogue, pending=pending)
         return self.scores[plan_id]
 
     def script(self, window: WindowId) -> WindowScript:
         """The script of a window of the run. Raises BadScript."""
         if window not in self.scripts:
             score = self.score(self.windows[window].plan)
-            script = read_script(score.windows[window], score.fleet, score.pending, self.catalogue)
+            planned, is_planned = self.planned(self.windows[window]), window not in self.handing.windows
+            script = read_script(planned, score.fleet, score.pending, self.catalogue, planned=is_planned)
+            for name, due in self.handing.amended.get(window, {}).items():
+                script = amend(script, name, due)
             self._find_carriers(script, score.fleet)
             self.scripts[window] = script
         return self.scripts[window]
+
+    def planned(self, row: WindowRun) -> Window:
+        """A window of the run as its plan has it, or as it was opened for a work order."""
+        return self.handing.windows.get(row.window) or self.score(row.plan).windows[row.window]
+
+    def fleet_at(self, window: WindowId) -> Fleet:
+        """The fleet as it was when the plan of a window of the run was made."""
+        return self.score(self.windows[window].plan).fleet
 
     def forget(self, window: WindowId) -> None:
         """Lets go of a script that is not needed soon."""
@@ -125,17 +223,18 @@ class Stage:
         window: WindowId,
         *,
         now: datetime,
-        paused: bool,
         tally: Tally,
+        gaps: Mapping[NodeId, tuple[Reason, ...]] | None = None,
+        looked_at: datetime | None = None,
     ) -> Facts:
-        """What is true around the units of a window."""
+        """What is true around the units of a window. `gaps`, `looked_at`: see `Facts`."""
         row = self.windows[window]
         score = self.score(row.plan)
         return Facts(
             now=now,
             script=self.script(window),
             catalogue=self.catalogue,
-            paused=paused,
+            intents=self.intents,
             begin_again_at=begin_again_at(self.campaign, row.hard_stop, now),
             tally=tally,
             unproven=self.roster.unproven_devices(window),
@@ -143,15 +242,58 @@ class Stage:
             device_versions=self.device_versions,
             carriers=self.carriers,
             nodes_before=score.fleet.nodes,
-            closed={name: state.judged.reason for name, state in self.gates.states.items() if state.is_closed},
+            handed=self.handing.handed.get(window, {}),
+            gaps=gaps or {},
+            closed=self.closed_to(window),
+            undo_targets=self.undo.targets,
+            looked_at=looked_at,
+            count_tries=self.roster.tries.count,
         )
 
+    def closed_to(self, window: WindowId) -> dict[UpdateId, Reason]:
+        """Updates that nobody of the window may begin now, and why: windows of the control phase try what others wait
+        for.
+        """
+        is_control = window in self.control
+        return {
+            name: state.judged.reason
+            for name, state in self.gates.states.items()
+            if state.is_closed and not (is_control and state.is_trying)
+        }
+
+    @property
+    def control(self) -> frozenset[WindowId]:
+        """The windows that go first; none without a control phase."""
+        phase = self.campaign.phases.control
+        if phase is None or not self.windows:
+            return frozenset()
+        score = self.score(max(row.plan for row in self.windows.values()))  # of cohorts, not all rows are known here
+        gone = frozenset(row.window for row in self.windows.values() if row.state in GONE)
+        if self.chosen is None or self.chosen[:2] != (score.plan.id, gone):
+            left = [window for window in score.plan.windows if window.id not in gone]
+            self.chosen = (score.plan.id, gone, choose_control(left, phase, score.fleet))
+        return self.chosen[2]
+
     def reload(self) -> None:
-        """Reads windows and units again: another hand changed rows, or a transaction failed."""
+        """Reads windows and units again: another hand changed rows, or a transaction failed. The lead reads all."""
+        held = self.ownership.held
         with self.database.read() as conn:
-            self.windows = {window.window: window for window in runs.load_windows(conn, self.run)}
-            self.roster = Roster(unit_ops.ops_of_open_windows(conn, self.run))
+            if LEAD in held:
+                rows = runs.load_windows(conn, self.run)
+                ops = unit_ops.ops_of_open_windows(conn, self.run)
+            else:
+                found = (runs.load_window(conn, self.run, window) for window in sorted(held))
+                rows = tuple(row for row in found if row is not None)
+                ops = tuple(op for row in rows for op in unit_ops.ops_of_window(conn, self.run, row.window))
+            self.device_versions.update(inventory.load_device_versions(conn))
+            self.handing = load_handing(conn, self.run)
+            self.undo = UndoDesk(latest=recovery.latest_order(conn, self.run))
+            self.undo.load(recovery.load_orders(conn, self.run))
+        self.windows = {row.window: row for row in rows}
+        self.roster = Roster(ops, held)
         self.gates = GateDesk()
+        self.yard = None
+        self.scripts.clear()
 
     def renew(self) -> None:
         """Reads everything again: another plan is in force, perhaps for a changed campaign or catalogue."""
@@ -160,18 +302,61 @@ class Stage:
             self.campaign = inventory.load_campaign(conn, self.campaign.id)
             self.fleet = inventory.load_fleet(conn)
         self.capacity = count_limits(self.campaign, self.fleet)
+        self.scale_in = ScaleIn.of(self.fleet)
         self.reload()
-        opened = {name for name, row in self.windows.items() if row.opened_at is not None}
-        self.scripts = {name: script for name, script in self.scripts.items() if name in opened}
         self.cases.clear()
+
+    def give_up(self) -> None:
+        """After Outdated: forgets what others hold, and reads what is left."""
+        with self.database.read() as conn:
+            self.ownership.drop_lost(conn)
+        self.reload()
+
+    def tally(self) -> Tally:
+        """Who writes what, as far as it is known here."""
+        return Tally(self.catalogue, self.busy(), self.writing_elsewhere)
+
+    def busy(self) -> list[Busy]:
+        """Who writes what, of the cohorts that are held here."""
+        return [*self.roster.busy(), *self.undo.writing(self.roster)]
+
+    def is_shared(self) -> bool:
+        """True while other workers change rows that this one looks at."""
+        held = self.ownership.held
+        if LEAD not in held:
+            return True
+        return any(w.state is WindowState.OPEN and w.window not in held for w in self.windows.values()) or (
+            self.roster.has_others()
+        )
+
+    def cast(self) -> "Stage":
+        """Another stage of the same run and worker, with what never changes in common and nothing held."""
+        ownership = replace(self.ownership, held={})
+        return replace(
+            self,
+            database=self.database.guarded(ownership.check),
+            ownership=ownership,
+            windows={},
+            roster=Roster(()),
+            device_versions=dict(self.device_versions),
+            writing_elsewhere={},
+            handing=Handing(),
+            scripts={},
+            gates=GateDesk(),
+            look=None,
+            try_again_at=None,
+            yard=None,
+        )
 
     def open_windows(self) -> tuple[WindowRun, ...]:
         """The run's open windows, by id."""
         return tuple(w for _, w in sorted(self.windows.items()) if w.state is WindowState.OPEN)
 
 
-def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> Stage:
-    """Reads everything a run needs. Raises KeyError for an unknown run."""
+def set_stage(
+    database: Database, site: Site, clock: Clock, run_id: RunId, *, ownership: Ownership | None = None
+) -> Stage:
+    """Reads everything a run needs; nothing is held yet. Raises KeyError for an unknown run."""
     with database.read() as conn:
         run = runs.load_run(conn, run_id)
         if run is None:
@@ -179,8 +364,10 @@ def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> St
         campaign = inventory.load_campaign(conn, run.campaign)
         catalogue = inventory.load_catalogue(conn)
         fleet = inventory.load_fleet(conn)
-    stage = Stage(
-        database=database,
+    owned = ownership or Ownership(run=run_id, owner=new_owner(), wall=SteadyWall())
+    return Stage(
+        database=database.guarded(owned.check),
+        ownership=owned,
         site=site,
         clock=clock,
         run=run_id,
@@ -190,6 +377,5 @@ def set_stage(database: Database, site: Site, clock: Clock, run_id: RunId) -> St
         capacity=count_limits(campaign, fleet),
         scale_in=ScaleIn.of(fleet),
         device_versions={device.name: device.version for device in fleet.devices.values()},
+        brake=brake_file(database.url),
     )
-    stage.reload()
-    return stage

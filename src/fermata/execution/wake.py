@@ -1,33 +1,40 @@
-"""Who waits at a gate that a batch has just opened is woken in the same transaction; nobody polls."""
+"""Who waits at a gate that a batch has just opened is woken in the same transaction; nobody polls.
+
+Only units of cohorts that are held here are woken: others are told that there is room, and wake their own.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from fermata.domain.decide_begin import blocking_nodes
-from fermata.domain.decisions import EndStep, GiveUp, Leave, Prove, Resume
+from fermata.domain.decide_begin import is_blocked
+from fermata.domain.decisions import EndStep, GiveUp, HandOver, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
+from fermata.domain.moving import moved
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.scripts import APPLY_PREFIX
-from fermata.domain.tally import Tally, count_queue, in_turn
+from fermata.domain.tally import count_queue, in_turn
+from fermata.domain.undoing_devices import nodes_in_the_way
+from fermata.execution.room import count_elsewhere
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark
 from fermata.store import unit_ops
-from fermata.store.database import Connection
 
-_ENDINGS = (EndStep, GiveUp, Prove, Resume, Leave)
+_WRITES = (UnitState.APPLYING, UnitState.RECOVERING)
+_ENDINGS = (EndStep, GiveUp, HandOver, Prove, Resume, Leave)
 
 
-def wake_others(stage: Stage, conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
-    """Wakes nodes behind proven devices, devices whose nodes are ready, and those for whom there is room now."""
+def wake_others(stage: Stage, marks: Sequence[Mark], now: datetime) -> list[tuple[UnitOp, UnitOp]]:
+    """Wakes nodes behind proven devices, devices whose nodes are ready, and those for whom there is room now: the rows
+    before and after, which are still to be stored.
+    """
     proven: dict[WindowId, set[str]] = {}
-    moved: dict[WindowId, set[DeviceId]] = {}
+    ended: dict[WindowId, set[DeviceId]] = {}
     freed: set[WindowId] = set()
     for mark in marks:
         op = mark.before
-        if op.state is UnitState.APPLYING and mark.after.state is not UnitState.APPLYING:
+        if op.state in _WRITES and mark.after.state is not op.state:
             freed.add(op.window)
         if not isinstance(mark.decision, _ENDINGS):
             continue
@@ -36,23 +43,35 @@ def wake_others(stage: Stage, conn: Connection, marks: Sequence[Mark], now: date
             proven.setdefault(op.window, set()).update(behind)
         else:
             own = stage.script(op.window).nodes[NodeId(op.unit)]
-            moved.setdefault(op.window, set()).update(own.devices)
-    woken = {
-        op.id: op
-        for op in (*_nodes_behind(stage, proven), *_ready_devices(stage, moved), *_admitted(stage, conn, freed))
-        if op.next_at != now
-    }
-    changes = [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in woken.values()]
-    unit_ops.save_ops(conn, changes)
-    stage.roster.put(op for _, op in changes)
+            ended.setdefault(op.window, set()).update(own.devices)
+    found = (*_nodes_behind(stage, proven), *_ready_devices(stage, ended), *_admitted(stage, freed))
+    return _wake(stage, found, now)
 
 
 def wake_paused(stage: Stage, now: datetime) -> None:
     """Everybody who waits because the run was paused may go on."""
-    changes = [(op.version, replace(op, next_at=now, version=op.version + 1)) for op in stage.roster.parked(Gate.PAUSE)]
-    with stage.database.begin() as conn:
-        unit_ops.save_ops(conn, changes)
-    stage.roster.put(op for _, op in changes)
+    _wake_now(stage, stage.roster.parked(Gate.PAUSE), now)
+
+
+def wake_roused(stage: Stage, now: datetime) -> None:
+    """Other workers' cohorts made room: whoever fits is woken."""
+    with stage.database.read() as conn:
+        count_elsewhere(stage, conn)
+    _wake_now(stage, list(_fitting(stage, stage.roster.parked(Gate.TEAM))), now)
+
+
+def _wake_now(stage: Stage, ops: Sequence[UnitOp], now: datetime) -> None:
+    if ops:
+        with stage.database.begin() as conn:
+            changes = _wake(stage, ops, now)
+            unit_ops.save_ops(conn, [(before.version, after) for before, after in changes])
+
+
+def _wake(stage: Stage, ops: Iterable[UnitOp], now: datetime) -> list[tuple[UnitOp, UnitOp]]:
+    woken = {op.id: op for op in ops if op.next_at != now}
+    changes = [(op, moved(op, next_at=now, version=op.version + 1)) for op in woken.values()]
+    stage.roster.put(after for _, after in changes)
+    return changes
 
 
 def _nodes_behind(stage: Stage, proven: dict[WindowId, set[str]]) -> Iterable[UnitOp]:
@@ -68,25 +87,35 @@ def _ready_devices(stage: Stage, moved: Mapping[WindowId, set[DeviceId]]) -> Ite
         script = stage.script(window)
         standing = partial(stage.roster.standing, window)
         for op in waiting:
-            if not blocking_nodes(script.devices[DeviceId(op.unit)], script, standing):
+            place = (script.devices[DeviceId(op.unit)], script, standing)
+            blocked = bool(nodes_in_the_way(*place)) if op.undo else is_blocked(*place)
+            if not blocked:
                 yield op
 
 
-def _admitted(stage: Stage, conn: Connection, freed: set[WindowId]) -> Iterable[UnitOp]:
-    """As many as fit, the longest queue of a fault domain first. Teams' limits are of the whole fleet, isolation is of
-    the window.
-    """
+def _admitted(stage: Stage, freed: set[WindowId]) -> Iterable[UnitOp]:
+    """As many as fit. Teams' limits are of the whole fleet, isolation is of the window."""
     if not freed:
         return
     waiting = stage.roster.parked(Gate.TEAM)
     for window in sorted(freed):
         waiting += stage.roster.parked(Gate.ISOLATION, window)
+        waiting += stage.roster.parked(Gate.PACE, window)
+    yield from _fitting(stage, waiting)
+
+
+def _fitting(stage: Stage, waiting: Sequence[UnitOp]) -> Iterable[UnitOp]:
+    """As many as fit, the longest queue of a fault domain first."""
     if not waiting:
         return
-    tally = Tally(stage.catalogue, unit_ops.busy(conn))
+    tally = stage.tally()
     for op in in_turn(waiting, stage.catalogue):
         update = stage.catalogue.updates[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
         script = stage.script(op.window)
-        queue = partial(count_queue, script, update, partial(stage.roster.standing, op.window))
+        standing = partial(stage.roster.standing, op.window)
+        tried = partial(stage.roster.tries.count, script, update, standing, stage.catalogue)
+        if tally.is_too_fast(update, op.window, tried) is not None:
+            continue
+        queue = partial(count_queue, script, update, standing)
         if tally.admit(update, op.window, op.fault_domain, nodes=len(script.nodes), queue=queue) is None:
             yield op

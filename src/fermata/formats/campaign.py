@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from fermata.domain.campaign import SCOPE_KEYS, Campaign, DailyWindow, Fallout, Rolling, Where
+from fermata.domain.campaign import OPEN_CONFIDENCE, SCOPE_KEYS, Campaign, DailyWindow, Fallout, Rolling, Where
 from fermata.domain.ids import CampaignId, UpdateId
 from fermata.formats import campaign_phases, campaign_rules
 from fermata.formats.changes import Change, ChangedFile, apply_changes
@@ -32,7 +32,7 @@ ROOT_REQUIRED = (
     "fallout",
     "return_threshold",
 )
-ROOT_OPTIONAL = ("planned_as_of", "extension_until", "avoid_weekdays", "phases")
+ROOT_OPTIONAL = ("planned_as_of", "extension_until", "avoid_weekdays", "open_confidence", "phases")
 DAILY_WINDOW_KEYS = ("start", "back_in_service_by", "hard_stop")
 ROLLING_KEYS = ("min_fraction_per_day", "max_fraction_per_day")
 FALLOUT_KEYS = ("fraction", "mean_days_to_repair")
@@ -79,8 +79,14 @@ def decode_campaign(path: Path, document: Document, changes: Sequence[Change] = 
             mean_days_to_repair=fallout.number("mean_days_to_repair", most=365.0),
         ),
         return_threshold=top.number("return_threshold", most=1.0),
+        open_confidence=_open_confidence(top),
         phases=campaign_phases.decode_phases(top),
     )
+
+
+def _open_confidence(top: Fields) -> float:
+    key = "open_confidence"
+    return top.number(key, above=None, least=0.0, most=1.0) if top.has(key) else OPEN_CONFIDENCE
 
 
 def _days(top: Fields) -> tuple[date, date, date]:

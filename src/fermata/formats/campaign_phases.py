@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from fermata.domain.phases import (
+    CONTROL_FRACTION_MAX,
     DEFAULT_PHASES,
     ControlPhase,
     Counted,
@@ -14,11 +15,10 @@ from fermata.domain.phases import (
 )
 from fermata.formats.fields import Fields, check_choice, check_unique
 
-PHASES_KEYS = ("counts", "bake_minutes", "test", "stops", "on_failure", "control")
+PHASES_KEYS = ("counts", "bake_minutes", "test", "stops", "on_failure", "control", "metrics")
 TEST_KEYS = ("false_stop", "missed_stop", "worse_factor", "worse_by")
 STOPS_KEYS = ("first_failed", "of_first", "rack_failed", "rack_share")
 CONTROL_KEYS = ("max_fraction", "at_least", "bake_minutes", "decide_within_hours", "on_failure")
-CONTROL_FRACTION_MAX = 0.05  # more than that is no trial any more
 BAKE_MINUTES_MAX = 7 * 24 * 60
 HOURS_MAX = 30 * 24
 NODES_MAX = 100_000
@@ -38,7 +38,11 @@ def decode_phases(top: Fields) -> Phases:
         stops=_stops(fields),
         on_failure=fields.choice("on_failure", OnFailure),
     )
-    return Phases(control=_control(fields, full) if fields.spot("control") else None, full=full)
+    metrics = fields.names("metrics")
+    if metrics and Counted.REGRESSED not in full.counts:
+        fields.fault("metrics", "They are evidence of nodes that regressed, which counts does not list.")
+    control = _control(fields, full) if fields.spot("control") else None
+    return Phases(control=control, full=full, metrics=metrics)
 
 
 def _control(fields: Fields, full: GateTerms) -> ControlPhase:

@@ -8,7 +8,7 @@ from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ApprovalId, NodeId, SupercomputerId, UpdateId
 from fermata.domain.order_scopes import judge_companions, judge_flight
-from fermata.domain.orders import Asked, find_spoken, judge_terms
+from fermata.domain.orders import Asked, find_spoken, judge_terms, names_flight
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.policy import NO_CONDITIONS, ConsentEntry, Policy, Verdict
 from fermata.domain.reasons import Reason
@@ -60,7 +60,9 @@ class LedgerMaker:
         if len(supercomputers) != 1:
             names = ", ".join(supercomputers)
             self._log.add(f"{order.scope} stands in {names or 'no supercomputer'}: name its nodes instead.", item.place)
-        elif not any(node.name in self._touched for node in self._scopes.nodes(order.scope)):
+        elif not names_flight(order.terms, self._updates) and not any(
+            node.name in self._touched for node in self._scopes.nodes(order.scope)
+        ):
             self._log.add(f"Nothing is pending on {order.scope.level} {quote(order.scope.name)}.", item.place)
         elif at is None:
             self._log.add("Say when, with `at`: the campaign has no planned_as_of to take instead.", item.place)

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fermata.domain.notices import OF_CONSENT, OF_FREEZES, Notice, NoticeKind
+from fermata.domain.policy import AfterDue
+from fermata.domain.request_standing import NextStep
 
 WINDOWS_MAX = 40  # of one plan in a mail or a chat; events and calendars hold them all
 NAMES_MAX = 8
@@ -32,8 +34,9 @@ def _lines(notice: Notice) -> Iterator[str]:
     match notice.kind:
         case NoticeKind.REQUEST_OPENED | NoticeKind.REQUEST_CHANGED:
             yield from _say_request(notice, facts)
-        case NoticeKind.REQUEST_CLOSED:
-            yield f"{notice.supercomputer}: nothing is pending any more"
+        case NoticeKind.REQUEST_OVERDUE | NoticeKind.REQUEST_CLOSED as kind:
+            closed = (f"{notice.supercomputer}: nothing is pending any more",)
+            yield from closed if kind is NoticeKind.REQUEST_CLOSED else _say_overdue(notice, facts)
         case NoticeKind.PLAN_PUBLISHED:
             yield from _say_plan(notice, facts)
         case NoticeKind.NODES_RETURNED | NoticeKind.NODES_KEPT_OUT | NoticeKind.NODES_LEFT_OUT as kind:
@@ -42,9 +45,7 @@ def _lines(notice: Notice) -> Iterator[str]:
         case NoticeKind.TEST:
             yield f"{notice.supercomputer or 'Fermata'}: a test of subscription {facts['subscription']}"
         case kind if kind in OF_CONSENT:
-            verb = "approved" if kind is NoticeKind.CONSENT_APPROVED else "withdrew approval of"
-            yield f"{notice.supercomputer}: {notice.actor} {verb} {_scopes(facts)}"
-            yield f"Request {facts.get('request', '')}: {', '.join(facts.get('updates', ()))}"
+            yield from _say_consent(notice, facts)
         case kind if kind in OF_FREEZES:
             yield from _say_freeze(notice, facts)
         case _:
@@ -62,6 +63,18 @@ def _say_request(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
     for verb, names in (("Joined", facts["joined"]), ("Left", facts["left"])):
         if names and notice.kind is NoticeKind.REQUEST_CHANGED:
             yield f"{verb}: {', '.join(names)}"
+
+
+def _say_overdue(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
+    is_escalated = facts["needed"] == NextStep.ESCALATE
+    then = f"{' and '.join(facts['who'])} must answer" if is_escalated else "it proceeds without an answer"
+    yield f"{notice.supercomputer}: overdue since {_utc(facts['due_at'])}: {then}"
+    yield f"Request {facts['request']}, incarnation {facts['incarnation']}: {facts['nodes']} node(s), {facts['impact']}"
+    yield f"Who can answer for {notice.customer}: {', '.join(facts['approvers']) or 'nobody by its policy'}"
+    if facts["after_due"] == AfterDue.PROCEED:
+        yield f"If nobody does: what may go without the word of {notice.customer} begins in its windows, the rest waits"
+    else:
+        yield f"If nobody does: nothing that lacks the word of {notice.customer} begins"
 
 
 def _say_plan(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -90,6 +103,29 @@ _WINDOW_WORDS = {
 }
 
 
+_CONSENT_WORDS = {
+    NoticeKind.CONSENT_APPROVED: "approved",
+    NoticeKind.CONSENT_WITHDRAWN: "withdrew approval of",
+    NoticeKind.CONSENT_DECLINED: "declined",
+    NoticeKind.CONSENT_OFFERED: "offers another time for",
+    NoticeKind.CONSENT_REFUSED: "refused the other time that was offered for",
+}
+
+
+def _say_consent(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
+    until = f" until {_utc(facts['until'])}" if facts.get("until") else ""
+    yield f"{notice.supercomputer}: {notice.actor} {_CONSENT_WORDS[notice.kind]} {_scopes(facts)}{until}"
+    yield f"Request {facts.get('request', '')}: {', '.join(facts.get('updates') or facts.get('orders') or ())}"
+    if facts.get("then"):
+        follows = "it proceeds" if facts["then"] == AfterDue.PROCEED else "it is escalated"
+        yield f"Afterwards {follows} without another word"
+    if notice.kind is NoticeKind.CONSENT_OFFERED:
+        times = facts["conditions"]
+        first = f"from {_utc(times['not_before'])} " if times.get("not_before") else ""
+        yield f"Their time: {first}to {_utc(times['not_after'])}; nothing is covered before you answer"
+        yield f"Accept or refuse: fermata offer accept {_names(facts['offers'])}"
+
+
 def _say_window(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
     nodes = f", {_count(facts['nodes'])} not back" if notice.kind is NoticeKind.WINDOW_LATE else ""
     yield f"{facts['cluster']}: window {facts['window']} {_WINDOW_WORDS[notice.kind]}{nodes}"
@@ -111,8 +147,9 @@ def _say_freeze(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
             yield f"{notice.supercomputer}: {_scopes(facts)} open again, by {notice.actor}"
         case _:
             verb = "asks that" if notice.kind is NoticeKind.EXEMPTION_ASKED else "confirmed that"
-            updates = ", ".join(facts["updates"])
-            yield f"{notice.supercomputer}: {notice.actor} {verb} {updates} may pass {_scopes(facts)}"
+            kinds = [f"work of kind {kind}" for kind in facts.get("kinds", ())]
+            names = ", ".join([*facts["updates"], *facts.get("orders", ()), *kinds])
+            yield f"{notice.supercomputer}: {notice.actor} {verb} {names} may pass {_scopes(facts)}"
 
 
 def _scopes(facts: Mapping[str, Any]) -> str:

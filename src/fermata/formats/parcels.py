@@ -3,8 +3,9 @@
 from fermata.domain.ids import StepKey
 from fermata.domain.notices import Notice
 from fermata.domain.subscriptions import ChannelKind, Subscription
-from fermata.formats import notice_events
+from fermata.formats.event_envelopes import Event, cloud_event_bodies, event_grid_bodies
 from fermata.formats.maintnote import PROVIDER, maintnote_to_bytes
+from fermata.formats.notice_events import events_of
 from fermata.formats.notice_words import say_notice
 from fermata.ports import Parcel
 
@@ -23,11 +24,11 @@ def pack(subscription: Subscription, notice: Notice, *, attempt: int, sender: st
         case ChannelKind.EVENT_GRID:
             events = _wanted(subscription, notice)
             events_max = int(subscription.target.get("max_events", EVENTS_MAX))
-            posts, content_type = notice_events.event_grid_bodies(events, events_max), EVENT_GRID_TYPE
+            posts, content_type = event_grid_bodies(events, events_max), EVENT_GRID_TYPE
         case ChannelKind.CLOUD_EVENTS:
             events = _wanted(subscription, notice)
             events_max = int(subscription.target.get("max_events", 1))
-            posts = notice_events.cloud_event_bodies(events, events_max)
+            posts = cloud_event_bodies(events, events_max)
             content_type = CLOUD_EVENT_TYPE if events_max == 1 else CLOUD_EVENTS_TYPE
         case ChannelKind.MAIL if subscription.target.get("calendar"):
             provider = str(subscription.target.get("provider", PROVIDER))
@@ -46,14 +47,19 @@ def pack(subscription: Subscription, notice: Notice, *, attempt: int, sender: st
     )
 
 
-def _wanted(subscription: Subscription, notice: Notice) -> list[notice_events.Event]:
-    """The events whose subject begins and ends as the subscription wants it; case counts only where it says so."""
+def _wanted(subscription: Subscription, notice: Notice) -> list[Event]:
+    """The events of the types that the subscription wants, all if it names none, whose subject begins and ends as it
+    wants it; case counts only where it says so.
+    """
     target = subscription.target
     begins, ends = str(target.get("subject_begins", "")), str(target.get("subject_ends", ""))
+    types = frozenset(str(name).lower() for name in target.get("event_types", ()))
     fold = str if target.get("subject_case") else str.lower
-    events = notice_events.events_of(notice, subscription.shape)
+    events = events_of(notice, subscription.shape)
     return [
         event
         for event in events
-        if fold(event.subject).startswith(fold(begins)) and fold(event.subject).endswith(fold(ends))
+        if (not types or event.type.lower() in types)
+        and fold(event.subject).startswith(fold(begins))
+        and fold(event.subject).endswith(fold(ends))
     ]

@@ -18,7 +18,8 @@ from fermata.formats.spots import Kind, Spot
 from fermata.formats.values import YEAR_MAX, YEAR_MIN
 
 RULE_REQUIRED = ("id", "stance")
-RULE_OPTIONAL = ("kind", "impact", "criticality", "role", "scope", "windows")
+CONDITIONS = ("kind", "impact", "criticality", "role", "scope")
+RULE_OPTIONAL = (*CONDITIONS, "windows")
 WINDOW_REQUIRED = ("id", "start", "duration", "timezone")
 WINDOW_OPTIONAL = ("recur_every", "expires")
 RULES_MOST = 500
@@ -44,7 +45,9 @@ def decode_windows(customer: Fields) -> tuple[RecurringWindow, ...]:
 
 
 def decode_rules(customer: Fields, windows: Sequence[RecurringWindow]) -> tuple[PolicyRule, ...]:
-    """The customer's rules, in the file's order. Two that contradict each other are a fault of the later one."""
+    """The customer's rules, in the file's order. Two that contradict each other are a fault of the later one, and one
+    that lets work through names what work.
+    """
     document = customer.document
     spots = customer.items("rules")
     if len(spots) > RULES_MOST:
@@ -54,10 +57,21 @@ def decode_rules(customer: Fields, windows: Sequence[RecurringWindow]) -> tuple[
     found = [Fields(document, spot, required=RULE_REQUIRED, optional=RULE_OPTIONAL) for spot in spots]
     check_unique((fields.spot("id") for fields in found), document.log, "Rule")
     rules = tuple(_rule(fields, windows) for fields in found)
-    if len(document.log) == before:  # a rule that is not as it was meant contradicts nothing
+    if len(document.log) == before:  # of a rule that is not as it was meant nothing more is said
         for number, fields in enumerate(found):
+            _check_condition(fields, rules[number])
             _check_contradiction(fields, rules[number], rules[:number])
     return rules
+
+
+def _check_condition(fields: Fields, rule: PolicyRule) -> None:
+    """Everything is let through by nobody's oversight: whoever means it writes down all kinds."""
+    if rule.stance in (Stance.ALLOW, Stance.ALLOW_IN_WINDOWS) and rule.narrowness == (0, 0):
+        fields.fault(
+            "stance",
+            f"Rule {quote(rule.id)} names no work, so it would say {rule.stance} of everything. Give it a"
+            f" {one_of(CONDITIONS)}; if everything is meant, `kind: [{', '.join(MaintenanceKind)}]`.",
+        )
 
 
 def _check_contradiction(fields: Fields, rule: PolicyRule, earlier: Sequence[PolicyRule]) -> None:

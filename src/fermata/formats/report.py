@@ -36,6 +36,17 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "windows": [_window(line) for line in report.windows],
         "capacity": _capacity(report.capacity),
         "accounts": [_account(line) for line in report.accounts],
+        "repairs": [
+            {
+                "by": r.group.value,
+                "name": r.name,
+                "repaired": r.repaired,
+                "open": r.open_now,
+                "mean_hours": r.mean_hours,
+                "median_hours": r.median_hours,
+            }
+            for r in report.repairs
+        ],
         "limits": [_limit(use) for use in report.limits],
         "failures": [
             {"kind": f.kind, "sentence": f.sentence, "seen": f.seen, "nodes": f.nodes, "ended_in_tail": f.ended_in_tail}

@@ -6,10 +6,12 @@ Every file is judged before any fault is raised, and the files are checked again
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.fleet import Fleet
+from fermata.domain.flights import as_flown
 from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.plans import InputHashes
 from fermata.domain.policy import ConsentEntry, Policy
@@ -40,6 +42,11 @@ class Scenario:
     campaign: Campaign
     ledger: tuple[ConsentEntry, ...] | None
     workloads: WorkloadMap | None = None
+
+    @cached_property
+    def flown(self) -> Catalogue:
+        """The catalogue with the flights that its approvals let fly: what a plan is made from."""
+        return as_flown(self.fleet, self.catalogue, self.policy, self.ledger or ())
 
 
 def read_scenario(folder: Path, changes: Sequence[Change] = ()) -> Scenario:
@@ -90,10 +97,10 @@ def read_scenario(folder: Path, changes: Sequence[Change] = ()) -> Scenario:
 
 
 def input_hashes(scenario: Scenario) -> InputHashes:
-    """SHA-256 of the content of each input; the same whatever form the files have."""
+    """SHA-256 of the content of each input, the same whatever form the files have; of updates with what flies where."""
     return InputHashes(
         fleet=fleet_sha256(scenario.fleet),
-        updates=content_sha256(scenario.catalogue),
+        updates=content_sha256(scenario.flown),
         policy=content_sha256(scenario.policy),
         campaign=content_sha256(scenario.campaign),
         workloads=content_sha256(scenario.workloads) if scenario.workloads else None,

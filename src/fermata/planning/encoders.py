@@ -15,9 +15,9 @@ from typing import TypeVar
 from fermata.domain.ids import NodeId
 from fermata.domain.windows import Interval
 from fermata.planning import constraints
-from fermata.planning.encoding import Calendar, Capacity, Encoded, Facts, Parts, Steps, Takes
+from fermata.planning.encoding import Calendar, Capacity, Encoded, Facts, Parts, Steps, Takes, Turns
 
-Kind = TypeVar("Kind", Takes, Parts, Calendar, Capacity, Steps)
+Kind = TypeVar("Kind", Takes, Parts, Calendar, Capacity, Steps, Turns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Encoding:
     calendar: Calendar
     capacities: tuple[Capacity, ...]
     steps: Steps
+    turns: Turns
 
 
 @cache
@@ -58,6 +59,7 @@ def encode_windows(facts: Facts, encoders: Sequence[Encoder]) -> Encoding:
         calendar=join_calendars(ask(Calendar, facts, encoders)),
         capacities=ask(Capacity, facts, encoders),
         steps=join_steps(ask(Steps, facts, encoders)),
+        turns=join_turns(ask(Turns, facts, encoders)),
     )
 
 
@@ -135,3 +137,9 @@ def join_steps(told: Sequence[Steps]) -> Steps:
         apart=frozenset().union(*(each.apart for each in told)),
         isolated={name: how for each in told for name, how in each.isolated.items()},
     )
+
+
+def join_turns(told: Sequence[Turns]) -> Turns:
+    """What the one rule about it says."""
+    assert len(told) <= 1, "two rules about who goes first would need two groups"
+    return next(iter(told), Turns())

@@ -1,15 +1,15 @@
-"""What a rule of a plan tells the planner: five small kinds of facts, one of which each `encode` in `constraints/`
+"""What a rule of a plan tells the planner: six small kinds of facts, one of which each `encode` in `constraints/`
 returns. They hold values and claims, nothing that solves; `encoders` collects and joins them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 
 from fermata.domain.campaign import Limit
 from fermata.domain.fleet import Cluster, Node
-from fermata.domain.ids import ClusterId, DeviceId, NodeId, TeamId, UpdateId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, TeamId, UpdateId, WindowId
 from fermata.domain.pending import FleetPending
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Reason
@@ -218,4 +218,20 @@ class Steps:
     isolated: Mapping[UpdateId, Isolation] = field(default_factory=dict)
 
 
-Encoded = Takes | Parts | Calendar | Capacity | Steps
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """Which windows go before all others, as far as one rule goes. Nothing given: none has to.
+
+    `fraction`: some go first, at most that share of all nodes with work, `at_least` so many nodes if there are small
+    windows enough, and no other starts less than `gap` after the last of them ends. `opens`: who goes first is settled
+    (`first`, windows of the parent plan); nothing else that is for choosing starts before that.
+    """
+
+    fraction: float | None = None
+    at_least: int = 0
+    gap: timedelta = timedelta(0)
+    opens: datetime | None = None
+    first: frozenset[WindowId] = frozenset()
+
+
+Encoded = Takes | Parts | Calendar | Capacity | Steps | Turns

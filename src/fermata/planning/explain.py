@@ -3,6 +3,7 @@ least change that alone makes a plan possible.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fermata.domain.ids import ClusterId
 from fermata.domain.plans import InputHashes
@@ -13,8 +14,10 @@ from fermata.planning.greedy import place_greedily
 from fermata.planning.inputs import Infeasible, PlanningInput, Relaxation, Violation
 from fermata.planning.ladders import Ladder, Rule
 from fermata.planning.loosen import list_rules
+from fermata.planning.loosen_control import list_control
 from fermata.planning.model import PlanModel, Unsolved
-from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
+from fermata.planning.outline import compile_problem
+from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.rows import build_rows
 from fermata.planning.search import Found, TermResult
 from fermata.planning.terms import list_terms
@@ -30,12 +33,12 @@ PROBES_MOST = 150  # questions in all; at January size one takes one to ten seco
 def explain_infeasible(problem: Problem) -> Infeasible:
     """The clashing rules and the changes that resolve them, for a problem that is proven to have no plan."""
     probe = _Probe(problem)
-    spots = find_spots(problem)
-    homeless = find_homeless(problem, spots)
+    homeless = _find_homeless(problem, probe)
     only = homeless[:1] or None
-    clashing = _shrink(list(list_rules(problem.inputs, problem.scope)), problem, probe, only)
+    rules = [*list_control(problem), *list_rules(problem.inputs, problem.scope)]
+    clashing = _shrink(rules, problem, probe, only)
     found = [_find_relaxation(rule, problem.inputs, probe, homeless) for rule in clashing]
-    concerned = _find_concerned(clashing, problem, probe, homeless)
+    concerned = _find_concerned([rule for rule in rules if rule not in clashing], problem, probe, homeless)
     whom = _tell_homeless([problem.scope.works[c].cluster.name for c in concerned], len(homeless) - len(concerned))
     return Infeasible(
         clashes=tuple(Violation(rule=rule.name, sentence=rule.sentence + whom) for rule in clashing),
@@ -88,13 +91,20 @@ class _Probe:
         return not check_plan(inputs, write_plan(problem, found, plan_id=PROBE_ID, hashes=NO_HASHES))
 
 
-def _find_concerned(clashing: Sequence[Rule], problem: Problem, probe: _Probe, homeless: Sequence[int]) -> list[int]:
-    """Those of the homeless that these rules by themselves leave no place; of the first it was shown."""
+def _find_homeless(problem: Problem, probe: _Probe) -> tuple[int, ...]:
+    """Clusters that find no place, were they alone; who then has to wait for no control phase either."""
+    if problem.barrier is None and problem.lack is None:
+        return find_homeless(problem, find_spots(problem))
+    free = replace(problem, barrier=None, lack=None)
+    found = find_homeless(free, find_spots(free))
+    return tuple(cluster for cluster in found if probe.is_possible(problem.inputs, [cluster]) is False)
+
+
+def _find_concerned(others: Sequence[Rule], problem: Problem, probe: _Probe, homeless: Sequence[int]) -> list[int]:
+    """Those of the homeless that all rules but the others by themselves leave no place; of the first it was shown."""
     inputs = problem.inputs
-    names = {rule.name for rule in clashing}
-    for rule in list_rules(problem.inputs, problem.scope):
-        if rule.name not in names:
-            inputs = rule.leave_out(inputs)
+    for rule in others:
+        inputs = rule.leave_out(inputs)
     return [c for number, c in enumerate(homeless) if number == 0 or probe.is_possible(inputs, [c]) is not True]
 
 

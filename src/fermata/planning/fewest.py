@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from fermata.domain.campaign import FewestWindows, FinishByDeadline
 from fermata.planning.floors import find_floor, find_homeless
-from fermata.planning.problem import Outline, Problem, Spot, find_spots
+from fermata.planning.outline import Outline
+from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.terms import term_of
 
 ALL_WAYS_MOST = 200  # works, of which all ways are laid out in a second or two: nothing is gained by leaving any out

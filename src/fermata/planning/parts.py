@@ -98,7 +98,7 @@ def _is_entangled(update: Update, catalogue: Catalogue) -> bool:
     """True when another update waits for this one or this one for another: both must then be in one window."""
     return bool(update.after or update.requires) or any(
         update.id in other.after or any(needed.component == update.component for needed in other.requires)
-        for other in catalogue.production_ready
+        for other in catalogue.rolled_out
     )
 
 

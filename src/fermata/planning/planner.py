@@ -10,12 +10,14 @@ from functools import cached_property
 from fermata.domain.plans import InputHashes, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.planning.checker import CheckCase, build_case, check_case
+from fermata.planning.control_notes import note_control
 from fermata.planning.daywork import time_days
 from fermata.planning.explain import explain_infeasible, explain_not_found
 from fermata.planning.extract import write_plan
 from fermata.planning.fewest import FIRST_TERMS, compile_fewest, may_do_with_fewest
 from fermata.planning.inputs import Infeasible, Planned, PlanningInput, Relaxation, Violation
-from fermata.planning.problem import Outline, Problem, outline_problem
+from fermata.planning.outline import Outline, outline_problem
+from fermata.planning.problem import Problem
 from fermata.planning.replan import replan_campaign
 from fermata.planning.risk.bound import Bounded, Spare, bound_breach, leave_unused
 from fermata.planning.search import DEFAULTS, Found, Milestone, NothingFound, SearchOptions, find_plan, tell_nobody
@@ -43,7 +45,7 @@ def plan_campaign(
         if isinstance(followed, Infeasible):
             return followed
         _fault(build_case(inputs), followed.plan)
-        notes = _note(inputs, is_cut_short=followed.is_cut_short)
+        notes = (*note_control(inputs, followed.plan), *_note(inputs, is_cut_short=followed.is_cut_short))
         return Planned(plan=followed.plan, days=followed.days, diff=followed.diff, notes=notes)
     options.watch(Stage.LENGTHS, "")
     return _Planning(options, outline_problem(inputs), new_plan_id=new_plan_id, hashes=hashes).plan()
@@ -100,7 +102,8 @@ class _Planning:
         plan = self._write(timed.problem, timed.found)
         self._options.watch(Stage.CHECKING, "")
         _fault(self._case, plan)
-        return Planned(plan=plan, days=timed.days, notes=_note(problem.inputs, is_cut_short=found.is_cut_short))
+        notes = (*note_control(problem.inputs, plan), *_note(problem.inputs, is_cut_short=found.is_cut_short))
+        return Planned(plan=plan, days=timed.days, notes=notes)
 
     def _bound_breach(self, problem: Problem, made: Planned, wanted: float) -> Planned | Infeasible:
         tries = [made]

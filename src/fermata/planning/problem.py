@@ -1,16 +1,17 @@
-"""The planning problem compiled to what the solver chooses from: spots, one per group of parts, day and start."""
+"""The planning problem as the solver chooses from it: spots, one per group of parts, day and start."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
+from fermata.domain.reasons import Reason
 from fermata.domain.windows import Interval
-from fermata.planning.days import Day, find_days
-from fermata.planning.encoders import Encoder, Encoding, encode_windows, list_encoders
-from fermata.planning.encoding import Facts, Resource
+from fermata.planning.days import Day
+from fermata.planning.encoders import Encoding
+from fermata.planning.encoding import Resource
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.resources import find_resources, grow_resources
-from fermata.planning.scope import ClusterWork, Scope, find_scope
-from fermata.planning.ways import Group, Way, WayFinder
+from fermata.planning.scope import Scope
+from fermata.planning.ways import Group, Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,12 +24,34 @@ class Spot:
     start: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barrier:
+    """What a control phase divides: parts of the groups in `first`, pairs of way and group, go first and end by `ends`;
+    others start from `opens` on, or are over by `ends` on `day` within the capacity of `resource`. `ends` None: who
+    goes first is not for choosing any more.
+    """
+
+    opens: datetime
+    ends: datetime | None = None
+    first: frozenset[tuple[int, int]] = frozenset()
+    day: int = -1
+    resource: int = -1
+
+    def lets(self, spot: Spot, out: Interval) -> bool:
+        """True when a window that is out so may stand on that spot."""
+        if (spot.way, spot.group) in self.first:
+            return self.ends is None or out.end <= self.ends
+        return out.start >= self.opens or (spot.day == self.day and self.ends is not None and out.end <= self.ends)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Problem:
     """Everything compiled; `ways_of` lists, per cluster with work and in order of name, its ways.
 
     In a re-plan a cluster may stand there several times, once for each window or set of windows that is chosen by
     itself, and `seats` are the places that are not for choosing: the way stands there, whatever rows say of it.
+    `barrier`: between the control phase, where there is one, and all others; `lack`: why it cannot be reserved, which
+    leaves no spots.
     """
 
     inputs: PlanningInput
@@ -40,105 +63,25 @@ class Problem:
     ways_of: tuple[tuple[int, ...], ...]
     big: frozenset[int] = field(default_factory=frozenset)
     seats: Mapping[int, Spot] = field(default_factory=dict)
+    barrier: Barrier | None = None
+    lack: Reason | None = None
 
     def group_of(self, spot: Spot) -> Group:
         """The parts of which one stands on `spot`."""
         return self.ways[spot.way].groups[spot.group]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Outline:
-    """A problem of which no window is laid out yet, or only `fewest`: for each work, the ways with the fewest windows.
-    `works`: those that windows are wanted for.
-    """
-
-    inputs: PlanningInput
-    scope: Scope
-    works: tuple[ClusterWork, ...]
-    encoding: Encoding
-    resources: tuple[Resource, ...]
-    finder: WayFinder
-    fewest: tuple[tuple[Way, ...], ...] = ()
-
-    def lay_out_fewest(self) -> "Outline":
-        """The same with the ways that take the fewest windows laid out."""
-        return replace(self, fewest=tuple(self.finder.find_fewest(work) for work in self.works))
-
-    def compile(self) -> Problem:
-        """The problem with every way of every cluster."""
-        known = self.fewest or [() for _ in self.works]
-        return self._compile([self.finder.find_ways(*pair) for pair in zip(self.works, known, strict=True)])
-
-    def compile_fewest(self, with_all: Collection[int] = ()) -> Problem:
-        """The problem with the laid out ways alone, but with every way of the works numbered so."""
-        pairs = zip(self.works, self.fewest, strict=True)
-        return self._compile(
-            [self.finder.find_ways(*pair) if number in with_all else pair[1] for number, pair in enumerate(pairs)]
-        )
-
-    def _compile(self, found: Sequence[tuple[Way, ...]]) -> Problem:
-        ways: list[Way] = []
-        ways_of: list[tuple[int, ...]] = []
-        big: set[int] = set()
-        for work, own in zip(self.works, found, strict=True):
-            numbers = tuple(range(len(ways), len(ways) + len(own)))
-            ways.extend(own)
-            ways_of.append(numbers)
-            if self.finder.is_big(work.cluster):
-                big.update(numbers)
-        return Problem(
-            inputs=self.inputs,
-            scope=self.scope,
-            encoding=self.encoding,
-            resources=self.resources,
-            days=find_days(self.encoding.calendar, self.inputs.campaign.deadline),
-            ways=tuple(ways),
-            ways_of=tuple(ways_of),
-            big=frozenset(big),
-        )
-
-
-def compile_problem(
-    inputs: PlanningInput,
-    *,
-    scope: Scope | None = None,
-    only: Sequence[int] | None = None,
-    encoders: Sequence[Encoder] | None = None,
-) -> Problem:
-    """The problem behind the inputs, with every way of every cluster. Arguments as in `outline_problem`."""
-    return outline_problem(inputs, scope=scope, only=only, encoders=encoders).compile()
-
-
-def outline_problem(
-    inputs: PlanningInput,
-    *,
-    scope: Scope | None = None,
-    only: Sequence[int] | None = None,
-    encoders: Sequence[Encoder] | None = None,
-) -> Outline:
-    """The problem behind the inputs before any window is laid out.
-
-    `scope`: what was found before for inputs with the same fleet, updates, consent and scope. `only` leaves out all
-    work but that of these clusters (indices into the scope's works); what the others lend counts as lent already.
-    `encoders`: the rules that are asked, None: all.
-    """
-    inputs = inputs.settled
-    encoders = list_encoders() if encoders is None else encoders
-    scope = find_scope(inputs, encoders=encoders) if scope is None else scope
-    works = scope.works if only is None else tuple(scope.works[number] for number in only)
-    encoding = encode_windows(Facts(inputs=inputs, pending=scope.pending), encoders)
-    resources = find_resources(encoding.capacities, scope, inputs.campaign)
-    finder = WayFinder(inputs, scope, encoding, grow_resources(resources, encoding.capacities, scope.works))
-    if only is not None:
-        others = [work for number, work in enumerate(scope.works) if number not in set(only)]
-        resources = grow_resources(resources, encoding.capacities, others)
-    return Outline(inputs=inputs, scope=scope, works=works, encoding=encoding, resources=resources, finder=finder)
+    def is_out(self, spot: Spot) -> Interval:
+        """The time for which a window on `spot` takes its nodes out."""
+        day = self.days[spot.day]
+        return Interval(day.at(spot.start), day.at(spot.start + self.group_of(spot).minutes))
 
 
 def find_spots(problem: Problem) -> tuple[Spot, ...]:
     """Every spot that the calendar leaves, ordered by way, group, day, start."""
     closed = {each.name: each.time for each in problem.encoding.calendar.closed}
-    spots: list[Spot] = []
+    barrier, spots = problem.barrier, list[Spot]()
+    if problem.lack is not None:
+        return ()
     outs: dict[int, list[list[tuple[int, Interval]]]] = {}  # by length and day: every start and the time out
     for w, way in enumerate(problem.ways):
         if w in problem.seats:
@@ -154,6 +97,8 @@ def find_spots(problem: Problem) -> tuple[Spot, ...]:
                 for start, out in times
                 if not any(out.overlaps(time) for time in held)
             )
+    if barrier is not None:
+        spots = [spot for spot in spots if spot.way in problem.seats or barrier.lets(spot, problem.is_out(spot))]
     return tuple(spots)
 
 

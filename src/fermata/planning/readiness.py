@@ -223,7 +223,7 @@ class Judgements:
 
     def __init__(self, pending: FleetPending, catalogue: Catalogue) -> None:
         self._pending = pending
-        self._asked = frozenset(need.component for update in catalogue.production_ready for need in update.requires)
+        self._asked = frozenset(need.component for update in catalogue.rolled_out for need in update.requires)
         self._devices: dict[_Kind, tuple[Device, UnitPending]] = {}
         self._near: dict[frozenset[_Kind], _Near] = {}
 

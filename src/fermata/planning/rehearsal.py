@@ -200,6 +200,8 @@ class _Play:
         return min(limit, max(1, self.cast.nodes * update.isolation.at_once // 100))
 
     def _write_nodes(self, update: Update, columns: Columns) -> None:
+        if not len(columns):
+            return  # of those that are taken, all run it already
         span = find_span(columns)
         arrive = self.ready[:, span]
         takes = self._last(update.duration_minutes, len(columns), update.id)

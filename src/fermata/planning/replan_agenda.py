@@ -16,7 +16,7 @@ from fermata.planning.days import Day, find_days
 from fermata.planning.encoders import Encoding, encode_windows, list_encoders
 from fermata.planning.encoding import Facts, Resource
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.problem import Problem, Spot
+from fermata.planning.problem import Barrier, Problem, Spot
 from fermata.planning.replan_stay import Bound, choose_stays
 from fermata.planning.replan_tasks import Brief, Kind, Task, find_tasks
 from fermata.planning.resources import find_resources
@@ -66,6 +66,7 @@ class Agenda:
                 seats[numbers[0]] = self.home_spot(i, numbers[0])
             if len(self.ahead.fleet.nodes_by_cluster[task.cluster.name]) > bound:
                 big.update(numbers)
+        opens = self.encoding.turns.opens
         return Problem(
             inputs=self.ahead,
             scope=self.scope,
@@ -76,6 +77,7 @@ class Agenda:
             ways_of=tuple(ways_of),
             big=frozenset(big),
             seats=seats,
+            barrier=Barrier(opens=opens) if opens is not None else None,
         )
 
     def allows(self, problem: Problem) -> Callable[[Spot], bool]:
@@ -220,6 +222,10 @@ def judge_home(agenda: Agenda, task: Task) -> Reason | None:
     day = day_of(start, agenda.ahead)
     calendar = agenda.encoding.calendar
     is_open = calendar.first_day <= day.date <= calendar.last_day and day.date.weekday() in calendar.weekdays
+    turns = agenda.encoding.turns
+    waits = turns.opens is not None and start < turns.opens and task.source.id not in turns.first
+    if waits and task.kind is Kind.MOVABLE and turns.opens is not None:
+        return reason(Code.DAY_CONTROL, day=day.date, opens=f"{turns.opens:%Y-%m-%d %H:%MZ}")
     out = Interval(start, start + group.minutes * MINUTE)
     held = [each for each in calendar.closed if each.name in group.closed and out.overlaps(each.time)]
     if not is_open or not day.room.start <= start < day.room.end or day.room.end < min(end, out.end):

@@ -63,6 +63,7 @@ def build_rows(problem: Problem, spots: Sequence[Spot], *, with_reserve: bool) -
             for numbers, units in _find_meetings(uses, capacity, per_day=resource.per_day)
         )
     rows.extend(_rows_of_clusters(problem, spots))
+    rows.extend(_rows_of_control(problem, spots))
     return _settle_rows(problem, rows, spots) if problem.seats else tuple(rows)
 
 
@@ -80,6 +81,23 @@ def _rows_of_clusters(problem: Problem, spots: Sequence[Spot]) -> list[Row]:
         Row(resource=-1, capacity=1, spots=np.array(numbers), units=np.ones(len(numbers), dtype=np.int64))
         for _, numbers in sorted(by_place.items())
     ]
+
+
+def _rows_of_control(problem: Problem, spots: Sequence[Spot]) -> list[Row]:
+    """The nodes that may go with the control phase beside those that it is made of: all on its one day."""
+    barrier = problem.barrier
+    if barrier is None or barrier.ends is None:
+        return []
+    numbers = [
+        number
+        for number, spot in enumerate(spots)
+        if spot.day == barrier.day
+        and (spot.way, spot.group) not in barrier.first
+        and problem.is_out(spot).start < barrier.opens
+    ]
+    units = np.array([problem.group_of(spots[number]).nodes for number in numbers], dtype=np.int64)
+    capacity = problem.resources[barrier.resource].capacity
+    return [Row(resource=barrier.resource, capacity=capacity, spots=np.array(numbers, dtype=np.int64), units=units)]
 
 
 def _settle_rows(problem: Problem, rows: Sequence[Row], spots: Sequence[Spot]) -> tuple[Row, ...]:

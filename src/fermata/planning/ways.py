@@ -138,7 +138,15 @@ class WayFinder:
                 by_cluster.setdefault(name, []).append(number)
         return anywhere, by_cluster
 
-    def _find_splits(self, work: ClusterWork) -> tuple[Split, ...]:
+    def find_small(self, work: ClusterWork, most: int) -> tuple[Way, ...]:
+        """The first of the ways in which no part has more nodes than that, fewest windows first; none where the
+        cluster has no such parts.
+        """
+        if not self._encoding.parts.may_roll(work.cluster):
+            return ()
+        return self._lay_out_ways(work, self._find_splits(work, most)[:1])
+
+    def _find_splits(self, work: ClusterWork, at_most: int | None = None) -> tuple[Split, ...]:
         units = find_units(
             work.nodes,
             work.devices,
@@ -148,6 +156,7 @@ class WayFinder:
             told=Ties(updates=self._encoding.parts.ties, companions=self._scope.companions),
         )
         least, most = self._encoding.parts.sizes(work.nodes_with_work)
+        most = most if at_most is None else min(most, at_most)
         return find_splits(
             units, least, most, fits=lambda part: self._fits(work, [n for unit in part for n in unit], Mode.ROLLING)
         )

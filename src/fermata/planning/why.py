@@ -10,6 +10,7 @@ from typing import Literal
 
 from fermata.domain.consent import consent_gaps
 from fermata.domain.fleet import Cluster, Fleet, Node
+from fermata.domain.flights import find_flights
 from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, UpdateId
 from fermata.domain.ledger import Decisions, say_given
 from fermata.domain.pending import FleetPending, draining_devices, find_pending
@@ -47,7 +48,9 @@ class NodeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeWhy:
-    """A node: its window with its own steps in it, or in `reasons` why it has none; what is pending; consent."""
+    """A node: its window with its own steps in it, or in `reasons` why it has none; what is pending; consent. `reasons`
+    also say what is tried there as a flight, or why not.
+    """
 
     node: NodeId
     cluster: ClusterId
@@ -127,6 +130,7 @@ def explain_node(inputs: PlanningInput, plan: Plan, node: Node) -> NodeWhy:
     if window is None:
         reasons = (group.reason if group else _nothing(inputs, cluster, node.name),)
     lines = list_lines(near.fleet, near.catalogue, near.policy, pending, PendingFilter(nodes=frozenset({node.name})))
+    reasons = (*reasons, *_flights(inputs, node))
     return NodeWhy(
         node=node.name,
         cluster=node.cluster,
@@ -137,6 +141,14 @@ def explain_node(inputs: PlanningInput, plan: Plan, node: Node) -> NodeWhy:
         pending=tuple(lines),
         steps=_steps(near, pending, window, node) if window else (),
     )
+
+
+def _flights(inputs: PlanningInput, node: Node) -> tuple[Reason, ...]:
+    """What is tried on the node, and what was approved to be tried and is not."""
+    flown = [each.update for each in inputs.catalogue.flights if node.name in each.nodes]
+    flights = find_flights(inputs.fleet, inputs.catalogue, inputs.policy, inputs.ledger or ())
+    grounded = (f.grounded[node.name] for f in flights if f.update not in flown and node.name in f.grounded)
+    return (*(reason(Code.FLIGHT_HERE, update=name, node=node.name) for name in flown), *grounded)
 
 
 def narrow_inputs(inputs: PlanningInput, cluster: Cluster) -> PlanningInput:

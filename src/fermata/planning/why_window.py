@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from fermata.domain.campaign import SpreadEvenly
+from fermata.domain.control import find_reserved
 from fermata.domain.ids import ClusterId, WindowId
 from fermata.domain.plans import Mode, Plan, Window
 from fermata.domain.reasons import Code, Reason, reason
@@ -68,6 +69,9 @@ class WindowExplainer:
         self.loads = Loads(inputs, plan)
         self._days = self.loads.days
         at = {window.id: self.loads.day_of(window) for window in plan.windows}
+        phase, parent = inputs.campaign.phases.control, inputs.parent
+        self._windows = plan.windows
+        self._reserved = find_reserved(parent.windows if parent else plan.windows, phase) if phase else None
         self.worth = Worth(inputs, plan, {name: self._days[day] for name, day in at.items()})
 
     def explain(self, window: Window) -> WindowWhy:
@@ -131,8 +135,11 @@ class WindowExplainer:
         beside = self._beside_parts(window, day)
         if beside is not None:
             return (beside,)
-        left = _not_closed(starts, window, closed)
+        left = [start for start in _not_closed(starts, window, closed) if not self._waits(window, start)]
+        waiting = len(left) < len(_not_closed(starts, window, closed))
         barred = tuple(dict.fromkeys(each.why for each in closed if _covers_any(each, starts, window)))
+        if waiting:
+            barred = (self._tell_control(day), *barred)
         if not left:
             return barred
         collisions = {start: self.loads.find_collisions(window, number, start) for start in left}
@@ -141,6 +148,20 @@ class WindowExplainer:
             return (self._weigh(window, day, free),)
         blocks = [self._tell(c, day) for c in _choose(collisions)]
         return (*blocks, *barred)
+
+    def _waits(self, window: Window, start: datetime) -> bool:
+        """True when there would be no control phase any more with the window there."""
+        phase, reserved = self._inputs.campaign.phases.control, self._reserved
+        if phase is None or reserved is None or window.id in reserved.windows or start >= reserved.opens:
+            return False
+        if self._inputs.parent is not None:
+            return True
+        moved = replace(window, start=start, end=start + (window.end - window.start))
+        return find_reserved([moved if w.id == window.id else w for w in self._windows], phase) is None
+
+    def _tell_control(self, day: Day) -> Reason:
+        assert self._reserved is not None, "a window waits for it"
+        return reason(Code.DAY_CONTROL, day=_day(day.date), opens=_utc(self._reserved.opens))
 
     def _too_short(self, window: Window, day: Day) -> Reason:
         first = max(day.earliest, day.room.start)

@@ -23,13 +23,16 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault. `line` counts from 1, `column` from 0, both None when the fault has no place; `token` stands there."""
+    """One fault. `line` counts from 1, `column` from 0, both None when the fault has no place; `token` stands there.
+    `is_worker_spent`: the process that met it ran out of memory, what it says next cannot be relied on.
+    """
 
     kind: FaultKind
     sentence: str
     line: int | None = None
     column: int | None = None
     token: str | None = None
+    is_worker_spent: bool = False
 
 
 class QueryFault(Exception):
@@ -86,3 +89,9 @@ def refuse(
 ) -> QueryFault:
     """The exception to raise."""
     return QueryFault(Fault(kind=kind, sentence=sentence, line=line, column=column, token=token))
+
+
+def refuse_for_memory() -> QueryFault:
+    """The exception to raise where memory ran out."""
+    sentence = "it needs more memory than it may take, ask for less at once."
+    return QueryFault(Fault(kind=FaultKind.STOPPED, sentence=sentence, is_worker_spent=True))

@@ -19,7 +19,7 @@ import orjson
 import pyarrow as pa
 
 from fermata.query import values, views
-from fermata.query.answers import Answer, Column, FaultKind, QueryFault, Question, refuse
+from fermata.query.answers import Answer, Column, Fault, FaultKind, QueryFault, Question, refuse, refuse_for_memory
 from fermata.query.text import OPERATORS, Prepared, place_of, prepare, scan
 
 TABLE_FUNCTIONS = frozenset(
@@ -201,7 +201,9 @@ def _judge(error: duckdb.Error, prepared: Prepared, seconds: float) -> QueryFaul
     if isinstance(error, duckdb.InterruptException):
         return refuse(FaultKind.STOPPED, f"it took longer than {seconds:g} s, ask for less at once.")
     if isinstance(error, duckdb.OutOfMemoryException):
-        return refuse(FaultKind.STOPPED, "it needs more memory than it may take, ask for less at once.")
+        return refuse_for_memory()
+    if isinstance(error, duckdb.InternalException | duckdb.FatalException):
+        return QueryFault(Fault(kind=FaultKind.INVALID, sentence="the database failed on it.", is_worker_spent=True))
     text = str(error).split("\n")[0]
     column, table = _UNKNOWN_COLUMN.search(text), _UNKNOWN_TABLE.search(text)
     if column is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from fermata.query.answers import Answer, FaultKind, Question, refuse
+from fermata.query.answers import Answer, FaultKind, QueryFault, Question, refuse
 from fermata.query.pipe import PipeEnded, answer_from_bytes, question_to_bytes, read_frame, write_frame
 from fermata.query.tables import Tables
 from fermata.query.text import prepare
@@ -96,7 +96,15 @@ class Engine:
             raise refuse(FaultKind.STOPPED, sentence) from error
         finally:
             timer.cancel()
-        return answer_from_bytes(body)
+        return self._read_answer(body)
+
+    def _read_answer(self, body: bytes) -> Answer:
+        try:
+            return answer_from_bytes(body)
+        except QueryFault as error:
+            if error.fault.is_worker_spent:
+                self._end()
+            raise
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._end()

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fermata.domain.fleet import Cluster, Device, Fleet
-from fermata.domain.ids import CustomerId, RequestId
+from fermata.domain.ids import CustomerId, NodeId, RequestId
 from fermata.domain.operations import WindowRun
 from fermata.domain.plans import Window
 from fermata.domain.policy import Policy
 from fermata.domain.request_states import RequestState
 from fermata.domain.requests import Request
+from fermata.domain.scheduled_events import OrderedWork
 from fermata.domain.updates import Catalogue
 
 NODE_COLUMNS = ("name", "cluster", "rack", "fault_domain", "scalable_unit", "role", "workload", "state")
@@ -57,10 +58,19 @@ class PlannedWindow:
     run: WindowRun | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderedNode:
+    """A work order on one node of `cluster`, as far as it came there."""
+
+    node: NodeId
+    cluster: str
+    work: OrderedWork
+
+
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """Everything the tables tell. `catalogue` and `policy` None: not imported yet, so nothing is pending. `states`: in
-    which state each request was last seen, and since when; files remember none.
+    which state each request was last seen, and since when; files remember none, and no work order either.
     """
 
     clusters: Mapping[str, Cluster]
@@ -72,6 +82,7 @@ class Facts:
     states: Mapping[RequestId, tuple[RequestState, datetime]] = field(default_factory=dict)
     windows: Sequence[PlannedWindow] = ()
     work: Sequence[UnitWork] = field(default=())
+    ordered: Sequence[OrderedNode] = ()
 
     @property
     def customers(self) -> frozenset[CustomerId]:
@@ -141,6 +152,7 @@ def only_customers(facts: Facts, customers: Iterable[str]) -> Facts:
         states=facts.states,
         windows=[planned for planned in facts.windows if planned.window.cluster in clusters],
         work=[work for work in facts.work if work.cluster in clusters],
+        ordered=[ordered for ordered in facts.ordered if ordered.cluster in clusters],
     )
 
 

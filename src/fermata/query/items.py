@@ -8,10 +8,11 @@ from typing import Any
 from fermata.domain import arm
 from fermata.domain.arm import MaintenanceType, ResourceType
 from fermata.domain.fleet import Cluster
-from fermata.domain.ids import CustomerId, NodeId, RackId, SupercomputerId
+from fermata.domain.ids import CustomerId, NodeId, OrderId, RackId, SupercomputerId
 from fermata.domain.policy import Customer, Freeze, ScopeLevel
 from fermata.domain.recurrence import RecurringWindow, say_recurrence
 from fermata.domain.requests import Request
+from fermata.domain.scheduled_events import Answer
 from fermata.query.facts import Facts
 
 
@@ -121,6 +122,7 @@ def _part(cluster: Cluster, type_: ResourceType, name: str, nodes: int) -> Item:
 def _request_items(facts: Facts, request: Request) -> Iterator[Item]:
     """One for each customer that it asks, who learns nothing of the others from it."""
     state, since = facts.states.get(request.id, (None, None))
+    answers = _answers(facts, request)
     for cluster in _one_per_customer(facts, request.supercomputer):
         if cluster.customer not in request.customers:
             continue
@@ -156,12 +158,24 @@ def _request_items(facts: Facts, request: Request) -> Iterator[Item]:
                     "impact": order.impact,
                     "notBefore": arm.iso(order.due_at),
                     "nodes": len(order.nodes),
+                    **answers.get((order.id, cluster.customer), {}),
                 }
                 for order in request.orders
             ],
             "superseded": [{"updateId": older.update, "by": older.by} for older in request.superseded],
         }
         yield _item(cluster, MaintenanceType.REQUESTS, f"{target}/requests/{request.id}", request.id, properties)
+
+
+def _answers(facts: Facts, request: Request) -> Mapping[tuple[OrderId, CustomerId], Mapping[str, int]]:
+    """Of each work order and customer, on how many of its nodes a word is asked for, was refused, or is given."""
+    names = {Answer.ASKED: "nodesAsked", Answer.HELD: "nodesHeld", Answer.GIVEN: "nodesGiven"}
+    found: dict[tuple[OrderId, CustomerId], dict[str, int]] = {}
+    for ordered in facts.ordered:
+        if ordered.work.request == request.id:
+            key = (ordered.work.order, facts.clusters[ordered.cluster].customer)
+            found.setdefault(key, dict.fromkeys(names.values(), 0))[names[ordered.work.answer]] += 1
+    return found
 
 
 def _policy_items(facts: Facts, customer: Customer) -> Iterator[Item]:

@@ -1,6 +1,7 @@
 """What goes through the worker's pipe: frames of bytes, and questions and answers as JSON. Nothing else is read."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import IO, Any
 
@@ -61,8 +62,7 @@ def answer_to_bytes(answer: Answer) -> bytes:
 
 def fault_to_bytes(fault: Fault) -> bytes:
     """A fault in the place of an answer."""
-    place = {"line": fault.line, "column": fault.column, "token": fault.token}
-    return orjson.dumps({"fault": {"kind": fault.kind.value, "sentence": fault.sentence, **place}})
+    return orjson.dumps({"fault": asdict(fault)})
 
 
 def answer_from_bytes(body: bytes) -> Answer:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fermata.domain import arm
 from fermata.domain.ids import NodeId
-from fermata.domain.scheduled_events import event_type
+from fermata.domain.scheduled_events import event_type, order_event
 from fermata.query import events, items, updates
 from fermata.query.facts import Facts
 
@@ -53,6 +53,7 @@ def build_tables(facts: Facts) -> Tables:
             "item": _items(facts),
             "window": _windows(facts),
             "event": _events(facts, numbers),
+            "order_event": _order_events(facts, numbers),
             "work": _work(facts, numbers),
         }
     )
@@ -172,6 +173,26 @@ def _events(facts: Facts, numbers: Mapping[str, int]) -> pa.Table:
             "node": _text([event.node for event in found]),
             "id": _text([arm.event_id(planned[e.number].window.id, NodeId(e.node)) for e in found]),
             "status": _text([event.status.value for event in found]),
+        }
+    )
+
+
+def _order_events(facts: Facts, numbers: Mapping[str, int]) -> pa.Table:
+    found = [(o, order_event(o.node, o.work)) for o in facts.ordered if o.cluster in numbers]
+    return pa.table(
+        {
+            "cluster": pa.array([numbers[ordered.cluster] for ordered, _ in found], pa.int32()),
+            "node": _text([event.node for _, event in found]),
+            "id": _text([event.id for _, event in found]),
+            "event_type": _text([event.type.value for _, event in found]),
+            "status": _text([event.status.value for _, event in found]),
+            "not_before": _text([arm.rfc1123(event.not_before) for _, event in found]),
+            "not_before_utc": _text([arm.iso(event.not_before) for _, event in found]),
+            "description": _text([event.description for _, event in found]),
+            "work_order": _text([ordered.work.order for ordered, _ in found]),
+            "request": _text([ordered.work.request for ordered, _ in found]),
+            "request_type": _text([ordered.work.kind.value for ordered, _ in found]),
+            "answer": _text([ordered.work.answer.value for ordered, _ in found]),
         }
     )
 

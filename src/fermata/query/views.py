@@ -129,6 +129,24 @@ _EVENTS = (
     )
     + ' FROM raw.event e JOIN raw."window" w ON w.number = e."window" JOIN raw.cluster c ON c.number = e.cluster'
 )
+_ORDER_EVENTS = (
+    str(
+        _Row(
+            id=f"c.nodes_prefix || e.node || '/providers/{MaintenanceType.SCHEDULED_EVENTS}/' || e.id",
+            name="e.id",
+            type=f"'{MaintenanceType.SCHEDULED_EVENTS}'",
+            kind="''",
+            properties="""json_object('EventId', e.id, 'EventType', e.event_type, 'ResourceType', 'VirtualMachine',
+    'Resources', json_array(e.node), 'EventStatus', e.status,
+    'NotBefore', CASE WHEN e.status IN ('Started', 'Completed') THEN '' ELSE e.not_before END,
+    'NotBeforeUtc', e.not_before_utc, 'Description', e.description, 'EventSource', 'Platform',
+    'DurationInSeconds', -1, 'ScheduledEventApiVersion', '2020-07-01',
+    'TargetResourceId', c.nodes_prefix || e.node, 'Cluster', c.name, 'WorkOrder', e.work_order,
+    'RequestId', e.request, 'RequestType', e.request_type, 'Answer', e.answer)""",
+        )
+    )
+    + " FROM raw.order_event e JOIN raw.cluster c ON c.number = e.cluster"
+)
 _TARGET = "CASE w.kind WHEN 'node' THEN c.nodes_prefix ELSE c.devices_prefix END || w.unit"
 _WORK = (
     str(
@@ -167,6 +185,7 @@ VIEWS: Mapping[str, tuple[str, ...]] = {
         _updates("node", "n", "nodes_prefix", ResourceType.NODES),
         _updates("device", "d", "devices_prefix", ResourceType.DEVICES),
         _EVENTS,
+        _ORDER_EVENTS,
         _WORK,
     ),
     PENDING_UPDATES: (

@@ -13,7 +13,7 @@ from typing import IO
 import orjson
 import pyarrow as pa
 
-from fermata.query.answers import Fault, FaultKind, QueryFault
+from fermata.query.answers import Fault, FaultKind, QueryFault, refuse_for_memory
 from fermata.query.duck import Bounds, Duck
 from fermata.query.pipe import PipeEnded, answer_to_bytes, fault_to_bytes, question_from_bytes, read_frame, write_frame
 
@@ -41,8 +41,8 @@ def _answer(duck: Duck, asked: IO[bytes]) -> bytes:
         body = answer_to_bytes(duck.ask(question, seconds))
     except QueryFault as error:
         return fault_to_bytes(error.fault)
-    except MemoryError:
-        return _fault(FaultKind.STOPPED, "it needs more memory than it may take, ask for less at once.")
+    except (MemoryError, SystemError):  # the second is how an extension tells that it could not allocate
+        return fault_to_bytes(refuse_for_memory().fault)
     except Exception as error:  # noqa: BLE001 - top of the loop: a bug in the translator is no reason to stop answering
         return _fault(FaultKind.INVALID, f"the translator failed on it ({type(error).__name__}).")
     if len(body) > ANSWER_BYTES_MAX:

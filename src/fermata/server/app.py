@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 import fermata
 from fermata.domain.subscriptions import ChannelKind
+from fermata.formats.brake import BrakeFile, brake_file
 from fermata.ports import Channel, Clock
 from fermata.server import doors, errors
 from fermata.server.api import PREFIX
@@ -50,11 +51,14 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
     channels: Mapping[ChannelKind, Channel] = NO_CHANNELS,
     nodes: NodeAccess = NO_NODES,
     sources: Sources = NOTHING_CONFIGURED,
+    brake: BrakeFile | None = None,
 ) -> FastAPI:
     """The whole server over one open store. Browsers reach it under LOOPBACK_NAMES; `nodes` says how clients inside
     nodes are known and when they learn what awaits them. `sources` of inventory are asked by the clock while it runs.
+    `brake`: this machine's, if it is not where the store's is by itself.
     """
-    reader = BoardReader(db)
+    brake = brake or brake_file(db.url)
+    reader = BoardReader(db, brake)
     live = LiveBoard(pages.renderer(reader, clock.now, demo), timing)
     app = FastAPI(
         title="Fermata",
@@ -79,6 +83,7 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         maintenance=MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2),
         node_keys=NodeKeys(nodes.secret),
         sources=sources,
+        brake=brake,
     )
     app.state.context = context
     app.include_router(api_router)

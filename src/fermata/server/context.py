@@ -8,6 +8,7 @@ from typing import Annotated, cast
 from fastapi import Depends, Request
 
 from fermata.domain.subscriptions import ChannelKind
+from fermata.formats.brake import BrakeFile
 from fermata.ports import Channel
 from fermata.server.callers import NodeKeys
 from fermata.server.demo import DemoInfo
@@ -26,7 +27,7 @@ NewId = Callable[[str], str]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """The store, the campaign's clock, the board made from both, the desks that answer queries and doors, the keys of
-    nodes, the channels that notices go out by, and the sources of inventory.
+    nodes, the channels that notices go out by, the sources of inventory, and the brake of this machine.
     """
 
     db: Database
@@ -42,6 +43,7 @@ class Context:
     maintenance: MaintenanceDesk
     node_keys: NodeKeys
     sources: Sources
+    brake: BrakeFile
 
 
 def context_of(request: Request) -> Context:

@@ -39,6 +39,7 @@ NOT_FOUND = frozenset(
         Code.SUBSCRIPTION_UNKNOWN,
         Code.SOURCE_UNKNOWN,
         Code.HOLD_UNKNOWN,
+        Code.NODE_UNKNOWN,
     }
 )
 
@@ -138,7 +139,8 @@ def _query_refused(_request: Request | None, error: Exception) -> Response:
 
 
 def _store_unavailable(_request: Request | None, error: Exception) -> Response:
-    answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, "STORE_UNAVAILABLE", str(error))
+    assert isinstance(error, StoreUnavailable)
+    answer = problem(HTTPStatus.SERVICE_UNAVAILABLE, error.code, str(error))
     answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return answer
 

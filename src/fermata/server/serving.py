@@ -1,7 +1,10 @@
 """Runs the application on a socket: in this thread (`fermata serve`) or beside it (`fermata demo`)."""
 
 import socket
+import ssl
 import threading
+from dataclasses import dataclass
+from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -20,6 +23,38 @@ class ServerFailed(Exception):
     """The application did not start; its log says why."""
 
 
+class TlsUnusable(Exception):
+    """Certificate and key cannot be used; says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What a server shows its clients: files in PEM, read when it starts. `key` may be the certificate's own file."""
+
+    certificate: Path
+    key: Path
+
+    def check(self) -> None:
+        """Raises TlsUnusable, so that a wrong file is told of before anybody listens."""
+        for path in dict.fromkeys((self.certificate, self.key)):
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise TlsUnusable(f"{path}: {error.strerror}") from error
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.certificate, self.key, password=lambda: "")  # nobody is asked for one
+        except ssl.SSLError as error:
+            raise TlsUnusable(_say_unusable(error)) from error
+
+
+def _say_unusable(error: ssl.SSLError) -> str:
+    """The library's words for a key of another certificate are its own; those for a wrong file say nothing."""
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key is of another certificate"
+    return "a certificate and a key that is readable without a passphrase are not there"
+
+
 def bind_socket(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any free one. Raises PortTaken."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -34,15 +69,25 @@ def bind_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, tls: Tls | None = None) -> str:
     """What a person types into a browser."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "http" if tls is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def serve_until_signal(app: Application, listener: socket.socket) -> None:
-    """Serves until SIGINT or SIGTERM; returns within about GRACE_SECONDS of it."""
-    _server(app).run(sockets=[listener])
+def serve_until_signal(
+    app: Application, listener: socket.socket, over: threading.Event, tls: Tls | None = None
+) -> None:
+    """Serves until SIGINT or SIGTERM, or until `over` is set; returns within about GRACE_SECONDS of it."""
+    server = _server(app, tls)
+
+    def end() -> None:
+        over.wait()
+        server.should_exit = True
+
+    threading.Thread(target=end, name="fermata-end", daemon=True).start()
+    server.run(sockets=[listener])
 
 
 class BackgroundServer:
@@ -74,12 +119,14 @@ class BackgroundServer:
         self._server.run(sockets=[self._listener])
 
 
-def _server(app: Application) -> uvicorn.Server:
+def _server(app: Application, tls: Tls | None = None) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
     )
     return uvicorn.Server(config)

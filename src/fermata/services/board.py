@@ -1,21 +1,28 @@
 """Takes snapshots of the board: a few reads of the store each, remembering between them what cannot change."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, time
 
 from fermata.domain.campaign import Campaign
-from fermata.domain.ids import CampaignId, PlanId, RunId
+from fermata.domain.ids import CampaignId, HoldId, PlanId, RunId
+from fermata.domain.inventory_holds import Hold
 from fermata.domain.operations import Run
+from fermata.domain.plans import Window
 from fermata.domain.run_states import WindowState
+from fermata.domain.window_terms import WindowTerm, WindowTerms, has_conditions
 from fermata.domain.windows import local_to_utc
+from fermata.formats.brake import BrakeFile
 from fermata.services import runs
 from fermata.services.board_assembly import Followed, Subject, assemble, no_campaign, without_plan
 from fermata.services.board_curves import SampleBuckets
+from fermata.services.board_held import tell_holds, tell_words, words_for
 from fermata.services.board_lanes import Conduct
-from fermata.services.board_views import Board, WindowView
+from fermata.services.board_views import Board, Held, WindowView
 from fermata.services.board_window import view_window
 from fermata.services.run_views import RunStatus
 from fermata.store import board as board_rows
-from fermata.store import inventory, plans
+from fermata.store import consent, intents, inventory, inventory_sources, plans
 from fermata.store import runs as run_rows
 from fermata.store.database import Database, StoreUnavailable
 
@@ -25,11 +32,14 @@ __all__ = ["BoardReader", "Database", "StoreUnavailable"]
 class BoardReader:
     """Reads the campaign that is being conducted, else the newest one that has a plan, else the newest.
 
-    For one caller at a time: it keeps the plans followed and the samples it has folded already.
+    For one caller at a time: it keeps the plans followed, the samples it has folded already and what is held of the
+    inventory. `brake`: this machine's, which holds even what the store does not know of.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, brake: BrakeFile | None = None) -> None:
         self._db = db
+        self._brake = brake
+        self._holds: Mapping[tuple[HoldId, str], Hold] = {}
         self._followed: tuple[tuple[PlanId, ...], Followed] | None = None
         self._buckets: tuple[RunId, int, SampleBuckets] | None = None
         self._latest: Board | None = None
@@ -44,12 +54,35 @@ class BoardReader:
         """One window as of the last snapshot, or None when the plan in force has no such window."""
         if self._seen is None or self._latest is None:
             return None
-        return view_window(*self._seen, self._latest, window_id)
+        subject, conduct = self._seen
+        view = view_window(subject, conduct, self._latest, window_id)
+        if view is None:
+            return None
+        return replace(view, terms=self._terms(next(w for w in subject.followed.windows if w.id == window_id)))
+
+    def _terms(self, window: Window) -> tuple[WindowTerm, ...]:
+        with self._db.read() as conn:
+            ledger = consent.load_ledger(conn)
+            if not has_conditions(ledger):
+                return ()
+            fleet = replace(inventory.load_parts(conn), nodes=inventory.named_nodes(conn, window.nodes))
+            updates = inventory.load_catalogue(conn).updates
+            return WindowTerms(fleet, inventory.load_policy(conn), updates, ledger).find(window)
 
     def snapshot(self, now: datetime) -> Board:
         """The board at `now`, on the campaign's clock. Raises StoreUnavailable."""
-        self._latest = self._take(now)
+        taken = self._take(now)
+        self._latest = replace(taken, held=self._held(RunId(taken.head.run) if taken.head and taken.head.run else None))
         return self._latest
+
+    def _held(self, run: RunId | None) -> tuple[Held, ...]:
+        with self._db.read() as conn:
+            words = words_for(intents.load_intents(conn), run, self._brake.read() if self._brake else None)
+            known = inventory_sources.open_holds(conn)
+            fresh = {key: inventory_sources.load_hold(conn, key[0]) for key in known if key not in self._holds}
+        found = {**self._holds, **fresh}
+        self._holds = {key: hold for key in known if (hold := found[key]) is not None}
+        return (*tell_words(words), *tell_holds(self._holds.values()))
 
     def _take(self, now: datetime) -> Board:
         with self._db.read() as conn:

@@ -1,13 +1,15 @@
 """From what was read to what the board shows. Pure: the same values at the same instant give the same board."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.plans import Plan, Window
+from fermata.domain.reasons import ASTRAY, Code
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
+from fermata.domain.tail import TailStep
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.board_curves import SampleBuckets, planned_curve
 from fermata.services.board_lanes import Conduct, make_axis, make_days, make_lanes, pick_day, slip_of
@@ -27,9 +29,15 @@ from fermata.services.board_views import (
     TailRow,
 )
 from fermata.services.run_views import RunStatus, TailEntry
-from fermata.services.words import span_words
+from fermata.services.words import chance_words, span_words
 
 TAIL_PAGE_ROWS = 12
+NEXT_WORDS = {
+    TailStep.GO_ON: "goes on",
+    TailStep.TRY_AGAIN: "tried again",
+    TailStep.REPAIR: "repair",
+    TailStep.GIVE_BACK: "return asked again",
+}
 ONE_DAY = timedelta(days=1)
 STAGES = {
     RunState.RUNNING: Stage.RUNNING,
@@ -110,7 +118,10 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         stage=stage,
         head=_head(campaign, now, subject.followed.plan, status),
         next_step=_start_step(campaign) if status is None else None,
-        note=_note(stage, days, lanes),
+        note=_note(stage, days, lanes, counted),
+        trains=_trains(status),
+        needs=tuple(need.sentence for need in status.needs) if status else (),
+        deadline=_deadline(status) if status else None,
         figures=_figures(subject, conduct, days, lanes, now),
         days=days,
         axis=make_axis(campaign, shown, lanes) if shown else None,
@@ -120,6 +131,14 @@ def assemble(subject: Subject, conduct: Conduct, buckets: SampleBuckets, now: da
         tail_rows=tail,
         curves=buckets.curves(max(end, now), planned),
     )
+
+
+def _trains(status: RunStatus | None) -> str | None:
+    riding = [train for train in status.trains if train.closed_at is None] if status else []
+    if not riding:
+        return None
+    proven, riders = sum(t.proven for t in riding), sum(t.riders for t in riding)
+    return f"{len(riding)} impactless train(s) go: {proven:,} of {riders:,} nodes proven, all in service."
 
 
 def tail_page(board: Board, *, page: int, code: str | None) -> TailPage:
@@ -190,7 +209,10 @@ def _slip_today(lanes: Sequence[Lane]) -> Slip:
     begun = any(lane.opened or lane.slip.pace is Pace.BEHIND for lane in lanes)
     if not begun:
         return Slip(pace=Pace.NONE)
-    return slip_of(max(lane.forecast for lane in lanes) - max(lane.chip.end for lane in lanes))
+    late = max(lane.forecast for lane in lanes) - max(lane.chip.end for lane in lanes)
+    last = max(lanes, key=lambda lane: (lane.forecast, lane.chip.id))
+    in_spare_time = late <= timedelta(0) and last.closed is None and last.foretold is not None
+    return last.slip if in_spare_time else slip_of(late)
 
 
 def _cap(campaign: Campaign) -> int | None:
@@ -203,19 +225,49 @@ def _cap(campaign: Campaign) -> int | None:
     return min(whole, default=None)
 
 
-def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane]) -> str | None:
-    """What a conductor should look at first, or None."""
-    if stage is not Stage.RUNNING:
+def _deadline(status: RunStatus) -> str | None:
+    risk = status.deadline_risk
+    if risk is None or any(need.code is Code.DEADLINE_AT_RISK for need in status.needs):
+        return None  # that says it all
+    missed = f"The deadline is missed in {risk.missed:.0%} of {risk.plays:,} plays of what is left"
+    return f"{missed}, with {risk.late_node_days:,g} late node-days on average."
+
+
+def _note(stage: Stage, days: Sequence[Day], lanes: Sequence[Lane], tail: Mapping[str, int]) -> str | None:
+    """What a conductor should look at first, or None. `tail`: nodes on the tail list by code."""
+    if stage in (Stage.NOT_STARTED, Stage.FINISHED):
         return None
+    astray = sum(tail.get(code, 0) for code in ASTRAY)
+    them, their = ("it", "its") if astray == 1 else ("them", "their")
+    first = [f"{_nodes(astray)} out of our hands: find out who scaled {them} in, or took {their} lock off"]
+    first = first if astray else []
+    if stage is not Stage.RUNNING:
+        return f"{first[0]}." if first else None
     missed = sum(chip.mark is Mark.MISSED for day in days for chip in day.chips)
     behind = [lane for lane in lanes if lane.slip.pace is Pace.BEHIND and lane.closed is None]
-    told = []
+    told = first
+    at_risk = [lane for lane in lanes if lane.foretold is not None and lane.foretold.is_alarming]
+    if at_risk:
+        told.append(_needs_you(at_risk))
     if behind:
         worst = max(behind, key=lambda lane: lane.slip.by)
         told.append(f"{_windows(len(behind))} behind, worst {worst.chip.cluster} by {span_words(worst.slip.by)}")
     if missed:
         told.append(f"{_windows(missed)} missed, to be planned again")
     return "; ".join(told) + "." if told else None
+
+
+def _nodes(count: int) -> str:
+    return f"{count} node{'' if count == 1 else 's'}"
+
+
+def _needs_you(at_risk: Sequence[Lane]) -> str:
+    """The promise that is least sure, and what would help it most."""
+    sure = [(lane.foretold.kept or 0.0, lane) for lane in at_risk if lane.foretold is not None]
+    kept, worst = min(sure, key=lambda one: (one[0], one[1].chip.id))
+    helps = worst.foretold.helps if worst.foretold is not None else ()
+    best = f" ({chance_words(helps[0].kept)} if you {helps[0].sentence})" if helps else ""
+    return f"{worst.chip.cluster} needs you: its promise is kept with {chance_words(kept)}{best}"
 
 
 def _windows(count: int) -> str:
@@ -231,6 +283,9 @@ def _tail_rows(tail: Sequence[TailEntry]) -> tuple[TailRow, ...]:
             since=entry.since,
             code=entry.reason.code,
             sentence=entry.reason.sentence,
+            owner=entry.owner,
+            next_step=NEXT_WORDS[entry.next_step],
+            next_at=entry.next_at,
         )
         for entry in tail
     )

@@ -182,6 +182,7 @@ def _lane(chip: Chip, window: Window, conduct: Conduct, now: datetime) -> Lane:
         due=_share_of(window, now),
         slip=slip_of(_behind(window, status, now)),
         doing=_doing(chip, window, counts),
+        foretold=status.forecast if status else None,
     )
 
 

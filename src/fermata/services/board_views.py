@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from fermata.domain.forecasts import Forecast
+from fermata.domain.window_terms import WindowTerm
+
 
 class Stage(StrEnum):
     """How far the campaign has come, and so what a person does next."""
@@ -54,6 +57,14 @@ class NextStep:
 
     sentence: str
     commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Something that holds work, or waits for a person, and the commands that look at it or end it."""
+
+    sentence: str
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +153,7 @@ class Lane:
     """One of today's windows. `opened` None until it starts, `closed` None until it ends.
 
     `done` and `due` are shares of its work: finished, and due by now under the plan. `doing` is the step in progress.
+    `foretold`: of an open window, from its first forecast on.
     """
 
     chip: Chip
@@ -153,6 +165,7 @@ class Lane:
     due: float
     slip: Slip
     doing: str
+    foretold: Forecast | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +187,7 @@ class TailReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailRow:
-    """One node that has not come back, and why."""
+    """One node that has not come back, why, who sees to it and what happens next; `next_at` None: nobody knows."""
 
     node: str
     cluster: str
@@ -182,6 +195,9 @@ class TailRow:
     since: datetime
     code: str
     sentence: str
+    owner: str
+    next_step: str
+    next_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +231,9 @@ class LeftOutRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowView:
-    """One window by itself. `tail` are its nodes that have not come back."""
+    """One window by itself, of plan `plan`. `tail` are its nodes that have not come back; `terms` are the conditions of
+    its approvals as they stand now.
+    """
 
     now: datetime
     timezone: str
@@ -226,6 +244,8 @@ class WindowView:
     steps: tuple[StepRow, ...]
     left_out: tuple[LeftOutRow, ...]
     tail: tuple[TailRow, ...]
+    plan: str
+    terms: tuple[WindowTerm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,13 +265,21 @@ class Curves:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` is empty without a plan."""
+    """One snapshot, as of `now` on the campaign's clock. Everything but `next_step` and `held` is empty without a plan.
+
+    `held`: the brake, what operators hold or end, and changes of inventory that wait for a person; `trains`: those that
+    go; `needs`: what waits for a person; `deadline`: how likely it is missed, as foreseen last. All as sentences.
+    """
 
     now: datetime
     stage: Stage
     head: Head | None = None
     next_step: NextStep | None = None
     note: str | None = None
+    held: tuple[Held, ...] = ()
+    trains: str | None = None
+    needs: tuple[str, ...] = ()
+    deadline: str | None = None
     figures: Figures | None = None
     days: tuple[Day, ...] = ()
     axis: Axis | None = None

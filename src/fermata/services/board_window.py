@@ -46,6 +46,7 @@ def view_window(subject: Subject, conduct: Conduct, board: Board, window_id: str
         ),
         left_out=tuple(LeftOutRow(nodes=group.nodes, sentence=group.reason.sentence) for group in left_out),
         tail=tuple(row for row in board.tail_rows if row.window == window_id),
+        plan=subject.followed.plan.id,
     )
 
 

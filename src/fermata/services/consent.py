@@ -10,13 +10,13 @@ from fermata.domain.handed_over import end_words, find_handed_over
 from fermata.domain.policy import ConsentEntry, Scope, Verdict
 from fermata.domain.reasons import Reason
 from fermata.services.consent_desk import Desk, Order, open_desk
-from fermata.services.errors import Refusal, refusing_unknown
+from fermata.services.errors import refuse_all, refusing_unknown
 from fermata.store import consent as consent_store
 from fermata.store import journal
 from fermata.store.consent_terms import write_terms
 from fermata.store.database import Connection, Database
 
-__all__ = ["Order", "Outcome", "OutcomeState", "Said", "approve", "decide", "decide_each", "withdraw"]
+__all__ = ["Order", "Outcome", "OutcomeState", "Said", "approve", "decide", "decide_each", "decide_in", "withdraw"]
 
 NewId = Callable[[str], str]
 
@@ -75,9 +75,7 @@ def decide(db: Database, orders: Sequence[Order], *, now: datetime, new_id: NewI
     """
     with refusing_unknown(), db.begin() as conn:
         outcomes = _judge_all(open_desk(conn, now), orders, new_id)
-        refused = [outcome.refused for outcome in outcomes if outcome.refused is not None]
-        if refused:
-            raise Refusal(*refused)
+        refuse_all(outcome.refused for outcome in outcomes if outcome.refused is not None)
         stored = _store(conn, outcomes, now)
     return tuple(Said(order=o.order, nodes=o.nodes, entry=o.entry) for o in stored)
 
@@ -88,11 +86,18 @@ def decide_each(db: Database, orders: Sequence[Order], *, now: datetime, new_id:
     Raises Refusal with every reason found when no order may be: then nothing was changed.
     """
     with refusing_unknown(), db.begin() as conn:
-        outcomes = _judge_all(open_desk(conn, now), orders, new_id)
+        outcomes = decide_in(conn, orders, now=now, new_id=new_id)
         refused = [outcome.refused for outcome in outcomes if outcome.refused is not None]
-        if outcomes and len(refused) == len(outcomes):
-            raise Refusal(*refused)
-        return _store(conn, outcomes, now)
+        if len(refused) == len(outcomes):
+            refuse_all(refused)
+        return outcomes
+
+
+def decide_in(conn: Connection, orders: Sequence[Order], *, now: datetime, new_id: NewId) -> tuple[Outcome, ...]:
+    """Records the orders that may be, in their order, beside whatever else the transaction holds, and says of each what
+    came of it. Raises NotStored before all is imported.
+    """
+    return _store(conn, _judge_all(open_desk(conn, now), orders, new_id), now) if orders else ()
 
 
 def _judge_all(desk: Desk, orders: Sequence[Order], new_id: NewId) -> list[Outcome]:

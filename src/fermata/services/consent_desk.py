@@ -3,16 +3,19 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from fermata.domain.fleet import Node
+from fermata.domain.hearing import notice_over
 from fermata.domain.ids import ApprovalId, CustomerId, NodeId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.ledger import Decisions
+from fermata.domain.notified import NotifiedTimes
 from fermata.domain.order_scopes import judge_companions, judge_flight
-from fermata.domain.orders import NO_TERMS, Asked, Spoken, Terms, find_spoken, is_naive, judge_terms
+from fermata.domain.orders import NO_TERMS, Asked, Spoken, Terms, find_spoken, is_naive, judge_terms, names_flight
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import NO_CONDITIONS, ConsentEntry, Policy, Scope, Verdict
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.requests import Request, nodes_concerned, request_id
+from fermata.domain.requests import Request, RequestItem, empty_request, nodes_concerned, request_id
 from fermata.domain.scopes import Scopes, is_as_wide
 from fermata.domain.updates import Update
 from fermata.services.approvers import find_approver, judge_scope
@@ -79,8 +82,12 @@ class Desk:
             return wrong
         nodes = self.scopes.nodes(order.scope)
         (supercomputer,) = self.scopes.supercomputers(order.scope)
+        if names_flight(order.terms, self.updates):
+            self._ask_of_flights(supercomputer, order.scope)
+        elif not any(node.name in self.concerned for node in nodes):
+            return reason(Code.NOTHING_PENDING, scope=order.scope)
         asked = self._ask(supercomputer)
-        if asked is None or not any(node.name in self.concerned for node in nodes):
+        if asked is None:
             return reason(Code.NOTHING_PENDING, scope=order.scope)
         actor = self._approver(self.scopes.customers(order.scope), order.actor)
         if isinstance(actor, Reason):
@@ -148,6 +155,12 @@ class Desk:
             then=order.terms.then,
         )
 
+    def _ask_of_flights(self, supercomputer: SupercomputerId, scope: Scope) -> None:
+        """Where nothing was ever pending there is no request: a word on a flight is then on one that holds nothing."""
+        name = request_id(supercomputer)
+        if name not in self.requests:
+            self.requests = {**self.requests, name: empty_request(supercomputer, self.scopes.customers(scope))}
+
     def _ask(self, supercomputer: SupercomputerId) -> Asked | None:
         """The request of a supercomputer; None when it has none."""
         if supercomputer not in self._asked:
@@ -160,10 +173,26 @@ class Desk:
         return Asked(
             request=request.id,
             items=request.updates,
-            due={item.update: item.due_at for item in request.items},
+            due={item.update: self._choose_until(item, request) for item in request.items},
             updates=self.updates,
             now=self.now,
         )
+
+    def _choose_until(self, item: RequestItem, request: Request) -> datetime:
+        """When the time to choose is over, for the first of the request's customers. One that speaks before it was told
+        knows of the item from now on.
+        """
+        update = self.updates.get(item.update)
+        if update is None:
+            return item.due_at
+        clusters = (c for c in self.scopes.fleet.clusters.values() if c.supercomputer == request.supercomputer)
+        ends = (notice_over(self.policy, self._told, update, cluster) for cluster in clusters)
+        from_now = max(item.due_at, self.now + self.policy.promised(update))
+        return min((from_now if at is None else at for at in ends), default=item.due_at)
+
+    @cached_property
+    def _told(self) -> NotifiedTimes:
+        return NotifiedTimes(self.policy.notified or ())
 
     def _approver(self, customers: tuple[CustomerId, ...], actor: str | None) -> str | Reason:
         key = (customers, actor)
@@ -227,7 +256,7 @@ def open_desk(conn: Connection, now: datetime) -> Desk:
     catalogue = inventory.load_catalogue(conn)
     return Desk(
         scopes=Scopes(fleet=fleet),
-        policy=inventory.load_policy(conn),
+        policy=inventory.load_policy(conn, known=True),
         updates=catalogue.updates,
         requests=request_store.load_requests(conn),
         concerned=nodes_concerned(fleet, find_pending(fleet, catalogue)),

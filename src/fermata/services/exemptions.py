@@ -1,16 +1,16 @@
-"""Operator verbs of exemptions: one person asks that updates may pass a freeze, another confirms it."""
+"""Operator verbs of exemptions: one person asks that updates or work orders may pass a freeze, another confirms it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fermata.domain.ids import ExemptionId, FreezeId, UpdateId
-from fermata.domain.policy import Exemption, Freeze, Policy, Said
+from fermata.domain.ids import ExemptionId, FreezeId, OrderId, UpdateId
+from fermata.domain.policy import Exemption, Freeze, MaintenanceKind, Policy, Said
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.services.approvers import find_approver
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown
 from fermata.store import consent as consent_store
-from fermata.store import inventory, journal
+from fermata.store import inventory, journal, work_orders
 from fermata.store.database import Database
 
 NewId = Callable[[str], str]
@@ -18,19 +18,29 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExemptionOrder:
-    """What is asked for: `updates` that may pass `freeze`, and why. `actor` asks."""
+    """What is asked for: `updates`, work `orders` and all orders of some `kinds`, which may pass `freeze`, and why.
+    `actor` asks.
+    """
 
     freeze: FreezeId
     updates: frozenset[UpdateId]
     reason: str
     actor: str
+    orders: frozenset[OrderId] = frozenset()
+    kinds: frozenset[MaintenanceKind] = frozenset()
 
 
 def ask_exemption(db: Database, order: ExemptionOrder, *, now: datetime, new_id: NewId) -> Exemption:
-    """Asks that updates may pass a freeze that lasts on. It does nothing before somebody else confirmed it.
+    """Asks that updates or work orders may pass a freeze that lasts on. It does nothing before somebody else confirmed
+    it. A kind lets orders pass that are opened later, too, each by its own criticality.
 
-    Raises Refusal with every update that is unknown or whose criticality the customer's policy does not exempt.
+    Raises Refusal without a reason, when nothing is named, and with every update and order that is unknown, or over, or
+    whose criticality the customer's policy does not exempt.
     """
+    if not order.reason.strip():
+        raise Refusal(reason(Code.REASON_MISSING, what=f"An exemption from {order.freeze}"))
+    if not (order.updates or order.orders or order.kinds) or MaintenanceKind.DEPLOYMENT in order.kinds:
+        raise Refusal(reason(Code.EXEMPTION_NAMES_NOTHING, freeze=order.freeze))
     with refusing_unknown(), db.begin() as conn:
         policy, catalogue = inventory.load_policy(conn), inventory.load_catalogue(conn)
         freeze = _find_freeze(policy, order.freeze, now)
@@ -42,16 +52,26 @@ def ask_exemption(db: Database, order: ExemptionOrder, *, now: datetime, new_id:
             for name in sorted(order.updates)
             if name not in known
         )
+        opened = work_orders.load_open(conn) if order.orders else {}
+        refuse_all(
+            reason(Code.ORDER_UNKNOWN, order=name, nearest=nearest(name, opened))
+            for name in sorted(order.orders)
+            if name not in opened
+        )
+        told: dict[str, str] = {name: known[name].criticality.value for name in sorted(order.updates)}
+        told |= {name: opened[name].criticality.value for name in sorted(order.orders)}
+        if not exempt:
+            told |= {f"every work order of kind {kind}": "of no criticality that is exempt" for kind in order.kinds}
         refuse_all(
             reason(
                 Code.FREEZE_NOT_EXEMPT,
                 update=name,
-                criticality=known[name].criticality,
+                criticality=criticality,
                 customer=freeze.customer,
                 exempt=", ".join(sorted(exempt)) or "nothing",
             )
-            for name in sorted(order.updates)
-            if known[name].criticality not in exempt
+            for name, criticality in told.items()
+            if criticality not in exempt
         )
         exemption = Exemption(
             id=ExemptionId(new_id("exm")),
@@ -59,6 +79,8 @@ def ask_exemption(db: Database, order: ExemptionOrder, *, now: datetime, new_id:
             updates=order.updates,
             reason=order.reason,
             asked=Said(actor=order.actor, at=now),
+            orders=order.orders,
+            kinds=order.kinds,
         )
         consent_store.add_exemption(conn, exemption)
         journal.append(conn, _entry("exemption.asked", exemption, now=now, actor=order.actor))
@@ -66,7 +88,7 @@ def ask_exemption(db: Database, order: ExemptionOrder, *, now: datetime, new_id:
 
 
 def confirm_exemption(db: Database, exemption_id: ExemptionId, *, now: datetime, actor: str | None = None) -> Exemption:
-    """Lets the updates pass from now on. `actor` decides for the freeze's customer (None: its first approver) and is
+    """Lets what it names pass from now on. `actor` decides for the freeze's customer (None: its first approver) and is
     not who asked. Raises Refusal otherwise, and for one that is unknown, confirmed already, or whose freeze is over.
     """
     with refusing_unknown(), db.begin() as conn:
@@ -109,5 +131,10 @@ def _entry(event: str, exemption: Exemption, *, now: datetime, actor: str) -> jo
         event=event,
         subject=f"freeze:{exemption.freeze}",
         why=exemption.reason,
-        data={"exemption": exemption.id, "updates": sorted(exemption.updates)},
+        data={
+            "exemption": exemption.id,
+            "updates": sorted(exemption.updates),
+            "orders": sorted(exemption.orders),
+            "kinds": sorted(exemption.kinds),
+        },
     )

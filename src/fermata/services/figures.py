@@ -49,7 +49,7 @@ class Figures:
 
 
 def count_figures(picture: Picture, now: datetime) -> Figures:
-    """Everything by name. A node is overdue when nobody approved its work and the due date has come."""
+    """Everything by name. A node is overdue when nobody approved its work and the time to choose is over."""
     settled, fleet = picture.settled, picture.fleet
     rules = _Rules(settled.policy)
     updates: Counter[UpdateId] = Counter()
@@ -90,7 +90,8 @@ def _measures(picture: Picture, node: Node, pending: Sequence[Update], now: date
     yield Measure.UNAPPROVED
     if outlook.is_held:
         yield Measure.HELD
-    if outlook.question is not None and outlook.question.due_at <= now:
+    ends_at = outlook.question.choose_until if outlook.question is not None else None
+    if ends_at is not None and ends_at <= now:
         yield Measure.OVERDUE
 
 

@@ -60,7 +60,11 @@ def list_freezes(db: Database, *, now: datetime, over: bool = False) -> tuple[Fr
 
 
 def add_freeze(db: Database, order: FreezeOrder, *, now: datetime, new_id: NewId) -> Freeze:
-    """Closes a scope. Raises Refusal for an unknown scope, one that another customer holds too, or an empty time."""
+    """Closes a scope. Raises Refusal without a reason, for an unknown scope, one that another customer holds too, or an
+    empty time.
+    """
+    if not order.reason.strip():
+        raise Refusal(reason(Code.REASON_MISSING, what=f"A freeze of {order.scope}"))
     with refusing_unknown(), db.begin() as conn:
         policy = inventory.load_policy(conn)
         customer = _judge(Scopes(fleet=inventory.load_fleet(conn)), order)

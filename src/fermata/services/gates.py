@@ -1,18 +1,20 @@
 """Operator verbs of gates: what is known of every update of a run, and a person's word on one of them."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fermata.domain.gate_evidence import Evidence, find_base_rate
-from fermata.domain.gates import GateSaid, GateState, GateWord, Phase, Question, count_bad, judge
+from fermata.domain.gates import GateSaid, GateState, GateWord, Phase, Question, count_bad, first_phase, judge
 from fermata.domain.ids import CampaignId, RunId, UpdateId
 from fermata.domain.operations import Run
 from fermata.domain.phases import GateTerms, Phases
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import LIVE_RUNS
+from fermata.domain.updates import Update
 from fermata.services.errors import Refusal, nearest
 from fermata.store import gates, inventory, journal, plans, runs
-from fermata.store.database import Connection, Database
+from fermata.store.database import Connection, Database, NotStored
 from fermata.store.journal import Entry
 
 
@@ -119,13 +121,19 @@ def _with_word(before: GateState, phases: Phases, said: GateSaid) -> GateState:
     return replace(before, phase=phase, evidence=evidence, judged=judged, said=said, changed_at=changed_at)
 
 
+def _find_update(conn: Connection, name: UpdateId) -> Update | None:
+    with suppress(NotStored):
+        return inventory.load_catalogue(conn).updates.get(name)
+    return None
+
+
 def _untried(conn: Connection, run: Run, update: UpdateId, phases: Phases, now: datetime) -> GateState:
     """The gate of an update about which nothing is known yet. Refused when the run does not bring it."""
     plan = plans.load_plan(conn, run.plan)
     brought = sorted({name for window in plan.windows for name in window.updates})
     if update not in brought:
         raise Refusal(reason(Code.GATE_UNKNOWN, run=run.id, update=update, nearest=nearest(update, brought)))
-    phase = Phase.FULL if phases.control is None else Phase.CONTROL
+    phase = first_phase(phases, _find_update(conn, update))
     tried, failed = gates.count_history(conn, run.id)
     base = find_base_rate(tried, failed, inventory.load_campaign(conn, run.campaign).fallout.fraction)
     terms = terms_of(phases, phase)

@@ -116,23 +116,28 @@ def import_set(db: Database, given: ImportSet, *, now: datetime, actor: str, why
     the workload map names what the fleet does not have.
     """
     with db.begin() as conn:
-        documents = _save_documents(conn, given)
-        _check_campaign(conn, given.campaign)
-        _check_workloads(conn, given)
-        diff = FleetDiff(changes=())
-        if given.fleet is not None:
-            stored = inventory.load_fleet(conn)
-            diff = inventory.save_fleet(conn, given.fleet, stored)
-            _refuse_held(conn, diff)
-            end_words_of_others(conn, stored, given.fleet, now=now, actor=actor)
-            entries = _fleet_entries(given.fleet, diff)
-            journal.append_many(conn, [_entry(*entry, now=now, actor=actor, why=why) for entry in entries])
-        kept = [_document_entry(name, given) for name in documents]
-        journal.append_many(conn, [_entry(*entry, now=now, actor=actor, why=why) for entry in kept])
-        requests: tuple[Request, ...] = ()
-        if diff.changes or {"updates", "policy"} & set(documents):
-            why_changed = f"{actor} imported {', '.join(_nouns(given))}"
-            requests = refresh_in(conn, now=now, why=why_changed, fleet=given.fleet)
+        return import_in(conn, given, now=now, actor=actor, why=why)
+
+
+def import_in(conn: Connection, given: ImportSet, *, now: datetime, actor: str, why: str) -> Imported:
+    """As `import_set`, beside whatever else the transaction holds."""
+    documents = _save_documents(conn, given)
+    _check_campaign(conn, given.campaign)
+    _check_workloads(conn, given)
+    diff = FleetDiff(changes=())
+    if given.fleet is not None:
+        stored = inventory.load_fleet(conn)
+        diff = inventory.save_fleet(conn, given.fleet, stored)
+        _refuse_held(conn, diff)
+        end_words_of_others(conn, stored, given.fleet, now=now, actor=actor)
+        entries = _fleet_entries(given.fleet, diff)
+        journal.append_many(conn, [_entry(*entry, now=now, actor=actor, why=why) for entry in entries])
+    kept = [_document_entry(name, given) for name in documents]
+    journal.append_many(conn, [_entry(*entry, now=now, actor=actor, why=why) for entry in kept])
+    requests: tuple[Request, ...] = ()
+    if diff.changes or {"updates", "policy"} & set(documents):
+        why_changed = f"{actor} imported {', '.join(_nouns(given))}"
+        requests = refresh_in(conn, now=now, why=why_changed, fleet=given.fleet)
     return Imported(fleet=diff, documents=documents, requests=requests)
 
 

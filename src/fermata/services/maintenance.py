@@ -11,20 +11,32 @@ from hashlib import sha256
 
 from fermata.domain.consent import consent_gaps
 from fermata.domain.fleet import Fleet, Node
-from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, WindowId
+from fermata.domain.hearing import notice_over
+from fermata.domain.ids import DeviceId, NodeId, OrderId, RequestId, RunId, WindowId
 from fermata.domain.node_states import UnitState
+from fermata.domain.notified import NotifiedTimes
 from fermata.domain.operations import WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Window
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason
 from fermata.domain.requests import Request, request_id
-from fermata.domain.scheduled_events import Leads, Outlook, Question, ScheduledEvent, Stay, find_events, tell
+from fermata.domain.scheduled_events import (
+    Leads,
+    OrderedWork,
+    Outlook,
+    Question,
+    ScheduledEvent,
+    Stay,
+    find_events,
+    tell,
+)
 from fermata.domain.scopes import Scopes
 from fermata.domain.updates import Catalogue, Impact, Update
+from fermata.services.ordered_work import hand_over, read_ordered_work
 from fermata.services.query import read_windows
 from fermata.store import consent as consent_store
-from fermata.store import event_rows, inventory
+from fermata.store import event_rows, handovers, inventory
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
 from fermata.store.event_rows import Marks
@@ -55,12 +67,18 @@ class Settled:
     pending: FleetPending
     gaps: Mapping[NodeId, Reason]
     windows: Mapping[NodeId, tuple[PlannedStay, ...]]
+    ordered: Mapping[NodeId, tuple[OrderedWork, ...]]
     runs: tuple[RunId, ...]
 
     @cached_property
     def scopes(self) -> Scopes:
         """Scopes of the fleet."""
         return Scopes(fleet=self.fleet)
+
+    @cached_property
+    def told(self) -> NotifiedTimes:
+        """Since when customers know of what."""
+        return NotifiedTimes((self.policy.notified if self.policy is not None else None) or ())
 
     @cached_property
     def devices_of(self) -> Mapping[NodeId, tuple[DeviceId, ...]]:
@@ -82,11 +100,14 @@ class Settled:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """Everything doors answer from. `number` grows with each picture."""
+    """Everything doors answer from. `number` grows with each picture. `handed`: nodes that windows have out for a work
+    order now, each since when.
+    """
 
     number: int
     settled: Settled
     units: Mapping[tuple[RunId, WindowId, NodeId], UnitState]
+    handed: Mapping[tuple[OrderId, NodeId], datetime]
     outlooks: dict[NodeId, Outlook] = field(default_factory=dict)
 
     @property
@@ -114,6 +135,10 @@ class Picture:
             question=self._question(node, gap),
             stays=tuple(stays),
             is_held=gap is not None and gap.code not in WAITING,
+            ordered=tuple(
+                hand_over(work, self.handed.get((work.order, node.name)))
+                for work in self.settled.ordered.get(node.name, ())
+            ),
         )
 
     def _stay(self, node: NodeId, planned: PlannedStay) -> Stay:
@@ -129,16 +154,18 @@ class Picture:
         )
 
     def _question(self, node: Node, gap: Reason | None) -> Question | None:
-        settled = self.settled
-        request = settled.requests.get(request_id(self.fleet.clusters[node.cluster].supercomputer))
+        settled, cluster = self.settled, self.fleet.clusters[node.cluster]
+        request = settled.requests.get(request_id(cluster.supercomputer))
         updates = settled.updates_of(node)
         if request is None or settled.policy is None or not updates:
             return None
+        ends = [notice_over(settled.policy, settled.told, update, cluster) for update in updates]
         return Question(
             request=request.id,
             incarnation=request.incarnation,
             updates=tuple(update.id for update in updates),
             due_at=min(settled.policy.due_at(update) for update in updates),
+            choose_until=min((at for at in ends if at is not None), default=None),
             reboots=any(update.impact is Impact.REBOOTFUL for update in updates),
             is_open=gap is not None and gap.code in ASKED,
         )
@@ -222,7 +249,9 @@ class MaintenanceDesk:
             settled = _read_settled(conn)
         rows = event_rows.read_unit_states(conn, settled.runs) if settled.runs else ()
         units = {(run, window, unit): state for run, window, unit, state in rows}
-        return Picture(number=before.number + 1 if before else 1, settled=settled, units=units)
+        handed = handovers.load_with_people(conn, settled.runs) if settled.runs else {}
+        number = before.number + 1 if before else 1
+        return Picture(number=number, settled=settled, units=units, handed=handed)
 
 
 def _first_number(events: Iterable[ScheduledEvent]) -> int:
@@ -234,13 +263,16 @@ def _first_number(events: Iterable[ScheduledEvent]) -> int:
 def _read_settled(conn: Connection) -> Settled:
     fleet = inventory.load_fleet(conn)
     pending, gaps = FleetPending(nodes={}, devices={}), dict[NodeId, Reason]()
+    requests = request_store.load_requests(conn)
+    ordered: Mapping[NodeId, tuple[OrderedWork, ...]] = {}
     catalogue: Catalogue | None = None
     policy: Policy | None = None
     with suppress(NotStored):  # before all is imported nothing is pending
-        catalogue, policy = inventory.load_catalogue(conn), inventory.load_policy(conn)
+        catalogue, policy = inventory.load_catalogue(conn), inventory.load_policy(conn, known=True)
     if catalogue is not None and policy is not None:
         pending = find_pending(fleet, catalogue)
         gaps = dict(consent_gaps(fleet, policy, pending, consent_store.load_ledger(conn)))
+        ordered = read_ordered_work(conn, fleet, policy, requests)
     windows: dict[NodeId, list[PlannedStay]] = {}
     runs: set[RunId] = set()
     for planned in read_windows(conn):
@@ -253,9 +285,10 @@ def _read_settled(conn: Connection) -> Settled:
         fleet=fleet,
         catalogue=catalogue,
         policy=policy,
-        requests=request_store.load_requests(conn),
+        requests=requests,
         pending=pending,
         gaps=gaps,
         windows={node: tuple(stays) for node, stays in windows.items()},
+        ordered=ordered,
         runs=tuple(sorted(runs)),
     )

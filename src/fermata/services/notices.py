@@ -109,6 +109,28 @@ def replay_notice(
         return _views(conn, [notice])[0]
 
 
+def dismiss_notice(
+    db: Database, name: str, *, now: datetime, actor: str, to: SubscriptionId | None = None, why: str = ""
+) -> NoticeView:
+    """Gives up what of a notice is dead, to one subscription or to all: nobody needs it any more, and it is kept no
+    longer than others. Whom it did not reach counts as told no more than before. Raises Refusal when nothing is dead.
+    """
+    with db.begin() as conn:
+        notice = _find(conn, name)
+        found = outbox.list_deliveries(conn, notices=[notice.seq], states=(DeliveryState.DEAD,))
+        dead = [each for each in found if to in (None, each.subscription)]
+        if not dead:
+            raise Refusal(reason(Code.NOTHING_TO_DISMISS, notice=name, to=f" to {to}" if to else ""))
+        for each in dead:
+            moved = outbox.move_delivery(conn, each, DeliveryState.DROPPED, next_at=None, lock=None)
+            assert moved, "it was read in this transaction"
+        data: dict[str, Any] = {"subscriptions": [each.subscription for each in dead]}
+        subject = f"notice:{notice.id}"
+        entry = journal.Entry(at=now, actor=actor, event="notice.dismissed", subject=subject, why=why, data=data)
+        journal.append(conn, entry)
+        return _views(conn, [notice])[0]
+
+
 def _send_again(conn: Connection, found: Delivery, now: datetime) -> None:
     moved = outbox.move_delivery(
         conn, found, DeliveryState.PENDING, attempt=0, first_at=None, next_at=now, lock=None, why=""

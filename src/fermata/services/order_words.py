@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fermata.domain.fleet import Node
-from fermata.domain.ids import OrderId, RequestId
+from fermata.domain.ids import NodeId, OrderId, RequestId
 from fermata.domain.policy import Scope, ScopeLevel
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.request_book import RequestBook
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.requests import Request
-from fermata.domain.work_orders import OrderWord, Places, Word, WorkOrder
+from fermata.domain.work_orders import OrderWord, Word, WorkOrder
 from fermata.services.approvers import find_approver, judge_scope
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown, shorten
 from fermata.services.work_orders import Desk, NewId, open_desk
@@ -52,24 +53,32 @@ def decide_orders(
     who hold one of them may give it. Raises Refusal with every reason found.
     """
     with refusing_unknown(), db.begin() as conn:
-        desk = open_desk(conn, now)
-        request = _find(desk, request_id)
-        told: list[SaidWord] = []
-        refused: list[Reason] = []
-        for asked in words:
-            judged = _judge(desk, request, asked, new_id)
-            if isinstance(judged, Reason):
-                refused.append(judged)
-            else:
-                told.append(judged)
-        refuse_all(refused)
-        seqs = work_orders.append_words(conn, [said.entry for said in told])
-        journal.append_many(conn, [_entry(said.entry, now) for said in told])
-        kept = tuple(replace(s, entry=replace(s.entry, seq=seq)) for s, seq in zip(told, seqs, strict=True))
-        desk.inputs = replace(desk.inputs, words=work_orders.load_words(conn))
-        desk.changed = {name: desk.inputs.orders[name] for name in request.order_ids}
-        desk.keep(actor=kept[-1].entry.actor if kept else "", why="")
-        return kept
+        told = decide_in(open_desk(conn, now), request_id, words, new_id=new_id)
+        refuse_all(answer for answer in told if isinstance(answer, Reason))
+        return tuple(answer for answer in told if isinstance(answer, SaidWord))
+
+
+def decide_in(
+    desk: Desk, request_id: RequestId, words: Sequence[WordOrder], *, new_id: NewId
+) -> tuple[SaidWord | Reason, ...]:
+    """Records the words on one request that may be, in their order, beside whatever else the desk's transaction holds,
+    and says of each what came of it. Raises Refusal when there is no such request of work orders.
+    """
+    request = _find(desk, request_id)
+    asking = _open(desk, request)
+    judged = [_judge(asking, asked, new_id) for asked in words]
+    told = [each for each in judged if isinstance(each, SaidWord)]
+    if not told:
+        return tuple(judged)
+    seqs = iter(work_orders.append_words(desk.conn, [said.entry for said in told]))
+    journal.append_many(desk.conn, [_entry(said.entry, desk.now) for said in told])
+    desk.inputs = replace(desk.inputs, words=work_orders.load_words(desk.conn))
+    desk.changed = {name: desk.inputs.orders[name] for name in request.order_ids}
+    desk.keep(actor=told[-1].entry.actor, why="")
+    return tuple(
+        replace(each, entry=replace(each.entry, seq=next(seqs))) if isinstance(each, SaidWord) else each
+        for each in judged
+    )
 
 
 def _find(desk: Desk, request_id: RequestId) -> Request:
@@ -81,20 +90,38 @@ def _find(desk: Desk, request_id: RequestId) -> Request:
     return request
 
 
-def _judge(desk: Desk, request: Request, asked: WordOrder, new_id: NewId) -> SaidWord | Reason:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """What words on a request are judged by, read once however many there are. `nodes`: of each of its orders."""
+
+    request: Request
+    book: RequestBook
+    known: Mapping[OrderId, WorkOrder]
+    nodes: Mapping[OrderId, frozenset[NodeId]]
+
+
+def _open(desk: Desk, request: Request) -> _Asking:
+    book = desk.book()
+    known = {name: desk.inputs.orders[name] for name in request.order_ids}
+    nodes = {
+        name: frozenset(node.name for node in book.ordered.desk.places.nodes_of(order)) for name, order in known.items()
+    }
+    return _Asking(request=request, book=book, known=known, nodes=nodes)
+
+
+def _judge(asking: _Asking, asked: WordOrder, new_id: NewId) -> SaidWord | Reason:
+    request, book, known = asking.request, asking.book, asking.known
     if asked.seen is not None and asked.seen != request.incarnation:
         return reason(Code.REQUEST_CHANGED, request=request.id, current=request.incarnation, seen=asked.seen)
     scope = asked.scope or Scope(level=ScopeLevel.SUPERCOMPUTER, name=request.supercomputer)
-    book = desk.book()
     places = book.ordered.desk.places
     wrong = judge_scope(places.scopes, scope)
     if wrong is not None:
         return wrong
-    known = {name: desk.inputs.orders[name] for name in request.order_ids}
-    spoken = _list_spoken(places, known, asked, scope)
+    spoken = _list_spoken(asking, asked, scope)
     if isinstance(spoken, Reason):
         return spoken
-    wrong = _judge_time(asked, [known[name] for name in spoken], desk.now)
+    wrong = _judge_time(asked, _choose_until(book, [(known[name], nodes) for name, nodes in spoken.items()]), book)
     if wrong is not None:
         return wrong
     concerned = {node.name: node for nodes in spoken.values() for node in nodes}
@@ -114,34 +141,43 @@ def _judge(desk: Desk, request: Request, asked: WordOrder, new_id: NewId) -> Sai
         scope=scope,
         word=asked.word,
         actor=actor,
-        at=desk.now,
+        at=book.record.now,
         reason=asked.reason,
         until=asked.until if asked.word is Word.DECLINED else None,
     )
     return SaidWord(entry=entry, nodes=len(concerned))
 
 
-def _list_spoken(
-    places: Places, known: Mapping[OrderId, WorkOrder], asked: WordOrder, scope: Scope
-) -> Mapping[OrderId, tuple[Node, ...]] | Reason:
+def _list_spoken(asking: _Asking, asked: WordOrder, scope: Scope) -> Mapping[OrderId, tuple[Node, ...]] | Reason:
     """The orders that the word speaks of, each with its nodes in the scope."""
+    known = asking.known
     for name in sorted((asked.orders or frozenset()) - known.keys()):
         return reason(Code.ORDER_UNKNOWN, order=name, nearest=nearest(name, known))
-    inside = frozenset(node.name for node in places.scopes.nodes(scope))
+    inside = asking.book.ordered.desk.places.scopes.nodes(scope)
     spoken = {
-        name: tuple(node for node in places.nodes_of(known[name]) if node.name in inside)
+        name: tuple(node for node in inside if node.name in asking.nodes[name])
         for name in sorted(known if asked.orders is None else asked.orders)
     }
     found = {name: nodes for name, nodes in spoken.items() if nodes}
     return found or reason(Code.NOTHING_PENDING, scope=scope)
 
 
-def _judge_time(asked: WordOrder, orders: Sequence[WorkOrder], now: datetime) -> Reason | None:
+def _choose_until(book: RequestBook, spoken: Sequence[tuple[WorkOrder, tuple[Node, ...]]]) -> datetime:
+    """When the time to choose is over for the first of these orders. Who speaks untold knows of it from now on."""
+    ends: list[datetime] = []
+    for order, nodes in spoken:
+        notice = order.due_at - order.opened.at
+        for cluster in {node.cluster for node in nodes}:
+            over = book.ordered.desk.notice_over(order, book.fleet.clusters[cluster])
+            ends.append(over or max(order.due_at, book.record.now + notice))
+    return min(ends)
+
+
+def _judge_time(asked: WordOrder, due: datetime, book: RequestBook) -> Reason | None:
     """A no has an end, ahead and within the time to choose: afterwards the policy says what happens."""
     if asked.word is not Word.DECLINED:
         return None
-    due = min(order.due_at for order in orders)
-    if asked.until is not None and now < asked.until <= due:
+    if asked.until is not None and book.record.now < asked.until <= due:
         return None
     until = f"{asked.until:%Y-%m-%d %H:%MZ}" if asked.until else "no time"
     return reason(Code.DECLINE_UNTIL_WRONG, due=f"{due:%Y-%m-%d %H:%MZ}", until=until)

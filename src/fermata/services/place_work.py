@@ -1,14 +1,15 @@
 """What is pending on one place, and how far work there came: read from the picture, for doors that ask by place."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from fermata.domain.fleet import Node
-from fermata.domain.ids import RequestId, UpdateId
+from fermata.domain.ids import NodeId, OrderId, RequestId, UpdateId
 from fermata.domain.maintenance_words import UpdateStatus, work_status
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.requests import request_id
-from fermata.domain.scheduled_events import EventStatus
+from fermata.domain.scheduled_events import COMING, Answer, EventStatus, OrderedWork
 from fermata.domain.updates import Update
 from fermata.services.maintenance import Picture, PlannedStay
 from fermata.services.places import Place
@@ -26,14 +27,29 @@ class PlaceUpdate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOrder:
+    """A work order on a place that is not over: how many nodes of the place it concerns, and where it stands there."""
+
+    order: OrderId
+    kind: RequestKind
+    request: RequestId
+    target: str
+    cause: str
+    nodes: int
+    due_at: datetime
+    status: UpdateStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceState:
-    """Where all work on a place stands. `asked` counts the nodes whose approval is missing, `held` those that their
+    """Where work on a place stands. `asked` counts the nodes whose approval is missing, `held` those that their
     customer took back or a policy keeps off; `changed_at` is when a window last opened or closed there. `plan` has the
     next window, or the last one.
     """
 
     status: UpdateStatus
     updates: tuple[UpdateId, ...]
+    orders: tuple[PlaceOrder, ...]
     asked: int
     held: int
     changed_at: datetime | None
@@ -67,28 +83,63 @@ def list_updates(picture: Picture, place: Place) -> tuple[PlaceUpdate, ...]:
     )
 
 
-def state_of(picture: Picture, place: Place) -> PlaceState:
-    """Of everything on the place."""
+def state_of(picture: Picture, place: Place, kinds: Collection[RequestKind] = frozenset(RequestKind)) -> PlaceState:
+    """Of everything on the place, or of work of some kinds alone."""
     outlooks = [picture.outlook(node.name) for node in place.nodes]
-    updates = sorted({update.id for node in place.nodes for update in picture.settled.updates_of(node)})
-    asked = sum(1 for outlook in outlooks if outlook.question is not None and outlook.question.is_open)
-    held = sum(1 for outlook in outlooks if outlook.is_held)
-    windows = windows_of(picture, place)
+    with_updates = RequestKind.DEPLOYMENT in kinds
+    ordered = {each.node: [work for work in each.ordered if work.kind in kinds] for each in outlooks}
+    coming = {node: [work for work in works if work.status in COMING] for node, works in ordered.items()}
+    updates = sorted({u.id for node in place.nodes for u in picture.settled.updates_of(node)}) if with_updates else []
+    asks = {each.node for each in outlooks if with_updates and each.question is not None and each.question.is_open}
+    holds = {each.node for each in outlooks if with_updates and each.is_held}
+    asks |= {node for node, works in coming.items() if _any(works, Answer.ASKED)}
+    holds |= {node for node, works in coming.items() if _any(works, Answer.HELD)}
+    windows = windows_of(picture, place) if with_updates else ()
     runs = [planned.run for planned in windows if planned.run is not None]
     ahead = [planned for planned in windows if planned.run is None or planned.run.closed_at is None]
     times = [at for run in runs for at in (run.opened_at, run.closed_at) if at is not None]
+    stays = [stay.status for each in outlooks for stay in each.stays] if with_updates else []
     return PlaceState(
         status=work_status(
-            (stay.status for outlook in outlooks for stay in outlook.stays),
-            has_pending=bool(updates),
-            is_asked=bool(asked or held),
+            (*stays, *(work.status for works in ordered.values() for work in works)),
+            has_pending=bool(updates) or any(coming.values()),
+            is_asked=bool(asks or holds),
         ),
         updates=tuple(updates),
-        asked=asked,
-        held=held,
+        orders=tuple(_list_orders(coming)),
+        asked=len(asks),
+        held=len(holds),
         changed_at=max(times, default=None),
         plan=next((planned.plan for planned in (*ahead, *reversed(windows))), None),
     )
+
+
+def _any(works: Iterable[OrderedWork], answer: Answer) -> bool:
+    return any(work.answer is answer for work in works if work.status is EventStatus.SCHEDULED)
+
+
+def _list_orders(coming: Mapping[NodeId, Sequence[OrderedWork]]) -> Iterator[PlaceOrder]:
+    """By their ids."""
+    found: dict[OrderId, list[OrderedWork]] = {}
+    for works in coming.values():
+        for work in works:
+            found.setdefault(work.order, []).append(work)
+    for name, works in sorted(found.items()):
+        first = works[0]
+        yield PlaceOrder(
+            order=name,
+            kind=first.kind,
+            request=first.request,
+            target=first.target,
+            cause=first.cause,
+            nodes=len(works),
+            due_at=first.due_at,
+            status=work_status(
+                (work.status for work in works),
+                has_pending=True,
+                is_asked=_any(works, Answer.ASKED) or _any(works, Answer.HELD),
+            ),
+        )
 
 
 def windows_of(picture: Picture, place: Place) -> tuple[PlannedStay, ...]:

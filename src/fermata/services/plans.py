@@ -10,6 +10,7 @@ from fermata.domain.campaign import Campaign
 from fermata.domain.freshness import without_evidence
 from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.ids import CampaignId, PlanId, WindowId
+from fermata.domain.planned_flights import PlannedFlight
 from fermata.domain.plans import ConsentBasis, InputHashes, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import Catalogue
@@ -26,6 +27,7 @@ from fermata.store import consent as consent_store
 from fermata.store import inventory, journal, runs
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database, NotStored
+from fermata.store.flights import load_flown, planned_flights
 from fermata.store.inventory_sources import list_stale
 from fermata.store.work_orders import held_nodes
 
@@ -74,10 +76,11 @@ DEFAULTS = Wanted()
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What came of an order to plan, and the campaign that was planned."""
+    """What came of an order to plan, the campaign that was planned, and the flights that the plan brings."""
 
     campaign: Campaign
     outcome: PlanningOutcome
+    flights: tuple[PlannedFlight, ...] = ()
 
 
 def make_plan(
@@ -145,7 +148,10 @@ def plan_stored_campaign(
     with refusing_unknown(), db.read() as conn:
         of = inventory.load_campaign(conn, campaign)
     with refusing_faulted():
-        return Made(campaign=of, outcome=make_plan(db, campaign, now=now, new_id=new_id, wanted=wanted))
+        outcome = make_plan(db, campaign, now=now, new_id=new_id, wanted=wanted)
+    with db.read() as conn:
+        flights = planned_flights(conn, outcome.plan.id) if isinstance(outcome, Planned) else ()
+    return Made(campaign=of, outcome=outcome, flights=flights)
 
 
 @contextmanager
@@ -325,12 +331,13 @@ def _gather(
 ) -> PlanningInput:
     """Nothing is known of units that a source of inventory has not confirmed for too long."""
     fleet = without_evidence(inventory.load_fleet(conn), list_stale(conn, asked.at))
+    policy, ledger = inventory.load_policy(conn), consent_store.load_ledger(conn) if recorded else None
     return PlanningInput(
         fleet=fleet,
-        catalogue=inventory.load_catalogue(conn),
-        policy=inventory.load_policy(conn),
+        catalogue=load_flown(conn, fleet, policy, ledger),
+        policy=policy,
         campaign=campaign,
-        ledger=consent_store.load_ledger(conn) if recorded else None,
+        ledger=ledger,
         now=asked.moment,
         seed=asked.seed,
         parent=parent,

@@ -9,7 +9,8 @@ from typing import Any
 from fermata.domain.deliveries import DeliveryState, NotNow, decide_next
 from fermata.domain.ids import SubscriptionId
 from fermata.domain.subscriptions import ChannelKind, Subscription
-from fermata.formats.notice_events import cloud_event, events_of
+from fermata.formats.event_envelopes import cloud_event
+from fermata.formats.notice_events import events_of
 from fermata.services.subscriptions import key_sha256
 from fermata.store import outbox, subscriptions
 from fermata.store.database import Connection, Database

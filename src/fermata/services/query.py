@@ -1,21 +1,22 @@
 """Queries in KQL over what the store, or a set of files, holds: loaded when first asked, and again after a change."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from fermata.domain import arm
-from fermata.domain.ids import CampaignId, CustomerId, RunId
-from fermata.domain.pending import find_pending
+from fermata.domain.ids import CampaignId, CustomerId, RequestId, RunId
 from fermata.domain.plans import Window
+from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, reason
-from fermata.domain.requests import build_requests
+from fermata.domain.requests import Request
 from fermata.query.answers import Answer, Column, Fault, FaultKind, QueryFault, Question
 from fermata.query.engine import DEFAULT_LIMITS, Engine, EngineLimits
 from fermata.query.facts import (
     Facts,
     KindSorter,
     NodeColumns,
+    OrderedNode,
     PlannedWindow,
     UnitWork,
     nodes_of_fleet,
@@ -24,9 +25,10 @@ from fermata.query.facts import (
 from fermata.query.tables import build_tables
 from fermata.query.views import COLUMNS
 from fermata.services.errors import Refusal, nearest, refuse_all
+from fermata.services.ordered_work import hand_over, read_ordered_work
 from fermata.services.requests import Inputs
 from fermata.store import board as board_rows
-from fermata.store import inventory, plans, query_rows, runs
+from fermata.store import handovers, inventory, plans, query_rows, runs
 from fermata.store import requests as request_rows
 from fermata.store.database import Connection, Database, NotStored
 
@@ -156,14 +158,13 @@ def name_customers(source: Database | Inputs, names: Iterable[str]) -> Customers
 
 def facts_of_files(inputs: Inputs) -> Facts:
     """What files tell: no plan is in force, so nothing is scheduled."""
-    pending = find_pending(inputs.fleet, inputs.catalogue)
     return Facts(
         clusters={str(name): cluster for name, cluster in inputs.fleet.clusters.items()},
         nodes=nodes_of_fleet(inputs.fleet),
         devices=[inputs.fleet.devices[name] for name in sorted(inputs.fleet.devices)],
         catalogue=inputs.catalogue,
         policy=inputs.policy,
-        requests=build_requests(inputs.fleet, pending, inputs.policy, inputs.stored),
+        requests=inputs.list_requests(),
     )
 
 
@@ -174,19 +175,35 @@ def facts_of_store(conn: Connection) -> Facts:
         catalogue, policy = inventory.load_catalogue(conn), inventory.load_policy(conn)
     except NotStored:
         catalogue, policy = None, None
-    windows = tuple(read_windows(conn))
-    conducted = {planned.run.run for planned in windows if planned.run is not None}
+    windows, requests = tuple(read_windows(conn)), request_rows.load_requests(conn)
+    conducted = sorted({planned.run.run for planned in windows if planned.run is not None})
     return Facts(
         clusters={str(name): cluster for name, cluster in parts.clusters.items()},
         nodes=_read_nodes(conn),
         devices=tuple(parts.devices.values()),
         catalogue=catalogue,
         policy=policy,
-        requests=tuple(request_rows.load_requests(conn).values()),
+        requests=tuple(requests.values()),
         states={name: (seen.state, seen.since) for name, seen in request_rows.load_states(conn).items()},
         windows=windows,
-        work=tuple(_work(row) for row in query_rows.read_work(conn, sorted(conducted))),
+        work=tuple(_work(row) for row in query_rows.read_work(conn, conducted)),
+        ordered=tuple(_read_ordered(conn, policy, requests, conducted)) if policy is not None else (),
     )
+
+
+def _read_ordered(
+    conn: Connection,
+    policy: Policy,
+    requests: Mapping[RequestId, Request],
+    runs: Sequence[RunId],
+) -> Iterator[OrderedNode]:
+    """Work orders on each node that they concern, by node."""
+    found = read_ordered_work(conn, None, policy, requests)
+    of_node = {name: node.cluster for name, node in inventory.named_nodes(conn, found).items()}
+    handed = handovers.load_with_people(conn, runs) if found and runs else {}
+    for node, works in sorted(found.items()):
+        for work in works:
+            yield OrderedNode(node=node, cluster=of_node[node], work=hand_over(work, handed.get((work.order, node))))
 
 
 def _read_nodes(conn: Connection) -> NodeColumns:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.deviation import Deviation, find_deviation
 from fermata.domain.ids import CampaignId, PlanId, RunId
 from fermata.domain.operations import Run
@@ -18,6 +19,7 @@ from fermata.domain.replans import Replan, ReplanOutcome, judge_alone, list_line
 from fermata.domain.run_states import LIVE_RUNS, Desired, ReplanMode
 from fermata.planning.inputs import Infeasible, Planned
 from fermata.services.errors import Refusal, refusing_unknown
+from fermata.services.foresight import foresee
 from fermata.services.plans import (
     Solved,
     Wanted,
@@ -59,7 +61,10 @@ class StoreReplanner:
 
     def consider(self, run: RunId, now: datetime) -> Replan | None:
         """As in `ports.Replanner`."""
-        case = self._find_case(run, now)
+        try:
+            case = self._find_case(run, now)
+        except Refusal:  # what a plan is made of is not on record, or contradicts itself: the run goes on with its plan
+            return None
         if case is None:
             return None
         try:
@@ -68,6 +73,13 @@ class StoreReplanner:
             if refused.reason.code is Code.PLAN_INPUTS_CHANGED:
                 return None
             return _record(self.database, _without_plan(case, refused.reason), case)
+
+    def foresee(self, run: RunId, now: datetime) -> DeadlineRisk | None:
+        """As in `ports.Replanner`."""
+        try:
+            return foresee(self.database, run, now)
+        except Refusal:  # as in `consider`: nothing is foreseen from what is not on record
+            return None
 
     def _find_case(self, run_id: RunId, now: datetime) -> _Case | None:
         with refusing_unknown(), self.database.read() as conn:

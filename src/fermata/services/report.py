@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from fermata.domain.accounts import Books, account_for_nodes, account_for_versions, outages_of
@@ -9,18 +10,21 @@ from fermata.domain.campaign import Campaign
 from fermata.domain.capacity import measure_capacity
 from fermata.domain.capacity_ledger import CapacityLine, GroupBy, add_up, when_ready
 from fermata.domain.failures import FAILURE_EVENTS, Failure, count_failures
-from fermata.domain.ids import CampaignId, WindowId
+from fermata.domain.ids import CampaignId, NodeId, UpdateId, WindowId
 from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code, reason
 from fermata.domain.report import FailureLine, PlanLine, Report, Span, WindowLine
+from fermata.domain.tail import time_repairs
+from fermata.domain.updates import Catalogue, Flown
 from fermata.domain.usage import OpenWindow, measure_limits
 from fermata.domain.windows import Interval
 from fermata.services.errors import Refusal, refusing_unknown
-from fermata.store import capacity, inventory, journal, plans, runs, unit_ops
+from fermata.store import capacity, inventory, journal, plans, runs, tail, trains, unit_ops
 from fermata.store.database import Connection, Database
+from fermata.store.flights import load_planned
 
 
 def make_report(db: Database, *, campaign: str | None = None) -> Report:
@@ -35,7 +39,9 @@ def make_report(db: Database, *, campaign: str | None = None) -> Report:
         failures = count_failures(_failures(conn), held=_held(books))
         names = [run.id for run in conducted]
         accounts = add_up(capacity.load_accounts(conn, names), capacity.load_sums(conn, names), GroupBy.CUSTOMER)
-    return _report(books, conducted, failures, accounts)
+        spells = tail.load_spells(conn, names)
+    made = _report(books, conducted, failures, accounts)
+    return replace(made, repairs=time_repairs(spells, made.as_of))
 
 
 def choose_campaign(conn: Connection, name: str | None) -> Campaign:
@@ -56,7 +62,7 @@ def _read_books(conn: Connection, campaign: Campaign, conducted: Sequence[Run]) 
     if not followed:
         raise Refusal(reason(Code.NOTHING_TO_REPORT, campaign=campaign.id))
     fleet = plans.load_fleet_snapshot(conn, followed[0].inputs.fleet)
-    catalogue = inventory.load_catalogue(conn)
+    catalogue = _load_flown(conn, followed)
     opened = [window for window in windows if window.opened_at is not None]
     return Books(
         campaign=campaign,
@@ -67,7 +73,22 @@ def _read_books(conn: Connection, campaign: Campaign, conducted: Sequence[Run]) 
         windows=windows,
         ops=tuple(op for window in opened for op in unit_ops.ops_of_window(conn, window.run, window.window)),
         as_of=conducted[-1].clock_at if conducted else followed[-1].created_at,
+        riders=tuple(op for run in conducted for op in trains.riders_of_run(conn, run.id)),
+        trains={train.id: train.updates for run in conducted for train in trains.load_trains(conn, run.id)},
     )
+
+
+def _load_flown(conn: Connection, followed: Sequence[Plan]) -> Catalogue:
+    """The catalogue with every flight that one of these plans was made from."""
+    catalogue = inventory.load_catalogue(conn)
+    nodes: dict[UpdateId, frozenset[NodeId]] = {}
+    updates = dict(catalogue.updates)
+    for planned in (load_planned(conn, catalogue, plan) for plan in followed):
+        for flown in planned.flights:
+            nodes[flown.update] = nodes.get(flown.update, frozenset()) | flown.nodes
+            updates[flown.update] = planned.updates[flown.update]
+    flights = tuple(Flown(update=name, nodes=found) for name, found in sorted(nodes.items()))
+    return replace(catalogue, updates=updates, flights=flights) if flights else catalogue
 
 
 def _held(books: Books) -> frozenset[str]:
@@ -132,6 +153,7 @@ def _report(
         windows=_window_lines(books),
         capacity=measure_capacity(books, conducted[0] if conducted else None, outages),
         accounts=accounts,
+        repairs=(),
         failures=failures,
         versions=account_for_versions(books),
         limits=measure_limits(books.campaign, books.fleet, outages, opened),

@@ -3,25 +3,28 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
 from fermata.domain.fleet import Fleet
+from fermata.domain.flights import Flight, Undone, find_flights
+from fermata.domain.freshness import StaleSource
 from fermata.domain.ids import OrderId, RequestId
-from fermata.domain.pending import FleetPending
-from fermata.domain.plans import DeviceApplyStep, Plan, Window
 from fermata.domain.policy import ConsentEntry, Policy
+from fermata.domain.request_basis import Basis, found_basis
 from fermata.domain.request_book import RequestBook
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_standing import OnRecord, Standing
-from fermata.domain.request_states import ENDED, RequestState, find_path
-from fermata.domain.requests import Request, build_requests
-from fermata.domain.run_states import NOT_OPENED_YET
+from fermata.domain.request_states import ENDED, Evidence, RequestState, find_path
+from fermata.domain.requests import Request
 from fermata.domain.updates import Catalogue
 from fermata.domain.work_orders import OrderWord, WorkOrder, how_ended
-from fermata.services.observed import find_rows
-from fermata.store import consent as consent_store
-from fermata.store import inventory, journal, plans, unit_ops, work_orders
+from fermata.services.request_basis import read_told, units_to_come
+from fermata.store import journal, unit_ops, work_orders
 from fermata.store import requests as request_store
 from fermata.store.database import Connection
+from fermata.store.flights import load_undone
+from fermata.store.inventory_sources import stale_sources
 from fermata.store.requests import SeenState
 
 ACTOR = "fermata"  # who moves a request when time passes or work goes on: no person does
@@ -30,7 +33,8 @@ ACTOR = "fermata"  # who moves a request when time passes or work goes on: no pe
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
     """What pending work and requests follow from. What files do not tell is empty: they remember no incarnation, no
-    work order and no plan in force. `scheduled`: nodes and devices with a time to come; `in_work`: nodes under way.
+    work order and no plan in force. `scheduled`: nodes and devices with a time to come; `in_work`: nodes under way;
+    `undone`: flights that were rolled back; `stale`: sources of inventory whose last word is too old.
     """
 
     fleet: Fleet
@@ -43,20 +47,28 @@ class Inputs:
     seen: Mapping[RequestId, SeenState] = field(default_factory=dict)
     scheduled: frozenset[str] = frozenset()
     in_work: frozenset[str] = frozenset()
+    undone: Undone = field(default_factory=dict)
+    stale: tuple[StaleSource, ...] = ()
+    known: Basis | None = None
 
-    def list_requests(self, pending: FleetPending) -> tuple[Request, ...]:
-        """Every request by its id, those with nothing left included. `pending`: what is due on the fleet."""
-        return build_requests(self.fleet, pending, self.policy, self.stored, self.orders.values())
+    @cached_property
+    def flights(self) -> tuple[Flight, ...]:
+        """Every flight that is approved somewhere."""
+        return find_flights(self.fleet, self.catalogue, self.policy, self.ledger, self.undone)
 
-    def open_book(
-        self, now: datetime, pending: FleetPending, ends: Mapping[RequestId, RequestState] | None = None
-    ) -> RequestBook:
+    @cached_property
+    def basis(self) -> Basis:
+        """What pending work and requests follow from: as remembered of the store, if it is."""
+        return self.known or found_basis(self.fleet, self.catalogue, self.policy, self.ledger)
+
+    def list_requests(self) -> tuple[Request, ...]:
+        """Every request by its id, those with nothing left included."""
+        return self.basis.requests(self.stored, self.orders.values())
+
+    def open_book(self, now: datetime, ends: Mapping[RequestId, RequestState] | None = None) -> RequestBook:
         """Where all of it stands at `now`. `ends`: how those came to their end that were found to have nothing left."""
         return RequestBook(
-            fleet=self.fleet,
-            policy=self.policy,
-            pending=pending,
-            ledger=self.ledger,
+            basis=self.basis,
             record=OnRecord(
                 now=now,
                 scheduled=self.scheduled,
@@ -77,69 +89,62 @@ class Inputs:
 
 
 def read_inputs_in(conn: Connection, now: datetime | None, fleet: Fleet | None = None) -> Inputs:
-    """What the store holds at `now`; None: what is scheduled and under way is not asked. `fleet`: if it is at hand.
+    """What the store holds at `now`; None: what is scheduled, under way and stale is not asked. `fleet`: if at hand.
 
     Raises NotStored before all inputs are imported.
     """
-    catalogue, policy = inventory.load_catalogue(conn), inventory.load_policy(conn)
-    scheduled: set[str] = set()
-    for campaign in inventory.list_campaigns(conn) if now is not None else ():
-        plan = plans.published_plan(conn, campaign.id)
-        if plan is not None and now is not None:
-            scheduled.update(_units_to_come(conn, plan, now))
+    told = read_told(conn, fleet)
     return Inputs(
-        fleet=fleet or inventory.load_fleet(conn),
-        catalogue=catalogue,
-        policy=policy,
-        ledger=consent_store.load_ledger(conn),
+        fleet=told.basis.fleet,
+        catalogue=told.catalogue,
+        policy=told.basis.policy,
+        ledger=told.ledger,
+        undone=load_undone(conn, told.ledger),
         stored=request_store.load_requests(conn),
         orders=work_orders.load_orders(conn),
         words=work_orders.load_words(conn),
         seen=request_store.load_states(conn),
-        scheduled=frozenset(scheduled),
+        scheduled=units_to_come(conn, now) if now is not None else frozenset(),
         in_work=frozenset(unit_ops.nodes_in_work(conn)) if now is not None else frozenset(),
+        stale=stale_sources(conn, now) if now is not None else (),
+        known=told.basis,
     )
-
-
-def _units_to_come(conn: Connection, plan: Plan, now: datetime) -> Iterable[str]:
-    rows = find_rows(conn, plan.campaign)
-    for window in plan.windows:
-        row = rows.get(window.id)
-        is_to_come = now < window.end if row is None else row.state in NOT_OPENED_YET
-        if is_to_come:
-            yield from _units(window)
-
-
-def _units(window: Window) -> Iterable[str]:
-    yield from window.nodes
-    for step in window.steps:
-        if isinstance(step, DeviceApplyStep):
-            yield from step.devices
 
 
 @dataclass(frozen=True, kw_only=True)
 class Moved:
-    """A request that was found in another state than it was last seen in."""
+    """A request that was found in another state than it was last seen in. `evidence`: of one that is overdue, what says
+    since when and who is silent; None of all others.
+    """
 
     request: Request
     before: SeenState | None
     after: SeenState
     standing: Standing
+    evidence: Evidence | None = None
 
 
 def find_moved(
     book: RequestBook, seen: Mapping[RequestId, SeenState], requests: Iterable[Request]
 ) -> tuple[Moved, ...]:
-    """Those whose state differs from what was recorded."""
+    """Those whose state differs from what was recorded, and overdue ones for which another customer's time to choose
+    is over since.
+    """
     moved = []
     for request in requests:
         before, standing = seen.get(request.id), book.stand(request)
-        if before is not None and before.state is standing.state:
+        evidence = book.weigh(request) if standing.state is RequestState.OVERDUE else None
+        if before is not None and before.state is standing.state and not _is_over_for_more(evidence, before, book):
             continue
         told = before.notified_at if before is not None and standing.state not in ENDED else None
         after = SeenState(state=standing.state, since=book.record.now, notified_at=told)
-        moved.append(Moved(request=request, before=before, after=after, standing=standing))
+        moved.append(Moved(request=request, before=before, after=after, standing=standing, evidence=evidence))
     return tuple(moved)
+
+
+def _is_over_for_more(evidence: Evidence | None, before: SeenState, book: RequestBook) -> bool:
+    ends = evidence.ends if evidence is not None else ()
+    return any(before.since < at <= book.record.now for _, at in ends)
 
 
 def record_moved(conn: Connection, moved: Iterable[Moved], *, actor: str, now: datetime) -> None:
@@ -186,27 +191,15 @@ def _entry(moved: Moved, actor: str, now: datetime) -> journal.Entry:
             "needed": standing.needed.value,
             "who": list(standing.who),
             "approvers": list(standing.approvers),
+            **(_say_overdue(moved.evidence, now) if moved.evidence is not None else {}),
         },
     )
 
 
-def say_changed(request: Request, before: Request | None, actor: str, now: datetime, why: str) -> journal.Entry:
-    """The line about a request that asks for something else than before."""
-    members = {*request.updates, *request.order_ids}
-    earlier = {*before.updates, *before.order_ids} if before else set()
-    return journal.Entry(
-        at=now,
-        actor=actor,
-        event="request.changed",
-        subject=f"request:{request.id}",
-        why=why,
-        data={
-            "incarnation": request.incarnation,
-            "due_at": request.due_at.isoformat() if request.due_at else None,
-            "impact": request.impact.value if request.impact else None,
-            "joined": sorted(members - earlier),
-            "left": sorted(earlier - members),
-            "nodes": request.nodes,
-            "shared_devices": request.shared_devices,
-        },
-    )
+def _say_overdue(evidence: Evidence, now: datetime) -> Mapping[str, Any]:
+    """What a notice of it is made from: since when, and the customers whose word is missing although their time to
+    choose is over, also where their own policy lets it proceed.
+    """
+    assert evidence.due_at is not None, "what nobody was told of is never overdue"
+    silent = sorted(customer for customer, at in evidence.ends if at <= now)
+    return {"due_at": evidence.due_at.isoformat(), "silent": silent}

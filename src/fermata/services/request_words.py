@@ -2,17 +2,9 @@
 
 from fermata.domain.combining import Outcome
 from fermata.domain.request_book import Meeting
-from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_standing import NextStep, Standing
 from fermata.domain.request_states import RequestState
 
-KIND_WORDS = {
-    RequestKind.DEPLOYMENT: "updates",
-    RequestKind.REPAIR: "repair",
-    RequestKind.HARDWARE: "hardware maintenance",
-    RequestKind.DECOMMISSION: "decommission",
-    RequestKind.MOVE: "move",
-}
 _NEXT = {
     NextStep.NOTIFY: "notify {who}",
     NextStep.ANSWER: "answer by {who}",
@@ -41,6 +33,11 @@ def state_words(state: RequestState) -> str:
 def next_words(standing: Standing) -> str:
     """What is needed next, and from whom."""
     return _NEXT[standing.needed].format(who=", ".join(standing.who) or "its customer")
+
+
+def is_waited_for(standing: Standing) -> bool:
+    """True when a person has to do something before it goes on."""
+    return standing.needed not in (NextStep.WAIT, NextStep.CONDUCT, NextStep.NOTHING)
 
 
 def say_meeting(meeting: Meeting) -> str:

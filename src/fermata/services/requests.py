@@ -7,8 +7,10 @@ from datetime import datetime
 
 from fermata.domain.combinations import say_new
 from fermata.domain.fleet import Device, Fleet
+from fermata.domain.flights import Flight
+from fermata.domain.freshness import OldWord, find_old
 from fermata.domain.ids import NodeId, OrderId, RequestId, UpdateId
-from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.pending import FleetPending
 from fermata.domain.pending_lines import (
     PendingFilter,
     PendingGroup,
@@ -35,12 +37,12 @@ from fermata.services.request_record import (
     find_moved,
     read_inputs_in,
     record_moved,
-    say_changed,
 )
 from fermata.services.together import list_combinations
 from fermata.store import journal
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
+from fermata.store.request_lines import say_changed
 
 HISTORY_LINES = 20
 
@@ -57,12 +59,15 @@ class PendingList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingPage:
-    """Some of the lines that passed a filter, and how many come after them. `total` and `groups` count all."""
+    """Some of the lines that passed a filter, and how many come after them. `total` and `groups` count all. `stale`:
+    what of the clusters in question is shown by an old word.
+    """
 
     total: int
     rest: int
     lines: tuple[PendingLine, ...]
     groups: tuple[PendingGroup, ...]
+    stale: tuple[OldWord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,31 +82,38 @@ class DeviceWork:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
-    """A work order of a request, where it stands alone, and what it meets on its nodes."""
+    """A work order of a request, where it stands alone, and what it meets on its nodes. `tail`, `known`: of the unit on
+    a tail list that it was opened for by itself.
+    """
 
     order: RequestOrder
     opened: Said
     started: Said | None
     standing: RequestStanding
     meets: tuple[Meeting, ...]
+    tail: str
+    known: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestView:
     """A request, where it stands and since when (UTC; None: it was not looked at since), and how far consent reaches.
 
-    `devices`, `orders`, `risks` (sets of updates that never ran together) and `history`, the last lines of the journal
-    about it, are filled where one request is asked for in detail.
+    `flights`: those approved in its supercomputer; `stale`: what of it is shown by an old word of a source. `devices`,
+    `orders`, `risks` (sets of updates that never ran together) and `history`, the last lines of the journal about it,
+    are filled where one request is asked for in detail.
     """
 
     request: Request
     standing: RequestStanding
     since: datetime | None
     coverage: tuple[Coverage, ...]
+    stale: tuple[OldWord, ...] = ()
     devices: tuple[DeviceWork, ...] = ()
     orders: tuple[OrderView, ...] = ()
     risks: tuple[Reason, ...] = ()
     history: tuple[journal.Entry, ...] = ()
+    flights: tuple[Flight, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +146,11 @@ def refresh_in(conn: Connection, *, now: datetime, why: str, fleet: Fleet | None
         inputs = read_inputs_in(conn, now, fleet)
     except NotStored:
         return ()
-    before, pending = inputs.stored, find_pending(inputs.fleet, inputs.catalogue)
-    built = inputs.list_requests(pending)
+    before, built = inputs.stored, inputs.list_requests()
     changed = tuple(request for request in built if before.get(request.id) != request)
     request_store.save_requests(conn, changed)
     journal.append_many(conn, [say_changed(request, before.get(request.id), ACTOR, now, why) for request in changed])
-    book = inputs.open_book(now, pending, find_ends(before, built, inputs.catalogue))
+    book = inputs.open_book(now, find_ends(before, built, inputs.catalogue))
     record_moved(conn, find_moved(book, inputs.seen, built), actor=ACTOR, now=now)
     return changed
 
@@ -154,8 +165,7 @@ def watch_requests(db: Database, *, now: datetime) -> RequestsLooked:
             inputs = read_inputs_in(conn, now)
     except NotStored:
         return RequestsLooked(moved=())
-    pending = find_pending(inputs.fleet, inputs.catalogue)
-    found = find_moved(inputs.open_book(now, pending), inputs.seen, inputs.stored.values())
+    found = find_moved(inputs.open_book(now), inputs.seen, inputs.stored.values())
     if not found:
         return RequestsLooked(moved=())
     with db.begin() as conn:
@@ -183,9 +193,8 @@ def record_notice(db: Database, request_id: RequestId, *, now: datetime, actor: 
         subject = f"request:{request_id}"
         line = journal.Entry(at=now, actor=actor, event="request.told", subject=subject, why=why, data={})
         journal.append(conn, line)
-        pending = find_pending(inputs.fleet, inputs.catalogue)
         after = replace(inputs, seen=request_store.load_states(conn))
-        book = after.open_book(now, pending)
+        book = after.open_book(now)
         record_moved(conn, find_moved(book, after.seen, [request]), actor=actor, now=now)
         return _view(replace(after, seen=request_store.load_states(conn)), book, request)
 
@@ -200,7 +209,7 @@ def list_pending(source: Database | Inputs, wanted: PendingFilter) -> PendingLis
     """Everything pending that passes the filter. Raises Refusal for a name in the filter that nobody knows."""
     inputs = read_inputs(source) if isinstance(source, Database) else source
     _refuse_unknown(inputs, wanted)
-    pending = find_pending(inputs.fleet, inputs.catalogue)
+    pending = inputs.basis.pending
     lines = tuple(sorted(list_lines(inputs.fleet, inputs.catalogue, inputs.policy, pending, wanted), key=place_of))
     return PendingList(lines=lines, groups=group_lines(lines, inputs.catalogue))
 
@@ -212,11 +221,14 @@ def page_pending(
     superseded: bool,
     after: tuple[str | int, ...] | None = None,
     limit: int | None = None,
+    now: datetime,
 ) -> PendingPage:
     """As `list_pending`: `limit` lines of it, None for all, from behind the place `after` on. Without `superseded` it
     is as if older updates did not exist.
     """
-    found = list_pending(source, wanted)
+    inputs = read_inputs(source, now) if isinstance(source, Database) else source
+    found = list_pending(inputs, wanted)
+    taken = {cluster.name for cluster in inputs.fleet.clusters.values() if wanted.takes(cluster)}
     hidden = () if superseded else (Standing.SUPERSEDED,)
     lines = [line for line in found.lines if line.standing not in hidden]
     start = 0 if after is None else bisect_right(lines, after, key=place_of)
@@ -226,6 +238,7 @@ def page_pending(
         rest=len(lines) - end,
         lines=tuple(lines[start:end]),
         groups=tuple(group for group in found.groups if group.standing not in hidden),
+        stale=find_old(inputs.stale, taken, now),
     )
 
 
@@ -237,12 +250,11 @@ def list_requests(
     """
     inputs = read_inputs(source, now) if isinstance(source, Database) else source
     _refuse_unknown(inputs, wanted)
-    pending = find_pending(inputs.fleet, inputs.catalogue)
-    book = inputs.open_book(now, pending)
+    book = inputs.open_book(now)
     taken = {c.supercomputer for c in inputs.fleet.clusters.values() if wanted.takes(c)}
     found = [
         request
-        for request in inputs.list_requests(pending)
+        for request in inputs.list_requests()
         if request.supercomputer in taken and (not wanted.updates or not wanted.updates.isdisjoint(request.updates))
     ]
     views = [_view(inputs, book, request) for request in found]
@@ -255,13 +267,12 @@ def show_request(source: Database | Inputs, request_id: RequestId, *, now: datet
     id.
     """
     inputs = read_inputs(source, now) if isinstance(source, Database) else source
-    pending = find_pending(inputs.fleet, inputs.catalogue)
-    requests = {request.id: request for request in inputs.list_requests(pending)}
+    requests = {request.id: request for request in inputs.list_requests()}
     if request_id not in requests:
         known = nearest(request_id, requests)
         raise Refusal(reason(Code.REQUEST_UNKNOWN, request=request_id, nearest=known))
     request = requests[request_id]
-    book = inputs.open_book(now, pending)
+    book, pending = inputs.open_book(now), inputs.basis.pending
     devices: tuple[DeviceWork, ...] = ()
     if request.kind is RequestKind.DEPLOYMENT:
         found = shared_devices(inputs.fleet, pending, request.supercomputer)
@@ -284,7 +295,15 @@ def _view(inputs: Inputs, book: RequestBook, request: Request) -> RequestView:
         standing=standing,
         since=seen.since if seen is not None and seen.state is standing.state else None,
         coverage=book.cover(request),
+        flights=_flights(inputs, request),
+        stale=find_old(inputs.stale, book.basis.supercomputers.get(request.supercomputer, ()), book.record.now),
     )
+
+
+def _flights(inputs: Inputs, request: Request) -> tuple[Flight, ...]:
+    if request.kind is not RequestKind.DEPLOYMENT:
+        return ()
+    return tuple(flight for flight in inputs.flights if flight.supercomputer == request.supercomputer)
 
 
 def _order_view(book: RequestBook, name: OrderId) -> OrderView:
@@ -296,6 +315,8 @@ def _order_view(book: RequestBook, name: OrderId) -> OrderView:
         started=order.started,
         standing=book.stand_order(order),
         meets=book.meet(order.kind, places.nodes_of(order), but=order.id),
+        tail=order.tail,
+        known=order.known,
     )
 
 

@@ -1,6 +1,7 @@
 """What is known of a run beside its plan, gathered from the store: the facts in which a deviation is found."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from fermata.domain.campaign import LimitKind
 from fermata.domain.consent import consent_gaps
@@ -10,7 +11,7 @@ from fermata.domain.node_states import OUT, UnitKind
 from fermata.domain.observed import Fate
 from fermata.domain.openings import count_limits, limit_words
 from fermata.domain.operations import Run
-from fermata.domain.pending import has_work
+from fermata.domain.pending import has_work, work_on
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code
 from fermata.domain.replanning import waiting_nodes
@@ -21,8 +22,11 @@ from fermata.planning.inputs import PlanningInput
 from fermata.services.plans import load_inputs
 from fermata.store import runs, unit_ops
 from fermata.store.database import Connection
+from fermata.store.flights import load_planned
 
-BARRING = frozenset({"ALLOWED_WINDOWS", "CONSENT", "FREEZE", "WORK_ORDERS"})  # rules whose answer changes by the day
+BARRING = frozenset(
+    {"ALLOWED_WINDOWS", "CONSENT", "FLIGHTS", "FREEZE", "WORK_ORDERS"}
+)  # rules whose answer changes by the day
 
 
 def gather_facts(conn: Connection, run: Run, inputs: PlanningInput) -> RunFacts:
@@ -39,7 +43,7 @@ def gather_facts(conn: Connection, run: Run, inputs: PlanningInput) -> RunFacts:
         barred=_barred(conn, plan, ahead),
         gone=_gone(plan, ahead, inputs),
         new=_new(plan, inputs),
-        freed=_freed(plan, inputs),
+        freed=_by_cluster(sorted({*_freed(plan, inputs), *_cleared(conn, plan, ahead, inputs)})),
         tail=_tail(conn, run, inputs),
         is_quiet=is_quiet(rows),
     )
@@ -87,15 +91,15 @@ def _new(plan: Plan, inputs: PlanningInput) -> Mapping[ClusterId, tuple[NodeId, 
     )
 
 
-def _freed(plan: Plan, inputs: PlanningInput) -> Mapping[ClusterId, tuple[NodeId, ...]]:
+def _freed(plan: Plan, inputs: PlanningInput) -> Iterable[tuple[ClusterId, NodeId]]:
     """Nodes that the plan left out because nobody had agreed, and somebody has by now."""
     fleet, pending = inputs.fleet, inputs.pending_now
     groups = [g for g in plan.unplanned if g.reason.code in OF_CONSENT or g.reason.code is Code.CONSENT_AGAIN]
     if not groups or inputs.ledger is None:
-        return {}
+        return ()
     gaps = consent_gaps(fleet, inputs.policy, pending, inputs.ledger)
     waiting = waiting_nodes(fleet, inputs.policy, pending, plan, inputs.ledger)
-    return _by_cluster(
+    return (
         (group.cluster, name)
         for group in groups
         for name in group.nodes
@@ -103,6 +107,24 @@ def _freed(plan: Plan, inputs: PlanningInput) -> Mapping[ClusterId, tuple[NodeId
         and name not in gaps
         and name not in waiting
         and has_work(fleet, pending, fleet.nodes[name])
+    )
+
+
+def _cleared(
+    conn: Connection, plan: Plan, ahead: frozenset[WindowId], inputs: PlanningInput
+) -> Iterable[tuple[ClusterId, NodeId]]:
+    """Nodes of windows to come that bring no flight to them, and on which one was approved since."""
+    if not inputs.catalogue.flights:
+        return ()
+    planned = load_planned(conn, replace(inputs.catalogue, flights=()), plan)
+    known = {(flown.update, name) for flown in planned.flights for name in flown.nodes}
+    fresh = {(f.update, name) for f in inputs.catalogue.flights for name in f.nodes} - known
+    fleet, pending = inputs.fleet, inputs.pending_now
+    due = {
+        name for update, name in fresh if any(work.id == update for work in work_on(fleet, pending, fleet.nodes[name]))
+    }
+    return (
+        (window.cluster, name) for window in plan.windows if window.id in ahead for name in window.nodes if name in due
     )
 
 

@@ -5,13 +5,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from fermata.domain.capacity_ledger import count_owed
-from fermata.domain.ids import WindowId
+from fermata.domain.forecasts import Forecast
+from fermata.domain.ids import RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
-from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, WindowStatus
-from fermata.store import capacity, inventory, replans, runs, unit_ops
+from fermata.domain.tail import BY_RULE, CONDUCTOR, TailItem, plan_next
+from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, TrainStatus, WindowStatus
+from fermata.store import capacity, flights, forecasts, intents, inventory, replans, runs, tail, trains, unit_ops
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -26,7 +28,10 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
     for count in counts:
         by_window[count.window].append(count)
     ready = {a.window: a.ready_at for a in capacity.load_accounts(conn, [run.id], with_baseline=False)}
-    windows = tuple(_window(row, by_window.get(row.window, ()), ready.get(row.window)) for row in rows)
+    foretold = forecasts.latest(conn, run.id)
+    windows = tuple(
+        _window(row, by_window.get(row.window, ()), ready.get(row.window), foretold.get(row.window)) for row in rows
+    )
     out = [c for c in counts if c.state in OUT]
     return RunStatus(
         run=run.id,
@@ -39,6 +44,7 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         started_at=run.started_at,
         ended_at=run.ended_at,
         forecast_end=_forecast(windows),
+        forecast=foretold.get(None),
         baseline_nodes=run.baseline_nodes,
         baseline_in_service=run.baseline_in_service,
         in_service=run.baseline_in_service - count_owed(capacity.load_sums(conn, [run.id])),
@@ -49,8 +55,12 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         nodes_in_tail=sum(c.units for c in out if c.in_tail),
         limits=_limits(conn, run),
         windows=windows,
-        tail=tuple(_tail(op, now) for op in unit_ops.tail_ops(conn, run.id)),
+        tail=list_tail(conn, run.id, now),
         last_replan=replans.latest_replan(conn, run.id),
+        words=intents.load_intents(conn).about(run.id),
+        trains=_trains(conn, run),
+        flights=flights.planned_flights(conn, run.plan),
+        deadline_risk=replans.latest_risk(conn, run.id),
     )
 
 
@@ -58,7 +68,9 @@ def _units(counts: Sequence[StateCount], state: UnitState) -> int:
     return sum(c.units for c in counts if c.state is state)
 
 
-def _window(row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | None) -> WindowStatus:
+def _window(
+    row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | None, foretold: Forecast | None
+) -> WindowStatus:
     states: Counter[UnitState] = Counter()
     for count in counts:
         states[count.state] += count.units
@@ -76,8 +88,9 @@ def _window(row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | N
         back_by=row.back_by,
         opened_at=row.opened_at,
         closed_at=row.closed_at,
-        forecast_end=_window_forecast(row, behind),
+        forecast_end=_window_forecast(row, behind, foretold),
         behind=behind,
+        forecast=foretold if row.state is WindowState.OPEN else None,
         nodes=row.nodes,
         taken=row.taken,
         in_service_at_open=row.in_service_at_open,
@@ -93,11 +106,13 @@ def _window(row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | N
     )
 
 
-def _window_forecast(row: WindowRun, behind: timedelta | None) -> datetime | None:
+def _window_forecast(row: WindowRun, behind: timedelta | None, foretold: Forecast | None) -> datetime | None:
     if row.closed_at is not None:
         return row.closed_at
     if row.state in NOT_OPENED_YET:
         return row.planned_end
+    if foretold is not None and foretold.enough is not None:
+        return foretold.enough.median
     return None if behind is None else row.planned_end + behind
 
 
@@ -118,9 +133,39 @@ def _limits(conn: Connection, run: Run) -> tuple[LimitStatus, ...]:
     )
 
 
-def _tail(op: UnitOp, now: datetime) -> TailEntry:
+def _trains(conn: Connection, run: Run) -> tuple[TrainStatus, ...]:
+    counts = trains.count_riders(conn, run.id)
+    return tuple(
+        TrainStatus(
+            train=train.id,
+            cluster=train.cluster,
+            updates=train.updates,
+            opened_at=train.opened_at,
+            closed_at=train.closed_at,
+            due_by=train.due_by,
+            riders=train.riders,
+            proven=counts.get(train.id, {}).get(UnitState.PROVEN, 0),
+            writing=counts.get(train.id, {}).get(UnitState.APPLYING, 0),
+            left=counts.get(train.id, {}).get(UnitState.LEFT_OUT, 0),
+        )
+        for train in trains.load_trains(conn, run.id)
+    )
+
+
+def list_tail(conn: Connection, run: RunId, now: datetime) -> tuple[TailEntry, ...]:
+    """The tail of a run, longest there first."""
+    ops = unit_ops.tail_ops(conn, run)
+    items = tail.open_items(conn, run) if ops else {}
+    return tuple(_tail(op, items.get((op.window, op.unit)), now) for op in ops)
+
+
+def _tail(op: UnitOp, item: TailItem | None, now: datetime) -> TailEntry:
     since = op.tail_since or now
     why = op.reason or reason(Code.LATE, unit=op.unit, back_by=f"{since:%Y-%m-%d %H:%MZ}", step=op.step or op.state)
+    known = item or TailItem(
+        run=op.run, window=op.window, unit=op.unit, owner=CONDUCTOR, owned_by=BY_RULE, listed_at=since
+    )
+    planned = plan_next(op, known)
     return TailEntry(
         unit=op.unit,
         kind=op.kind,
@@ -131,4 +176,12 @@ def _tail(op: UnitOp, now: datetime) -> TailEntry:
         reason=why,
         since=since,
         age=max(timedelta(0), now - since),
+        owner=known.owner,
+        owned_by=known.owned_by,
+        next_step=planned.step,
+        next_at=planned.at,
+        promised_at=known.promised_at,
+        order=known.order,
+        tries=known.tries,
+        retry_wanted=known.retry is not None,
     )

@@ -15,11 +15,13 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, Desired, ReplanMode, RunState, WindowState, advance_window
 from fermata.domain.windows import calendar_day, local_to_utc
 from fermata.services.errors import Refusal
+from fermata.services.intents import no_run, refuse_stopped_fleet, say_of_run
 from fermata.services.observed import find_rows
 from fermata.services.run_status import assemble
 from fermata.services.run_views import RunStatus
-from fermata.store import inventory, journal, plans, runs
+from fermata.store import inventory, journal, plans, runs, wakes
 from fermata.store.database import Connection, Database
+from fermata.store.flights import load_planned
 from fermata.store.journal import Entry
 
 ONE_DAY = timedelta(days=1)
@@ -41,6 +43,7 @@ def start(
     `replan` None: as the live run has it, and a new one proposes.
     """
     with database.begin() as conn:
+        refuse_stopped_fleet(conn)
         plan = plans.published_plan(conn, campaign)
         if plan is None:
             raise Refusal(reason(Code.NOT_PUBLISHED, campaign=campaign))
@@ -54,12 +57,8 @@ def start(
         data = {"plan": plan.id, "windows": len(plan.windows)}
         line = Entry(at=now, actor=actor, event="run.started", subject=f"run:{run.id}", why="", data=data)
         journal.append(conn, line)
+        wakes.hint(conn)
         return run
-
-
-def _no_run(campaign: CampaignId | None) -> Refusal:
-    told = {"of": f" of {campaign}", "name": f" {campaign}"} if campaign else {"of": "", "name": ""}
-    return Refusal(reason(Code.RUN_NONE, **told))
 
 
 def only_campaign(database: Database) -> CampaignId:
@@ -89,6 +88,16 @@ def stop(database: Database, campaign: CampaignId | None, *, now: datetime, acto
     return _want(database, campaign, Desired.STOP, now, actor, why)
 
 
+def abort(database: Database, campaign: CampaignId | None, *, now: datetime, actor: str, why: str) -> Run:
+    """What can be proven now goes back, what is written ends, no further window opens. `stop` finishes the rest.
+
+    Refused without a reason.
+    """
+    if not why.strip():
+        raise Refusal(reason(Code.WHY_MISSING, verb="abort"))
+    return _want(database, campaign, Desired.ABORT, now, actor, why)
+
+
 def status(database: Database, campaign: CampaignId | None = None, *, now: datetime | None = None) -> RunStatus:
     """The newest run, of that campaign if one is named. `now` None: the instant up to which it was worked on.
 
@@ -105,7 +114,7 @@ def find_run(conn: Connection, campaign: CampaignId | None, *, live: bool = True
     """
     found = runs.live_run(conn, campaign) or (None if live else runs.latest_run(conn, campaign))
     if found is None:
-        raise _no_run(campaign)
+        raise no_run(campaign)
     return found
 
 
@@ -113,18 +122,17 @@ def _want(
     database: Database, campaign: CampaignId | None, desired: Desired, now: datetime, actor: str, why: str
 ) -> Run:
     with database.begin() as conn:
-        run = find_run(conn, campaign)
-        if run.desired is Desired.STOP and desired is not Desired.STOP:
-            raise Refusal(reason(Code.RUN_OVER, run=run.id, state=RunState.STOPPING))
-        runs.set_desired(conn, run.id, desired)
-        line = Entry(at=now, actor=actor, event=f"run.asked_to_{desired}", subject=f"run:{run.id}", why=why, data={})
-        journal.append(conn, line)
-        return replace(run, desired=desired)
+        return say_of_run(conn, find_run(conn, campaign), desired, now=now, actor=actor, why=why)
 
 
 def _refuse_changed(conn: Connection, plan: Plan) -> None:
+    """What was said of flights since is heard when windows open, as all consent is."""
+    catalogue = inventory.load_catalogue(conn)
     found: Mapping[str, tuple[object, str]] = {
-        "update catalogue": (inventory.load_catalogue(conn), plan.inputs.updates),
+        "update catalogue": (
+            replace(catalogue, flights=load_planned(conn, catalogue, plan).flights),
+            plan.inputs.updates,
+        ),
         "campaign": (inventory.load_campaign(conn, plan.campaign), plan.inputs.campaign),
     }
     for what, (value, sha256) in found.items():

@@ -252,8 +252,11 @@ def _target_fault(subscription: Subscription, channels: Channels) -> str | None:
     if unknown:
         known = ", ".join(sorted(TARGET_KEYS[subscription.channel] - {"key_sha256"}))
         return f"{', '.join(unknown)} means nothing to a {subscription.channel} subscription, which knows {known}"
-    if subscription.shape is EventShape.SCHEDULED_EVENTS and subscription.channel not in WITH_HANDSHAKE:
+    if subscription.shape is not EventShape.NOTICES and subscription.channel not in WITH_HANDSHAKE:
         return f"a {subscription.channel} subscription carries notices alone, not {_words(subscription.shape)}"
+    types = subscription.target.get("event_types", [])
+    if not isinstance(types, list) or not all(isinstance(name, str) for name in types):
+        return "event_types must be a list of types"
     if subscription.channel is ChannelKind.PULL:
         return _pull_fault(subscription)
     channel = channels.get(subscription.channel)

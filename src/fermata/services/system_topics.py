@@ -1,6 +1,6 @@
 """Event Grid's system topics and their event subscriptions, as Azure's clients order them. Each is one transaction.
 
-A topic is a place to hang subscriptions on: what they hear are the scheduled events of the customer that its Azure
+A topic is a place to hang subscriptions on: what they hear are events of its type, of the customer that its Azure
 subscription stands for. An event subscription is a subscription like any other.
 """
 
@@ -18,7 +18,11 @@ from fermata.services.subscriptions import show_in as show_subscription_in
 from fermata.store import inventory, subscriptions
 from fermata.store.database import Connection, Database
 
-TOPIC_TYPE = "microsoft.resourcenotifications.maintenanceresources"
+TOPIC_TYPES = {
+    "microsoft.resourcenotifications.maintenanceresources": EventShape.SCHEDULED_EVENTS,
+    "microsoft.resourcenotifications.healthresources": EventShape.HEALTH_RESOURCES,
+    "microsoft.resourcenotifications.containerserviceeventresources": EventShape.CLUSTER_EVENTS,
+}
 ACTOR = "arm client"
 
 
@@ -76,7 +80,10 @@ def put_topic(db: Database, path: TopicPath, body: Mapping[str, Any]) -> bool:
     """Keeps the topic; True when it is new. Raises TopicRefused."""
     with db.begin() as conn:
         _customer(conn, path)
-        is_new = path.key not in subscriptions.load_topics(conn)
+        before = subscriptions.load_topics(conn).get(path.key)
+        is_new = before is None
+        if before is not None and shape_of(before["body"]) is not shape_of(body):
+            raise TopicRefused("InvalidRequest", f"{path.topic} is of another type: delete it first.")
         subscriptions.save_topic(conn, path.key, {"path": _plain(path), "body": dict(body)})
         return is_new
 
@@ -85,6 +92,11 @@ def find_topic(db: Database, path: TopicPath) -> Mapping[str, Any]:
     """What was ordered. Raises TopicRefused."""
     with db.read() as conn:
         return _topic(conn, path)
+
+
+def shape_of(topic: Mapping[str, Any]) -> EventShape:
+    """What those who subscribe to a topic hear."""
+    return TOPIC_TYPES[topic["topicType"].lower()]
 
 
 def list_topics(db: Database, subscription: str, group: str | None) -> list[tuple[TopicPath, Mapping[str, Any]]]:
@@ -118,7 +130,7 @@ def put_event_subscription(
 ) -> EventSubscription:
     """Adds it, or puts it in the place of what stood there. Raises TopicRefused, and Refusal for its target."""
     with db.begin() as conn:
-        _topic(conn, path)
+        shape = shape_of(_topic(conn, path))
         name = wanted.name
         key = _key(path, name)
         before = subscriptions.load_topics(conn).get(key)
@@ -131,7 +143,7 @@ def put_event_subscription(
             channel=wanted.channel,
             target={**wanted.target, "name": name},
             customers=frozenset({_customer(conn, path)}),
-            shape=EventShape.SCHEDULED_EVENTS,
+            shape=shape,
             attempts_max=wanted.attempts_max,
             lives=wanted.lives,
         )

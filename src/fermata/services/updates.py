@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from fermata.domain.fleet import Fleet
+from fermata.domain.flights import Flight, end_flight, find_flights
 from fermata.domain.hashing import content_sha256
 from fermata.domain.ids import RequestId, SignalId, UpdateId
 from fermata.domain.pending import find_pending
@@ -26,10 +28,13 @@ from fermata.domain.versions import compare_versions
 from fermata.formats.catalogue import read_added
 from fermata.formats.qualification import read_qualification
 from fermata.formats.updates import read_updates
+from fermata.services.consent import store_entries
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown
 from fermata.services.requests import refresh_in
 from fermata.store import inventory, journal, plans, runs, signals
+from fermata.store.consent import load_ledger
 from fermata.store.database import Connection, Database, NotStored
+from fermata.store.flights import load_undone
 
 NewId = Callable[[str], str]
 
@@ -39,7 +44,7 @@ class UpdateView:
     """An update, on how many units it is due now, what its rule asks for, and its signals by when they were judged.
 
     `rule` is None when no rule is about it. `missing`: why it may not become production-ready, empty if it may
-    or is.
+    or is. `flights`: where a flight-ready one is approved, by supercomputer.
     """
 
     update: Update
@@ -49,6 +54,7 @@ class UpdateView:
     needs: tuple[NeedStanding, ...]
     missing: tuple[Reason, ...]
     signals: tuple[Signal, ...]
+    flights: tuple[Flight, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +132,7 @@ def withdraw_update(db: Database, name: UpdateId, *, now: datetime, actor: str, 
         needed = [reason(Code.UPDATE_NEEDED, update=name, others=", ".join(others))] if others else []
         refuse_all((*needed, *_in_use(conn, name)))
         rest = {key: update for key, update in catalogue.updates.items() if key != name}
+        _end_flight(conn, name, f"{name} was withdrawn ({why})", now=now, actor=actor)
         word = _Word(event="update.withdrawn", now=now, actor=actor, why=why)
         return _save(conn, replace(catalogue, updates=rest), [name], word)
 
@@ -147,8 +154,8 @@ def promote_update(db: Database, name: UpdateId, *, now: datetime, actor: str, w
 
 
 def demote_update(db: Database, name: UpdateId, *, now: datetime, actor: str, why: str) -> CatalogueChanged:
-    """Makes an update flight-ready again: it is pending nowhere until it is promoted anew. Raises Refusal while a run
-    brings it to nodes.
+    """Makes an update flight-ready again: it is pending nowhere until it is promoted, or approved as a flight, anew.
+    Raises Refusal while a run brings it to nodes.
     """
     with refusing_unknown(), db.begin() as conn:
         catalogue = inventory.load_catalogue(conn)
@@ -156,6 +163,7 @@ def demote_update(db: Database, name: UpdateId, *, now: datetime, actor: str, wh
         if update.stage is Stage.FLIGHT_READY:
             raise Refusal(reason(Code.STAGE_ALREADY, update=name, stage="flight-ready"))
         refuse_all(_in_use(conn, name))
+        _end_flight(conn, name, f"{name} was demoted ({why})", now=now, actor=actor)
         word = _Word(event="update.demoted", now=now, actor=actor, why=why)
         return _stage(conn, catalogue, update, Stage.FLIGHT_READY, word)
 
@@ -211,12 +219,23 @@ def _views(conn: Connection) -> tuple[UpdateView, ...]:
     fleet = inventory.load_fleet(conn)
     pending = find_pending(fleet, catalogue)
     rules, recorded = signals.load_rules(conn), signals.load_signals(conn)
+    flights = _flights(conn, fleet, catalogue)
     nodes = Counter(item.update.id for unit in pending.nodes.values() for item in unit.due)
     devices = Counter(item.update.id for unit in pending.devices.values() for item in unit.due)
     return tuple(
-        _view(update, nodes[update.id], devices[update.id], rules, recorded)
+        replace(
+            _view(update, nodes[update.id], devices[update.id], rules, recorded),
+            flights=tuple(flight for flight in flights if flight.update == update.id),
+        )
         for update in sorted(catalogue.updates.values(), key=lambda update: (update.released_at, update.id))
     )
+
+
+def _flights(conn: Connection, fleet: Fleet, catalogue: Catalogue) -> tuple[Flight, ...]:
+    ledger = load_ledger(conn)
+    if not any(entry.flight for entry in ledger):
+        return ()
+    return find_flights(fleet, catalogue, inventory.load_policy(conn), ledger, load_undone(conn, ledger))
 
 
 def _view(
@@ -233,6 +252,14 @@ def _view(
         missing=() if is_ready else judge_promotion(rules, update, recorded),
         signals=tuple(one for one in recorded if update.id in one.updates),
     )
+
+
+def _end_flight(conn: Connection, name: UpdateId, why: str, *, now: datetime, actor: str) -> None:
+    """What customers said of it as a flight is over: it flies nowhere before they are asked anew."""
+    ledger = load_ledger(conn)
+    if any(entry.flight == name for entry in ledger):
+        fleet = inventory.load_fleet(conn)
+        store_entries(conn, tuple(end_flight(fleet, ledger, name, now=now, actor=actor, why=why)), now)
 
 
 def _find(catalogue: Catalogue, name: UpdateId) -> Update:

@@ -11,3 +11,10 @@ def span_words(length: timedelta) -> str:
         days, hours = divmod(hours, 24)
         return f"{days} d {hours} h"
     return f"{hours} h {rest:02d}" if hours else f"{rest} min"
+
+
+def chance_words(kept: float) -> str:
+    """A probability as people say it; never certainty, which no simulation can give."""
+    if kept > 0.99:
+        return "over 99 %"
+    return "under 1 %" if kept < 0.01 else f"{100 * kept:.0f} %"

@@ -2,31 +2,27 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from fermata.domain.allowances import covers
-from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.combining import Outcome, why_held
 from fermata.domain.fleet import Node, NodeState
 from fermata.domain.ids import NodeId, OrderId, RequestId
-from fermata.domain.pending import find_pending
+from fermata.domain.order_begin import why_not_yet
 from fermata.domain.policy import Said
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.request_book import Meeting, RequestBook
 from fermata.domain.request_kinds import IMPACTS, RequestKind, due_at
 from fermata.domain.request_states import IllegalRequestMove, RequestEvent, RequestState, move
-from fermata.domain.requests import build_requests
 from fermata.domain.updates import Criticality, Impact
-from fermata.domain.windows import Interval
 from fermata.domain.work_orders import OrderEnd, Target, TargetLevel, WorkOrder
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown, shorten
-from fermata.services.request_record import Inputs, find_moved, read_inputs_in, record_moved, say_changed
+from fermata.services.request_record import Inputs, find_moved, read_inputs_in, record_moved
 from fermata.store import journal, work_orders
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database
+from fermata.store.request_lines import say_changed
 
 NewId = Callable[[str], str]
-SHORTEST = timedelta(hours=1)  # of a time that is open: a shorter one is over before anybody has a tool in hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +60,7 @@ class Desk:
     def book(self) -> RequestBook:
         """As things stand with the changes."""
         orders = {**self.inputs.orders, **self.changed}
-        inputs = replace(self.inputs, orders=orders)
-        return inputs.open_book(self.now, find_pending(inputs.fleet, inputs.catalogue))
+        return replace(self.inputs, orders=orders, known=self.inputs.basis).open_book(self.now)
 
     def order(self, name: OrderId) -> WorkOrder:
         """An order on record. Raises Refusal for an unknown one."""
@@ -79,7 +74,7 @@ class Desk:
         work_orders.save_orders(self.conn, tuple(self.changed.values()))
         touched = {order.request for order in self.changed.values()}
         book = self.book()
-        built = build_requests(book.fleet, book.pending, book.policy, self.inputs.stored, book.orders.values())
+        built = book.basis.requests(self.inputs.stored, book.orders.values())
         requests = [request for request in built if request.id in touched]
         changed = [request for request in requests if self.inputs.stored.get(request.id) != request]
         request_store.save_requests(self.conn, tuple(changed))
@@ -250,22 +245,9 @@ def _opened(desk: Desk, book: RequestBook, order: WorkOrder) -> Opened:
 
 def _why_not_yet(book: RequestBook, order: WorkOrder, nodes: Sequence[Node]) -> Iterable[Reason]:
     """Every reason why the order may not begin now."""
-    if not order.is_open or order.in_work:
-        return
-    if not nodes:
-        yield reason(Code.ORDER_TARGET_GONE, target=order.target, order=order.id)
-    heard = book.ordered.hear(order)
-    yield from (heard.gaps[node.name] for node in nodes if node.name in heard.gaps)
-    now = book.record.now
-    if order.wanted_at is not None and now < order.wanted_at:
-        at = f"{order.wanted_at:%Y-%m-%d %H:%MZ}"
-        yield reason(Code.ORDER_TOO_EARLY, order=order.id, at=at, why="the time that its customers were asked for")
-    if heard.allowances and not covers(heard.allowances, Interval(now, now + SHORTEST)):
-        customer = book.fleet.clusters[nodes[0].cluster].customer
-        yield say_outside(heard.allowances, customer, order.target, after=now, length=SHORTEST)
-    if order.impact is not Impact.IMPACTLESS:
-        yield from _why_frozen(book, nodes)
-    yield from _why_busy(book, order, nodes)
+    if order.is_open and not order.in_work:
+        yield from why_not_yet(book, order, nodes)
+        yield from _why_busy(book, order, nodes)
 
 
 def _why_serving(order: WorkOrder, nodes: Sequence[Node], *, drained: bool) -> Iterable[Reason]:
@@ -274,21 +256,17 @@ def _why_serving(order: WorkOrder, nodes: Sequence[Node], *, drained: bool) -> I
         yield reason(Code.ORDER_NOT_DRAINED, nodes=shorten(serving), order=order.id)
 
 
-def _why_frozen(book: RequestBook, nodes: Sequence[Node]) -> Iterable[Reason]:
-    """A freeze beats approvals; exemptions name updates, so that none lets an order pass."""
-    now, fleet = book.record.now, book.fleet
-    for freeze in book.policy.freezes:
-        is_on = freeze.start <= now < freeze.end
-        if is_on and any(freeze.scope.covers(node, fleet.clusters[node.cluster]) for node in nodes):
-            yield say_frozen(freeze)
-
-
 def _why_busy(book: RequestBook, order: WorkOrder, nodes: Sequence[Node]) -> Iterable[Reason]:
-    """One request at a time holds a node."""
-    waiting = [m for m in book.meet(order.kind, nodes, but=order.id) if m.outcome in (Outcome.WAIT, Outcome.REFUSE)]
+    """One request at a time holds a node. What a run holds it hands over by itself, when it is empty and idle."""
+    waiting = [m for m in book.meet(order.kind, nodes, but=order.id) if _is_in_the_way(m)]
     for meeting in waiting:
         holder = meeting.order or f"a run, for {meeting.request}"
         yield reason(Code.ORDER_NODE_BUSY, order=order.id, nodes=f"{meeting.nodes} node(s)", holder=holder)
+
+
+def _is_in_the_way(meeting: Meeting) -> bool:
+    is_run = meeting.kind is RequestKind.DEPLOYMENT and meeting.state is RequestState.IN_PROGRESS
+    return is_run or meeting.outcome in (Outcome.WAIT, Outcome.REFUSE)
 
 
 def _replaced(book: RequestBook, order: WorkOrder, nodes: Sequence[Node]) -> Iterable[WorkOrder]:

@@ -4,13 +4,14 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from statistics import NormalDist
 
 from fermata.domain.updates import Duration
 
 _NORMAL = NormalDist()
 _ALMOST = 1e-9
+HOURS_OUT = 3.0  # of a management controller or a network: longer than a window has to spare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,15 @@ class Faults:
     call itself, gets lost. busy: the target says no for now, once. bad_updates: by update, the share of units that
     never take it.
     unplaceable: a node with which its placement group refuses a whole scale-in, unless it comes alone.
+    revives: share of power cycles that bring back a node which did not come back from a reboot.
+
+    What follows does not happen unless it is asked for. half_done: claims success and leaves neither version.
+    done_anyway: says that it failed, though it was written. device_dies: a device is gone from the moment it is written
+    until its repair. flaps: a node comes and goes for hours after a reboot. no_bmc: of days on which a unit takes no
+    power command for hours. cut_off: of days on which a cluster cannot be reached for hours. no_answer: of whole calls,
+    that end without one; a third of those was carried out. stale, missing: of units looked at, seen as they were before
+    their last change, or not at all. breaks: of nodes that `bad_update` makes sick, some hours after it runs or with
+    the next reboot.
     """
 
     fails: float = 0.012
@@ -35,12 +45,34 @@ class Faults:
     busy: float = 0.002
     fallout: float = 0.015
     unplaceable: float = 0.01
+    revives: float = 0.3
     mean_days_to_repair: float = 2.0
     bad_updates: Mapping[str, float] = field(default_factory=dict, hash=False)
+    half_done: float = 0.0
+    done_anyway: float = 0.0
+    device_dies: float = 0.0
+    flaps: float = 0.0
+    no_bmc: float = 0.0
+    cut_off: float = 0.0
+    no_answer: float = 0.0
+    stale: float = 0.0
+    missing: float = 0.0
+    breaks: float = 0.0
+    bad_update: str = ""
 
 
 NO_FAULTS = Faults(
-    fails=0, hangs=0, false_done=0, slow_drain=0, unhealthy=0, device_fails=0, lost=0, busy=0, fallout=0, unplaceable=0
+    fails=0,
+    hangs=0,
+    false_done=0,
+    slow_drain=0,
+    unhealthy=0,
+    device_fails=0,
+    lost=0,
+    busy=0,
+    fallout=0,
+    unplaceable=0,
+    revives=0,
 )
 
 
@@ -59,6 +91,14 @@ class Dice:
         """Lognormal, whole minutes, at least one: instants on the minute keep ticks few."""
         z = _NORMAL.inv_cdf(self.draw(what, "minutes"))
         return timedelta(minutes=max(1, round(duration.quantile(z))))
+
+    def is_out(self, what: str, share: float, now: datetime) -> bool:
+        """True for some hours of that share of days."""
+        day = f"{what} {now:%Y-%m-%d}"
+        if share <= 0 or self.draw(day, "out") >= share:
+            return False
+        begins = self.draw(day, "out from") * (24 - HOURS_OUT)
+        return begins <= now.hour + now.minute / 60 < begins + HOURS_OUT
 
     def repair(self, mean_days: float, what: str) -> timedelta:
         """Exponential, whole minutes."""

@@ -2,45 +2,46 @@
 never be done to a real one. `sim.site` puts the ports in front of it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from fermata.domain.fleet import Device, Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
-from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
+from fermata.domain.updates import Catalogue, Impact, Update
 from fermata.domain.versions import is_at_least
 from fermata.ports import ApplyAsk, Ask
 from fermata.sim.fates import Dice, Faults
 from fermata.sim.log import CommandLog
-from fermata.sim.machines import Machine, Step, WorldBroken
+from fermata.sim.machines import WORK, Machine, Step, WorldBroken
+from fermata.sim.mishaps import INSTANT, Command, Fates
 
-INSTANT = ("lock", "give_back", "release")  # done as soon as they are accepted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """One item of a call, with its key cut to what does not change from run to run."""
-
-    op: str
-    key: str
-    unit: str
-    update: Update | None = None
+FLAPS_FOR = timedelta(hours=3)
+FIRST = 1  # the generation of whoever has a lease first: there is no older one to tell it from, so it is not kept
 
 
 class World:
-    """Machines and everything that was ever done to them. Not for two threads at once."""
+    """Machines and everything that was ever done to them. Not for two threads at once.
+
+    `witness` is called with new commands before any of them is carried out. `happened` counts what went wrong.
+    """
 
     def __init__(self, fleet: Fleet, catalogue: Catalogue, faults: Faults, seed: int, log: CommandLog) -> None:
         self.fleet = fleet
         self.catalogue = catalogue
         self.faults = faults
         self._dice = Dice(seed)
+        self.happened: Counter[str] = Counter()
+        self._fates = Fates(self._dice, faults, catalogue, self.happened)
         self._log = log
+        self.witness: Callable[[Sequence[Command], datetime], None] = _see_nothing
         self.steps: dict[str, Step] = {}
         self.turned_away: set[str] = set()
+        self.generations: dict[str, int] = {}
         self.notices: dict[str, str] = {}
         self.nodes = {n.name: _machine(n) for n in fleet.nodes.values()}
         self.devices = {
@@ -59,8 +60,9 @@ class World:
         for command in fresh:
             self._forbid(command, now)
         if fresh:
-            items = [[c.key, c.unit, c.update.id if c.update else ""] for c in fresh]
+            items = [[c.key, c.unit, _name(c.update, self.catalogue)] for c in fresh]
             self._log.append({"at": int(now.timestamp()), "op": op, "items": items})
+            self.witness(fresh, now)
             for command in fresh:
                 self._start(command, now)
 
@@ -70,11 +72,51 @@ class World:
             self._log.append({"at": int(now.timestamp()), "op": "turned_away", "items": [[k, "", ""] for k in keys]})
             self.turned_away.update(keys)
 
+    def is_overtaken(self, ask: Ask | ApplyAsk) -> bool:
+        """True when a newer generation was heard of for this unit in this window of this run."""
+        return ask.generation < self.generations.get(unit_of_key(ask.key), 0)
+
+    def hear(self, asks: Iterable[Ask | ApplyAsk], now: datetime) -> None:
+        """Remembers the newest generation that asked, or asked about, each unit."""
+        newer = {unit_of_key(ask.key): ask for ask in asks}
+        newer = {name: ask for name, ask in newer.items() if ask.generation > self.generations.get(name, 0)}
+        self.generations |= {name: ask.generation for name, ask in newer.items()}
+        items = [[name, ask.unit, str(ask.generation)] for name, ask in newer.items() if ask.generation > FIRST]
+        if items:
+            self._log.append({"at": int(now.timestamp()), "op": "generation", "items": items})
+
     def ask_repair(self, key: str, unit: str, now: datetime) -> None:
         """Somebody is sent to repair `unit`, once per key."""
         if key not in self.notices:
             self._log.append({"at": int(now.timestamp()), "op": "repair", "items": [[key, unit, ""]]})
             self._start_repair(key, unit, now)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Around every call: other processes wait, and what they did before is known here."""
+        with self._log.turn():
+            for entry in self._log.news():
+                self.replay(entry)
+            yield
+
+    def scale_in(self, unit: str, now: datetime, *, keeps_lock: bool = False) -> None:
+        """Somebody scales a node in behind everybody's back, with our lock still on it or without."""
+        op = "scale_in_locked" if keeps_lock else "scale_in"
+        self._log.append({"at": int(now.timestamp()), "op": op, "items": [["", unit, ""]]})
+        self._meddle(op, unit, now)
+
+    def scale_out(self, unit: str, now: datetime) -> None:
+        """Somebody takes it out again: no workload is on it, and nobody drained or locked it."""
+        self._log.append({"at": int(now.timestamp()), "op": "scale_out", "items": [["", unit, ""]]})
+        self._meddle("scale_out", unit, now)
+
+    def _meddle(self, op: str, unit: str, now: datetime) -> None:
+        machine = self.nodes[NodeId(unit)]
+        machine.settle(now)
+        if op == "scale_out":
+            machine.in_service = False
+        else:
+            machine.scale_in(now, keeps_lock=op == "scale_in_locked")
 
     def replay(self, entry: dict[str, Any]) -> None:
         """One line of the log, as it happened."""
@@ -83,10 +125,14 @@ class World:
             match entry["op"]:
                 case "turned_away":
                     self.turned_away.add(key)
+                case "generation":
+                    self.generations[key] = int(update)
                 case "repair":
                     self._start_repair(key, unit, at)
+                case "scale_in" | "scale_in_locked" | "scale_out":
+                    self._meddle(entry["op"], unit, at)
                 case op:
-                    found = self.catalogue.updates[UpdateId(update)] if update else None
+                    found = _find(update, self.catalogue) if update else None
                     self._start(Command(op=op, key=key, unit=unit, update=found), at)
 
     def _start_repair(self, key: str, unit: str, now: datetime) -> None:
@@ -101,110 +147,73 @@ class World:
         machine = self.machine(command.unit)
         assert machine is not None
         machine.settle(now)
-        step = self._fate(command, machine, now)
+        step = self._fates.of(command, machine, now)
         self.steps[command.key] = step
         match command.op:
             case "lock":
+                machine.touched = machine.touched and machine.locked
+                machine.emptied = machine.emptied and machine.locked
                 machine.locked = True
             case "give_back":
+                machine.current = None  # of a drain that went on
                 machine.locked = machine.drained = False
                 machine.in_service = True
             case "release":
+                machine.current = None
                 machine.locked = machine.drained = False
             case _:
                 machine.current = step
+        if command.op in WORK:
+            machine.touched = True
         if command.op == "drain":
             machine.in_service = False
-        if command.update is not None:
+        rides = command.unit in self.nodes and machine.in_service and not machine.locked
+        if command.update is not None and not rides:
             machine.targets[command.update.component] = command.update.to_version
         if command.op == "reboot":
-            machine.reboots += 1
-            if step.ends_at is None:
-                machine.gone_since = now
-                machine.repair_at = now + self._dice.repair(self.faults.mean_days_to_repair, command.key)
+            self._reboot(command, machine, step, now)
 
-    def _fate(self, command: Command, machine: Machine, now: datetime) -> Step:
-        """When and how it ends, from the seed and the key alone."""
-        key, faults = command.key, self.faults
-        step = Step(op=command.op, key=key, unit=command.unit, at=now, ends_at=now)
-        if command.op in INSTANT:
-            step.settled = True
-            return step
-        takes = self._dice.minutes(self._duration(command), key)
-        luck = self._dice.draw(key, "luck")
-        match command.op:
-            case "drain":
-                takes = self._drain_time(takes, machine, luck)
-            case "apply":
-                self._apply_fate(step, command, luck)
-            case "check" if luck < faults.unhealthy:
-                step.failed = "unhealthy"
-            case "reboot" if machine.reboots == 0 and self._dice.draw(command.unit, "fallout") < faults.fallout:
-                step.ends_at = None
-            case _:
-                pass
-        if step.ends_at is not None:
-            step.ends_at = now + self._cut_short(step, takes)
-        return step
-
-    def _drain_time(self, takes: timedelta, machine: Machine, luck: float) -> timedelta:
-        if not machine.in_service:
-            return timedelta(minutes=1)  # nothing runs there
-        return takes * self.faults.slow_factor if luck < self.faults.slow_drain else takes
-
-    def _cut_short(self, step: Step, takes: timedelta) -> timedelta:
-        """A step that fails ends early; all spans are whole minutes."""
-        share = self._dice.draw(step.key, "share") if step.failed else 1.0
-        return timedelta(minutes=max(1, round(takes * share / timedelta(minutes=1))))
-
-    def _apply_fate(self, step: Step, command: Command, luck: float) -> None:
-        update, faults = command.update, self.faults
-        assert update is not None
-        fails = faults.fails if update.target == NODE_TARGET else faults.device_fails
-        step.update, step.component, step.version = update.id, update.component, update.to_version
-        step.with_reboot = update.needs_reboot
-        if self._dice.draw(command.unit, f"bad {update.id}") < faults.bad_updates.get(update.id, 0.0):
-            step.failed = "the part does not start with it"
-        elif luck < fails:
-            step.failed = "the image was not accepted"
-        elif luck < fails + faults.hangs:
-            step.ends_at = None
-        elif luck < fails + faults.hangs + faults.false_done:
-            step.effective = False
-
-    def _duration(self, command: Command) -> Duration:
-        if command.update is not None:
-            return command.update.duration_minutes
-        defaults = self.catalogue.defaults
-        return {"drain": defaults.drain_minutes, "check": defaults.verify_minutes}.get(
-            command.op, defaults.reboot_minutes
-        )
+    def _reboot(self, command: Command, machine: Machine, step: Step, now: datetime) -> None:
+        machine.reboots += 1
+        if step.ends_at is None:
+            machine.gone_since = now
+            machine.repair_at = now + self._dice.repair(self.faults.mean_days_to_repair, command.key)
+        elif self._dice.draw(command.key, "flaps") < self.faults.flaps:
+            self.happened["node flaps"] += 1
+            machine.flaps_until = step.ends_at + FLAPS_FOR
 
     def _forbid(self, command: Command, now: datetime) -> None:
         """What no conductor may ever ask."""
         machine = self.machine(command.unit)
         if machine is None:
-            raise WorldBroken(f"{command.unit} does not exist")
+            raise WorldBroken("one_owner", f"{command.unit} does not exist")
         machine.settle(now)
         is_node = command.unit in self.nodes
-        if machine.current is not None and command.op != "reset":
-            raise WorldBroken(f"{command.key}: {machine.current.key} still goes on")
-        if machine.gone_since is not None:
-            raise WorldBroken(f"{command.key}: {command.unit} cannot be reached")
-        if is_node and command.op in ("apply", "reboot", "reset", "check") and not (machine.drained and machine.locked):
-            raise WorldBroken(f"{command.key}: {command.unit} is not locked and drained")
+        ends_drain = command.op in INSTANT and machine.current is not None and machine.current.op == "drain"
+        if machine.current is not None and command.op != "reset" and not ends_drain:
+            raise WorldBroken("no_double_effect", f"{command.key}: {machine.current.key} still goes on")
+        if machine.gone_since is not None and command.op != "reset":
+            raise WorldBroken("no_double_effect", f"{command.key}: {command.unit} cannot be reached")
+        in_use = machine.in_service and not machine.locked
+        rides = in_use and command.update is not None and command.update.impact is Impact.IMPACTLESS
+        is_work = command.op in ("apply", "reboot", "reset", "check")
+        if is_node and is_work and not rides and not (machine.drained and machine.locked):
+            raise WorldBroken("one_owner", f"{command.key}: {command.unit} is not locked and drained")
         if is_node and command.op == "drain" and not machine.locked:
-            raise WorldBroken(f"{command.key}: {command.unit} is not locked")
+            raise WorldBroken("one_owner", f"{command.key}: {command.unit} is not locked")
         if command.update is not None:
             self._forbid_apply(command, command.update, machine, now)
-        if command.op == "give_back":
-            self._forbid_return(command, machine)
+        if command.op in ("give_back", "release") and (lack := machine.lack_of_proof()):
+            raise WorldBroken("proof_of_return", f"{command.key}: {command.unit} {lack}")
 
     def _forbid_apply(self, command: Command, update: Update, machine: Machine, now: datetime) -> None:
-        if machine.versions.get(update.component) == update.to_version:
-            raise WorldBroken(f"{command.key}: {update.id} runs there already")
+        known = (machine.versions, machine.staged, machine.targets)
+        if all(found.get(update.component, update.to_version) == update.to_version for found in known):
+            raise WorldBroken("no_double_effect", f"{command.key}: {update.id} runs there already")
         if machine.staged.get(update.component) == update.to_version:
-            raise WorldBroken(f"{command.key}: {update.id} is written already and waits for a reboot")
+            raise WorldBroken(
+                "no_double_effect", f"{command.key}: {update.id} is written already and waits for a reboot"
+            )
         device = self.fleet.devices.get(DeviceId(command.unit))
         if device is not None:
             self._forbid_on_device(command, update, device, now)
@@ -215,7 +224,7 @@ class World:
         for node in self.fleet.nodes_behind(device):
             near = self._settled(self.nodes[node.name], now)
             if update.needs_drain and not near.drained:
-                raise WorldBroken(f"{command.key}: {node.name} behind it is not drained")
+                raise WorldBroken("shared_device", f"{command.key}: {node.name} behind it is not drained")
             self._forbid_conflict(command, update, near)
 
     def _forbid_on_node(self, command: Command, update: Update, now: datetime) -> None:
@@ -225,20 +234,30 @@ class World:
             for needed in update.requires:
                 version = near.versions.get(needed.component)
                 if version is not None and not is_at_least(version, needed.min_version):
-                    raise WorldBroken(f"{command.key}: {near.name} runs {needed.component} {version}")
+                    raise WorldBroken("shared_device", f"{command.key}: {near.name} runs {needed.component} {version}")
 
     def _forbid_conflict(self, command: Command, update: Update, near: Machine) -> None:
         if near.current is not None and near.current.update in self._conflicts[update.id]:
-            raise WorldBroken(f"{command.key}: {near.current.update} is written on {near.name} at the same time")
-
-    def _forbid_return(self, command: Command, machine: Machine) -> None:
-        lacking = {c: v for c, v in machine.targets.items() if machine.versions.get(c) != v}
-        if lacking or machine.staged:
-            raise WorldBroken(f"{command.key}: {command.unit} does not run {lacking or machine.staged}")
+            raise WorldBroken(
+                "shared_device", f"{command.key}: {near.current.update} is written on {near.name} at the same time"
+            )
 
     def _settled(self, machine: Machine, now: datetime) -> Machine:
         machine.settle(now)
         return machine
+
+    def is_cut_off(self, unit: str, now: datetime) -> bool:
+        """True while nothing of the unit's cluster can be reached."""
+        place = self.fleet.nodes.get(NodeId(unit)) or self.fleet.devices.get(DeviceId(unit))
+        return place is not None and self._dice.is_out(f"cluster {place.cluster}", self.faults.cut_off, now)
+
+    def has_no_bmc(self, unit: str, now: datetime) -> bool:
+        """True while the unit takes no power command and says nothing of those that it was given."""
+        return self._dice.is_out(f"bmc {unit}", self.faults.no_bmc, now)
+
+    def draw(self, what: str, purpose: str) -> float:
+        """A number of this world for its ports; see `Dice.draw`."""
+        return self._dice.draw(what, purpose)
 
     def unplaceable(self, units: Sequence[str]) -> str | None:
         """The first of several nodes that its placement group cannot place together with others, or None."""
@@ -261,13 +280,16 @@ class World:
         return ""
 
 
+def _see_nothing(_commands: Sequence[Command], _now: datetime) -> None:
+    """Nobody watches."""
+
+
 def open_world(fleet: Fleet, catalogue: Catalogue, *, faults: Faults, seed: int, path: Path | None) -> World:
     """The world as its log says it is; `fleet` is what it was in the beginning. `path` None keeps no log."""
     log = CommandLog(path)
     world = World(fleet, catalogue, faults, seed, log)
-    for entry in log.replay():
-        world.replay(entry)
-    return world
+    with world.turn():
+        return world
 
 
 def commands(op: str, asks: Iterable[Ask | ApplyAsk], find: Callable[[UpdateId], Update]) -> list[Command]:
@@ -277,10 +299,30 @@ def commands(op: str, asks: Iterable[Ask | ApplyAsk], find: Callable[[UpdateId],
             op=op,
             key=cut_key(ask.key),
             unit=ask.unit,
-            update=find(ask.update) if isinstance(ask, ApplyAsk) else None,
+            update=replace(find(ask.update), to_version=ask.to_version) if isinstance(ask, ApplyAsk) else None,
         )
         for ask in asks
     ]
+
+
+def _name(update: Update | None, catalogue: Catalogue) -> str:
+    """What the log calls it: a roll-back writes another version than the catalogue has."""
+    if update is None:
+        return ""
+    is_usual = catalogue.updates[update.id].to_version == update.to_version
+    return update.id if is_usual else f"{update.to_version} {update.id}"
+
+
+def _find(name: str, catalogue: Catalogue) -> Update:
+    if UpdateId(name) in catalogue.updates:
+        return catalogue.updates[UpdateId(name)]
+    version, _, update = name.partition(" ")
+    return replace(catalogue.updates[UpdateId(update)], to_version=version)
+
+
+def unit_of_key(key: str) -> str:
+    """Of a step key: its run, window and unit."""
+    return "/".join(key.split("/", 3)[:3])
 
 
 def cut_key(key: str) -> str:

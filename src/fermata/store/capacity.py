@@ -1,5 +1,6 @@
 """The rows of the capacity ledger: an account for every window that opened, and entries that are only ever added."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
@@ -152,15 +153,20 @@ def unready_accounts(conn: Connection, run: RunId, windows: Iterable[WindowId] |
     return tuple(_to_account(row) for row in conn.execute(query.order_by(window_account.c.window)).mappings())
 
 
-def count_returns(conn: Connection, account: Account) -> int:
-    """How many of the nodes that a window took in service are back, proven."""
-    query = select(func.count()).where(*_returns(account))
-    return int(conn.execute(query).scalar_one())
+def count_returns(conn: Connection, run: RunId, windows: Iterable[WindowId]) -> Counter[WindowId]:
+    """How many of the nodes that each of these windows took in service are back, proven."""
+    meant = (*_returns(run), capacity_entry.c.window.in_(sorted(windows)))
+    query = select(capacity_entry.c.window, func.count()).where(*meant).group_by(capacity_entry.c.window)
+    return Counter({WindowId(window): nodes for window, nodes in conn.execute(query)})
 
 
 def return_times(conn: Connection, account: Account) -> tuple[datetime, ...]:
     """When each of them came back."""
-    return tuple(conn.execute(select(capacity_entry.c.at).where(*_returns(account))).scalars())
+    return tuple(
+        conn.execute(
+            select(capacity_entry.c.at).where(*_returns(account.run), capacity_entry.c.window == account.window)
+        ).scalars()
+    )
 
 
 def set_ready(conn: Connection, account: Account, at: datetime) -> bool:
@@ -170,10 +176,9 @@ def set_ready(conn: Connection, account: Account, at: datetime) -> bool:
     return conn.execute(update(window_account).where(*mine).values(ready_at=at)).rowcount == 1
 
 
-def _returns(account: Account) -> tuple[ColumnElement[bool], ...]:
+def _returns(run: RunId) -> tuple[ColumnElement[bool], ...]:
     return (
-        capacity_entry.c.run == account.run,
-        capacity_entry.c.window == account.window,
+        capacity_entry.c.run == run,
         capacity_entry.c.kind == EntryKind.RETURNED.value,
         capacity_entry.c.in_service_before.is_(True),
     )

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, String, Table, Text, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, Row, String, Table, Text, cast, delete, func, insert, select, update
 
-from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, RequestId, UpdateId
-from fermata.domain.policy import ConsentEntry, Exemption, Freeze, Said, Scope, ScopeLevel, Verdict
+from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, OrderId, RequestId, UpdateId
+from fermata.domain.policy import ConsentEntry, Exemption, Freeze, MaintenanceKind, Said, Scope, ScopeLevel, Verdict
 from fermata.store.bulk import insert_rows
 from fermata.store.consent_terms import read_terms, write_terms
 from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
@@ -58,6 +58,8 @@ freeze_exemption = Table(
     Column("asked_at", UtcTime, nullable=False),
     Column("confirmed_by", String, nullable=True),
     Column("confirmed_at", UtcTime, nullable=True),
+    Column("orders", JsonOrNull, nullable=True),  # NULL when it names none
+    Column("kinds", JsonOrNull, nullable=True),
 )
 
 
@@ -72,27 +74,40 @@ def append_entry(conn: Connection, entry: ConsentEntry) -> int:
     return int(result.inserted_primary_key[0])
 
 
+def names_flights(conn: Connection) -> bool:
+    """True when some entry may name a flight; False when none does."""
+    terms = consent_entry.c.terms
+    query = select(consent_entry.c.seq).where(terms.is_not(None), cast(terms, Text).contains('"flight"'))
+    return conn.execute(query.limit(1)).first() is not None
+
+
 def append_entries(conn: Connection, entries: Sequence[ConsentEntry]) -> tuple[int, ...]:
     """Adds entries in the order given and returns the seqs they got; their own `seq` is not read."""
     if not entries:
         return ()
-    last = conn.execute(select(func.max(consent_entry.c.seq))).scalar() or 0
+    last = last_seq(conn)
     insert_rows(conn, consent_entry, [_to_row(entry) for entry in entries])
     seqs = select(consent_entry.c.seq).where(consent_entry.c.seq > last).order_by(consent_entry.c.seq)
     return tuple(conn.execute(seqs).scalars())  # writers are serialised: what came since is ours
 
 
-def load_ledger(conn: Connection) -> tuple[ConsentEntry, ...]:
-    """All entries, oldest first."""
+def load_ledger(conn: Connection, after_seq: int = 0) -> tuple[ConsentEntry, ...]:
+    """All entries after that seq, oldest first."""
     known: dict[tuple[str, ...], frozenset[UpdateId]] = {}  # most of a ledger was said of the same few sets of items
     found = []
-    for row in conn.execute(select(consent_entry).order_by(consent_entry.c.seq)):
+    query = select(consent_entry).where(consent_entry.c.seq > after_seq).order_by(consent_entry.c.seq)
+    for row in conn.execute(query):
         names = tuple(row.updates)
         updates = known.get(names)
         if updates is None:
             updates = known[names] = frozenset(UpdateId(name) for name in names)
         found.append(_from_row(row, updates))
     return tuple(found)
+
+
+def last_seq(conn: Connection) -> int:
+    """Of the newest entry, 0 for none: what was read at the same number is still all there is."""
+    return conn.execute(select(func.max(consent_entry.c.seq))).scalar() or 0
 
 
 def add_freeze(conn: Connection, added: Freeze) -> None:
@@ -131,6 +146,8 @@ def add_exemption(conn: Connection, added: Exemption) -> None:
             reason=added.reason,
             asked_by=added.asked.actor,
             asked_at=added.asked.at,
+            orders=sorted(added.orders) or None,
+            kinds=sorted(added.kinds) or None,
         )
     )
 
@@ -156,6 +173,8 @@ def load_exemptions(conn: Connection) -> tuple[Exemption, ...]:
             reason=row.reason,
             asked=Said(actor=row.asked_by, at=row.asked_at),
             confirmed=Said(actor=row.confirmed_by, at=row.confirmed_at) if row.confirmed_by is not None else None,
+            orders=frozenset(OrderId(name) for name in row.orders or ()),
+            kinds=frozenset(MaintenanceKind(name) for name in row.kinds or ()),
         )
         for row in rows
     )

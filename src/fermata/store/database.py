@@ -1,9 +1,11 @@
 """Opens a store and gives out its short transactions. The only place that knows which database it is."""
 
-from collections.abc import Iterator, Mapping
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -11,16 +13,34 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.store.once import mark_done, storing_key
 
-__all__ = ["Connection", "Database", "NotStored", "StoreUnavailable", "migrate", "open_database"]
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
+__all__ = ["Connection", "Database", "NotStored", "OtherRelease", "StoreUnavailable", "migrate", "open_database"]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30  # how long a writer waits its turn: longer than any transaction, shorter than a caller's patience
 WRITER_LOCK = 0x4645524D  # PostgreSQL's advisory lock "FERM": one writer at a time there as well
 
 
 class StoreUnavailable(Exception):
     """The database cannot be reached, is locked, or cannot write (disk full). Nothing was changed."""
+
+    code = "STORE_UNAVAILABLE"
+
+
+class OtherRelease(StoreUnavailable):
+    """The store's schema is that of another release, which upgraded it or went back meanwhile. Trying again is no use.
+
+    Nothing was changed.
+    """
+
+    def __init__(self, why: Reason) -> None:
+        super().__init__(why.sentence)
+        self.code = why.code.value
 
 
 class NotStored(LookupError):
@@ -36,43 +56,104 @@ JSON_CODEC: Mapping[str, Any] = {
     "json_serializer": lambda value: orjson.dumps(value).decode(),
     "json_deserializer": orjson.loads,
 }
+_KEPT, _FRESH = "fermata_kept", "fermata_fresh"  # what is remembered, and what will be once it is committed
 READ_ONLY: Mapping[str, Mapping[str, Any]] = {
     "sqlite": {"fermata_readonly": True},
     "postgresql": {"fermata_readonly": True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
 
 
-class Database:
-    """One store. `begin()` writes, `read()` reads; both are short and never held across a port call."""
+def recall(conn: Connection, name: str) -> Any:
+    """What was remembered of this store under that name, by any of its transactions that is in sight; None if nothing
+    was. It may be of an earlier state of the store: whoever remembers something says with it what state it is of.
+    """
+    options = conn.get_execution_options()
+    return options.get(_FRESH, {}).get(name) or options[_KEPT].get(name)
 
-    def __init__(self, url: str) -> None:
+
+def remember(conn: Connection, name: str, value: object) -> None:
+    """Keeps a value that is never changed, as long as the process lives: at once when nothing can be written, else once
+    all of it is committed.
+    """
+    options = conn.get_execution_options()
+    kept: dict[str, object] | None = options[_KEPT] if _is_readonly(conn) else options.get(_FRESH)
+    if kept is not None:
+        kept[name] = value
+
+
+class Database:
+    """One store. `begin()` writes, `read()` reads; both are short and never held across a port call.
+
+    `revision`: the schema that it was opened with, outside of which nothing is written; None: nobody looks.
+    """
+
+    def __init__(self, url: str, revision: str | None = None) -> None:
         self.url = url
+        self.revision = revision
         self.engine = _engine(url)
+        self._guard: Callable[[Connection], None] | None = None
+
+    def guarded(self, guard: Callable[[Connection], None]) -> "Database":
+        """The same store, where `guard` looks first in every write transaction: what it raises ends it."""
+        found = copy.copy(self)
+        found._guard = guard  # noqa: SLF001 - of another object of this very class
+        return found
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A write transaction, committed at the end of the block and rolled back on any error.
 
         It waits for its turn first: one writer at a time, on either database, so that what is read inside cannot go
-        stale before it commits. Raises StoreUnavailable when the database says no, DoneBefore as in `once`.
+        stale before it commits. Raises StoreUnavailable when the database says no, OtherRelease when it was upgraded
+        since it was opened, DoneBefore as in `once`.
         """
+        fresh: dict[str, object] = {}
         try:
-            with self.engine.begin() as connection, storing_key(connection):
-                yield connection
+            with self.engine.begin() as connection:
+                self.look(connection)
+                with storing_key(connection):
+                    if self._guard is not None:
+                        self._guard(connection)
+                    connection.execution_options(**{_FRESH: fresh})
+                    yield connection
             mark_done()
+            self.engine.get_execution_options()[_KEPT].update(fresh)
         except DBAPIError as error:
-            raise StoreUnavailable(_sentence(error)) from error
+            raise self._refusal(error) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A read-only snapshot. Raises StoreUnavailable when the database says no."""
+        """A read-only snapshot, of another release's schema too as far as it can be read.
+
+        Raises StoreUnavailable when the database says no.
+        """
         try:
             with self.engine.connect() as connection:
                 readonly = connection.execution_options(**READ_ONLY[connection.dialect.name])
                 with readonly.begin():
                     yield readonly
         except DBAPIError as error:
-            raise StoreUnavailable(_sentence(error)) from error
+            raise self._refusal(error) from error
+
+    def look(self, conn: Connection) -> None:
+        """Raises OtherRelease when the store has another schema than the one that it was opened with."""
+        if self.revision is None:
+            return
+        found = conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        if found != self.revision:
+            raise OtherRelease(_say_other(found, self.revision))
+
+    def _refusal(self, error: DBAPIError) -> StoreUnavailable:
+        """What to say of an error: if a table has changed under us, that it has."""
+        if not error.connection_invalidated:
+            try:
+                with self.engine.connect() as connection:
+                    self.look(connection)
+            except OtherRelease as other:
+                return other
+            except DBAPIError:
+                pass  # what failed first says more
+        return StoreUnavailable(_sentence(error))
 
     def close(self) -> None:
         """Gives all connections back."""
@@ -80,46 +161,64 @@ class Database:
 
 
 def open_database(url: str) -> Database:
-    """Opens the store at a SQLAlchemy URL and brings its schema up to date. Raises StoreUnavailable."""
-    migrate(url)
-    return Database(url)
+    """Opens the store at a SQLAlchemy URL and brings its schema up to date. Raises StoreUnavailable, OtherRelease."""
+    return Database(url, migrate(url))
 
 
-def migrate(url: str, revision: str = "head") -> None:
-    """Applies all migrations up to `revision` in one transaction. Raises StoreUnavailable.
+def migrate(url: str, revision: str = "head") -> str:
+    """Applies all migrations up to `revision` in one transaction: the schema that is there then.
+
+    Raises StoreUnavailable, and OtherRelease where a newer release upgraded the store.
 
     A store that is up to date is only read, so opening one never waits for a writer.
     """
     from alembic import command  # noqa: PLC0415 - a quarter of a second, which whoever asks a server should not wait
     from alembic.config import Config  # noqa: PLC0415
     from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = _scripts()
     wanted = scripts.get_revision(revision)
     database = Database(url)
     try:
         with database.read() as connection:
             found = MigrationContext.configure(connection).get_current_revision()
+        if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+            raise OtherRelease(_say_other(found, wanted.revision))
         if found != wanted.revision:
             with database.begin() as connection:
                 config.attributes["connection"] = connection
                 command.upgrade(config, revision)
     finally:
         database.close()
+    return wanted.revision
+
+
+@cache
+def _scripts() -> "ScriptDirectory":
+    """The migrations of this release, which stay what they are while a process lives: reading them is most of what
+    opening a store that is up to date costs.
+    """
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
+    return ScriptDirectory(str(MIGRATIONS))
+
+
+def _say_other(found: str | None, known: str) -> Reason:
+    return reason(Code.STORE_OF_OTHER_RELEASE, found=found or "none", known=known)
 
 
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
+    options: Mapping[str, Any] = {**JSON_CODEC, "execution_options": {_KEPT: {}}}
     if parsed.get_backend_name() != "sqlite":
         wait = f"-c lock_timeout={BUSY_SECONDS * 1000}"
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args={"options": wait}, **JSON_CODEC)
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args={"options": wait}, **options)
         event.listen(engine, "begin", _begin_postgresql)
         return engine
     wait_seconds = float(str(parsed.query.get("timeout", BUSY_SECONDS)))
-    engine = create_engine(parsed, connect_args={"timeout": wait_seconds, "check_same_thread": False}, **JSON_CODEC)
+    engine = create_engine(parsed, connect_args={"timeout": wait_seconds, "check_same_thread": False}, **options)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, func, insert, select, update
+from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, bindparam, func, insert, select, update
 
 from fermata.domain.gate_book import Failure, FailureKind
 from fermata.domain.gates import GateState
@@ -28,6 +28,12 @@ gate = Table(
     Column("said_at", UtcTime, nullable=True),
     Column("body", Json, nullable=False),
     Column("version", Integer, nullable=False),
+)
+_SAVING = (
+    update(gate)
+    .where(gate.c.run == bindparam("of_run"), gate.c.update == bindparam("of_update"))
+    .where(gate.c.version == bindparam("read_version"))
+    .values({name: bindparam(name) for name in ("verdict", "changed_at", "said_at", "body", "version")})
 )
 gate_failure = Table(
     "gate_failure",
@@ -55,21 +61,22 @@ def save_gates(conn: Connection, states: Iterable[GateState]) -> dict[UpdateId, 
 
     Raises Stale when one was changed by somebody else since.
     """
-    saved: dict[UpdateId, GateState] = {}
-    for state in states:
-        after = replace(state, version=state.version + 1)
-        values = {
+    saved = {state.update: replace(state, version=state.version + 1) for state in states}
+    rows = [
+        {
+            "of_run": after.run,
+            "of_update": after.update,
+            "read_version": after.version - 1,
             "verdict": after.judged.verdict.value,
             "changed_at": after.changed_at,
             "said_at": after.said.at if after.said else None,
             "body": to_plain(after),
             "version": after.version,
         }
-        key = (gate.c.run == state.run, gate.c.update == state.update)
-        done = conn.execute(update(gate).where(*key, gate.c.version == state.version).values(values))
-        if done.rowcount != 1:
-            raise Stale(f"gate {state.update}")
-        saved[state.update] = after
+        for after in saved.values()
+    ]
+    if rows and conn.execute(_SAVING, rows).rowcount != len(rows):
+        raise Stale(f"one of the gates {', '.join(saved)}")
     return saved
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -24,16 +25,19 @@ from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, Node
 from fermata.domain.fleet_diff import FleetDiff, Unit, UnitChange, diff_fleets, to_row
 from fermata.domain.hashing import content_sha256
 from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
+from fermata.domain.notified import Notified
 from fermata.domain.policy import AfterDue, Freeze, Policy
 from fermata.domain.updates import Catalogue
 from fermata.domain.workloads import WorkloadMap
 from fermata.store import consent, outbox
 from fermata.store.bulk import delete_names, insert_rows, update_rows
 from fermata.store.codec import from_json, to_json
-from fermata.store.database import NotStored
+from fermata.store.database import NotStored, recall, remember
 from fermata.store.schema import Json, metadata
 
 T = TypeVar("T")
+_NOTIFIED = "since when customers know"  # under which it is remembered
+DOCUMENTS_KNOWN = 16  # decoded: the conductor asks what the policy says in every batch, and it says the same
 
 cluster = Table(
     "cluster",
@@ -127,6 +131,28 @@ def load_fleet(conn: Connection) -> Fleet:
     return dataclasses.replace(parts, nodes={n.name: n for n in sorted(nodes, key=_name)})
 
 
+def load_fleet_of(conn: Connection, supercomputers: Iterable[SupercomputerId]) -> Fleet:
+    """As `load_fleet`, of those supercomputers alone: clusters, nodes and devices."""
+    parts, wanted = load_parts(conn), frozenset(supercomputers)
+    clusters = {name: c for name, c in parts.clusters.items() if c.supercomputer in wanted}
+    nodes = [_to_node(row) for row in conn.execute(select(node).where(node.c.cluster.in_(list(clusters))))]
+    return Fleet(
+        clusters=clusters,
+        nodes={n.name: n for n in sorted(nodes, key=_name)},
+        devices={name: d for name, d in parts.devices.items() if d.cluster in clusters},
+    )
+
+
+def named_nodes(conn: Connection, names: Iterable[NodeId]) -> dict[NodeId, Node]:
+    """Those of `names` that are stored."""
+    return {found.name: found for found in map(_to_node, _named(conn, node, names))}
+
+
+def named_devices(conn: Connection, names: Iterable[DeviceId]) -> dict[DeviceId, Device]:
+    """Those of `names` that are stored."""
+    return {found.name: found for found in map(_to_device, _named(conn, device, names))}
+
+
 def load_parts(conn: Connection) -> Fleet:
     """The stored fleet without its nodes, of which there may be too many: clusters and devices, by name."""
     columns = [cluster.c[name] for name in Cluster.__slots__]
@@ -167,9 +193,20 @@ def record_node_states(conn: Connection, states: Mapping[NodeId, NodeState]) -> 
     update_rows(conn, node, [{"name": name, "state": state.value} for name, state in states.items()])
 
 
+def serving_nodes(conn: Connection, name: ClusterId) -> tuple[NodeId, ...]:
+    """The nodes of a cluster that serve workloads now."""
+    query = select(node.c.name).where(node.c.cluster == name, node.c.state == NodeState.IN_SERVICE.value)
+    return tuple(NodeId(found) for found in conn.execute(query.order_by(node.c.name)).scalars())
+
+
 def record_device_versions(conn: Connection, versions: Mapping[DeviceId, str]) -> None:
     """What devices now report."""
     update_rows(conn, device, [{"name": name, "version": version} for name, version in versions.items()])
+
+
+def load_device_versions(conn: Connection) -> dict[DeviceId, str]:
+    """What every device was last known to report."""
+    return {DeviceId(row[0]): row[1] for row in conn.execute(select(device.c.name, device.c.version))}
 
 
 def save_catalogue(conn: Connection, catalogue: Catalogue) -> bool:
@@ -193,9 +230,10 @@ def save_policy(conn: Connection, policy: Policy) -> bool:
     return save_document(conn, "policy", "", policy)
 
 
-def load_policy(conn: Connection) -> Policy:
+def load_policy(conn: Connection, *, known: bool = False) -> Policy:
     """The policy in force: as imported, with the freezes added by hand, less those ended, with the exemptions from
-    them, and with what customers know of where that counts. Raises NotStored.
+    them, and with what customers know of: where that counts for what may begin, or in any case if `known`, which when
+    their time to choose is over follows from. Raises NotStored.
     """
     policy = _load_document(conn, "policy", "", Policy)
     counts = any(customer.after_due is AfterDue.PROCEED for customer in policy.customers.values())
@@ -203,8 +241,18 @@ def load_policy(conn: Connection) -> Policy:
         policy,
         freezes=consent.merge_freezes(conn, policy.freezes),
         exemptions=consent.load_exemptions(conn),
-        notified=outbox.load_notified(conn) if counts else (),
+        notified=_read_notified(conn) if counts or known else (),
     )
+
+
+def _read_notified(conn: Connection) -> tuple[Notified, ...]:
+    """Of it nothing is ever changed or taken back: as it was read last, while no more is known."""
+    number = outbox.count_notified(conn)
+    found: tuple[int, tuple[Notified, ...]] | None = recall(conn, _NOTIFIED)
+    if found is None or found[0] != number:
+        found = number, outbox.load_notified(conn)
+        remember(conn, _NOTIFIED, found)
+    return found[1]
 
 
 def load_stated_policy(conn: Connection) -> Policy:
@@ -318,4 +366,11 @@ def find_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T
     """The document of that kind and name; None when there is none."""
     place = (document.c.kind == kind) & (document.c.name == name)
     body = conn.execute(select(document.c.body).where(place)).scalar()
-    return None if body is None else from_json(as_type, body)
+    asked: Any = as_type
+    found: T | None = None if body is None else _from_body(asked, body)
+    return found
+
+
+@lru_cache(maxsize=DOCUMENTS_KNOWN)
+def _from_body(as_type: Any, body: str) -> Any:
+    return from_json(as_type, body)

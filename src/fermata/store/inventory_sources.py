@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    func,
     insert,
     null,
     select,
@@ -23,8 +24,8 @@ from sqlalchemy import (
 
 from fermata.domain.fleet import NodeState
 from fermata.domain.fleet_diff import FleetDiff
-from fermata.domain.freshness import Stale, say_stale
-from fermata.domain.ids import DeviceId, HoldId, NodeId, SourceId
+from fermata.domain.freshness import Stale, StaleSource, say_stale
+from fermata.domain.ids import ClusterId, DeviceId, HoldId, NodeId, SourceId
 from fermata.domain.inventory_holds import Hold, HoldState
 from fermata.domain.inventory_reports import Loss, NotTaken, Report, SourceState
 from fermata.domain.inventory_sync import InWork, Proposal, Said, Stored
@@ -189,6 +190,26 @@ def list_stale(conn: Connection, now: datetime) -> Stale:
     return Stale(nodes=found["node"], devices=found["device"])
 
 
+def stale_sources(conn: Connection, now: datetime) -> tuple[StaleSource, ...]:
+    """Those whose last word is too old to be evidence, by id."""
+    words = [state.last_word for state in list_sources(conn)]
+    return tuple(
+        StaleSource(
+            word=word,
+            nodes=_count_by_cluster(conn, "node", word.source),
+            devices=_count_by_cluster(conn, "device", word.source),
+        )
+        for word in words
+        if word.is_stale(now)
+    )
+
+
+def _count_by_cluster(conn: Connection, kind: str, source: SourceId) -> dict[ClusterId, int]:
+    table = TABLES[kind]
+    query = select(table.c.cluster, func.count()).where(table.c.source == source).group_by(table.c.cluster)
+    return {ClusterId(name): number for name, number in conn.execute(query)}
+
+
 def load_in_work(conn: Connection) -> tuple[InWork, frozenset[NodeId]]:
     """Units that a run holds, and all nodes of open windows, those that are done included."""
     held = conn.execute(select(unit_op.c.kind, unit_op.c.unit).where(unit_op.c.finished_at.is_(None))).all()
@@ -240,6 +261,14 @@ def list_holds(conn: Connection, *, over: bool) -> tuple[Hold, ...]:
     query = select(inventory_hold).order_by(inventory_hold.c.held_at, inventory_hold.c.id)
     rows = conn.execute(query if over else query.where(inventory_hold.c.state == HoldState.OPEN.value))
     return tuple(_to_hold(row) for row in rows)
+
+
+def open_holds(conn: Connection) -> tuple[tuple[HoldId, str], ...]:
+    """Id and weight of each hold that is open, oldest first: as cheap as whoever looks every second needs it."""
+    table = inventory_hold
+    query = select(table.c.id, table.c.sha256).where(table.c.state == HoldState.OPEN.value)
+    rows = conn.execute(query.order_by(table.c.held_at, table.c.id))
+    return tuple((HoldId(row.id), row.sha256) for row in rows)
 
 
 def last_dropped(conn: Connection, source: SourceId) -> Hold | None:

@@ -70,11 +70,19 @@ def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str |
     return tuple(_from_row(row) for row in conn.execute(query))
 
 
-def read_events(conn: Connection, events: Collection[str]) -> Iterator[Entry]:
-    """Every line of one of these events, oldest first, a batch at a time."""
-    query = select(journal).where(journal.c.event.in_(sorted(events))).order_by(journal.c.seq)
+def read_events(conn: Connection, events: Collection[str], after_seq: int = 0) -> Iterator[Entry]:
+    """Every line of one of these events after `after_seq`, oldest first, a batch at a time."""
+    asked = (journal.c.event.in_(sorted(events)), journal.c.seq > after_seq)
+    query = select(journal).where(*asked).order_by(journal.c.seq)
     for row in conn.execute(query).yield_per(LINES_MAX):
         yield _from_row(row)
+
+
+def read_last(conn: Connection, subject: str) -> Entry | None:
+    """The last line about a subject, or None."""
+    query = select(journal).where(journal.c.subject == subject).order_by(journal.c.seq.desc()).limit(1)
+    row = conn.execute(query).one_or_none()
+    return None if row is None else _from_row(row)
 
 
 def latest_seq(conn: Connection, kinds: Sequence[str], *, after_seq: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -16,8 +17,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
+    delete,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -27,8 +31,9 @@ from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, Upda
 from fermata.domain.notices import ASKING, Notice, NoticeKind
 from fermata.domain.notified import Notified
 from fermata.domain.updates import Impact
-from fermata.store.bulk import insert_rows
+from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.subscriptions import subscription as subscription_table
 
 DELIVERIES_MAX = 10_000  # of one read
 
@@ -121,7 +126,8 @@ def add_deliveries(conn: Connection, told: Notice, subscriptions: Iterable[Subsc
 def add_notified(conn: Connection, known: Iterable[Notified]) -> None:
     """What customers know from now on; what they knew already keeps its time."""
     told = {(n.customer, n.supercomputer, n.update, n.impact): n for n in known}
-    there = {(n.customer, n.supercomputer, n.update, n.impact) for n in (load_notified(conn) if told else ())}
+    homes = {each.supercomputer for each in told.values()}
+    there = {(n.customer, n.supercomputer, n.update, n.impact) for n in load_notified(conn, homes)}
     rows = [
         {
             "customer": each.customer,
@@ -136,8 +142,16 @@ def add_notified(conn: Connection, known: Iterable[Notified]) -> None:
     insert_rows(conn, notified, rows)
 
 
-def load_notified(conn: Connection) -> tuple[Notified, ...]:
-    """Everything that customers know, since when."""
+def count_notified(conn: Connection) -> int:
+    """How much customers know: it grows with all that they learn."""
+    return conn.execute(select(func.count()).select_from(notified)).scalar_one()
+
+
+def load_notified(conn: Connection, supercomputers: Collection[SupercomputerId] | None = None) -> tuple[Notified, ...]:
+    """Everything that customers know, since when; of those supercomputers, if any are named."""
+    query = select(notified).order_by(*notified.primary_key.columns)
+    if supercomputers is not None:
+        query = query.where(notified.c.supercomputer.in_(sorted(supercomputers)))
     return tuple(
         Notified(
             customer=CustomerId(row.customer),
@@ -146,7 +160,7 @@ def load_notified(conn: Connection) -> tuple[Notified, ...]:
             impact=Impact(row.impact),
             at=row.at,
         )
-        for row in conn.execute(select(notified).order_by(*notified.primary_key.columns))
+        for row in conn.execute(query)
     )
 
 
@@ -217,6 +231,13 @@ def find_notice(conn: Connection, seq: int) -> Notice | None:
     return None if row is None else _to_notice(row)
 
 
+def find_last(conn: Connection, like: Notice) -> Notice | None:
+    """The last notice of the same kind, of the same subject, to the same customer; None when there is none."""
+    same = (notice.c.customer == like.customer, notice.c.subject == like.subject, notice.c.kind == like.kind.value)
+    row = conn.execute(select(notice).where(*same).order_by(notice.c.seq.desc()).limit(1)).one_or_none()
+    return None if row is None else _to_notice(row)
+
+
 def list_notices(
     conn: Connection, *, customers: Collection[CustomerId] = (), before: int | None = None, limit: int = 100
 ) -> tuple[Notice, ...]:
@@ -243,10 +264,62 @@ def list_deliveries(
 
 def latest_asking(conn: Connection) -> tuple[Notice, ...]:
     """The last notice of every request to each of its customers; of one that was closed since, there is none."""
-    kinds = [*_values(ASKING), NoticeKind.REQUEST_CLOSED.value]
-    last = select(func.max(notice.c.seq)).where(notice.c.kind.in_(kinds)).group_by(notice.c.customer, notice.c.subject)
+    last = select(func.max(notice.c.seq)).where(notice.c.kind.in_(_OF_REQUESTS))
+    last = last.group_by(notice.c.customer, notice.c.subject)
     found = conn.execute(select(notice).where(notice.c.seq.in_(last)).order_by(notice.c.seq))
     return tuple(each for each in (_to_notice(row) for row in found) if each.kind in ASKING)
+
+
+def has_settled(conn: Connection, before: datetime) -> bool:
+    """True when `drop_settled` would remove something."""
+    return conn.execute(select(notice.c.seq).where(*_settled(before)).limit(1)).first() is not None
+
+
+def count_settled(conn: Connection, before: datetime) -> int:
+    """How many notices `drop_settled` would remove."""
+    return int(conn.execute(select(func.count()).select_from(notice).where(*_settled(before))).scalar_one())
+
+
+def drop_settled(conn: Connection, before: datetime, limit: int) -> int:
+    """Removes the oldest notices, at most `limit`, that were written and delivered before `before`, with their
+    deliveries. Returns how many.
+
+    What is on its way stays, what is dead as long as it can be replayed, and the last that was said of each request:
+    who subscribes later is told by it, and that it is overdue is not told again. Since when customers know is kept
+    apart, and stays whatever goes.
+    """
+    found = list(conn.scalars(select(notice.c.seq).where(*_settled(before)).order_by(notice.c.seq).limit(limit)))
+    for first in range(0, len(found), NAMES_PER_STATEMENT):
+        seqs = found[first : first + NAMES_PER_STATEMENT]
+        conn.execute(delete(delivery).where(delivery.c.notice.in_(seqs)))
+        conn.execute(delete(notice).where(notice.c.seq.in_(seqs)))
+    return len(found)
+
+
+def _settled(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    first_young = select(notice.c.seq).where(notice.c.at >= before).order_by(notice.c.seq).limit(1).scalar_subquery()
+    later = notice.alias("later")
+    is_followed = select(later.c.seq).where(
+        later.c.customer == notice.c.customer,
+        later.c.subject == notice.c.subject,
+        later.c.kind.in_(_OF_REQUESTS),
+        later.c.seq > notice.c.seq,
+    )
+    can_be_replayed = and_(
+        delivery.c.state == DeliveryState.DEAD.value, delivery.c.subscription.in_(select(subscription_table.c.id))
+    )
+    needed = or_(delivery.c.state.in_(_values(OPEN)), can_be_replayed, delivery.c.delivered_at >= before)
+    is_needed = select(delivery.c.id).where(delivery.c.notice == notice.c.seq, needed)
+    return (
+        notice.c.seq < func.coalesce(first_young, _SEQ_MAX),  # so that the young ones are not even looked at
+        notice.c.at < before,
+        or_(notice.c.kind.not_in((*_OF_REQUESTS, NoticeKind.REQUEST_OVERDUE.value)), is_followed.exists()),
+        ~is_needed.exists(),
+    )
+
+
+_SEQ_MAX = 2**63 - 1
+_OF_REQUESTS = sorted(kind.value for kind in (*ASKING, NoticeKind.REQUEST_CLOSED))
 
 
 def _joined() -> Select[Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Text, cast, func, select, type_coerce
 from fermata.domain.ids import RunId
 from fermata.store.inventory import device, document, node
 from fermata.store.journal import journal
+from fermata.store.outbox import notified
 from fermata.store.plans import publication
 from fermata.store.runs import run, window_run
 from fermata.store.unit_ops import unit_op
@@ -93,6 +94,7 @@ _MARKS: tuple[Any, ...] = (
     select(func.count()).select_from(document),
     select(func.count()).select_from(node),
     select(func.count()).select_from(device),
+    select(func.count()).select_from(notified),
     select(func.count(), func.sum(run.c.version)).select_from(run),
     select(func.count(), func.sum(window_run.c.version)).select_from(window_run),
     select(func.count(), func.sum(unit_op.c.version)).select_from(unit_op),

@@ -62,9 +62,14 @@ def save_requests(conn: Connection, requests: tuple[Request, ...]) -> None:
     insert_rows(conn, request, rows)
 
 
-def load_requests(conn: Connection) -> dict[RequestId, Request]:
-    """Every request ever opened, those with nothing pending any more included, by id."""
-    bodies = conn.execute(select(request.c.body).order_by(request.c.id)).scalars()
+def load_requests(conn: Connection, names: Iterable[RequestId] | None = None) -> dict[RequestId, Request]:
+    """Every request ever opened, those with nothing pending any more included, by id; of `names` those that there are,
+    if they are given.
+    """
+    query = select(request.c.body).order_by(request.c.id)
+    if names is not None:
+        query = query.where(request.c.id.in_(sorted(names)))
+    bodies = conn.execute(query).scalars()
     found = [from_json(Request, body) for body in bodies]
     return {each.id: each for each in sorted(found, key=lambda each: each.id)}
 

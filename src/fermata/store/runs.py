@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     insert,
     select,
     update,
@@ -38,7 +39,7 @@ run = Table(
     Column("desired", String, nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime, nullable=True),
-    Column("clock_at", UtcTime, nullable=False),
+    Column("stands_at", UtcTime, nullable=False),  # clock_at; see migration 0024 for its name
     Column("baseline_nodes", Integer, nullable=False),
     Column("baseline_in_service", Integer, nullable=False),
     Column("limits_allowed", Json, nullable=False),
@@ -85,6 +86,8 @@ run_sample = Table(
     Column("limits", Json, nullable=False),
 )
 
+_TOUCH = update(run).where(run.c.id == bindparam("of_run")).values(stands_at=bindparam("at"))
+
 
 class Stale(Exception):
     """A row was changed by somebody else since it was read: nothing was saved, read again."""
@@ -99,13 +102,18 @@ def create_run(conn: Connection, made: Run, windows: Iterable[WindowRun]) -> Non
 def load_run(conn: Connection, run_id: RunId) -> Run | None:
     """The run of that id, or None."""
     row = conn.execute(select(run).where(run.c.id == run_id)).mappings().first()
-    return None if row is None else _to_run(row)
+    return None if row is None else to_run(row)
 
 
 def live_run(conn: Connection, campaign: CampaignId | None = None) -> Run | None:
     """The newest run, of that campaign if one is named, that is not over yet, or None."""
     query = select(run).where(run.c.state.in_([state.value for state in LIVE_RUNS]))
     return _newest(conn, query if campaign is None else query.where(run.c.campaign == campaign))
+
+
+def live_runs(conn: Connection) -> tuple[Run, ...]:
+    """Every run that is not over yet, oldest first."""
+    return tuple(found for found in list_runs(conn) if found.state in LIVE_RUNS)
 
 
 def latest_run(conn: Connection, campaign: CampaignId | None = None) -> Run | None:
@@ -118,7 +126,7 @@ def list_runs(conn: Connection, campaign: CampaignId | None = None) -> tuple[Run
     """All runs, of that campaign if one is named, oldest first."""
     query = select(run).order_by(run.c.started_at, run.c.id)
     rows = conn.execute(query if campaign is None else query.where(run.c.campaign == campaign)).mappings()
-    return tuple(_to_run(row) for row in rows)
+    return tuple(to_run(row) for row in rows)
 
 
 def save_run(conn: Connection, changed: Run) -> Run:
@@ -149,7 +157,7 @@ def set_replan_mode(conn: Connection, run_id: RunId, mode: ReplanMode) -> None:
 
 def touch_clock(conn: Connection, run_id: RunId, now: datetime) -> None:
     """Remembers the instant that is being worked on: a restart goes on from there."""
-    conn.execute(update(run).where(run.c.id == run_id).values(clock_at=now))
+    conn.execute(_TOUCH, {"of_run": run_id, "at": now})
 
 
 def load_windows(conn: Connection, run_id: RunId) -> tuple[WindowRun, ...]:
@@ -221,7 +229,7 @@ def _to_sample(row: RowMapping) -> Sample:
 
 def _newest(conn: Connection, query: Any) -> Run | None:
     row = conn.execute(query.order_by(run.c.started_at.desc(), run.c.id.desc()).limit(1)).mappings().first()
-    return None if row is None else _to_run(row)
+    return None if row is None else to_run(row)
 
 
 def _run_row(made: Run) -> dict[str, Any]:
@@ -233,7 +241,7 @@ def _run_row(made: Run) -> dict[str, Any]:
         "desired": made.desired.value,
         "started_at": made.started_at,
         "ended_at": made.ended_at,
-        "clock_at": made.clock_at,
+        "stands_at": made.clock_at,
         "baseline_nodes": made.baseline_nodes,
         "baseline_in_service": made.baseline_in_service,
         "limits_allowed": list(made.limits_allowed),
@@ -242,7 +250,8 @@ def _run_row(made: Run) -> dict[str, Any]:
     }
 
 
-def _to_run(row: RowMapping) -> Run:
+def to_run(row: RowMapping) -> Run:
+    """One row of `run`."""
     return Run(
         id=RunId(row["id"]),
         campaign=CampaignId(row["campaign"]),
@@ -251,7 +260,7 @@ def _to_run(row: RowMapping) -> Run:
         desired=Desired(row["desired"]),
         started_at=row["started_at"],
         ended_at=row["ended_at"],
-        clock_at=row["clock_at"],
+        clock_at=row["stands_at"],
         baseline_nodes=row["baseline_nodes"],
         baseline_in_service=row["baseline_in_service"],
         limits_allowed=tuple(row["limits_allowed"]),

@@ -15,10 +15,12 @@ from fermata.domain.notices import (
     Change,
     Home,
     Notice,
+    NoticeKind,
     Place,
     knows_items,
     notified_at,
     scope_words,
+    tell_overdue,
     tell_plan,
     tell_request,
     tell_scopes,
@@ -27,13 +29,14 @@ from fermata.domain.notices import (
 from fermata.domain.plans import Window
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.subscriptions import Subscription, is_spoken_for
-from fermata.store import inventory, outbox, plans, requests, runs
+from fermata.store import handovers, inventory, outbox, plans, requests, runs
 from fermata.store.subscriptions import load_subscriptions
 
 NAMES_PER_STATEMENT = 500
 SCOPED = frozenset(kind.value for kind in (*OF_CONSENT, *OF_FREEZES))
 REQUEST_EVENT, PLAN_EVENT = "request.changed", "plan.published"
-EVENTS = frozenset({REQUEST_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS})
+OVERDUE_EVENT = NoticeKind.REQUEST_OVERDUE.value
+EVENTS = frozenset({REQUEST_EVENT, OVERDUE_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS})
 
 
 def tell(conn: Connection, changes: Iterable[Change]) -> tuple[Notice, ...]:
@@ -91,12 +94,26 @@ def notify_left_alone(conn: Connection, subscriptions: Collection[Subscription],
 
 
 def _requests(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
-    known = requests.load_requests(conn) if changes else {}
+    known = requests.load_requests(conn, {RequestId(change.name) for change in changes}) if changes else {}
     for change in changes:
         yield from tell_request(change, known[RequestId(change.name)])
 
 
+def _overdue(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
+    """Each customer is told once of each incarnation, though a request may turn overdue again, as when a yes is
+    taken back.
+    """
+    known = requests.load_requests(conn, {RequestId(change.name) for change in changes}) if changes else {}
+    customers = inventory.load_stated_policy(conn).customers if changes else {}
+    for change in changes:
+        for notice in tell_overdue(change, known[RequestId(change.name)], customers):
+            last = outbox.find_last(conn, notice)
+            if last is None or last.facts["incarnation"] != notice.facts["incarnation"]:
+                yield notice
+
+
 def _others(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
+    yield from _overdue(conn, [change for change in changes if change.event == OVERDUE_EVENT])
     by_cluster = _homes(conn) if changes else {}
     for change in changes:
         if change.event == PLAN_EVENT:
@@ -135,7 +152,7 @@ def _by_window(changes: Iterable[Change]) -> Iterator[list[Change]]:
 
 
 def _place(conn: Connection, change: Change, by_cluster: dict[ClusterId, Home]) -> Place | None:
-    """None for a window of a cluster that is not in the inventory any more."""
+    """None for a window that no plan has any more, or of a cluster that is not in the inventory any more."""
     name = change.name if change.subject.startswith("window:") else str(change.data["window"])
     table = runs.window_run
     row = conn.execute(
@@ -144,7 +161,9 @@ def _place(conn: Connection, change: Change, by_cluster: dict[ClusterId, Home]) 
     home = by_cluster.get(ClusterId(row.cluster))
     if home is None:
         return None
-    planned = _windows(conn, PlanId(row.plan))[WindowId(name)]
+    planned = _windows(conn, PlanId(row.plan)).get(WindowId(name)) or handovers.find_window(conn, WindowId(name))
+    if planned is None:
+        return None
     return Place(
         window=planned.id,
         cluster=planned.cluster,
@@ -184,6 +203,8 @@ def _scope_homes(
     for level in (ScopeLevel.NODE, ScopeLevel.RACK):
         for name, cluster in _clusters_of(conn, level, [name for each, name in pairs if each == level]):
             found[f"{level} {name}"].add(cluster)
+    for name, cluster in _clusters_behind(conn, [name for each, name in pairs if each == ScopeLevel.GROUP]):
+        found[f"{ScopeLevel.GROUP} {name}"].add(cluster)
     homes = {scope: {by_cluster[c] for c in clusters if c in by_cluster} for scope, clusters in found.items()}
     return {
         each: tuple(sorted(homes[scope], key=lambda home: (home.supercomputer, home.customer)))
@@ -196,6 +217,15 @@ def _freeze_scopes(conn: Connection, words: Iterable[str]) -> dict[str, str]:
     named = {each for each in words if each.startswith("freeze ")}
     freezes = inventory.load_policy(conn).freezes if named else ()
     return {f"freeze {freeze.id}": str(freeze.scope) for freeze in freezes if f"freeze {freeze.id}" in named}
+
+
+def _clusters_behind(conn: Connection, names: Sequence[str]) -> Iterator[tuple[str, ClusterId]]:
+    """Where the shared devices are behind which groups stand."""
+    table = inventory.device
+    for start in range(0, len(names), NAMES_PER_STATEMENT):
+        chunk = names[start : start + NAMES_PER_STATEMENT]
+        query = select(table.c.name, table.c.cluster).where(table.c.name.in_(chunk))
+        yield from ((name, ClusterId(cluster)) for name, cluster in conn.execute(query))
 
 
 def _clusters_of(conn: Connection, level: ScopeLevel, names: Sequence[str]) -> Iterator[tuple[str, ClusterId]]:

@@ -1,6 +1,6 @@
 """The operations of open windows, one row per node or device: what the conductor reads, moves and counts in bulk."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,18 +18,19 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    bindparam,
     func,
     select,
-    update,
 )
 
 from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
-from fermata.store.bulk import insert_rows
+from fermata.domain.readmission import NO_EVIDENCE, Evidence, Reading
+from fermata.domain.scripts import as_apply
+from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows, save_versions
 from fermata.store.runs import Stale, to_reason, window_run
-from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
+from fermata.store.trains import busy_riders
 
 unit_op = Table(
     "unit_op",
@@ -50,6 +51,7 @@ unit_op = Table(
     Column("applied", Integer, nullable=False),
     Column("active", Integer, nullable=False),
     Column("position", Integer, nullable=False),
+    Column("undo", Integer, nullable=False, server_default="0"),
     Column("begun", Boolean(create_constraint=False), nullable=False),
     Column("gate", String, nullable=True),
     Column("reason_code", String, nullable=True),
@@ -61,10 +63,18 @@ unit_op = Table(
     Column("retries", Json, nullable=False),
     Column("tries_max", Integer, nullable=False),
     Column("locked_at", UtcTime, nullable=True),
+    Column("drained_at", UtcTime, nullable=True),
     Column("failed_at", UtcTime, nullable=True),
     Column("tail_since", UtcTime, nullable=True),
     Column("finished_at", UtcTime, nullable=True),
+    Column("taken_again_at", UtcTime, nullable=True),
+    Column("changed_at", UtcTime, nullable=True),
+    Column("checked_at", UtcTime, nullable=True),
+    Column("healthy", Boolean(create_constraint=False), nullable=True),
+    Column("reading", JsonOrNull, nullable=True),
+    Column("astray_since", UtcTime, nullable=True),
     Column("version", Integer, nullable=False),
+    Column("versions_before", JsonOrNull, nullable=True),
     UniqueConstraint("run", "window", "unit"),
 )
 _WORKING = unit_op.c.finished_at.is_(None)
@@ -72,13 +82,9 @@ Index("ix_unit_op_working", unit_op.c.run, unit_op.c.window, sqlite_where=_WORKI
 Index("ix_unit_op_state", unit_op.c.state, unit_op.c.kind)
 Index("ix_unit_op_unit", unit_op.c.unit)
 
-_FIXED = ("id", "run", "window", "unit", "kind", "cluster", "fault_domain", "rank", "in_service_before")
-_MOVING = tuple(column.name for column in unit_op.c if column.name not in (*_FIXED, "version"))
-_SAVE = (
-    update(unit_op)
-    .where(unit_op.c.id == bindparam("b_id"), unit_op.c.version == bindparam("b_version"))
-    .values({name: bindparam(name) for name in (*_MOVING, "version")})
-)
+_GOES_BACK = (unit_op.c.state == UnitState.RECOVERING.value) & (unit_op.c.kind == UnitKind.DEVICE.value)
+_WRITES = (unit_op.c.state == UnitState.APPLYING.value) | _GOES_BACK
+
 _KINDS = {kind.value: kind for kind in UnitKind}
 _STATES = {state.value: state for state in UnitState}
 _ASKED = {asked.value: asked for asked in Asked}
@@ -120,21 +126,30 @@ def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
 
     Raises Stale when a row is no longer the one that was read.
     """
-    if not ops:
-        return
-    rows = [{"b_id": op.id, "b_version": read_at, **_moving(op), "version": op.version} for read_at, op in ops]
-    done = conn.execute(_SAVE, rows)
-    if done.rowcount != len(rows):
-        raise Stale(f"{len(rows) - done.rowcount} of {len(rows)} operations")
+    rows = [(op.id, read_at, {**_moving(op), "version": op.version}) for read_at, op in ops]
+    done = save_versions(conn, unit_op, rows)
+    if done != len(rows):
+        raise Stale(f"{len(rows) - done} of {len(rows)} operations")
 
 
 def busy(conn: Connection) -> tuple[Busy, ...]:
-    """Who is writing what, over all runs: the counters behind team limits and isolation."""
+    """Who is writing what, over all runs, riders in service and devices that are rolled back included: the counters
+    behind team limits and isolation.
+    """
     columns = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
-    query = select(*columns, func.count()).where(unit_op.c.state == UnitState.APPLYING.value).group_by(*columns)
-    return tuple(
-        Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in conn.execute(query)
-    )
+    return (*_busy(conn, select(*columns, func.count()).where(_WRITES).group_by(*columns)), *busy_riders(conn))
+
+
+def busy_elsewhere(conn: Connection, run: RunId, windows: Collection[WindowId]) -> tuple[Busy, ...]:
+    """The same without these windows of a run."""
+    columns = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
+    others = (_WRITES, (unit_op.c.run != run) | unit_op.c.window.not_in(windows))
+    return (*_busy(conn, select(*columns, func.count()).where(*others).group_by(*columns)), *busy_riders(conn))
+
+
+def _busy(conn: Connection, query: Select[Any]) -> Iterator[Busy]:
+    for window, step, domain, units in conn.execute(query):
+        yield Busy(window=WindowId(window), step=as_apply(step), fault_domain=domain, units=units)
 
 
 def nodes_out(conn: Connection) -> frozenset[NodeId]:
@@ -162,6 +177,22 @@ def tail_ops(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Units on the tail list, longest there first."""
     listed = (unit_op.c.run == run, unit_op.c.tail_since.is_not(None), unit_op.c.finished_at.is_(None))
     return _fetch(conn, select(unit_op).where(*listed).order_by(unit_op.c.tail_since, unit_op.c.id))
+
+
+def latest_ops_of(conn: Connection, nodes: Sequence[NodeId]) -> Mapping[NodeId, UnitOp]:
+    """The newest operation of each of these nodes, in whatever run; nodes that were never in a window are absent."""
+    found: dict[NodeId, UnitOp] = {}
+    for start in range(0, len(nodes), NAMES_PER_STATEMENT):
+        named = unit_op.c.unit.in_(nodes[start : start + NAMES_PER_STATEMENT])
+        query = select(unit_op).where(named, unit_op.c.kind == UnitKind.NODE.value).order_by(unit_op.c.id)
+        found.update((NodeId(op.unit), op) for op in _fetch(conn, query))
+    return found
+
+
+def devices_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitOp, ...]:
+    """The operations on devices of a window, by id."""
+    query = select(unit_op).where(*_of(run, window), unit_op.c.kind == UnitKind.DEVICE.value)
+    return _fetch(conn, query.order_by(unit_op.c.id))
 
 
 def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
@@ -200,8 +231,9 @@ def _fetch(conn: Connection, query: Select[Any]) -> tuple[UnitOp, ...]:
 def _to_op(row: Row[Any]) -> UnitOp:
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
-        applied, active, position, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at, slip_minutes,
-        retries, tries_max, locked_at, failed_at, tail_since, finished_at, version,
+        applied, active, position, undo, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at,
+        slip_minutes, retries, tries_max, locked_at, drained_at, failed_at, tail_since, finished_at, taken_again_at,
+        changed_at, checked_at, healthy, reading, astray_since, version, versions_before,
     ) = tuple(row)  # fmt: skip
     return UnitOp(
         id=id_,
@@ -220,6 +252,7 @@ def _to_op(row: Row[Any]) -> UnitOp:
         applied=applied,
         active=active,
         position=position,
+        undo=undo,
         begun=begun,
         gate=None if gate is None else _GATES[gate],
         reason=to_reason(reason_code, sentence),
@@ -230,10 +263,15 @@ def _to_op(row: Row[Any]) -> UnitOp:
         retries=retries,
         tries_max=tries_max,
         locked_at=locked_at,
+        drained_at=drained_at,
         failed_at=failed_at,
         tail_since=tail_since,
         finished_at=finished_at,
+        taken_again_at=taken_again_at,
+        evidence=_to_evidence(changed_at, checked_at, healthy, reading),
+        astray_since=astray_since,
         version=version,
+        versions_before=versions_before,
     )
 
 
@@ -247,6 +285,7 @@ def _to_row(op: UnitOp) -> Mapping[str, Any]:
         "fault_domain": op.fault_domain,
         "rank": op.rank,
         "in_service_before": op.in_service_before,
+        "versions_before": None if op.versions_before is None else dict(op.versions_before),
         **_moving(op),
         "version": op.version,
     }
@@ -261,6 +300,7 @@ def _moving(op: UnitOp) -> dict[str, Any]:
         "applied": op.applied,
         "active": op.active,
         "position": op.position,
+        "undo": op.undo,
         "begun": op.begun,
         "gate": op.gate.value if op.gate else None,
         "reason_code": op.reason.code.value if op.reason else None,
@@ -272,7 +312,35 @@ def _moving(op: UnitOp) -> dict[str, Any]:
         "retries": dict(op.retries),
         "tries_max": op.tries_max,
         "locked_at": op.locked_at,
+        "drained_at": op.drained_at,
         "failed_at": op.failed_at,
         "tail_since": op.tail_since,
         "finished_at": op.finished_at,
+        "taken_again_at": op.taken_again_at,
+        "changed_at": op.evidence.changed_at,
+        "checked_at": op.evidence.checked_at,
+        "healthy": op.evidence.healthy,
+        "reading": _reading_row(op.evidence.reading),
+        "astray_since": op.astray_since,
     }
+
+
+def _reading_row(reading: Reading | None) -> dict[str, Any] | None:
+    if reading is None:
+        return None
+    return {
+        "at": reading.at.isoformat(),
+        "versions": dict(reading.versions),
+        "reachable": reading.reachable,
+        "in_service": reading.in_service,
+        "locked": reading.locked,
+    }
+
+
+def _to_evidence(
+    changed_at: datetime | None, checked_at: datetime | None, healthy: bool | None, reading: dict[str, Any] | None
+) -> Evidence:
+    if changed_at is None and checked_at is None and reading is None:
+        return NO_EVIDENCE
+    read = None if reading is None else Reading(**{**reading, "at": datetime.fromisoformat(reading["at"])})
+    return Evidence(changed_at=changed_at, checked_at=checked_at, healthy=bool(healthy), reading=read)

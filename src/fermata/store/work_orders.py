@@ -1,23 +1,31 @@
 """Work orders, and the ledger of what customers say of them, append-only like the journal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, func, insert, select
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, OrderId, RequestId
+from fermata.domain.ledger import Decisions
 from fermata.domain.pending import FleetPending
 from fermata.domain.policy import Scope, ScopeLevel
-from fermata.domain.reasons import Reason
+from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.repairs import LEAVING
+from fermata.domain.request_basis import Basis
 from fermata.domain.request_book import RequestBook
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_standing import OnRecord
-from fermata.domain.work_orders import OrderWord, Word, WorkOrder
+from fermata.domain.request_states import RequestState
+from fermata.domain.work_orders import OrderWord, Word, WorkOrder, list_open
 from fermata.store import inventory
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_json, to_json
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+
+ORDERS_KNOWN = 4096  # decoded: the conductor reads those that are not over every few minutes, and few of them change
 
 work_order = Table(
     "work_order",
@@ -48,6 +56,13 @@ order_word = Table(
     sqlite_autoincrement=True,
 )
 
+_SIGNATURE = select(
+    func.count().filter(work_order.c.ended_at.is_(None)),
+    func.count(),
+    func.coalesce(func.sum(func.length(work_order.c.body)), 0),
+    select(func.coalesce(func.max(order_word.c.seq), 0)).scalar_subquery(),
+).select_from(work_order)
+
 
 def save_orders(conn: Connection, orders: Sequence[WorkOrder]) -> None:
     """Adds orders, or replaces those of the same ids."""
@@ -58,8 +73,7 @@ def save_orders(conn: Connection, orders: Sequence[WorkOrder]) -> None:
 
 def load_orders(conn: Connection) -> dict[OrderId, WorkOrder]:
     """Every order ever opened, those that are over included, by id."""
-    bodies = conn.execute(select(work_order.c.body)).scalars()
-    found = [from_json(WorkOrder, body) for body in bodies]
+    found = [_from_body(body) for body in conn.execute(select(work_order.c.body)).scalars()]
     return {order.id: order for order in sorted(found, key=lambda order: order.id)}
 
 
@@ -76,24 +90,80 @@ def load_words(conn: Connection) -> tuple[OrderWord, ...]:
     return tuple(_to_word(row) for row in conn.execute(select(order_word).order_by(order_word.c.seq)))
 
 
+def load_open(conn: Connection) -> dict[OrderId, WorkOrder]:
+    """Those that are not over, by when they were opened."""
+    query = select(work_order.c.body).where(work_order.c.ended_at.is_(None))
+    found = [_from_body(body) for body in conn.execute(query).scalars()]
+    return {order.id: order for order in list_open(found)}
+
+
+def load_opened(conn: Connection, kind: RequestKind, since: datetime) -> tuple[WorkOrder, ...]:
+    """Orders of a kind that were opened after `since`, those that are over included, by id."""
+    meant = (work_order.c.kind == kind.value, work_order.c.opened_at > since)
+    query = select(work_order.c.body).where(*meant).order_by(work_order.c.id)
+    return tuple(_from_body(body) for body in conn.execute(query).scalars())
+
+
+def load_ended(conn: Connection, most: int) -> tuple[WorkOrder, ...]:
+    """The last ones that went away, at most so many, the newest first."""
+    of = work_order.c
+    query = select(of.body).where(of.ended_at.is_not(None)).order_by(of.ended_at.desc(), of.id).limit(most)
+    return tuple(_from_body(body) for body in conn.execute(query).scalars())
+
+
+def ended_orders(conn: Connection, names: Collection[OrderId]) -> frozenset[OrderId]:
+    """Those of `names` that are over."""
+    if not names:
+        return frozenset()
+    query = select(work_order.c.id).where(work_order.c.ended_at.is_not(None), work_order.c.id.in_(sorted(names)))
+    return frozenset(OrderId(name) for name in conn.execute(query).scalars())
+
+
+def signature(conn: Connection) -> tuple[int, int, int, int]:
+    """Changes whenever an order is opened, begun or ends, or somebody says something of one. The first number counts
+    those that are not over.
+    """
+    still, opened, written, last = conn.execute(_SIGNATURE).one()
+    return int(still), int(opened), int(written), int(last)
+
+
+def left_since(conn: Connection, since: datetime) -> Mapping[NodeId, Reason]:
+    """Nodes that left the fleet or their place with an order that was completed after `since`, each with why."""
+    kinds = sorted(kind.value for kind in LEAVING)
+    query = select(work_order.c.body).where(work_order.c.ended_at > since, work_order.c.kind.in_(kinds))
+    over = (_from_body(body) for body in conn.execute(query).scalars())
+    return {
+        name: reason(Code.LEFT_BY_ORDER, unit=name, order=order.id, kind=order.kind)
+        for order in over
+        if order.ended is not None and order.ended.how is RequestState.COMPLETED
+        for name in order.held
+    }
+
+
 def held_nodes(conn: Connection, fleet: Fleet, now: datetime) -> Mapping[NodeId, Reason]:
     """Nodes of `fleet` on which no update may be planned or begun at `now` because of work orders, each with why.
 
     Raises NotStored when there are orders and no policy.
     """
-    orders = {name: order for name, order in load_orders(conn).items() if order.is_open}
+    orders = load_open(conn)
     if not orders:
         return {}
-    book = RequestBook(
-        fleet=fleet,
-        policy=inventory.load_policy(conn),
-        pending=FleetPending(nodes={}, devices={}),
-        ledger=(),
+    return open_book(conn, fleet, orders, now).held()
+
+
+def open_book(conn: Connection, fleet: Fleet, orders: Mapping[OrderId, WorkOrder], now: datetime) -> RequestBook:
+    """Where these orders stand at `now`, with updates left aside. Raises NotStored when there is no policy."""
+    return RequestBook(
+        basis=Basis(fleet, inventory.load_policy(conn), FleetPending(nodes={}, devices={}), Decisions(fleet, ())),
         record=OnRecord(now=now),
         orders=orders,
         words=load_words(conn),
     )
-    return book.held()
+
+
+@lru_cache(maxsize=ORDERS_KNOWN)
+def _from_body(body: str) -> WorkOrder:
+    return from_json(WorkOrder, body)
 
 
 def _order_row(order: WorkOrder) -> dict[str, Any]:

@@ -18,12 +18,12 @@ deployment    repair        join     join     join     wait    own
 deployment    hardware      join     join     join     wait    own
 deployment    decommission  own      refuse   refuse   refuse  own
 deployment    move          join     join     join     wait    own
-repair        deployment    join     join     join     wait    own
+repair        deployment    join     join     join     join    own
 repair        repair        merge    merge    merge    wait    own
 repair        hardware      join     join     join     wait    own
 repair        decommission  own      refuse   refuse   refuse  own
 repair        move          join     join     join     wait    own
-hardware      deployment    join     join     join     wait    own
+hardware      deployment    join     join     join     join    own
 hardware      repair        join     join     join     wait    own
 hardware      hardware      merge    merge    merge    wait    own
 hardware      decommission  own      refuse   refuse   refuse  own
@@ -76,9 +76,12 @@ def test_page_in_the_docs_has_the_table() -> None:
     assert outcomes_table() in PAGE.read_text()
 
 
-def test_what_runs_is_never_joined_replaced_or_merged_into() -> None:
-    running = {outcome for (_, _, phase), outcome in OUTCOMES.items() if phase is Phase.IN_PROGRESS}
-    assert running == {Outcome.WAIT, Outcome.REFUSE}
+def test_only_work_on_parts_joins_what_runs_and_only_a_window_of_updates() -> None:
+    running = {cell[:2]: outcome for cell, outcome in OUTCOMES.items() if cell[2] is Phase.IN_PROGRESS}
+    assert set(running.values()) == {Outcome.WAIT, Outcome.REFUSE, Outcome.JOIN}
+    joined = {cell for cell, outcome in running.items() if outcome is Outcome.JOIN}
+    updates = RequestKind.DEPLOYMENT
+    assert joined == {(RequestKind.REPAIR, updates), (RequestKind.HARDWARE, updates)}
 
 
 def test_work_on_parts_comes_before_work_on_firmware() -> None:
@@ -91,8 +94,10 @@ def test_work_on_parts_comes_before_work_on_firmware() -> None:
 HELD = [
     (RequestKind.REPAIR, RequestState.PENDING, None),
     (RequestKind.REPAIR, RequestState.OVERDUE, None),
-    (RequestKind.REPAIR, RequestState.APPROVED, Code.ORDER_FIRST),
-    (RequestKind.HARDWARE, RequestState.SCHEDULED, Code.ORDER_FIRST),
+    (RequestKind.REPAIR, RequestState.APPROVED, None),
+    (RequestKind.HARDWARE, RequestState.SCHEDULED, None),
+    (RequestKind.REPAIR, RequestState.IN_PROGRESS, Code.HELD_BY_ORDER),
+    (RequestKind.MOVE, RequestState.APPROVED, Code.ORDER_FIRST),
     (RequestKind.MOVE, RequestState.IN_PROGRESS, Code.HELD_BY_ORDER),
     (RequestKind.DECOMMISSION, RequestState.NOTIFIED, None),
     (RequestKind.DECOMMISSION, RequestState.APPROVED, Code.LEAVES_BY_ORDER),
@@ -102,7 +107,7 @@ HELD = [
 
 
 @pytest.mark.parametrize(("kind", "state", "code"), HELD)
-def test_updates_leave_a_node_to_an_order_that_may_go(
+def test_updates_leave_a_node_to_an_order_that_no_window_can_take_in(
     kind: RequestKind, state: RequestState, code: Code | None
 ) -> None:
     held = why_held("n1", RequestKind.DEPLOYMENT, [Claim(name="wo_1", kind=kind, state=state)])
@@ -119,7 +124,7 @@ def test_one_order_waits_for_another_only_while_that_runs() -> None:
 def test_any_of_many_claims_holds_a_node() -> None:
     claims = [
         Claim(name="wo_1", kind=RequestKind.REPAIR, state=RequestState.PENDING),
-        Claim(name="wo_2", kind=RequestKind.REPAIR, state=RequestState.APPROVED),
+        Claim(name="wo_2", kind=RequestKind.MOVE, state=RequestState.APPROVED),
     ]
     held = why_held("n1", RequestKind.DEPLOYMENT, claims)
     assert held is not None

@@ -87,12 +87,12 @@ def test_what_is_a_deviation_and_what_is_noise(facts: RunFacts, codes: list[Code
 
 
 def test_a_window_that_did_not_run_is_told_with_its_own_reason() -> None:
-    missed = replace(row("w0", WindowState.MISSED), reason=reason(Code.RUN_PAUSED, unit="w0"))
+    missed = replace(row("w0", WindowState.MISSED), reason=reason(Code.RUN_PAUSED, who="ann", unit="w0"))
     found = find_deviation(replace(FACTS, windows=(missed,)))
     assert found is not None
     assert found.causes[0].sentence == (
-        "w0 was missed: 100 node(s) need another window. RUN_PAUSED: The run is paused, so nothing new begins on w0:"
-        " `fermata resume` lets it go on."
+        "w0 was missed: 100 node(s) need another window. RUN_PAUSED: The run is paused (ann), so nothing new begins"
+        " on w0: `fermata resume` lets it go on."
     )
 
 

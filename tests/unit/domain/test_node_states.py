@@ -12,6 +12,7 @@ from fermata.domain.node_states import (
     FINAL,
     NODE_MOVES,
     OUT,
+    RIDER_MOVES,
     IllegalMove,
     UnitEvent,
     UnitKind,
@@ -29,7 +30,7 @@ from fermata.domain.run_states import (
     advance_window,
 )
 
-MOVES = {UnitKind.NODE: NODE_MOVES, UnitKind.DEVICE: DEVICE_MOVES}
+MOVES = {UnitKind.NODE: NODE_MOVES, UnitKind.DEVICE: DEVICE_MOVES, UnitKind.RIDER: RIDER_MOVES}
 PAGE = Path(__file__).parents[3] / "docs" / "node-machine.md"
 
 
@@ -50,7 +51,7 @@ def test_moves_outside_the_table_are_refused_with_a_reason(kind: UnitKind) -> No
 @pytest.mark.parametrize("kind", UnitKind)
 def test_no_state_is_a_trap_or_out_of_reach(kind: UnitKind) -> None:
     moves = MOVES[kind]
-    ends = FINAL | ({UnitState.PROVEN} if kind is UnitKind.DEVICE else set())
+    ends = FINAL | ({UnitState.PROVEN} if kind is not UnitKind.NODE else set())
     used = {before for before, _ in moves} | set(moves.values())
     for state in used:
         assert _reachable(moves, state) & ends, f"{state} never ends"
@@ -70,7 +71,12 @@ def _reachable(moves: Mapping[tuple[UnitState, UnitEvent], UnitState], start: Un
 
 def test_only_proven_nodes_go_back() -> None:
     assert [before for (before, _), after in NODE_MOVES.items() if after is UnitState.RETURNED] == [UnitState.PROVEN]
-    assert [before for (before, _), after in NODE_MOVES.items() if after is UnitState.PROVEN] == [UnitState.VERIFYING]
+    proofs = {event: set() for (_, event), after in NODE_MOVES.items() if after is UnitState.PROVEN}
+    for (before, event), after in NODE_MOVES.items():
+        if after is UnitState.PROVEN:
+            proofs[event].add(before)
+    untouched = {UnitState.LOCKED, UnitState.DRAINING, UnitState.DRAINED}
+    assert proofs == {UnitEvent.PROVE: {UnitState.VERIFYING}, UnitEvent.UNCHANGED: untouched}
 
 
 def test_writing_and_rebooting_begin_on_empty_nodes_only() -> None:
@@ -96,3 +102,17 @@ def test_runs_move_by_their_table_only(before: RunState, after: RunState) -> Non
     else:
         with pytest.raises(IllegalRunMove):
             advance_run(before, after)
+
+
+@pytest.mark.parametrize("state", [UnitState.DRAINING, UnitState.DRAINED, UnitState.PROVEN, UnitState.FAILED])
+def test_node_that_was_out_of_our_hands_is_locked_anew_and_then_drained_anew(state: UnitState) -> None:
+    """From whatever state its step ends in; nothing leads from the lock past the drain but the end of a node that was
+    left out or, after an abort, is unchanged.
+    """
+    locked = advance(UnitKind.NODE, state, UnitEvent.LOCK)
+    assert locked is UnitState.LOCKED
+    assert {event: after for (before, event), after in NODE_MOVES.items() if before is locked} == {
+        UnitEvent.DRAIN: UnitState.DRAINING,
+        UnitEvent.LEAVE_OUT: UnitState.LEFT_OUT,
+        UnitEvent.UNCHANGED: UnitState.PROVEN,
+    }

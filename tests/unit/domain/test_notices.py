@@ -9,6 +9,7 @@ from tests.constraints import world as w
 
 from fermata.domain.ids import ClusterId, CustomerId, SupercomputerId
 from fermata.domain.notices import (
+    OF_CONSENT,
     OF_FREEZES,
     WINDOW_EVENTS,
     Change,
@@ -96,16 +97,20 @@ def of_every_kind() -> list[Notice]:
         tell_window([change(event, f"window:{window.id}", taken=3, behind_minutes=9)], place) for event in WINDOW_EVENTS
     ]
     span = {"start": window.start.isoformat(), "end": window.end.isoformat(), "updates": ["nic"]}
-    scoped = [kind.value for kind in OF_FREEZES] + ["consent.approved", "consent.withdrawn"]
+    span |= {"id": "apr_1", "until": span["end"], "then": "escalate", "conditions": {"not_after": span["end"]}}
+    scoped = [kind.value for kind in (*OF_FREEZES, *OF_CONSENT)]
     for event in scoped:
         made += tell_scopes([change(event, "cluster:alpha", request="req", **span)], {"cluster alpha": (LUMEN,)})
     made += published(PLAN)
     item = {"update": "nic", "title": "NIC", "nodes": 2, "devices": 1, "impact": "rebootful", "due_at": span["start"]}
     asked = {"request": "req", "incarnation": 2, "due_at": span["start"], "impact": "rebootful", "nodes": 2}
     asked |= {"shared_devices": 1, "items": [item], "joined": ["nic"], "left": ["old"]}
+    overdue = {key: asked[key] for key in ("request", "incarnation", "due_at", "impact", "nodes", "shared_devices")}
+    overdue |= {"needed": "escalate", "who": ["lumen"], "approvers": ["ann"], "after_due": "escalate"}
     plain = [
         (NoticeKind.REQUEST_OPENED, asked),
         (NoticeKind.REQUEST_CHANGED, asked),
+        (NoticeKind.REQUEST_OVERDUE, overdue),
         (NoticeKind.REQUEST_CLOSED, asked),
         (NoticeKind.TEST, {"subscription": "hook"}),
     ]
@@ -131,6 +136,7 @@ def test_every_kind_has_words_an_event_and_an_end() -> None:
         (NoticeKind.WINDOW_MISSED, b"CANCELLED"),
         (NoticeKind.PLAN_PUBLISHED, b"CONFIRMED"),
         (NoticeKind.REQUEST_OPENED, None),
+        (NoticeKind.REQUEST_OVERDUE, None),
         (NoticeKind.WINDOW_WAITING, None),
     ],
 )

@@ -95,11 +95,13 @@ def test_an_approval_is_the_customers_own_word_and_needs_no_notice() -> None:
     assert NODE.name not in found.times
 
 
-def test_critical_work_has_the_shorter_notice_that_was_promised() -> None:
+@pytest.mark.parametrize("criticality", [Criticality.CRITICAL_SECURITY, Criticality.CRITICAL_LIVESITE])
+def test_critical_work_has_the_shorter_notice_that_was_promised(criticality: Criticality) -> None:
     rules = policy(())
     regular = of_node()[0]
-    urgent = replace(regular, criticality=Criticality.CRITICAL_SECURITY)
+    urgent = replace(regular, criticality=criticality)
     assert (rules.promised(regular), rules.promised(urgent)) == (90 * DAY, DAY)
+    assert (rules.due_at(regular), rules.due_at(urgent)) == (w.NOW + 90 * DAY, w.NOW + DAY)
 
 
 def test_files_alone_keep_no_record_and_go_by_the_due_date() -> None:

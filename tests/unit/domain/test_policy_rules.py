@@ -187,6 +187,29 @@ def test_unapproved_work_proceeds_after_its_due_date_where_the_policy_says_so() 
     }
 
 
+NO_UNTIL_THEN_GO = replace(say(1, "cluster alpha", Verdict.DECLINED), then=AfterDue.PROCEED)
+
+
+@pytest.mark.parametrize(
+    ("after_due", "ledger"),
+    [
+        (AfterDue.PROCEED, []),
+        (AfterDue.PROCEED, [say(1, "cluster alpha", Verdict.DECLINED)]),
+        (AfterDue.ESCALATE, [NO_UNTIL_THEN_GO]),
+    ],
+)
+def test_what_proceeds_unapproved_keeps_to_the_customers_windows(
+    after_due: AfterDue, ledger: list[ConsentEntry]
+) -> None:
+    times = consent(policy(after_due=after_due), *ledger).times[NODE.name]
+    assert {allowance.windows for allowance in times} == {(NIGHTS,)}
+    due = max(allowance.not_before for allowance in times if allowance.not_before is not None)
+    noon = due.replace(hour=12, minute=0) + timedelta(days=1)
+    found = find_next(times, noon, timedelta(hours=1))
+    assert found is not None
+    assert found.start == noon.replace(hour=22), "the night after, and not the day"
+
+
 def test_what_was_withdrawn_does_not_proceed_by_itself() -> None:
     found = consent(policy(after_due=AfterDue.PROCEED), say(1, "cluster alpha", Verdict.WITHDRAWN))
     assert found.gaps[NODE.name].code.value == "APPROVAL_WITHDRAWN"

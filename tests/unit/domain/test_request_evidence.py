@@ -7,14 +7,17 @@ import pytest
 from tests.constraints import world as w
 
 from fermata.domain.allowances import Allowance
+from fermata.domain.cluster_evidence import Weighing
 from fermata.domain.consent import Consent
+from fermata.domain.hearing import Desk
 from fermata.domain.ids import ApprovalId, RequestId
+from fermata.domain.ledger import Decisions
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.request_evidence import Deployments
 from fermata.domain.request_standing import OnRecord
 from fermata.domain.request_states import RequestState, derive
-from fermata.domain.requests import build_requests
+from fermata.domain.requests import build_requests, clusters_by_supercomputer, nodes_with_work
 
 FLEET, CATALOGUE = w.fleet(), w.catalogue()
 POLICY = w.scenario().policy
@@ -39,13 +42,18 @@ LATER = frozenset({Allowance(not_before=w.NOW + DAY)})
 def deployments(ledger: tuple[ConsentEntry, ...]) -> Deployments:
     """Every node of alpha may go from tomorrow on."""
     times = {node.name: LATER for node in FLEET.nodes.values() if node.cluster == "alpha"}
-    return Deployments(
+    weighing = Weighing(
         fleet=FLEET,
-        pending=PENDING,
         policy=POLICY,
-        ledger=ledger,
+        pending=PENDING,
+        said=Desk(FLEET, POLICY, PENDING, Decisions(FLEET, ledger)).say_all(),
         consent=Consent(gaps={}, times=times, companions={}),
         device_gaps={},
+    )
+    return Deployments(
+        supercomputers=clusters_by_supercomputer(FLEET),
+        weighing=weighing,
+        clusters={name: weighing.weigh(name, nodes_with_work(FLEET, PENDING, name)) for name in FLEET.clusters},
         record=OnRecord(now=w.NOW),
     )
 

@@ -7,7 +7,7 @@ from tests.constraints import world as w
 
 from fermata.domain.consent import consent_gaps
 from fermata.domain.fleet import Fleet
-from fermata.domain.ids import RequestId, SupercomputerId, UpdateId
+from fermata.domain.ids import ClusterId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import Notice, Policy
 from fermata.domain.requests import (
@@ -15,6 +15,7 @@ from fermata.domain.requests import (
     build_requests,
     cover_clusters,
     nodes_concerned,
+    nodes_with_work,
     request_id,
     shared_devices,
 )
@@ -109,6 +110,7 @@ def test_a_node_without_own_work_has_a_say_in_impactless_work_on_its_device() ->
 def test_coverage_counts_what_is_missing_by_reason() -> None:
     pending = find_pending(FLEET, w.catalogue())
     gaps = consent_gaps(FLEET, POLICY, pending, ())
-    (cover,) = cover_clusters(FLEET, pending, gaps, SupercomputerId("sc-alpha"))
+    alpha = ClusterId("alpha")
+    (cover,) = cover_clusters({alpha: nodes_with_work(FLEET, pending, alpha)}, gaps)
     assert (cover.cluster, cover.nodes, cover.covered) == ("alpha", 6, 0)
     assert [(why.code, count) for why, count in cover.missing] == [("APPROVAL_MISSING", 6)]

@@ -1,6 +1,7 @@
 """What a node is told: tables of states, and properties that hold for every outlook at any time."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,16 +9,20 @@ from hypothesis import strategies as st
 
 from fermata.domain.ids import ClusterId, NodeId, RequestId, UpdateId, WindowId
 from fermata.domain.node_states import UnitState
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.run_states import WindowState
 from fermata.domain.scheduled_events import (
+    Answer,
     EventStatus,
     EventType,
     Leads,
+    OrderedWork,
     Outlook,
     Question,
     Stay,
     event_status,
     find_events,
+    order_event,
     past_events,
     question_event,
     tell,
@@ -48,6 +53,7 @@ def question(due_at: datetime, *updates: str, is_open: bool = True) -> Question:
         incarnation=1,
         updates=tuple(UpdateId(update) for update in updates or ("nic-fw-28.43",)),
         due_at=due_at,
+        choose_until=due_at,
         reboots=False,
         is_open=is_open,
     )
@@ -112,14 +118,82 @@ def test_other_work_is_another_question_and_the_order_of_its_updates_does_not_ma
     assert "a, b, c, d, e and 2 more" in question_event(NODE, question(NOW, *"abcdefg")).description
 
 
+def ordered(answer: Answer = Answer.ASKED, **more: Any) -> OrderedWork:
+    given: dict[str, Any] = {"order": "wo_1", "due_at": NOW} | more
+    return OrderedWork(
+        kind=RequestKind.REPAIR,
+        request=RequestId("req_sc-1_repair"),
+        incarnation=1,
+        target="node alpha-n0",
+        cause="NIC 3 flaps",
+        reboots=True,
+        answer=answer,
+        **given,
+    )
+
+
+@pytest.mark.parametrize(
+    ("work", "shown_at", "not_before"),
+    [
+        (ordered(), NOW - timedelta(days=7), NOW),
+        (ordered(Answer.HELD), None, NOW),
+        (ordered(Answer.GIVEN), None, NOW),
+        (ordered(Answer.GIVEN, starts_at=NOW + 9 * HOUR), NOW + 8 * HOUR, NOW + 9 * HOUR),
+        (ordered(Answer.HELD, starts_at=NOW + 9 * HOUR), None, NOW),
+        (ordered(Answer.HELD, began_at=NOW - HOUR, status=EventStatus.STARTED), NOW - 99 * HOUR, NOW - HOUR),
+        (ordered(Answer.GIVEN, status=EventStatus.COMPLETED), None, NOW),
+        (ordered(Answer.GIVEN, status=EventStatus.CANCELED), None, NOW),
+    ],
+)
+def test_an_order_is_told_by_what_was_answered_and_where_it_stands(
+    work: OrderedWork, shown_at: datetime | None, not_before: datetime
+) -> None:
+    outlook = Outlook(node=NODE, ordered=(work,), is_held=True)
+    assert order_event(NODE, work).not_before == not_before
+    if shown_at is None:
+        assert tell(outlook, NOW + 999 * HOUR, LEADS).events == ()
+        return
+    (event,) = tell(outlook, shown_at, LEADS).events
+    assert (event.order, event.not_before, event.ends_at) == ("wo_1", not_before, None)
+    if work.status is EventStatus.SCHEDULED:
+        early = tell(outlook, shown_at - HOUR, LEADS)
+        assert (early.events, early.changes_at) == ((), shown_at)
+
+
+def test_an_order_and_the_question_about_updates_are_told_side_by_side() -> None:
+    outlook = Outlook(node=NODE, question=question(NOW), ordered=(ordered(),))
+    assert [event.order for event in tell(outlook, NOW, LEADS).events] in ([None, "wo_1"], ["wo_1", None])
+
+
+def test_an_agent_overrules_a_no_neither_to_updates_nor_to_an_order() -> None:
+    works = (ordered(), ordered(Answer.HELD, order="wo_2"))
+    for is_held in (False, True):
+        outlook = Outlook(node=NODE, question=question(NOW), ordered=works, is_held=is_held)
+        heard = {event.order: outlook.hears_agent(event) for event in find_events(outlook)}
+        assert heard == {None: not is_held, "wo_1": True, "wo_2": False}
+
+
 @st.composite
 def outlooks(draw: st.DrawFn) -> Outlook:
     windows = st.sampled_from([None, *WindowState])
     units = st.sampled_from([None, *UnitState])
     stays = draw(st.lists(st.tuples(TIMES, windows, units), max_size=4))
     asked = draw(st.none() | st.tuples(TIMES, st.booleans()))
+    orders = draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(Answer), TIMES, st.none() | TIMES, st.none() | TIMES, st.sampled_from(EventStatus)
+            ),
+            max_size=3,
+        )
+    )
+    works = tuple(
+        ordered(answer, order=f"wo_{number}", due_at=due, starts_at=starts, began_at=began, status=status)
+        for number, (answer, due, starts, began, status) in enumerate(orders)
+    )
     return Outlook(
         node=NODE,
+        ordered=works,
         question=None if asked is None else question(asked[0], is_open=asked[1]),
         stays=tuple(stay(*each, name=f"w{number}") for number, each in enumerate(stays)),
         is_held=draw(st.booleans()),
@@ -133,7 +207,7 @@ def test_whatever_is_told_may_be_approved_and_nothing_that_is_over_is_told(outlo
     assert {event.id for event in told}.isdisjoint(event.id for event in past_events(outlook))
     assert len({event.id for event in told}) == len(told)
     assert list(told) == sorted(told, key=lambda event: event.not_before)
-    assert all(event.status is EventStatus.STARTED for event in told) or not outlook.is_held
+    assert all(outlook.hears_agent(event) for event in told)
 
 
 @given(outlooks(), TIMES, st.integers(0, 24 * 60))

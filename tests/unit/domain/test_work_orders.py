@@ -1,16 +1,23 @@
 """Consent to work orders, against a plain reading of every word on every node."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.constraints import world as w
 from tests.services.orders import POLICY, both
 
 from fermata.domain.fleet import Node
-from fermata.domain.ids import CustomerId, OrderId, SupercomputerId
+from fermata.domain.ids import CustomerId, OrderId, SupercomputerId, UpdateId
+from fermata.domain.ledger import Decisions
+from fermata.domain.notified import Notified
 from fermata.domain.pending import FleetPending
 from fermata.domain.policy import AfterDue, Blocked, Notice, Policy, Said, Scope, ScopeLevel
+from fermata.domain.reasons import Code
+from fermata.domain.repairs import FOLDED
+from fermata.domain.request_basis import Basis
 from fermata.domain.request_book import RequestBook
 from fermata.domain.request_kinds import OrderedKind, RequestKind, due_at, request_id
 from fermata.domain.request_standing import OnRecord
@@ -125,15 +132,81 @@ def test_a_node_may_go_by_policy_by_the_last_word_on_it_or_when_its_time_is_over
     assert all(end is not None and end >= order.due_at for end in ends)
 
 
+TOLD = Notified(
+    customer=CustomerId("lumen"),
+    supercomputer=SupercomputerId("sc-both"),
+    update=UpdateId(IDS[0]),
+    impact=Impact.IMPACTFUL,
+    at=w.NOW + 3 * DAY,
+)
+REPAIR = WorkOrder(
+    id=IDS[0],
+    kind=RequestKind.REPAIR,
+    supercomputer=SupercomputerId("sc-both"),
+    target=Target(level=TargetLevel.NODE, name="alpha-n00"),
+    cause="broken",
+    impact=Impact.IMPACTFUL,
+    criticality=Criticality.REGULAR,
+    opened=OPENED,
+    due_at=w.NOW + 30 * DAY,
+)
+
+
+def desk_that_proceeds(*told: Notified, words: tuple[OrderWord, ...] = ()) -> OrderDesk:
+    customers = {name: replace(one, after_due=AfterDue.PROCEED) for name, one in POLICY.customers.items()}
+    return OrderDesk(places=PLACES, policy=replace(POLICY, customers=customers, notified=told), words=words)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        (),
+        (replace(TOLD, customer=CustomerId("meridian")),),
+        (replace(TOLD, supercomputer=SupercomputerId("sc-elsewhere")),),
+        (replace(TOLD, update=UpdateId(IDS[1])),),
+        (replace(TOLD, impact=Impact.IMPACTLESS),),
+    ],
+)
+def test_an_order_that_its_customer_was_not_told_of_waits_and_says_so(told: tuple[Notified, ...]) -> None:
+    heard = desk_that_proceeds(*told).hear(REPAIR)
+    (node,) = heard.nodes
+    assert heard.gaps[node].code is Code.NOTICE_NOT_DELIVERED
+    assert "lumen" in heard.gaps[node].sentence
+    assert (heard.allowances, heard.proceeding) == (frozenset(), frozenset())
+
+
+@pytest.mark.parametrize(("days", "begins"), [(-5, 30), (0, 30), (3, 33)])
+def test_an_order_that_nobody_answered_for_has_the_whole_notice_from_when_its_customer_knew(
+    days: int, begins: int
+) -> None:
+    heard = desk_that_proceeds(replace(TOLD, at=w.NOW + days * DAY)).hear(REPAIR)
+    assert heard.gaps == {}
+    assert heard.proceeding == {"alpha-n00"}
+    assert {allowance.not_before for allowance in heard.allowances} == {w.NOW + begins * DAY}
+
+
+def test_an_approval_of_an_order_is_the_customers_own_word_and_needs_no_notice() -> None:
+    yes = OrderWord(
+        seq=1,
+        id="word_1",
+        request=REPAIR.request,
+        incarnation=1,
+        orders=frozenset({REPAIR.id}),
+        scope=SCOPES[4],
+        word=Word.APPROVED,
+        actor="ann",
+        at=w.NOW,
+    )
+    heard = desk_that_proceeds(words=(yes,)).hear(REPAIR)
+    assert (heard.gaps, heard.allowances) == ({}, frozenset())
+
+
 @given(st.tuples(*map(orders, IDS)), spoken(), policies(), st.integers(0, 4))
-def test_a_node_is_kept_from_updates_exactly_by_orders_of_which_every_node_may_go_or_that_run(
+def test_a_node_is_kept_from_updates_by_orders_that_run_and_by_those_that_may_go_and_no_window_takes_in(
     made: tuple[WorkOrder, ...], words: tuple[OrderWord, ...], policy: Policy, day: int
 ) -> None:
     book = RequestBook(
-        fleet=FLEET,
-        policy=policy,
-        pending=FleetPending(nodes={}, devices={}),
-        ledger=(),
+        basis=Basis(FLEET, policy, FleetPending(nodes={}, devices={}), Decisions(FLEET, ())),
         record=OnRecord(now=w.NOW + day * DAY),
         orders={order.id: order for order in made},
         words=words,
@@ -142,7 +215,7 @@ def test_a_node_is_kept_from_updates_exactly_by_orders_of_which_every_node_may_g
     for order in made:
         heard = book.ordered.desk.hear(order)
         may_go = bool(heard.nodes) and not heard.gaps and not heard.proceeding
-        if order.in_work or may_go:
+        if order.in_work or (may_go and order.kind not in FOLDED):
             keeping.update(heard.nodes)
     assert set(book.held()) == keeping
 

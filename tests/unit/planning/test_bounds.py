@@ -18,7 +18,8 @@ from fermata.planning.model import Solved
 from fermata.planning.order_bound import OrderBound
 from fermata.planning.order_model import DayModel
 from fermata.planning.order_search import OrderSearch, Settled
-from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
+from fermata.planning.outline import compile_problem
+from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.repair import Pace, repair_plan
 from fermata.planning.rows import Row, build_rows
 from fermata.planning.tally import Tally

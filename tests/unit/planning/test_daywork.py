@@ -13,7 +13,7 @@ from fermata.domain.plans import DeviceApplyStep, Plan, Window
 from fermata.domain.updates import Catalogue, Duration, Impact
 from fermata.planning.daywork import time_days
 from fermata.planning.inputs import Planned, PlanningInput
-from fermata.planning.problem import compile_problem
+from fermata.planning.outline import compile_problem
 from fermata.planning.search import DEFAULTS, Found, find_plan
 
 MORNING = datetime(2026, 1, 5, 19, tzinfo=UTC)  # 11:00 in Los Angeles

@@ -91,6 +91,16 @@ def test_a_step_that_hangs_hardly_moves_the_median() -> None:
     assert median(belief(evidence, hung)) == pytest.approx(median(belief(evidence)), rel=0.03)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [NIC, "drain"])
+@pytest.mark.parametrize("minutes", [100.0, 1e3, 1e5])
+def test_what_runs_for_ages_never_shortens_what_is_believed(kind: str, minutes: float) -> None:
+    """Its weight was below zero: beyond its table the hazard is less than the distance."""
+    ages = [Under(kind=kind, cluster=ClusterId("c0"), minutes=minutes)]
+    evidence = forecasts.observed(kind, [10] * 200)
+    assert median(belief(evidence, ages), kind) >= median(belief(evidence), kind) * 0.999
+
+
 @pytest.mark.parametrize(
     ("step", "kind"),
     [

@@ -15,7 +15,7 @@ from fermata.domain.plans import Plan
 from fermata.domain.workloads import RANKS, Minimum, Service, WorkloadMap
 from fermata.planning.inputs import Infeasible, PlanningInput
 from fermata.planning.leapfrog import GeoServices, find_geo_services, find_shares
-from fermata.planning.problem import compile_problem
+from fermata.planning.outline import compile_problem
 from fermata.planning.service_days import share_out
 
 IDLE, RESEARCH, CHAT, API = (ServiceId(name) for name in RANKS)

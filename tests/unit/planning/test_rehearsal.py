@@ -9,6 +9,7 @@ from tests.unit.planning import bench as b
 from fermata.domain.campaign import Fallout
 from fermata.domain.fleet import Device, DeviceScope, Node
 from fermata.domain.pending import find_pending
+from fermata.domain.plans import NodeApplyStep
 from fermata.domain.updates import Catalogue, Duration, Impact, Isolation, IsolationBy, Requirement
 from fermata.planning.cast import find_cast
 from fermata.planning.dice import Minutes, Pools
@@ -62,6 +63,22 @@ def test_device_with_no_node_in_the_window_only_takes_its_team() -> None:
     fast = rehearsed(nodes, devices, b.make_catalogue(leaf, nic))
     slow = rehearsed(nodes, devices, b.make_catalogue(leaf, nic, teams={leaf.owner_team: 1}))
     assert median(fast) < median(slow)
+
+
+def test_update_that_nobody_needs_any_more_takes_no_time() -> None:
+    """As when a window opens without the nodes that it was planned for."""
+    nic = b.make_update("nic", "nic_fw", 60, Impact.REBOOTFUL)
+    host = b.make_update("os", "host_os", 30, Impact.REBOOTFUL)
+    catalogue = b.make_catalogue(nic, replace(host, isolation=Isolation(by=IsolationBy.FAULT_DOMAIN, at_once=2)))
+    nodes = [replace(n, versions={**n.versions, "host_os": b.OLD}) for n in b.make_nodes(CLUSTER, [4] * 2)]
+    fleet = b.make_fleet([CLUSTER], nodes, [])
+    steps = lay_out_window(nodes, [], fleet=fleet, pending=find_pending(fleet, catalogue), catalogue=catalogue).steps
+    assert {step.update for step in steps if isinstance(step, NodeApplyStep)} == {"nic", "os"}
+    done = [replace(node, versions={**node.versions, "host_os": b.NEW}) for node in nodes]
+    after = b.make_fleet([CLUSTER], done, [])
+    cast = find_cast(done, steps, fleet=after, pending=find_pending(after, catalogue))
+    back = rehearse(steps, cast, catalogue=catalogue, campaign=b.make_campaign(), pools=Pools())
+    assert median(back) < median(rehearsed(nodes, [], catalogue))
 
 
 def test_wider_durations_take_longer() -> None:

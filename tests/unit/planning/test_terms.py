@@ -9,7 +9,8 @@ from fermata.domain import campaign as c
 from fermata.planning.extract import write_plan
 from fermata.planning.floors import find_floor
 from fermata.planning.inputs import PlanningInput
-from fermata.planning.problem import Problem, Spot, compile_problem, find_spots
+from fermata.planning.outline import compile_problem
+from fermata.planning.problem import Problem, Spot, find_spots
 from fermata.planning.search import Found, NothingFound, SearchOptions, find_plan
 from fermata.planning.terms import CostTerm, term_of
 

@@ -12,7 +12,8 @@ from fermata.domain.updates import Impact
 from fermata.planning.board import Board
 from fermata.planning.daywork import time_days
 from fermata.planning.inputs import Planned, PlanningInput
-from fermata.planning.problem import Problem, compile_problem, find_spots
+from fermata.planning.outline import compile_problem
+from fermata.planning.problem import Problem, find_spots
 from fermata.planning.rows import build_rows
 from fermata.planning.search import DEFAULTS, Found, TermResult, find_plan
 from fermata.planning.terms import list_terms

@@ -117,4 +117,4 @@ def _is_on_nodes(case: CheckCase, first: UpdateId) -> bool:
 
 def encode(facts: Facts) -> Steps:
     """Each update waits for those it comes after."""
-    return Steps(before={u.id: frozenset(u.after) for u in facts.inputs.catalogue.production_ready if u.after})
+    return Steps(before={u.id: frozenset(u.after) for u in facts.inputs.catalogue.rolled_out if u.after})

@@ -45,5 +45,5 @@ def _is_felt(case: CheckCase, step: Step) -> bool:
 
 def encode(facts: Facts) -> Steps:
     """What a workload would feel waits until the drain is over; so do reboots."""
-    felt = frozenset(update.id for update in facts.inputs.catalogue.production_ready if update.needs_drain)
+    felt = frozenset(update.id for update in facts.inputs.catalogue.rolled_out if update.needs_drain)
     return Steps(drained=felt, before={REBOOT: frozenset({DRAIN})})

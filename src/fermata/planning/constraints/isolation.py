@@ -67,5 +67,5 @@ def _fault(update: Update, total: int, domains: Numbers) -> str | None:
 
 def encode(facts: Facts) -> Steps:
     """The isolation of each update that has one."""
-    ready = facts.inputs.catalogue.production_ready
+    ready = facts.inputs.catalogue.rolled_out
     return Steps(isolated={u.id: u.isolation for u in ready if u.isolation.by is not IsolationBy.NONE})

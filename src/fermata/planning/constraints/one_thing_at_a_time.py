@@ -30,6 +30,6 @@ def check(reading: Reading) -> Iterator[Violation]:
 
 def encode(facts: Facts) -> Steps:
     """Node updates and the steps that no update owns; work on devices may run beside them."""
-    ready = facts.inputs.catalogue.production_ready
+    ready = facts.inputs.catalogue.rolled_out
     on_nodes = (update.id for update in ready if update.target == NODE_TARGET)
     return Steps(alone=frozenset({DRAIN, REBOOT, VERIFY, *on_nodes}))

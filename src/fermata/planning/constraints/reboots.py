@@ -57,5 +57,5 @@ def _order_faults(case: CheckCase, view: WindowReading, group: NodeClass) -> Ite
 
 def encode(facts: Facts) -> Steps:
     """Updates that run only from a reboot on."""
-    ready = facts.inputs.catalogue.production_ready
+    ready = facts.inputs.catalogue.rolled_out
     return Steps(rebooted=frozenset(update.id for update in ready if update.needs_reboot))

@@ -111,7 +111,7 @@ def _by(instant: datetime | None, start: datetime) -> bool:
 
 def encode(facts: Facts) -> Steps:
     """Each update waits for every other that brings what it requires, even where the reported version would do."""
-    ready = facts.inputs.catalogue.production_ready
+    ready = facts.inputs.catalogue.rolled_out
     return Steps(
         before={
             update.id: frozenset(

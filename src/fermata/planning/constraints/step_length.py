@@ -50,6 +50,6 @@ def encode(facts: Facts) -> Steps:
         DRAIN: catalogue.defaults.drain_minutes.p50,
         REBOOT: catalogue.defaults.reboot_minutes.p50,
         VERIFY: catalogue.defaults.verify_minutes.p50,
-        **{update.id: update.duration_minutes.p50 for update in catalogue.production_ready},
+        **{update.id: update.duration_minutes.p50 for update in catalogue.rolled_out},
     }
     return Steps(minutes={name: max(1, ceil(median)) for name, median in medians.items()})

@@ -43,7 +43,7 @@ def check(reading: Reading) -> Iterator[Violation]:
 def encode(facts: Facts) -> Capacity:
     """One resource a team with a limit, used by the steps of its updates while they run."""
     catalogue = facts.inputs.catalogue
-    on_devices = {update.owner_team for update in catalogue.production_ready if update.target != NODE_TARGET}
+    on_devices = {update.owner_team for update in catalogue.rolled_out if update.target != NODE_TARGET}
     resources = tuple(
         Resource(
             source=team,

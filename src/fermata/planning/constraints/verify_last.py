@@ -33,5 +33,5 @@ def check(reading: Reading) -> Iterator[Violation]:
 
 def encode(facts: Facts) -> Steps:
     """Verification waits for everything else."""
-    ready = facts.inputs.catalogue.production_ready
+    ready = facts.inputs.catalogue.rolled_out
     return Steps(before={VERIFY: frozenset({DRAIN, REBOOT, *(update.id for update in ready)})})

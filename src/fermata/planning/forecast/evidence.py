@@ -1,13 +1,17 @@
 """What was seen of steps so far: how long each took, how often one failed or hung, how long repairs lasted."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from fermata.domain.ids import ClusterId
 from fermata.domain.scripts import APPLY_PREFIX, DRAIN, REBOOT_PREFIX, RESET_PREFIX, VERIFY
+from fermata.planning.forecast.normal import Floats
 
 MINUTE = timedelta(minutes=1)
 REBOOT = "reboot"
@@ -51,9 +55,27 @@ class Evidence:
     repaired: int = 0
     repair_minutes: float = 0.0
     in_repair: dict[str, datetime] = field(default_factory=dict)
+    _logs: dict[tuple[Kind, ClusterId], tuple[int, Floats, Floats]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def logs(self, kind: Kind, cluster: ClusterId) -> tuple[Floats, Floats]:
+        """The logarithms of the minutes of ended steps, ascending, and how often each was seen. What did not grow since
+        the last time is not counted again.
+        """
+        counts = self.minutes[kind][cluster]
+        steps = counts.total()
+        known = self._logs.get((kind, cluster))
+        if known is None or known[0] != steps:
+            ended = sorted(counts.items())
+            logs = np.array([math.log(minutes) for minutes, _ in ended], dtype=float)
+            known = (steps, logs, np.array([times for _, times in ended], dtype=float))
+            self._logs[kind, cluster] = known
+        return known[1], known[2]
 
     def note(self, event: str, unit: str, cluster: ClusterId, at: datetime, why: str, data: Mapping[str, Any]) -> None:
         """Takes in one line of the journal about a unit, of one of EVENTS; its step, and minutes, are in `data`."""
+        step = str(data.get("step") or "")
         match event:
             case "unit.resumed":
                 since = self.in_repair.pop(unit, None)
@@ -62,13 +84,14 @@ class Evidence:
                     self.repair_minutes += (at - since) / MINUTE
             case "unit.failed":
                 self.in_repair.setdefault(unit, at)
-                self.fell_out += data["step"].startswith(REBOOT_PREFIX)
+                self.fell_out += step.startswith(REBOOT_PREFIX)
             case "step.failed":
-                self._note_failed(data["step"], why)
+                self._note_failed(step, why)
             case _:
-                if data["step"].startswith(REBOOT_PREFIX):
-                    self.rebooted.add((data["window"], unit))
-                self._note_ended(data["step"], data.get("minutes"), cluster)
+                self.in_repair.pop(unit, None)  # it works, so that it was given up in a run that is over
+                if step.startswith(REBOOT_PREFIX):
+                    self.rebooted.add((str(data.get("window")), unit))
+                self._note_ended(step, data.get("minutes"), cluster)
 
     def _note_failed(self, step: str, why: str) -> None:
         kind = kind_of(step)

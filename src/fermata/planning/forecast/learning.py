@@ -21,7 +21,7 @@ from fermata.domain.scripts import DRAIN, VERIFY
 from fermata.domain.updates import Catalogue, Duration
 from fermata.planning.dice import Columns
 from fermata.planning.forecast.evidence import REBOOT, Evidence, Kind
-from fermata.planning.forecast.normal import Floats, hazard, survival
+from fermata.planning.forecast.normal import FURTHEST, Floats, hazard, survival
 from fermata.planning.rehearsal import SLOW_DRAIN_FACTOR, SLOW_DRAIN_SHARE
 from fermata.planning.risk.luck import CORRELATION
 
@@ -101,12 +101,12 @@ class Lessons:
     ) -> None:
         claims = claims_of(catalogue)
         self.kinds = tuple(claims)
-        self._skus = skus
         self._claimed = np.array([claim.mu for claim in claims.values()])
         self._sigma = np.array([max(claim.sigma, 1e-3) for claim in claims.values()])
         self._hangs = np.array([hang_share.get(kind, 0.0) for kind in self.kinds])
         self._clusters = tuple(skus)
         self._row = {cluster: i for i, cluster in enumerate(self._clusters)}
+        self._sku = np.unique(list(skus.values()), return_inverse=True)[1]
         self.spread = self._sigma * math.sqrt(1 - CORRELATION)
         self.known = np.full(len(self.kinds), SPREAD_WEIGHT)
         self.common = CORRELATION / 2
@@ -120,52 +120,49 @@ class Lessons:
         self._middle: Floats = np.zeros(shape)
         self._median: Floats = np.tile(self._claimed, (shape[0], 1))
         self._beliefs: dict[ClusterId, Belief] = {}
-        steps = tuple(under)
-        self._learn([self._gather(kind, evidence, steps) for kind in self.kinds])
+        steps: dict[Kind, list[Under]] = {}
+        for step in under:
+            steps.setdefault(step.kind, []).append(step)
+        self._learn([self._gather(kind, evidence, steps.get(kind, ())) for kind in self.kinds])
 
     def belief(self, cluster: ClusterId) -> Belief:
         """What is believed of the steps of a cluster of the fleet."""
         if cluster not in self._beliefs:
-            mean, covariance = self._posterior(self._row[cluster])
+            mean, covariance = self._posteriors(np.array([self._row[cluster]]))
             self._beliefs[cluster] = Belief(
-                kinds=self.kinds, mean=mean, covariance=covariance, spread=self.spread, known=self.known
+                kinds=self.kinds, mean=mean[0], covariance=covariance[0], spread=self.spread, known=self.known
             )
         return self._beliefs[cluster]
 
-    def _gather(self, kind: Kind, evidence: Evidence, under: Iterable[Under]) -> _Seen:
-        ended = [
-            (math.log(minutes), times, self._row[cluster])
-            for cluster, counts in sorted(evidence.minutes.get(kind, {}).items())
-            if cluster in self._row
-            for minutes, times in sorted(counts.items())
-        ]
-        after = [(math.log(max(step.minutes, 1e-3)), self._row[step.cluster]) for step in under if step.kind == kind]
+    def _gather(self, kind: Kind, evidence: Evidence, under: Sequence[Under]) -> _Seen:
+        clusters = [cluster for cluster in sorted(evidence.minutes.get(kind, {})) if cluster in self._row]
+        ended = [evidence.logs(kind, cluster) for cluster in clusters]
+        rows = np.array([self._row[cluster] for cluster in clusters], dtype=np.intp)
         return _Seen(
-            x=np.array([x for x, _, _ in ended], dtype=float),
-            count=np.array([times for _, times, _ in ended], dtype=float),
-            row=np.array([row for _, _, row in ended], dtype=np.intp),
-            after=np.array([x for x, _ in after], dtype=float),
-            after_row=np.array([row for _, row in after], dtype=np.intp),
+            x=np.concatenate([np.empty(0), *(logs for logs, _ in ended)]),
+            count=np.concatenate([np.empty(0), *(times for _, times in ended)]),
+            row=np.repeat(rows, [len(logs) for logs, _ in ended]),
+            after=np.array([math.log(max(step.minutes, 1e-3)) for step in under], dtype=float),
+            after_row=np.array([self._row[step.cluster] for step in under], dtype=np.intp),
         )
 
     def _learn(self, seen: Sequence[_Seen]) -> None:
         """Rounds of Newton for the medians, and of EM for the spreads and the slow drains."""
-        touched = sorted({int(row) for kind in seen for row in (*kind.row, *kind.after_row)})
-        for _ in range(ROUNDS if touched else 0):
+        touched = np.unique(np.concatenate([rows for kind in seen for rows in (kind.row, kind.after_row)]))
+        for _ in range(ROUNDS if len(touched) else 0):
             drains = _Drains(self.slow)
             for number, kind in enumerate(seen):
                 self._weigh(number, kind, drains)
             self.slow = drains.learned()
             self.common = self._learn_common()
-            for row in touched:
-                self._median[row] = self._posterior(row)[0]
+            self._median[touched] = self._posteriors(touched)[0]
 
     def _weigh(self, number: int, seen: _Seen, drains: "_Drains") -> None:
         """One Newton step's worth of a kind: every observation as a value with a weight, censored ones included."""
         s, share, rows = self.spread[number], self._hangs[number], len(self._clusters)
         mu, mu_after = self._median[seen.row, number], self._median[seen.after_row, number]
         count = seen.count
-        a = (seen.after - mu_after) / s
+        a = np.minimum((seen.after - mu_after) / s, FURTHEST)  # so that the weights stay above zero
         alive = survival(a)
         runs = (1 - share) * alive / np.maximum(1e-300, share + (1 - share) * alive)  # it runs, and does not hang
         if self.kinds[number] == DRAIN:
@@ -202,31 +199,49 @@ class Lessons:
             weights += float(weight.sum())
         return max(COMMON_LEAST, wanted / weights)
 
-    def _posterior(self, row: int) -> tuple[Floats, Floats]:
-        """Mean and covariance of the medians' logarithms in one cluster: the claim, corrected by clusters of other
-        SKUs, then by others of the same, then by its own steps, all of them together.
+    def _posteriors(self, rows: Columns) -> tuple[Floats, Floats]:
+        """Mean and covariance of the medians' logarithms in each of these clusters: the claim, corrected by clusters of
+        other SKUs, then by others of the same, then by its own steps, all of them together.
         """
         variance = self._sigma**2
         here, sku = self.common * variance, SKU_SHARE * self.common * variance
-        mean, left = self._claimed, CORRELATION / 2 * variance
-        alike = np.array([self._skus[c] == self._skus[self._clusters[row]] for c in self._clusters])
-        others = np.arange(len(self._clusters)) != row
-        mean, left = self._corrected(mean, left, ~alike, here + sku)
-        mean, left = self._corrected(mean, left + sku, alike & others, here)
+        mean: Floats = np.empty((len(rows), len(self.kinds)))
+        left: Floats = np.empty_like(mean)
+        for name in np.unique(self._sku[rows]):
+            places = np.flatnonzero(self._sku[rows] == name)
+            alike = np.flatnonzero(self._sku == name)
+            others = np.flatnonzero(self._sku != name)[None, :]
+            once = self._corrected(self._claimed, CORRELATION / 2 * variance, others, True, here + sku)
+            is_other = alike[None, :] != rows[places][:, None]
+            mean[places], left[places] = self._corrected(once[0], once[1] + sku, alike[None, :], is_other, here)
         apart = np.sqrt(here)
-        covariance = np.diag(left + (1 - TOGETHER) * here) + TOGETHER * np.outer(apart, apart)
-        seen = np.flatnonzero(self._count[row] > 1e-9)
-        if not len(seen):
-            return mean, covariance
-        noise = np.diag(self.spread[seen] ** 2 / self._count[row, seen])
-        gain = np.linalg.solve(covariance[np.ix_(seen, seen)] + noise, covariance[seen]).T
-        return mean + gain @ (self._middle[row, seen] - mean[seen]), covariance - gain @ covariance[seen]
+        covariance = TOGETHER * np.outer(apart, apart) + (left + (1 - TOGETHER) * here)[:, :, None] * np.eye(len(here))
+        seen = self._count[rows] > 1e-9
+        for pattern in np.unique(seen, axis=0):
+            if pattern.any():
+                self._take_in(np.flatnonzero((seen == pattern).all(axis=1)), pattern, rows, mean, covariance)
+        return mean, covariance
 
-    def _corrected(self, mean: Floats, left: Floats, rows: Floats, apart: Floats) -> tuple[Floats, Floats]:
+    def _take_in(self, places: Columns, seen: Floats, rows: Columns, mean: Floats, covariance: Floats) -> None:
+        """Corrects mean and covariance at these places by the clusters' own steps, of the kinds that were `seen`."""
+        kinds = np.flatnonzero(seen)
+        own = np.ix_(rows[places], kinds)
+        before = covariance[places]
+        noise = (self.spread[kinds] ** 2 / self._count[own])[:, :, None] * np.eye(len(kinds))
+        gain = np.linalg.solve(before[:, kinds[:, None], kinds] + noise, before[:, kinds, :]).transpose(0, 2, 1)
+        off = self._middle[own] - mean[np.ix_(places, kinds)]
+        mean[places] += (gain @ off[:, :, None])[:, :, 0]
+        covariance[places] = before - gain @ before[:, kinds, :]
+
+    def _corrected(
+        self, mean: Floats, left: Floats, rows: Columns, counts: Floats | bool, apart: Floats
+    ) -> tuple[Floats, Floats]:
+        """A row for each of `rows`, of those clusters that count in it."""
         count, middle = self._count[rows], self._middle[rows]
         precision = np.where(count > 1e-9, 1 / (self.spread**2 / np.maximum(count, 1e-9) + apart), 0.0)
-        after = 1 / (1 / left + precision.sum(axis=0))
-        return after * (mean / left + (precision * middle).sum(axis=0)), after
+        precision = np.where(np.asarray(counts)[..., None], precision, 0.0)
+        after = 1 / (1 / left + precision.sum(axis=1))
+        return after * (mean / left + (precision * middle).sum(axis=1)), after
 
 
 class _Drains:

@@ -4,7 +4,7 @@ was seen. Shares are Betas, repairs exponential with a Gamma for their rate; bot
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -20,6 +20,7 @@ HANG_WEIGHT = 300.0  # of rarer things one has to see more before one believes a
 FALLOUT_WEIGHT = 200.0  # reboots that the campaign's own figure counts for
 REPAIR_WEIGHT = 5.0  # repairs that the campaign's mean counts for
 DAY_MINUTES = 24 * 60.0
+WAITED_MOST = timedelta(days=14)  # for a repair that goes on: after that nobody works on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def find_odds(evidence: Evidence, catalogue: Catalogue, fallout: Fallout, now: d
     tries = {kind: evidence.tries.get(kind, nobody) for kind in claims_of(catalogue)}
     updates = catalogue.updates
     first_reboots = len(evidence.rebooted) + evidence.fell_out
-    waited = sum((now - since) / MINUTE for since in evidence.in_repair.values())
+    waited = sum(min(now - since, WAITED_MOST) / MINUTE for since in evidence.in_repair.values())
     mean = fallout.mean_days_to_repair * DAY_MINUTES
     return Odds(
         redo={kind: _share(REDO_SHARE, SHARE_WEIGHT, seen.failed, seen.tried) for kind, seen in tries.items()},

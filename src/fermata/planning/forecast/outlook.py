@@ -3,20 +3,20 @@
 import math
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 import numpy as np
 
 from fermata.domain.forecasts import BOUND, LEVELS, BackAt
-from fermata.domain.ids import NodeId
+from fermata.domain.ids import NodeId, WindowId
 from fermata.domain.node_states import UnitKind
 from fermata.domain.operations import UnitOp, WindowRun
 from fermata.domain.updates import Catalogue
-from fermata.planning.dice import Columns
+from fermata.planning.dice import Columns, Minutes
 from fermata.planning.forecast.draws import Draws
 from fermata.planning.forecast.learning import Lessons
-from fermata.planning.forecast.normal import Floats
 from fermata.planning.forecast.odds import Odds
 from fermata.planning.forecast.rest import NO_RELIEF, Relief, play_rest
 from fermata.planning.forecast.standing import MINUTE, Layout, Standing, stand
@@ -29,11 +29,14 @@ NODE_RUNS = 20_000  # runs times nodes: in large windows runs differ little
 
 @dataclass(frozen=True, kw_only=True)
 class Learned:
-    """All that is known of steps at one moment, for every window."""
+    """All that is known of steps at one moment, for every window; `played`: the windows that were forecast by it, for
+    the forecast of the whole run.
+    """
 
     lessons: Lessons
     odds: Odds
     catalogue: Catalogue
+    played: dict[WindowId, "Outlook"] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,7 @@ class Outlook:
     layout: Layout
     standing: Standing
     columns: Columns
-    back: Floats
+    back: Minutes
     since: tuple[datetime, ...]
 
     @property
@@ -58,10 +61,15 @@ class Outlook:
         """How many of them are so large a share."""
         return count_needed(self.baseline, share)
 
-    def minutes(self, nodes: int) -> Floats:
+    def minutes(self, nodes: int) -> Minutes:
         """Per run, ascending, when so many are back."""
-        found: Floats = np.sort(np.partition(self.back, nodes - 1, axis=1)[:, nodes - 1])
-        return found
+        if nodes not in self._minutes:
+            self._minutes[nodes] = np.sort(np.partition(self.back, nodes - 1, axis=1)[:, nodes - 1])
+        return self._minutes[nodes]
+
+    @cached_property
+    def _minutes(self) -> dict[int, Minutes]:
+        return {}
 
     def back_at(self, share: float) -> BackAt:
         """When so large a share is back."""
@@ -73,8 +81,8 @@ class Outlook:
         return BackAt(
             share=share,
             nodes=nodes,
-            median=self._instant(minutes[_rank(0.5, len(minutes))]),
-            bound=self._instant(minutes[_rank(BOUND, len(minutes))]),
+            median=self._instant(minutes[rank(0.5, len(minutes))]),
+            bound=self._instant(minutes[rank(BOUND, len(minutes))]),
         )
 
     def back_all(self) -> tuple[BackAt, ...]:
@@ -88,8 +96,8 @@ class Outlook:
             return float(not nodes or self.since[nodes - 1] <= by)
         return chance(self.minutes(nodes), (by - self.at) / MINUTE)
 
-    def _instant(self, minutes: float) -> datetime:
-        return self.at + timedelta(seconds=math.ceil(min(minutes, _FAR_MINUTES) * 60))
+    def _instant(self, minutes: np.float32) -> datetime:
+        return self.at + timedelta(seconds=math.ceil(min(float(minutes), _FAR_MINUTES) * 60))
 
 
 _FAR_MINUTES = 366 * 24 * 60.0  # a year: whatever takes longer is not told apart
@@ -117,20 +125,25 @@ def look_out(
         standing=standing,
         columns=columns,
         back=back[:, columns],
-        since=tuple(sorted(op.finished_at or now for op in ops if _is_back(op, layout, standing))),
+        since=_since(ops, layout, standing),
     )
 
 
-def _is_back(op: UnitOp, layout: Layout, standing: Standing) -> bool:
-    column = layout.column.get(NodeId(op.unit)) if op.kind is UnitKind.NODE else None
-    return column is not None and bool(standing.counts[column] and standing.back[column])
+def _since(ops: Sequence[UnitOp], layout: Layout, standing: Standing) -> tuple[datetime, ...]:
+    """When those nodes of the baseline came back that are."""
+    back = np.flatnonzero(standing.counts & standing.back)
+    if not len(back):
+        return ()
+    columns = frozenset(back.tolist())
+    found = (op for op in ops if op.kind is UnitKind.NODE and layout.column.get(NodeId(op.unit)) in columns)
+    return tuple(sorted(op.finished_at or standing.now for op in found))
 
 
-def _rank(share: float, runs: int) -> int:
+def rank(share: float, runs: int) -> int:
     """The place, from 0, of the run below which `share` of all draws lie: of n runs the k-th holds with k / (n + 1)."""
     return min(runs, max(1, round(share * (runs + 1)))) - 1
 
 
-def chance(minutes: Floats, limit: float) -> float:
+def chance(minutes: Minutes, limit: float) -> float:
     """How likely a draw is within the limit, of ascending runs; rounded to what they can tell."""
     return round(float(np.searchsorted(minutes, limit, side="right")) / len(minutes), 3)

@@ -13,14 +13,16 @@ import numpy as np
 from fermata.domain.plans import DeviceApplyStep, DrainStep, NodeApplyStep, RebootStep, VerifyStep
 from fermata.domain.updates import NODE_TARGET, Catalogue, IsolationBy, Update
 from fermata.planning.dice import Columns, Minutes
-from fermata.planning.forecast.draws import Draws
+from fermata.planning.forecast.draws import Again, Draws
 from fermata.planning.forecast.evidence import REBOOT
 from fermata.planning.forecast.normal import Floats
 from fermata.planning.forecast.standing import DeviceGroup, Layout, Standing, Truth, kinds_of_steps
 from fermata.planning.order_of_play import takes_turns
 from fermata.planning.turns import take_turns, wait_for_room
 
-INSIDE = 1.0  # minutes before now at which those who are in already are said to have come: first in any queue
+INSIDE = np.float32(
+    1.0
+)  # minute before now at which those who are in already are said to have come: first in any queue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,7 @@ class Relief:
 NO_RELIEF = Relief()
 
 
-def play_rest(layout: Layout, standing: Standing, draws: Draws, catalogue: Catalogue, relief: Relief) -> Floats:
+def play_rest(layout: Layout, standing: Standing, draws: Draws, catalogue: Catalogue, relief: Relief) -> Minutes:
     """Minutes from now until each node is back: a row per run, a column per node; 0 where it is."""
     return _Rest(layout, standing, draws, catalogue, relief).play()
 
@@ -53,16 +55,16 @@ class _Rest:
         for index in relief.dropped:
             self.todo[index] &= standing.at == index
         shape = (draws.runs, layout.nodes)
-        self.ready: Floats = np.zeros(shape)
-        self.gone: Floats = np.full(shape, np.inf)  # when a node was found to need a repair
-        self.left: Floats = np.zeros(shape)  # what it has to do after it
+        self.ready: Minutes = np.zeros(shape, dtype=np.float32)
+        self.gone: Minutes = np.full(shape, np.inf, dtype=np.float32)  # when a node was found to need a repair
+        self.left: Minutes = np.zeros(shape, dtype=np.float32)  # what it has to do after it
         self.rebooted = standing.wrote.copy()
-        self.through: dict[int, Floats] = {}
-        self.proven: list[tuple[int, Floats]] = []
+        self.through: dict[int, Minutes] = {}
+        self.proven: list[tuple[int, Minutes]] = []
         self.waited_for = {earlier for earlier, later in layout.script.ties if later in layout.groups}
         self._begin()
 
-    def play(self) -> Floats:
+    def play(self) -> Minutes:
         """Minutes until each node is back."""
         for group in self.layout.order:
             step = self.layout.script.steps[group[0]]
@@ -71,10 +73,9 @@ class _Rest:
                     self._write_devices(index)
             else:
                 self._do(group)
-        lost = np.isinf(self.ready)
-        if lost.any():
-            repaired = self.gone + self.draws.repairs(lost.shape) + self.left
-            self.ready[lost] = repaired[lost]
+        lost = np.nonzero(np.isinf(self.ready))
+        if len(lost[0]):
+            self.ready[lost] = self.gone[lost] + self.draws.repairs(lost[0]) + self.left[lost]
         self.ready[:, self.standing.back] = 0.0
         return self.ready
 
@@ -87,9 +88,9 @@ class _Rest:
         failed = np.flatnonzero(standing.failed)
         if len(failed):
             runs, places = np.indices((self.draws.runs, len(failed))).reshape(2, -1)
-            self._lose(runs, failed[places], np.zeros(len(runs)), 0)
+            self._lose(runs, failed[places], np.zeros(len(runs), dtype=np.float32), 0)
 
-    def _lose(self, runs: Columns, columns: Columns, at: Floats, step: int) -> None:
+    def _lose(self, runs: Columns, columns: Columns, at: Minutes, step: int) -> None:
         """These nodes, each in its run, need a repair from `at` on, and then do what is left from `step` on, without
         waiting.
         """
@@ -104,7 +105,7 @@ class _Rest:
         columns = np.sort(np.concatenate([np.flatnonzero(self._has_to(i)) for i in group]))
         if len(columns):
             self._wait_for_devices(group, columns)
-            running = np.isin(self.standing.at[columns], group) & ~self.standing.resets[columns]
+            running = self._is_at(columns, group) & ~self.standing.resets[columns]
             self._take(group[0], columns, np.where(running, self.standing.elapsed[columns], -1.0))
         for i in group:
             if i in self.waited_for:
@@ -117,26 +118,41 @@ class _Rest:
             case DrainStep():
                 takes = self.draws.drain(len(columns), elapsed)
                 takes[:, self.standing.idle[columns]] = 1.0
-                self.ready[:, columns] += takes
+                self.ready[:, self._named(columns)] += takes
             case NodeApplyStep():
                 self._write(self.catalogue.updates[step.update], columns, elapsed)
             case RebootStep():
                 self._reboot(index, step, columns, elapsed)
             case VerifyStep():
                 takes, again = self.draws.step(self.kinds[index], len(columns), elapsed)
-                self.ready[:, columns] += takes + again
+                self._pass(columns, takes, again)
             case DeviceApplyStep():
                 raise AssertionError("devices are played by themselves")
             case _:
                 assert_never(step)
 
-    def _has_to(self, index: int) -> Truth:
-        part = np.zeros(self.layout.nodes, dtype=np.bool_)
-        part[self.layout.takes_part[index]] = True
-        found: Truth = self.todo[index] & part
+    def _named(self, columns: Columns) -> Columns | slice:
+        """For arrays with a column per node: all of them are no copy."""
+        return columns if len(columns) < self.layout.nodes else slice(None)
+
+    def _pass(self, columns: Columns, takes: Minutes, again: Again) -> None:
+        """Time passes, for those who do the step again a second time."""
+        self.ready[:, self._named(columns)] += takes
+        self.ready[again.runs, columns[again.units]] += again.minutes
+
+    def _is_at(self, columns: Columns, group: Sequence[int]) -> Truth:
+        """Which of the nodes are at one of these steps."""
+        at = self.standing.at[columns]
+        found: Truth = at == group[0]
+        for index in group[1:]:
+            found |= at == index
         return found
 
-    def _through(self, had: Truth) -> Floats:
+    def _has_to(self, index: int) -> Truth:
+        found: Truth = self.todo[index] & self.layout.parts[index]
+        return found
+
+    def _through(self, had: Truth) -> Minutes:
         """When each node was through with what it just did; 0 where it had nothing to do. One that is lost does not
         hold up a device.
         """
@@ -145,7 +161,9 @@ class _Rest:
         return when
 
     def _wait_for_devices(self, group: Sequence[int], columns: Columns) -> None:
-        waiting = columns[~np.isin(self.standing.at[columns], group)]
+        if not self.proven:
+            return
+        waiting = columns[~self._is_at(columns, group)]
         for device_step, done in self.proven:
             if any(self.layout.script.waits_for(index, device_step) for index in group):
                 self.ready[:, waiting] = np.maximum(self.ready[:, waiting], done[:, waiting])
@@ -153,15 +171,16 @@ class _Rest:
     def _write(self, update: Update, columns: Columns, elapsed: Floats) -> None:
         takes, again = self.draws.step(update.id, len(columns), elapsed)
         inside = elapsed >= 0
-        arrive = np.where(inside, 0.0, self.ready[:, columns] + INSIDE)
-        hold = np.where(inside, takes + INSIDE, takes)
+        arrive = np.where(inside, np.float32(0.0), self.ready[:, self._named(columns)] + INSIDE)
+        hold = takes + INSIDE * inside.astype(np.float32)
         if takes_turns(update):
             domains = np.unique(self.layout.domains[columns], return_inverse=True)[1]
             at_once = max(1, update.isolation.at_once)
-            begin = take_turns(_narrow(arrive), _narrow(hold), domains, at_once=at_once)
+            begin = take_turns(arrive, hold, domains, at_once=at_once)
         else:
-            begin = wait_for_room(_narrow(arrive), _narrow(hold), self._room(update, len(columns)))
-        self.ready[:, columns] = begin - INSIDE + hold + again
+            begin = wait_for_room(arrive, hold, self._room(update, len(columns)))
+        self.ready[:, self._named(columns)] = begin - INSIDE
+        self._pass(columns, hold, again)
 
     def _room(self, update: Update, units: int) -> int:
         limit = self.catalogue.team_limits.get(update.owner_team, units)
@@ -176,41 +195,43 @@ class _Rest:
     def _reboot(self, index: int, step: RebootStep, columns: Columns, elapsed: Floats) -> None:
         """At its first reboot in the window a node falls out, or it does not. What turns out void is written again."""
         takes, again = self.draws.step(REBOOT, len(columns), elapsed, before=step.activates)
-        lost = self.draws.falls_out(len(columns), elapsed) & ~self.rebooted[columns]
-        self.ready[:, columns] += takes + again
-        runs, places = np.nonzero(lost & np.isfinite(self.ready[:, columns]))
+        runs, places = self.draws.falls_out(elapsed)
+        falls = ~self.rebooted[columns[places]] & np.isfinite(self.ready[runs, columns[places]])
+        runs, lost = runs[falls], columns[places[falls]]
+        begun = self.ready[runs, lost]
+        self._pass(columns, takes, again)
         if len(runs):
-            begun = self.ready[runs, columns[places]] - (takes + again)[runs, places]
-            self._lose(runs, columns[places], begun + self.draws.patience(REBOOT), index + 1)
+            self._lose(runs, lost, begun + np.float32(self.draws.patience(REBOOT)), index + 1)
         self.rebooted[columns] = True
 
     def _write_devices(self, index: int) -> None:
         step = self.layout.script.steps[index]
         assert isinstance(step, DeviceApplyStep)
         update = self.catalogue.updates[step.update]
-        groups = self.layout.groups.get(index, ())
+        todo = self.standing.device_todo
+        groups = [group for group in self.layout.groups.get(index, ()) if todo[group.rows].any()]
         if not groups:
-            return
+            return  # and nobody waits for it
         runs = self.draws.runs
         rows = np.concatenate([group.rows for group in groups])
         begin = np.concatenate([self._let(index, update, group) for group in groups], axis=1)
         elapsed = self.standing.device_elapsed[rows]
-        todo = self.standing.device_todo[rows]
+        todo = todo[rows]
         if index in self.relief.dropped:
             todo = todo & (elapsed >= 0)
-        end: Floats = np.zeros((runs, len(rows)))
+        end: Minutes = np.zeros((runs, len(rows)), dtype=np.float32)
         if todo.any():
             at = np.flatnonzero(todo)
             takes, again = self.draws.step(update.id, len(at), elapsed[at])
             inside = elapsed[at] >= 0
-            arrive = np.where(inside, 0.0, begin[:, at] + INSIDE)
-            hold = np.where(inside, takes + INSIDE, takes)
-            failed = self.standing.device_failed[rows[at]]
-            if failed.any():
-                arrive[:, failed] += self.draws.repairs((runs, int(failed.sum())))
-            start = wait_for_room(_narrow(arrive), _narrow(hold), self._room(update, len(at)))
-            end[:, at] = start - INSIDE + hold + again
-        done: Floats = np.zeros((runs, self.layout.nodes))
+            arrive = np.where(inside, np.float32(0.0), begin[:, at] + INSIDE)
+            hold = takes + INSIDE * inside.astype(np.float32)
+            failed = np.flatnonzero(self.standing.device_failed[rows[at]])
+            if len(failed):
+                arrive[:, failed] += self.draws.repairs(np.repeat(np.arange(runs)[:, None], len(failed), axis=1))
+            end[:, at] = wait_for_room(arrive, hold, self._room(update, len(at))) - INSIDE + hold
+            end[again.runs, at[again.units]] += again.minutes
+        done: Minutes = np.zeros((runs, self.layout.nodes), dtype=np.float32)
         first = 0
         for group in groups:
             last = first + len(group.rows)
@@ -219,16 +240,12 @@ class _Rest:
             first = last
         self.proven.append((index, done))
 
-    def _let(self, index: int, update: Update, group: DeviceGroup) -> Floats:
+    def _let(self, index: int, update: Update, group: DeviceGroup) -> Minutes:
         """When the nodes behind a group of devices let them begin."""
         columns, count = group.columns, len(group.rows)
-        let = np.zeros((self.draws.runs, 1))
+        let = np.zeros((self.draws.runs, 1), dtype=np.float32)
         if update.needs_drain and len(columns):
             for earlier, when in self.through.items():
                 if self.layout.script.waits_for(index, earlier):
                     let = np.maximum(let, when[:, columns].max(axis=1, keepdims=True))
         return np.repeat(let, count, axis=1)
-
-
-def _narrow(minutes: Floats) -> Minutes:
-    return minutes.astype(np.float32)

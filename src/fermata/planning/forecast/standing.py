@@ -1,8 +1,9 @@
 """A window as a forecast plays it: its order of play, and where each of its units stands at one moment."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import assert_never
 
 import numpy as np
@@ -57,6 +58,19 @@ class Layout:
     def nodes(self) -> int:
         """How many columns there are."""
         return len(self.column)
+
+    @cached_property
+    def known_left(self) -> dict[tuple[Sequence[int], int, bool, int, int], tuple[Columns, bool]]:
+        """See `_left_of`."""
+        return {}
+
+    @cached_property
+    def parts(self) -> tuple[Truth, ...]:
+        """Each step's columns once more, as a truth per column."""
+        found = np.zeros((len(self.takes_part), self.nodes), dtype=np.bool_)
+        for part, columns in zip(found, self.takes_part, strict=True):
+            part[columns] = True
+        return tuple(found)
 
 
 def lay_out(script: WindowScript, nodes: Mapping[NodeId, Node]) -> Layout:
@@ -116,7 +130,8 @@ class Standing:
 
 
 def stand(layout: Layout, ops: Iterable[UnitOp], now: datetime) -> Standing:
-    """Reads the rows of a window. Units that were not taken have nothing to do and count for nothing."""
+    """Reads the rows of a window. Units that were not taken have nothing to do and count for nothing; nor do those
+    that the plan does not know."""
     nodes, devices, steps = layout.nodes, len(layout.row), len(layout.script.steps)
     found = Standing(
         now=now,
@@ -134,9 +149,9 @@ def stand(layout: Layout, ops: Iterable[UnitOp], now: datetime) -> Standing:
         device_failed=np.zeros(devices, dtype=np.bool_),
     )
     for op in ops:
-        if op.kind is UnitKind.DEVICE:
+        if op.kind is UnitKind.DEVICE and op.unit in layout.row:
             _stand_device(found, layout.row[DeviceId(op.unit)], op)
-        else:
+        elif op.unit in layout.column:
             _stand_node(found, layout, op)
     return found
 
@@ -161,15 +176,29 @@ def _stand_node(found: Standing, layout: Layout, op: UnitOp) -> None:
     if op.state in FINAL or op.state is UnitState.PROVEN:
         found.back[column] = True
         return
-    script, own = layout.script, layout.script.nodes[NodeId(op.unit)]
+    own = layout.script.nodes[NodeId(op.unit)]
     found.failed[column] = op.state is UnitState.FAILED
-    for index in own.steps:
-        found.todo[index, column] = _is_to_do(script, own, index, op)
-        found.wrote[column] |= bool(script.activates[index]) and not found.todo[index, column]
+    todo, found.wrote[column] = _left_of(layout, own, op)
+    found.todo[todo, column] = True
     if op.state in _STEP_UNDER_WAY:
         found.at[column] = op.position if op.state is not UnitState.DRAINING else own.steps[0]
         found.elapsed[column] = _elapsed(op, found.now)
         found.resets[column] = op.state is UnitState.RESETTING
+
+
+def _left_of(layout: Layout, own: NodeScript, op: UnitOp) -> tuple[Columns, bool]:
+    """The steps that a node has still to do, as indices, and whether it was rebooted. Nodes stand alike in their
+    hundreds, and most stand as they did at the last look.
+    """
+    is_drained = op.state not in _BEFORE_DRAIN and op.state is not UnitState.DRAINING
+    alike = (own.steps, own.due, is_drained, op.applied, op.active)
+    known = layout.known_left.get(alike)
+    if known is None:
+        script = layout.script
+        todo = [index for index in own.steps if _is_to_do(script, own, index, op)]
+        wrote = any(script.activates[index] and index not in todo for index in own.steps)
+        known = layout.known_left[alike] = (np.array(todo, dtype=np.intp), wrote)
+    return known
 
 
 def _is_to_do(script: WindowScript, own: NodeScript, index: int, op: UnitOp) -> bool:

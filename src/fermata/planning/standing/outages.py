@@ -35,7 +35,9 @@ class Quiet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """An update that misses its due date (`day` is when it can be done) or is never done (None), and why."""
+    """An update that misses its due date (`day` is when it can be done) or is never done (None), and why; without an
+    update something that concerns the whole cluster.
+    """
 
     cluster: ClusterId
     update: UpdateId | None

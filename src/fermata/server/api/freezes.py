@@ -1,13 +1,13 @@
 """Freezes, and what may pass them."""
 
 from datetime import UTC
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import Field
 
-from fermata.domain.ids import CustomerId, ExemptionId, FreezeId, UpdateId
-from fermata.domain.policy import Exemption, Freeze
+from fermata.domain.ids import CustomerId, ExemptionId, FreezeId, OrderId, UpdateId
+from fermata.domain.policy import Exemption, Freeze, MaintenanceKind
 from fermata.server.api.bodies import NAME_MAX, TEXT_MAX, Body, Instant, Name
 from fermata.server.api.consent import ScopeBody
 from fermata.server.api.cursors import CursorParam, LimitParam, page
@@ -31,9 +31,13 @@ class FreezeBody(Body):
 
 
 class ExemptionBody(Body):
-    """What may pass the freeze, and why. Somebody else than `actor` has to confirm it."""
+    """What may pass the freeze, and why: updates, work orders, or all orders of a kind, at least one of them. Somebody
+    else than `actor` has to confirm it.
+    """
 
-    updates: Annotated[list[Name], Field(min_length=1, max_length=UPDATES_MAX)]
+    updates: list[Name] = Field(default_factory=list, max_length=UPDATES_MAX)
+    orders: list[Name] = Field(default_factory=list, max_length=UPDATES_MAX)
+    kinds: list[Literal["repair", "decommission"]] = Field(default_factory=list, max_length=2)
     reason: Annotated[str, Field(min_length=1, max_length=TEXT_MAX)]
     actor: Name
 
@@ -91,17 +95,19 @@ def delete_freeze(
 
 @router.post("/freezes/{freeze_id}/exemptions", status_code=status.HTTP_201_CREATED)
 def post_exemption(given: Given, freeze_id: str, body: ExemptionBody) -> Exemption:
-    """Asks that updates may pass a freeze. It does nothing before a second person confirmed it."""
+    """Asks that updates or work orders may pass a freeze. It does nothing before a second person confirmed it."""
     order = exemptions.ExemptionOrder(
         freeze=FreezeId(freeze_id),
         updates=frozenset(UpdateId(name) for name in body.updates),
         reason=body.reason,
         actor=body.actor,
+        orders=frozenset(OrderId(name) for name in body.orders),
+        kinds=frozenset(MaintenanceKind(kind) for kind in body.kinds),
     )
     return exemptions.ask_exemption(given.db, order, now=given.now(), new_id=given.new_id)
 
 
 @router.post("/exemptions/{exemption_id}/confirm")
 def post_confirmation(given: Given, exemption_id: str, body: ConfirmBody) -> Exemption:
-    """The second person's word: the updates may pass from now on."""
+    """The second person's word: what it names may pass from now on."""
     return exemptions.confirm_exemption(given.db, ExemptionId(exemption_id), now=given.now(), actor=body.actor)

@@ -169,3 +169,10 @@ def post_replay(given: Given, notice_id: str, body: ReplayBody) -> notices.Notic
     """Sends a notice again whose delivery is dead or done."""
     to = SubscriptionId(body.subscription) if body.subscription else None
     return notices.replay_notice(given.db, notice_id, now=given.now(), actor=body.actor, to=to, why=body.why)
+
+
+@router.post("/notices/{notice_id}/dismiss")
+def post_dismiss(given: Given, notice_id: str, body: ReplayBody) -> notices.NoticeView:
+    """Gives up the deliveries of a notice that are dead; that its customer was not told stays as it is."""
+    to = SubscriptionId(body.subscription) if body.subscription else None
+    return notices.dismiss_notice(given.db, notice_id, now=given.now(), actor=body.actor, to=to, why=body.why)

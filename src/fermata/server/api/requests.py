@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from fermata.domain.freshness import OldWord
 from fermata.domain.ids import OrderId, RequestId
 from fermata.domain.pending_lines import PendingFilter, PendingGroup, PendingLine, place_of
 from fermata.domain.request_kinds import OrderedKind
@@ -75,7 +76,8 @@ class PagedFilter(Filter):
 
 class PendingAnswer(BaseModel):
     """A page of lines. `total` and `groups` count all that pass the filter, `rest` those after the page; `next`
-    is the cursor to go on from, null at the end (and where `limit` is 0).
+    is the cursor to go on from, null at the end (and where `limit` is 0). `stale`: units of the clusters in question
+    that are shown by an old word of a source of inventory.
     """
 
     total: int
@@ -83,6 +85,7 @@ class PendingAnswer(BaseModel):
     lines: list[PendingLine]
     groups: list[PendingGroup]
     next: str | None
+    stale: list[OldWord]
 
 
 @router.get("/pending")
@@ -92,13 +95,18 @@ def get_pending(
     """What is due on which node and device, and why: lines by cluster and unit, and counts by update."""
     after = read_cursor(wanted.cursor, LINE_PLACE) if wanted.cursor is not None else None
     found = requests.page_pending(
-        given.db, wanted.to_filter(), superseded=wanted.superseded, after=after, limit=wanted.limit
+        given.db, wanted.to_filter(), superseded=wanted.superseded, after=after, limit=wanted.limit, now=given.now()
     )
     following = write_cursor(place_of(found.lines[-1])) if found.rest and found.lines else None
     if following is not None:
         link_next(request, response, following)
     return PendingAnswer(
-        total=found.total, rest=found.rest, lines=list(found.lines), groups=list(found.groups), next=following
+        total=found.total,
+        rest=found.rest,
+        lines=list(found.lines),
+        groups=list(found.groups),
+        next=following,
+        stale=list(found.stale),
     )
 
 

@@ -1,4 +1,4 @@
-"""The run of a campaign: its status, and start, pause, resume, stop."""
+"""The run of a campaign: its status, and start, pause, resume, stop, abort."""
 
 from typing import Annotated
 
@@ -87,6 +87,13 @@ def post_resume(given: Given, body: ChangeBody, campaign: Campaign = None) -> Ru
 def post_stop(given: Given, body: ChangeBody, campaign: Campaign = None) -> Run:
     """No further window opens; open ones are conducted to their end. Cannot be taken back."""
     return runs.stop(given.db, _named(campaign), now=given.now(), actor=body.actor, why=body.why)
+
+
+@router.post(f"{NAMED}/abort")
+@router.post(f"{ONLY}/abort")
+def post_abort(given: Given, body: ChangeBody, campaign: Campaign = None) -> Run:
+    """What can be proven now goes back, what is written ends, no further window opens. Stop finishes the rest."""
+    return runs.abort(given.db, _named(campaign), now=given.now(), actor=body.actor, why=body.why)
 
 
 @router.post(f"{NAMED}/replan", response_class=Response, responses=LINES)

@@ -6,7 +6,8 @@ from http import HTTPStatus
 from fermata.domain.ids import NodeId
 from fermata.server.doors.arm_front import ArmCall, ArmError, ArmReply, Kind, bad_request
 from fermata.server.doors.hearing import hearing_of
-from fermata.services.event_approvals import acknowledge_events
+from fermata.services.errors import Refusal
+from fermata.services.event_approvals import Acknowledged, acknowledge_events
 from fermata.services.maintenance import Picture
 from fermata.services.places import Places
 
@@ -16,47 +17,50 @@ APPROVED = {"value": "Successfully Approved"}
 
 def acknowledge_one(call: ArmCall) -> ArmReply:
     """Approves the work behind one event."""
-    if not _acknowledge(call, [call.path.name])[call.path.name]:
+    told = _acknowledge(call, [call.path.name])[call.path.name]
+    if told.refused is not None:
+        raise Refusal(told.refused)
+    if not told.is_known:
         raise ArmError(HTTPStatus.NOT_FOUND, "NotFound", f"{call.place.name} has no scheduled event {call.path.name}.")
     return ArmReply(body=APPROVED)
 
 
 def acknowledge_list(call: ArmCall) -> ArmReply:
-    """Approves the work behind many; 207 when some of them are not there."""
+    """Approves the work behind many, each by itself; 207 when some of them are not there, or were refused."""
     ids = call.json().get("value")
     if not isinstance(ids, list) or not ids or not all(isinstance(each, str) and each for each in ids):
         raise bad_request("value must be a list of ids of scheduled events.")
     if len(ids) > EVENTS_MAX:
         raise bad_request(f"At most {EVENTS_MAX:,} events are acknowledged in one call.")
     found = _acknowledge(call, ids)
-    if all(found.values()):
+    details = [_detail(call, name, told) for name, told in found.items()]
+    well = sum(detail["code"] == "OK" for detail in details)
+    if well == len(details):
         return ArmReply(body=APPROVED)
-    details = [
-        {
-            "target": name,
-            "code": "OK" if there else "NotFound",
-            "message": "Successfully Approved" if there else f"{call.place.name} has no such scheduled event.",
-        }
-        for name, there in found.items()
-    ]
-    message = f"{sum(found.values())} of {len(found)} events were approved."
+    message = f"{well} of {len(found)} events were approved."
     error = {"code": "MultiStatusResponse", "message": message, "details": details}
     return ArmReply(body={"error": error}, status=HTTPStatus.MULTI_STATUS)
 
 
-def _acknowledge(call: ArmCall, ids: Collection[str]) -> Mapping[str, bool]:
+def _detail(call: ArmCall, name: str, told: Acknowledged) -> dict[str, str]:
+    if told.refused is not None:
+        return {"target": name, "code": "Conflict", "message": told.refused.sentence}
+    if told.is_known:
+        return {"target": name, "code": "OK", "message": APPROVED["value"]}
+    return {"target": name, "code": "NotFound", "message": f"{call.place.name} has no such scheduled event."}
+
+
+def _acknowledge(call: ArmCall, ids: Collection[str]) -> Mapping[str, Acknowledged]:
     place = call.place
 
     def among(picture: Picture) -> Collection[NodeId]:
         found = Places(fleet=picture.fleet).find(place.group, call.path.provider, call.path.pairs)
-        names = found.names if found is not None else ()
-        # With the token of a node speaks an agent, which overrules nobody.
-        return names if call.caller is None else [name for name in names if not picture.outlook(name).is_held]
+        return found.names if found is not None else ()
 
     hearing = hearing_of(
         call.given, f"acknowledged scheduled events of {place.name} through the resource manager's door"
     )
-    return acknowledge_events(hearing, ids, among)
+    return acknowledge_events(hearing, ids, among, is_agent=call.caller is not None)  # of a node, by its token
 
 
 KIND = Kind(all={"POST": acknowledge_list}, actions={"acknowledge": {"POST": acknowledge_one}})

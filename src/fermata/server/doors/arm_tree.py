@@ -1,6 +1,14 @@
 """Which kind of resource of Azure's resource manager is answered by what."""
 
-from fermata.server.doors import arm_events, arm_plans, arm_supercomputers, arm_updates, arm_windows
+from fermata.server.doors import (
+    arm_events,
+    arm_fabric,
+    arm_plans,
+    arm_requests,
+    arm_supercomputers,
+    arm_updates,
+    arm_windows,
+)
 from fermata.server.doors.arm_front import MAINTENANCE, ArmPath, Kind, arm_route
 from fermata.services.places import COMPUTE, INFRASTRUCTURE
 
@@ -20,7 +28,13 @@ TREE = {
     ("supercomputers", "clusters", "racks"): arm_supercomputers.RACKS,
     ("supercomputers", "clusters", "nodes"): arm_supercomputers.NODES,
     ("supercomputers", "racks", "nodes"): arm_supercomputers.NODES,
-    ("supercomputers", "maintenancerequests"): arm_supercomputers.REQUESTS,
+    ("supercomputers", "racks", "nics"): arm_fabric.NICS,
+    ("supercomputers", "clusters", "racks", "nics"): arm_fabric.NICS,
+    ("supercomputers", "links"): arm_fabric.LINKS,
+    ("supercomputers", "clusters", "links"): arm_fabric.LINKS,
+    ("supercomputers", "switches"): arm_fabric.SWITCHES,
+    ("supercomputers", "clusters", "switches"): arm_fabric.SWITCHES,
+    ("supercomputers", "maintenancerequests"): arm_requests.REQUESTS,
 }
 
 

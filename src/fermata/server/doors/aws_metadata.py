@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.scheduled_events import EventStatus, EventType, ScheduledEvent, past_events
 from fermata.server.callers import BadToken
 from fermata.server.doors.node_front import TEXT, BadCall, Call, Door, Reply
@@ -17,6 +18,7 @@ TTL_HEADER, TOKEN_HEADER = b"x-aws-ec2-metadata-token-ttl-seconds", b"x-aws-ec2-
 TTL_MAX = 21_600
 SESSION = "metadata session"
 CODES = {EventType.REBOOT: "system-reboot", EventType.FREEZE: "system-maintenance"}
+RETIREMENT = "instance-retirement"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -58,10 +60,15 @@ def short_id(event: ScheduledEvent) -> str:
     return "instance-event-" + event.id.replace("-", "")[:17]
 
 
+def code_of(event: ScheduledEvent) -> str:
+    """What is done to the node: after a decommission there is none any more."""
+    return RETIREMENT if event.kind is RequestKind.DECOMMISSION else CODES[event.type]
+
+
 def _event(event: ScheduledEvent, state: str, prefix: str) -> dict[str, Any]:
     told = {
         "NotBefore": _time(event.not_before),
-        "Code": CODES[event.type],
+        "Code": code_of(event),
         "Description": prefix + event.description,
         "EventId": short_id(event),
         "State": state,

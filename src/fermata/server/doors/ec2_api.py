@@ -18,7 +18,7 @@ from fermata.domain import arm
 from fermata.domain.fleet import Node
 from fermata.domain.scheduled_events import AT_ONCE, ScheduledEvent, tell
 from fermata.server.context import Context, context_of
-from fermata.server.doors.aws_metadata import CODES, short_id
+from fermata.server.doors.aws_metadata import code_of, short_id
 from fermata.server.doors.routing import AnyCaseRoute
 from fermata.services.maintenance import Picture
 from fermata.services.places import Places
@@ -95,7 +95,7 @@ def _rows(
     for name in sorted(nodes):
         node = nodes[name]
         events = tell(picture.outlook(node.name), now, AT_ONCE).events
-        if codes is None or any(CODES[event.type] in codes for event in events):
+        if codes is None or any(code_of(event) in codes for event in events):
             yield node, events
 
 
@@ -136,8 +136,8 @@ def _write(parent: Element, picture: Picture, node: Node, events: tuple[Schedule
         each = SubElement(told, "item")
         lines: dict[str, Any] = {
             "instanceEventId": short_id(event),
-            "code": CODES[event.type],
-            "description": event.description,
+            "code": code_of(event),
+            "description": _printable(event.description),
             "notBefore": arm.iso(event.not_before),
         }
         if event.ends_at is not None:

@@ -15,7 +15,9 @@ from pydantic.alias_generators import to_camel
 from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES
-from fermata.domain.subscriptions import ChannelKind
+from fermata.domain.subscriptions import ChannelKind, EventShape
+from fermata.formats.cluster_events import CLUSTER_EVENT_TYPE
+from fermata.formats.health_events import ANNOTATION_TYPE, AVAILABILITY_TYPE
 from fermata.formats.notice_events import SCHEDULED_EVENT_TYPE
 from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
@@ -32,6 +34,11 @@ TOPIC_KIND = "Microsoft.EventGrid/systemTopics"
 NAME = r"^[A-Za-z0-9-]{3,64}$"
 STATUS = {"SubscriptionNotFound": 404, "ResourceGroupNotFound": 404, "ResourceNotFound": 404}
 EVENTS_MAX, KILOBYTES_MAX = 5_000, 1_024
+TYPES = {
+    EventShape.SCHEDULED_EVENTS: (SCHEDULED_EVENT_TYPE,),
+    EventShape.HEALTH_RESOURCES: (AVAILABILITY_TYPE, ANNOTATION_TYPE),
+    EventShape.CLUSTER_EVENTS: (CLUSTER_EVENT_TYPE,),
+}
 MINUTES = int(LIVES / timedelta(minutes=1))
 
 
@@ -152,8 +159,9 @@ def put_topic(request: Request, given: Context, body: bytes) -> Response:
     """Adds or replaces a topic."""
     path, asked = _path(request), TopicBody.model_validate_json(body)
     source, kind = asked.properties.source, asked.properties.topic_type
-    if kind.lower() != system_topics.TOPIC_TYPE:
-        raise TopicRefused("InvalidRequest", f"Topic type {kind} is not offered: {system_topics.TOPIC_TYPE} is.")
+    if kind.lower() not in system_topics.TOPIC_TYPES:
+        offered = " and ".join(system_topics.TOPIC_TYPES)
+        raise TopicRefused("InvalidRequest", f"Topic type {kind} is not offered: {offered} are.")
     if source.lower() != f"/subscriptions/{path.subscription}".lower():
         raise TopicRefused("InvalidRequest", f"The source is /subscriptions/{path.subscription}, not {source}.")
     kept = {"source": source, "topicType": kind, "tags": asked.tags}
@@ -192,10 +200,11 @@ def patch_event_subscription(request: Request, given: Context, body: bytes) -> R
 
 
 def _put(request: Request, given: Context, asked: EventSubscriptionProperties) -> Response:
+    shape = system_topics.shape_of(system_topics.find_topic(given.db, _path(request)))
     found = system_topics.put_event_subscription(
         given.db,
         _path(request),
-        _wanted(_name(request.path_params["name"]), asked),
+        _wanted(_name(request.path_params["name"]), asked, shape),
         now=given.now(),
         new_id=given.new_id,
         channels=given.channels,
@@ -227,15 +236,15 @@ def post_full_url(request: Request, given: Context, _body: bytes) -> Response:
     return _reply(HTTPStatus.OK, {"endpointUrl": url})
 
 
-def _wanted(name: str, asked: EventSubscriptionProperties) -> Wanted:
-    types = asked.filter.included_event_types
-    if types is not None and not {"all", SCHEDULED_EVENT_TYPE.lower()} & {each.lower() for each in types}:
-        raise TopicRefused("InvalidRequest", f"This topic has events of type {SCHEDULED_EVENT_TYPE} alone.")
+def _wanted(name: str, asked: EventSubscriptionProperties, shape: EventShape) -> Wanted:
+    types = _types(asked.filter.included_event_types, shape)
     hook = asked.destination.properties
     is_cloud = asked.event_delivery_schema == "CloudEventSchemaV1_0"
     target: dict[str, Any] = {"url": hook.endpoint_url, "max_events": hook.max_events_per_batch}
     target |= {"subject_begins": asked.filter.subject_begins_with, "subject_ends": asked.filter.subject_ends_with}
     target["subject_case"] = asked.filter.is_subject_case_sensitive
+    if types:
+        target["event_types"] = types
     return Wanted(
         name=name,
         channel=ChannelKind.CLOUD_EVENTS if is_cloud else ChannelKind.EVENT_GRID,
@@ -244,6 +253,16 @@ def _wanted(name: str, asked: EventSubscriptionProperties) -> Wanted:
         lives=timedelta(minutes=asked.retry_policy.event_time_to_live_in_minutes),
         properties=asked.model_dump(by_alias=True, exclude={"topic", "provisioning_state"}, exclude_none=True),
     )
+
+
+def _types(asked: list[str] | None, shape: EventShape) -> list[str]:
+    """Those of the topic's types that are wanted; none where all are. Raises TopicRefused when it has none of them."""
+    has = TYPES[shape]
+    named = {each.lower() for each in asked or ["all"]}
+    found = [name for name in has if "all" in named or name.lower() in named]
+    if not found:
+        raise TopicRefused("InvalidRequest", f"This topic has events of type {' and '.join(has)} alone.")
+    return [] if len(found) == len(has) else found
 
 
 def _find(request: Request, given: Context) -> EventSubscription:

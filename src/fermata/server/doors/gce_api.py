@@ -22,7 +22,7 @@ from fermata.server.doors.gce_metadata import upcoming
 from fermata.server.doors.hearing import hearing_of
 from fermata.server.doors.routing import AnyCaseRoute
 from fermata.services.errors import Refusal
-from fermata.services.event_approvals import approve_scope, sentences
+from fermata.services.event_approvals import Subject, approve_work, sentences
 from fermata.services.maintenance import Picture
 from fermata.services.places import Place, Places
 
@@ -86,7 +86,7 @@ def _perform(given: Context, request: Request) -> dict[str, Any]:
     assert isinstance(place.scope, Scope), "every level that is named here has consent of its own"
     hearing = hearing_of(given, f"performMaintenance was called for {place.scope}")
     try:
-        approve_scope(hearing, place.scope)
+        approve_work(hearing, Subject(scope=place.scope, nodes=place.names))
     except Refusal as refusal:
         if refusal.reason.code is not Code.NOTHING_PENDING:
             raise

@@ -10,11 +10,19 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
+from fermata.domain.request_kinds import RequestKind
 from fermata.domain.scheduled_events import EventStatus, EventType, ScheduledEvent
 from fermata.server.doors.node_front import JSON, TEXT, BadCall, Call, Door, Reply
 
 FLAVOR = (b"metadata-flavor", b"Google")
 NONE = "NONE"
+REASONS = {
+    RequestKind.DEPLOYMENT: "PLANNED_UPDATE",
+    RequestKind.REPAIR: "FAILURE_INFRA",
+    RequestKind.HARDWARE: "MAINTENANCE_REASON_UNKNOWN",
+    RequestKind.DECOMMISSION: "MAINTENANCE_REASON_UNKNOWN",
+    RequestKind.MOVE: "INFRASTRUCTURE_RELOCATION",
+}  # in Google's words; it has none for regular work on hardware, nor for a node's end
 WAIT_SECONDS_MAX = 300.0
 LOOK_SECONDS = 1.0
 
@@ -42,7 +50,7 @@ def upcoming(events: tuple[ScheduledEvent, ...]) -> dict[str, Any]:
     first = next((event for event in events if event.status is EventStatus.STARTED), events[0])
     told: dict[str, Any] = {
         "can_reschedule": first.status is EventStatus.SCHEDULED,
-        "maintenance_reasons": ["PLANNED_UPDATE"],
+        "maintenance_reasons": [REASONS[first.kind]],
         "maintenance_status": "ONGOING" if first.status is EventStatus.STARTED else "PENDING",
         "type": "SCHEDULED" if len(events) == 1 else "MULTIPLE",
         "window_start_time": arm.iso(first.not_before),

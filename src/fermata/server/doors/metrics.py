@@ -22,7 +22,7 @@ MEANINGS = {
     Measure.PENDING: "Nodes with work that is due on them or on a device they hang on",
     Measure.APPROVED: "Nodes with pending work, all of which consent covers",
     Measure.UNAPPROVED: "Nodes with pending work that waits for consent",
-    Measure.OVERDUE: "Nodes with unapproved work whose due date has come",
+    Measure.OVERDUE: "Nodes with unapproved work whose time to choose is over",
     Measure.HELD: "Nodes whose approval was taken back, or whose work a policy keeps off",
     Measure.FROZEN: "Nodes with pending work that a freeze keeps in service now",
     Measure.IN_MAINTENANCE: "Nodes that are being worked on",

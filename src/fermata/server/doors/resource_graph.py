@@ -4,6 +4,7 @@ import base64
 import binascii
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
 from http import HTTPStatus
@@ -25,6 +26,9 @@ from fermata.services.query import Answer, Fault, FaultKind, QueryRefused, Quest
 PATH = "/providers/Microsoft.ResourceGraph/resources"
 ROWS_MAX = 1000
 SKIP_MAX = 2**53
+FACETS_MAX = 10  # each is a query of its own
+FACET_TEXT_MAX = 1_000
+COUNT = "count_"  # the language has no column of the bare name
 TABLE_KINDS = {
     "string": "string", "guid": "string", "timespan": "string", "datetime": "datetime", "bool": "boolean",
     "int": "integer", "long": "integer", "real": "number", "decimal": "number", "dynamic": "object",
@@ -42,6 +46,26 @@ class Options(BaseModel):
     result_format: Annotated[str | None, Field(alias="resultFormat", pattern="^(?i:table|objectArray)$")] = None
 
 
+class FacetOptions(BaseModel):
+    """How a facet is told; `filter` is put behind the query before anything is counted."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+    sort_by: Annotated[str | None, Field(alias="sortBy", max_length=FACET_TEXT_MAX)] = None
+    sort_order: Annotated[str | None, Field(alias="sortOrder", pattern="^(?i:asc|desc)$")] = None
+    filter: Annotated[str | None, Field(max_length=FACET_TEXT_MAX)] = None
+    top: Annotated[int | None, Field(alias="$top", ge=1, le=ROWS_MAX)] = None
+
+
+class Facet(BaseModel):
+    """Columns, or an expression, by which the rows of the whole query are counted."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    expression: Annotated[str, Field(min_length=1, max_length=FACET_TEXT_MAX)]
+    options: FacetOptions | None = None
+
+
 class Body(BaseModel):
     """A query. An empty list of subscriptions means all that the caller may see."""
 
@@ -50,7 +74,7 @@ class Body(BaseModel):
     query: str
     subscriptions: list[str] | None = None
     options: Options | None = None
-    facets: list[Any] | None = None
+    facets: Annotated[list[Facet] | None, Field(max_length=FACETS_MAX)] = None
 
 
 class _Refused(Exception):
@@ -94,12 +118,39 @@ def _answer(given: Context, raw: bytes) -> dict[str, Any]:
         "totalRecords": answer.total,
         "count": len(answer.rows),
         "data": _table(answer) if as_table else _objects(answer),
-        "facets": [],
+        "facets": [_facet(given, body, facet, as_table=as_table) for facet in body.facets or ()],
         "resultTruncated": "true" if answer.is_cut else "false",
     }
     if answer.is_cut and any(column.name == "id" for column in answer.columns):
         told["$skipToken"] = _write_token(skip + len(answer.rows), body.query)
     return told
+
+
+def _facet(given: Context, body: Body, facet: Facet, *, as_table: bool) -> dict[str, Any]:
+    """Rows counted by the facet's expression. One that has no answer is told beside those that have."""
+    options = facet.options or FacetOptions()
+    steps = [body.query.rstrip().removesuffix(";")]
+    steps += [f"where {options.filter}"] if options.filter else []
+    order = (options.sort_order or "desc").lower()
+    by = options.sort_by if options.sort_by not in (None, "count") else COUNT
+    steps += [f"summarize {COUNT} = count() by {facet.expression}", f"sort by {by} {order}"]
+    question = Question(text="\n| ".join(steps), now=given.now(), limit=options.top or ROWS_MAX)
+    try:
+        answer = given.desk.ask(question, _customers(given, body))
+    except QueryRefused as refused:
+        if refused.fault.kind is FaultKind.BUSY:
+            raise
+        errors = _details(refused.fault)
+        return {"expression": facet.expression, "resultType": "FacetError", "errors": list(errors)}
+    columns = [replace(each, name="count") if each.name == COUNT else each for each in answer.columns]
+    named = replace(answer, columns=tuple(columns))
+    return {
+        "expression": facet.expression,
+        "resultType": "FacetResult",
+        "totalRecords": answer.total,
+        "count": len(answer.rows),
+        "data": _table(named) if as_table else _objects(named),
+    }
 
 
 def _customers(given: Context, body: Body) -> frozenset[CustomerId] | None:

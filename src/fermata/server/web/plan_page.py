@@ -9,6 +9,8 @@ from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.ids import ClusterId, UpdateId, WindowId
 from fermata.domain.outlines import find_tightest, name_hosts, outline_days, outline_left_out, outline_rolled
 from fermata.domain.plans import ConsentBasis, DeviceApplyStep, Mode, NodeApplyStep, Plan, RebootStep, Step, Window
+from fermata.domain.updates import Stage, Update
+from fermata.domain.window_terms import WindowTerm, WindowTerms
 from fermata.domain.windows import calendar_day, days_between
 from fermata.formats.comparison import tell_changes, tell_verdict
 from fermata.formats.plan_words import tell_terms
@@ -91,11 +93,25 @@ def render_plan(inputs: PlanningInput, plan: Plan, *, comparison: Comparison | N
         rows=_calendar(inputs, plan),
         rows_hidden=max(0, len({w.cluster for w in plan.windows}) - ROWS_MOST),
         why=_explain(inputs, plan),
+        conditions=_conditions(inputs, plan),
         steps={window.id: tuple(_step_rows(window)) for window in plan.windows},
         is_draft=plan.consent is ConsentBasis.ASSUMED,
-        titles={update.id: update.title for update in inputs.catalogue.updates.values()},
+        titles={update.id: _title(update) for update in inputs.catalogue.updates.values()},
         Mode=Mode,
     )
+
+
+def _title(update: Update) -> str:
+    """With its id, and what else there is to say of it, in brackets."""
+    told: list[str] = [update.id] if update.id != update.title else []
+    told += ["a flight"] if update.stage is Stage.FLIGHT_READY else []
+    return f"{update.title} ({', '.join(told)})" if told else update.title
+
+
+def _conditions(inputs: PlanningInput, plan: Plan) -> Mapping[WindowId, tuple[WindowTerm, ...]]:
+    """What the approvals of each window hold themselves to; a draft assumes approvals without any."""
+    terms = WindowTerms(inputs.fleet, inputs.policy, inputs.catalogue.updates, inputs.ledger or ())
+    return {window.id: terms.find(window) for window in plan.windows}
 
 
 def _explain(inputs: PlanningInput, plan: Plan) -> Mapping[WindowId, WindowWhy]:

@@ -175,6 +175,8 @@ def _lane(lane: Lane, axis: Axis, now: datetime, zone: str) -> dict[str, Any]:
         "share": "",
         "actual": None,
         "forecast": None,
+        "foretold": words.foretold(lane.foretold, zone),
+        "needs_you": words.needs_you(lane.foretold),
     }
     if lane.opened is None:
         return shown

@@ -7,6 +7,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from fermata.domain.ids import RequestId
 from fermata.domain.pending_lines import PendingFilter
+from fermata.domain.request_kinds import KIND_WORDS
 from fermata.server.context import Given
 from fermata.server.web import render
 from fermata.services import request_words, requests
@@ -26,9 +27,10 @@ def requests_page(given: Given, request: Annotated[str, Query(max_length=NAME_MA
         "requests.html",
         one=one,
         views=requests.list_requests(given.db, PendingFilter(), now=now),
-        kinds=request_words.KIND_WORDS,
+        kinds=KIND_WORDS,
         words_next=request_words.next_words,
         words_state=request_words.state_words,
         say_meeting=request_words.say_meeting,
+        is_waited_for=request_words.is_waited_for,
     )
     return HTMLResponse(html, headers=FRESH)

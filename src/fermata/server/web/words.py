@@ -3,8 +3,9 @@
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from fermata.domain.forecasts import Forecast
 from fermata.services.board_views import Board, Chip, Figures, Head, Mark, Pace, Slip, Stage
-from fermata.services.words import span_words
+from fermata.services.words import chance_words, span_words
 
 MARK_WORDS = {
     Mark.PLANNED: "planned",
@@ -65,6 +66,27 @@ def day(value: date) -> str:
 def zone_name(instant: datetime, zone: str) -> str:
     """PST."""
     return instant.astimezone(ZoneInfo(zone)).tzname() or zone
+
+
+def foretold(made: Forecast | None, zone: str) -> str:
+    """When enough is back, how late that may become, and how sure the promise is; empty before the first forecast."""
+    if made is None:
+        return ""
+    if made.enough is None or made.kept is None:
+        return f"no forecast: {made.none.sentence}" if made.none else ""
+    if made.enough.bound <= made.at:
+        return f"{100 * made.enough.share:.0f} % back since {clock(made.enough.median, zone)}"
+    middle, bound, promised = (clock(t, zone) for t in (made.enough.median, made.enough.bound, made.promised))
+    kept = chance_words(made.kept)
+    return f"{100 * made.enough.share:.0f} % back about {middle}, 9 in 10 by {bound}; back by {promised} with {kept}"
+
+
+def needs_you(made: Forecast | None) -> list[str]:
+    """What would help a promise that is at risk, best first; empty while it is not."""
+    if made is None or not made.is_alarming:
+        return []
+    helps = [f"{chance_words(one.kept)} if you {one.sentence}" for one in made.helps]
+    return helps or ["The promise is at risk, and nothing that was tried would help."]
 
 
 def slip(value: Slip) -> str:

@@ -1,0 +1,247 @@
+"""Requests to many controllers over one pool of connections, with a bound on each and on all, and what goes wrong."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+
+from fermata.adapters.redfish.settings import Settings, read_password
+from fermata.ports import Refused
+
+ROOT = "/redfish/v1/"
+SAID_MAX = 200  # characters of what a controller says about an error
+ANSWER_BYTES_MAX = 8 << 20
+RETRY_SECONDS_MAX = 3600
+BUSY = frozenset({408, 425, 429, 503})
+FAILED_WITHIN = frozenset({500, 502, 504})  # of what acts, nobody knows how far it came
+
+
+class Unreachable(Exception):
+    """No connection: nothing was sent."""
+
+
+class Lost(Exception):
+    """Something was sent, and no answer came."""
+
+
+class Busy(Exception):
+    """The controller did nothing; it may be asked again after `after`."""
+
+    def __init__(self, after: timedelta, why: str) -> None:
+        super().__init__(why)
+        self.after = after
+
+
+class Rejected(Exception):
+    """The controller will not do this."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """`body` is empty where there was none. `headers` have lower-case names."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Controller:
+    """One controller: its session, and what it told of itself before."""
+
+    address: str
+    turns: asyncio.Semaphore
+    signing_in: asyncio.Lock = field(default_factory=asyncio.Lock)
+    token: str | None = None
+    session: str | None = None
+    known: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        """Of the addresses that it gives: what comes before /redfish."""
+        return urlsplit(self.address).path.rstrip("/")
+
+    def path(self, below_root: str) -> str:
+        """The address of something below its service root, as it writes addresses itself."""
+        return f"{self.prefix}{ROOT}{below_root}"
+
+
+class Link:
+    """All controllers. Lives in one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._controllers: dict[str, Controller] = {}
+        self._password = read_password(settings)
+        self._turns = asyncio.Semaphore(settings.calls_at_once)
+        connector = aiohttp.TCPConnector(
+            limit=settings.calls_at_once, limit_per_host=0, ssl=_trust(settings), ttl_dns_cache=300
+        )
+        self._client = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=True)
+
+    def controller(self, address: str) -> Controller:
+        """The same for the same address."""
+        found = self._controllers.get(address)
+        if found is None:
+            found = Controller(address, asyncio.Semaphore(self.settings.calls_per_controller))
+            self._controllers[address] = found
+        return found
+
+    async def get(self, controller: Controller, path: str) -> Reply:
+        """Raises Unreachable, Lost, Busy or Rejected."""
+        return await self.ask(controller, "GET", path)
+
+    async def ask(
+        self,
+        controller: Controller,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        form: "Callable[[], aiohttp.FormData] | None" = None,
+    ) -> Reply:
+        """One request; a session that the controller forgot is opened again. Raises as `get`.
+
+        `form`: makes the parts of a push, for each try.
+        """
+        async with controller.turns, self._turns:
+            stale = controller.token
+            headers = await self._entry(controller, stale=None)
+            reply = await self._send(controller, method, path, body, form() if form else None, headers)
+            if reply.status == 401 and self.settings.sign_in == "session":
+                headers = await self._entry(controller, stale=stale or controller.token)
+                reply = await self._send(controller, method, path, body, form() if form else None, headers)
+        return self._judge(reply, method, path)
+
+    async def _entry(self, controller: Controller, stale: str | None) -> Mapping[str, str]:
+        """The headers that let us in. `stale`: a token that is worth nothing any more."""
+        if self.settings.sign_in == "basic":
+            return {"Authorization": aiohttp.encode_basic_auth(self.settings.user, self._password)}
+        async with controller.signing_in:
+            if controller.token is None or controller.token == stale:
+                controller.token = None
+                await self._sign_in(controller)
+        assert controller.token is not None
+        return {"X-Auth-Token": controller.token}
+
+    async def _sign_in(self, controller: Controller) -> None:
+        path = controller.path("SessionService/Sessions")
+        body = {"UserName": self.settings.user, "Password": self._password}
+        try:
+            reply = self._judge(await self._send(controller, "POST", path, body, None, {}), "POST", path)
+        except Lost as lost:  # a session too many at worst: nothing of what we were asked for was sent
+            raise Unreachable(str(lost)) from lost
+        token = reply.headers.get("x-auth-token")
+        if not token:
+            raise Rejected(reply.status, f"{path} gives no token")
+        controller.token = token
+        location = reply.headers.get("location") or str(reply.body.get("@odata.id") or "")
+        controller.session = urlsplit(location).path or None
+
+    async def _send(
+        self,
+        controller: Controller,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        form: aiohttp.FormData | None,
+        headers: Mapping[str, str],
+    ) -> Reply:
+        split = urlsplit(controller.address)
+        url = f"{split.scheme}://{split.netloc}{path}"
+        plain = {"OData-Version": "4.0", "Accept": "application/json", **headers}
+        data: Any = form
+        if body is not None:
+            data, plain["Content-Type"] = orjson.dumps(body), "application/json"
+        seconds = self.settings.push_seconds if form is not None else self.settings.answer_seconds
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=self.settings.connect_seconds)
+        try:
+            async with self._client.request(
+                method, url, data=data, headers=plain, timeout=timeout, allow_redirects=False
+            ) as answer:
+                text = await answer.content.read(ANSWER_BYTES_MAX)
+                found = {name.lower(): value for name, value in answer.headers.items()}
+                return Reply(status=answer.status, body=_parse(text), headers=found)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise Rejected(0, f"{split.netloc} shows a certificate that we do not trust") from error
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise Unreachable(f"{split.netloc} does not answer: {type(error).__name__}") from error
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            raise Lost(f"{split.netloc} gave no answer to {method} {path}: {type(error).__name__}") from error
+
+    def _judge(self, reply: Reply, method: str, path: str) -> Reply:
+        if reply.status in FAILED_WITHIN and method != "GET":
+            raise Lost(f"{method} {path} answers {say(reply)}")
+        if reply.status in BUSY | FAILED_WITHIN:
+            raise Busy(retry_after(reply, self.settings.busy), f"{method} {path} answers {say(reply)}")
+        if reply.status >= 300:
+            raise Rejected(reply.status, f"{method} {path} answers {say(reply)}")
+        return reply
+
+    async def close(self) -> None:
+        """Ends our sessions, so that the controllers have room for others."""
+        ends = [self._sign_out(controller) for controller in self._controllers.values() if controller.session]
+        await asyncio.gather(*ends)
+        await self._client.close()
+
+    async def _sign_out(self, controller: Controller) -> None:
+        assert controller.session is not None
+        headers = {"X-Auth-Token": controller.token or ""}
+        async with self._turns:
+            with suppress(Unreachable, Lost, Busy, Rejected):
+                await self._send(controller, "DELETE", controller.session, None, None, headers)
+        controller.session = controller.token = None
+
+
+def retry_after(reply: Reply, otherwise: timedelta) -> timedelta:
+    """What the controller asks for, in whole seconds; dates are not understood."""
+    said = reply.headers.get("retry-after", "")
+    if not (said.isascii() and said.isdigit()):
+        return otherwise
+    return timedelta(seconds=min(max(1, int(said)), RETRY_SECONDS_MAX))
+
+
+def say(reply: Reply) -> str:
+    """The status, and what the controller's messages say."""
+    error = reply.body.get("error")
+    found = error if isinstance(error, Mapping) else reply.body
+    told = found.get("@Message.ExtendedInfo")
+    messages = (
+        [str(one.get("Message") or "") for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
+    )
+    words = " ".join((" ".join(filter(None, messages)) or str(found.get("message") or "")).split())
+    return f"{reply.status} ({words[:SAID_MAX]})" if words else str(reply.status)
+
+
+def _parse(text: bytes) -> Mapping[str, Any]:
+    try:
+        body = orjson.loads(text) if text else {}
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _trust(settings: Settings) -> ssl.SSLContext | bool:
+    if not settings.verify_tls:
+        return False
+    if settings.ca_file is None:
+        return True
+    return _context(settings.ca_file)
+
+
+def _context(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:
+        raise Refused(f"{ca_file} holds no certificates: {error}") from error

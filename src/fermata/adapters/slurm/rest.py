@@ -1,0 +1,187 @@
+"""slurmrestd with a JSON web token: what its own OpenAPI document says it can do decides what it is asked for.
+
+22.05 (v0.0.36 to 38) reads nodes, jobs and reservations and writes none of them; 24.11 (v0.0.42) changes nodes. None of
+them reboots.
+"""
+
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from fermata.adapters.slurm.commands import AGAIN, SAID_MAX, NotDone
+from fermata.adapters.slurm.settings import Settings
+from fermata.ports import OutcomeUnknown, Refused, TryLater
+
+CONNECT_SECONDS_MAX = 5.0
+_VERSION = re.compile(r"^/slurm/v(\d+)\.(\d+)\.(\d+)/(nodes|jobs|reservations)/?$")
+_REFUSING = frozenset({401, 403, 511})
+_BAD_TOKEN = ("authentication", "invalid user", "permission")
+_EITHER = "unspecified error"  # 22.05 says this alike of a token that it does not know and of a slurmctld that is away
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abilities:
+    """What this slurmrestd does: paths by the noun they list, and whether nodes can be changed."""
+
+    base: str
+    lists: Mapping[str, str]
+    changes_nodes: bool
+
+
+@dataclass
+class Rest:
+    """One client; a token is read for each call, so that it may change. Proxies of the environment are not asked."""
+
+    settings: Settings
+    _abilities: Abilities | None = field(default=None, init=False)
+    _client: httpx.Client | None = field(default=None, init=False)
+
+    def abilities(self, *, anew: bool = False) -> Abilities:
+        """Asked once; `anew`: again. Raises TryLater or Refused."""
+        if self._abilities is None or anew:
+            self._abilities = read_abilities(self._get("/openapi/v3"))
+        return self._abilities
+
+    def listed(self, noun: str) -> list[Mapping[str, Any]]:
+        """All of `nodes`, `jobs` or `reservations`. Raises TryLater or Refused."""
+        answer = self._get(self.abilities().lists[noun])
+        self._look_for_errors(answer)
+        found = answer.get(noun)
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise Refused(f"slurmrestd answers no list of {noun}")
+        return found
+
+    def release(self) -> str:
+        """The version of Slurm behind it. Raises TryLater or Refused."""
+        answer = self._get(f"{self.abilities().base}/ping/" if self._is_new() else f"{self.abilities().base}/ping")
+        self._look_for_errors(answer)
+        meta = answer.get("meta") or {}
+        return str((meta.get("slurm") or meta.get("Slurm") or {}).get("release") or "unknown")
+
+    def change_nodes(self, hostlist: str, words: Mapping[str, Any]) -> None:
+        """Raises NotDone, Refused or OutcomeUnknown."""
+        path = f"{self.abilities().base}/node/{quote(hostlist, safe='')}"
+        try:
+            answer = self._ask("POST", path, words)
+        except TryLater as error:
+            raise NotDone(str(error), is_away=True) from error
+        errors = answer.get("errors")
+        if errors:
+            raise NotDone(f"slurmrestd says {_say_errors(errors)}", is_away=False)
+
+    def close(self) -> None:
+        """Lets go of the connection; another is made when one is needed."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _is_new(self) -> bool:
+        return self.abilities().lists["nodes"].endswith("/")
+
+    def _get(self, path: str) -> Mapping[str, Any]:
+        try:
+            return self._ask("GET", path, None)
+        except OutcomeUnknown as error:
+            raise TryLater(AGAIN, str(error)) from error
+        except NotDone as error:
+            raise TryLater(AGAIN, error.why) from error
+
+    def _ask(self, method: str, path: str, words: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Raises TryLater when it was not reached, NotDone, Refused, or OutcomeUnknown when an answer was lost."""
+        url = f"{self.settings.rest_url}{path}"
+        try:
+            answer = self._connection().request(method, url, json=words, headers=self._headers())
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise TryLater(AGAIN, f"slurmrestd does not answer: {str(error) or type(error).__name__}") from error
+        except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: the client was closed meanwhile
+            raise OutcomeUnknown(f"slurmrestd gives no answer: {str(error) or type(error).__name__}") from error
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if answer.status_code in _REFUSING:
+            raise Refused(f"slurmrestd answers {answer.status_code}: see rest_user and the token in the settings")
+        if answer.is_success and isinstance(found, dict):
+            return found
+        errors = found.get("errors") if isinstance(found, dict) else None
+        said = _say_errors(errors) if errors else " ".join(answer.text.split())[:SAID_MAX]
+        is_away = answer.status_code in (408, 429, 502, 503, 504) or "contact" in said.lower()
+        raise NotDone(f"slurmrestd answers {answer.status_code} ({said})", is_away=is_away)
+
+    def _look_for_errors(self, answer: Mapping[str, Any]) -> None:
+        """22.05 answers 200 with an empty list and an error, even to a token that it does not know."""
+        errors = answer.get("errors")
+        if not errors:
+            return
+        said = _say_errors(errors)
+        if any(word in said.lower() for word in _BAD_TOKEN):
+            raise Refused(f"slurmrestd says {said}: see rest_user and the token in the settings")
+        raise TryLater(AGAIN, f"slurmrestd says {said}")
+
+    def _connection(self) -> httpx.Client:
+        if self._client is None:
+            timeout = httpx.Timeout(self.settings.answer_seconds_max, connect=CONNECT_SECONDS_MAX)
+            self._client = httpx.Client(timeout=timeout, trust_env=False, verify=self._trust())
+        return self._client
+
+    def _trust(self) -> ssl.SSLContext | bool:
+        if self.settings.rest_ca_file is None:
+            return True
+        try:
+            return ssl.create_default_context(cafile=self.settings.rest_ca_file)
+        except OSError as error:
+            raise Refused(f"{self.settings.rest_ca_file} holds no certificates: {error}") from error
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Accept": "application/json", "X-SLURM-USER-TOKEN": self._token()}
+        if self.settings.rest_user is not None:
+            headers["X-SLURM-USER-NAME"] = self.settings.rest_user
+        return headers
+
+    def _token(self) -> str:
+        if self.settings.rest_token_file is not None:
+            place = self.settings.rest_token_file
+            try:
+                token = Path(place).read_text(encoding="ascii").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise Refused(f"the token in {place} cannot be read") from error
+        else:
+            place = str(self.settings.rest_token_env)
+            token = os.environ.get(place, "")
+        token = token.removeprefix("SLURM_JWT=")  # as `scontrol token` prints it
+        if not token or not token.isprintable():
+            raise Refused(f"{place} holds no token")
+        return token
+
+
+def read_abilities(document: Mapping[str, Any]) -> Abilities:
+    """What an OpenAPI document promises, of the newest version in it. Raises Refused when it is none of Slurm."""
+    found: dict[tuple[int, int, int], dict[str, str]] = {}
+    paths = document.get("paths") or {}
+    for path in paths:
+        match = _VERSION.match(path)
+        if match is not None:
+            found.setdefault((int(match[1]), int(match[2]), int(match[3])), {})[match[4]] = path
+    whole = [version for version, lists in found.items() if len(lists) == 3]
+    if not whole:
+        raise Refused("what answers at rest_url is no slurmrestd with nodes, jobs and reservations")
+    newest = max(whole)
+    base = f"/slurm/v{'.'.join(map(str, newest))}"
+    verbs = paths.get(f"{base}/node/{{node_name}}") or {}
+    return Abilities(base=base, lists=found[newest], changes_nodes="post" in verbs)
+
+
+def _say_errors(errors: Any) -> str:
+    told = []
+    for error in errors if isinstance(errors, list) else [errors]:
+        words = error if isinstance(error, dict) else {"error": error}
+        told.append(" ".join(str(words[key]) for key in ("description", "error", "source") if words.get(key)))
+    said = "; ".join(told)[:SAID_MAX]
+    return f"{said}: slurmctld is away, or the token is not known" if _EITHER in said.lower() else said

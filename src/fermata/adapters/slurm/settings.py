@@ -1,0 +1,43 @@
+"""What a site says of its Slurm."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Settings(BaseModel):
+    """How Slurm is reached, and what may be asked of it.
+
+    Reading goes through slurmrestd where `rest_url` is given, else through `scontrol`; what slurmrestd of the
+    installed version cannot do is done by `scontrol` in any case. `config`: the file that SLURM_CONF names. The token
+    is read from `rest_token_file`, or from the environment variable named `rest_token_env`, before each call.
+
+    `owner` stands before each reason that we write: whoever shares it shares the drains. `jobs`: whether a drain waits
+    for the jobs on a node, or has those requeued that may be (the others are waited for; nothing is killed).
+    `reset_program`: a program, by its path, that is given names of nodes and cuts their power; None: it is refused.
+    `components`: by name of a component, which field of Slurm is its version.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scontrol: str = "scontrol"
+    squeue: str = "squeue"
+    config: str | None = None
+    rest_url: str | None = Field(default=None, pattern=r"^https?://")
+    rest_user: str | None = None
+    rest_token_file: str | None = None
+    rest_token_env: str | None = None
+    rest_ca_file: str | None = None
+    owner: str = Field(default="fermata", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    jobs: Literal["wait", "requeue"] = "wait"
+    reset_program: str | None = Field(default=None, pattern=r"^/")
+    reset_minutes_max: int = Field(default=30, ge=1)
+    reservation_user: str = Field(default="root", pattern=r"^[A-Za-z0-9._-]+$")
+    components: dict[str, Literal["os", "slurmd"]] = Field(default_factory=dict)
+    answer_seconds_max: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="after")
+    def _token_is_named(self) -> "Settings":
+        if self.rest_url is not None and (self.rest_token_file is None) == (self.rest_token_env is None):
+            raise ValueError("rest_url needs either rest_token_file or rest_token_env")
+        return self

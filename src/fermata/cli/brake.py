@@ -1,0 +1,98 @@
+"""`fermata brake on`, `off` and `show`: nothing new begins anywhere, even while the store is slow or gone."""
+
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from fermata import wiring
+from fermata.cli import options, output
+from fermata.cli.simulating import chosen_settings
+from fermata.client import connect
+from fermata.domain.hashing import to_plain
+from fermata.domain.intents import Intent
+from fermata.services import intents
+from fermata.services.intents import BrakeShown
+
+ReasonOption = Annotated[str, typer.Option("--reason", "--why", help="Why; others read it at night.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    group = typer.Typer(name="brake", help="The brake of the whole fleet: nothing new begins while it is on.")
+    group.command("on")(pull)
+    group.command("off")(release)
+    group.command("show")(show)
+    app.add_typer(group)
+
+
+def pull(
+    *,
+    why: ReasonOption,
+    actor: options.ActorOption = "operator",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Nothing new begins from now on; what runs is let end. Works while the store does not."""
+    if server is not None:
+        with connect(server) as place:
+            shown = place.pull_brake(actor=actor, why=why)
+    else:
+        file = wiring.open_brake(options.store_url(store), chosen_settings())
+        opened = partial(options.opened_store, store)
+        shown = intents.pull_brake(opened, file, now=wiring.utc_now(), actor=actor, why=why)
+    _tell(shown, as_json=as_json)
+
+
+def release(
+    *,
+    why: ReasonOption,
+    actor: options.ActorOption = "operator",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Work may begin again. The brakes of other machines stay as they are."""
+    if server is not None:
+        with connect(server) as place:
+            shown = place.release_brake(actor=actor, why=why)
+    else:
+        file = wiring.open_brake(options.store_url(store), chosen_settings())
+        with options.opened_store(store) as database:
+            shown = intents.release_brake(database, file, now=wiring.utc_now(), actor=actor, why=why)
+    _tell(shown, as_json=as_json)
+
+
+def show(
+    *,
+    store: options.StoreOption = options.DEFAULT_STORE,
+    server: options.ServerOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Whether it is on, who pulled it, when and why."""
+    if server is not None:
+        with connect(server) as place:
+            shown = place.show_brake()
+    else:
+        file = wiring.open_brake(options.store_url(store), chosen_settings())
+        with options.opened_store(store) as database:
+            shown = intents.show_brake(database, file)
+    _tell(shown, as_json=as_json)
+
+
+def _tell(shown: BrakeShown, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json({"schema": "fermata.brake/1", "on": shown.is_on, **output.with_z(to_plain(shown))})
+        return
+    output.out.print(f"The brake is [bold]{'on: nothing new begins' if shown.is_on else 'off'}[/].")
+    _line(f"this machine ({shown.path})", shown.file)
+    _line("the store, for every machine", shown.row)
+    if shown.row_missing:
+        output.err.print(escape(f"Other machines do not know: {shown.row_missing}. Pull it there, or try again."))
+
+
+def _line(where: str, word: Intent | None) -> None:
+    if word is not None:
+        output.out.print(escape(f"  {where}: since {output.utc(word.at)}, {word.who}"))

@@ -1,0 +1,80 @@
+"""What a unit needs that failed, or that people of a work order have: a part of `decide`."""
+
+from datetime import datetime, timedelta
+
+from fermata.domain.decide_begin import Facts, bump, hand_over, redo_labels
+from fermata.domain.decisions import Decision, Leave, Prove, Resume, Watch
+from fermata.domain.ids import NodeId
+from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
+from fermata.domain.observations import DeviceSeen, NodeSeen
+from fermata.domain.operations import UnitOp
+from fermata.domain.repairs import LEAVING, REPAIR
+from fermata.domain.scripts import DRAIN, LOCK, RESET_PREFIX, VERIFY
+from fermata.domain.tail import find_second_try
+from fermata.domain.versions import is_at_least
+
+TAIL_LOOK = timedelta(hours=1)  # repairs take days: an hour finds a repaired node soon enough
+
+
+def look_at_waiting(op: UnitOp, node: NodeSeen | None, device: DeviceSeen | None, facts: Facts) -> Decision:
+    """What a failed unit, or one that people have in their hands, needs next. `node`, `device`: as seen just now."""
+    if op.state is UnitState.IN_REPAIR:
+        return _look_at_repair(op, node, device, facts)
+    return hand_over(op, facts) or _look_at_failed(op, node or device, node, facts)
+
+
+def _look_at_failed(op: UnitOp, found: NodeSeen | DeviceSeen | None, node: NodeSeen | None, facts: Facts) -> Decision:
+    since = op.failed_at or facts.now
+    if found is None or not found.reachable or found.repaired_at is None or found.repaired_at < since:
+        return Watch(until=_next_look(op, facts.now))
+    if found.observed_at < found.repaired_at:  # what it ran before its repair says nothing of it now
+        return Watch(until=facts.now + TAIL_LOOK)
+    if op.step in (LOCK, DRAIN) and op.astray_since is None:
+        return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
+    return _mended(op, node, facts, op.step.removeprefix(RESET_PREFIX))
+
+
+def _next_look(op: UnitOp, now: datetime) -> datetime:
+    """An hour on, or when a rule may have it tried again."""
+    again = find_second_try(op, 0)
+    return min(now + TAIL_LOOK, again) if again is not None and again > now else now + TAIL_LOOK
+
+
+def _look_at_repair(op: UnitOp, node: NodeSeen | None, device: DeviceSeen | None, facts: Facts) -> Decision:
+    """Through, when the order's people or the site itself say so and the unit can be seen: its parts may be others.
+    What leaves the fleet does so when its order ends.
+    """
+    handed = facts.handed.get(op.unit)
+    is_over = handed is None or handed.ended
+    if handed is not None and handed.kind in LEAVING:
+        return Leave(event=UnitEvent.LEAVE_FLEET) if is_over else Watch(until=facts.now + TAIL_LOOK)
+    found = node or device
+    since = op.step_started_at or facts.now
+    if found is None or not found.reachable:
+        return Watch(until=facts.now + TAIL_LOOK)
+    if not is_over and (found.repaired_at is None or found.repaired_at < since):
+        return Watch(until=facts.now + TAIL_LOOK)
+    if found.repaired_at is not None and found.observed_at < found.repaired_at:
+        return Watch(until=facts.now + TAIL_LOOK)  # what it ran before its repair says nothing of it now
+    if op.kind is UnitKind.DEVICE and device is not None and not op.undo:
+        update = facts.script.devices[facts.device_id(op)].update
+        if is_at_least(device.version, update.to_version):
+            return Prove(active=facts.script.bits[update.id])
+    return _mended(op, node, facts, REPAIR)
+
+
+def _mended(op: UnitOp, node: NodeSeen | None, facts: Facts, failed_in: str) -> Resume:
+    """Goes on with what the unit does not run by its own word now."""
+    if op.kind is UnitKind.DEVICE:
+        return Resume(event=UnitEvent.REPAIRED, applied=0, active=0, retries=bump(op.retries, (failed_in,)))
+    script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
+    versions = node.versions if node else {}
+    targets = facts.undo_to(op)
+    left_out = sum(script.bits[u.id] for u in script.updates if script.bits[u.id] & op.undo and not targets.get(u.id))
+    active = sum(
+        script.bits[u.id]
+        for u in script.updates
+        if script.bits[u.id] & own.due & ~left_out and is_at_least(versions.get(u.component, ""), u.to_version)
+    )
+    labels = dict.fromkeys((failed_in, *redo_labels(script, op, op.applied & ~active), VERIFY))
+    return Resume(event=UnitEvent.REPAIRED, applied=active, active=active, retries=bump(op.retries, tuple(labels)))

@@ -1,0 +1,156 @@
+"""What customers say at the moment it counts: as a window opens, before a node is locked, and of what was written on
+nodes that go back.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from fermata.domain.consent import device_gaps
+from fermata.domain.consent_of_written import gaps_of_written
+from fermata.domain.fleet import Fleet
+from fermata.domain.ids import DeviceId, NodeId, PlanId, UpdateId
+from fermata.domain.late_freezes import awaits_lock, find_freeze, may_be_frozen, work_left
+from fermata.domain.node_states import UnitKind, UnitState
+from fermata.domain.operations import UnitOp
+from fermata.domain.pending import find_pending
+from fermata.domain.policy import ConsentEntry, Freeze, Policy
+from fermata.domain.readmission import Target
+from fermata.domain.reasons import Reason
+from fermata.domain.updates import Catalogue
+from fermata.execution.stage import Stage
+from fermata.store import consent, inventory, work_orders
+from fermata.store.database import Connection
+from fermata.store.runs import Stale
+
+GOES_BACK = frozenset({UnitState.VERIFYING, UnitState.PROVEN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """All that customers say: freezes and rules (`policy`), words of consent (`ledger`) and the newest one's number."""
+
+    policy: Policy
+    ledger: tuple[ConsentEntry, ...]
+    seq: int
+
+
+def read_said(conn: Connection) -> Said:
+    """As it is now."""
+    return Said(policy=inventory.load_policy(conn), seq=consent.last_seq(conn), ledger=consent.load_ledger(conn))
+
+
+def ensure_unchanged(conn: Connection, said: Said) -> None:
+    """Within the transaction that takes nodes. Raises Stale when something was said since `said` was read."""
+    if consent.last_seq(conn) != said.seq or inventory.load_policy(conn) != said.policy:
+        raise Stale("customers said something while the window was looked at")
+
+
+def find_device_gaps(
+    live: Fleet, planned: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] | None, said: Said
+) -> Mapping[DeviceId, Reason]:
+    """What consent to work on the shared devices of a cluster lacks. `live`: the cluster as observed; a device that did
+    not say what it runs is asked about as if it ran what it ran in `planned`, since it may be written later.
+    """
+    blind = {name: planned.devices[name] for name, device in live.devices.items() if not device.version}
+    fleet = live if not blind else replace(live, devices={**live.devices, **blind})
+    return device_gaps(fleet, said.policy, find_pending(fleet, catalogue, only), said.ledger)
+
+
+def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mapping[DeviceId, Reason]:
+    """Of the devices among `ops` that may be written next while nodes behind them serve, which the window took or not:
+    those for which consent lacks something now.
+    """
+    found: dict[DeviceId, Reason] = {}
+    said: Said | None = None
+    for op in ops:
+        if op.kind is not UnitKind.DEVICE or op.state is not UnitState.PENDING or op.undo:
+            continue
+        name = DeviceId(op.unit)
+        if stage.script(op.window).devices[name].update.needs_drain:
+            continue  # everybody behind it is in work, and nobody can take back a word about that
+        score = stage.score(stage.windows[op.window].plan)
+        device = score.fleet.devices[name]
+        behind = {node.name: node for node in score.fleet.nodes_behind(device)}
+        near = Fleet(clusters={op.cluster: score.fleet.clusters[op.cluster]}, nodes=behind, devices={name: device})
+        said = said or _read_cached(stage, conn)
+        found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said)
+    return found
+
+
+def _read_cached(stage: Stage, conn: Connection) -> Said:
+    policy, seq = inventory.load_policy(conn), consent.last_seq(conn)
+    if stage.ledger is None or stage.ledger[0] != seq:
+        stage.ledger = (seq, consent.load_ledger(conn))
+    return Said(policy=policy, ledger=stage.ledger[1], seq=seq)
+
+
+def find_gaps(stage: Stage, ops: Iterable[UnitOp], also: Collection[int]) -> Mapping[NodeId, tuple[Reason, ...]]:
+    """Of the nodes among `ops` that may go back now: what consent to their work lacks, () for nothing. `also`: rows
+    that an abort may send back from where they stand.
+    """
+    going = [op for op in ops if op.kind is UnitKind.NODE and (op.state in GOES_BACK or op.id in also)]
+    if not going:
+        return {}
+    with stage.database.read() as conn:
+        said = _read_cached(stage, conn)
+    by_plan: dict[PlanId, dict[NodeId, tuple[Target, ...]]] = {}
+    for op in going:
+        node = NodeId(op.unit)
+        by_plan.setdefault(stage.windows[op.window].plan, {})[node] = stage.script(op.window).targets(node, op.undo)
+    found: dict[NodeId, tuple[Reason, ...]] = {}
+    for plan, written in by_plan.items():
+        score = stage.score(plan)
+        found |= gaps_of_written(
+            score.fleet, said.policy, said.ledger, written, updates=stage.catalogue.updates, asked=score.pending.asked
+        )
+    return found
+
+
+def find_frozen(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime) -> Mapping[NodeId, Freeze]:
+    """In the windows of those among `ops` whose lock nobody has accepted: all such nodes that a freeze keeps where they
+    are, as it stands now. What people have begun on a node goes on. `ops`: as their rows are, whatever is planned.
+    """
+    rows = {op.id: op for op in ops}
+    windows = {op.window for op in rows.values() if awaits_lock(op)}
+    near = {op.id: op for window in windows for op in stage.roster.of_window(window)} | rows
+    waiting = [op for op in near.values() if op.window in windows and awaits_lock(op)]
+    policy = inventory.load_policy(conn) if waiting else None
+    if policy is None or all(freeze.end <= now for freeze in policy.freezes):
+        return {}
+    known = work_orders.load_open(conn) if any(e.orders or e.kinds for e in policy.exemptions) else {}
+    found: dict[NodeId, Freeze] = {}
+    for op in waiting:
+        fleet = stage.fleet_at(op.window)
+        node = fleet.nodes[NodeId(op.unit)]
+        until = _out_until(stage, op, now)
+        lasting = [freeze for freeze in policy.freezes if may_be_frozen(freeze, now, until)]
+        is_planned = op.taken_again_at is None and op.window not in stage.handing.windows
+        work = work_left(op, stage.script(op.window)) if is_planned else ()
+        handed = stage.handing.handed.get(op.window, {}).get(op.unit)
+        order = known.get(handed.order) if handed is not None and not handed.ended else None
+        ordered = (order.known_as,) if order is not None else ()
+        cluster = fleet.clusters[node.cluster]
+        freeze = find_freeze(policy, lasting, node, cluster, work, ordered) if lasting else None
+        if freeze is not None:
+            found[node.name] = freeze
+    begun = _begun_by_people(stage, conn, waiting) if found else frozenset()
+    return {name: freeze for name, freeze in found.items() if name not in begun}
+
+
+def _out_until(stage: Stage, op: UnitOp, now: datetime) -> datetime:
+    """Until when the node was to be out by what its window looked at when it opened: a plan's at all of its time, but
+    work orders and roll-backs begin in any time that is open.
+    """
+    row = stage.windows[op.window]
+    if op.taken_again_at is not None or op.window in stage.handing.windows:
+        return now
+    return (row.opened_at or row.planned_start) + (row.planned_end - row.planned_start)
+
+
+def _begun_by_people(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> frozenset[NodeId]:
+    """The nodes of orders that their people began by themselves: these are out already."""
+    handed = {NodeId(op.unit): stage.handing.handed.get(op.window, {}).get(op.unit) for op in ops}
+    orders = work_orders.load_open(conn) if any(handed.values()) else {}
+    in_work = {order.id for order in orders.values() if order.in_work}
+    return frozenset(name for name, each in handed.items() if each is not None and each.order in in_work)

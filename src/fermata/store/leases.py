@@ -1,0 +1,118 @@
+"""Leases: which worker conducts the lead of a run, or one cohort of it. A lease that changes hands gets a new
+generation, and whoever saves with an older one saves nothing.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, bindparam, delete, insert, select, update
+
+from fermata.domain.ids import RunId, WindowId
+from fermata.domain.run_states import WindowState
+from fermata.store.runs import window_run
+from fermata.store.schema import UtcTime, metadata
+from fermata.store.unit_ops import unit_op
+
+LEAD = WindowId("")  # in place of a window: the lead of the run
+_NOBODY = ""
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("run", ForeignKey("run.id"), primary_key=True),
+    Column("window", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("rouse", Integer, nullable=False),
+)
+
+_OF_RUN = select(lease).where(lease.c.run == bindparam("of_run"))  # asked in every write transaction of a conductor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """`until` is wall time. `rouse` grows whenever somebody else made room that units of this cohort may wait for."""
+
+    run: RunId
+    window: WindowId
+    owner: str
+    generation: int
+    until: datetime
+    rouse: int
+
+
+def load_leases(conn: Connection, run: RunId) -> dict[WindowId, Lease]:
+    """All leases of a run, by window."""
+    found = (_to_lease(*row) for row in conn.execute(_OF_RUN, {"of_run": run}))
+    return {each.window: each for each in found}
+
+
+def take_lease(  # noqa: PLR0913 - a lease has that many sides
+    conn: Connection,
+    run: RunId,
+    window: WindowId,
+    owner: str,
+    *,
+    now: datetime,
+    until: datetime,
+    is_gone: Callable[[str], bool],
+) -> Lease | None:
+    """The lease, if it is free, over, or ours already; None while somebody else holds it.
+
+    `is_gone`: true of owners who are known to have ended; their leases are over at once.
+    """
+    key = (lease.c.run == run, lease.c.window == window)
+    row = conn.execute(select(lease).where(*key)).one_or_none()
+    if row is None:
+        made = Lease(run=run, window=window, owner=owner, generation=1, until=until, rouse=0)
+        conn.execute(
+            insert(lease).values(run=run, window=window, owner=owner, generation=1, until=until, rouse=made.rouse)
+        )
+        return made
+    found = _to_lease(*row)
+    if found.owner != owner and found.until > now and not is_gone(found.owner):
+        return None
+    generation = found.generation + (found.owner != owner)
+    conn.execute(update(lease).where(*key).values(owner=owner, generation=generation, until=until))
+    return Lease(run=run, window=window, owner=owner, generation=generation, until=until, rouse=found.rouse)
+
+
+def set_until(conn: Connection, run: RunId, windows: Collection[WindowId], owner: str, until: datetime) -> None:
+    """Moves the end of leases that `owner` holds: further away to keep them, to now to let others have them."""
+    held = (lease.c.run == run, lease.c.window.in_(sorted(windows)), lease.c.owner == owner)
+    conn.execute(update(lease).where(*held).values(until=until))
+
+
+def end_lease(conn: Connection, run: RunId, window: WindowId | None = None) -> None:
+    """Nothing is left to conduct in a window, or, with None, in the whole run. Of a window the number stays: its units
+    may be taken out again, and their targets remember the newest generation that they heard of.
+    """
+    if window is None:
+        conn.execute(delete(lease).where(lease.c.run == run))
+        return
+    ended = update(lease).where(lease.c.run == run, lease.c.window == window)
+    conn.execute(ended.values(owner=_NOBODY, until=_LONG_AGO))
+
+
+def rouse_others(conn: Connection, owner: str) -> None:
+    """There is room again under a limit that all cohorts share: whoever waits for it looks again."""
+    conn.execute(update(lease).where(lease.c.owner != owner).values(rouse=lease.c.rouse + 1))
+
+
+def rouse_lead(conn: Connection, run: RunId) -> None:
+    """A cohort did something that the lead of its run waits for."""
+    conn.execute(update(lease).where(lease.c.run == run, lease.c.window == LEAD).values(rouse=lease.c.rouse + 1))
+
+
+def cohorts(conn: Connection, run: RunId) -> tuple[WindowId, ...]:
+    """The windows in which something is left to do, by id."""
+    unfinished = select(unit_op.c.window).where(unit_op.c.run == run, unit_op.c.finished_at.is_(None))
+    are_open = select(window_run.c.window).where(window_run.c.run == run, window_run.c.state == WindowState.OPEN.value)
+    return tuple(sorted(WindowId(name) for name in conn.execute(unfinished.union(are_open)).scalars()))
+
+
+def _to_lease(run: str, window: str, owner: str, generation: int, until: datetime, rouse: int) -> Lease:
+    return Lease(run=RunId(run), window=WindowId(window), owner=owner, generation=generation, until=until, rouse=rouse)

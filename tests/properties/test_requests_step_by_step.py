@@ -1,0 +1,69 @@
+"""What is carried from one step to the next is what would be worked out anew, whatever changed and was said."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.constraints import world as w
+from tests.properties import walks
+from tests.properties.walks import Change, Put, Walk, Wire, Word
+
+from fermata.domain.fleet import Fleet, NodeState, places_of
+from fermata.domain.ledger import Decisions
+from fermata.domain.policy import ConsentEntry
+from fermata.domain.request_basis import Basis, found_basis
+from fermata.domain.request_standing import OnRecord
+
+UP = {"nic_fw": "2.0"}
+START = [Put(number, walks.NAMES[number % 3], number % 2, UP, NodeState.IN_SERVICE) for number in range(6)]
+RECORD = OnRecord(now=w.NOW, scheduled=frozenset({"n0", "n1", "alpha-r0-mgr"}), in_work=frozenset({"n2"}))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    wires=st.lists(walks.wires, max_size=8),
+    yes=st.booleans(),
+    before=st.lists(walks.words(), max_size=3),
+    steps=st.lists(st.one_of(walks.changes, walks.changes, walks.words()), min_size=1, max_size=6),
+    told=st.booleans(),
+)
+def test_each_step_gives_what_all_of_it_anew_gives(
+    wires: list[Wire], yes: bool, before: list[Word], steps: list[list[Change] | Word], told: bool
+) -> None:
+    """`yes`: everything that is due at first was approved, so that one node may keep others waiting."""
+    policy, walk = walks.policy(told=told), Walk()
+    walk.take([*START, *wires])
+    said = [*(walks.YES if yes else ()), *before]
+    ledger = [word.numbered(seq) for seq, word in enumerate(said, start=1)]
+    basis = found_basis(walk.fleet(), walks.CATALOGUE, policy, ledger)
+    compare(basis, walk, ledger)
+    for step in steps:
+        if isinstance(step, Word):
+            ledger.append(step.numbered(len(ledger) + 1))
+            basis = basis.said_anew(policy, Decisions(basis.fleet, ledger))
+        else:
+            basis = basis.moved_on(walks.CATALOGUE, *walk.take(step))
+        compare(basis, walk, ledger)
+
+
+def compare(basis: Basis, walk: Walk, ledger: list[ConsentEntry]) -> None:
+    anew = found_basis(walk.fleet(), walks.CATALOGUE, basis.policy, ledger)
+    compare_fleets(basis.fleet, anew.fleet)
+    assert basis.pending == anew.pending
+    assert basis.judged.consent == anew.judged.consent
+    assert basis.judged == anew.judged
+    requests = anew.requests({}, ())
+    assert basis.requests({}, ()) == requests
+    for request in requests:
+        assert basis.deployments(RECORD).weigh(request) == anew.deployments(RECORD).weigh(request)
+
+
+def compare_fleets(fleet: Fleet, anew: Fleet) -> None:
+    """With every index, and in the same order."""
+    assert fleet == anew
+    assert (list(fleet.nodes), list(fleet.devices)) == (list(anew.nodes), list(anew.devices))
+    assert fleet.nodes_by_cluster == anew.nodes_by_cluster
+    assert fleet.devices_by_cluster == anew.devices_by_cluster
+    somewhere = [walks.node(0, cluster, rack) for cluster in walks.NAMES for rack in range(walks.RACKS)]
+    places = {place for node in somewhere for place in places_of(node)}
+    for place in places:
+        assert fleet.nodes_at(place) == anew.nodes_at(place)
+        assert fleet.devices_at(place) == anew.devices_at(place)
