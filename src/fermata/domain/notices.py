@@ -1,17 +1,19 @@
 """Notices: what customers are told, of which change, and when they count as told. Values in, values out."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from fermata.domain.hashing import to_plain
-from fermata.domain.ids import ClusterId, CustomerId, RequestId, SupercomputerId, UpdateId, WindowId
+from fermata.domain.ids import ClusterId, CustomerId, OrderId, RequestId, SupercomputerId, UpdateId, WindowId
 from fermata.domain.notified import Notified, NotifiedTimes
+from fermata.domain.own_part import own_part
 from fermata.domain.plans import Plan, Window
 from fermata.domain.policy import AfterDue, Customer
-from fermata.domain.request_standing import NextStep
+from fermata.domain.request_standing import CONDUCTOR, NextStep
 from fermata.domain.requests import Request, request_id
 from fermata.domain.updates import Impact
 
@@ -112,7 +114,7 @@ class Change:
 def notified_at(request: Request, notified: Iterable[Notified]) -> datetime | None:
     """When the last of its customers knew of the last of its items; None while one does not know, or nothing is due."""
     times = NotifiedTimes(notified)
-    asked = [(customer, item.update, item.impact) for customer in request.customers for item in request.items]
+    asked = [(name, item.update, item.impact) for name in request.customers for item in own_part(request, name).items]
     asked += [(name, UpdateId(order.id), order.impact) for order in request.orders for name in order.customers]
     found = [times.since(customer, request.supercomputer, item, impact) for customer, item, impact in asked]
     known = [at for at in found if at is not None]
@@ -144,50 +146,73 @@ def _asked_of(notice: Notice) -> Iterator[tuple[str, str]]:
 
 
 def tell_request(change: Change, request: Request) -> tuple[Notice, ...]:
-    """A request that was opened, changed or came to nothing, to each of its customers."""
-    kind = NoticeKind.REQUEST_CHANGED if request.is_open else NoticeKind.REQUEST_CLOSED
-    if kind is NoticeKind.REQUEST_CHANGED and request.incarnation == 1:
+    """A request that was opened, changed or came to nothing: to each of its customers what is asked of it, and nothing
+    to one of whom nothing is or was.
+    """
+    if "own" not in change.data:
+        return tuple(_tell_part(change, change.data, own_part(request, name)) for name in request.customers)
+    parts = [(moved, own_part(request, CustomerId(name))) for name, moved in change.data["own"].items()]
+    return tuple(
+        _tell_part(replace(change, why=_own_why(change, moved, part)), moved, part)
+        for moved, part in parts
+        if part.is_open or moved["left"]
+    )
+
+
+def _tell_part(change: Change, moved: Mapping[str, Any], part: Request) -> Notice:
+    """`moved`: what joined and left of this part."""
+    kind = NoticeKind.REQUEST_CHANGED if part.is_open else NoticeKind.REQUEST_CLOSED
+    if kind is NoticeKind.REQUEST_CHANGED and part.incarnation == 1:
         kind = NoticeKind.REQUEST_OPENED
     facts = {
-        "request": request.id,
-        "incarnation": request.incarnation,
-        "due_at": request.due_at.isoformat() if request.due_at else None,
-        "impact": request.impact.value if request.impact else None,
-        "nodes": request.nodes,
-        "shared_devices": request.shared_devices,
-        "items": to_plain(request.items),
-        "orders": to_plain(request.orders),
-        "joined": list(change.data.get("joined", ())),
-        "left": list(change.data.get("left", ())),
+        "request": part.id,
+        "incarnation": part.incarnation,
+        "due_at": part.due_at.isoformat() if part.due_at else None,
+        "impact": part.impact.value if part.impact else None,
+        "nodes": part.nodes,
+        "shared_devices": part.shared_devices,
+        "items": to_plain(part.items),
+        "orders": to_plain(part.orders),
+        "joined": list(moved.get("joined", ())),
+        "left": list(moved.get("left", ())),
     }
-    return tuple(_notice(change, kind, name, request.supercomputer, facts) for name in request.customers)
+    return _notice(change, kind, part.customers[0], part.supercomputer, facts)
+
+
+def _own_why(change: Change, moved: Mapping[str, Any], part: Request) -> str:
+    """Why this part changed: of what joined for others the cause is not told, nor why theirs left."""
+    joined = set(moved["joined"])
+    if joined != set(change.data["joined"]) and part.orders:
+        return "; ".join(dict.fromkeys(order.cause for order in part.orders if order.id in joined))
+    is_of_others = not (joined or moved["left"]) and bool(change.data["joined"] or change.data["left"])
+    return "" if is_of_others else change.why
 
 
 def tell_overdue(change: Change, request: Request, customers: Mapping[CustomerId, Customer]) -> tuple[Notice, ...]:
     """A request whose time to choose is over, to each customer whose word is missing, with its own approvers and what
     follows without an answer: unless all of it proceeds, what its own policy says. A customer that answered hears
-    nothing.
+    nothing, and each only of its own part.
     """
     is_escalated = change.data["needed"] == NextStep.ESCALATE
-    facts = {
-        "request": request.id,
-        "incarnation": change.data["incarnation"],
-        "due_at": change.data["due_at"],
-        "impact": request.impact.value if request.impact else None,
-        "nodes": request.nodes,
-        "shared_devices": request.shared_devices,
-        "needed": change.data["needed"],
-        "who": list(change.data["who"]),
-    }
     told = []
     for name in (CustomerId(each) for each in change.data["silent"]):
-        customer = customers.get(name)
+        part, customer = own_part(request, name), customers.get(name)
+        said = change.data.get("own", {}).get(name) or {"due_at": change.data["due_at"], "why": change.why}
         follows = customer.after_due if customer else AfterDue.ESCALATE
-        own = {
+        facts = {
+            "request": part.id,
+            "incarnation": change.data["incarnation"],
+            "due_at": said["due_at"],
+            "impact": part.impact.value if part.impact else None,
+            "nodes": part.nodes,
+            "shared_devices": part.shared_devices,
+            "needed": change.data["needed"],
+            "who": [each for each in change.data["who"] if each in (name, CONDUCTOR)],
             "approvers": sorted(customer.approvers) if customer else [],
             "after_due": (follows if is_escalated else AfterDue.PROCEED).value,
         }
-        told.append(_notice(change, NoticeKind.REQUEST_OVERDUE, name, request.supercomputer, {**facts, **own}))
+        own = replace(change, why=said["why"])
+        told.append(_notice(own, NoticeKind.REQUEST_OVERDUE, name, part.supercomputer, facts))
     return tuple(told)
 
 
@@ -297,16 +322,31 @@ WINDOW_EVENTS = {
 _WINDOW_FACTS = ("taken", "left_out", "behind_minutes")
 
 
-def tell_scopes(changes: Iterable[Change], homes: Mapping[str, tuple[Home, ...]]) -> tuple[Notice, ...]:
+def tell_scopes(
+    changes: Iterable[Change],
+    homes: Mapping[str, tuple[Home, ...]],
+    holders: Mapping[OrderId, Collection[CustomerId]] = MappingProxyType({}),
+) -> tuple[Notice, ...]:
     """Consent and freezes: one notice to each home concerned, however many scopes were named at once, if the same was
-    said of them. `homes` by scope in words (`cluster alpha`).
+    said of them. `homes` by scope in words (`cluster alpha`). `holders`: of the orders that words are on, who hold
+    their nodes; a word on orders reaches, of its scope, these alone, and names to each those that are its own.
     """
     grouped: dict[tuple[str, str, str, str, Home], list[Change]] = {}
     for change in changes:
         said = str([change.data.get(key) for key in _SAID])
         for home in homes.get(scope_words(change), ()):
-            grouped.setdefault((change.event, change.actor, change.why, said, home), []).append(change)
+            own = _own_word(change, home, holders)
+            if own is not None:
+                grouped.setdefault((change.event, change.actor, change.why, said, home), []).append(own)
     return tuple(_tell_scope(group, key[4]) for key, group in grouped.items())
+
+
+def _own_word(change: Change, home: Home, holders: Mapping[OrderId, Collection[CustomerId]]) -> Change | None:
+    """What of a word concerns that home; None: it is on others' orders alone."""
+    if change.event not in OF_CONSENT or "orders" not in change.data:
+        return change
+    orders = [name for name in change.data["orders"] if home.customer in holders[OrderId(name)]]
+    return replace(change, data={**change.data, "orders": orders}) if orders else None
 
 
 def _tell_scope(changes: list[Change], home: Home) -> Notice:

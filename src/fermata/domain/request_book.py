@@ -7,7 +7,7 @@ from functools import cached_property
 
 from fermata.domain.combining import Claim, Outcome, combine, why_held
 from fermata.domain.fleet import Fleet, Node
-from fermata.domain.ids import ClusterId, NodeId, OrderId, RequestId
+from fermata.domain.ids import ClusterId, CustomerId, NodeId, OrderId, RequestId
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Reason
 from fermata.domain.request_basis import Basis
@@ -64,10 +64,10 @@ class RequestBook:
         desk = OrderDesk(places=Places(self.fleet), policy=self.policy, words=self.words)
         return Ordered(desk=desk, orders=self.orders, record=self.record)
 
-    def weigh(self, request: Request) -> Evidence:
-        """What is on record of a request."""
+    def weigh(self, request: Request, customer: CustomerId | None = None) -> Evidence:
+        """What is on record of a request; of what concerns `customer`, if one is named."""
         weighs = self.deployments if request.kind is RequestKind.DEPLOYMENT else self.ordered
-        return weighs.weigh(request)
+        return weighs.weigh(request, customer)
 
     def stand(self, request: Request) -> Standing:
         """Where a request stands, why, and what it needs next."""

@@ -1,7 +1,7 @@
 """What is on record of requests, counted for their states: of deployments, and of work orders."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -23,9 +23,11 @@ class Deployments:
     clusters: Mapping[ClusterId, ClusterEvidence]
     record: OnRecord
 
-    def weigh(self, request: Request) -> Evidence:
-        """Evidence of one deployment request."""
+    def weigh(self, request: Request, customer: CustomerId | None = None) -> Evidence:
+        """Evidence of one deployment request; of what concerns `customer`, if one is named."""
         names = self.supercomputers.get(request.supercomputer, ())
+        if customer is not None:
+            names = [name for name in names if self.weighing.fleet.clusters[name].customer == customer]
         found = [self.clusters[name] for name in names]
         units = sum(len(each.ready) + each.lacking for each in found)
         lacking, going = sum(each.lacking for each in found), sum(each.proceeding for each in found)
@@ -77,10 +79,12 @@ class Ordered:
     orders: Mapping[OrderId, WorkOrder]
     record: OnRecord
 
-    def weigh(self, request: Request) -> Evidence:
-        """Evidence of one request that asks for work orders. A node counts as let go when all its orders are."""
-        found = [self.orders[order.id] for order in request.orders]
-        return self._weigh(found, request)
+    def weigh(self, request: Request, customer: CustomerId | None = None) -> Evidence:
+        """Evidence of one request that asks for work orders; of the nodes of `customer`, if one is named. A node counts
+        as let go when all its orders are.
+        """
+        found = [self.orders[order.id] for order in request.orders if customer is None or customer in order.customers]
+        return self._weigh(found, request, customer)
 
     def weigh_order(self, order: WorkOrder) -> Evidence:
         """Evidence of one order alone."""
@@ -102,9 +106,23 @@ class Ordered:
     def _heard(self) -> dict[OrderId, OrderConsent]:
         return {}
 
-    def _weigh(self, orders: Sequence[WorkOrder], request: Request | None) -> Evidence:
+    def _hear_of(self, order: WorkOrder, customer: CustomerId | None) -> OrderConsent:
+        said, fleet = self.hear(order), self.desk.places.fleet
+        if customer is None:
+            return said
+        own = {name for name in said.nodes if fleet.clusters[fleet.nodes[name].cluster].customer == customer}
+        return replace(
+            said,
+            nodes=tuple(name for name in said.nodes if name in own),
+            gaps={name: why for name, why in said.gaps.items() if name in own},
+            proceeding=said.proceeding & own,
+        )
+
+    def _weigh(
+        self, orders: Sequence[WorkOrder], request: Request | None, customer: CustomerId | None = None
+    ) -> Evidence:
         living = [order for order in orders if order.is_open]
-        heard = [(order, self.hear(order)) for order in living]
+        heard = [(order, self._hear_of(order, customer)) for order in living]
         nodes = {name for _, said in heard for name in said.nodes}
         lacking = {name for _, said in heard for name in said.gaps}
         proceeding = {name for _, said in heard for name in said.proceeding} - lacking

@@ -70,6 +70,11 @@ def stand(evidence: Evidence, policy: Policy, now: datetime, kind: RequestKind =
     return Standing(state=state, why=_say(code, evidence), needed=needed, who=who, approvers=tuple(sorted(approvers)))
 
 
+def say_silent(evidence: Evidence) -> Reason:
+    """That the time to choose is over without a word, by the evidence of one customer's part."""
+    return _say(Code.REQUEST_OVERDUE if evidence.lacking else Code.REQUEST_PROCEEDS, evidence)
+
+
 _CALLS: Mapping[RequestState, tuple[Code, NextStep]] = {
     RequestState.PENDING: (Code.REQUEST_PENDING, NextStep.NOTIFY),
     RequestState.NOTIFIED: (Code.REQUEST_NOTIFIED, NextStep.ANSWER),

@@ -13,7 +13,7 @@ from fermata.domain.policy import Policy
 from fermata.domain.reasons import Reason
 from fermata.domain.request_kinds import RequestKind, request_id
 from fermata.domain.updates import Impact, Update
-from fermata.domain.work_orders import Places, RequestOrder, TargetLevel, WorkOrder, list_open
+from fermata.domain.work_orders import Places, RequestOrder, WorkOrder, list_open
 
 __all__ = ["RequestKind", "request_id"]  # with all that is defined here
 
@@ -41,13 +41,25 @@ class SupersededItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerPart:
+    """What of a deployment is due on the units of one customer, counted on these alone."""
+
+    customer: CustomerId
+    items: tuple[RequestItem, ...]
+    superseded: tuple[SupersededItem, ...]
+    nodes: int
+    shared_devices: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """All of one kind on one supercomputer. `incarnation` counts from 1 and grows when items or their units change.
 
     A deployment holds `items`, ordered by update; every other kind the work `orders` that are not over.
     `due_at` is the earliest of theirs and `impact` the worst; both None when nothing is pending any more. `nodes`
     counts nodes with own work or behind a draining device, `shared_devices` devices with work. `content_sha256` covers
-    items with due dates and the names of their units, or the orders.
+    items with due dates and the names of their units, or the orders. `parts`: of a deployment that several customers
+    share, what is due on the units of each.
     """
 
     id: RequestId
@@ -63,6 +75,7 @@ class Request:
     shared_devices: int
     content_sha256: str
     orders: tuple[RequestOrder, ...] = ()
+    parts: tuple[CustomerPart, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -224,6 +237,7 @@ def _emptied(before: Request) -> Request:
         shared_devices=0,
         content_sha256=content_sha256(()),
         orders=(),
+        parts=(),
     )
 
 
@@ -245,7 +259,7 @@ def _build_of_orders(fleet: Fleet, orders: Iterable[WorkOrder]) -> Iterator[Requ
             items=(),
             superseded=(),
             nodes=len({name for order in found for name in order.nodes}),
-            shared_devices=sum(order.target.level is TargetLevel.DEVICE for order in found),
+            shared_devices=sum(order.is_of_device for order in found),
             content_sha256=content_sha256(tuple(found)),
             orders=tuple(found),
         )
@@ -316,26 +330,20 @@ def build_deployment(
 ) -> Request:
     """What is asked of a supercomputer as if it had never been asked before. `shares`: of its clusters, by name."""
     found = tuple(shares.values())
-    updates = {name: update for share in found for name, update in share.updates.items()}
-    nodes = {name: _add(share.nodes.get(name, NOBODY) for share in found) for name in sorted(updates)}
-    devices = {name: _add(share.devices.get(name, NOBODY) for share in found) for name in sorted(updates)}
-    items = tuple(
-        RequestItem(
-            update=name,
-            title=updates[name].title,
-            impact=updates[name].impact,
-            due_at=policy.due_at(updates[name]),
-            nodes=nodes[name].count,
-            devices=devices[name].count,
-        )
-        for name in nodes
-    )
-    units = [(name, nodes[name].lines, devices[name].lines) for name in nodes]
+    items = _items(policy, found)
+    units = [
+        (name, _join(share.nodes.get(name) for share in found), _join(share.devices.get(name) for share in found))
+        for name in (item.update for item in items)
+    ]
+    customers = tuple(sorted({fleet.clusters[name].customer for name in shares}))
+    by_customer = {
+        c: [share for name, share in shares.items() if fleet.clusters[name].customer == c] for c in customers
+    }
     return Request(
         id=request_id(supercomputer),
         supercomputer=supercomputer,
         kind=RequestKind.DEPLOYMENT,
-        customers=tuple(sorted({fleet.clusters[name].customer for name in shares})),
+        customers=customers,
         incarnation=1,
         due_at=min((item.due_at for item in items), default=None),
         impact=max((item.impact for item in items), key=list(Impact).index, default=None),
@@ -344,12 +352,37 @@ def build_deployment(
         nodes=sum(len(share.working) for share in found),
         shared_devices=sum(share.shared for share in found),
         content_sha256=content_sha256((items, units)) if items else content_sha256(()),
+        parts=tuple(_part(policy, c, own) for c, own in by_customer.items()) if items and len(customers) > 1 else (),
     )
 
 
-def _add(names: Iterable[UnitNames]) -> UnitNames:
-    found = [each for each in names if each.count]
-    return UnitNames(count=sum(each.count for each in found), lines="\n".join(each.lines for each in found))
+def _items(policy: Policy, shares: Sequence[ClusterShare]) -> tuple[RequestItem, ...]:
+    updates = {name: update for share in shares for name, update in share.updates.items()}
+    return tuple(
+        RequestItem(
+            update=name,
+            title=updates[name].title,
+            impact=updates[name].impact,
+            due_at=policy.due_at(updates[name]),
+            nodes=sum(share.nodes.get(name, NOBODY).count for share in shares),
+            devices=sum(share.devices.get(name, NOBODY).count for share in shares),
+        )
+        for name in sorted(updates)
+    )
+
+
+def _part(policy: Policy, customer: CustomerId, shares: Sequence[ClusterShare]) -> CustomerPart:
+    return CustomerPart(
+        customer=customer,
+        items=_items(policy, shares),
+        superseded=_superseded(shares),
+        nodes=sum(len(share.working) for share in shares),
+        shared_devices=sum(share.shared for share in shares),
+    )
+
+
+def _join(names: Iterable[UnitNames | None]) -> str:
+    return "\n".join(each.lines for each in names if each is not None and each.count)
 
 
 def _superseded(shares: Iterable[ClusterShare]) -> tuple[SupersededItem, ...]:

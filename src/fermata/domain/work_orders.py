@@ -107,6 +107,11 @@ class RequestOrder:
     nodes: tuple[NodeId, ...]
     customers: tuple[CustomerId, ...]
 
+    @property
+    def is_of_device(self) -> bool:
+        """True when it is about a shared device."""
+        return self.target.level is TargetLevel.DEVICE
+
 
 class Word(StrEnum):
     """What a customer says of work orders."""

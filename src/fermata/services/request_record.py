@@ -9,12 +9,12 @@ from typing import Any
 from fermata.domain.fleet import Fleet
 from fermata.domain.flights import Flight, Undone, find_flights
 from fermata.domain.freshness import StaleSource
-from fermata.domain.ids import OrderId, RequestId
+from fermata.domain.ids import CustomerId, OrderId, RequestId
 from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.request_basis import Basis, found_basis
 from fermata.domain.request_book import RequestBook
 from fermata.domain.request_kinds import RequestKind
-from fermata.domain.request_standing import OnRecord, Standing
+from fermata.domain.request_standing import OnRecord, Standing, say_silent
 from fermata.domain.request_states import ENDED, Evidence, RequestState, find_path
 from fermata.domain.requests import Request
 from fermata.domain.updates import Catalogue
@@ -114,7 +114,7 @@ def read_inputs_in(conn: Connection, now: datetime | None, fleet: Fleet | None =
 @dataclass(frozen=True, kw_only=True)
 class Moved:
     """A request that was found in another state than it was last seen in. `evidence`: of one that is overdue, what says
-    since when and who is silent; None of all others.
+    since when and who is silent; None of all others. `own`: the same of each customer's part, where several share it.
     """
 
     request: Request
@@ -122,6 +122,7 @@ class Moved:
     after: SeenState
     standing: Standing
     evidence: Evidence | None = None
+    own: Mapping[CustomerId, Evidence] = field(default_factory=dict)
 
 
 def find_moved(
@@ -138,7 +139,9 @@ def find_moved(
             continue
         told = before.notified_at if before is not None and standing.state not in ENDED else None
         after = SeenState(state=standing.state, since=book.record.now, notified_at=told)
-        moved.append(Moved(request=request, before=before, after=after, standing=standing, evidence=evidence))
+        silent = [customer for customer, _ in evidence.ends] if evidence is not None else []
+        own = {name: book.weigh(request, name) for name in silent} if len(request.customers) > 1 else {}
+        moved.append(Moved(request=request, before=before, after=after, standing=standing, evidence=evidence, own=own))
     return tuple(moved)
 
 
@@ -191,15 +194,19 @@ def _entry(moved: Moved, actor: str, now: datetime) -> journal.Entry:
             "needed": standing.needed.value,
             "who": list(standing.who),
             "approvers": list(standing.approvers),
-            **(_say_overdue(moved.evidence, now) if moved.evidence is not None else {}),
+            **(_say_overdue(moved.evidence, moved.own, now) if moved.evidence is not None else {}),
         },
     )
 
 
-def _say_overdue(evidence: Evidence, now: datetime) -> Mapping[str, Any]:
-    """What a notice of it is made from: since when, and the customers whose word is missing although their time to
-    choose is over, also where their own policy lets it proceed.
+def _say_overdue(evidence: Evidence, own: Mapping[CustomerId, Evidence], now: datetime) -> Mapping[str, Any]:
+    """What notices of it are made from: since when, and the customers whose word is missing although their time to
+    choose is over, also where their own policy lets it proceed. Where several share it, `own` says that of each part.
     """
     assert evidence.due_at is not None, "what nobody was told of is never overdue"
-    silent = sorted(customer for customer, at in evidence.ends if at <= now)
-    return {"due_at": evidence.due_at.isoformat(), "silent": silent}
+    ends = [(customer, at) for customer, at in evidence.ends if at <= now]
+    silent = sorted(customer for customer, _ in ends)
+    parts = {
+        name: {"due_at": at.isoformat(), "why": say_silent(own[name]).sentence} for name, at in ends if name in own
+    }
+    return {"due_at": evidence.due_at.isoformat(), "silent": silent, **({"own": parts} if parts else {})}

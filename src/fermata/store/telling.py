@@ -7,7 +7,16 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, select
 
-from fermata.domain.ids import ClusterId, CustomerId, PlanId, RequestId, SubscriptionId, SupercomputerId, WindowId
+from fermata.domain.ids import (
+    ClusterId,
+    CustomerId,
+    OrderId,
+    PlanId,
+    RequestId,
+    SubscriptionId,
+    SupercomputerId,
+    WindowId,
+)
 from fermata.domain.notices import (
     OF_CONSENT,
     OF_FREEZES,
@@ -121,11 +130,19 @@ def _others(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
             parent = plans.load_plan(conn, plan.parent) if plan.parent else None
             yield from tell_plan(change, plan, parent, by_cluster)
     scoped = [change for change in changes if change.event in SCOPED]
-    yield from tell_scopes(scoped, _scope_homes(conn, scoped, by_cluster))
+    yield from tell_scopes(scoped, _scope_homes(conn, scoped, by_cluster), _holders(conn, scoped))
     for group in _by_window(changes):
         place = _place(conn, group[0], by_cluster)
         if place is not None:
             yield tell_window(group, place)
+
+
+def _holders(conn: Connection, changes: Sequence[Change]) -> dict[OrderId, tuple[CustomerId, ...]]:
+    """Who hold the nodes of the work orders that words are on, by the requests that ask for these."""
+    of_orders = [each for each in changes if each.event in OF_CONSENT and "orders" in each.data]
+    names = {RequestId(each.data["request"]) for each in of_orders}
+    found = requests.load_requests(conn, names).values() if names else ()
+    return {order.id: order.customers for request in found for order in request.orders}
 
 
 def _homes(conn: Connection) -> dict[ClusterId, Home]:
