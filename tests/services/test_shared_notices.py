@@ -1,5 +1,6 @@
 """Two customers who share a supercomputer are each told what concerns their own nodes, and nothing of the other's."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +33,7 @@ from fermata.domain.work_orders import Word
 from fermata.services import notices
 from fermata.services.consent import Order, decide
 from fermata.services.inventory import ImportSet, import_set
-from fermata.services.requests import watch_requests
+from fermata.services.requests import show_request, watch_requests
 from fermata.services.work_orders import NewOrder, cancel_order, open_orders
 from fermata.store import requests
 from fermata.store.database import Database
@@ -189,16 +190,33 @@ def test_updates_are_counted_on_the_nodes_of_each_customer(desk: Desk) -> None:
         assert sum(each["devices"] for each in lines) == item.devices
 
 
-def test_an_update_that_is_due_on_nodes_of_one_is_asked_of_it_alone(desk: Desk) -> None:
-    desk.subscribe("lumen-own")
-    desk.clock.at += DAY
-    fleet = both()
+def import_with_beta_done(desk: Desk, *updates: str) -> None:
+    """Of these updates (none named: all), with the NICs of meridian's cluster up to date."""
+    fleet, catalogue = both(), w.catalogue()
     nodes = {
         name: replace(node, versions={**node.versions, "nic_fw": "2.0"}) if node.cluster == "beta" else node
         for name, node in fleet.nodes.items()
     }
-    given = ImportSet(fleet=replace(fleet, nodes=nodes), catalogue=w.catalogue(), policy=POLICY, campaign=w.campaign())
+    kept = {name: update for name, update in catalogue.updates.items() if not updates or name in updates}
+    given = ImportSet(
+        fleet=replace(fleet, nodes=nodes),
+        catalogue=replace(catalogue, updates=kept),
+        policy=POLICY,
+        campaign=w.campaign(),
+    )
     import_set(desk.db, given, now=desk.clock.at, actor="operator-1")
+
+
+def test_who_has_no_unit_that_anything_is_due_on_hears_nothing(db: Database) -> None:
+    import_with_beta_done(Desk(db), "nic")
+    found = told(db, request=request_id(BOTH))
+    assert [(notice.customer, notice.kind) for notice in found] == [("lumen", "request.opened")]
+
+
+def test_an_update_that_is_due_on_nodes_of_one_is_asked_of_it_alone(desk: Desk) -> None:
+    desk.subscribe("lumen-own")
+    desk.clock.at += DAY
+    import_with_beta_done(desk)
     name = request_id(BOTH)
     ours, theirs = last_to(desk.db, LUMEN.id, name), last_to(desk.db, MERIDIAN.id, name)
     asked = [{item["update"] for item in notice.facts["items"]} for notice in (ours, theirs)]
@@ -237,3 +255,28 @@ def test_who_still_has_time_to_choose_is_not_told_that_it_is_overdue(desk: Desk)
     watch_requests(desk.db, now=later + DAY)
     due = {name: notice.facts["due_at"] for name, notice in overdue(desk.db).items()}
     assert due == {"lumen": DUE.isoformat(), "meridian": (later + DAY).isoformat()}
+
+
+def test_on_what_both_share_each_is_told_how_many_of_its_own_nodes_wait(desk: Desk) -> None:
+    ask(desk.db, (RACK, "the rack manager hangs", Impact.IMPACTFUL))
+    watch_requests(desk.db, now=DUE)
+    found = overdue(desk.db)
+    assert "without a word of lumen on 3 units:" in found["lumen"].why
+    assert "without a word of meridian on 1 unit:" in found["meridian"].why
+
+
+def units(sentence: str) -> int:
+    (found,) = re.findall(r"on (\d+) units:", sentence)
+    return int(found)
+
+
+def test_of_updates_that_are_overdue_each_is_told_its_own_units(desk: Desk) -> None:
+    late = w.NOW + 400 * DAY
+    watch_requests(desk.db, now=late)
+    found = told(desk.db, NoticeKind.REQUEST_OVERDUE, request=request_id(BOTH))
+    assert [notice.customer for notice in found] == ["lumen", "meridian"]
+    whole = show_request(desk.db, request_id(BOTH), now=late).standing.why.sentence
+    assert units(whole) == sum(units(notice.why) for notice in found)
+    for notice, other in zip(found, ("meridian", "lumen"), strict=True):
+        assert f"without a word of {notice.customer} on" in notice.why
+        assert other not in str(notice)
