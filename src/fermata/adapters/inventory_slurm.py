@@ -29,6 +29,7 @@ NOT_SERVING = frozenset(
     }
 )
 NO_TOPOLOGY = "No topology information available"
+NO_JSON = "unrecognized option '--json'"  # of scontrol before 23.02
 _SWITCH = re.compile(r"SwitchName=(\S+) Level=(\d+) (?:.* )?Nodes=(\S+)")
 _GPU = re.compile(r"(?:^|,)gpu:(?:[^:,(]+:)?(\d+)")
 
@@ -76,7 +77,7 @@ class SlurmNodes:
             raise TryLater(AGAIN, f"{said} does not end within {ANSWER_SECONDS_MAX:.0f} s") from error
         except (OSError, UnicodeDecodeError) as error:
             raise Refused(f"{said} cannot be run: {error}") from error
-        if NO_TOPOLOGY in done.stdout + done.stderr:
+        if any(words in done.stdout + done.stderr for words in (NO_TOPOLOGY, NO_JSON)):
             return ""
         if done.returncode != 0:
             raise TryLater(AGAIN, f"{said} failed: {' '.join((done.stderr or done.stdout).split())[:SAID_MAX]}")

@@ -32,7 +32,7 @@ class Settings(BaseModel):
     password_file: Path | None = None
     image_file: str = "nvos-{version}.bin"
     build_id: str = "nvos-{version}"
-    install: Mapping[str, bool | str] = Field(default_factory=lambda: {"force": True, "reboot": "yes"})
+    install: Mapping[str, bool | str] = {"force": True, "reboot": "yes"}
     restart_minutes: float = Field(20, gt=0, description="From asking until the new image has to run")
     memory: Path | None = None
     verify_tls: bool = True
