@@ -60,7 +60,7 @@ pytestmark = [
     pytest.mark.skipif(_WHY is not None, reason=f"NO REAL SLURM: {_WHY}"),
 ]
 __all__ = ["closed_stores"]
-SPEED = 1800.0  # half an hour of the day in a second
+SPEED = 900.0  # a quarter of an hour of the day in a second
 LIAR, DYING = "gpu007", "gpu012"
 PASSWORD = "canary-5e0d"
 PARTS = (
