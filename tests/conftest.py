@@ -35,10 +35,14 @@ NO_POSTGRES = (
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `store_url` runs on both databases, or on those that a mark `databases` names."""
+    """A test that asks for `store_url` runs on both databases, or on those that a mark `databases` names.
+
+    FERMATA_TEST_TWINS=1 asks for both everywhere.
+    """
     named = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
     if "store_url" in metafunc.fixturenames and "store_url" not in named:
-        mark = metafunc.definition.get_closest_marker("databases")
+        twins = os.environ.get("FERMATA_TEST_TWINS")
+        mark = None if twins else metafunc.definition.get_closest_marker("databases")
         metafunc.parametrize("store_url", mark.args if mark else DATABASES, indirect=True)
 
 
