@@ -21,10 +21,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import URL, make_url
 
 from fermata.store.database import migrate
 
+settings.register_profile("fermata", deadline=None)  # how fast an example is, is nobody's business: machines are busy
+settings.load_profile("fermata")
 DATABASES = ("sqlite", "postgresql")
 START_SECONDS_MAX = 30
 NO_POSTGRES = (

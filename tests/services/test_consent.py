@@ -9,13 +9,14 @@ from tests.constraints import world as w
 from tests.services.work import start_work
 
 from fermata.domain.ids import ClusterId, CustomerId, FreezeId, NodeId, RackId, RequestId
+from fermata.domain.ledger import Decisions
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.services.consent import Order, Said, approve, decide, withdraw
 from fermata.services.errors import Refusal
 from fermata.services.freezes import FreezeOrder, add_freeze, end_freeze
 from fermata.services.inventory import ImportSet, import_fleet, import_set
-from fermata.services.requests import list_pending, list_requests, show_request
+from fermata.services.requests import list_pending, list_requests, read_inputs, show_request
 from fermata.store import consent, inventory, journal
 from fermata.store.database import Database
 
@@ -263,6 +264,37 @@ def test_what_one_customer_said_ends_when_another_gets_the_nodes(db: Database, t
     assert line.event == "consent.withdrawn"
     assert line.why == "alpha-n00 went from lumen to meridian, who has to be asked anew"
     assert covered(db) == 0
+
+
+@pytest.mark.parametrize("text", ["supercomputer sc-alpha", "rack alpha-r0", "cluster alpha"])
+def test_nobody_has_spoken_for_a_customer_whose_nodes_came_later(db: Database, text: str) -> None:
+    """Lumen says yes to all of a place; then meridian gets nodes there, and lumen one more."""
+    said = yes(db, text)
+    theirs = replace(SOLD, name=ClusterId("beside"))
+    node = SCENARIO.fleet.nodes[NodeId("alpha-n00")]
+    new = replace(node, name=NodeId("beside-n00"), cluster=theirs.name)
+    more = replace(node, name=NodeId("alpha-n90"))
+    fleet = replace(
+        SCENARIO.fleet,
+        clusters={**SCENARIO.fleet.clusters, theirs.name: theirs},
+        nodes={**SCENARIO.fleet.nodes, new.name: new, more.name: more},
+    )
+    import_fleet(db, fleet, now=w.NOW + DAY, actor="operator-1")
+    read = read_inputs(db)
+    decisions = Decisions(read.fleet, read.ledger)
+    updates = SCENARIO.catalogue.updates
+    assert decisions.missing(new, updates) == tuple(sorted(updates)), "meridian was never asked"
+    assert said.entry is not None
+    assert decisions.missing(more, said.entry.updates) == ()
+    with db.read() as conn:
+        ended = [entry for entry in consent.load_ledger(conn) if entry.verdict is Verdict.WITHDRAWN]
+    assert [entry.scope.name for entry in ended] == ([] if text.startswith("cluster") else ["beside-n00"])
+    later = replace(new, name=NodeId("beside-n01"))
+    import_fleet(db, replace(fleet, nodes={**fleet.nodes, later.name: later}), now=w.NOW + 2 * DAY, actor="operator-1")
+    read = read_inputs(db)
+    assert Decisions(read.fleet, read.ledger).missing(later, updates) == tuple(sorted(updates)), (
+        "that meridian has nodes there by now is no yes of its"
+    )
 
 
 def test_a_node_that_is_sold_twice_loses_its_word_once(db: Database) -> None:

@@ -1,4 +1,4 @@
-"""Nodes that change hands: what their customer before said of them ends, since consent is its owner's alone."""
+"""Nodes that change hands or join those of others: what others said of them ends, for consent is its owner's alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -6,8 +6,10 @@ from datetime import datetime
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ApprovalId, CustomerId, NodeId
-from fermata.domain.ledger import Decisions
+from fermata.domain.ledger import Decisions, nodes_of
 from fermata.domain.policy import NO_CONDITIONS, ConsentEntry, Scope, ScopeLevel, Verdict
+
+WIDE = frozenset({ScopeLevel.SUPERCOMPUTER, ScopeLevel.RACK, ScopeLevel.GROUP})  # may hold nodes of several customers
 
 
 def find_handed_over(before: Fleet, after: Fleet) -> Mapping[NodeId, tuple[CustomerId, CustomerId]]:
@@ -40,21 +42,66 @@ def end_words(
         if last is None or last.verdict is Verdict.WITHDRAWN:
             continue
         seq += 1
-        yield replace(
-            last,
-            seq=seq,
-            id=ApprovalId(f"apr_handed_over_{seq}"),
-            scope=Scope(level=ScopeLevel.NODE, name=name),
-            verdict=Verdict.WITHDRAWN,
-            actor=actor,
-            at=now,
-            reason=f"{name} went from {was} to {is_now}, who has to be asked anew",
-            excluded=frozenset(),
-            is_part=False,
-            flight=None,
-            place=None,
-            conditions=NO_CONDITIONS,
-            until=None,
-            then=None,
-            offer=None,
-        )
+        yield _take_back(last, name, seq, f"{name} went from {was} to {is_now}, who has to be asked anew", now, actor)
+
+
+def end_words_on_joined(
+    before: Fleet, after: Fleet, ledger: Iterable[ConsentEntry], *, now: datetime, actor: str
+) -> Iterator[ConsentEntry]:
+    """For each node that came to a supercomputer, rack or group of which somebody spoke, and whose customer has no node
+    there for which that word stands: an entry that keeps it from the node, since it was not said for that customer.
+    """
+    said = tuple(ledger)
+    if not said:
+        return
+    decisions, asked = Decisions(after, said), _Asked(before, said)
+    seq = max(entry.seq for entry in said)
+    for name, node in sorted(after.nodes.items()):
+        if name in before.nodes and before.nodes[name].cluster == node.cluster:
+            continue
+        last = decisions.entry(node)
+        customer = after.clusters[node.cluster].customer
+        if last is None or last.verdict is Verdict.WITHDRAWN or last.scope.level not in WIDE:
+            continue
+        if customer not in asked.customers(last):
+            seq += 1
+            why = f"{name} came for {customer}, who said nothing of {last.scope} and has to be asked"
+            yield _take_back(last, name, seq, why, now, actor)
+
+
+class _Asked:
+    """For whose nodes a word stands in a fleet, found once for each word."""
+
+    def __init__(self, fleet: Fleet, said: Iterable[ConsentEntry]) -> None:
+        self._fleet, self._decisions = fleet, Decisions(fleet, said)
+        self._found: dict[int, frozenset[CustomerId]] = {}
+
+    def customers(self, entry: ConsentEntry) -> frozenset[CustomerId]:
+        if entry.seq not in self._found:
+            self._found[entry.seq] = frozenset(
+                self._fleet.clusters[node.cluster].customer
+                for node in nodes_of(self._fleet, entry)
+                if any(each.seq == entry.seq for each in self._decisions.standing(node))
+            )
+        return self._found[entry.seq]
+
+
+def _take_back(last: ConsentEntry, name: NodeId, seq: int, why: str, now: datetime, actor: str) -> ConsentEntry:
+    return replace(
+        last,
+        seq=seq,
+        id=ApprovalId(f"apr_handed_over_{seq}"),
+        scope=Scope(level=ScopeLevel.NODE, name=name),
+        verdict=Verdict.WITHDRAWN,
+        actor=actor,
+        at=now,
+        reason=why,
+        excluded=frozenset(),
+        is_part=False,
+        flight=None,
+        place=None,
+        conditions=NO_CONDITIONS,
+        until=None,
+        then=None,
+        offer=None,
+    )

@@ -345,7 +345,7 @@ def _own_word(change: Change, home: Home, holders: Mapping[OrderId, Collection[C
     """What of a word concerns that home; None: it is on others' orders alone."""
     if change.event not in OF_CONSENT or "orders" not in change.data:
         return change
-    orders = [name for name in change.data["orders"] if home.customer in holders[OrderId(name)]]
+    orders = [name for name in change.data["orders"] if home.customer in holders.get(OrderId(name), ())]
     return replace(change, data={**change.data, "orders": orders}) if orders else None
 
 

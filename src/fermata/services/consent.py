@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from fermata.domain.fleet import Fleet
-from fermata.domain.handed_over import end_words, find_handed_over
+from fermata.domain.handed_over import end_words, end_words_on_joined, find_handed_over
 from fermata.domain.policy import ConsentEntry, Scope, Verdict
 from fermata.domain.reasons import Reason
 from fermata.services.consent_desk import Desk, Order, open_desk
@@ -135,11 +135,18 @@ def store_entries(
 
 
 def end_words_of_others(conn: Connection, before: Fleet, after: Fleet, *, now: datetime, actor: str) -> None:
-    """What was said of nodes by whoever held them before ends as they change hands."""
+    """What was said of nodes by whoever held them before ends as they change hands, and so does what others said of a
+    place that they come to.
+    """
     handed = find_handed_over(before, after)
     if handed:
         ledger = consent_store.load_ledger(conn)
         store_entries(conn, tuple(end_words(before, handed, ledger, now=now, actor=actor)), now)
+    if any(
+        name not in before.nodes or before.nodes[name].cluster != node.cluster for name, node in after.nodes.items()
+    ):
+        ledger = consent_store.load_ledger(conn)
+        store_entries(conn, tuple(end_words_on_joined(before, after, ledger, now=now, actor=actor)), now)
 
 
 def _journal_entry(entry: ConsentEntry, now: datetime, answered_by: str | None) -> journal.Entry:
