@@ -1,0 +1,74 @@
+"""An API server: the client, and what its errors mean. Calls that change nothing raise TryLater or Refused."""
+
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+from lightkube import ApiError, Client, SingleConfig
+from lightkube.config.models import Cluster, Context, User
+from lightkube.core.exceptions import ConfigError
+
+from fermata.domain.health import shorten
+from fermata.domain.observations import Answer, Denied, Later, Unsure
+from fermata.ports import Refused, TryLater
+
+LATER = timedelta(minutes=1)
+LATER_MAX = timedelta(hours=1)
+SOON = timedelta(seconds=2)
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+NOT_FOUND, CONFLICT = 404, 409
+SERVER_AWAY = (httpx2.HTTPError, json.JSONDecodeError)
+NO_ANSWER = (httpx2.HTTPError, RuntimeError, ValueError, TypeError)  # none, half of one, or the client was closed
+
+
+def connect(url: str, token_file: Path | None, ca_file: Path | None, answer_seconds: float) -> Client:
+    """Calls nobody. Raises Refused for files that cannot be read."""
+    for file in (token_file, ca_file):
+        if file is not None and not file.is_file():
+            raise Refused(f"{file} cannot be read: see token_file and ca_file")
+    cluster = Cluster(server=url, certificate_auth=str(ca_file) if ca_file else None)
+    user = User(token_file=str(token_file) if token_file else None)
+    config = SingleConfig(context_name="fermata", context=Context(cluster="fermata"), cluster=cluster, user=user)
+    try:
+        return Client(config, timeout=httpx2.Timeout(answer_seconds), lazy=False, trust_env=False)
+    except (OSError, ConfigError, ssl.SSLError, ValueError) as error:
+        raise Refused(f"{url} cannot be asked with these files: {error}") from error
+
+
+@contextmanager
+def told(url: str) -> Iterator[None]:
+    """Around calls that change nothing: their errors become TryLater and Refused."""
+    try:
+        yield
+    except ApiError as error:
+        if error.response.status_code in BUSY:
+            raise TryLater(patience(error), f"{url} is busy: {shorten(str(error))}") from error
+        raise Refused(f"{url} refuses ({error.response.status_code}): {shorten(str(error))}") from error
+    except SERVER_AWAY as error:
+        raise TryLater(LATER, f"{url} does not answer: {shorten(str(error)) or type(error).__name__}") from error
+    except (RuntimeError, ValueError, TypeError) as error:  # closed, or an answer that is no object of Kubernetes
+        raise Refused(f"{url} cannot be asked: {shorten(str(error))}") from error
+
+
+def patience(error: ApiError) -> timedelta:
+    """For how long the server wants to be left alone."""
+    said = error.response.headers.get("retry-after", "")
+    if said.isascii() and said.isdigit() and 0 < len(said) < 6:
+        return min(timedelta(seconds=int(said)), LATER_MAX)
+    return LATER
+
+
+def answer_of(error: ApiError, what: str) -> Answer:
+    """What came of a write that was answered with an error. A conflict did nothing: the look before it was old."""
+    status = error.response.status_code
+    if status == CONFLICT:
+        return Later(after=SOON)
+    if status in (429, 503):
+        return Later(after=patience(error))
+    if status in BUSY:
+        return Unsure()
+    return Denied(why=f"the API server refuses {what}: {shorten(str(error))}")
