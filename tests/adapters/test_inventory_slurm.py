@@ -126,7 +126,7 @@ def test_a_cluster_without_a_tree_has_nodes_all_the_same(tmp_path: Path) -> None
         ),
         ({"topology": "!exit 1"}, TryLater, "show topology failed"),
         ({"hostnames": "!exit 1"}, TryLater, "show hostnames"),
-        ({"nodes": "NodeName=gpu001 State=IDLE"}, Refused, "needs Slurm 23.02"),
+        ({"nodes": "NodeName=gpu001 State=IDLE"}, Refused, "sinfo --json"),
         ({"nodes": "[]"}, Refused, "no list of nodes"),
         ({"nodes": '{"nodes": [{"state": []}]}'}, Refused, "no list of nodes"),
         ({"nodes": '{"nodes": [], "errors": [{"error": "no"}]}'}, TryLater, "tells errors"),

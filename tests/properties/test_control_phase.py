@@ -76,7 +76,7 @@ def early(inputs: PlanningInput, first: Sequence[Window], others: Sequence[Windo
     return [window for window in others if window.start < opens]
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(phased_campaigns())
 def test_no_window_of_others_starts_before_the_control_windows_have_baked(inputs: PlanningInput) -> None:
     outcome = b.plan(inputs)
@@ -95,7 +95,7 @@ def test_no_window_of_others_starts_before_the_control_windows_have_baked(inputs
     assert early(inputs, first, others) == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(phased_campaigns(), st.data())
 def test_checker_faults_exactly_the_plans_in_which_others_are_early(inputs: PlanningInput, data: st.DataObject) -> None:
     """Any window is moved to any hour: the rule speaks up when then somebody is early, or nobody first."""

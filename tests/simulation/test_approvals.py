@@ -18,6 +18,8 @@ from fermata.domain.run_states import WindowState
 from fermata.execution import opening
 from fermata.store import consent
 
+pytestmark = pytest.mark.databases("sqlite")
+
 HOUR = timedelta(hours=1)
 
 
@@ -59,6 +61,7 @@ def test_no_more_nodes_go_on_a_day_than_an_approval_lets_and_whole_devices_at_th
     assert (Code.APPROVED_PER_DAY in left) is (most < 16)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_windows_of_a_day_share_what_an_approval_lets_go(store_url: str, tmp_path: Path) -> None:
     fleet = small.fleet(clusters=2)
     starts = [small.START, small.START + HOUR]

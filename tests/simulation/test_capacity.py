@@ -24,6 +24,8 @@ from fermata.services.runs import status
 from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.store import capacity, inventory, journal
 
+pytestmark = pytest.mark.databases("sqlite")
+
 SEEDS = range(3)
 
 
@@ -110,6 +112,7 @@ def test_what_is_not_back_is_owed_by_name(store_url: str, tmp_path: Path) -> Non
     assert found.baseline_in_service - found.in_service == total.capacity_owed
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_every_grouping_adds_up_to_the_same(store_url: str, tmp_path: Path) -> None:
     rig = set_up(store_url, tmp_path, NO_FAULTS)
     rig.conduct()

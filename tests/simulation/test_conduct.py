@@ -21,6 +21,8 @@ from fermata.sim.fates import NO_FAULTS
 from fermata.store import consent, inventory, inventory_sources, journal, runs
 from fermata.store.bulk import update_rows
 
+pytestmark = pytest.mark.databases("sqlite")
+
 HOUR = timedelta(hours=1)
 
 
@@ -33,6 +35,7 @@ def states(rig: stagehand.Rig, kind: UnitKind = UnitKind.NODE) -> dict[str, Unit
     return {op.unit: op.state for op in rig.ops() if op.kind is kind}
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_every_node_returns_proven_and_the_run_finishes(store_url: str, tmp_path: Path) -> None:
     rig = stagehand.set_up(store_url, tmp_path)
     assert rig.conduct().state is RunState.FINISHED
@@ -244,6 +247,7 @@ def test_hard_stop_keeps_untouched_nodes_on_the_tail_until_the_next_day(store_ur
     stagehand.assert_nothing_lost(rig)
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_unreachable_node_waits_on_the_tail_and_returns_proven_after_its_repair(store_url: str, tmp_path: Path) -> None:
     faults = replace(NO_FAULTS, fallout=0.3, mean_days_to_repair=1.0)
     rig = stagehand.set_up(store_url, tmp_path, faults=faults, seed=4)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
+import pytest
 from tests.simulation import small, stagehand
 from tests.simulation.test_conduct import states, windows
 from tests.simulation.test_gates import states as gates_of
@@ -26,6 +27,8 @@ from fermata.services import gates, plans, report, runs, updates
 from fermata.sim.clock import VirtualClock
 from fermata.sim.fates import NO_FAULTS
 from fermata.store import consent, inventory
+
+pytestmark = pytest.mark.databases("sqlite")
 
 BIOS = UpdateId("bios-rc")
 TESTED = tuple(NodeId(f"c0-n{number:03d}") for number in (1, 2))
@@ -107,6 +110,7 @@ def flown_on(rig: stagehand.Rig) -> set[str]:
     return {name for name, version in versions(rig, "bios").items() if version == "9"}
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_a_flight_is_tried_on_its_nodes_alone_and_they_come_back_proven(store_url: str, tmp_path: Path) -> None:
     rig = set_up(store_url, tmp_path)
     (window,) = rig.plan.windows

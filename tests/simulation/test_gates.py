@@ -25,7 +25,10 @@ from fermata.services import gates as services
 from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.store import gates, journal, runs, work_orders
 
-pytestmark = pytest.mark.timeout(300)  # a busy machine needs minutes for a campaign that is conducted once for many
+pytestmark = [
+    pytest.mark.timeout(300),
+    pytest.mark.databases("sqlite"),
+]  # a busy machine needs minutes for a campaign that is conducted once for many
 
 DAY = timedelta(days=1)
 SECOND = timedelta(minutes=180)  # its nodes are empty, and come to the bad update when those of the first have failed
@@ -68,31 +71,25 @@ def lines(rig: stagehand.Rig, event: str) -> list[journal.Entry]:
 
 
 @contextlib.contextmanager
-def conducted(request: pytest.FixtureRequest, folder: Path, until: datetime) -> Iterator[stagehand.Rig]:
+def conducted(folder: Path, until: datetime) -> Iterator[stagehand.Rig]:
     """Three windows with a bad update, conducted once for all tests that only look at what came of it."""
-    with contextlib.ExitStack() as stack:
-        if request.param == "sqlite":
-            url = stagehand.fresh_sqlite(folder)
-        else:
-            template = request.getfixturevalue("postgres_template")
-            url = stack.enter_context(request.getfixturevalue("postgres").database(template=template))
-        rig = three_windows(url, folder)
-        rig.conduct(until=until)
-        yield rig
-        rig.database.close()
+    rig = three_windows(stagehand.fresh_sqlite(folder), folder)
+    rig.conduct(until=until)
+    yield rig
+    rig.database.close()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def missed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[stagehand.Rig]:
+@pytest.fixture(scope="module")
+def missed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stagehand.Rig]:
     """Until the third window has missed its day."""
-    with conducted(request, tmp_path_factory.mktemp("missed"), small.START + OVER) as rig:
+    with conducted(tmp_path_factory.mktemp("missed"), small.START + OVER) as rig:
         yield rig
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[stagehand.Rig]:
+@pytest.fixture(scope="module")
+def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[stagehand.Rig]:
     """Until the nodes of the second window wait for a word."""
-    with conducted(request, tmp_path_factory.mktemp("held"), small.START + WAITING) as rig:
+    with conducted(tmp_path_factory.mktemp("held"), small.START + WAITING) as rig:
         yield rig
 
 
@@ -158,6 +155,7 @@ def test_proceed_of_an_operator_lets_the_waiting_nodes_go_on_at_once(store_url: 
     assert (line.actor, line.why, line.data["word"]) == ("operator-1", "a loose cable", "proceed")
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_hold_of_an_operator_keeps_every_node_from_beginning(store_url: str, tmp_path: Path) -> None:
     rig = three_windows(store_url, tmp_path, faults=NO_FAULTS)
     word = GateSaid(word=GateWord.HOLD, actor="operator-1", why="the vendor called", at=rig.clock.now())

@@ -25,6 +25,8 @@ from fermata.services.capacity import show_capacity
 from fermata.services.tail import show_tail
 from fermata.store import consent, inventory
 
+pytestmark = pytest.mark.databases("sqlite")
+
 ALL = "all"
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -203,6 +205,7 @@ def test_while_nobody_says_whether_a_node_is_locked_it_waits_and_says_why(store_
     assert "c0-n003" not in (manager.locked or [])
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_nodes_that_are_locked_when_a_freeze_comes_are_finished(store_url: str, tmp_path: Path) -> None:
     rig = stagehand.set_up(store_url, tmp_path)
     rig.conduct(crash=once_at("recorded", lambda: add_freeze(rig, "cluster c0", hours=9)))

@@ -22,6 +22,8 @@ from fermata.services import notices
 from fermata.services import runs as services
 from fermata.store import consent, inventory, journal, outbox, runs
 
+pytestmark = pytest.mark.databases("sqlite")
+
 URL = "https://receiver.example/hook"
 HOUR = timedelta(hours=1)
 
@@ -57,6 +59,7 @@ def subscribe(rig: stagehand.Rig) -> Desk:
     return desk
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_every_node_is_told_of_from_start_to_end(store_url: str, tmp_path: Path) -> None:
     rig = stagehand.set_up(store_url, tmp_path)
     desk = subscribe(rig)

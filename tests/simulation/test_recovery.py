@@ -20,6 +20,8 @@ from fermata.services.errors import Refusal
 from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.store import recovery as store
 
+pytestmark = pytest.mark.databases("sqlite")
+
 BACK = {UnitState.RETURNED, UnitState.KEPT_OUT}
 
 
@@ -38,6 +40,7 @@ def versions(rig: stagehand.Rig, cluster: str, component: str) -> set[str]:
     return {m.versions[component] for m in members}
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_rolled_back_nodes_return_with_their_last_known_good(store_url: str, tmp_path: Path) -> None:
     rig = three_windows(store_url, tmp_path)
     rig.conduct(until=small.START + WAITING)

@@ -25,6 +25,8 @@ from fermata.sim.machines import Step
 from fermata.store import consent, inventory
 from fermata.store import recovery as store
 
+pytestmark = pytest.mark.databases("sqlite")
+
 TOR, LEAF, MANAGER, NIC = UpdateId("tor"), UpdateId("leaf"), UpdateId("manager"), UpdateId("nic")
 SWITCH, OTHER = DeviceId("c0-r0-tor"), DeviceId("c0-r1-tor")
 THE_LEAF = DeviceId("c0-u0-ib_leaf")
@@ -100,6 +102,7 @@ def assert_checked_after(rig: stagehand.Rig, device: DeviceId, nodes: Iterable[s
         assert row(rig, name).state in BACK, name
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_switch_is_rolled_back_while_all_nodes_behind_it_are_empty(store_url: str, tmp_path: Path) -> None:
     rig = returned(store_url, tmp_path)
     since = rig.clock.now()

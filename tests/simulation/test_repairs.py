@@ -29,6 +29,8 @@ from fermata.services.work_orders import complete_order
 from fermata.sim.fates import NO_FAULTS
 from fermata.store import inventory, journal, runs, work_orders
 
+pytestmark = pytest.mark.databases("sqlite")
+
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 NODE = "c0-n009"
@@ -90,6 +92,7 @@ def is_with_people(rig: stagehand.Rig, name: OrderId = ORDER) -> Callable[[], bo
     return check
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_repair_that_may_go_is_done_in_the_window_before_any_firmware(store_url: str, tmp_path: Path) -> None:
     rig = set_up(store_url, tmp_path)
     ask(rig, order())

@@ -20,6 +20,8 @@ from fermata.services.tail import assign, retry, show_tail
 from fermata.sim.fates import NO_FAULTS
 from fermata.store import journal, runs, tail
 
+pytestmark = pytest.mark.databases("sqlite")
+
 GONE = replace(NO_FAULTS, fallout=0.2, mean_days_to_repair=400)
 SOON = small.START + timedelta(hours=6)
 
@@ -74,6 +76,7 @@ def test_no_window_closes_over_a_unit_without_owner_and_next_step(tmp_path: Path
     assert show_tail(rig.database).tail == ()
 
 
+@pytest.mark.databases("sqlite", "postgresql")
 def test_node_that_hangs_is_power_cycled_once_more_by_itself_and_no_further(store_url: str, tmp_path: Path) -> None:
     rig = set_up(store_url, tmp_path)
     rig.conduct(until=SOON)

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from fermata.adapters.inventory_fields import flat
@@ -28,6 +29,7 @@ NOT_SERVING = frozenset(
     }
 )
 NO_TOPOLOGY = "No topology information available"
+NO_JSON = "unrecognized option '--json'"  # of scontrol before 23.02
 _SWITCH = re.compile(r"SwitchName=(\S+) Level=(\d+) (?:.* )?Nodes=(\S+)")
 _GPU = re.compile(r"(?:^|,)gpu:(?:[^:,(]+:)?(\d+)")
 
@@ -49,7 +51,7 @@ class SlurmNodes:
 
     def __call__(self) -> Sequence[Facts]:
         """Every node (`sort` node), then every switch (`sort` switch). Raises TryLater or Refused."""
-        nodes = parse_nodes(self._run("show", "nodes", "--json"))
+        nodes = parse_nodes(self._nodes())
         switches = parse_topology(self._run("show", "topology"))
         above: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
         for switch in switches:
@@ -60,8 +62,14 @@ class SlurmNodes:
             *(_switch_facts(switch) for switch in switches),
         ]
 
-    def _run(self, *words: str) -> str:
-        command = [self.reach.scontrol, *words]
+    def _nodes(self) -> str:
+        """JSON of all nodes. Before 23.02 scontrol prints none, and sinfo, which stands beside it, does."""
+        told = self._run("show", "nodes", "--json")
+        return told if told.lstrip().startswith(("{", "[")) else self._run("--json", program="sinfo")
+
+    def _run(self, *words: str, program: str | None = None) -> str:
+        scontrol = Path(self.reach.scontrol)
+        command = [self.reach.scontrol if program is None else str(scontrol.with_name(program)), *words]
         said = " ".join(command)
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS_MAX, check=False)
@@ -69,7 +77,7 @@ class SlurmNodes:
             raise TryLater(AGAIN, f"{said} does not end within {ANSWER_SECONDS_MAX:.0f} s") from error
         except (OSError, UnicodeDecodeError) as error:
             raise Refused(f"{said} cannot be run: {error}") from error
-        if NO_TOPOLOGY in done.stdout + done.stderr:
+        if any(words in done.stdout + done.stderr for words in (NO_TOPOLOGY, NO_JSON)):
             return ""
         if done.returncode != 0:
             raise TryLater(AGAIN, f"{said} failed: {' '.join((done.stderr or done.stdout).split())[:SAID_MAX]}")
@@ -77,11 +85,11 @@ class SlurmNodes:
 
 
 def parse_nodes(text: str) -> Sequence[Mapping[str, Any]]:
-    """The nodes of the JSON. Raises Refused when it is none of nodes: scontrol before 23.02 has no JSON at all."""
+    """The nodes of the JSON. Raises Refused when it is none of nodes."""
     try:
         answer = json.loads(text)
     except ValueError as error:
-        raise Refused(f"scontrol show nodes --json prints no JSON ({error}): it needs Slurm 23.02 or later") from error
+        raise Refused(f"scontrol show nodes --json and sinfo --json print no JSON ({error})") from error
     nodes = answer.get("nodes") if isinstance(answer, dict) else None
     if not isinstance(nodes, list) or not all(isinstance(node, dict) and node.get("name") for node in nodes):
         raise Refused("scontrol show nodes --json prints no list of nodes")

@@ -26,7 +26,7 @@ from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen
 from fermata.domain.operations import Asked, Gate, UnitOp
 from fermata.domain.reasons import Code, reason
 from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, name_step
-from fermata.domain.undoing import decide_undo
+from fermata.domain.undoing import count_recovery, decide_undo
 from fermata.domain.undoing_devices import decide_device_undo
 from fermata.domain.updates import Update
 from fermata.domain.versions import is_at_least
@@ -215,7 +215,8 @@ def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decis
         return Watch(until=facts.now + POLL)  # nothing is done to a node of which nobody knows whether it is locked
     unreachable = seen.node is not None and not seen.node.reachable
     if unreachable or op.state is UnitState.RESETTING:
-        return GiveUp(reason=reason(Code.NODE_UNREACHABLE, unit=op.unit, step=name_step(op.step), minutes=minutes))
+        why = reason(Code.NODE_UNREACHABLE, unit=op.unit, step=name_step(op.step), minutes=minutes)
+        return GiveUp(reason=why, retries=count_recovery(op))
     wanted = facts.wanted(op)
     if wanted.abort is not None:
         return wait_for_end(op, facts, wanted.abort)
@@ -233,7 +234,8 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     if op.astray_since is not None:
         return _retry_astray(op, facts, why, hung=hung)
     if op.state in (UnitState.RESETTING, UnitState.DRAINING):
-        return GiveUp(reason=reason(Code.STEP_FAILED, step=name_step(op.step), tries=op.attempt, unit=op.unit, why=why))
+        told = reason(Code.STEP_FAILED, step=name_step(op.step), tries=op.attempt, unit=op.unit, why=why)
+        return GiveUp(reason=told, retries=count_recovery(op))
     if facts.wanted(op).abort is not None:
         return end_failed(op, why)
     retries = bump(op.retries, (op.step,))

@@ -92,9 +92,13 @@ class Prove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveUp:
-    """Onto the tail list: a repair is asked for, and nothing more is tried before it is done."""
+    """Onto the tail list: a repair is asked for, and nothing more is tried before it is done.
+
+    `retries`: as they are after a try that is counted only now.
+    """
 
     reason: Reason
+    retries: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,8 +170,8 @@ def carry_out(op: UnitOp, decision: Decision, now: datetime) -> UnitOp:
             return _end(op, decision, now)
         case Prove():
             return _prove(op, decision, now)
-        case GiveUp(reason=why):
-            return _give_up(op, why, now)
+        case GiveUp():
+            return _give_up(op, decision, now)
         case HandOver():
             return _hand_over(op, decision, now)
         case Leave():
@@ -334,13 +338,14 @@ def _prove(op: UnitOp, decision: Prove, now: datetime) -> UnitOp:
     )
 
 
-def _give_up(op: UnitOp, why: Reason, now: datetime) -> UnitOp:
+def _give_up(op: UnitOp, decision: GiveUp, now: datetime) -> UnitOp:
     return moved(
         op,
         state=advance(op.kind, op.state, UnitEvent.GIVE_UP),
+        retries=op.retries if decision.retries is None else decision.retries,
         asked=Asked.INTENDED,
         gate=None,
-        reason=why,
+        reason=decision.reason,
         next_at=now,
         limit_at=None,
         failed_at=now,

@@ -4,7 +4,8 @@
 `active` wait for the reboot after that; when both are clear the node goes on with what else is due on it.
 """
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from fermata.domain.decide_begin import GATE_LOOK, HANG_FACTOR, Facts, bump, patience_for
 from fermata.domain.decisions import Begin, Decision, EndStep, GiveUp, Park, Prove, Watch
@@ -26,8 +27,10 @@ from fermata.domain.scripts import (
 )
 from fermata.domain.updates import Update
 
-RECOVER_TRIES_MAX = 3  # of a failed node: then it waits for its repair like any other
+RECOVER_TRIES_MAX = 3  # of a failed unit: then it waits for its repair like any other
+RECOVER_AGAIN = timedelta(minutes=10)  # after the first try, twice that after the second
 UNDO = "undo"
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 PAUSE_LOOK = timedelta(hours=1)
 REPORT_LOOK = timedelta(minutes=5)
 _JUDGED_BY_REPORT = frozenset({UnitState.REBOOTING, UnitState.VERIFYING})
@@ -116,10 +119,13 @@ def _begin(op: UnitOp, event: UnitEvent, step: str, patience: timedelta) -> Begi
     )
 
 
-def _recover(op: UnitOp, facts: Facts) -> Begin | None:
+def _recover(op: UnitOp, facts: Facts) -> Begin | Watch | None:
     """A failed node that can be reached is reset, which ends whatever hangs on it, and written back then."""
     if op.retries.get(UNDO, 0) >= RECOVER_TRIES_MAX:
         return None
+    again = next_recovery(op)
+    if again > facts.now:
+        return Watch(until=again)
     return Begin(
         event=UnitEvent.RECOVER,
         step=RESET_PREFIX + UNDO,
@@ -129,6 +135,16 @@ def _recover(op: UnitOp, facts: Facts) -> Begin | None:
         slip_minutes=op.slip_minutes,
         changes_unit=True,
     )
+
+
+def next_recovery(op: UnitOp) -> datetime:
+    """When a failed unit, which is to be rolled back, may be reset: at once at first, then ever later."""
+    return (op.failed_at or LONG_AGO) + RECOVER_AGAIN * op.retries.get(UNDO, 0)
+
+
+def count_recovery(op: UnitOp) -> Mapping[str, int] | None:
+    """The retries after a reset for the sake of a roll-back that came to nothing; None: they stay as they are."""
+    return bump(op.retries, (UNDO,)) if op.step == RESET_PREFIX + UNDO else None
 
 
 def _succeeded(op: UnitOp, node: NodeSeen | None, facts: Facts) -> Decision | None:

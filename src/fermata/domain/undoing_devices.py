@@ -37,7 +37,7 @@ from fermata.domain.scripts import (
     WindowScript,
     name_step,
 )
-from fermata.domain.undoing import RECOVER_TRIES_MAX, UNDO, goes_back_first, wait_for_report
+from fermata.domain.undoing import RECOVER_TRIES_MAX, UNDO, goes_back_first, next_recovery, wait_for_report
 
 LOOK = timedelta(minutes=5)  # of what nobody is woken for: a failed device, or one that waits for another device
 
@@ -191,6 +191,9 @@ def _recover(op: UnitOp, facts: Facts) -> Decision | None:
         return Watch(until=facts.now + LOOK, reason=closed[1], listed=True)
     if not device.update.needs_drain:
         return _begin(op, device, version)
+    again = next_recovery(op)
+    if again > facts.now:
+        return Watch(until=again)
     return Begin(
         event=UnitEvent.RECOVER,
         step=RESET_PREFIX + UNDO,

@@ -63,6 +63,11 @@ freeze_exemption = Table(
 )
 
 
+_FREEZES = select(freeze).order_by(freeze.c.id)  # asked in most transactions, so built once
+_ENDINGS = select(freeze_ending)
+_EXEMPTIONS = select(freeze_exemption).order_by(freeze_exemption.c.id)
+_LAST = select(func.max(consent_entry.c.seq))
+
 _LEVELS = {level.value: level for level in ScopeLevel}
 _VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
@@ -107,7 +112,7 @@ def load_ledger(conn: Connection, after_seq: int = 0) -> tuple[ConsentEntry, ...
 
 def last_seq(conn: Connection) -> int:
     """Of the newest entry, 0 for none: what was read at the same number is still all there is."""
-    return conn.execute(select(func.max(consent_entry.c.seq))).scalar() or 0
+    return conn.execute(_LAST).scalar() or 0
 
 
 def add_freeze(conn: Connection, added: Freeze) -> None:
@@ -164,7 +169,7 @@ def confirm_exemption(conn: Connection, exemption_id: ExemptionId, confirmed: Sa
 
 def load_exemptions(conn: Connection) -> tuple[Exemption, ...]:
     """All of them, by id, those that wait included."""
-    rows = conn.execute(select(freeze_exemption).order_by(freeze_exemption.c.id))
+    rows = conn.execute(_EXEMPTIONS)
     return tuple(
         Exemption(
             id=ExemptionId(row.id),
@@ -182,8 +187,8 @@ def load_exemptions(conn: Connection) -> tuple[Exemption, ...]:
 
 def merge_freezes(conn: Connection, imported: Sequence[Freeze]) -> tuple[Freeze, ...]:
     """The freezes in force: imported ones in their order, then those added by hand by id, each cut at its ending."""
-    by_hand = [_freeze_from_row(row) for row in conn.execute(select(freeze).order_by(freeze.c.id))]
-    endings: dict[str, datetime] = {row.id: row.at for row in conn.execute(select(freeze_ending))}
+    by_hand = [_freeze_from_row(row) for row in conn.execute(_FREEZES)]
+    endings: dict[str, datetime] = {row.id: row.at for row in conn.execute(_ENDINGS)}
     kept = []
     for stated in (*imported, *by_hand):
         end = min(stated.end, endings.get(stated.id, stated.end))

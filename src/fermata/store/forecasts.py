@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, RowMapping, String, Table, delete, func, select
+from sqlalchemy import Column, Connection, ForeignKey, RowMapping, String, Table, bindparam, delete, func, select
 
 from fermata.domain.forecasts import BackAt, Forecast, Help, Remedy
 from fermata.domain.ids import RunId, WindowId
@@ -27,13 +27,15 @@ forecast = Table(
     Column("at", UtcTime, nullable=False),
     Column("body", Json, nullable=False),
 )
+_KEY = ("run", "window", "slot")
+_DROP = delete(forecast).where(*(forecast.c[name] == bindparam(f"of_{name}") for name in _KEY))
 
 
 def keep(conn: Connection, made: Iterable[Forecast]) -> None:
     """Keeps forecasts; one of the same half hour gives way."""
     rows = [_to_row(one) for one in made]
-    for row in rows:
-        conn.execute(delete(forecast).where(*(forecast.c[name] == row[name] for name in ("run", "window", "slot"))))
+    if rows:
+        conn.execute(_DROP, [{f"of_{name}": row[name] for name in _KEY} for row in rows])
     insert_rows(conn, forecast, rows)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     insert,
     select,
@@ -95,6 +96,10 @@ document = Table(  # read and written whole, never asked by column: the text is 
     Column("sha256", String, nullable=False),
     Column("body", Text, nullable=False),
 )
+_BODY = select(document.c.body).where(document.c.kind == bindparam("of_kind"), document.c.name == bindparam("of_name"))
+_DEVICE_VERSIONS = select(device.c.name, device.c.version)
+_CLUSTERS = select(*(cluster.c[name] for name in Cluster.__slots__))
+_DEVICES = select(device)
 
 
 def save_fleet(conn: Connection, fleet: Fleet, stored: Fleet | None = None) -> FleetDiff:
@@ -155,9 +160,8 @@ def named_devices(conn: Connection, names: Iterable[DeviceId]) -> dict[DeviceId,
 
 def load_parts(conn: Connection) -> Fleet:
     """The stored fleet without its nodes, of which there may be too many: clusters and devices, by name."""
-    columns = [cluster.c[name] for name in Cluster.__slots__]
-    clusters = [Cluster(**row) for row in conn.execute(select(*columns)).mappings()]
-    devices = [_to_device(row) for row in conn.execute(select(device))]
+    clusters = [Cluster(**row) for row in conn.execute(_CLUSTERS).mappings()]
+    devices = [_to_device(row) for row in conn.execute(_DEVICES)]
     return Fleet(
         clusters={c.name: c for c in sorted(clusters, key=_name)},
         nodes={},
@@ -206,7 +210,7 @@ def record_device_versions(conn: Connection, versions: Mapping[DeviceId, str]) -
 
 def load_device_versions(conn: Connection) -> dict[DeviceId, str]:
     """What every device was last known to report."""
-    return {DeviceId(row[0]): row[1] for row in conn.execute(select(device.c.name, device.c.version))}
+    return {DeviceId(row[0]): row[1] for row in conn.execute(_DEVICE_VERSIONS)}
 
 
 def save_catalogue(conn: Connection, catalogue: Catalogue) -> bool:
@@ -364,8 +368,7 @@ def _load_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> 
 
 def find_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T | None:
     """The document of that kind and name; None when there is none."""
-    place = (document.c.kind == kind) & (document.c.name == name)
-    body = conn.execute(select(document.c.body).where(place)).scalar()
+    body = conn.execute(_BODY, {"of_kind": kind, "of_name": name}).scalar()
     asked: Any = as_type
     found: T | None = None if body is None else _from_body(asked, body)
     return found

@@ -30,6 +30,13 @@ lease = Table(
 )
 
 _OF_RUN = select(lease).where(lease.c.run == bindparam("of_run"))  # asked in every write transaction of a conductor
+_ONE = (lease.c.run == bindparam("of_run"), lease.c.window == bindparam("of_window"))
+_OF_WINDOW = select(lease).where(*_ONE)
+_TAKE = (
+    update(lease)
+    .where(*_ONE)
+    .values(owner=bindparam("taker"), generation=bindparam("taken_as"), until=bindparam("taken_until"))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +71,8 @@ def take_lease(  # noqa: PLR0913 - a lease has that many sides
 
     `is_gone`: true of owners who are known to have ended; their leases are over at once.
     """
-    key = (lease.c.run == run, lease.c.window == window)
-    row = conn.execute(select(lease).where(*key)).one_or_none()
+    key = {"of_run": run, "of_window": window}
+    row = conn.execute(_OF_WINDOW, key).one_or_none()
     if row is None:
         made = Lease(run=run, window=window, owner=owner, generation=1, until=until, rouse=0)
         conn.execute(
@@ -76,7 +83,7 @@ def take_lease(  # noqa: PLR0913 - a lease has that many sides
     if found.owner != owner and found.until > now and not is_gone(found.owner):
         return None
     generation = found.generation + (found.owner != owner)
-    conn.execute(update(lease).where(*key).values(owner=owner, generation=generation, until=until))
+    conn.execute(_TAKE, {**key, "taker": owner, "taken_as": generation, "taken_until": until})
     return Lease(run=run, window=window, owner=owner, generation=generation, until=until, rouse=found.rouse)
 
 

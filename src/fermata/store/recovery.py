@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Row, String, Table, Text, func, select
+from sqlalchemy import Column, Connection, ForeignKey, Row, String, Table, Text, bindparam, func, select
 
 from fermata.domain.fleet import Device
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId, WindowId
@@ -50,6 +50,9 @@ recovery_order = Table(
     Column("why", Text, nullable=False),
     Column("at", UtcTime, nullable=False),
 )
+_ORDERED = recovery_order.c.run == bindparam("of_run")
+_OF_RUN = select(recovery_order).where(_ORDERED).order_by(recovery_order.c.seq)
+_LATEST = select(func.max(recovery_order.c.seq)).where(_ORDERED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +98,12 @@ def add_orders(conn: Connection, orders: Sequence[RecoveryOrder]) -> None:
 
 def load_orders(conn: Connection, run: RunId) -> tuple[RecoveryOrder, ...]:
     """All of a run, in the order in which they were given."""
-    asked = select(recovery_order).where(recovery_order.c.run == run).order_by(recovery_order.c.seq)
-    return tuple(_to_order(row) for row in conn.execute(asked))
+    return tuple(_to_order(row) for row in conn.execute(_OF_RUN, {"of_run": run}))
 
 
 def latest_order(conn: Connection, run: RunId) -> int:
     """A number that grows with every order of the run; 0 while there is none."""
-    found = conn.execute(select(func.max(recovery_order.c.seq)).where(recovery_order.c.run == run)).scalar()
-    return found or 0
+    return conn.execute(_LATEST, {"of_run": run}).scalar() or 0
 
 
 def load_undone(conn: Connection, updates: Iterable[UpdateId]) -> dict[tuple[NodeId, UpdateId], datetime]:

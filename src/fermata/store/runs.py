@@ -86,6 +86,18 @@ run_sample = Table(
     Column("limits", Json, nullable=False),
 )
 
+_RUN = select(run).where(run.c.id == bindparam("of_run"))  # these are asked all the time, so they are built once
+_WINDOWS = (
+    select(window_run)
+    .where(window_run.c.run == bindparam("of_run"))
+    .order_by(window_run.c.planned_start, window_run.c.window)
+)
+_SAVE_WINDOW = update(window_run).where(  # SET comes from the row
+    window_run.c.run == bindparam("of_run"),
+    window_run.c.window == bindparam("of_window"),
+    window_run.c.version == bindparam("read_version"),
+)
+_ADD_SAMPLE = insert(run_sample)
 _TOUCH = update(run).where(run.c.id == bindparam("of_run")).values(stands_at=bindparam("at"))
 
 
@@ -101,7 +113,7 @@ def create_run(conn: Connection, made: Run, windows: Iterable[WindowRun]) -> Non
 
 def load_run(conn: Connection, run_id: RunId) -> Run | None:
     """The run of that id, or None."""
-    row = conn.execute(select(run).where(run.c.id == run_id)).mappings().first()
+    row = conn.execute(_RUN, {"of_run": run_id}).mappings().first()
     return None if row is None else to_run(row)
 
 
@@ -162,8 +174,7 @@ def touch_clock(conn: Connection, run_id: RunId, now: datetime) -> None:
 
 def load_windows(conn: Connection, run_id: RunId) -> tuple[WindowRun, ...]:
     """All windows of a run, by planned start and id."""
-    query = select(window_run).where(window_run.c.run == run_id)
-    rows = conn.execute(query.order_by(window_run.c.planned_start, window_run.c.window)).mappings()
+    rows = conn.execute(_WINDOWS, {"of_run": run_id}).mappings()
     return tuple(_to_window(row) for row in rows)
 
 
@@ -178,8 +189,8 @@ def save_window(conn: Connection, changed: WindowRun) -> None:
     """Stores a window whose row is still the one that was read. Raises Stale when it is not."""
     row = _window_row(changed)
     row["version"] = changed.version + 1
-    key = (window_run.c.run == changed.run, window_run.c.window == changed.window)
-    done = conn.execute(update(window_run).where(*key, window_run.c.version == changed.version).values(row))
+    was_read = {"of_run": changed.run, "of_window": changed.window, "read_version": changed.version}
+    done = conn.execute(_SAVE_WINDOW, {**row, **was_read})
     if done.rowcount != 1:
         raise Stale(f"window {changed.window}")
 
@@ -200,7 +211,7 @@ def add_sample(conn: Connection, run_id: RunId, sample: Sample) -> None:
         "windows_open": sample.windows_open,
         "limits": list(sample.limits),
     }
-    conn.execute(insert(run_sample).values(row))
+    conn.execute(_ADD_SAMPLE, row)
 
 
 def load_samples(conn: Connection, run_id: RunId) -> tuple[Sample, ...]:

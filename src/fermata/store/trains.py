@@ -79,6 +79,8 @@ rider = Table(
 _WORKING = rider.c.finished_at.is_(None)
 Index("ix_rider_working", rider.c.run, rider.c.train, sqlite_where=_WORKING, postgresql_where=_WORKING)
 Index("ix_rider_state", rider.c.state)
+_WRITERS = (rider.c.train, rider.c.step, rider.c.fault_domain)
+_BUSY = select(*_WRITERS, func.count()).where(rider.c.state == UnitState.APPLYING.value).group_by(*_WRITERS)
 
 
 def add_train(conn: Connection, made: Train, riders: Iterable[UnitOp], dues: Mapping[NodeId, int]) -> None:
@@ -136,10 +138,8 @@ def save_riders(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
 
 def busy_riders(conn: Connection) -> tuple[Busy, ...]:
     """Who is writing what in service, over all runs: teams' limits count them too."""
-    columns = (rider.c.train, rider.c.step, rider.c.fault_domain)
-    query = select(*columns, func.count()).where(rider.c.state == UnitState.APPLYING.value).group_by(*columns)
     return tuple(
-        Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in conn.execute(query)
+        Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in conn.execute(_BUSY)
     )
 
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
     select,
 )
@@ -92,6 +93,18 @@ _GATES = {gate.value: gate for gate in Gate}
 _OUT_VALUES = sorted(state.value for state in OUT)
 _FINAL_VALUES = sorted(state.value for state in FINAL)
 
+_IS_NODE = unit_op.c.kind == UnitKind.NODE.value  # what is asked at every instant is built once
+_NODES_OUT = select(unit_op.c.unit).where(unit_op.c.state.in_(_OUT_VALUES), _IS_NODE)
+_NODES_IN_WORK = select(unit_op.c.unit).where(unit_op.c.state.not_in(_FINAL_VALUES), _IS_NODE)
+_WRITERS = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
+_BUSY = select(*_WRITERS, func.count()).where(_WRITES).group_by(*_WRITERS)
+_UNFINISHED = select(unit_op.c.window).where(unit_op.c.run == bindparam("of_run"), _WORKING)
+_OF_OPEN = (
+    select(unit_op)
+    .where(unit_op.c.run == bindparam("of_run"), unit_op.c.window.in_(_UNFINISHED))
+    .order_by(unit_op.c.id)
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateCount:
@@ -136,8 +149,7 @@ def busy(conn: Connection) -> tuple[Busy, ...]:
     """Who is writing what, over all runs, riders in service and devices that are rolled back included: the counters
     behind team limits and isolation.
     """
-    columns = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
-    return (*_busy(conn, select(*columns, func.count()).where(_WRITES).group_by(*columns)), *busy_riders(conn))
+    return (*_busy(conn, _BUSY), *busy_riders(conn))
 
 
 def busy_elsewhere(conn: Connection, run: RunId, windows: Collection[WindowId]) -> tuple[Busy, ...]:
@@ -154,15 +166,12 @@ def _busy(conn: Connection, query: Select[Any]) -> Iterator[Busy]:
 
 def nodes_out(conn: Connection) -> frozenset[NodeId]:
     """Every node that any run holds right now, working on it or waiting for its repair."""
-    query = select(unit_op.c.unit).where(unit_op.c.state.in_(_OUT_VALUES), unit_op.c.kind == UnitKind.NODE.value)
-    return frozenset(NodeId(name) for name in conn.execute(query).scalars())
+    return frozenset(NodeId(name) for name in conn.execute(_NODES_OUT).scalars())
 
 
 def nodes_in_work(conn: Connection) -> frozenset[NodeId]:
     """Every node whose window has opened and that is not finished: consent for these can no longer be withdrawn."""
-    open_state = unit_op.c.state.not_in(_FINAL_VALUES)
-    query = select(unit_op.c.unit).where(open_state, unit_op.c.kind == UnitKind.NODE.value)
-    return frozenset(NodeId(name) for name in conn.execute(query).scalars())
+    return frozenset(NodeId(name) for name in conn.execute(_NODES_IN_WORK).scalars())
 
 
 def nodes_taken_since(conn: Connection, since: datetime) -> frozenset[NodeId]:
@@ -215,9 +224,7 @@ def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
 
 def ops_of_open_windows(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every operation, finished or not, of the windows in which something is unfinished, by id."""
-    unfinished = select(unit_op.c.window).where(unit_op.c.run == run, unit_op.c.finished_at.is_(None))
-    in_them = select(unit_op).where(unit_op.c.run == run, unit_op.c.window.in_(unfinished))
-    return _fetch(conn, in_them.order_by(unit_op.c.id))
+    return tuple(_to_op(row) for row in conn.execute(_OF_OPEN, {"of_run": run}).all())
 
 
 def _of(run: RunId, window: WindowId) -> tuple[Any, ...]:

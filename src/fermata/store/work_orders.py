@@ -56,6 +56,8 @@ order_word = Table(
     sqlite_autoincrement=True,
 )
 
+_OPEN = select(work_order.c.body).where(work_order.c.ended_at.is_(None))
+_WORDS = select(order_word).order_by(order_word.c.seq)
 _SIGNATURE = select(
     func.count().filter(work_order.c.ended_at.is_(None)),
     func.count(),
@@ -87,13 +89,12 @@ def append_words(conn: Connection, words: Sequence[OrderWord]) -> tuple[int, ...
 
 def load_words(conn: Connection) -> tuple[OrderWord, ...]:
     """All words, oldest first."""
-    return tuple(_to_word(row) for row in conn.execute(select(order_word).order_by(order_word.c.seq)))
+    return tuple(_to_word(row) for row in conn.execute(_WORDS))
 
 
 def load_open(conn: Connection) -> dict[OrderId, WorkOrder]:
     """Those that are not over, by when they were opened."""
-    query = select(work_order.c.body).where(work_order.c.ended_at.is_(None))
-    found = [_from_body(body) for body in conn.execute(query).scalars()]
+    found = [_from_body(body) for body in conn.execute(_OPEN).scalars()]
     return {order.id: order for order in list_open(found)}
 
 

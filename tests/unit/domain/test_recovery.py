@@ -10,7 +10,7 @@ from tests.unit.domain.test_decide import CATALOGUE, FACTS, FLEET, NOW, SCRIPT, 
 
 from fermata.domain.decide import Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import Begin, Decision, EndStep, GiveUp, Leave, Park, Prove, Resume, Watch
+from fermata.domain.decisions import Begin, Decision, EndStep, GiveUp, Leave, Park, Prove, Resume, Watch, carry_out
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId
 from fermata.domain.intents import EVERYWHERE, Intent, Intents, ScopeKind
 from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
@@ -273,6 +273,32 @@ def test_failed_switch_is_reset_only_when_its_nodes_are_empty() -> None:
     assert waits.reason.code is Code.WAITS_FOR_NODES
     tired = replace(op, retries={"undo": 3})
     assert not isinstance(after(tired, version="1.7"), Begin)
+
+
+def test_failed_node_whose_reset_fails_is_reset_ever_later_and_three_times_at_most() -> None:
+    """A controller that is dead answers every reset at once, with a no."""
+    reachable = NodeSeen(
+        node=BEHIND,
+        reachable=True,
+        state=small.NodeState.OUT_OF_SERVICE,
+        versions=FLEET.nodes[BEHIND].versions,
+        repaired_at=None,
+        observed_at=NOW,
+    )
+    bit, at, begun = SCRIPT.bits[OS], NOW, []
+    op = node(state=UnitState.FAILED, step="apply:os", undo=bit, applied=bit, failed_at=NOW)
+    while at < NOW + timedelta(hours=2):
+        known = replace(facts(), now=at, undo_targets={(WINDOW.id, BEHIND): {OS: "1.0"}})
+        decided = decide(op, Seen(node=replace(reachable, observed_at=at), looked=True), known)
+        if isinstance(decided, Begin):
+            begun.append((at - NOW, decided.step, decided.attempt))
+            op = replace(carry_out(op, decided, at), asked=Asked.UNDER_WAY)
+            given_up = decide(op, Seen(progress=Failed(at=at, why="no answer"), looked=True), known)
+            assert isinstance(given_up, GiveUp)
+            op = replace(carry_out(op, given_up, at), asked=Asked.NOTHING)
+        at += timedelta(minutes=5)
+    minutes = [timedelta(minutes=number) for number in (0, 10, 30)]
+    assert begun == [(after, "reset:undo", number) for number, after in enumerate(minutes, start=1)]
 
 
 def test_failed_device_that_nodes_need_is_written_back_without_a_reset() -> None:

@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 import aiohttp
 import orjson
 
-from fermata.adapters.redfish.link import Busy, Controller, Link, Lost, Rejected, Reply, Unreachable, retry_after, say
-from fermata.adapters.redfish.memory import Memory, Step
+from fermata.adapters.controller_http import Busy, Lost, Rejected, Unreachable
+from fermata.adapters.redfish.link import Controller, Link, Reply, retry_after, say
 from fermata.adapters.redfish.reading import OVER, Services, agreed, find_task, read_versions, services
 from fermata.adapters.redfish.settings import Component, Model, fill
+from fermata.adapters.step_memory import Memory, Step
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import (
     Accepted,

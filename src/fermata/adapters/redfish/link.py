@@ -1,51 +1,31 @@
 """Requests to many controllers over one pool of connections, with a bound on each and on all, and what goes wrong."""
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
+from fermata.adapters.controller_http import (
+    BUSY,
+    FAILED_WITHIN,
+    Busy,
+    Lost,
+    Rejected,
+    Unreachable,
+    open_client,
+    read_retry_after,
+    send,
+)
 from fermata.adapters.redfish.settings import Settings, read_password
-from fermata.ports import Refused
 
 ROOT = "/redfish/v1/"
 SAID_MAX = 200  # characters of what a controller says about an error
-ANSWER_BYTES_MAX = 8 << 20
-RETRY_SECONDS_MAX = 3600
-BUSY = frozenset({408, 425, 429, 503})
-FAILED_WITHIN = frozenset({500, 502, 504})  # of what acts, nobody knows how far it came
-
-
-class Unreachable(Exception):
-    """No connection: nothing was sent."""
-
-
-class Lost(Exception):
-    """Something was sent, and no answer came."""
-
-
-class Busy(Exception):
-    """The controller did nothing; it may be asked again after `after`."""
-
-    def __init__(self, after: timedelta, why: str) -> None:
-        super().__init__(why)
-        self.after = after
-
-
-class Rejected(Exception):
-    """The controller will not do this."""
-
-    def __init__(self, status: int, why: str) -> None:
-        super().__init__(why)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +66,9 @@ class Link:
         self._controllers: dict[str, Controller] = {}
         self._password = read_password(settings)
         self._turns = asyncio.Semaphore(settings.calls_at_once)
-        connector = aiohttp.TCPConnector(
-            limit=settings.calls_at_once, limit_per_host=0, ssl=_trust(settings), ttl_dns_cache=300
+        self._client = open_client(
+            calls_at_once=settings.calls_at_once, verify_tls=settings.verify_tls, ca_file=settings.ca_file
         )
-        self._client = aiohttp.ClientSession(connector=connector, trust_env=False, auto_decompress=True)
 
     def controller(self, address: str) -> Controller:
         """The same for the same address."""
@@ -166,19 +145,8 @@ class Link:
             data, plain["Content-Type"] = orjson.dumps(body), "application/json"
         seconds = self.settings.push_seconds if form is not None else self.settings.answer_seconds
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=self.settings.connect_seconds)
-        try:
-            async with self._client.request(
-                method, url, data=data, headers=plain, timeout=timeout, allow_redirects=False
-            ) as answer:
-                text = await answer.content.read(ANSWER_BYTES_MAX)
-                found = {name.lower(): value for name, value in answer.headers.items()}
-                return Reply(status=answer.status, body=_parse(text), headers=found)
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise Rejected(0, f"{split.netloc} shows a certificate that we do not trust") from error
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise Unreachable(f"{split.netloc} does not answer: {type(error).__name__}") from error
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise Lost(f"{split.netloc} gave no answer to {method} {path}: {type(error).__name__}") from error
+        said = await send(self._client, method, url, data=data, headers=plain, timeout=timeout)
+        return Reply(status=said.status, body=_parse(said.body), headers=said.headers)
 
     def _judge(self, reply: Reply, method: str, path: str) -> Reply:
         if reply.status in FAILED_WITHIN and method != "GET":
@@ -205,11 +173,8 @@ class Link:
 
 
 def retry_after(reply: Reply, otherwise: timedelta) -> timedelta:
-    """What the controller asks for, in whole seconds; dates are not understood."""
-    said = reply.headers.get("retry-after", "")
-    if not (said.isascii() and said.isdigit()):
-        return otherwise
-    return timedelta(seconds=min(max(1, int(said)), RETRY_SECONDS_MAX))
+    """What the controller asks for, in whole seconds."""
+    return read_retry_after(reply.headers, otherwise)
 
 
 def say(reply: Reply) -> str:
@@ -230,18 +195,3 @@ def _parse(text: bytes) -> Mapping[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return body if isinstance(body, dict) else {}
-
-
-def _trust(settings: Settings) -> ssl.SSLContext | bool:
-    if not settings.verify_tls:
-        return False
-    if settings.ca_file is None:
-        return True
-    return _context(settings.ca_file)
-
-
-def _context(ca_file: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except OSError as error:
-        raise Refused(f"{ca_file} holds no certificates: {error}") from error

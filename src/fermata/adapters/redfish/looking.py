@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from fermata.adapters.redfish.link import Busy, Link, Lost, Rejected, Unreachable
+from fermata.adapters.controller_http import Busy, Lost, Rejected, Unreachable
+from fermata.adapters.redfish.link import Link
 from fermata.adapters.redfish.reading import agreed, read_machine, read_versions, services
 from fermata.adapters.redfish.settings import Unit
 from fermata.domain.fleet import NodeState

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from fermata.adapters.controller_http import Busy, Lost, Rejected, Unreachable
 from fermata.adapters.redfish.firmware import AWAY
-from fermata.adapters.redfish.link import Busy, Link, Lost, Rejected, Unreachable
-from fermata.adapters.redfish.memory import Memory, Step
+from fermata.adapters.redfish.link import Link
 from fermata.adapters.redfish.reading import Machine, read_machine
 from fermata.adapters.redfish.settings import Model
+from fermata.adapters.step_memory import Memory, Step
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import (
     Accepted,

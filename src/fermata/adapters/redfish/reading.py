@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from fermata.adapters.redfish.link import Controller, Link, Rejected
+from fermata.adapters.controller_http import Rejected
+from fermata.adapters.redfish.link import Controller, Link
 from fermata.adapters.redfish.settings import Component, Unit
 
 UP = frozenset({"OSRunning"})

@@ -1,4 +1,6 @@
-"""What was asked under which step key, and which task became of it: a row before each act, the outcome after it."""
+"""What was asked of controllers under which step key, and which task became of it: a row before each act, the outcome
+after it. For targets that keep no keys of ours.
+"""
 
 import sqlite3
 import threading
