@@ -2,13 +2,14 @@
 # Builds kube-apiserver, kube-controller-manager and kube-scheduler from Debian 12's source package of Kubernetes, and
 # unpacks etcd beside them. Nothing is installed: compiler, libraries and results stay in the folder that is named.
 #
-#   tools/build_kubernetes.sh FOLDER [-j N]
-#   FERMATA_KUBERNETES=FOLDER/bin .venv/bin/pytest tests/adapters/test_kubernetes_real.py
+#   DEBIAN_MIRROR=http://... tools/build_kubernetes.sh FOLDER [-j N]
+#   FERMATA_TEST_KUBERNETES=FOLDER/bin .venv/bin/pytest tests/adapters/test_kubernetes_real.py
 #
 # Takes some ten minutes on two cores and 2 GB. What is built already is kept. Needs apt-get, dpkg and rsync.
 set -euo pipefail
 
 folder=${1:?usage: tools/build_kubernetes.sh FOLDER [-j N]}
+mirror=${DEBIAN_MIRROR:?names a mirror of Debian that has the suite bookworm with its sources}
 jobs=2
 [ "${2:-}" = -j ] && jobs=${3:?-j needs a number}
 programs=(kube-apiserver kube-controller-manager kube-scheduler)
@@ -20,7 +21,7 @@ command -v rsync >/dev/null || { echo "rsync not found: apt-get install rsync" >
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 cat >"$folder/apt/bookworm.sources" <<LISTS
 Types: deb deb-src
-URIs: http://deb.debian.org/debian
+URIs: $mirror
 Suites: bookworm
 Components: main
 Signed-By: $keyring
@@ -70,4 +71,4 @@ if [ ${#missing[@]} -gt 0 ]; then
   for program in "${missing[@]}"; do cp "_output/bin/${program#cmd/}" "$folder/bin/"; done
 fi
 "$folder/bin/kube-apiserver" --version
-echo "FERMATA_KUBERNETES=$folder/bin"
+echo "FERMATA_TEST_KUBERNETES=$folder/bin"

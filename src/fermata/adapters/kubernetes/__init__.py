@@ -22,10 +22,10 @@ def build(settings: Settings, clock: Clock) -> AdapterPorts:
     cluster = Cluster(settings)
 
     def probe() -> Mapping[str, str]:
-        version = cluster.version()
+        told = {"product": "Kubernetes", "version": cluster.version(), "evictions": cluster.eviction()}
         cluster.nodes(["no-such-node"])
         cluster.residents(["no-such-node"])
-        return {"product": "Kubernetes", "version": version, "holds": f"{settings.prefix}/held"}
+        return {**told, "holds": f"{settings.prefix}/held"}
 
     return AdapterPorts(
         close=cluster.close,

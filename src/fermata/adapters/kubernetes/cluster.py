@@ -1,26 +1,34 @@
 """The verbs that we use of an API server. Reads raise TryLater or Refused."""
 
 from collections.abc import Collection
-from threading import Lock
 from typing import Any
 
-from lightkube import ApiError
-from lightkube.models.meta_v1 import DeleteOptions, ObjectMeta, Preconditions
-from lightkube.resources.core_v1 import Node, Pod, PodEviction
+from lightkube.resources.core_v1 import Node, Pod
 from lightkube.types import PatchType
 
-from fermata.adapters.inventory_http import Access, Asking
 from fermata.adapters.kubernetes.holds import Hold, read_hold
-from fermata.adapters.kubernetes.link import NO_ANSWER, NOT_FOUND, answer_of, connect, patience, told
 from fermata.adapters.kubernetes.pods import Resident, read_residents
 from fermata.adapters.kubernetes.settings import Settings
+from fermata.adapters.kubernetes_link import (
+    BUSY,
+    CONFLICT,
+    NO_ANSWER,
+    NOT_FOUND,
+    TOO_MANY,
+    Rejected,
+    answer_of,
+    connect,
+    connect_plainly,
+    patience,
+    read_status,
+    told,
+)
 from fermata.domain.health import shorten
 from fermata.domain.observations import Accepted, Answer, Unsure
 from fermata.ports import Refused, TryLater
 
 PAGE_SIZE = 500
 SINGLY_MAX = 8  # nodes that are asked for one by one; of more, all are listed
-POLICY_V1_SINCE = (1, 22)
 
 
 class Cluster:
@@ -28,31 +36,26 @@ class Cluster:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._client = connect(settings.url, settings.token_file, settings.ca_file, settings.answer_seconds)
-        self._version: tuple[int, int] | None = None
-        self._lock = Lock()
+        access = settings.url, settings.token_file, settings.ca_file, settings.answer_seconds
+        self._client, self._plain = connect(*access), connect_plainly(*access)
 
     def close(self) -> None:
         """Evictions go on; the next to ask finds them."""
         self._client.close()
+        self._plain.close()
 
     def version(self) -> str:
         """Such as v1.33.1."""
-        access = Access(
-            url=self.settings.url,
-            scheme="Bearer",
-            token_file=str(self.settings.token_file) if self.settings.token_file else None,
-            ca_file=str(self.settings.ca_file) if self.settings.ca_file else None,
-        )
-        with Asking(access) as asking:
-            found = asking.get("/version", {})
-        try:
-            numbers = str(found["gitVersion"]).removeprefix("v").split(".")
-            with self._lock:
-                self._version = int(numbers[0]), int(numbers[1])
-            return str(found["gitVersion"])
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise Refused(f"{self.settings.url} is no API server of Kubernetes") from error
+        return str(self._read("/version", "gitVersion"))
+
+    def eviction(self) -> str:
+        """In which API this server takes evictions: policy/v1 (since 1.22), or policy/v1beta1. As kubectl looks it up:
+        the server names it beside the subresource.
+        """
+        for found in self._read("/api/v1", "resources"):
+            if isinstance(found, dict) and found.get("name") == "pods/eviction":
+                return f"{found.get('group')}/{found.get('version')}"
+        raise Refused(f"{self.settings.url} takes no evictions: it names no pods/eviction")
 
     def holds(self, names: Collection[str]) -> dict[str, Hold]:
         """With what we wrote there."""
@@ -90,24 +93,40 @@ class Cluster:
         """Writes to a node, if nobody wrote since the look."""
         try:
             self._client.patch(Node, hold.name, patch, patch_type=PatchType.MERGE)
-        except ApiError as error:
+        except Rejected as error:
             return answer_of(error, f"a change of {hold.name}")
         except NO_ANSWER:
             return Unsure()
         return Accepted()
 
-    def evict(self, pod: Resident, *, dry_run: bool = False) -> str | None:
-        """Why a pod stays for now; None: it was told to end, or is gone. Raises TryLater when the server is busy."""
-        meta = ObjectMeta(name=pod.name, namespace=pod.namespace)
-        options = DeleteOptions(preconditions=Preconditions(uid=pod.uid), dryRun=["All"] if dry_run else None)
-        body = PodEviction(apiVersion=self._eviction(), kind="Eviction", metadata=meta, deleteOptions=options)
+    def evict(self, pod: Resident, api: str, *, dry_run: bool = False) -> str | None:
+        """Why a pod stays for now; None: it was told to end, or is gone. `api`: see `eviction`. Raises TryLater when
+        the server is busy, Refused when asking again would not help.
+        """
+        options: dict[str, Any] = {"preconditions": {"uid": pod.uid}}
+        if dry_run:
+            options["dryRun"] = ["All"]
+        body = {
+            "apiVersion": api,
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": pod.namespace},
+            "deleteOptions": options,
+        }
         try:
-            self._client.create(body, pod.name, namespace=pod.namespace)
-        except ApiError as error:
+            path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction"
+            self._plain.post(path, json=body).raise_for_status()
+        except Rejected as error:
             return _read_refusal(pod, error)
         except NO_ANSWER:
             return f"{pod.title}: the answer to its eviction was lost"
         return None
+
+    def _read(self, path: str, key: str) -> Any:
+        with told(self.settings.url):
+            found = self._plain.get(path).raise_for_status().json()
+        if not isinstance(found, dict) or not found.get(key):
+            raise Refused(f"{self.settings.url} is no API server of Kubernetes: {path} says no {key}")
+        return found[key]
 
     def _node(self, name: str) -> Node | None:
         try:
@@ -115,25 +134,23 @@ class Cluster:
                 return self._client.get(Node, name)
         except Refused as refused:
             cause = refused.__cause__
-            if isinstance(cause, ApiError) and cause.response.status_code == NOT_FOUND:
+            if isinstance(cause, Rejected) and cause.response.status_code == NOT_FOUND:
                 return None
             raise
 
-    def _eviction(self) -> str:
-        if self._version is None:
-            self.version()
-        assert self._version is not None
-        return "policy/v1" if self._version >= POLICY_V1_SINCE else "policy/v1beta1"
 
-
-def _read_refusal(pod: Resident, error: ApiError) -> str | None:
-    """A budget's refusal names it as the cause. Without a cause, it is the server that is busy."""
-    status = error.response.status_code
-    if status == NOT_FOUND:
+def _read_refusal(pod: Resident, error: Rejected) -> str | None:
+    """Budgets refuse with 429 and no word on when; a server that is busy says when. A namespace that ends takes its
+    pods along. What else is refused stays refused until a person changes something.
+    """
+    code = error.response.status_code
+    status = read_status(error.response)
+    causes, said = status if status is not None else (frozenset(), str(error))
+    if code == NOT_FOUND and status is not None:
         return None
-    causes = (error.status.details.causes if error.status.details is not None else None) or ()
-    budget = next((cause for cause in causes if cause.reason == "DisruptionBudget"), None)
-    if status == 429 and budget is None:
-        raise TryLater(patience(error), shorten(str(error)))
-    said = (budget.message if budget is not None else None) or str(error)
-    return f"{pod.title}: {shorten(said)}"
+    budget = "DisruptionBudget" in causes
+    if code == TOO_MANY and not budget and "retry-after" in error.response.headers:
+        raise TryLater(patience(error), shorten(said))
+    if code in BUSY or code == CONFLICT or budget or "NamespaceTerminating" in causes:
+        return f"{pod.title}: {shorten(said)}"
+    raise Refused(f"{pod.title} may not be evicted ({code}): {shorten(said)}")

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from fermata.domain.ids import StepKey
 
 STEPS_KEPT_MAX = 16  # a node has few in a window
+WORKS_KEPT_MAX = 8  # runs and windows of a node: it is in one at a time
 TEXT_MAX = 500
 
 
@@ -38,19 +39,14 @@ class Step:
     key: StepKey
     at: datetime
     mark: Mark
-    generation: int = 0
-
-    @property
-    def work(self) -> str:
-        """Run, window and unit, within which generations count."""
-        return work_of(self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
-    """The steps of a node, oldest first."""
+    """The steps of a node, oldest first. `heard`: by run, window and unit the newest generation that asked."""
 
     steps: tuple[Step, ...] = ()
+    heard: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def last(self) -> Step | None:
@@ -62,17 +58,23 @@ class Trail:
         return next((step for step in self.steps if step.key == key), None)
 
     def newest(self, key: StepKey) -> int:
-        """The newest generation that acted in the work that `key` is of; -1: none did."""
-        return max((step.generation for step in self.steps if step.work == work_of(key)), default=-1)
+        """The newest generation that asked in the work that `key` is of; 0: none did."""
+        return self.heard.get(work_of(key), 0)
+
+    def hearing(self, key: StepKey, generation: int) -> "Trail":
+        """With `generation` heard, unless a newer one was."""
+        newest = max(self.newest(key), generation)
+        others = [(work, number) for work, number in self.heard.items() if work != work_of(key)]
+        return replace(self, heard=dict([*others, (work_of(key), newest)][-WORKS_KEPT_MAX:]))
 
     def adding(self, step: Step) -> "Trail":
         """With one more step, which ends what goes on."""
         ended = (replace(s, mark=Mark.OVERTAKEN) if s.mark is Mark.ASKED else s for s in self.steps)
-        return Trail(steps=(*ended, step)[-STEPS_KEPT_MAX:])
+        return replace(self, steps=(*ended, step)[-STEPS_KEPT_MAX:])
 
     def done(self, key: StepKey, at: datetime) -> "Trail":
         """With one of them done at `at`."""
-        return Trail(steps=tuple(replace(s, mark=Mark.DONE, at=at) if s.key == key else s for s in self.steps))
+        return replace(self, steps=tuple(replace(s, mark=Mark.DONE, at=at) if s.key == key else s for s in self.steps))
 
 
 def work_of(key: StepKey) -> str:
@@ -93,25 +95,20 @@ def to_label(text: str) -> str:
 
 def write_steps(trail: Trail) -> str:
     """The annotation that keeps `trail`."""
-    return json.dumps(
-        [[s.op, s.key, int(s.at.timestamp()), s.mark, s.generation] for s in trail.steps], separators=(",", ":")
-    )
+    steps = [[s.op, s.key, int(s.at.timestamp()), s.mark] for s in trail.steps]
+    return json.dumps({"steps": steps, "heard": trail.heard}, separators=(",", ":"))
 
 
 def read_steps(annotations: Mapping[str, str], name: str) -> Trail:
     """What the annotation keeps; what somebody wrote into it that is none of ours is nothing."""
     try:
+        found = json.loads(annotations.get(name, "{}"))
         return Trail(
             steps=tuple(
-                Step(
-                    op=Op(op),
-                    key=StepKey(str(key)),
-                    at=datetime.fromtimestamp(int(at), UTC),
-                    mark=Mark(mark),
-                    generation=int(generation),
-                )
-                for op, key, at, mark, generation in json.loads(annotations.get(name, "[]"))
-            )
+                Step(op=Op(op), key=StepKey(str(key)), at=datetime.fromtimestamp(int(at), UTC), mark=Mark(mark))
+                for op, key, at, mark in found.get("steps", ())
+            ),
+            heard={str(work): int(number) for work, number in found.get("heard", {}).items()},
         )
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, AttributeError, OverflowError, OSError):
         return Trail()

@@ -7,22 +7,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fermata.adapters.kubernetes.cluster import Cluster
-from fermata.adapters.kubernetes.evicting import evict_all
+from fermata.adapters.kubernetes.evicting import Waits, evict_all
 from fermata.adapters.kubernetes.holds import Hold, write_leaving, write_note, write_taking
-from fermata.adapters.kubernetes.marks import Mark, Op, Step, Trail
+from fermata.adapters.kubernetes.marks import TEXT_MAX, Mark, Op, Step, Trail
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import (
     Accepted,
     Answer,
     Denied,
     Failed,
+    Later,
     NeverAsked,
     Overtaken,
     Progress,
     Running,
     Succeeded,
 )
-from fermata.ports import CALL_SIZE_MAX, Ask, Clock
+from fermata.ports import CALL_SIZE_MAX, Ask, Clock, OutcomeUnknown, Refused, TryLater
 
 Write = Callable[[Hold, Trail, StepKey], dict[str, Any]]
 
@@ -41,12 +42,8 @@ class KubernetesWorkloads:
         return self._carry_out(Op.LOCK, asks, self._take)
 
     def drain(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """See the port. Pods are told to end as their disruption budgets let them; `observe` goes on with that."""
-        answers = self._carry_out(Op.DRAIN, asks, self._take)
-        accepted = [ask for ask in asks if isinstance(answers[ask.key], Accepted)]
-        if accepted:
-            evict_all(self._cluster, self._cluster.residents({ask.unit for ask in accepted}))
-        return answers
+        """See the port. It is written down; `observe` has the pods leave, now and as often as budgets hold them."""
+        return self._carry_out(Op.DRAIN, asks, self._take)
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
         """See the port. Only what we cordoned."""
@@ -61,22 +58,49 @@ class KubernetesWorkloads:
         )
 
     def observe(self, asks: Sequence[Ask]) -> Mapping[StepKey, Progress]:
-        """See the port. Nobody else asks again for pods that had to stay, so a drain that goes on is gone on with."""
+        """See the port. Nobody else asks again for pods that had to stay, so a drain that goes on is gone on with, for
+        who asks with the newest generation. A newer one than any is written down before it is answered. Raises
+        TryLater, Refused or OutcomeUnknown when that cannot be done: then nobody may decide from the answer.
+        """
         _check_size(asks)
         if not asks:
             return {}
         now = self._now()
-        holds = self._cluster.holds({ask.unit for ask in asks})
-        draining = {ask.unit: ask for ask in asks if ask.unit in holds and _goes_on(holds[ask.unit], ask.key)}
-        waits: Mapping[str, list[str]] = {}
-        if draining:
-            residents = self._cluster.residents(draining)
-            late = {name for name in draining if now >= self._limit + _step(holds[name], draining[name].key).at}
-            waits = {pod.node: [f"{pod.title} is still there"] for pod in residents if pod.node in late}
-            waits = {**waits, **evict_all(self._cluster, [pod for pod in residents if pod.node not in late])}
-            for name, ask in draining.items():
-                self._note(holds[name], ask.key, waits.get(name, []), now)
-        return {ask.key: self._progress(holds.get(ask.unit), ask, waits.get(ask.unit, []), now) for ask in asks}
+        holds = self._heard(asks, self._cluster.holds({ask.unit for ask in asks}))
+        draining = {ask.unit: ask for ask in asks if ask.unit in holds and _goes_on(holds[ask.unit], ask)}
+        waits = self._go_on(draining, holds, now)
+        return {ask.key: self._progress(holds.get(ask.unit), ask, waits.get(ask.unit), now) for ask in asks}
+
+    def _heard(self, asks: Sequence[Ask], holds: Mapping[str, Hold]) -> Mapping[str, Hold]:
+        """The holds, once each node has heard of the generation that asks about it."""
+        unheard = {ask.unit: ask for ask in asks if ask.unit in holds and _is_newer(holds[ask.unit], ask)}
+        for name, ask in unheard.items():
+            trail = holds[name].trail.hearing(ask.key, ask.generation)
+            match self._cluster.patch(holds[name], write_note(holds[name], self._prefix, trail, holds[name].waiting)):
+                case Accepted():
+                    continue
+                case Later(after=after):
+                    raise TryLater(after, f"{name} was written by somebody else meanwhile, or the server is busy")
+                case Denied(why=why):
+                    raise Refused(why)
+                case _:
+                    raise OutcomeUnknown(f"whether {name} heard of generation {ask.generation}")
+        return {**holds, **self._cluster.holds(unheard)} if unheard else holds
+
+    def _go_on(self, draining: Mapping[str, Ask], holds: Mapping[str, Hold], now: datetime) -> Mapping[str, Waits]:
+        """By node what it waits for, of those that are not empty. What the nodes say of it is as of now."""
+        if not draining:
+            return {}
+        residents = self._cluster.residents(draining)
+        late = {name for name, ask in draining.items() if now >= self._limit + _step(holds[name], ask.key).at}
+        waits = {pod.node: Waits() for pod in residents}
+        for pod in residents:
+            if pod.node in late:
+                waits[pod.node].told.append(f"{pod.title} is still there")
+        waits |= evict_all(self._cluster, [pod for pod in residents if pod.node not in late])
+        for name, ask in draining.items():
+            self._note(holds[name], ask.key, waits.get(name), is_late=name in late, now=now)
+        return waits
 
     def _carry_out(self, op: Op, asks: Sequence[Ask], write: Write) -> dict[StepKey, Answer]:
         _check_size(asks)
@@ -96,22 +120,25 @@ class KubernetesWorkloads:
             why = hold.say_holder() if op is Op.LOCK else hold.say_lost()
             if why is not None:
                 return Denied(why=f"{op} is not done: {why}")
-        mark = Mark.ASKED if op is Op.DRAIN else Mark.DONE
-        step = Step(op=op, key=ask.key, at=self._now(), mark=mark, generation=ask.generation)
-        return self._cluster.patch(hold, write(hold, hold.trail.adding(step), ask.key))
+        step = Step(op=op, key=ask.key, at=self._now(), mark=Mark.ASKED if op is Op.DRAIN else Mark.DONE)
+        trail = hold.trail.hearing(ask.key, ask.generation).adding(step)
+        return self._cluster.patch(hold, write(hold, trail, ask.key))
 
     def _take(self, hold: Hold, trail: Trail, key: StepKey) -> dict[str, Any]:
         return write_taking(hold, self._prefix, trail, key)
 
-    def _note(self, hold: Hold, key: StepKey, waits: Sequence[str], now: datetime) -> None:
-        """Has the node tell what it waits for, or that it is empty. If that fails, the next look does it."""
-        waiting = "; ".join(waits)
-        if not waits:
+    def _note(self, hold: Hold, key: StepKey, waits: Waits | None, *, is_late: bool, now: datetime) -> None:
+        """Has the node tell what it waits for, or that it is empty. If that fails, the next look does it. Of one that
+        is late the last reason stays.
+        """
+        if waits is None:
             self._cluster.patch(hold, write_note(hold, self._prefix, hold.trail.done(key, now), ""))
-        elif waiting[: len(hold.waiting) or None] != hold.waiting or not hold.waiting:
+            return
+        waiting = "; ".join((*waits.refused, *waits.told))[:TEXT_MAX]
+        if waiting != hold.waiting and not (is_late and hold.waiting):
             self._cluster.patch(hold, write_note(hold, self._prefix, hold.trail, waiting))
 
-    def _progress(self, hold: Hold | None, ask: Ask, waits: Sequence[str], now: datetime) -> Progress:
+    def _progress(self, hold: Hold | None, ask: Ask, waits: Waits | None, now: datetime) -> Progress:
         step = hold.trail.find(ask.key) if hold is not None else None
         if hold is None or step is None:
             return NeverAsked()
@@ -122,11 +149,18 @@ class KubernetesWorkloads:
             return Failed(at=at, why=f"{step.op} of {hold.name} was ended by its next step")
         if step.mark is Mark.DONE:
             return Succeeded(at=at)
-        if not waits:
+        if ask.generation < hold.trail.newest(ask.key):
+            return Running()
+        return self._drained(hold, step.at + self._limit, waits, now)
+
+    def _drained(self, hold: Hold, until: datetime, waits: Waits | None, now: datetime) -> Progress:
+        if waits is None:
             return Succeeded(at=now)
-        if now >= step.at + self._limit:
-            return Failed(at=now, why=f"{hold.name} is not empty within {self._limit}: {hold.waiting or waits[0]}")
-        return Running(check_again_at=min(now + self._again, step.at + self._limit))
+        if waits.refused:
+            return Failed(at=now, why=f"{hold.name} cannot be emptied: {waits.refused[0]}")
+        if now >= until:
+            return Failed(at=now, why=f"{hold.name} is not empty within {self._limit}: {hold.waiting or waits.told[0]}")
+        return Running(check_again_at=min(now + self._again, until))
 
     def _now(self) -> datetime:
         return self._clock.now().replace(microsecond=0)
@@ -145,9 +179,14 @@ def _step(hold: Hold, key: StepKey) -> Step:
     return found
 
 
-def _goes_on(hold: Hold, key: StepKey) -> bool:
-    step = hold.trail.find(key)
-    return step is not None and step.mark is Mark.ASKED and hold.is_ours
+def _goes_on(hold: Hold, ask: Ask) -> bool:
+    step = hold.trail.find(ask.key)
+    is_fresh = ask.generation >= hold.trail.newest(ask.key)
+    return step is not None and step.mark is Mark.ASKED and hold.is_ours and is_fresh
+
+
+def _is_newer(hold: Hold, ask: Ask) -> bool:
+    return ask.generation > hold.trail.newest(ask.key)
 
 
 def _check_size(items: Sequence[object]) -> None:
