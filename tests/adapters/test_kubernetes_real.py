@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.adapters.kubernetes.kube import PREFIX, Kube, ask
@@ -126,7 +127,8 @@ def test_disruption_budget_is_waited_for_by_its_name(kube: Kube, node: str) -> N
 
 
 def test_gang_of_which_one_has_to_stay_stays_on_all_its_nodes(kube: Kube, node: str) -> None:
-    gang, other = {"volcano.sh/job-name": node}, f"{node}-other"
+    gang: dict[str, Any] = {"volcano.sh/job-name": node}
+    other = f"{node}-other"
     kube.add_node(other)
     kube.add_pod(node, f"{node}-a", **gang)
     kube.add_pod(other, f"{node}-b", app=node, **gang)

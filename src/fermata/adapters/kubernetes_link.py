@@ -98,6 +98,8 @@ def _configure(url: str, token_file: Path | None, ca_file: Path | None) -> Singl
     for file in (token_file, ca_file):
         if file is not None and not file.is_file():
             raise Refused(f"{file} cannot be read: see token_file and ca_file")
-    cluster = Cluster(server=url, certificate_auth=str(ca_file) if ca_file else None)
+    certificates = str(ca_file) if ca_file else None
+    # without TLS there is nothing to trust, and the system's certificates take long to read
+    cluster = Cluster(server=url, certificate_auth=certificates, insecure=url.startswith("http://"))
     user = User(token_file=str(token_file) if token_file else None)
     return SingleConfig(context_name="fermata", context=Context(cluster="fermata"), cluster=cluster, user=user)

@@ -31,7 +31,7 @@ class Kube:
 
     def __post_init__(self) -> None:
         headers = {"Authorization": f"Bearer {self.admin}", "User-Agent": "kubectl/v1.20.2 (linux/amd64)"}
-        verify = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else True
+        verify = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else False
         self.http = httpx.Client(base_url=self.url, headers=headers, verify=verify, trust_env=False, timeout=30)
 
     def close(self) -> None:
@@ -82,10 +82,10 @@ class Kube:
     def cordon(self, name: str, unschedulable: bool | None = True) -> None:
         self.patch_node(name, {"spec": {"unschedulable": unschedulable}})
 
-    def add_pod(self, node: str, name: str, *, owner: str = "ReplicaSet", grace: int = 0, **labels: str) -> None:
-        """A pod that runs and is ready; `owner` empty: nobody makes another one."""
+    def add_pod(self, node: str, name: str, *, owner: str = "ReplicaSet", grace: int = 0, **more: Any) -> None:
+        """A pod that runs and is ready; `owner` empty: nobody makes another one. `more`: its labels."""
         owners = [{"apiVersion": "apps/v1", "kind": owner, "name": "x", "uid": f"uid-{owner}", "controller": True}]
-        meta = {"name": name, "labels": labels, "ownerReferences": owners if owner else []}
+        meta = {"name": name, "labels": more, "ownerReferences": owners if owner else []}
         container = {"name": "c", "image": "registry.example/work:1"}
         tolerates = [{"operator": "Exists"}]
         spec = {"containers": [container], "terminationGracePeriodSeconds": grace, "tolerations": tolerates}

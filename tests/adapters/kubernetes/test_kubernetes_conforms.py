@@ -25,7 +25,7 @@ def tried(kube: Kube, api: ApiServer, port: int, clock: SetClock, tmp_path: Path
         kube.add_pod(name, f"pod-{name}")
     (tmp_path / "token").write_text(TOKEN)
     with open_proxy("127.0.0.1", port) as proxy:
-        settings = Settings(url=proxy.url, token_file=tmp_path / "token", answer_seconds=5)
+        settings = Settings(url=proxy.url, token_file=tmp_path / "token", answer_seconds=2)
         bench = Bench(
             ports=kubernetes.build(settings, clock),
             clock=clock,
