@@ -117,9 +117,9 @@ def test_node_tells_what_it_waits_for_now_however_long_that_is(kube: Kube, api: 
     assert kube.node("gpu001")["metadata"]["resourceVersion"] == version  # told already
     api.budgets = {f"work{number}": "budget" for number in range(9)}
     assert is_running(kube, "gpu001")
-    api.budgets["work0"] = "budget and more"  # begins as what stands there
+    api.budgets["work8"] = "budget and more"  # all begins as what stands there
     assert is_running(kube, "gpu001")
-    assert str(kube.note("gpu001", "waiting")).startswith("default/work0: budget and more; ")
+    assert str(kube.note("gpu001", "waiting")).endswith("; default/work8: budget and more")
 
 
 def test_server_that_is_busy_ends_the_round_and_fails_nothing(kube: Kube, api: ApiServer) -> None:
