@@ -13,16 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import yaml
 from tests.adapters.kubernetes.kube import Kube
 from tests.adapters.slurm_site import free_ports, wait_for
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager")
 VARIABLE = "FERMATA_TEST_KUBERNETES"
-RULES = (  # what the adapter may do, as docs/kubernetes.md says
-    {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "patch"]},
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
-    {"apiGroups": [""], "resources": ["pods/eviction"], "verbs": ["create"]},
-)
+PAGE = Path(__file__).parents[2] / "docs" / "kubernetes.md"
 
 
 def lacking() -> str | None:
@@ -117,10 +114,12 @@ def _configure(url: str, ca_file: str, token: str) -> dict[str, object]:
 
 
 def _grant(kube: Kube) -> None:
+    """What the page says that the adapter needs, and no more."""
     access = "/apis/rbac.authorization.k8s.io/v1"
-    kube.call("POST", f"{access}/clusterroles", {"metadata": {"name": "fermata"}, "rules": list(RULES)})
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "fermata"}
+    role = PAGE.read_text(encoding="utf-8").split("## Rights\n\n```yaml\n")[1].split("```")[0]
+    kube.call("POST", f"{access}/clusterroles", yaml.safe_load(role))
+    granted = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "fermata"}
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "fermata"}
-    binding = {"metadata": {"name": "fermata"}, "roleRef": role, "subjects": [subject]}
+    binding = {"metadata": {"name": "fermata"}, "roleRef": granted, "subjects": [subject]}
     kube.call("POST", f"{access}/clusterrolebindings", binding)
     wait_for(lambda: kube.http.get("/api/v1/namespaces/default").is_success)
