@@ -12,9 +12,10 @@ BENCHMARKS := importing pending approving planning campaigns varied sequencing s
 JOBS  ?= 2
 SEEDS ?= 100
 FIRST_SEED ?= 0
+FOLDER ?= $(VENV)/kubernetes
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fast format lint types contracts pytest simulate lock reasons build clean
+.PHONY: help setup demo test check fast format lint types contracts pytest simulate kubernetes lock reasons build clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -58,6 +59,10 @@ pytest: $(INSTALLED) $(CLIENTS)
 
 simulate: $(INSTALLED)  ## play SEEDS small campaigns with every fault, from FIRST_SEED on, see docs/simulator.md
 	@$(BIN)/python tools/simulate.py --seeds $(SEEDS) --first-seed $(FIRST_SEED) --jobs $(JOBS) $(ARGS)
+
+kubernetes: $(INSTALLED)  ## run the Kubernetes adapter's tests against a real API server, built into FOLDER first, see docs/kubernetes.md
+	@bash tools/build_kubernetes.sh $(FOLDER)
+	@FERMATA_TEST_KUBERNETES=$(abspath $(FOLDER))/bin $(BIN)/pytest -n 0 tests/adapters/test_kubernetes_real.py
 
 lock: $(INSTALLED)  ## write the lock files anew (ARGS=--upgrade for newer versions)
 	@echo "Locking the Python dependencies"

@@ -4,17 +4,11 @@ A Job is named after the step's key: the API server takes a name once, so that a
 deadline and no second try. Its pod's exit code and log are the result. See docs/health-checks.md.
 """
 
-import json
-import ssl
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import httpx2
-from lightkube import ApiError, Client, SingleConfig
-from lightkube.config.models import Cluster, Context, User
-from lightkube.core.exceptions import ConfigError
 from lightkube.models.batch_v1 import JobSpec
 from lightkube.models.core_v1 import (
     Affinity,
@@ -36,19 +30,17 @@ from lightkube.resources.core_v1 import Node, Pod
 from pydantic import BaseModel, ConfigDict, Field
 
 from fermata.adapters.health_checks import OUTPUT_BYTES_MAX, Absent, Checks, Ended, Going, Job, Lost, PlanSettings, Seen
+from fermata.adapters.kubernetes_link import BUSY, CONFLICT, Rejected, connect, patience, told
 from fermata.domain.health import shorten
 from fermata.domain.observations import Accepted, Answer, Denied, Later, Unsure
 from fermata.ports import AdapterPorts, Clock, Refused, TryLater
 
 KIND = "health_kubernetes"
 PORTS = frozenset({"verifier"})
-LATER = timedelta(minutes=1)
-LATER_MAX = timedelta(hours=1)
 ANSWER_SECONDS_MAX = 30.0
 KEPT_SECONDS = 7 * 24 * 3600  # of a Job that is over: a deep check beside it takes hours at most
 LABEL = "fermata.io/health-check"
 PAGE_SIZE = 500
-BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 _NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 
 
@@ -80,7 +72,7 @@ class KubernetesJobs:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
-        self._client = _connect(settings)
+        self._client = connect(settings.url, settings.token_file, settings.ca_file, ANSWER_SECONDS_MAX)
 
     def close(self) -> None:
         """Jobs go on; the next to ask finds them."""
@@ -88,7 +80,7 @@ class KubernetesJobs:
 
     def probe(self) -> Mapping[str, str]:
         """Whether Jobs of the namespace may be listed."""
-        with _told(self._settings.url):
+        with told(self._settings.url):
             jobs = len(
                 list(self._client.list(KubernetesJob, namespace=self._settings.namespace, labels={LABEL: "true"}))
             )
@@ -101,7 +93,7 @@ class KubernetesJobs:
     def look(self, jobs: Sequence[Job]) -> Mapping[str, Seen]:
         """See Runner. Raises TryLater or Refused when Jobs cannot be listed."""
         namespace = self._settings.namespace
-        with _told(self._settings.url):
+        with told(self._settings.url):
             found = self._client.list(KubernetesJob, namespace=namespace, labels={LABEL: "true"}, chunk_size=PAGE_SIZE)
             listed = list(found)
         known = {each.metadata.name: each for each in listed if each.metadata is not None}
@@ -109,7 +101,7 @@ class KubernetesJobs:
 
     def _start(self, job: Job) -> Answer:
         try:
-            with _told(self._settings.url):
+            with told(self._settings.url):
                 self._client.get(Node, job.unit)
         except TryLater as busy:
             return Later(after=busy.after)
@@ -117,7 +109,7 @@ class KubernetesJobs:
             return Denied(why=refused.why)
         try:
             self._client.create(self._describe(job), namespace=self._settings.namespace)
-        except ApiError as error:
+        except Rejected as error:
             return _answer_of(error)
         except (httpx2.HTTPError, ValueError):  # it may have been taken: the answer was lost, or is none
             return Unsure()
@@ -138,7 +130,7 @@ class KubernetesJobs:
         return self._read_pod(job, now)
 
     def _read_pod(self, job: Job, now: datetime) -> Seen:
-        with _told(self._settings.url):
+        with told(self._settings.url):
             pods = list(self._client.list(Pod, namespace=self._settings.namespace, labels={"job-name": job.name}))
         ended = [(pod, state) for pod in pods if (state := _terminated(pod)) is not None]
         if not ended:
@@ -151,7 +143,7 @@ class KubernetesJobs:
     def _read_log(self, pod: str) -> str:
         kept: list[str] = []
         size = 0
-        with _told(self._settings.url):
+        with told(self._settings.url):
             for line in self._client.log(pod, namespace=self._settings.namespace):
                 kept.append(line)
                 size += len(line)
@@ -195,47 +187,12 @@ def _terminated(pod: Pod) -> ContainerStateTerminated | None:
     return next((each.state.terminated for each in statuses if each.state and each.state.terminated), None)
 
 
-def _answer_of(error: ApiError) -> Answer:
+def _answer_of(error: Rejected) -> Answer:
     status = error.response.status_code
-    if status == httpx2.codes.CONFLICT:
+    if status == CONFLICT:
         return Accepted()
     if status in (httpx2.codes.TOO_MANY_REQUESTS, httpx2.codes.SERVICE_UNAVAILABLE):
-        return Later(after=_patience(error))
+        return Later(after=patience(error))
     if status in BUSY:
         return Unsure()
     return Denied(why=f"the API server refuses the Job: {shorten(str(error))}")
-
-
-@contextmanager
-def _told(url: str) -> Iterator[None]:
-    """Around calls that change nothing: their errors become TryLater and Refused."""
-    try:
-        yield
-    except ApiError as error:
-        if error.response.status_code in BUSY:
-            raise TryLater(_patience(error), f"{url} is busy: {shorten(str(error))}") from error
-        raise Refused(f"{url} refuses ({error.response.status_code}): {shorten(str(error))}") from error
-    except (httpx2.HTTPError, json.JSONDecodeError) as error:
-        raise TryLater(LATER, f"{url} does not answer: {shorten(str(error)) or type(error).__name__}") from error
-    except (RuntimeError, ValueError, TypeError) as error:  # closed, or an answer that is no object of Kubernetes
-        raise Refused(f"{url} cannot be asked: {shorten(str(error))}") from error
-
-
-def _patience(error: ApiError) -> timedelta:
-    said = error.response.headers.get("retry-after", "")
-    return (
-        min(timedelta(seconds=int(said)), LATER_MAX) if said.isascii() and said.isdigit() and len(said) < 6 else LATER
-    )
-
-
-def _connect(settings: Settings) -> Client:
-    for file in (settings.token_file, settings.ca_file):
-        if file is not None and not file.is_file():
-            raise Refused(f"{file} cannot be read: see token_file and ca_file")
-    cluster = Cluster(server=settings.url, certificate_auth=str(settings.ca_file) if settings.ca_file else None)
-    user = User(token_file=str(settings.token_file) if settings.token_file else None)
-    config = SingleConfig(context_name="fermata", context=Context(cluster="fermata"), cluster=cluster, user=user)
-    try:
-        return Client(config, timeout=httpx2.Timeout(ANSWER_SECONDS_MAX), lazy=False, trust_env=False)
-    except (OSError, ConfigError, ssl.SSLError, ValueError) as error:
-        raise Refused(f"{settings.url} cannot be asked with these files: {error}") from error

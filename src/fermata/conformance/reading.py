@@ -209,7 +209,10 @@ def _expect_value_error(what: str, call: Callable[[], object]) -> None:
 
 
 def _chain(error: BaseException | None) -> Iterator[str]:
-    while error is not None:
+    """Of an error and what it came of; some libraries have errors that came of themselves."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield f"{error!r} {error}"
         error = error.__cause__ or error.__context__
 

@@ -1,0 +1,105 @@
+"""What adapters of Kubernetes share: the client, and what its errors mean."""
+
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+from lightkube import Client, SingleConfig
+from lightkube.config import client_adapter
+from lightkube.config.models import Cluster, Context, User
+from lightkube.core.exceptions import ConfigError
+
+from fermata.domain.health import shorten
+from fermata.domain.observations import Answer, Denied, Later, Unsure
+from fermata.ports import Refused, TryLater
+
+LATER = timedelta(minutes=1)
+LATER_MAX = timedelta(hours=1)
+SOON = timedelta(seconds=2)
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+NOT_FOUND, CONFLICT, TOO_MANY = 404, 409, 429
+NO_ANSWER = (httpx2.HTTPError, RuntimeError, ValueError, TypeError, LookupError)  # half of one, or a closed client
+Rejected = httpx2.HTTPStatusError  # ApiError is one; what a proxy in between says is none of those
+
+
+def connect(url: str, token_file: Path | None, ca_file: Path | None, answer_seconds: float) -> Client:
+    """Typed objects. Calls nobody. Raises Refused for files that cannot be read."""
+    config = _configure(url, token_file, ca_file)
+    try:
+        return Client(config, timeout=httpx2.Timeout(answer_seconds), lazy=False, trust_env=False)
+    except (OSError, ConfigError, ssl.SSLError, ValueError) as error:
+        raise Refused(f"{url} cannot be asked with these files: {error}") from error
+
+
+def connect_plainly(url: str, token_file: Path | None, ca_file: Path | None, answer_seconds: float) -> httpx2.Client:
+    """JSON at paths, for what lightkube has no types for; trust and token are as with `connect`, and so is Refused."""
+    params = client_adapter.ConnectionParams(timeout=httpx2.Timeout(answer_seconds), trust_env=False)
+    try:
+        return client_adapter.Client(_configure(url, token_file, ca_file), params)
+    except (OSError, ConfigError, ssl.SSLError, ValueError) as error:
+        raise Refused(f"{url} cannot be asked with these files: {error}") from error
+
+
+@contextmanager
+def told(url: str) -> Iterator[None]:
+    """Around calls that change nothing: their errors become TryLater and Refused."""
+    try:
+        yield
+    except Rejected as error:
+        if error.response.status_code in BUSY:
+            raise TryLater(patience(error), f"{url} is busy: {shorten(str(error))}") from error
+        raise Refused(f"{url} refuses ({error.response.status_code}): {shorten(str(error))}") from error
+    except (httpx2.HTTPError, json.JSONDecodeError) as error:
+        raise TryLater(LATER, f"{url} does not answer: {shorten(str(error)) or type(error).__name__}") from error
+    except (RuntimeError, ValueError, TypeError, LookupError) as error:  # closed, or no object of Kubernetes
+        raise Refused(f"{url} cannot be asked: {shorten(str(error))}") from error
+
+
+def patience(error: Rejected) -> timedelta:
+    """For how long the server wants to be left alone."""
+    said = error.response.headers.get("retry-after", "")
+    if said.isascii() and said.isdigit() and 0 < len(said) < 6:
+        return min(timedelta(seconds=int(said)), LATER_MAX)
+    return LATER
+
+
+def answer_of(error: Rejected, what: str) -> Answer:
+    """What came of a write that was answered with an error. A conflict did nothing: the look before it was old."""
+    status = error.response.status_code
+    if status == CONFLICT:
+        return Later(after=SOON)
+    if status in (TOO_MANY, httpx2.codes.SERVICE_UNAVAILABLE):
+        return Later(after=patience(error))
+    if status in BUSY:
+        return Unsure()
+    return Denied(why=f"the API server refuses {what}: {shorten(str(error))}")
+
+
+def read_status(answer: httpx2.Response) -> tuple[frozenset[str], str] | None:
+    """Of a refusal in Kubernetes' own words, a Status: the reasons of its causes, and what it says. None: it is none,
+    but a proxy's word, or a path that the server does not have.
+    """
+    try:
+        found = answer.json()
+        if found["kind"] != "Status":
+            return None
+        causes = (found.get("details") or {}).get("causes") or ()
+        said = "; ".join(str(cause["message"]) for cause in causes if cause.get("message"))
+        return frozenset(str(cause.get("reason", "")) for cause in causes), said or str(found.get("message", ""))
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return None
+
+
+def _configure(url: str, token_file: Path | None, ca_file: Path | None) -> SingleConfig:
+    for file in (token_file, ca_file):
+        if file is not None and not file.is_file():
+            raise Refused(f"{file} cannot be read: see token_file and ca_file")
+    certificates = str(ca_file) if ca_file else None
+    # without TLS there is nothing to trust, and the system's certificates take long to read
+    cluster = Cluster(server=url, certificate_auth=certificates, insecure=url.startswith("http://"))
+    user = User(token_file=str(token_file) if token_file else None)
+    return SingleConfig(context_name="fermata", context=Context(cluster="fermata"), cluster=cluster, user=user)

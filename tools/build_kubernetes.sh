@@ -1,0 +1,74 @@
+#!/bin/bash
+# Builds kube-apiserver, kube-controller-manager and kube-scheduler from Debian 12's source package of Kubernetes, and
+# unpacks etcd beside them. Nothing is installed: compiler, libraries and results stay in the folder that is named.
+#
+#   DEBIAN_MIRROR=http://... tools/build_kubernetes.sh FOLDER [-j N]
+#   FERMATA_TEST_KUBERNETES=FOLDER/bin .venv/bin/pytest tests/adapters/test_kubernetes_real.py
+#
+# Takes some ten minutes on two cores and 2 GB. What is built already is kept. Needs apt-get, dpkg and rsync.
+set -euo pipefail
+
+folder=${1:?usage: tools/build_kubernetes.sh FOLDER [-j N]}
+mirror=${DEBIAN_MIRROR:?names a mirror of Debian that has the suite bookworm with its sources}
+jobs=2
+[ "${2:-}" = -j ] && jobs=${3:?-j needs a number}
+programs=(kube-apiserver kube-controller-manager kube-scheduler)
+mkdir -p "$folder"/{bin,packages,root,apt/lists/partial,apt/cache/archives/partial}
+folder=$(cd "$folder" && pwd)
+command -v rsync >/dev/null || { echo "rsync not found: apt-get install rsync" >&2; exit 1; }
+
+# Lists of our own, of sources and packages of the suite bookworm, whatever this machine asks for otherwise.
+keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+cat >"$folder/apt/bookworm.sources" <<LISTS
+Types: deb deb-src
+URIs: $mirror
+Suites: bookworm
+Components: main
+Signed-By: $keyring
+LISTS
+apt=(apt-get -qq -o "Dir::Etc::sourcelist=$folder/apt/bookworm.sources" -o Dir::Etc::sourceparts=/dev/null
+  -o "Dir::State::lists=$folder/apt/lists" -o "Dir::Cache=$folder/apt/cache" -o APT::Sandbox::User=root)
+
+cd "$folder/packages"
+if ! ls kubernetes_*.orig.tar.gz golang-1.19-go_*.deb etcd-server_*.deb >/dev/null 2>&1; then
+  "${apt[@]}" update
+  "${apt[@]}" source --download-only kubernetes
+  "${apt[@]}" download golang-1.19-go golang-1.19-src etcd-server golang-github-modern-go-reflect2-dev
+fi
+for package in *.deb; do dpkg-deb -x "$package" "$folder/root"; done
+cp "$folder/root/usr/bin/etcd" "$folder/bin/etcd"
+
+source=$folder/source
+if [ ! -d "$source" ]; then
+  dpkg-source --no-check -x kubernetes_*.dsc "$source.part" >/dev/null
+  mv "$source.part" "$source"
+fi
+# The vendored reflect2 reads maps in a way that Go 1.18 and later do not have: the API server would end with a
+# segmentation fault at the first one that it writes.
+reflect2=vendor/github.com/modern-go/reflect2
+rsync -a --delete "$folder/root/usr/share/gocode/src/github.com/modern-go/reflect2/" "$source/$reflect2/"
+
+# What `make` of Kubernetes asks git for.
+cat >"$folder/version" <<VERSION
+KUBE_GIT_COMMIT=unknown
+KUBE_GIT_TREE_STATE=archive
+KUBE_GIT_VERSION=v1.20.2
+KUBE_GIT_MAJOR=1
+KUBE_GIT_MINOR=20
+VERSION
+export GOROOT=$folder/root/usr/lib/go-1.19 GOCACHE=$folder/cache GOFLAGS="-p=$jobs" KUBE_GIT_VERSION_FILE=$folder/version
+export PATH=$GOROOT/bin:$PATH GO111MODULE=off HOME=$folder
+# Debian's compiler finds its source and tools through links that lead out of `root`.
+for part in src pkg/include test api misc; do
+  from=$folder/root/usr/share/go-1.19/${part##*/}
+  [ -e "$from" ] && { mkdir -p "$(dirname "$GOROOT/$part")"; ln -sfn "$from" "$GOROOT/$part"; }
+done
+cd "$source"
+missing=()
+for program in "${programs[@]}"; do [ -x "$folder/bin/$program" ] || missing+=("cmd/$program"); done
+if [ ${#missing[@]} -gt 0 ]; then
+  make WHAT="${missing[*]}"
+  for program in "${missing[@]}"; do cp "_output/bin/${program#cmd/}" "$folder/bin/"; done
+fi
+"$folder/bin/kube-apiserver" --version
+echo "FERMATA_TEST_KUBERNETES=$folder/bin"
