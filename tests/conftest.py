@@ -58,13 +58,8 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{path}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
-        if not server.empties():
-            with server.database(template=request.getfixturevalue("postgres_template")) as url:
-                yield url
-            return
-        url = request.getfixturevalue("postgres_database")
-        server.empty(url)
-        yield url
+        with server.database(template=request.getfixturevalue("postgres_template")) as url:
+            yield url
 
 
 @pytest.fixture(params=DATABASES)
@@ -103,13 +98,6 @@ def postgres_template(postgres: "PostgresServer") -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_database(postgres: "PostgresServer", postgres_template: str) -> Iterator[str]:
-    """URL of a database that is emptied for each test: a tenth of what a fresh copy costs."""
-    with postgres.database(template=postgres_template) as url:
-        yield url
-
-
-@pytest.fixture(scope="session")
 def postgres() -> Iterator["PostgresServer"]:
     """One server for each pytest-xdist worker's whole run; found ones are shared, never changed."""
     asked = os.environ.get("FERMATA_TEST_POSTGRES", "")
@@ -127,26 +115,6 @@ def postgres() -> Iterator["PostgresServer"]:
         yield server
 
 
-EMPTY = """
-DO $$ DECLARE found record; filled boolean; BEGIN
-  SET LOCAL session_replication_role = replica;  -- no foreign keys, no triggers that keep a journal append-only
-  FOR found IN SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'
-  LOOP
-    EXECUTE format('SELECT EXISTS (SELECT 1 FROM %I)', found.name) INTO filled;
-    IF filled THEN EXECUTE format('DELETE FROM %I', found.name); END IF;
-  END LOOP;
-  FOR found IN SELECT sequencename AS name FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL
-  LOOP
-    EXECUTE format('ALTER SEQUENCE %I RESTART', found.name);
-  END LOOP;
-END $$
-"""
-LET_GO = (
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-)
-
-
 @dataclass(frozen=True)
 class PostgresServer:
     """A server where `admin` may create databases."""
@@ -161,18 +129,6 @@ class PostgresServer:
             yield self.admin.set(database=name).render_as_string(hide_password=False)
         finally:
             self.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-    def empties(self) -> bool:
-        """True for a superuser: nobody else may delete from tables that are append-only."""
-        with self._connect(self.admin) as connection:
-            row = connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
-        return row is not None and bool(row[0])
-
-    def empty(self, url: str) -> None:
-        """End what an earlier test left connected, then delete every row that it left."""
-        with self._connect(make_url(url)) as connection:
-            connection.execute(LET_GO)
-            connection.execute(EMPTY)
 
     def execute(self, statement: str) -> None:
         with self._connect(self.admin) as connection:
