@@ -13,7 +13,7 @@ mirror=${DEBIAN_MIRROR:?names a mirror of Debian that has the suite bookworm wit
 jobs=2
 [ "${2:-}" = -j ] && jobs=${3:?-j needs a number}
 programs=(kube-apiserver kube-controller-manager kube-scheduler)
-mkdir -p "$folder"/{bin,packages,root,apt/lists/partial,apt/cache/archives/partial}
+mkdir -p "$folder"/{bin,packages,unpacked,apt/lists/partial,apt/cache/archives/partial}
 folder=$(cd "$folder" && pwd)
 command -v rsync >/dev/null || { echo "rsync not found: apt-get install rsync" >&2; exit 1; }
 
@@ -35,8 +35,8 @@ if ! ls kubernetes_*.orig.tar.gz golang-1.19-go_*.deb etcd-server_*.deb >/dev/nu
   "${apt[@]}" source --download-only kubernetes
   "${apt[@]}" download golang-1.19-go golang-1.19-src etcd-server golang-github-modern-go-reflect2-dev
 fi
-for package in *.deb; do dpkg-deb -x "$package" "$folder/root"; done
-cp "$folder/root/usr/bin/etcd" "$folder/bin/etcd"
+for package in *.deb; do dpkg-deb -x "$package" "$folder/unpacked"; done
+cp "$folder/unpacked/usr/bin/etcd" "$folder/bin/etcd"
 
 source=$folder/source
 if [ ! -d "$source" ]; then
@@ -46,7 +46,7 @@ fi
 # The vendored reflect2 reads maps in a way that Go 1.18 and later do not have: the API server would end with a
 # segmentation fault at the first one that it writes.
 reflect2=vendor/github.com/modern-go/reflect2
-rsync -a --delete "$folder/root/usr/share/gocode/src/github.com/modern-go/reflect2/" "$source/$reflect2/"
+rsync -a --delete "$folder/unpacked/usr/share/gocode/src/github.com/modern-go/reflect2/" "$source/$reflect2/"
 
 # What `make` of Kubernetes asks git for.
 cat >"$folder/version" <<VERSION
@@ -56,11 +56,11 @@ KUBE_GIT_VERSION=v1.20.2
 KUBE_GIT_MAJOR=1
 KUBE_GIT_MINOR=20
 VERSION
-export GOROOT=$folder/root/usr/lib/go-1.19 GOCACHE=$folder/cache GOFLAGS="-p=$jobs" KUBE_GIT_VERSION_FILE=$folder/version
+export GOROOT=$folder/unpacked/usr/lib/go-1.19 GOCACHE=$folder/cache GOFLAGS="-p=$jobs" KUBE_GIT_VERSION_FILE=$folder/version
 export PATH=$GOROOT/bin:$PATH GO111MODULE=off HOME=$folder
 # Debian's compiler finds its source and tools through links that lead out of `root`.
 for part in src pkg/include test api misc; do
-  from=$folder/root/usr/share/go-1.19/${part##*/}
+  from=$folder/unpacked/usr/share/go-1.19/${part##*/}
   [ -e "$from" ] && { mkdir -p "$(dirname "$GOROOT/$part")"; ln -sfn "$from" "$GOROOT/$part"; }
 done
 cd "$source"
