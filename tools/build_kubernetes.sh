@@ -58,7 +58,7 @@ KUBE_GIT_MINOR=20
 VERSION
 export GOROOT=$folder/unpacked/usr/lib/go-1.19 GOCACHE=$folder/cache GOFLAGS="-p=$jobs" KUBE_GIT_VERSION_FILE=$folder/version
 export PATH=$GOROOT/bin:$PATH GO111MODULE=off HOME=$folder
-# Debian's compiler finds its source and tools through links that lead out of `root`.
+# Debian's compiler finds its source and tools through links that lead out of `unpacked`.
 for part in src pkg/include test api misc; do
   from=$folder/unpacked/usr/share/go-1.19/${part##*/}
   [ -e "$from" ] && { mkdir -p "$(dirname "$GOROOT/$part")"; ln -sfn "$from" "$GOROOT/$part"; }
