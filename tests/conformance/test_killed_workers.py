@@ -31,7 +31,7 @@ from fermata.store.database import Database, StoreUnavailable
 __all__ = ["closed_stores"]
 
 WORKERS = 3
-SPEED = 450.0  # a window of three hours takes 24 seconds
+SPEED = 225.0  # a window of three hours takes 48 seconds, in which even a slow machine starts four workers anew
 KILL_EVERY_SECONDS = 2.0
 ENDS_WITHIN_SECONDS = 150
 WORLD = "world.jsonl"
