@@ -29,12 +29,13 @@ from fermata.server.once import Once
 from fermata.server.quota import Quota
 from fermata.server.sync_loop import run_sync_loop
 from fermata.server.watch import watch
-from fermata.server.web import pages, query_page, requests_page
+from fermata.server.web import fleet_page, pages, query_page, requests_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
+from fermata.services.wall import WallDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
 NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
@@ -69,6 +70,7 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         redoc_url=None,
         lifespan=_lifespan,
     )
+    maintenance = MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2)
     context = Context(
         db=db,
         now=clock.now,
@@ -80,7 +82,8 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
         long_work=LongWork(),
         channels=channels,
-        maintenance=MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2),
+        maintenance=maintenance,
+        wall=WallDesk(maintenance),
         node_keys=NodeKeys(nodes.secret),
         sources=sources,
         brake=brake,
@@ -91,6 +94,7 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
     app.include_router(pages.router)
     app.include_router(query_page.router)
     app.include_router(requests_page.router)
+    app.include_router(fleet_page.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(Once, context=context, prefix=PREFIX)

@@ -78,11 +78,15 @@ def read_events(conn: Connection, events: Collection[str], after_seq: int = 0) -
         yield _from_row(row)
 
 
+def read_latest(conn: Connection, subject: str, limit: int) -> tuple[Entry, ...]:
+    """The last lines about a subject, the newest first."""
+    query = select(journal).where(journal.c.subject == subject).order_by(journal.c.seq.desc()).limit(limit)
+    return tuple(_from_row(row) for row in conn.execute(query))
+
+
 def read_last(conn: Connection, subject: str) -> Entry | None:
     """The last line about a subject, or None."""
-    query = select(journal).where(journal.c.subject == subject).order_by(journal.c.seq.desc()).limit(1)
-    row = conn.execute(query).one_or_none()
-    return None if row is None else _from_row(row)
+    return next(iter(read_latest(conn, subject, 1)), None)
 
 
 def latest_seq(conn: Connection, kinds: Sequence[str], *, after_seq: int) -> int:
