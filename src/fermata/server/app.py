@@ -70,8 +70,8 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         redoc_url=None,
         lifespan=_lifespan,
     )
-    maintenance = MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2)
-    context = Context(
+    desk = MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2)
+    app.state.context = context = Context(
         db=db,
         now=clock.now,
         new_id=new_id,
@@ -82,19 +82,16 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
         long_work=LongWork(),
         channels=channels,
-        maintenance=maintenance,
-        wall=WallDesk(maintenance),
+        maintenance=desk,
+        wall=WallDesk(desk),
         node_keys=NodeKeys(nodes.secret),
         sources=sources,
         brake=brake,
     )
-    app.state.context = context
     app.include_router(api_router)
     app.router.routes.extend(doors.ROUTES)
-    app.include_router(pages.router)
-    app.include_router(query_page.router)
-    app.include_router(requests_page.router)
-    app.include_router(fleet_page.router)
+    for screen in (pages, query_page, requests_page, fleet_page):
+        app.include_router(screen.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(Once, context=context, prefix=PREFIX)
