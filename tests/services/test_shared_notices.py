@@ -24,7 +24,7 @@ from tests.services.orders import (
     target,
 )
 
-from fermata.domain.ids import CustomerId, OrderId
+from fermata.domain.ids import ClusterId, CustomerId, OrderId
 from fermata.domain.notices import OF_CONSENT, Notice, NoticeKind, knows_items, notified_at
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.domain.request_kinds import RequestKind, request_id
@@ -32,7 +32,9 @@ from fermata.domain.updates import Criticality, Impact
 from fermata.domain.work_orders import Word
 from fermata.services import notices
 from fermata.services.consent import Order, decide
-from fermata.services.inventory import ImportSet, import_set
+from fermata.services.exemptions import ExemptionOrder, ask_exemption
+from fermata.services.freezes import FreezeOrder, add_freeze
+from fermata.services.inventory import ImportSet, import_fleet, import_set
 from fermata.services.requests import show_request, watch_requests
 from fermata.services.work_orders import NewOrder, cancel_order, open_orders
 from fermata.store import requests
@@ -110,6 +112,31 @@ def test_a_word_on_updates_of_the_whole_is_a_word_of_all_who_hold_a_node_there(d
     decide(desk.db, [Order(scope=WHOLE, verdict=Verdict.APPROVED, actor="eve")], now=w.NOW, new_id=desk.new_id)
     found = told(desk.db, *OF_CONSENT, request=request_id(BOTH))
     assert [notice.customer for notice in found] == ["lumen", "meridian"]
+
+
+def test_whose_cluster_there_has_no_nodes_hears_no_word_on_the_whole(desk: Desk) -> None:
+    empty = replace(both().clusters[ClusterId("beta")], name=ClusterId("empty"), customer=CustomerId("nobody"))
+    fleet = both()
+    import_fleet(desk.db, replace(fleet, clusters={**fleet.clusters, empty.name: empty}), now=w.NOW, actor="operator-1")
+    decide(desk.db, [Order(scope=WHOLE, verdict=Verdict.APPROVED, actor="eve")], now=w.NOW, new_id=desk.new_id)
+    found = told(desk.db, *OF_CONSENT, request=request_id(BOTH))
+    assert [notice.customer for notice in found] == ["lumen", "meridian"]
+
+
+def test_an_exemption_names_to_each_its_own_orders_alone(desk: Desk) -> None:
+    open_handed = replace(LUMEN, except_criticality=frozenset({Criticality.CRITICAL_LIVESITE}))
+    policy = replace(POLICY, customers={**POLICY.customers, LUMEN.id: open_handed})
+    import_set(desk.db, ImportSet(policy=policy), now=w.NOW, actor="operator-1")
+    ask_of_both(desk.db)
+    scope = Scope(level=ScopeLevel.CLUSTER, name="alpha")
+    order = FreezeOrder(customer=CustomerId("lumen"), scope=scope, start=w.NOW, end=DUE, reason="a launch", actor="ann")
+    freeze = add_freeze(desk.db, order, now=w.NOW, new_id=desk.new_id)
+    orders = frozenset({OrderId("wo_1"), OrderId("wo_2")})
+    asked = ExemptionOrder(freeze=freeze.id, updates=frozenset(), orders=orders, reason="it smokes", actor="operator-1")
+    ask_exemption(desk.db, asked, now=w.NOW, new_id=desk.new_id)
+    found = [view.notice for view in notices.list_notices(desk.db, limit=500).notices]
+    told_of = [(each.customer, each.facts["orders"]) for each in found if each.kind is NoticeKind.EXEMPTION_ASKED]
+    assert told_of == [("lumen", ["wo_1"])]
 
 
 def shown(notice: Notice) -> Mapping[str, Any]:

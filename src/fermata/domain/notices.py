@@ -328,8 +328,9 @@ def tell_scopes(
     holders: Mapping[OrderId, Collection[CustomerId]] = MappingProxyType({}),
 ) -> tuple[Notice, ...]:
     """Consent and freezes: one notice to each home concerned, however many scopes were named at once, if the same was
-    said of them. `homes` by scope in words (`cluster alpha`). `holders`: of the orders that words are on, who hold
-    their nodes; a word on orders reaches, of its scope, these alone, and names to each those that are its own.
+    said of them. `homes` by scope in words (`cluster alpha`). `holders`: of the orders that are spoken of, who hold
+    their nodes; a word on orders reaches, of its scope, these alone, and names to each those that are its own, as
+    exemptions do.
     """
     grouped: dict[tuple[str, str, str, str, Home], list[Change]] = {}
     for change in changes:
@@ -343,15 +344,19 @@ def tell_scopes(
 
 def _own_word(change: Change, home: Home, holders: Mapping[OrderId, Collection[CustomerId]]) -> Change | None:
     """What of a word concerns that home; None: it is on others' orders alone."""
-    if change.event not in OF_CONSENT or "orders" not in change.data:
+    if "orders" not in change.data:
         return change
     orders = [name for name in change.data["orders"] if home.customer in holders.get(OrderId(name), ())]
-    return replace(change, data={**change.data, "orders": orders}) if orders else None
+    if not orders and change.event in OF_CONSENT:
+        return None
+    return replace(change, data={**change.data, "orders": orders})
 
 
 def _tell_scope(changes: list[Change], home: Home) -> Notice:
     first = changes[0]
     facts: dict[str, Any] = {key: value for key, value in first.data.items() if key != "scope"}
+    for key in _SPOKEN_OF & facts.keys():
+        facts[key] = sorted({name for change in changes for name in change.data[key]})
     facts["scopes"] = [scope_words(change) for change in changes][:SCOPES_MAX]
     facts["scopes_total"] = len(changes)
     kind = NoticeKind(first.event)
@@ -361,6 +366,7 @@ def _tell_scope(changes: list[Change], home: Home) -> Notice:
 
 
 _SAID = ("request", "until", "then", "conditions")  # what a word holds to: told once for all of which it is the same
+_SPOKEN_OF = {"orders", "updates"}  # words on several scopes speak of what any of them does
 SCOPES_MAX = 1_000  # named in one notice; `scopes_total` counts them all
 
 

@@ -38,7 +38,7 @@ from fermata.domain.notices import (
 from fermata.domain.plans import Window
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.subscriptions import Subscription, is_spoken_for
-from fermata.store import handovers, inventory, outbox, plans, requests, runs
+from fermata.store import handovers, inventory, outbox, plans, requests, runs, work_orders
 from fermata.store.subscriptions import load_subscriptions
 
 NAMES_PER_STATEMENT = 500
@@ -138,9 +138,11 @@ def _others(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
 
 
 def _holders(conn: Connection, changes: Sequence[Change]) -> dict[OrderId, tuple[CustomerId, ...]]:
-    """Who hold the nodes of the work orders that words are on, by the requests that ask for these."""
-    of_orders = [each for each in changes if each.event in OF_CONSENT and "orders" in each.data]
-    names = {RequestId(each.data["request"]) for each in of_orders}
+    """Who hold the nodes of the work orders that words and exemptions are on, by the requests that ask for these."""
+    of_orders = [each for each in changes if each.data.get("orders")]
+    names = {RequestId(each.data["request"]) for each in of_orders if each.event in OF_CONSENT}
+    if any(each.event in OF_FREEZES for each in of_orders):
+        names |= {order.request for order in work_orders.load_open(conn).values()}
     found = requests.load_requests(conn, names).values() if names else ()
     return {order.id: order.customers for request in found for order in request.orders}
 
@@ -212,11 +214,14 @@ def _scope_homes(
     scopes = {each: each for each in words} | _freeze_scopes(conn, words)
     pairs = [tuple(scope.split(" ", 1)) for scope in dict.fromkeys(scopes.values())]
     found: dict[str, set[ClusterId]] = {scope: set() for scope in scopes.values()}
+    is_whole = any(level == ScopeLevel.SUPERCOMPUTER for level, _ in pairs)
+    peopled = set(conn.execute(select(inventory.node.c.cluster).distinct()).scalars()) if is_whole else set()
     for level, name in pairs:
         if level == ScopeLevel.CLUSTER:
             found[f"{level} {name}"].add(ClusterId(name))
         if level == ScopeLevel.SUPERCOMPUTER:
-            found[f"{level} {name}"].update(c for c, home in by_cluster.items() if home.supercomputer == name)
+            meant = (c for c, home in by_cluster.items() if home.supercomputer == name and c in peopled)
+            found[f"{level} {name}"].update(meant)
     for level in (ScopeLevel.NODE, ScopeLevel.RACK):
         for name, cluster in _clusters_of(conn, level, [name for each, name in pairs if each == level]):
             found[f"{level} {name}"].add(cluster)
