@@ -1,5 +1,6 @@
 """The fleet's pages: read without script, drawn with it, and walked by mouse, keyboard and search."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,10 +16,11 @@ from fermata.domain.node_states import UnitState
 from fermata.domain.run_states import WindowState
 from fermata.services import inventory
 from fermata.store import inventory as rows
-from fermata.store import plans
+from fermata.store import journal, plans
 
 __all__ = ["browser", "db", "doors"]
 
+PAGES = ("/fleet", "/fleet?shade=version", "/nodes/alpha-n0", "/capacity", "/requests", "/journal", "/query")
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -91,6 +93,47 @@ def test_hostile_names_are_text(conducted: Doors, client: httpx.Client) -> None:
     assert page.status_code == 200
     assert HOSTILE not in page.text
     assert HOSTILE not in client.get("/fleet").text
+
+
+@pytest.mark.parametrize("by", ["customer", "supercomputer", "sku", "region", "window"])
+def test_the_ledger_is_added_up_by_what_is_asked_for(client: httpx.Client, by: str) -> None:
+    answer = client.get("/capacity", params={"by": by})
+    assert answer.status_code == 200
+    assert f'href="/capacity?by={by}" aria-current="true"' in answer.text
+    assert client.get("/capacity?by=mood").status_code == 422
+
+
+def test_the_ledger_before_any_run_says_so(doors: Doors) -> None:
+    text = httpx.get(f"{doors.url}/capacity").text
+    assert "Nothing was taken yet" in text
+    assert "Not back" not in text
+
+
+def test_the_journal_is_read_from_its_end_and_page_by_page(conducted: Doors, client: httpx.Client) -> None:
+    with conducted.db.begin() as conn:
+        lines = [
+            journal.Entry(
+                at=world.NOW, actor="ann", event="test.done", subject=f"node:n{number % 2}", why=f"because-{number}-",
+                data={"number": number, "names": ["a", "b"], "many": list("abcde"), "sure": True, "deep": {"no": 1}},
+            )
+            for number in range(230)
+        ]  # fmt: skip
+        journal.append_many(conn, lines)
+    first = client.get("/journal", params={"subject": "node:n1"}).text
+    assert "because-229-" in first
+    assert "because-31-" in first
+    assert "because-29-" not in first, "a hundred lines a page"
+    assert "because-228-" not in first, "of that subject alone"
+    assert "number 229, names a, b, many 5 of them, sure yes" in first
+    older = re.search(r'href="(/journal[^"]*before=\d+)" id="older"', first)
+    assert older is not None
+    second = client.get(older.group(1).replace("&amp;", "&")).text
+    assert "because-29-" in second
+    assert "because-31-" not in second
+    assert "because-1-" in second
+    assert 'id="older"' not in second
+    assert "No line is about node:nobody" in client.get("/journal", params={"subject": "node:nobody"}).text
+    assert client.get("/journal?before=0").status_code == 422
 
 
 @pytest.fixture
@@ -170,7 +213,7 @@ def test_text_is_legible_and_nothing_runs_off_the_side(
     page = browser.new_page(
         viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
     )
-    for path in ("/fleet", "/fleet?shade=version", "/nodes/alpha-n0", "/requests", "/query"):
+    for path in PAGES:
         page.goto(conducted.url + path)
         page.wait_for_load_state("networkidle")
         assert page.evaluate(CONTRAST.read_text()) == [], f"{path} {size} {scheme}"

@@ -29,7 +29,7 @@ from fermata.server.once import Once
 from fermata.server.quota import Quota
 from fermata.server.sync_loop import run_sync_loop
 from fermata.server.watch import watch
-from fermata.server.web import fleet_page, pages, query_page, requests_page
+from fermata.server.web import capacity_page, fleet_page, journal_page, pages, query_page, requests_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
@@ -39,6 +39,7 @@ from fermata.services.wall import WallDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
 NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
+SCREENS = (pages, fleet_page, capacity_page, requests_page, journal_page, query_page)
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -90,7 +91,7 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
     )
     app.include_router(api_router)
     app.router.routes.extend(doors.ROUTES)
-    for screen in (pages, query_page, requests_page, fleet_page):
+    for screen in SCREENS:
         app.include_router(screen.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)

@@ -14,6 +14,7 @@ from fermata.domain.scheduled_events import OrderedWork
 from fermata.services.maintenance import Picture
 from fermata.services.readmission import NodeReturn, judge_nodes
 from fermata.services.wall import Mark, mark_state
+from fermata.services.words import facts_words
 from fermata.store import journal
 from fermata.store.database import Database
 
@@ -93,7 +94,7 @@ def view_node(db: Database, picture: Picture, name: NodeId) -> NodeView | None:
         orders=picture.settled.ordered.get(name, ()),
         gap=picture.settled.gaps.get(name),
         history=tuple(
-            HistoryRow(at=line.at, actor=line.actor, event=line.event, why=line.why, details=_details(line.data))
+            HistoryRow(at=line.at, actor=line.actor, event=line.event, why=line.why, details=facts_words(line.data))
             for line in lines
         ),
     )
@@ -133,9 +134,3 @@ def _stays(picture: Picture, node: Node) -> Iterator[StayRow]:
             state=run.state if run is not None else None,
             unit=picture.units.get((run.run, run.window, node.name)) if run is not None else None,
         )
-
-
-def _details(data: object) -> str:
-    if not isinstance(data, dict):
-        return ""
-    return ", ".join(f"{key} {value}" for key, value in data.items() if isinstance(value, str | int | float))

@@ -78,9 +78,15 @@ def read_events(conn: Connection, events: Collection[str], after_seq: int = 0) -
         yield _from_row(row)
 
 
-def read_latest(conn: Connection, subject: str, limit: int) -> tuple[Entry, ...]:
-    """The last lines about a subject, the newest first."""
-    query = select(journal).where(journal.c.subject == subject).order_by(journal.c.seq.desc()).limit(limit)
+def read_latest(
+    conn: Connection, subject: str | None, limit: int, *, before_seq: int | None = None
+) -> tuple[Entry, ...]:
+    """The last lines about a subject, or of all, the newest first; `before_seq`: those before that line."""
+    query = select(journal).order_by(journal.c.seq.desc()).limit(min(limit, LINES_MAX))
+    if subject is not None:
+        query = query.where(journal.c.subject == subject)
+    if before_seq is not None:
+        query = query.where(journal.c.seq < before_seq)
     return tuple(_from_row(row) for row in conn.execute(query))
 
 
