@@ -1,13 +1,16 @@
 """Cumulative requests: one per supercomputer and kind, whatever its items, so that an outage is asked for once."""
 
+import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import compress
+from typing import Generic, TypeVar
 
 from fermata.domain.fleet import Device, Fleet, place_of
-from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import ClusterId, CustomerId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
+from fermata.domain.hashing import canonical_json, content_sha256
+from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.pending import NOTHING, FleetPending, UnitPending
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Reason
@@ -16,6 +19,7 @@ from fermata.domain.updates import Impact, Update
 from fermata.domain.work_orders import Places, RequestOrder, WorkOrder, list_open
 
 __all__ = ["RequestKind", "request_id"]  # with all that is defined here
+N = TypeVar("N", bound=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,12 +196,44 @@ def nodes_concerned(fleet: Fleet, pending: FleetPending) -> frozenset[NodeId]:
 
 def nodes_with_work(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> frozenset[NodeId]:
     """Nodes of `cluster` with own due work or behind a draining device: `pending.has_work`, asked for all at once."""
-    units = pending.nodes
-    own = [node.name for node in fleet.nodes_by_cluster[cluster] if node.name in units and units[node.name].due]
-    mine = [(device, pending.devices.get(device.name, NOTHING)) for device in fleet.devices_by_cluster[cluster]]
-    drains = {key: unit.drains for key, unit in {id(unit): unit for _, unit in mine}.items()}
-    places = {place_of(device) for device, unit in mine if drains[id(unit)]}
-    return frozenset(own).union(*([node.name for node in fleet.nodes_at(place)] for place in places))
+    return _find_working(fleet, _nodes_of(fleet, pending, cluster), _devices_of(fleet, pending, cluster))
+
+
+class _Units(Generic[N]):
+    """Units of a cluster by their names, with what is pending on each, which is of few `kinds`, known by identity."""
+
+    def __init__(self, names: Sequence[N], pending: Mapping[N, UnitPending]) -> None:
+        self.names = names
+        units = [pending.get(name, NOTHING) for name in names]
+        self._keys = list(map(id, units))
+        self.kinds: Mapping[int, UnitPending] = dict(zip(self._keys, units, strict=True))
+
+    def of(self, kinds: Collection[int]) -> Sequence[N]:
+        """The names of those units of which one of the kinds is pending."""
+        if len(kinds) == len(self.kinds):
+            return self.names
+        return list(compress(self.names, map(kinds.__contains__, self._keys)))
+
+    def with_due(self) -> Sequence[N]:
+        """The names of those on which something is due."""
+        return self.of(frozenset([key for key, unit in self.kinds.items() if unit.due]))
+
+
+def _nodes_of(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> _Units[NodeId]:
+    return _Units(fleet.names_in(cluster), pending.nodes)
+
+
+def _devices_of(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> _Units[DeviceId]:
+    return _Units([device.name for device in fleet.devices_by_cluster[cluster]], pending.devices)
+
+
+def _find_working(fleet: Fleet, nodes: _Units[NodeId], devices: _Units[DeviceId]) -> frozenset[NodeId]:
+    own = frozenset(nodes.with_due())
+    if len(own) == len(nodes.names):
+        return own
+    draining = devices.of(frozenset([key for key, unit in devices.kinds.items() if unit.drains]))
+    places = {place_of(fleet.devices[name]) for name in draining}
+    return own.union(*([node.name for node in fleet.nodes_at(place)] for place in places))
 
 
 def _continue(before: Request | None, built: Request) -> Request:
@@ -293,36 +329,39 @@ class ClusterShare:
 
 def share_of(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> ClusterShare:
     """What `cluster` adds."""
-    nodes = [(n.name, pending.nodes[n.name]) for n in fleet.nodes_by_cluster[cluster] if n.name in pending.nodes]
-    devices = [
-        (d.name, pending.devices[d.name]) for d in fleet.devices_by_cluster[cluster] if d.name in pending.devices
-    ]
-    older: dict[tuple[UpdateId, UpdateId], list[int]] = defaultdict(lambda: [0, 0])
-    for place, units in enumerate(([unit for _, unit in nodes], [unit for _, unit in devices])):
-        for item in (item for unit in units if unit.superseded for item in unit.superseded):
-            older[item.update.id, item.by.id][place] += 1
-    kinds = {id(unit): unit for _, unit in (*nodes, *devices)}
+    nodes, devices = _nodes_of(fleet, pending, cluster), _devices_of(fleet, pending, cluster)
+    of_nodes, of_devices = _count_older(nodes), _count_older(devices)
+    kinds = (*nodes.kinds.values(), *devices.kinds.values())
     return ClusterShare(
-        updates={item.update.id: item.update for unit in kinds.values() for item in unit.due},
+        updates={item.update.id: item.update for unit in kinds for item in unit.due},
         nodes=_name_units(nodes),
         devices=_name_units(devices),
-        older={pair: (of_nodes, of_devices) for pair, (of_nodes, of_devices) in older.items()},
-        working=nodes_with_work(fleet, pending, cluster),
-        shared=sum(1 for _, unit in devices if unit.due),
+        older={pair: (of_nodes[pair], of_devices[pair]) for pair in (of_nodes | of_devices)},
+        working=_find_working(fleet, nodes, devices),
+        shared=len(devices.with_due()),
     )
 
 
-def _name_units(units: Sequence[tuple[str, UnitPending]]) -> Mapping[UpdateId, UnitNames]:
-    """Updates that are due on the same units share one list: what is pending is of few kinds."""
+def _count_older(units: _Units[N]) -> Counter[tuple[UpdateId, UpdateId]]:
+    """On how many of these units the place of an update is taken by another's."""
+    found: Counter[tuple[UpdateId, UpdateId]] = Counter()
+    for key, unit in units.kinds.items():
+        for item in unit.superseded:
+            found[item.update.id, item.by.id] += len(units.of({key}))
+    return found
+
+
+def _name_units(units: _Units[N]) -> Mapping[UpdateId, UnitNames]:
+    """Updates that are due on the same units share one list."""
     kinds: dict[UpdateId, set[int]] = defaultdict(set)
-    for key, unit in {id(unit): unit for _, unit in units}.items():
+    for key, unit in units.kinds.items():
         for item in unit.due:
             kinds[item.update.id].add(key)
     lists: dict[frozenset[int], UnitNames] = {}
-    for found in {frozenset(keys) for keys in kinds.values()}:
-        names = [name for name, unit in units if id(unit) in found]
+    for found in {frozenset(each) for each in kinds.values()}:
+        names = units.of(found)
         lists[found] = UnitNames(count=len(names), lines="\n".join(names))
-    return {update: lists[frozenset(keys)] for update, keys in kinds.items()}
+    return {update: lists[frozenset(each)] for update, each in kinds.items()}
 
 
 def build_deployment(
@@ -331,10 +370,6 @@ def build_deployment(
     """What is asked of a supercomputer as if it had never been asked before. `shares`: of its clusters, by name."""
     found = tuple(shares.values())
     items = _items(policy, found)
-    units = [
-        (name, _join(share.nodes.get(name) for share in found), _join(share.devices.get(name) for share in found))
-        for name in (item.update for item in items)
-    ]
     customers = tuple(sorted({fleet.clusters[name].customer for name in shares}))
     by_customer = {
         c: [share for name, share in shares.items() if fleet.clusters[name].customer == c] for c in customers
@@ -351,7 +386,7 @@ def build_deployment(
         superseded=_superseded(found),
         nodes=sum(len(share.working) for share in found),
         shared_devices=sum(share.shared for share in found),
-        content_sha256=content_sha256((items, units)) if items else content_sha256(()),
+        content_sha256=_hash_content(items, found) if items else content_sha256(()),
         parts=tuple(_part(policy, c, own) for c, own in by_customer.items()) if items and len(customers) > 1 else (),
     )
 
@@ -381,8 +416,28 @@ def _part(policy: Policy, customer: CustomerId, shares: Sequence[ClusterShare]) 
     )
 
 
-def _join(names: Iterable[UnitNames | None]) -> str:
-    return "\n".join(each.lines for each in names if each is not None and each.count)
+def _hash_content(items: Sequence[RequestItem], shares: Sequence[ClusterShare]) -> str:
+    """What `content_sha256` gives for the items and, for each, its update with the names of its nodes and of its
+    devices, one a line. The names are long, and many updates share them: those are written once.
+    """
+    written: dict[tuple[int, ...], bytes] = {}
+
+    def write(found: Iterable[UnitNames | None]) -> bytes:
+        parts = [each for each in found if each is not None and each.count]
+        key = tuple(map(id, parts))
+        if key not in written:
+            written[key] = canonical_json("\n".join(each.lines for each in parts))
+        return written[key]
+
+    digest = hashlib.sha256(b"[" + canonical_json(items))
+    before = b",["
+    for name in (item.update for item in items):
+        nodes, devices = ([share.nodes.get(name) for share in shares], [share.devices.get(name) for share in shares])
+        for part in (before, b"[", canonical_json(name), b",", write(nodes), b",", write(devices), b"]"):
+            digest.update(part)
+        before = b","
+    digest.update(b"]]")
+    return digest.hexdigest()
 
 
 def _superseded(shares: Iterable[ClusterShare]) -> tuple[SupersededItem, ...]:
