@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -12,10 +13,16 @@ from tests.doors.conftest import Doors
 from fermata.domain import arm
 from fermata.domain.ids import CustomerId, NodeId, UpdateId
 from fermata.domain.node_states import UnitState
-from fermata.domain.policy import ScopeLevel
+from fermata.domain.policy import Scope, ScopeLevel
+from fermata.domain.reasons import Code
 from fermata.domain.run_states import WindowState
+from fermata.domain.scheduled_events import Leads
 from fermata.domain.updates import Stage
+from fermata.services.errors import Refusal
+from fermata.services.event_approvals import Hearing
 from fermata.services.inventory import ImportSet, import_set
+from fermata.services.maintenance import MaintenanceDesk
+from fermata.services.maintenance_plans import PutPlan, UpdateScope, list_put_plans, put_plan
 from fermata.store import inventory as inventory_store
 from fermata.store.database import Database
 
@@ -226,6 +233,25 @@ def test_a_flighting_plan_approves_the_flight_that_is_offered_there_as_its_name_
     assert said.is_success, said.text
     assert tree.put(path, json={"properties": FLIGHT}).status_code == 200
     assert world.ledger(doors.db) == (entry,), "through either door it is the same word"
+
+
+def test_a_flight_that_was_promoted_meanwhile_is_not_approved_as_an_update(doors: Doors) -> None:
+    """Between the look at what is offered and the word."""
+    at = datetime(2026, 1, 26, 22, tzinfo=UTC)
+    plan = PutPlan(
+        path="p",
+        name="p",
+        start=at,
+        end=at + world.HOURS,
+        scope=UpdateScope.NODE_FLIGHT,
+        updates=(UpdateId("nic-28.43"),),
+    )
+    desk = MaintenanceDesk(doors.db, Leads())
+    heard = Hearing(db=doors.db, desk=desk, now=world.NOW, new_id=lambda prefix: f"{prefix}_x", why="")
+    with pytest.raises(Refusal) as refused:
+        put_plan(heard, Scope(level=ScopeLevel.NODE, name="alpha-n0"), plan)
+    assert refused.value.reason.code is Code.FLIGHT_NOT_OFFERED
+    assert (world.ledger(doors.db), list(list_put_plans(doors.db, "p"))) == ((), [])
 
 
 def test_of_several_flights_a_plan_has_to_say_which(doors: Doors, tree: httpx.Client) -> None:

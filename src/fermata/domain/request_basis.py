@@ -16,15 +16,9 @@ from fermata.domain.policy import ConsentEntry, Policy, ScopeLevel
 from fermata.domain.reasons import Reason
 from fermata.domain.request_evidence import Deployments
 from fermata.domain.request_kinds import request_id
+from fermata.domain.request_shares import ClusterShare, share_of
 from fermata.domain.request_standing import OnRecord
-from fermata.domain.requests import (
-    ClusterShare,
-    Request,
-    build_deployment,
-    clusters_by_supercomputer,
-    join_requests,
-    share_of,
-)
+from fermata.domain.requests import Request, build_deployment, clusters_by_supercomputer, join_requests
 from fermata.domain.updates import Catalogue
 from fermata.domain.work_orders import WorkOrder
 

@@ -9,7 +9,7 @@ from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.pending import draining_devices, find_pending, has_work
 from fermata.domain.pending_lines import PendingFilter, Standing, group_lines, list_lines, unknown_names
 from fermata.domain.policy import Notice, Policy
-from fermata.domain.requests import nodes_with_work
+from fermata.domain.request_shares import nodes_with_work
 from fermata.domain.updates import AppliesTo, Catalogue, Stage, Update
 
 FLEET = w.fleet()

@@ -11,12 +11,12 @@ from fermata.domain.hashing import content_sha256
 from fermata.domain.ids import ClusterId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import Notice, Policy
+from fermata.domain.request_shares import nodes_with_work
 from fermata.domain.requests import (
     Request,
     build_requests,
     cover_clusters,
     nodes_concerned,
-    nodes_with_work,
     request_id,
     shared_devices,
 )
