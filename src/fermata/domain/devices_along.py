@@ -72,7 +72,7 @@ def judge_device(grounds: Grounds, shared: Shared, device: Device, update: Updat
     behind, known = shared.behind.get(device.name, frozenset()), grounds.desk.fleet.nodes
     away = sorted(name for name in behind if name not in grounds.members or name not in known)
     if away:
-        return reason(Code.ALONG_NOT_ALL, update=update.id, device=device.name, nodes=len(away), example=away[0])
+        return _stays(device, update, f"{len(away)} node(s) behind it are not out in it, {away[0]} among them.")
     nodes = [known[name] for name in sorted(behind)]
     heard = [grounds.desk.hear(node, frozenset({update.id})) for node in nodes]
     whys = (
@@ -80,7 +80,11 @@ def judge_device(grounds: Grounds, shared: Shared, device: Device, update: Updat
         *_why_not_agreed(grounds, device, update, nodes, heard),
         *_why_not_now(grounds, update, nodes, heard),
     )
-    return reason(Code.ALONG_LEFT, update=update.id, device=device.name, why=whys[0]) if whys else None
+    return _stays(device, update, whys[0]) if whys else None
+
+
+def _stays(device: Device, update: Update, why: str) -> Reason:
+    return reason(Code.ALONG_LEFT, update=update.id, device=device.name, why=why)
 
 
 def _why_not_here(

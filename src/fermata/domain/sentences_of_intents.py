@@ -28,10 +28,6 @@ OF_INTENTS = MappingProxyType(
             "{unit} is still at {step} after {minutes} minutes, and an abort cuts no write: `fermata {verb}` lets it be"
             " power cycled and finished."
         ),
-        Code.ALONG_NOT_ALL: (
-            "{update} of {device} does not come along in this window: {nodes} node(s) behind it are not out in it,"
-            " {example} among them. It waits for a window that takes all of them."
-        ),
         Code.ALONG_LEFT: "{update} of {device} does not come along in this window: {why}",
         Code.BEHIND_RETURNED: "{unit} is not touched: {example} behind it is back with its workloads. Plan it again.",
         Code.WAITS_FOR_TRAIN: (

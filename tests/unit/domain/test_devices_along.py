@@ -100,7 +100,14 @@ def test_a_device_with_somebody_else_behind_it_stays_and_so_does_what_builds_on_
 
 def test_a_node_that_only_the_inventory_knows_counts_as_behind() -> None:
     assert "c0-n099 among them" in why(along(behind={LEAF: UNIT | {NodeId("c0-n099")}}))
-    assert LEAF not in along(behind={LEAF: frozenset()}).devices
+    nobody: dict[DeviceId, frozenset[NodeId]] = {LEAF: frozenset()}
+    assert LEAF not in along(behind=nobody).devices
+
+
+def test_a_node_of_the_window_that_left_the_inventory_keeps_the_device() -> None:
+    gone = small.fleet()
+    rest = replace(gone, nodes={name: node for name, node in gone.nodes.items() if name != NODE})
+    assert "c0-n001 among them" in why(along(found=rest, behind={LEAF: UNIT}))
 
 
 @pytest.mark.parametrize("verdict", [Verdict.WITHDRAWN, Verdict.DECLINED, Verdict.OFFERED])
@@ -171,3 +178,11 @@ def test_what_is_not_certain_keeps_the_device_with_a_reason(fields: dict[str, ob
 def test_what_the_update_builds_on_may_be_there_already() -> None:
     needs = catalogue(requires=(Requirement(component="gpu_fw", min_version="1.0"),), after=(UpdateId("other"),))
     assert LEAF in along(updates=needs).devices
+
+
+def test_what_comes_after_the_device_comes_along_with_it_and_stays_with_it() -> None:
+    found = small.catalogue()
+    gpu = replace(found.updates[UpdateId("gpu")], after=(UpdateId("leaf"),))
+    later = replace(found, updates={**found.updates, gpu.id: gpu})
+    assert "gpu" in along(updates=later).nodes[NODE]
+    assert "gpu" not in along(RACK, updates=later).nodes[NODE]
