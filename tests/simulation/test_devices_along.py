@@ -21,7 +21,7 @@ from tests.simulation.test_repairs import (
     set_up,
 )
 
-from fermata.domain.fleet import Fleet
+from fermata.domain.fleet import DeviceScope, Fleet
 from fermata.domain.ids import CustomerId, DeviceId, FreezeId, NodeId, UpdateId
 from fermata.domain.node_states import UnitState
 from fermata.domain.policy import Conditions, ConsentEntry, Freeze, Scope, ScopeLevel, Verdict
@@ -199,6 +199,38 @@ def test_a_leaf_that_its_people_replaced_by_a_newer_one_is_not_written_and_what_
     rig.world.devices[LEAF].versions["ib_fw"] = "3.0"
     mend(rig)
     assert (version(rig, LEAF), dict(rig.world.devices[LEAF].targets)) == ("3.0", {})
+    assert written(rig) == ALL
+
+
+def leaf_of_the_rack() -> Fleet:
+    """Behind the leaf is what is behind the rack's switch, and both are due."""
+    found = fleet(TOR, LEAF)
+    leaf = replace(found.devices[LEAF], scope=DeviceScope.RACK, scope_id="c0-r2")
+    return replace(found, devices={**found.devices, LEAF: leaf})
+
+
+def test_all_devices_behind_which_the_nodes_are_out_come_along_whatever_the_order_is_about(tmp_path: Path) -> None:
+    rig = far(tmp_path, leaf_of_the_rack(), TOR)
+    conduct_until(rig, is_with_people(rig))
+    states = {device: ops_of(rig, device)[0].state for device in (TOR, LEAF)}
+    assert states == {TOR: UnitState.IN_REPAIR, LEAF: UnitState.PENDING}
+    assert version(rig, LEAF) == "1.0", "nodes with their people are empty, and still it waits for them"
+    mend(rig, RACK)
+    assert {version(rig, TOR), version(rig, LEAF)} == {"2.0"}
+    assert {node: written(rig, node) for node in RACK} == dict.fromkeys(RACK, ALL)
+
+
+def test_what_runs_a_newer_version_when_its_turn_comes_is_not_written_and_what_builds_on_it_comes_along(
+    tmp_path: Path,
+) -> None:
+    rig = far(tmp_path, leaf_of_the_rack(), TOR)
+    conduct_until(rig, is_with_people(rig))
+    rig.world.devices[LEAF].versions["ib_fw"] = "3.0"
+    mend(rig, RACK)
+    (op,) = ops_of(rig, LEAF)
+    assert (op.state, version(rig, LEAF)) == (UnitState.LEFT_OUT, "3.0")
+    assert op.reason is not None
+    assert "it runs 3.0, and leaf is not due on it any more" in op.reason.sentence
     assert written(rig) == ALL
 
 
