@@ -27,6 +27,7 @@ from fermata.domain.notices import (
     NoticeKind,
     Place,
     knows_items,
+    names_orders,
     notified_at,
     scope_words,
     tell_overdue,
@@ -37,8 +38,9 @@ from fermata.domain.notices import (
 )
 from fermata.domain.plans import Window
 from fermata.domain.policy import ScopeLevel
+from fermata.domain.requests import Request
 from fermata.domain.subscriptions import Subscription, is_spoken_for
-from fermata.store import handovers, inventory, outbox, plans, requests, runs, work_orders
+from fermata.store import handovers, inventory, outbox, plans, requests, runs
 from fermata.store.subscriptions import load_subscriptions
 
 NAMES_PER_STATEMENT = 500
@@ -138,12 +140,15 @@ def _others(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
 
 
 def _holders(conn: Connection, changes: Sequence[Change]) -> dict[OrderId, tuple[CustomerId, ...]]:
-    """Who hold the nodes of the work orders that words and exemptions are on, by the requests that ask for these."""
-    of_orders = [each for each in changes if each.data.get("orders")]
-    names = {RequestId(each.data["request"]) for each in of_orders if each.event in OF_CONSENT}
-    if any(each.event in OF_FREEZES for each in of_orders):
-        names |= {order.request for order in work_orders.load_open(conn).values()}
-    found = requests.load_requests(conn, names).values() if names else ()
+    """Who hold the nodes of the work orders that words or exemptions are on, by the requests that ask for these. Of an
+    exemption it is not known which requests these are.
+    """
+    found: Iterable[Request] = ()
+    of_orders = [each for each in changes if names_orders(each)]
+    if of_orders:
+        names = {RequestId(each.data["request"]) for each in of_orders if "request" in each.data}
+        is_known = all("request" in each.data for each in of_orders)
+        found = requests.load_requests(conn, names if is_known else None).values()
     return {order.id: order.customers for request in found for order in request.orders}
 
 
