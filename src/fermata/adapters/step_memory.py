@@ -4,6 +4,7 @@ after it. For targets that keep no keys of ours.
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,9 @@ CREATE TABLE IF NOT EXISTS steps (
     task TEXT, ended_at TEXT, failed TEXT
 )
 """
+_ROW = (
+    "INTO steps (key, unit, op, component, version, image, asked_at, before, task) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 WAIT_SECONDS = 30.0  # for another process of this machine that writes
 
 
@@ -63,13 +67,19 @@ class Memory:
 
     def begin(self, step: Step) -> None:
         """It is about to be asked. A row of the same key is replaced."""
-        words = (step.key, step.unit, step.op, step.component, step.version, step.image, step.asked_at.isoformat())
         with self._lock:
-            self._rows.execute(
-                "INSERT OR REPLACE INTO steps (key, unit, op, component, version, image, asked_at, before)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*words, step.before),
-            )
+            self._rows.execute(f"INSERT OR REPLACE {_ROW}", _words(step))
+
+    def claim(self, step: Step) -> bool:
+        """It is about to be asked by whoever is told True; False: somebody else said so before."""
+        with self._lock:
+            return self._rows.execute(f"INSERT OR IGNORE {_ROW}", _words(step)).rowcount == 1
+
+    def list_open(self, unit: str) -> Sequence[Step]:
+        """Steps of a unit that are not over."""
+        with self._lock:
+            rows = self._rows.execute("SELECT * FROM steps WHERE unit = ? AND ended_at IS NULL", (unit,)).fetchall()
+        return [_to_step(row) for row in rows]
 
     def done(self, key: StepKey, task: str | None) -> None:
         """The controller said yes; `task`: its address, if there is one."""
@@ -92,6 +102,11 @@ class Memory:
         """Harmless twice."""
         with self._lock:
             self._rows.close()
+
+
+def _words(step: Step) -> tuple[str | None, ...]:
+    words = (step.key, step.unit, step.op, step.component, step.version, step.image, step.asked_at.isoformat())
+    return (*words, step.before, step.task)
 
 
 def _to_step(row: sqlite3.Row) -> Step:
