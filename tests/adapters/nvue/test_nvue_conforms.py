@@ -1,5 +1,6 @@
 """The conformance suite over the adapter of NVUE and three switches, with connections between them that fail."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from tests.simulation import small
 
 from fermata.adapters import nvue
 from fermata.adapters.nvue.settings import Settings
+from fermata.cli.main import main
 from fermata.conformance import (
     RETRY_AFTER,
     Bench,
@@ -26,6 +28,7 @@ from fermata.conformance import (
 from fermata.domain.ids import DeviceId, UpdateId
 from fermata.domain.node_states import UnitKind
 from fermata.domain.routing import PortName
+from fermata.sim.clock import SystemClock
 
 PASSWORD = "canary-58d0"
 LEAVES = tuple(DeviceId(f"leaf{number}") for number in (1, 2, 3))
@@ -110,3 +113,31 @@ def tried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Bench]:
 @pytest.mark.parametrize("trial", list_trials([PortName.FIRMWARE, PortName.INVENTORY], of=[UnitKind.DEVICE]), ids=str)
 def test_nvue_owes_the_conductor(trial: Trial, tried: Bench) -> None:
     trial.run(tried)
+
+
+def test_a_site_tries_its_switches_by_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looking alone, then with what acts; nodes are not asked for."""
+    monkeypatch.setenv("NVUE_PASSWORD", PASSWORD)
+    with serving_switch(SystemClock().now, PASSWORD) as switch:
+        settings = tmp_path / "settings.yaml"
+        known = f"devices: {{leaf1: '{switch.url}'}}\nmemory: {tmp_path / 'steps.sqlite'}\n"
+        settings.write_text(f"{known}user: admin\npassword_env: NVUE_PASSWORD\n", encoding="utf-8")
+
+        def tried(*words: str) -> dict[str, str]:
+            with pytest.raises(SystemExit) as ended:
+                main(["adapters", "try", "nvue", "--settings", str(settings), "--device", "leaf1", *words, "--json"])
+            said = json.loads(capsys.readouterr().out)
+            assert (ended.value.code or 0, said["broken"]) == (0, 0)
+            return {one["sentence"]: one["verdict"] for one in said["trials"]}
+
+        found = tried("--device-update", "leaf:ib_fw=1.0")
+        assert found["the target says who it is"] == "kept"
+        assert found["of devices: what is there is seen as of now"] == "kept"
+        assert found["firmware of devices: keys never asked are told as such"] == "kept"
+        assert found["apply of devices: asked twice, done once"] == "not tried"
+        assert not [name for name in found if name.startswith("apply:")]
+        found = tried("--device-update", "leaf:ib_fw=1.0", "--write")
+        assert found["apply of devices: asked twice, done once"] == "kept", "what runs already is not written"
+        assert switch.installs == []

@@ -2,18 +2,21 @@
 begun once, and one that is killed is told from one that goes on.
 """
 
+import json
 import os
 import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.adapters.health.sshd import serving_ssh
-from tests.adapters.playbook.site import HEAD, PATIENCE_SECONDS, SECRET, Hosts
+from tests.adapters.playbook.site import HEAD, PATIENCE_SECONDS, PROGRAMS, SECRET, Hosts
 
 from fermata.adapters.step_memory import Memory
+from fermata.cli.main import main
 from fermata.conformance import Op
 from fermata.domain.ids import DeviceId, NodeId, StepKey, UpdateId
 from fermata.domain.observations import (
@@ -303,6 +306,56 @@ def test_hosts_of_the_settings_are_reached_over_ssh_with_known_keys_alone(tmp_pa
         assert isinstance(n1, Succeeded)
         assert "Host key verification failed" in why(n2)
         ports.close()
+
+
+def test_two_components_of_a_unit_are_not_written_at_once(hosts: Hosts, ports: AdapterPorts) -> None:
+    assert ports.firmware is not None
+    asks = [
+        ApplyAsk(key=about("n1", name).key, unit="n1", update=UpdateId(f"{name}-2"), component=name, to_version="2.0")
+        for name in ("os", "bios")
+    ]
+    found = ports.firmware.apply(asks)
+    assert [type(found[ask.key]) for ask in asks] == [Accepted, Later]
+    assert isinstance(ended(ports, "n1")[0], Succeeded)
+
+
+def test_a_site_names_playbooks_beside_its_file(hosts: Hosts, capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths are of the file's folder; the doctor reads every playbook, and says what is wrong with an inventory."""
+    act = "{run_file: update.yml, read_file: read.yml}"
+    (hosts.root / "site.yaml").write_text(f"""
+adapters:
+  - id: playbooks
+    kind: playbook
+    settings:
+      folder: {hosts.root}/ours
+      programs: {PROGRAMS}
+      inventory_file: inventory.json
+      secret_vars_file: secrets.yml
+      components: {{os: {act}, leaf_os: {{run_file: update.yml, read_file: read.yml, devices: ["leaf*"]}}}}
+      reboot: {{run_file: boot.yml, read_file: read.yml}}
+""")
+
+    def look() -> tuple[int, dict[str, Any]]:
+        with pytest.raises(SystemExit) as stopped:
+            main(["adapters", "doctor", "--site", str(hosts.root / "site.yaml"), "--store", "none.db", "--json"])
+        return int(stopped.value.code or 0), json.loads(capsys.readouterr().out)["adapters"][0]
+
+    code, said = look()
+    assert (code, said["wrong"]) == (0, "")
+    assert (said["target"]["hosts"], said["target"]["playbooks"]) == ("5", "3")
+    (hosts.root / "inventory.json").write_text("[nothing")
+    code, said = look()
+    assert code == 1
+    assert "inventory" in said["wrong"]
+
+
+def test_an_inventory_that_cannot_be_read_is_waited_for(hosts: Hosts, ports: AdapterPorts) -> None:
+    (hosts.root / "inventory.json").unlink()
+    with pytest.raises(TryLater, match="inventory"):
+        apply(ports, "n1")
+    hosts.write_inventory()
+    assert isinstance(apply(ports, "n1")[0], Accepted)
+    assert isinstance(ended(ports, "n1")[0], Succeeded)
 
 
 def test_a_look_that_takes_too_long_ends_and_leaves_nothing(hosts: Hosts) -> None:

@@ -69,11 +69,16 @@ class Looks:
             self._not_before |= dict.fromkeys(units, at)
 
     def known(self, units: Iterable[str]) -> Sequence[str]:
-        """Those that are hosts of Ansible's inventory. Raises TryLater, Refused or OutcomeUnknown."""
+        """Those that are hosts of Ansible's inventory. Raises TryLater or OutcomeUnknown: an inventory that cannot be
+        read will be mended.
+        """
         sound = [unit for unit in units if is_unit(unit)]
         if not sound:
             return []
-        hosts = self._programs.hosts([self._settings.host_of(unit) for unit in sound])
+        try:
+            hosts = self._programs.hosts([self._settings.host_of(unit) for unit in sound])
+        except Refused as refused:
+            raise TryLater(AGAIN, refused.why) from refused
         return [unit for unit in sound if self._settings.host_of(unit) in hosts]
 
     def read(self, playbook: Path, units: Sequence[str]) -> Mapping[str, Reading]:
@@ -113,7 +118,7 @@ class Looks:
             if time.monotonic() > ends:
                 raise TryLater(AGAIN, f"a look takes longer than {self._settings.read_minutes:g} minutes")
             if rounds % DEAD_AFTER == 0 and name not in self._runs.find_alive() and not self._runs.is_written(name):
-                raise TryLater(AGAIN, "a look was cut off")
+                raise TryLater(AGAIN, f"a look was cut off: {self._runs.end(name).says or 'it does not say why'}")
             time.sleep(LOOK_AGAIN_SECONDS)
 
     def recent(self, playbooks: Mapping[str, Sequence[Path]]) -> Mapping[tuple[Path, str], Reading]:

@@ -28,7 +28,7 @@ INVENTORY_SECONDS = 60.0  # until the inventory is read again for a name that is
 PASSED_ON = ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR", "TZ")
 LOOK_AGAIN_SECONDS = 0.05
 SECRET_LENGTH_MIN = 4  # shorter ones stand in other words by chance
-_SCALAR = re.compile(r"^[^#\n]*?(?::|-)\s+[\"']?([^\n\"'{}\[\]|>]+?)[\"']?,?\s*$", re.MULTILINE)
+_SCALAR = re.compile(r"^[^#\n]*?(?::|-)[ \t]+[\"']?([^\n\"'{}\[\]|>]+?)[\"']?,?\s*$", re.MULTILINE)
 
 
 class Programs:

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,8 @@ class Runs:
     def end(self, name: str) -> Ended:
         """How a run that is not alive ended. Read once; from then on what hosts said is no longer there."""
         folder = self._folder / name
+        if not folder.is_dir():  # it is over for long
+            return Ended(at=datetime.fromtimestamp(0, UTC), status="", says="", hosts={})
         kept = folder / "ended.json"
         with contextlib.suppress(OSError, ValueError, KeyError):
             return _from_json(json.loads(kept.read_text(encoding="utf-8")))
@@ -185,13 +187,12 @@ class Runs:
             says=self._programs.hide(find_fault(_read(artifacts / "stdout") or _read(folder / "log"))),
             hosts={host: self._hide(end) for host, end in read_ends(_read_events(artifacts), hosts).items()},
         )
-        if folder.is_dir():
-            _write(folder / "ended.new", json.dumps(_to_json(ended)))
-            (folder / "ended.new").replace(kept)
-            for place in (artifacts / "job_events", artifacts / "fact_cache", folder / "env"):
-                shutil.rmtree(place, ignore_errors=True)
-            for file in (artifacts / "command", folder / "inventory.json"):
-                file.unlink(missing_ok=True)
+        _write(folder / "ended.new", json.dumps(_to_json(ended)))
+        (folder / "ended.new").replace(kept)
+        for place in (artifacts / "job_events", artifacts / "fact_cache", folder / "env"):
+            shutil.rmtree(place, ignore_errors=True)
+        for file in (artifacts / "command", folder / "inventory.json"):
+            file.unlink(missing_ok=True)
         return ended
 
     def remove(self, name: str) -> None:

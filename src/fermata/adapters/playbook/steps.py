@@ -59,15 +59,16 @@ class Steps:
         _check_size(asks)
         answers, fresh = self._sort_out(asks)
         groups: dict[tuple[str, str, str], list[Ask]] = {}
-        for ask in asks:
-            if ask.key in fresh:
-                part = self.settings.components_of(ask.unit).get(ask.component)
-                if part is None:
-                    why = f"{ask.unit} has no component {ask.component} in the settings of playbooks"
-                    answers[ask.key] = Denied(why=why)
-                else:
-                    group = (ask.update, ask.component, ask.to_version)
-                    groups.setdefault(group, []).append(_plain(ask))
+        taken: set[str] = set()
+        for ask in (ask for ask in asks if ask.key in fresh):
+            if ask.component not in self.settings.components_of(ask.unit):
+                why = f"{ask.unit} has no component {ask.component} in the settings of playbooks"
+                answers[ask.key] = Denied(why=why)
+            elif ask.unit in taken:
+                answers[ask.key] = Later(after=POLL)  # one run at a time on a unit
+            else:
+                taken.add(ask.unit)
+                groups.setdefault((ask.update, ask.component, ask.to_version), []).append(_plain(ask))
         for (update, component, version), members in groups.items():
             act = self.settings.components[component]
             work = _Work(op=APPLY, act=act, update=update, component=component, version=version)
