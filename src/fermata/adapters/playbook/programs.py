@@ -26,6 +26,13 @@ TAIL = 160  # characters at the end of what a program prints
 FAULTS = ("[ERROR]", "ERROR!")
 INVENTORY_SECONDS = 60.0  # until the inventory is read again for a name that is not in it
 PASSED_ON = ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR", "TZ")
+FIXED = {
+    "LANG": "C.UTF-8",
+    "ANSIBLE_HOST_KEY_CHECKING": "True",
+    "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
+    "ANSIBLE_INVENTORY_UNPARSED_FAILED": "True",
+    "ANSIBLE_NOCOLOR": "1",
+}
 LOOK_AGAIN_SECONDS = 0.05
 SECRET_LENGTH_MIN = 4  # shorter ones stand in other words by chance
 _SCALAR = re.compile(r"^[^#\n]*?(?::|-)[ \t]+[\"']?([^\n\"'{}\[\]|>]+?)[\"']?,?\s*$", re.MULTILINE)
@@ -58,10 +65,11 @@ class Programs:
         return found
 
     def environment(self) -> dict[str, str]:
-        """Of every program. Keys of unknown hosts are refused unless the settings say otherwise."""
+        """Of every program. Unless the settings say otherwise, keys of unknown hosts are refused, and an inventory that
+        cannot be read is a fault: half of one would be taken for all.
+        """
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        fixed = {"PATH": self._path(), "LANG": "C.UTF-8", "ANSIBLE_HOST_KEY_CHECKING": "True", "ANSIBLE_NOCOLOR": "1"}
-        return {**passed, **fixed, **self._settings.environment}
+        return {**passed, "PATH": self._path(), **FIXED, **self._settings.environment}
 
     def command_line(self, limit: Path) -> str:
         """Options of ansible-playbook, none of which is a secret. Ours come last, and win."""
@@ -124,17 +132,15 @@ class Programs:
         """
         if self._closed.is_set():
             raise TryLater(AGAIN, "the adapter is closed")
-        with tempfile.TemporaryFile() as out:
-            code = self._run([self.find(name), *words], out, cwd)
-            out.seek(0)
-            said = out.read().decode("utf-8", "replace")
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as wrong:
+            code = self._run([self.find(name), *words], out, wrong, cwd)
+            said, faults = (_read_all(file) for file in (out, wrong))
         if code != 0:
-            raise Refused(f"{name} ended with {code}: {self.hide(find_fault(said)) or 'it says nothing'}")
+            raise Refused(f"{name} ended with {code}: {self.hide(find_fault(faults or said)) or 'it says nothing'}")
         return said
 
-    def _run(self, words: Sequence[str], out: IO[bytes], cwd: Path | None) -> int:
+    def _run(self, words: Sequence[str], out: IO[bytes], wrong: IO[bytes], cwd: Path | None) -> int:
         ends = time.monotonic() + self._settings.answer_seconds
-        errors = subprocess.DEVNULL if "--list" in words else subprocess.STDOUT
         try:
             process = subprocess.Popen(
                 words,
@@ -142,7 +148,7 @@ class Programs:
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
-                stderr=errors,
+                stderr=wrong,
                 start_new_session=True,
             )
         except OSError as error:
@@ -173,6 +179,11 @@ class Programs:
         if self._settings.secret_vars_file is not None:
             words += ["-e", f"@{self._settings.secret_vars_file.absolute()}"]
         return words
+
+
+def _read_all(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
 
 
 def find_fault(printed: str) -> str:
