@@ -354,8 +354,13 @@ def test_an_inventory_that_cannot_be_read_is_waited_for(hosts: Hosts, ports: Ada
     with pytest.raises(TryLater, match="inventory"):
         apply(ports, "n1")
     hosts.write_inventory()
+    update = hosts.root / "update.yml"
+    update.write_text(update.read_text().replace("{{ fermata_steps[inventory_hostname] }}", "something"))
     assert isinstance(apply(ports, "n1")[0], Accepted)
     assert isinstance(ended(ports, "n1")[0], Succeeded)
+    assert [hosts.read(name, "writes") for name in ("n1", "n2", "leaf1")] == ["something", "", ""], (
+        "no other host is in it"
+    )
 
 
 def test_a_look_that_takes_too_long_ends_and_leaves_nothing(hosts: Hosts) -> None:

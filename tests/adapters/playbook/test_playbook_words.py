@@ -1,6 +1,8 @@
 """What events of a run say of its hosts, and what settings of playbooks are refused: no Ansible is needed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from pydantic import ValidationError
 from fermata.adapters.playbook.events import End, read_ends
 from fermata.adapters.playbook.programs import Programs, find_fault
 from fermata.adapters.playbook.settings import Settings
+from fermata.adapters.step_memory import Memory, Step
+from fermata.domain.ids import StepKey
 
 ACT = {"run_file": "update.yml", "read_file": "read.yml"}
 
@@ -117,3 +121,18 @@ def test_what_a_file_of_secrets_says_is_blotted_out(tmp_path: Path) -> None:
 def test_of_what_a_program_prints_the_fault_is_told() -> None:
     assert find_fault("a\n[ERROR]: first\n[ERROR]: no such role\nOrigin: x") == "[ERROR]: no such role Origin: x"
     assert find_fault("x" * 400 + " the end").endswith("the end")
+
+
+def test_a_step_is_claimed_by_one_process_and_open_until_it_ends(tmp_path: Path) -> None:
+    now = datetime(2026, 1, 5, tzinfo=UTC)
+    step = Step(
+        key=StepKey("k"), unit="n1", op="apply", component="os", version="2", image="x", asked_at=now, task="first"
+    )
+    ours, theirs = Memory(tmp_path / "steps"), Memory(tmp_path / "steps")
+    assert ours.claim(step)
+    assert not theirs.claim(replace(step, task="second"))
+    assert [one.task for one in theirs.list_open("n1")] == ["first"]
+    ours.end(step.key, now)
+    assert theirs.list_open("n1") == []
+    ours.close()
+    theirs.close()
