@@ -163,6 +163,7 @@ def test_a_killed_run_is_told_by_what_its_hosts_run(hosts: Hosts, ports: Adapter
     apply(ports, "n1", "n2")
     wait_until(lambda: hosts.read("n1", "version") == "2.0" and hosts.read("n2", "writes"))
     kill(hosts.processes("ansible-runner"))
+    wait_until(lambda: not hosts.processes("ansible-runner"))
     assert [type(found) for found in progress(ports, "n1", "n2")] == [Running, Running], "Ansible itself goes on"
     kill(hosts.processes())
     n1, n2 = ended(ports, "n1", "n2")
@@ -192,6 +193,8 @@ def test_what_a_cut_off_run_left_behind_is_waited_for(hosts: Hosts) -> None:
 def test_a_run_goes_on_when_the_process_that_began_it_is_gone(hosts: Hosts, ports: AdapterPorts) -> None:
     hosts.set("n1", "mood", "slow")
     apply(ports, "n1")
+    given = next(hosts.settings().folder.glob("runs/*/env"))
+    assert [path.stat().st_mode & 0o077 for path in given.iterdir()] == [0] * 4, "variables are ours to read alone"
     ports.close()
     again = hosts.open()
     assert isinstance(progress(again, "n1")[0], Running)
@@ -282,10 +285,11 @@ def test_nothing_that_a_run_leaves_tells_a_secret_and_all_is_private(hosts: Host
     apply(ports, "n1")
     assert why(ended(ports, "n1")[0]) == "ansible.builtin.fail: no ***"
     left = [path for path in hosts.leavings() if "runs" in path.parts]
-    assert not any(path.stat().st_mode & 0o077 for path in left)
+    runs = hosts.settings().folder / "runs"
+    assert [path.stat().st_mode & 0o077 for path in (runs.parent, runs, *runs.iterdir())] == [0, 0, 0]
+    assert not any(path.stat().st_mode & 0o077 for path in left if path.name in ("limit", "hosts.json", "ended.json"))
     assert not any(SECRET in path.read_text(errors="replace") for path in left if path.name != "stdout")
     assert not any(path.name in ("extravars", "envvars", "command", "inventory.json") for path in left)
-    assert (hosts.settings().folder.stat().st_mode & 0o077) == 0
 
 
 def test_hosts_of_the_settings_are_reached_over_ssh_with_known_keys_alone(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ class Programs:
     def hide(self, text: str) -> str:
         """Without what stands in `secret_vars_file`, as far as it can be read without its password."""
         path = self._settings.secret_vars_file
-        if path is None:
+        if path is None or not text:
             return text
         with contextlib.suppress(OSError):
             for secret in sorted(_SCALAR.findall(path.read_text(encoding="utf-8", errors="replace")), key=len)[::-1]:

@@ -123,7 +123,6 @@ class Runs:
             stderr=subprocess.DEVNULL,
             timeout=self._settings.answer_seconds,
             start_new_session=True,
-            umask=0o077,
             check=False,
         )
         if done.returncode not in (0, BEGUN_ALREADY):
