@@ -26,6 +26,7 @@ from fermata.domain.observations import (
     Failed,
     Later,
     NeverAsked,
+    Overtaken,
     Progress,
     Running,
     Succeeded,
@@ -215,6 +216,18 @@ def test_a_run_that_was_only_about_to_begin_is_never_begun(hosts: Hosts, ports: 
     assert progress(ports, "n1") == [NeverAsked()]
     assert (hosts.settings().folder / "runs" / "late" / "begun").is_dir(), "who comes late finds it begun"
     memory.close()
+
+
+def test_whoever_is_overtaken_does_nothing(hosts: Hosts, ports: AdapterPorts) -> None:
+    """Heard of in a look of another process."""
+    assert ports.firmware is not None
+    again = hosts.open()
+    assert again.firmware is not None
+    again.firmware.observe([replace(about("n1"), generation=2)])
+    assert apply(ports, "n1") == [Overtaken()]
+    assert apply(ports, "n2", to="1.0", component="nothing") != [Overtaken()]
+    assert hosts.processes() == []
+    again.close()
 
 
 def test_an_orderly_cancel_ends_a_run(hosts: Hosts, ports: AdapterPorts) -> None:

@@ -134,5 +134,12 @@ def test_a_step_is_claimed_by_one_process_and_open_until_it_ends(tmp_path: Path)
     assert [one.task for one in theirs.list_open("n1")] == ["first"]
     ours.end(step.key, now)
     assert theirs.list_open("n1") == []
+    late = replace(step, key=StepKey("run/win/n1/apply:os/2"))
+    other = replace(late, key=StepKey("run/win/n2/apply:os/2"))
+    assert ours.hear(late.key, 3) == 3
+    assert theirs.hear(StepKey("run/win/n1/lock/1"), 2) == 3
+    assert not theirs.claim(late, 2), "somebody else conducts it by now"
+    assert theirs.claim(other, 2), "of another unit nothing was heard"
+    assert theirs.claim(late, 3)
     ours.close()
     theirs.close()

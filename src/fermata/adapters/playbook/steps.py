@@ -19,6 +19,7 @@ from fermata.domain.observations import (
     Failed,
     Later,
     NeverAsked,
+    Overtaken,
     Progress,
     Running,
     Succeeded,
@@ -97,6 +98,9 @@ class Steps:
         """Answers to what was asked before, or cannot be begun; and the keys of the rest."""
         answers: dict[StepKey, Answer] = {}
         for ask in asks:
+            if self.memory.hear(ask.key, ask.generation) > ask.generation:
+                answers[ask.key] = Overtaken()
+                continue
             step = self._recall(ask.key)
             if step is not None:
                 answers[ask.key] = Accepted(check_again_at=None if step.ended_at else self.clock.now() + POLL)
@@ -131,7 +135,9 @@ class Steps:
         now = self.clock.now()
         self.runs.prune()
         name = self.runs.name(f"{work.op}-{work.component}" if work.component else work.op)
-        ours = [ask for ask in asks if self.memory.claim(_step(work, ask, name, now, before.get(ask.unit)))]
+        ours = [
+            ask for ask in asks if self.memory.claim(_step(work, ask, name, now, before.get(ask.unit)), ask.generation)
+        ]
         answers: dict[StepKey, Answer] = {ask.key: Later(after=SOON) for ask in asks if ask not in ours}
         return answers | (self._run(name, work, ours, now) if ours else {})
 
@@ -170,6 +176,7 @@ class Steps:
         found: dict[StepKey, Progress] = {}
         by_run: dict[str, list[Step]] = {}
         for ask in asks:
+            self.memory.hear(ask.key, ask.generation)
             step = self._recall(ask.key)
             if step is None:
                 found[ask.key] = NeverAsked()
