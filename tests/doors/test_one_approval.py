@@ -9,10 +9,13 @@ import httpx
 import pytest
 from tests.doors import world
 from tests.doors.conftest import Doors
+from tests.doors.test_ordered_work import FROM_CLOUDS, REPAIR, words
 
 from fermata.domain import arm
 from fermata.domain.ids import CustomerId, NodeId, WindowId
 from fermata.domain.policy import Scope, ScopeLevel
+from fermata.domain.work_orders import Word
+from fermata.services.work_orders import list_orders
 from fermata.store import journal
 
 NODE = "alpha-n1"
@@ -76,3 +79,46 @@ def test_an_approval_is_the_same_through_every_door(doors: Doors, say: Callable[
     for other in DOORS:
         assert other(doors).is_success, f"{other.__name__} says so again"
     assert world.ledger(doors.db) == (entry,), "and nothing new was said"
+
+
+def put(doors: Doors, state: str) -> httpx.Response:
+    asked = {
+        "description": "NIC 3 flaps",
+        "maintenanceRequestType": "Unhealthy",
+        "state": state,
+        "unhealthyResources": [f"{TREE}/nodes/{NODE}"],
+        "impactCategory": "EthLinkFlap",
+    }
+    return httpx.put(f"{doors.url}{TREE}/maintenanceRequests/flaps{VERSION}", json={"properties": asked}, timeout=60)
+
+
+def state(doors: Doors) -> str:
+    found = httpx.get(f"{doors.url}{TREE}/maintenanceRequests/flaps{VERSION}", timeout=60).json()
+    return str(found["properties"]["state"])
+
+
+def test_a_repair_that_is_put_approved_is_approved_like_any_other(doors: Doors) -> None:
+    assert put(doors, "Approved").status_code == 201
+    (order,) = list_orders(doors.db)
+    (word,) = words(doors.db)
+    assert (word.word, word.orders, word.request) == (Word.APPROVED, frozenset({order.id}), REPAIR)
+    assert (word.actor, word.incarnation, word.at) == ("lumen-capacity", 1, world.NOW)
+    with doors.db.read() as conn:
+        lines = [line for line in journal.read_events(conn, ["consent.approved"]) if line.data["request"] == REPAIR]
+    assert [(line.actor, line.data["id"]) for line in lines] == [("lumen-capacity", word.id)]
+    for other in FROM_CLOUDS:
+        assert other(doors, order.id).is_success, f"{other.__name__} says so again"
+    assert words(doors.db) == (word,), "and nothing new was said"
+
+
+@pytest.mark.parametrize("door", FROM_CLOUDS)
+def test_a_repair_that_a_client_put_is_approved_through_any_door(
+    doors: Doors, door: Callable[..., httpx.Response]
+) -> None:
+    put(doors, "Investigating")
+    (order,) = list_orders(doors.db)
+    assert state(doors) == "WaitingOnApproval"
+    answer = door(doors, order.id)
+    assert answer.is_success, answer.text
+    assert state(doors) == "Approved"
+    assert [word.orders for word in words(doors.db)] == [frozenset({order.id})]
