@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.doors import world
 from tests.doors.conftest import Doors
-from tests.doors.test_ordered_work import FROM_CLOUDS, REPAIR, words
+from tests.doors.test_ordered_work import FROM_CLOUDS, REPAIR, ask, words
 
 from fermata.domain import arm
 from fermata.domain.ids import CustomerId, NodeId, WindowId
@@ -28,7 +28,7 @@ EVENT = arm.event_id(WindowId("w-alpha"), NodeId(NODE))
 
 
 def own_api(doors: Doors) -> httpx.Response:
-    return httpx.post(f"{doors.url}/api/v1/approvals", json={"orders": [{"scope": {"level": "node", "name": NODE}}]})
+    return ask("POST", f"{doors.url}/api/v1/approvals", json={"orders": [{"scope": {"level": "node", "name": NODE}}]})
 
 
 def inside(doors: Doors) -> httpx.Response:
@@ -37,24 +37,24 @@ def inside(doors: Doors) -> httpx.Response:
 
 
 def acknowledged(doors: Doors) -> httpx.Response:
-    return httpx.post(f"{doors.url}{MAINTENANCE}/scheduledevents/{EVENT}/acknowledge{VERSION}")
+    return ask("POST", f"{doors.url}{MAINTENANCE}/scheduledevents/{EVENT}/acknowledge{VERSION}")
 
 
 def acknowledged_in_a_list(doors: Doors) -> httpx.Response:
-    return httpx.post(f"{doors.url}{MAINTENANCE}/scheduledevents{VERSION}", json={"value": [EVENT]})
+    return ask("POST", f"{doors.url}{MAINTENANCE}/scheduledevents{VERSION}", json={"value": [EVENT]})
 
 
 def applied(doors: Doors) -> httpx.Response:
-    return httpx.put(f"{doors.url}{MAINTENANCE}/applyUpdates/default{VERSION}")
+    return ask("PUT", f"{doors.url}{MAINTENANCE}/applyUpdates/default{VERSION}")
 
 
 def request_approved(doors: Doors) -> httpx.Response:
     body = {"properties": {"state": "Approved"}}
-    return httpx.patch(f"{doors.url}{TREE}/maintenanceRequests/deployment-{NODE}{VERSION}", json=body)
+    return ask("PATCH", f"{doors.url}{TREE}/maintenanceRequests/deployment-{NODE}{VERSION}", json=body)
 
 
 def performed(doors: Doors) -> httpx.Response:
-    return httpx.post(f"{doors.url}/compute/v1/projects/lumen/zones/westus3-dc1/instances/{NODE}/performMaintenance")
+    return ask("POST", f"{doors.url}/compute/v1/projects/lumen/zones/westus3-dc1/instances/{NODE}/performMaintenance")
 
 
 DOORS = (own_api, inside, acknowledged, acknowledged_in_a_list, applied, request_approved, performed)
@@ -89,11 +89,11 @@ def put(doors: Doors, state: str) -> httpx.Response:
         "unhealthyResources": [f"{TREE}/nodes/{NODE}"],
         "impactCategory": "EthLinkFlap",
     }
-    return httpx.put(f"{doors.url}{TREE}/maintenanceRequests/flaps{VERSION}", json={"properties": asked}, timeout=60)
+    return ask("PUT", f"{doors.url}{TREE}/maintenanceRequests/flaps{VERSION}", json={"properties": asked})
 
 
 def state(doors: Doors) -> str:
-    found = httpx.get(f"{doors.url}{TREE}/maintenanceRequests/flaps{VERSION}", timeout=60).json()
+    found = ask("GET", f"{doors.url}{TREE}/maintenanceRequests/flaps{VERSION}").json()
     return str(found["properties"]["state"])
 
 
