@@ -313,3 +313,40 @@ def test_a_node_that_moves_within_its_customers_fleet_keeps_its_word(db: Databas
         db, replace(SCENARIO.fleet, nodes={**SCENARIO.fleet.nodes, node.name: node}), now=w.NOW, actor="operator-1"
     )
     assert ledger_length(db) == 1
+
+
+@pytest.mark.parametrize("text", ["node alpha-n00", "cluster alpha"])
+@pytest.mark.parametrize(("customer", "stands"), [("lumen", True), ("meridian", False)])
+def test_a_node_that_left_and_came_back_keeps_its_word_only_for_who_may_have_said_it(
+    db: Database, text: str, customer: str, stands: bool
+) -> None:
+    """All of the cluster is away for a time, so nobody is there to be sold."""
+    said = yes(db, text)
+    gone = {name: node for name, node in SCENARIO.fleet.nodes.items() if node.cluster != "alpha"}
+    import_fleet(db, replace(SCENARIO.fleet, nodes=gone), now=w.NOW + DAY, actor="operator-1")
+    owner = replace(SOLD, customer=CustomerId(customer))
+    back = replace(SCENARIO.fleet, clusters={**SCENARIO.fleet.clusters, owner.name: owner})
+    import_fleet(db, back, now=w.NOW + 2 * DAY, actor="operator-1")
+    read = read_inputs(db)
+    assert said.entry is not None
+    missing = Decisions(read.fleet, read.ledger).missing(read.fleet.nodes[NodeId("alpha-n00")], said.entry.updates)
+    assert missing == (() if stands else tuple(sorted(said.entry.updates)))
+
+
+def test_a_node_that_moves_into_a_rack_of_which_others_spoke_is_not_covered(db: Database) -> None:
+    """In its own cluster: the rack stands for two customers from then on."""
+    beside = replace(SOLD, name=ClusterId("beside"))
+    node = SCENARIO.fleet.nodes[NodeId("alpha-n00")]
+    far = replace(node, name=NodeId("beside-n00"), cluster=beside.name, rack=RackId("beside-r0"))
+    fleet = replace(
+        SCENARIO.fleet,
+        clusters={**SCENARIO.fleet.clusters, beside.name: beside},
+        nodes={**SCENARIO.fleet.nodes, far.name: far},
+    )
+    import_fleet(db, fleet, now=w.NOW, actor="operator-1")
+    said = yes(db, f"rack {node.rack}")
+    near = replace(far, rack=node.rack)
+    import_fleet(db, replace(fleet, nodes={**fleet.nodes, far.name: near}), now=w.NOW + DAY, actor="operator-1")
+    read = read_inputs(db)
+    assert said.entry is not None
+    assert Decisions(read.fleet, read.ledger).missing(near, said.entry.updates) == tuple(sorted(said.entry.updates))

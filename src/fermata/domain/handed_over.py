@@ -7,7 +7,7 @@ from datetime import datetime
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ApprovalId, CustomerId, NodeId
 from fermata.domain.ledger import Decisions, nodes_of
-from fermata.domain.policy import NO_CONDITIONS, ConsentEntry, Scope, ScopeLevel, Verdict
+from fermata.domain.policy import NO_CONDITIONS, ConsentEntry, Policy, Scope, ScopeLevel, Verdict
 
 WIDE = frozenset({ScopeLevel.SUPERCOMPUTER, ScopeLevel.RACK, ScopeLevel.GROUP})  # may hold nodes of several customers
 
@@ -46,10 +46,11 @@ def end_words(
 
 
 def end_words_on_joined(
-    before: Fleet, after: Fleet, ledger: Iterable[ConsentEntry], *, now: datetime, actor: str
+    before: Fleet, after: Fleet, ledger: Iterable[ConsentEntry], policy: Policy, *, now: datetime, actor: str
 ) -> Iterator[ConsentEntry]:
-    """For each node that came to a supercomputer, rack or group of which somebody spoke, and whose customer has no node
-    there for which that word stands: an entry that keeps it from the node, since it was not said for that customer.
+    """For each node that came to a place of which somebody spoke, and whose customer was not heard in that word: an
+    entry that keeps it from the node, since it was not said for that customer. So it is with a node that left and came
+    back: what was said of itself, or of its cluster, stands only if whoever said it may speak for whom it serves now.
     """
     said = tuple(ledger)
     if not said:
@@ -57,16 +58,29 @@ def end_words_on_joined(
     decisions, asked = Decisions(after, said), _Asked(before, said)
     seq = max(entry.seq for entry in said)
     for name, node in sorted(after.nodes.items()):
-        if name in before.nodes and before.nodes[name].cluster == node.cluster:
+        was = before.nodes.get(name)
+        if was is not None and (was.cluster, was.rack) == (node.cluster, node.rack):
             continue
-        last = decisions.entry(node)
+        standing = decisions.standing(node)
+        if not standing or standing[0].verdict is Verdict.WITHDRAWN:
+            continue
         customer = after.clusters[node.cluster].customer
-        if last is None or last.verdict is Verdict.WITHDRAWN or last.scope.level not in WIDE:
-            continue
-        if customer not in asked.customers(last):
+        unheard = [entry for entry in standing if not _is_heard(entry, customer, asked, policy)]
+        if unheard:
             seq += 1
-            why = f"{name} came for {customer}, who said nothing of {last.scope} and has to be asked"
-            yield _take_back(last, name, seq, why, now, actor)
+            why = f"{name} came for {customer}, who said nothing of {unheard[0].scope} and has to be asked"
+            yield _take_back(unheard[0], name, seq, why, now, actor)
+
+
+def _is_heard(entry: ConsentEntry, customer: CustomerId, asked: "_Asked", policy: Policy) -> bool:
+    return customer in asked.customers(entry) or (
+        entry.scope.level not in WIDE and may_speak(policy, customer, entry.actor)
+    )
+
+
+def may_speak(policy: Policy, customer: CustomerId, actor: str) -> bool:
+    """True when the policy lets that person decide for the customer."""
+    return customer in policy.customers and actor in policy.customers[customer].approvers
 
 
 class _Asked:

@@ -7,12 +7,14 @@ from enum import StrEnum
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.handed_over import end_words, end_words_on_joined, find_handed_over
+from fermata.domain.order_handover import end_order_words
 from fermata.domain.policy import ConsentEntry, Scope, Verdict
 from fermata.domain.reasons import Reason
+from fermata.domain.work_orders import OrderDesk, OrderWord, Places
 from fermata.services.consent_desk import Desk, Order, open_desk
 from fermata.services.errors import refuse_all, refusing_unknown
 from fermata.store import consent as consent_store
-from fermata.store import journal
+from fermata.store import inventory, journal, work_orders
 from fermata.store.consent_terms import write_terms
 from fermata.store.database import Connection, Database
 
@@ -136,17 +138,50 @@ def store_entries(
 
 def end_words_of_others(conn: Connection, before: Fleet, after: Fleet, *, now: datetime, actor: str) -> None:
     """What was said of nodes by whoever held them before ends as they change hands, and so does what others said of a
-    place that they come to.
+    place that they come to. Words on work orders likewise.
     """
     handed = find_handed_over(before, after)
     if handed:
         ledger = consent_store.load_ledger(conn)
         store_entries(conn, tuple(end_words(before, handed, ledger, now=now, actor=actor)), now)
-    if any(
-        name not in before.nodes or before.nodes[name].cluster != node.cluster for name, node in after.nodes.items()
-    ):
-        ledger = consent_store.load_ledger(conn)
-        store_entries(conn, tuple(end_words_on_joined(before, after, ledger, now=now, actor=actor)), now)
+    moved = any(
+        name not in before.nodes or (before.nodes[name].cluster, before.nodes[name].rack) != (node.cluster, node.rack)
+        for name, node in after.nodes.items()
+    )
+    if not moved and not handed:
+        return
+    ledger, words = consent_store.load_ledger(conn), work_orders.load_words(conn)
+    if not ledger and not words:
+        return
+    policy = inventory.load_policy(conn)
+    store_entries(conn, tuple(end_words_on_joined(before, after, ledger, policy, now=now, actor=actor)), now)
+    was, is_now = (OrderDesk(places=Places(fleet), policy=policy, words=words) for fleet in (before, after))
+    orders = work_orders.load_open(conn).values() if words else ()
+    store_words(conn, tuple(end_order_words(was, is_now, orders, now=now, actor=actor)), now)
+
+
+def store_words(conn: Connection, words: Sequence[OrderWord], now: datetime) -> tuple[int, ...]:
+    """Adds words on work orders with a line in the journal each; their seqs."""
+    seqs = work_orders.append_words(conn, words)
+    journal.append_many(conn, [_word_entry(word, now) for word in words])
+    return seqs
+
+
+def _word_entry(word: OrderWord, now: datetime) -> journal.Entry:
+    return journal.Entry(
+        at=now,
+        actor=word.actor,
+        event=f"consent.{word.word}",
+        subject=f"{word.scope.level}:{word.scope.name}",
+        why=word.reason,
+        data={
+            "id": word.id,
+            "request": word.request,
+            "incarnation": word.incarnation,
+            "orders": sorted(word.orders),
+            "until": word.until.isoformat() if word.until else None,
+        },
+    )
 
 
 def _journal_entry(entry: ConsentEntry, now: datetime, answered_by: str | None) -> journal.Entry:

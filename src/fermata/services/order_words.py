@@ -13,9 +13,10 @@ from fermata.domain.request_kinds import RequestKind
 from fermata.domain.requests import Request
 from fermata.domain.work_orders import OrderWord, Word, WorkOrder
 from fermata.services.approvers import find_approver, judge_scope
+from fermata.services.consent import store_words
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown, shorten
 from fermata.services.work_orders import Desk, NewId, open_desk
-from fermata.store import journal, work_orders
+from fermata.store import work_orders
 from fermata.store.database import Database
 
 
@@ -70,8 +71,7 @@ def decide_in(
     told = [each for each in judged if isinstance(each, SaidWord)]
     if not told:
         return tuple(judged)
-    seqs = iter(work_orders.append_words(desk.conn, [said.entry for said in told]))
-    journal.append_many(desk.conn, [_entry(said.entry, desk.now) for said in told])
+    seqs = iter(store_words(desk.conn, [said.entry for said in told], desk.now))
     desk.inputs = replace(desk.inputs, words=work_orders.load_words(desk.conn))
     desk.changed = {name: desk.inputs.orders[name] for name in request.order_ids}
     desk.keep(actor=told[-1].entry.actor, why="")
@@ -181,20 +181,3 @@ def _judge_time(asked: WordOrder, due: datetime, book: RequestBook) -> Reason | 
         return None
     until = f"{asked.until:%Y-%m-%d %H:%MZ}" if asked.until else "no time"
     return reason(Code.DECLINE_UNTIL_WRONG, due=f"{due:%Y-%m-%d %H:%MZ}", until=until)
-
-
-def _entry(word: OrderWord, now: datetime) -> journal.Entry:
-    return journal.Entry(
-        at=now,
-        actor=word.actor,
-        event=f"consent.{word.word}",
-        subject=f"{word.scope.level}:{word.scope.name}",
-        why=word.reason,
-        data={
-            "id": word.id,
-            "request": word.request,
-            "incarnation": word.incarnation,
-            "orders": sorted(word.orders),
-            "until": word.until.isoformat() if word.until else None,
-        },
-    )

@@ -78,11 +78,21 @@ def read_events(conn: Connection, events: Collection[str], after_seq: int = 0) -
         yield _from_row(row)
 
 
+def read_latest(
+    conn: Connection, subject: str | None, limit: int, *, before_seq: int | None = None
+) -> tuple[Entry, ...]:
+    """The last lines about a subject, or of all, the newest first; `before_seq`: those before that line."""
+    query = select(journal).order_by(journal.c.seq.desc()).limit(min(limit, LINES_MAX))
+    if subject is not None:
+        query = query.where(journal.c.subject == subject)
+    if before_seq is not None:
+        query = query.where(journal.c.seq < before_seq)
+    return tuple(_from_row(row) for row in conn.execute(query))
+
+
 def read_last(conn: Connection, subject: str) -> Entry | None:
     """The last line about a subject, or None."""
-    query = select(journal).where(journal.c.subject == subject).order_by(journal.c.seq.desc()).limit(1)
-    row = conn.execute(query).one_or_none()
-    return None if row is None else _from_row(row)
+    return next(iter(read_latest(conn, subject, 1)), None)
 
 
 def latest_seq(conn: Connection, kinds: Sequence[str], *, after_seq: int) -> int:

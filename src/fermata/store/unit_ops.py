@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
 from fermata.domain.readmission import NO_EVIDENCE, Evidence, Reading
@@ -172,6 +172,12 @@ def nodes_out(conn: Connection) -> frozenset[NodeId]:
 def nodes_in_work(conn: Connection) -> frozenset[NodeId]:
     """Every node whose window has opened and that is not finished: consent for these can no longer be withdrawn."""
     return frozenset(NodeId(name) for name in conn.execute(_NODES_IN_WORK).scalars())
+
+
+def devices_in_work(conn: Connection, *, but: WindowId | None = None) -> frozenset[DeviceId]:
+    """Every shared device that a window has work on which did not end, in whatever run; `but`: of other windows."""
+    query = select(unit_op.c.unit, unit_op.c.window).where(_WORKING, unit_op.c.kind == UnitKind.DEVICE.value)
+    return frozenset(DeviceId(name) for name, window in conn.execute(query) if window != but)
 
 
 def nodes_taken_since(conn: Connection, since: datetime) -> frozenset[NodeId]:

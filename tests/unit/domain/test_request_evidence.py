@@ -15,9 +15,10 @@ from fermata.domain.ledger import Decisions
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.request_evidence import Deployments
+from fermata.domain.request_shares import nodes_with_work
 from fermata.domain.request_standing import OnRecord
 from fermata.domain.request_states import RequestState, derive
-from fermata.domain.requests import build_requests, clusters_by_supercomputer, nodes_with_work
+from fermata.domain.requests import build_requests, clusters_by_supercomputer
 
 FLEET, CATALOGUE = w.fleet(), w.catalogue()
 POLICY = w.scenario().policy
