@@ -98,6 +98,15 @@ def load_open(conn: Connection) -> dict[OrderId, WorkOrder]:
     return {order.id: order for order in list_open(found)}
 
 
+def load_named(conn: Connection, names: Collection[OrderId]) -> dict[OrderId, WorkOrder]:
+    """Those of `names` that are on record."""
+    if not names:
+        return {}
+    query = select(work_order.c.body).where(work_order.c.id.in_(sorted(names)))
+    found = (_from_body(body) for body in conn.execute(query).scalars())
+    return {order.id: order for order in found}
+
+
 def load_opened(conn: Connection, kind: RequestKind, since: datetime) -> tuple[WorkOrder, ...]:
     """Orders of a kind that were opened after `since`, those that are over included, by id."""
     meant = (work_order.c.kind == kind.value, work_order.c.opened_at > since)
