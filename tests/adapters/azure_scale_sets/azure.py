@@ -124,6 +124,8 @@ class Azure:
     ) -> Reply:
         if rest[-1] == "deallocate":
             return self._deallocate(one, headers["host"])
+        if rest[-1] == "start":
+            return self._start_these([one], headers["host"])
         if rest[0] == "virtualMachineScaleSets":
             return self._member(method, one, body, headers)
         return self._machine(method, one, query, body, headers)
@@ -205,6 +207,10 @@ class Azure:
         for one in ones:
             if one.protection.get("protectFromScaleSetActions"):
                 return failed(409, "OperationNotAllowed", f"{one.name} is protected from scale set actions")
+        return self._start_these(ones, base)
+
+    def _start_these(self, ones: list[Instance], base: str) -> Reply:
+        for one in ones:
             if one.provisioning == "Updating":
                 return failed(409, "OperationNotAllowed", f"another operation is in progress on {one.name}")
         cold = [one for one in ones if one.power != "running"]
@@ -214,7 +220,8 @@ class Azure:
         for one in cold:
             self._set(one, "starting", "Updating")
             self.counts["give_back", one.name] += fits
-        return self._begin(Operation("start", vms, self.looks, None if fits else (self.code, NO_ROOM)), base)
+        names = [one.name for one in ones]
+        return self._begin(Operation("start", names, self.looks, None if fits else (self.code, NO_ROOM)), base)
 
     def _begin(self, operation: Operation, base: str) -> Reply:
         name = f"op-{len(self.operations) + 1}"

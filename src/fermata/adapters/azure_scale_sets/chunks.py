@@ -38,8 +38,8 @@ def choose(group: Group, waiting: Iterable[str], now: datetime) -> tuple[str, ..
 def judge(
     group: Group, chunk: Collection[str], running: Collection[str], why: str, now: datetime, again: timedelta
 ) -> Group:
-    """After a start ended. When all of it run, twice as many are next; else half of it. What failed alone tells of itself,
-    not of the size.
+    """After a start ended. When all of it run, twice as many are next; else half of it. What failed alone says nothing
+    of the size.
     """
     failed = [vm for vm in chunk if vm not in running]
     tried = {vm: found for vm, found in group.tried.items() if vm not in chunk}

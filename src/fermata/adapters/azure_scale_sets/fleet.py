@@ -11,6 +11,7 @@ from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.core.polling import AsyncLROPoller
 from azure.mgmt.compute.models import (
+    OrchestrationMode,
     VirtualMachine,
     VirtualMachineScaleSetVM,
     VirtualMachineScaleSetVMInstanceIDs,
@@ -52,11 +53,11 @@ class Fleet:
                     self.settings.resource_group, name, **self._more
                 )
             properties = one.properties
-            mode = str(properties.orchestration_mode if properties is not None else "")
-            if mode.rsplit(".", 1)[-1].lower() != "flexible":
+            mode = properties.orchestration_mode if properties is not None else None
+            if mode != OrchestrationMode.FLEXIBLE:
                 raise Refused(
-                    f"scale set {name} is {mode or 'Uniform'}: its instances carry no tags of their own, so nobody"
-                    " could tell whose hold is on one. Scale sets with flexible orchestration are served"
+                    f"scale set {name} is not of flexible orchestration: its instances carry no tags of their own, so nobody"
+                    " could tell whose hold is on one"
                 )
             is_single = properties is not None and properties.single_placement_group is True
             capacity = one.sku.capacity if one.sku is not None else None
@@ -129,11 +130,16 @@ class Fleet:
         return await self._write(call, f"to deallocate {hold.node}")
 
     async def start(self, scale_set: str, vms: Sequence[str]) -> AsyncLROPoller[None]:
-        """Begins it for all of them at once; raises what the client raises. Never without names, which Azure would take
-        for all that there are.
+        """Begins it, for several as one action of their scale set; raises what the client raises. Never without names,
+        which Azure would take for all that there are.
         """
         assert vms, "a start without names is one of the whole scale set"
         async with self._room:
+            if self.settings.starts == "singly":
+                assert len(vms) == 1
+                return await self._client.virtual_machines.begin_start(
+                    self.settings.resource_group, vms[0], **self._more
+                )
             return await self._client.virtual_machine_scale_sets.begin_start(
                 self.settings.resource_group,
                 scale_set,

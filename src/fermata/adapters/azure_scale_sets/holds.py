@@ -16,7 +16,7 @@ _TAKING = (Op.LOCK, Op.DRAIN)
 
 
 class Power(StrEnum):
-    """Power states that we tell apart, as the instance view names them."""
+    """Power states that we tell apart, as the instance view names them. OTHER: stopped, or not known."""
 
     RUNNING = "running"
     STARTING = "starting"
@@ -76,8 +76,8 @@ class Hold:
             return None
         if self.protection.is_any:
             return f"{self.node} is protected from scale-in by somebody else: whoever set it takes it off"
-        if self.power is not Power.RUNNING:
-            return f"{self.node} does not run, and nobody says why: whoever stopped it starts it"
+        if self.power is Power.OTHER:
+            return f"{self.node} is stopped and keeps its machine, by somebody else: whoever stopped it starts it"
         return None
 
     def say_lost(self) -> str:

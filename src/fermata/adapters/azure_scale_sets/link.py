@@ -133,19 +133,22 @@ def status_of(error: BaseException) -> int:
 
 
 def code_of(error: BaseException) -> str:
-    """The innermost code that Azure gives: outer ones say that an operation failed, and no more."""
-    found = error.error if isinstance(error, HttpResponseError) else None
-    inner = found
-    while inner is not None and getattr(inner, "details", None):
-        inner = inner.details[0]
-    return str(getattr(inner, "code", None) or getattr(found, "code", None) or "")
+    """What Azure calls it; "" when it says nothing."""
+    return str(getattr(_innermost(error), "code", None) or "")
 
 
 def say(error: BaseException) -> str:
     """What it says, in a line."""
-    found = error.error if isinstance(error, HttpResponseError) else None
-    message = getattr(found, "message", None) or getattr(error, "message", None) or str(error)
+    message = getattr(_innermost(error), "message", None) or getattr(error, "message", None) or str(error)
     return shorten(str(message)) or type(error).__name__
+
+
+def _innermost(error: BaseException) -> object:
+    """Outer errors say that an operation failed, and no more."""
+    found = error.error if isinstance(error, HttpResponseError) else None
+    while found is not None and getattr(found, "details", None):
+        found = found.details[0]
+    return found
 
 
 def patience(error: BaseException) -> timedelta:

@@ -82,10 +82,11 @@ class Returns:
         under_way = {vm for start in one.starts for vm in start.vms}
         waiting = {h.vm: h for h in members if h.held_by and h.vm not in under_way and not is_coming(h)}
         chunk = choose(one.group, waiting, now)[: max(0, one.group.size - len(under_way))]
-        if not chunk:
-            return answers
-        answer = await self._start(name, one, chunk, now)
-        return answers | {waiting[vm].node: answer for vm in chunk}
+        is_whole = self._fleet.settings.starts == "together"
+        for vms in [chunk] if is_whole and chunk else [(vm,) for vm in chunk]:
+            answer = await self._start(name, one, vms, now)
+            answers |= {waiting[vm].node: answer for vm in vms}
+        return answers
 
     async def _start(self, name: str, one: _Set, chunk: tuple[str, ...], now: datetime) -> Answer:
         start = _Start(chunk)

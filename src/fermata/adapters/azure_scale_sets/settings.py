@@ -32,6 +32,7 @@ class Settings(BaseModel):
     ca_file: Path | None = None
     proxy: str | None = Field(None, pattern=r"^https?://[^\s@]+$")
     prefix: str = Field("fermata", pattern=r"^[a-z0-9][a-z0-9.-]{0,40}$")
+    starts: Literal["together", "singly"] = "together"
     chunk_max: int = Field(GROUP_SIZE, ge=1, le=1000)
     drain_minutes_max: int = Field(30, ge=1)
     return_minutes_max: int = Field(60, ge=1)
