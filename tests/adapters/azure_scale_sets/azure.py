@@ -114,6 +114,8 @@ class Azure:
                     return self._tell_set(name)
                 case ("POST", "virtualMachineScaleSets", name, "start"):
                     return self._start(name, (body or {}).get("instanceIds"), base)
+                case _:
+                    pass
             one = next((self.instances[part] for part in rest if part in self.instances), None)
             if one is None:
                 return failed(404, "ResourceNotFound", f"The Resource '{path}' was not found.")

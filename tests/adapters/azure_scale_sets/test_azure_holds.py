@@ -179,7 +179,7 @@ def test_person_who_writes_between_our_look_and_our_write_wins(sets: ScaleSets, 
             azure.instances["gpu001"].versions[1] += 1
         return answer(method, *rest)
 
-    azure.answer = first_a_person  # type: ignore[method-assign]
+    azure.answer = first_a_person  # type: ignore[method-assign, assignment]
     assert isinstance(sets.answer("lock", ask("gpu001", "lock")), Later)
     assert azure.instances["gpu001"].protection == {"protectFromScaleIn": True}
 

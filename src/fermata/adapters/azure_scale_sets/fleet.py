@@ -56,8 +56,8 @@ class Fleet:
             mode = properties.orchestration_mode if properties is not None else None
             if mode != OrchestrationMode.FLEXIBLE:
                 raise Refused(
-                    f"scale set {name} is not of flexible orchestration: its instances carry no tags of their own, so nobody"
-                    " could tell whose hold is on one"
+                    f"scale set {name} is not of flexible orchestration: its instances carry no tags of their own, so"
+                    " nobody could tell whose hold is on one"
                 )
             is_single = properties is not None and properties.single_placement_group is True
             capacity = one.sku.capacity if one.sku is not None else None

@@ -133,7 +133,7 @@ def asking(hold: Hold, prefix: str, op: Op, key: StepKey, at: datetime, generati
     trail = hold.trail.hearing(key, generation).adding(Step(op=op, key=key, at=at, mark=Mark.ASKED))
     held_by = window_of(key) or "held" if op in _TAKING else hold.held_by
     reason = f"maintenance, step {key}"
-    return write_tags(hold, prefix, trail, held_by=held_by, reason=reason, waiting="")
+    return write_tags(hold, prefix, trail, held_by=held_by, reason=reason)
 
 
 def ending(hold: Hold, prefix: str, key: StepKey, at: datetime) -> Hold:
@@ -147,12 +147,12 @@ def ending(hold: Hold, prefix: str, key: StepKey, at: datetime) -> Hold:
     return write_tags(hold, prefix, trail, held_by="", reason=left if is_left else "")
 
 
-def write_tags(hold: Hold, prefix: str, trail: Trail, *, held_by: str, reason: str, waiting: str = "") -> Hold:
+def write_tags(hold: Hold, prefix: str, trail: Trail, *, held_by: str, reason: str) -> Hold:
     """With these tags and everybody else's. What is over is written as an empty value, not left out: so it ends where
     a write replaces all tags, and where it adds to them.
     """
     pieces = _split(trail)
-    ours = {f"{prefix}-held": held_by, f"{prefix}-reason": reason, f"{prefix}-waiting": waiting}
+    ours = {f"{prefix}-held": held_by, f"{prefix}-reason": reason}
     ours |= {f"{prefix}-steps-{number}": piece for number, piece in enumerate(pieces)}
     old = {name.lower(): "" for name in hold.tags if name.lower().startswith(f"{prefix}-steps-")}
     kept = {name: value for name, value in hold.tags.items() if name.lower() not in ours | old}
