@@ -18,8 +18,8 @@ class AzureInventory:
         self._loop, self._fleet, self._clock = loop, fleet, clock
 
     def observe_nodes(self, nodes: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
-        """See the port. An instance serves while it runs, locked or not. One that we hold deallocated is reached: there
-        is nothing to reach, and the machine beneath it is others' to look at.
+        """See the port. An instance serves while it runs, locked or not. One that is deallocated is reached: there is
+        nothing to reach, and the machine beneath it is others' to look at.
         """
         if len(nodes) > CALL_SIZE_MAX:
             raise ValueError(f"{len(nodes)} nodes in a call, at most {CALL_SIZE_MAX} are allowed")
@@ -54,7 +54,7 @@ class AzureInventory:
 def _is_reached(hold: Hold) -> bool:
     if hold.power is Power.RUNNING:
         return hold.agent_is_ready
-    return hold.power is Power.DEALLOCATED and hold.is_ours
+    return hold.power is Power.DEALLOCATED
 
 
 def _read(hold: Hold, source: str) -> str:

@@ -59,6 +59,10 @@ class Returns:
         """What came of the starts of an instance so far."""
         return self._set(hold.scale_set).group.tried.get(hold.vm)
 
+    def is_under_way(self, hold: Hold) -> bool:
+        """It may run soon, by a start that was made."""
+        return is_coming(hold) or any(hold.vm in start.vms for start in self._set(hold.scale_set).starts)
+
     async def go_on(self, holds: Sequence[Hold], now: datetime) -> Mapping[str, Answer]:
         """Starts what can be started of these, which were all asked back. By node: Later when the service was busy,
         Unsure when nobody knows; who has its turn later is Accepted.
@@ -79,9 +83,9 @@ class Returns:
             self._judge(one, start, members, now)
         if one.not_before is not None and now < one.not_before:
             return answers
-        under_way = {vm for start in one.starts for vm in start.vms}
-        waiting = {h.vm: h for h in members if h.held_by and h.vm not in under_way and not is_coming(h)}
-        chunk = choose(one.group, waiting, now)[: max(0, one.group.size - len(under_way))]
+        waiting = {hold.vm: hold for hold in members if hold.held_by and not self.is_under_way(hold)}
+        room = one.group.size - sum(len(start.vms) for start in one.starts)
+        chunk = choose(one.group, waiting, now)[: max(0, room)]
         is_whole = self._fleet.settings.starts == "together"
         for vms in [chunk] if is_whole and chunk else [(vm,) for vm in chunk]:
             answer = await self._start(name, one, vms, now)

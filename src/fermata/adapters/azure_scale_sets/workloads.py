@@ -112,7 +112,9 @@ class AzureWorkloads:
                 busy = sum(hold.power is Power.DEALLOCATING for hold in seen)
                 answers = await self._scale_in(list(going.values()), max(0, room - busy))
             case Op.GIVE_BACK:
-                answers = await self._scale_out(list(going.values()), now)
+                found = await self._scale_out(list(going.values()), now)
+                coming = Accepted(check_again_at=now + self._again)  # accepted is not back
+                answers = [coming if isinstance(answer, Accepted) else answer for answer in found]
             case Op.RELEASE:
                 pairs = [(key, hold) for key, hold in going.items()]
                 answers = await asyncio.gather(*(self._end(hold, key, now) for key, hold in pairs))
@@ -220,7 +222,7 @@ class AzureWorkloads:
             return Failed(at=now, why=f"{step.op} does not hold any more: {hold.say_lost()}")
         if step.mark is Mark.DONE:
             return Succeeded(at=at)
-        if self._is_late(hold, ask.key, now):
+        if self._is_late(hold, ask.key, now) and not self._returns.is_under_way(hold):
             return Failed(at=now, why=self._say_late(hold, step))
         return Running(check_again_at=now + self._again)
 
