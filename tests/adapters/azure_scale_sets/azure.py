@@ -37,6 +37,7 @@ class Fault:
     path: str
     status: int
     code: str = "InternalError"
+    said: str = "not now"
     body: str | None = None
     retry_after: int | None = None
     is_done: bool = False
@@ -85,6 +86,7 @@ class Azure:
     lag: int = 0
     is_at_once: bool = False
     merges: bool = False
+    has_etags: bool = True
     code: str = "AllocationFailed"
     instances: dict[str, Instance] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
@@ -287,7 +289,7 @@ class Azure:
         properties |= {"osProfile": {"computerName": f"host-{one.name}"}} | (
             {"instanceView": view} if is_viewed else {}
         )
-        etag = {"etag": f'"{one.versions[0]}"'} if has_etag else {}
+        etag = {"etag": f'"{one.versions[0]}"'} if has_etag and self.has_etags else {}
         found = {"id": f"{COMPUTE}/virtualMachines/{one.name}", "name": one.name, "location": "eastus"}
         return found | etag | {"tags": dict(one.tags), "properties": properties}
 
@@ -324,7 +326,7 @@ def serving(azure: Azure) -> Iterator[int]:
             if fault is not None:
                 fault.times -= 1
                 wait = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
-                told = failed(fault.status, fault.code, "not now")[1] if fault.body is None else fault.body
+                told = failed(fault.status, fault.code, fault.said)[1] if fault.body is None else fault.body
                 reply = fault.status, told, wait
             self.write(*reply)
 

@@ -199,6 +199,23 @@ def test_refusal_by_a_gateway_in_between_is_one_and_no_lost_answer(sets: ScaleSe
     assert "Azure refuses tags on gpu001 (403)" in denied(sets, "lock")
 
 
+def test_read_that_fails_for_one_instance_leaves_the_others_of_the_call_their_answers(
+    sets: ScaleSets, azure: Azure
+) -> None:
+    azure.faults.append(Fault(method="GET", path=f"Microsoft.Compute{VM}", status=429, retry_after=8))
+    asks = [ask(node, "lock") for node in ("gpu001", "gpu002")]
+    answers = sets.workloads().lock(asks)
+    assert answers == {asks[0].key: Later(after=timedelta(seconds=8)), asks[1].key: Accepted()}
+    assert azure.instances["gpu002"].protection == BOTH
+    assert is_alone(azure)
+
+
+def test_instance_without_an_etag_is_not_written_to(sets: ScaleSets, azure: Azure) -> None:
+    azure.has_etags = False
+    assert "Azure gives no ETag of gpu001" in denied(sets, "lock")
+    assert is_alone(azure)
+
+
 def test_instance_that_is_gone_is_denied_and_absent(sets: ScaleSets, azure: Azure) -> None:
     assert denied(sets, "lock", "gone") == "no scale set has an instance gone"
     inventory = sets.ports().inventory

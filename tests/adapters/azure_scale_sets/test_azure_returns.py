@@ -126,6 +126,20 @@ def test_start_under_way_is_not_begun_again_by_who_was_started_meanwhile(sets: S
     assert len(azure.starts) == 1
 
 
+def test_start_that_does_not_end_is_told_when_it_had_its_time_twice(
+    sets: ScaleSets, azure: Azure, clock: SetClock
+) -> None:
+    workloads, asks = taken(sets, azure, 1)
+    azure.looks = 1000
+    workloads.give_back(asks)
+    clock.later(119)
+    assert isinstance(look(workloads, asks)[0], Running)
+    clock.later(1)
+    end = look(workloads, asks)[0]
+    assert isinstance(end, Failed)
+    assert end.why == "gpu001 does not run within 1:00:00, and is tried again: it is starting"
+
+
 def test_failure_that_the_instances_tell_is_found_by_who_was_started_meanwhile(
     sets: ScaleSets, azure: Azure, clock: SetClock
 ) -> None:
@@ -160,13 +174,28 @@ def test_start_that_did_nothing_though_it_ended_well_is_tried_again(
     wait_for(workloads, asks, clock)
 
 
-def test_busy_service_is_left_alone_and_the_size_stays(sets: ScaleSets, azure: Azure) -> None:
+def test_busy_service_is_left_alone_and_the_size_stays(sets: ScaleSets, azure: Azure, clock: SetClock) -> None:
     workloads, asks = taken(sets, azure, 3)
     azure.faults.append(Fault(method="POST", path=START, status=429, code="TooManyRequests", retry_after=40, times=1))
     answers = workloads.give_back(asks)
     assert {str(answer) for answer in answers.values()} == {"Later(after=datetime.timedelta(seconds=40))"}
+    look(workloads, asks)
+    assert set(workloads.give_back(asks).values()) == set(answers.values())
+    assert azure.starts == []
+    clock.later(1)
     workloads.give_back(asks)
     assert [len(start) for start in azure.starts] == [3]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"), [("OperationNotAllowed", "Operation could exceed approved quota"), ("SkuNotAvailable", "")]
+)
+def test_quota_or_size_that_is_short_is_met_with_fewer(sets: ScaleSets, azure: Azure, code: str, said: str) -> None:
+    workloads, asks = taken(sets, azure, 4)
+    azure.faults.append(Fault(method="POST", path=START, status=409, code=code, said=said, times=1))
+    workloads.give_back(asks)
+    look(workloads, asks)
+    assert [len(start) for start in azure.starts] == [2]
 
 
 def test_conflict_with_another_operation_is_no_word_on_the_size(sets: ScaleSets, azure: Azure, clock: SetClock) -> None:
@@ -201,10 +230,11 @@ def test_who_was_overtaken_starts_nobody(sets: ScaleSets, azure: Azure) -> None:
     assert azure.starts == []
 
 
-def test_look_of_who_was_overtaken_goes_on_with_nothing(sets: ScaleSets, azure: Azure) -> None:
+def test_look_of_who_was_overtaken_goes_on_with_nothing(sets: ScaleSets, azure: Azure, clock: SetClock) -> None:
     workloads, asks = taken(sets, azure, 1)
-    azure.faults.append(Fault(method="POST", path=START, status=429, times=1))
+    azure.faults.append(Fault(method="POST", path=START, status=429, retry_after=1, times=1))
     assert isinstance(workloads.give_back(asks)[asks[0].key], Later)
+    clock.later(1)
     workloads.observe([ask("gpu001", "lock", 9, generation=5)])
     assert isinstance(look(workloads, asks, 3)[0], Running)
     assert azure.starts == []
@@ -213,10 +243,13 @@ def test_look_of_who_was_overtaken_goes_on_with_nothing(sets: ScaleSets, azure: 
     assert azure.starts == [["gpu001"]]
 
 
-def test_instance_whose_tag_somebody_took_off_on_its_way_back_is_left(sets: ScaleSets, azure: Azure) -> None:
+def test_instance_whose_tag_somebody_took_off_on_its_way_back_is_left(
+    sets: ScaleSets, azure: Azure, clock: SetClock
+) -> None:
     workloads, asks = taken(sets, azure, 1)
-    azure.faults.append(Fault(method="POST", path=START, status=429, times=1))
+    azure.faults.append(Fault(method="POST", path=START, status=429, retry_after=1, times=1))
     workloads.give_back(asks)
+    clock.later(1)
     del azure.instances["gpu001"].tags["fermata-held"]
     azure.instances["gpu001"].versions[0] += 1
     end = look(workloads, asks)[0]

@@ -23,7 +23,7 @@ from azure.mgmt.compute.models import (
 from fermata.adapters.azure_scale_sets.holds import Hold, read_hold, read_protection
 from fermata.adapters.azure_scale_sets.link import NOT_FOUND, open_client, told, write
 from fermata.adapters.azure_scale_sets.settings import Settings
-from fermata.domain.observations import Answer
+from fermata.domain.observations import Answer, Denied
 from fermata.ports import Refused
 
 MODIFIED_BY_NOBODY = MatchConditions.IfNotModified
@@ -92,12 +92,14 @@ class Fleet:
 
     async def tag(self, hold: Hold) -> Answer:
         """Writes the tags of `hold`, if nobody wrote to the instance since it was read."""
+        if not hold.version:
+            return Denied(why=f"Azure gives no ETag of {hold.node}: somebody's write could be lost under ours")
         call = self._client.virtual_machines.begin_update(
             self.settings.resource_group,
             hold.vm,
             VirtualMachineUpdate(tags=dict(hold.tags)),
             etag=hold.version,
-            match_condition=MODIFIED_BY_NOBODY if hold.version else None,
+            match_condition=MODIFIED_BY_NOBODY,
             polling=False,
             **self._more,
         )

@@ -26,6 +26,9 @@ from fermata.adapters.azure_scale_sets.link import (
 )
 from fermata.domain.observations import Accepted, Answer, Later, Unsure
 
+# codes of a conflict with an operation under way; Azure says OperationNotAllowed of a quota as well
+AT_WORK = frozenset({"", "Conflict", "OperationNotAllowed", "AnotherOperationInProgress", "OperationPreempted"})
+
 
 @dataclass(slots=True)
 class _Start:
@@ -82,7 +85,8 @@ class Returns:
         for start in [start for start in one.starts if start.is_over]:
             self._judge(one, start, members, now)
         if one.not_before is not None and now < one.not_before:
-            return answers
+            later = Later(after=one.not_before - now)
+            return answers | {hold.node: later for hold in members if not self.is_under_way(hold)}
         waiting = {hold.vm: hold for hold in members if hold.held_by and not self.is_under_way(hold)}
         room = one.group.size - sum(len(start.vms) for start in one.starts)
         chunk = choose(one.group, waiting, now)[: max(0, room)]
@@ -99,6 +103,7 @@ class Returns:
         except BROKEN_OFF as error:
             status = status_of(error)
             if status in (TOO_MANY, UNAVAILABLE):
+                one.not_before = now + patience(error)
                 return Later(after=patience(error))
             if status >= 400 and status not in BUSY:
                 return self._refused(one, chunk, error, now)
@@ -114,7 +119,7 @@ class Returns:
     def _refused(self, one: _Set, chunk: tuple[str, ...], error: BaseException, now: datetime) -> Answer:
         """The start as a whole, at once. A conflict is with another operation, and tells nothing of the size."""
         why = _say(error)
-        if status_of(error) == CONFLICT and "Allocation" not in code_of(error):
+        if status_of(error) == CONFLICT and code_of(error) in AT_WORK and "quota" not in why.lower():
             one.not_before = now + SOON
             return Accepted()
         one.group = judge(one.group, chunk, (), why, now, self._again)

@@ -78,10 +78,20 @@ class AzureWorkloads:
         return answers | dict(done)
 
     async def _note(self, op: Op, ask: Ask, known: Hold | None) -> Hold | Answer:
-        """The instance once the step is written there and goes on; an answer when nothing is to be done for it."""
-        hold = await self._fleet.fresh(known) if known is not None else None
+        """The instance once the step is written there and goes on; an answer when nothing is to be done for it. Errors
+        become answers: what others of the call have done by now is done.
+        """
+        try:
+            hold = await self._fleet.fresh(known) if known is not None else None
+        except TryLater as busy:
+            return Later(after=busy.after)
+        except Refused as refused:
+            return Denied(why=refused.why)
         if hold is None:
             return Denied(why=f"no scale set has an instance {ask.unit}")
+        return await self._write(op, ask, hold)
+
+    async def _write(self, op: Op, ask: Ask, hold: Hold) -> Hold | Answer:
         if ask.generation < hold.trail.newest(ask.key):
             return Overtaken()
         step = hold.trail.find(ask.key)
@@ -97,8 +107,14 @@ class AzureWorkloads:
         answer = await self._fleet.tag(asked)
         if not isinstance(answer, Accepted):
             return answer
-        # who is released is written to once more, and that needs the version that this write made
-        return asked if op is not Op.RELEASE else await self._fleet.fresh(asked) or Unsure()
+        return asked if op is not Op.RELEASE else await self._again_fresh(asked)
+
+    async def _again_fresh(self, hold: Hold) -> Hold | Answer:
+        """Who is released is written to once more, and that needs the version that the first write made."""
+        try:
+            return await self._fleet.fresh(hold) or Unsure()
+        except (TryLater, Refused):
+            return Unsure()
 
     async def _go_on(
         self, op: Op, going: Mapping[StepKey, Hold], seen: Sequence[Hold], now: datetime
@@ -222,13 +238,18 @@ class AzureWorkloads:
             return Failed(at=now, why=f"{step.op} does not hold any more: {hold.say_lost()}")
         if step.mark is Mark.DONE:
             return Succeeded(at=at)
-        if self._is_late(hold, ask.key, now) and not self._returns.is_under_way(hold):
+        if self._is_late(hold, ask.key, now) and not self._may_still_come(hold, step, now):
             return Failed(at=now, why=self._say_late(hold, step))
         return Running(check_again_at=now + self._again)
 
     def _is_late(self, hold: Hold, key: StepKey, now: datetime, *, but: Op | None = None) -> bool:
         step = _step(hold, key)
         return step.op is not but and step.op in self._limits and now >= step.at + self._limits[step.op]
+
+    def _may_still_come(self, hold: Hold, step: Step, now: datetime) -> bool:
+        """A start that was made gets as much time again: who is told as failed may run a moment later."""
+        is_coming = step.op is Op.GIVE_BACK and self._returns.is_under_way(hold)
+        return is_coming and now < step.at + 2 * self._limits[step.op]
 
     def _say_late(self, hold: Hold, step: Step) -> str:
         limit = self._limits[step.op]
