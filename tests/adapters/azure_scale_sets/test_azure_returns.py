@@ -95,6 +95,26 @@ def test_group_that_takes_all_or_nothing_is_asked_for_half_until_it_takes_them(
     assert all(azure.counts["give_back", node] == 1 for node in names(8))
 
 
+def test_view_that_is_behind_does_not_hide_that_a_group_took_nobody(
+    sets: ScaleSets, azure: Azure, clock: SetClock
+) -> None:
+    workloads, asks = taken(sets, azure, 4)
+    azure.room, azure.lag = 1, 3
+    workloads.give_back(asks)
+    while azure.room and len(azure.starts) < 6:
+        look(workloads, asks)
+        clock.later(0.1)
+    assert [len(start) for start in azure.starts[:3]] == [4, 2, 1]
+
+
+def test_chunk_that_came_makes_room_for_the_next_at_once(sets: ScaleSets, azure: Azure) -> None:
+    workloads, asks = taken(sets, azure, 4, chunk_max=2)
+    workloads.give_back(asks[:2])
+    wait_for(workloads, asks[:2])
+    workloads.give_back(asks[2:])
+    assert azure.starts == [names(2), names(4)[2:]]
+
+
 def test_one_bad_instance_costs_a_few_calls_and_not_everybody_s_return(
     sets: ScaleSets, azure: Azure, clock: SetClock
 ) -> None:

@@ -32,9 +32,12 @@ AT_WORK = frozenset({"", "Conflict", "OperationNotAllowed", "AnotherOperationInP
 
 @dataclass(slots=True)
 class _Start:
-    """A start under way. `failed`: why it ended without success; "" when it ended well, or nobody knows."""
+    """A start under way. `came`: who was seen running. `failed`: why it ended without success; "" when it ended well,
+    or nobody knows.
+    """
 
     vms: tuple[str, ...]
+    came: set[str] = field(default_factory=set)
     is_over: bool = False
     failed: str = ""
     over_at: datetime | None = None
@@ -66,6 +69,11 @@ class Returns:
         """It may run soon, by a start that was made."""
         return is_coming(hold) or any(hold.vm in start.vms for start in self._set(hold.scale_set).starts)
 
+    def came(self, hold: Hold) -> None:
+        """It runs, and nobody asks about it any more."""
+        for start in self._set(hold.scale_set).starts:
+            start.came |= {hold.vm} & set(start.vms)
+
     async def go_on(self, holds: Sequence[Hold], now: datetime) -> Mapping[str, Answer]:
         """Starts what can be started of these, which were all asked back. By node: Later when the service was busy,
         Unsure when nobody knows; who has its turn later is Accepted.
@@ -88,7 +96,7 @@ class Returns:
             later = Later(after=one.not_before - now)
             return answers | {hold.node: later for hold in members if not self.is_under_way(hold)}
         waiting = {hold.vm: hold for hold in members if hold.held_by and not self.is_under_way(hold)}
-        room = one.group.size - sum(len(start.vms) for start in one.starts)
+        room = one.group.size - sum(len(start.vms) - len(start.came) for start in one.starts)
         chunk = choose(one.group, waiting, now)[: max(0, room)]
         is_whole = self._fleet.settings.starts == "together"
         for vms in [chunk] if is_whole and chunk else [(vm,) for vm in chunk]:
@@ -132,8 +140,10 @@ class Returns:
         seen = {hold.vm: hold for hold in members if hold.vm in start.vms}
         start.over_at = start.over_at or now
         is_late = now >= start.over_at + self._again
-        coming = {vm for vm, hold in seen.items() if is_coming(hold)}
-        if len(coming) < len(start.vms) and not start.failed and not is_late:
+        coming = start.came | {vm for vm, hold in seen.items() if is_coming(hold)}
+        moving = [vm for vm in coming & seen.keys() if seen[vm].is_changing or seen[vm].power is Power.STARTING]
+        is_unclear = bool(moving) if start.failed else len(coming) < len(start.vms)
+        if is_unclear and not is_late:
             return
         told = next((hold.failure for vm, hold in seen.items() if hold.failure and vm not in coming), "")
         why = start.failed or told or "it was started, and does not run"

@@ -192,6 +192,8 @@ class AzureWorkloads:
             over = {key: hold for key, hold in own.items() if self._is_over(op, hold, now)}
             marked = await asyncio.gather(*(self._mark(op, hold, key, now) for key, hold in over.items()))
             ended |= {key for key, answer in zip(over, marked, strict=True) if isinstance(answer, Accepted)}
+            for hold in over.values() if op is Op.GIVE_BACK else ():
+                self._returns.came(hold)
             rest = {k: h for k, h in own.items() if k not in over and not self._is_late(h, k, now, but=Op.GIVE_BACK)}
             done = await self._go_on(op, rest, list(seen.values()), now) if rest else {}
             ended |= {key for key, answer in done.items() if op is Op.RELEASE and isinstance(answer, Accepted)}
