@@ -87,6 +87,7 @@ class Azure:
     is_at_once: bool = False
     merges: bool = False
     has_etags: bool = True
+    shows_starting: bool = True
     code: str = "AllocationFailed"
     instances: dict[str, Instance] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
@@ -273,7 +274,8 @@ class Azure:
 
     def _refresh(self, one: Instance) -> None:
         if one.lag == 0:
-            one.shown = one.power, one.provisioning, one.failure
+            power = one.power if self.shows_starting or one.power != "starting" else "deallocated"
+            one.shown = power, one.provisioning, one.failure
 
     def _show(self, one: Instance, *, is_viewed: bool = True, has_etag: bool = True) -> dict[str, Any]:
         power, provisioning, (code, message) = one.shown

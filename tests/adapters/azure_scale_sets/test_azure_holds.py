@@ -169,6 +169,22 @@ def test_instance_that_somebody_wrote_meanwhile_is_looked_at_again(sets: ScaleSe
     assert sets.answer("lock", asked) == Accepted()
 
 
+def test_tags_that_somebody_writes_between_our_look_and_our_write_are_not_lost(sets: ScaleSets, azure: Azure) -> None:
+    answer = azure.answer
+
+    def first_a_person(method: str, *rest: Any) -> Any:
+        if method == "PATCH":
+            azure.answer = answer  # type: ignore[method-assign]
+            azure.instances["gpu001"].tags = {"Owner": "physics"}
+            azure.instances["gpu001"].versions[0] += 1
+        return answer(method, *rest)
+
+    azure.answer = first_a_person  # type: ignore[method-assign, assignment]
+    assert isinstance(sets.answer("lock", ask("gpu001", "lock")), Later)
+    assert azure.instances["gpu001"].tags == {"Owner": "physics"}
+    assert azure.instances["gpu001"].protection == {}
+
+
 def test_person_who_writes_between_our_look_and_our_write_wins(sets: ScaleSets, azure: Azure) -> None:
     answer = azure.answer
 

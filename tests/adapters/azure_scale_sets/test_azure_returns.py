@@ -99,7 +99,7 @@ def test_view_that_is_behind_does_not_hide_that_a_group_took_nobody(
     sets: ScaleSets, azure: Azure, clock: SetClock
 ) -> None:
     workloads, asks = taken(sets, azure, 4)
-    azure.room, azure.lag = 1, 3
+    azure.room, azure.looks, azure.lag = 1, 12, 6  # it shows them starting for a while after the start failed
     workloads.give_back(asks)
     while azure.room and len(azure.starts) < 6:
         look(workloads, asks)
@@ -136,9 +136,12 @@ def test_one_bad_instance_costs_a_few_calls_and_not_everybody_s_return(
     wait_for(workloads, [ask("gpu005", "give_back")], clock)
 
 
-def test_start_under_way_is_not_begun_again_by_who_was_started_meanwhile(sets: ScaleSets, azure: Azure) -> None:
+@pytest.mark.parametrize("shows_starting", [True, False])
+def test_start_under_way_is_not_begun_again_by_who_was_started_meanwhile(
+    sets: ScaleSets, azure: Azure, shows_starting: bool
+) -> None:
     workloads, asks = taken(sets, azure, 3)
-    azure.looks = 1000
+    azure.looks, azure.shows_starting = 1000, shows_starting
     workloads.give_back(asks)
     again = sets.workloads()
     assert set(again.give_back(asks).values()) == {COMING}

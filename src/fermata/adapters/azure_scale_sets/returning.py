@@ -95,7 +95,7 @@ class Returns:
         if one.not_before is not None and now < one.not_before:
             later = Later(after=one.not_before - now)
             return answers | {hold.node: later for hold in members if not self.is_under_way(hold)}
-        waiting = {hold.vm: hold for hold in members if hold.held_by and not self.is_under_way(hold)}
+        waiting = {hold.vm: hold for hold in members if not self.is_under_way(hold)}
         room = one.group.size - sum(len(start.vms) - len(start.came) for start in one.starts)
         chunk = choose(one.group, waiting, now)[: max(0, room)]
         is_whole = self._fleet.settings.starts == "together"
