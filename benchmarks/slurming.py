@@ -69,6 +69,8 @@ def looked(site: SlurmSite, name: str, settings: Settings) -> None:
     """Every node read once, and the jobs."""
     controller = Controller(settings)
     timed(f"read all nodes, {name}", len(site.nodes), controller.nodes)
+    few = site.nodes[:CALL_SIZE_MAX]
+    timed(f"read nodes by name, {name}", len(few), lambda: controller.nodes(few))
     controller.close()
     timed(f"what a drain costs, {name}", len(site.nodes), lambda: drain_cost(settings, site.nodes))
 

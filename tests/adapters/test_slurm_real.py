@@ -266,6 +266,7 @@ def test_reset_is_refused_without_a_program_and_done_once_with_it(slurm: SlurmSi
 
 
 def test_release_leaves_a_node_down_as_it_was_found(slurm: SlurmSite) -> None:
+    slurm.stop_slurmd("gpu016")  # one that responds would be put back by slurmctld itself, at any moment
     slurm.run("scontrol", "update", "nodename=gpu016", "state=down", "reason=Not responding")
     take(slurm, "gpu016")
     released = ask("gpu016", "release")
@@ -311,6 +312,20 @@ def test_slurmrestd_and_scontrol_tell_the_same_of_every_node_and_job(slurm: Slur
     assert (len(costs[0].jobs), dict(costs[0].users), costs[0].node_count) == (1, {"root": 1}, 1)
     assert costs[0].over_at is not None
     slurm.run("scancel", job)
+
+
+def test_nodes_are_asked_for_by_name_and_strangers_among_them_hide_nobody(slurm: SlurmSite) -> None:
+    asked = [NodeId(name) for name in ("gpu030", "nobody", "gpu031,gpu032", "-o", "gpu031")]
+    for words in ({}, over_rest(slurm)):
+        inventory = ports(slurm, **words).inventory
+        assert inventory is not None
+        assert sorted(inventory.observe_nodes(asked)) == ["gpu030", "gpu031"], words
+    commands = slurm.at / "log/asked"
+    program = slurm.at / "etc/scontrol-told"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{commands}\nexec {shutil.which("scontrol")} "$@"\n')
+    program.chmod(0o755)
+    workloads_of(slurm, scontrol=str(program)).observe([ask("gpu030", "lock"), ask("gpu031", "lock")])
+    assert commands.read_text() == "show node gpu[030-031] -o\n"
 
 
 def test_reservation_ahead_keeps_long_jobs_off_and_moves_with_the_plan(slurm: SlurmSite) -> None:
