@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from tests.adapters.slurm_site import SlurmSite, lacking, serving_slurm, wait_for
 
-from fermata.adapters.slurm import Ahead, Settings, build, drain_cost, keep_reservations
+from fermata.adapters.slurm import Settings, build
+from fermata.domain.ahead import Ahead, Kept
 from fermata.domain.fleet import NodeState
-from fermata.domain.ids import NodeId, StepKey
+from fermata.domain.ids import NodeId, RunId, StepKey, WindowId
+from fermata.domain.jobs import count_cost
 from fermata.domain.observations import Accepted, Denied, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.ports import AdapterPorts, Ask, Refused, TryLater
 from fermata.sim.clock import SystemClock
@@ -81,6 +84,10 @@ def seen(site: SlurmSite, node: str, **words: Any) -> NodeSeen:
 
 def workloads_of(site: SlurmSite, **words: Any) -> Any:
     return ports(site, **words).workloads
+
+
+def jobs_of(site: SlurmSite, **words: Any) -> Any:
+    return ports(site, **words).jobs
 
 
 def over_rest(site: SlurmSite) -> dict[str, str]:
@@ -306,11 +313,11 @@ def test_slurmrestd_and_scontrol_tell_the_same_of_every_node_and_job(slurm: Slur
     a, b = one.observe_nodes(names), two.observe_nodes(names)
     facts = [{n: (s.reachable, s.state, s.locked) for n, s in each.items()} for each in (a, b)]
     assert facts[0] == facts[1]
-    costs = [drain_cost(Settings(config=slurm.config, **more), ["gpu019"]) for more in ({}, words)]
-    told, over = ([(job.id, job.user, job.nodes, job.ends_at) for job in cost.jobs] for cost in costs)
+    told, over = (jobs_of(slurm, **more).list_jobs([NodeId("gpu019"), NodeId("nobody")]) for more in ({}, words))
     assert told == over
-    assert (len(costs[0].jobs), dict(costs[0].users), costs[0].node_count) == (1, {"root": 1}, 1)
-    assert costs[0].over_at is not None
+    cost = count_cost(told, ["gpu019"], SystemClock().now())
+    assert (cost.job_count, dict(cost.users), cost.node_count, cost.lasting) == (1, {"root": 1}, 1, 1)
+    assert cost.over_at is not None
     slurm.run("scancel", job)
 
 
@@ -328,32 +335,113 @@ def test_nodes_are_asked_for_by_name_and_strangers_among_them_hide_nobody(slurm:
     assert commands.read_text() == "show node gpu[030-031] -o\n"
 
 
+WINDOW = WindowId("c0-20260105")
+
+
+def ahead_of(site: SlurmSite, *nodes: str, hours: float = 1, floats: timedelta | None = None) -> Ahead:
+    start = (SystemClock().now() + hours * HOUR).replace(microsecond=0)
+    named = frozenset(map(NodeId, nodes))
+    return Ahead(window=WINDOW, nodes=named, starts_at=start, ends_at=start + HOUR, floats=floats)
+
+
+def keep(site: SlurmSite, *wanted: Ahead, run: str = "run_1", **words: Any) -> Kept:
+    found: Kept = jobs_of(site, **words).keep_ahead(RunId(run), wanted)
+    return found
+
+
+def reservations(site: SlurmSite) -> str:
+    return site.run("scontrol", "show", "reservations", "-o")
+
+
 def test_reservation_ahead_keeps_long_jobs_off_and_moves_with_the_plan(slurm: SlurmSite) -> None:
-    settings = Settings(config=slurm.config)
-    start = (SystemClock().now() + HOUR).replace(microsecond=0)
-    nodes = frozenset({"gpu021", "gpu022"})
-    ahead = Ahead(window="c0-20260105", nodes=nodes, starts_at=start, ends_at=start + HOUR)
-    assert keep_reservations(settings, [ahead]) == {"c0-20260105": Accepted()}
-    assert keep_reservations(settings, [ahead]) == {"c0-20260105": Accepted()}
+    done = Kept(answers={WINDOW: Accepted()})
+    ahead = ahead_of(slurm, "gpu021", "gpu022")
+    assert keep(slurm, ahead) == done
+    made = reservations(slurm)
+    assert "ReservationName=fermata_run_1_c0-20260105 " in made
+    assert keep(slurm, ahead) == done
+    assert reservations(slurm) == made
     long, short = (slurm.sbatch("gpu021", 300, f"--time={minutes}") for minutes in (120, 10))
     wait_for(lambda: slurm.run("squeue", "-h", "-j", short, "-o", "%t").strip() == "R")
     assert slurm.run("squeue", "-h", "-j", long, "-o", "%t").strip() == "PD"
-    moved = Ahead(window=ahead.window, nodes=nodes, starts_at=start + 5 * HOUR, ends_at=start + 6 * HOUR)
-    keep_reservations(settings, [moved])
-    assert f"StartTime={moved.starts_at:%Y-%m-%dT%H:%M:%S}" in slurm.run("scontrol", "show", "reservations", "-o")
-    take(slurm, "gpu022")
-    workloads_of(slurm).give_back([ask("gpu022", "give_back")])
-    assert " Nodes=gpu021 " in slurm.run("scontrol", "show", "reservations", "-o")
-    floating = Ahead(
-        window=ahead.window, nodes=frozenset({"gpu023"}), starts_at=start, ends_at=start + HOUR, floats=HOUR / 2
-    )
-    keep_reservations(settings, [floating])
-    told = slurm.run("scontrol", "show", "reservations", "-o")
-    assert "TIME_FLOAT" in told
-    assert " Nodes=gpu023 " in told
-    assert keep_reservations(settings, []) == {}
-    assert "fermata_" not in slurm.run("scontrol", "show", "reservations", "-o")
+    moved = ahead_of(slurm, "gpu021", "gpu022", hours=6)
+    keep(slurm, moved)
+    assert f"StartTime={moved.starts_at:%Y-%m-%dT%H:%M:%S}" in reservations(slurm)
+    assert keep(slurm) == Kept()
+    assert "fermata_" not in reservations(slurm)
     slurm.run("scancel", long, short)
+
+
+def test_window_that_waits_keeps_off_jobs_longer_than_its_drain_and_no_others(slurm: SlurmSite) -> None:
+    keep(slurm, ahead_of(slurm, "gpu023"))
+    keep(slurm, ahead_of(slurm, "gpu023", hours=-0.1, floats=HOUR / 2))
+    told = reservations(slurm)
+    assert told.count("ReservationName=") == 1, "the one with a fixed start is given up"
+    assert "ReservationName=fermata_run_1_c0-20260105_float " in told
+    assert "TIME_FLOAT" in told
+    long, short = (slurm.sbatch("gpu023", 300, f"--time={minutes}") for minutes in (45, 10))
+    wait_for(lambda: slurm.run("squeue", "-h", "-j", short, "-o", "%t").strip() == "R")
+    assert slurm.run("squeue", "-h", "-j", long, "-o", "%t").strip() == "PD"
+    assert keep(slurm, ahead_of(slurm, "gpu023", hours=-0.2, floats=HOUR / 2)).answers == {WINDOW: Accepted()}
+    assert keep(slurm) == Kept()
+    wait_for(lambda: slurm.run("squeue", "-h", "-j", long, "-o", "%t").strip() == "R")
+    slurm.run("scancel", long, short)
+
+
+def test_reservation_that_has_begun_is_made_anew_for_a_later_start(slurm: SlurmSite) -> None:
+    keep(slurm, ahead_of(slurm, "gpu025", hours=0.001))
+    wait_for(lambda: "State=ACTIVE" in reservations(slurm))
+    later = ahead_of(slurm, "gpu025", hours=3)
+    assert keep(slurm, later).answers == {WINDOW: Accepted()}
+    assert f"StartTime={later.starts_at:%Y-%m-%dT%H:%M:%S}" in reservations(slurm)
+    keep(slurm)
+
+
+def test_reservations_are_made_only_so_far_ahead_as_the_settings_say(slurm: SlurmSite) -> None:
+    ahead = ahead_of(slurm, "gpu025", hours=30)
+    assert keep(slurm, ahead, reserve_hours_ahead=24) == Kept()
+    assert keep(slurm, ahead, reserve_hours_ahead=0) == Kept()
+    assert "fermata_" not in reservations(slurm)
+    assert keep(slurm, ahead, reserve_hours_ahead=36).answers == {WINDOW: Accepted()}
+    keep(slurm)
+
+
+def test_one_run_leaves_the_reservations_of_others_and_of_people(slurm: SlurmSite) -> None:
+    words = ("nodes=gpu026", "starttime=now+2hours", "duration=60", "user=root", "flags=maint,ignore_jobs")
+    slurm.run("scontrol", "create", "reservation", "reservationname=marys", *words)
+    keep(slurm, ahead_of(slurm, "gpu026"), run="run_2")
+    keep(slurm, ahead_of(slurm, "gpu026"))
+    keep(slurm)
+    told = reservations(slurm)
+    assert "ReservationName=marys " in told
+    assert "ReservationName=fermata_run_2_c0-20260105 " in told
+    assert told.count("ReservationName=") == 2
+    keep(slurm, run="run_2")
+    slurm.run("scontrol", "delete", "reservationname=marys")
+
+
+def test_node_that_goes_back_leaves_the_reservation_of_its_window_and_stays_in_that_of_a_later_one(
+    slurm: SlurmSite,
+) -> None:
+    later = replace(ahead_of(slurm, "gpu027", hours=40), window=WindowId("c0-20260107"))
+    keep(slurm, ahead_of(slurm, "gpu027", "gpu028", hours=-0.5, floats=HOUR / 2), later)
+    take(slurm, "gpu027")
+    back = ask("gpu027", "give_back")
+    assert workloads_of(slurm).give_back([back]) == {back.key: Accepted()}
+    lines = {line.split("=")[1].split(" ")[0]: line for line in reservations(slurm).splitlines() if line}
+    assert " Nodes=gpu028 " in lines["fermata_run_1_c0-20260105_float"]
+    assert " Nodes=gpu027 " in lines["fermata_run_1_c0-20260107"]
+    assert isinstance(progress(slurm, back), Succeeded), "a later window of its own does not hold it back"
+    keep(slurm)
+
+
+def test_reservation_that_slurm_refuses_is_answered_with_its_words(slurm: SlurmSite) -> None:
+    found = keep(slurm, ahead_of(slurm, "gpu029", "nobody"))
+    denied = found.answers[WINDOW]
+    assert isinstance(denied, Denied)
+    assert "node" in denied.why.lower()
+    assert keep(slurm, ahead_of(slurm, "gpu029"), reservation_user="no-such-user").left == {}
+    keep(slurm)
 
 
 def test_slurmctld_that_starts_again_remembers(slurm: SlurmSite) -> None:

@@ -139,7 +139,7 @@ def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Cloc
         catalogue = inventory.load_catalogue(conn)
         fallout = inventory.load_campaign(conn, campaign).fallout
     faults = replace(Faults(), fallout=fallout.fraction, mean_days_to_repair=fallout.mean_days_to_repair)
-    site = open_simulated_ports(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock)
+    site = open_simulated_ports(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock, with_jobs=True)
     return replace(site, metrics=open_metrics(read_settings().metrics))
 
 

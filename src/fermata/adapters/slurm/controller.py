@@ -9,10 +9,10 @@ from fermata.adapters.slurm import jobs as job_lists
 from fermata.adapters.slurm import nodes as node_lists
 from fermata.adapters.slurm.commands import CHARACTERS_MAX, Commands, NotDone
 from fermata.adapters.slurm.hostlist import chunks, compress, is_name
-from fermata.adapters.slurm.jobs import Job
 from fermata.adapters.slurm.nodes import SlurmNode
 from fermata.adapters.slurm.rest import Rest
 from fermata.adapters.slurm.settings import Settings
+from fermata.domain.jobs import Job
 from fermata.ports import OutcomeUnknown, Refused
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from fermata.adapters.slurm.controller import Change, Controller
 from fermata.adapters.slurm.holds import Hold, index_keys, judge, read_hold, settle
-from fermata.adapters.slurm.reservations import nodes_reserved
+from fermata.adapters.slurm.reservations import names_of, nodes_reserved
 from fermata.adapters.slurm.tags import Entry, Op, Trail, to_template, write_comment, write_reason
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import Accepted, Answer, Denied, Later, NeverAsked, Progress, Unsure
@@ -83,8 +83,8 @@ class Desk:
         now = self.now()
         told = index_keys((self.look_for(asks) if holds is None else holds).values())
         backs = any(op_of(told[ask.key]) in (Op.GIVE_BACK, Op.RELEASE) for ask in asks if ask.key in told)
-        reserved = nodes_reserved(self.controller, self.owner) if backs else frozenset()
-        return {ask.key: self._progress(told.get(ask.key), now, reserved) for ask in asks}
+        reserved = nodes_reserved(self.controller, self.owner) if backs else {}
+        return {ask.key: self._progress(told.get(ask.key), now, self._reserved(ask.key, reserved)) for ask in asks}
 
     def look_for(self, asks: Sequence[Ask]) -> Mapping[str, Hold]:
         """The nodes that the asks are about."""
@@ -102,6 +102,10 @@ class Desk:
             return NeverAsked()
         hold, template = found
         return judge(hold, template, now, reset_limit=self._reset_limit, reserved=reserved)
+
+    def _reserved(self, key: StepKey, reserved: Mapping[str, frozenset[str]]) -> frozenset[str]:
+        """The nodes that are kept for the window of a step."""
+        return frozenset[str]().union(*(reserved.get(name, ()) for name in names_of(self.owner, key)))
 
     def _repeat(self, hold: Hold, template: str, op: Op) -> Answer:
         """Of a step that Slurm shows already. One that somebody undid is not done again under the same key."""
