@@ -22,7 +22,7 @@ pytestmark = MARKS
 NODES = ("gpu041", "gpu042", "gpu043")
 NUMBERS = itertools.count(1)
 MISHAPS = frozenset({Mishap.LOST_BEFORE, Mishap.LOST_AFTER, Mishap.ERROR, Mishap.CUT, Mishap.HANG})
-CANNOT = "Slurm's programs are killed with their answer: an older one, or a time to ask again, they never give"
+CANNOT = "Slurm's programs give no older answer in place of a new one, and no time to ask again"
 
 # Stands for scontrol and squeue. `mishap`: what befalls calls, those that only show something if `reads` is there.
 PROGRAM = """#!/bin/sh

@@ -188,8 +188,8 @@ def _node(states: str, reason: str = "", entries: tuple[Entry, ...] = (), **word
     return SlurmNode(name="n1", states=frozenset(states.split("+")), reason=reason, comment=comment, **fields)  # type: ignore[arg-type]
 
 
-def _asked(op: Op, mark: Mark = Mark.ASKED) -> tuple[Entry, ...]:
-    return (Entry(op=op, template="k", at=NOW - timedelta(minutes=1), mark=mark),)
+def _asked(op: Op, mark: Mark = Mark.ASKED, *, seconds: int = 60) -> tuple[Entry, ...]:
+    return (Entry(op=op, template="k", at=NOW - timedelta(seconds=seconds), mark=mark),)
 
 
 AFTER = {"booted_at": NOW}
@@ -212,6 +212,8 @@ PROGRESS: list[tuple[str, SlurmNode, type[Progress]]] = [
     ("reset, not yet up", _node("IDLE+DRAIN", "fermata:k reset", _asked(Op.RESET)), Running),
     ("reset, up", _node("IDLE+DRAIN", "fermata:k reset", _asked(Op.RESET), **AFTER), Succeeded),
     ("given back", _node("IDLE", "", _asked(Op.GIVE_BACK)), Succeeded),
+    ("given back a moment ago, silent", _node("IDLE+NOT_RESPONDING", "", _asked(Op.GIVE_BACK, seconds=59)), Running),
+    ("given back, silent for a minute", _node("IDLE+NOT_RESPONDING", "", _asked(Op.GIVE_BACK)), Succeeded),
     ("not given back", _node("IDLE+DRAIN", "fermata:j drain", _asked(Op.GIVE_BACK)), NeverAsked),
     ("done before", _node("IDLE+DRAIN", "fermata:j drain", _asked(Op.LOCK, Mark.DONE)), Succeeded),
     (

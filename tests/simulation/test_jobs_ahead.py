@@ -2,15 +2,19 @@
 simulated fleet and on one that answers as a test says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pytest
+from tests.server.conftest import HandClock, make_app
 from tests.simulation import small, stagehand
 
+from fermata.cli.runs import status
 from fermata.domain.ahead import Ahead, JobsAhead, Keeping, Kept
 from fermata.domain.ids import NodeId, RunId, WindowId
 from fermata.domain.jobs import Job
@@ -21,6 +25,7 @@ from fermata.domain.reasons import Code
 from fermata.domain.run_states import RunState, WindowState
 from fermata.formats.brake import brake_file
 from fermata.ports import Clock, OutcomeUnknown, Refused, TryLater
+from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.services import runs as services
 from fermata.sim.site import open_site
 from fermata.store import consent, journal, runs, window_jobs
@@ -347,3 +352,46 @@ def test_without_anybody_keeping_jobs_off_they_would_have_begun(tmp_path: Path) 
     jobs = open_site(stage.world, stage.clock, with_jobs=True).jobs
     assert jobs is not None
     assert jobs.list_jobs(list(stage.plan.windows[0].nodes))
+
+
+@contextmanager
+def serving(database: Database) -> Iterator[httpx.Client]:
+    """Board and API over a store, on loopback."""
+    listener = bind_socket("127.0.0.1", 0)
+    server = BackgroundServer(make_app(database, HandClock(small.NOW)), listener)
+    server.start()
+    try:
+        with httpx.Client(base_url=url_of(listener), timeout=20) as client:
+            yield client
+    finally:
+        server.stop()
+
+
+def test_status_board_and_window_page_tell_the_jobs_of_a_window(tmp_path: Path) -> None:
+    found = rig(tmp_path)
+    found.scheduler.running = (job("4711", "c0-n001", "elsewhere", hours=10, user="mallory"),)
+    found.conduct(until=small.NOW + 5 * MINUTE)
+    (window,) = services.status(found.stage.database).windows
+    assert window.jobs == found.known()
+    told = "1 job of mallory on 1 of 8 nodes; 1 may outlast its start"
+    with serving(found.stage.database) as client:
+        board, page = client.get("/").text, client.get(f"/windows/{FIRST}").text
+        answer = client.get(f"/api/v1/campaigns/{small.CAMPAIGN}/run").json()
+    for text in (board, page):
+        assert told in text
+        assert "jobs that would run into its start are kept off 8 of 8 nodes" in text
+    assert "4711" in page
+    assert "They run on 1 node beside the window’s too." in page
+    assert answer["windows"][0]["jobs"]["cost"]["job_count"] == 1
+
+
+def test_the_command_tells_the_jobs_of_windows_within_a_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = rig(tmp_path)
+    found.scheduler.running = (job("4711", "c0-n001", hours=10, user="mallory"),)
+    found.scheduler.answer = Denied(why="Access denied")
+    found.conduct(until=small.NOW + 5 * MINUTE)
+    status(store=found.stage.database.url)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Jobs ahead" in told
+    assert "mallory" in told
+    assert "Access denied" in told

@@ -142,7 +142,9 @@ class Controller:
         for part in chunks(names, CHARACTERS_MAX):
             try:
                 act(compress(part))
-            except (NotDone, Refused) as error:
+            except NotDone as error:
+                missed |= dict.fromkeys(part, None if error.is_lost else error.why)
+            except Refused as error:
                 missed |= dict.fromkeys(part, error.why)
             except OutcomeUnknown:
                 missed |= dict.fromkeys(part, None)

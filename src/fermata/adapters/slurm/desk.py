@@ -15,6 +15,7 @@ from fermata.domain.ids import StepKey
 from fermata.domain.observations import Accepted, Answer, Denied, Later, NeverAsked, Progress, Unsure
 from fermata.ports import CALL_SIZE_MAX, Ask, Clock, OutcomeUnknown, Refused, TryLater
 
+_NEVER_THERE = ("contact", "connection refused", "connect failure")
 Act = Callable[[Sequence[str], Change], Mapping[str, str | None]]
 
 
@@ -86,6 +87,14 @@ class Desk:
         reserved = nodes_reserved(self.controller, self.owner) if backs else {}
         return {ask.key: self._progress(told.get(ask.key), now, self._reserved(ask.key, reserved)) for ask in asks}
 
+    def find_marked(self, names: Collection[str], change: Change) -> list[str]:
+        """Those of nodes whose answer was lost that show what was written. Nobody when they cannot be looked at."""
+        try:
+            seen = self.look(names)
+        except (TryLater, Refused, OutcomeUnknown):
+            return []
+        return [name for name, hold in seen.items() if hold.node.reason == change.reason]
+
     def look_for(self, asks: Sequence[Ask]) -> Mapping[str, Hold]:
         """The nodes that the asks are about."""
         return self.look({ask.unit for ask in asks})
@@ -150,7 +159,7 @@ def _judge_failed(job: Job, seen: Hold | None, why: str | None) -> Answer:
         return Accepted()
     if why is None:
         return Unsure()
-    if "contact" in why.lower() or "timed out" in why.lower():
+    if any(word in why.lower() for word in _NEVER_THERE):
         return Later(after=timedelta(minutes=1))
     return Denied(why=why)
 

@@ -130,7 +130,9 @@ def _is_late(there: Reservation, ahead: Ahead, now: datetime) -> bool:
 def _do(controller: Controller, *words: str) -> Answer:
     try:
         controller.act(*words)
-    except (NotDone, Refused) as error:
+    except NotDone as error:
+        return Unsure() if error.is_away else Denied(why=error.why)
+    except Refused as error:
         return Denied(why=error.why)
     except OutcomeUnknown:
         return Unsure()
