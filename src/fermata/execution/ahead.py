@@ -36,7 +36,7 @@ SURE_FOR = timedelta(hours=1)  # then it is asked again, since people may have c
 ALL_OF_IT = "The scheduler"  # what is told of when it did not even say what is left
 OF_TARGETS = frozenset({Code.RESERVATION_REFUSED, Code.RESERVATION_AWAITED})
 OWED_MAX = timedelta(hours=24)  # that a run waits to end for a target which does not answer
-SAID = ("consent", "exemption", "freeze", "inventory", "order", "policy")
+SAID = ("consent", "exemption", "freeze", "policy")
 NOT_EMPTY_YET = frozenset({UnitState.PENDING, UnitState.LOCKED, UnitState.DRAINING})
 
 
@@ -93,7 +93,9 @@ def _not_empty(stage: Stage, row: WindowRun) -> list[NodeId]:
 
 
 def _hear(stage: Stage, now: datetime) -> None:
-    """Which nodes of windows to come may go by what customers say now; looked at again when something changed."""
+    """Which nodes of windows to come may go by what customers say now: of all when they said something, else only of
+    windows that came since.
+    """
     desk = stage.jobs
     seen = _see(stage, now)
     with stage.database.read() as conn:
@@ -101,11 +103,17 @@ def _hear(stage: Stage, now: datetime) -> None:
         if seen == desk.seen and newest == desk.said:
             return
         said = read_said(conn)
+    old = desk.free if newest == desk.said else {}
     groups: dict[tuple[PlanId, ClusterId], list[WindowRun]] = defaultdict(list)
-    for row in stage.windows.values():
-        if row.state in NOT_OPENED_YET and row.planned_start - now <= CONSIDERED:
-            groups[row.plan, row.cluster].append(row)
     free: dict[WindowId, Free] = {}
+    for row in stage.windows.values():
+        if row.state not in NOT_OPENED_YET or row.planned_start - now > CONSIDERED:
+            continue
+        known = old.get(row.window)
+        if known is not None and known.of == (row.plan, row.planned_start):
+            free[row.window] = known
+        else:
+            groups[row.plan, row.cluster].append(row)
     for (plan, name), members in groups.items():
         score = stage.score(plan)
         fleet = _of_cluster(score.fleet, name)
@@ -128,7 +136,8 @@ def _of_cluster(fleet: Fleet, name: ClusterId) -> Fleet:
 def _split(stage: Stage, row: WindowRun, refused: Mapping[NodeId, Reason]) -> Free:
     nodes = stage.planned(row).nodes
     whys = [refused[name] for name in nodes if name in refused]
-    return Free(nodes=tuple(name for name in nodes if name not in refused), why=whys[0] if whys else None)
+    may_go = tuple(name for name in nodes if name not in refused)
+    return Free(of=(row.plan, row.planned_start), nodes=may_go, why=whys[0] if whys else None)
 
 
 def _free(stage: Stage, row: WindowRun) -> Sequence[NodeId]:

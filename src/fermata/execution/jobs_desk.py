@@ -14,8 +14,11 @@ Seen = tuple[tuple[WindowId, WindowState, PlanId, datetime, bool], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Free:
-    """Nodes of a window that their customers let go. `why`: what one of the others lacks; None: there is no other."""
+    """Nodes of a window, of this plan and start, that their customers let go. `why`: what one of the others lacks;
+    None: there is no other.
+    """
 
+    of: tuple[PlanId, datetime]
     nodes: tuple[NodeId, ...]
     why: Reason | None = None
 

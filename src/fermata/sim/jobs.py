@@ -32,18 +32,13 @@ class Planned:
     limit: datetime
 
 
-def draw_job(world: World, node: str, now: datetime) -> Planned | None:
-    """The job that is on a node at `now` if nothing kept it off, by the dice alone."""
-    shift = STRETCH * world.draw(node, "jobs from")
-    number = (now - _EPOCH + shift) // STRETCH
+def draw_job(world: World, node: str, number: int, start: datetime) -> Planned | None:
+    """The job that a node has in its stretch `number`, which begins at `start`, by the dice alone."""
     name = f"{node} {number}"
     if world.draw(name, "job") >= BUSY_SHARE:
         return None
-    start = _EPOCH + number * STRETCH - shift
     begins = (start + STRETCH * 0.1 * world.draw(name, "job begins")).replace(microsecond=0)
     ends = (begins + (start + STRETCH - begins) * (1 + world.draw(name, "job lasts")) / 2).replace(microsecond=0)
-    if not begins <= now < ends:
-        return None
     user = USERS[int(world.draw(name, "job of") * len(USERS))]
     return Planned(user=user, begins_at=begins, ends_at=ends, limit=(start + STRETCH).replace(microsecond=0))
 
@@ -53,6 +48,8 @@ class SimJobs:
 
     def __init__(self, world: World, clock: Clock, turns: AbstractContextManager[None]) -> None:
         self._world, self._clock, self._turns = world, clock, turns
+        self._shifts: dict[str, timedelta] = {}
+        self._drawn: dict[str, tuple[int, Planned | None]] = {}
 
     def list_jobs(self, nodes: Sequence[NodeId]) -> Sequence[Job]:
         """See the port."""
@@ -73,7 +70,7 @@ class SimJobs:
     def _running(self, nodes: Iterable[NodeId], now: datetime) -> Iterator[Job]:
         for name in nodes:
             machine = self._world.nodes.get(name)
-            job = draw_job(self._world, name, now) if machine is not None else None
+            job = self._draw(name, now) if machine is not None else None
             if machine is not None and job is not None and self._is_on(machine, job, now):
                 yield Job(
                     id=f"{name}-{int(job.begins_at.timestamp())}",
@@ -83,6 +80,19 @@ class SimJobs:
                     ends_at=job.limit,
                     requeues=True,
                 )
+
+    def _draw(self, node: str, now: datetime) -> Planned | None:
+        """The job that is on a node at `now` if nothing kept it off. The last that was drawn of each is remembered."""
+        if node not in self._shifts:
+            self._shifts[node] = STRETCH * self._world.draw(node, "jobs from")
+        shift = self._shifts[node]
+        number = (now - _EPOCH + shift) // STRETCH
+        known = self._drawn.get(node)
+        if known is None or known[0] != number:
+            known = number, draw_job(self._world, node, number, _EPOCH + number * STRETCH - shift)
+            self._drawn[node] = known
+        job = known[1]
+        return job if job is not None and job.begins_at <= now < job.ends_at else None
 
     def _is_on(self, machine: Machine, job: Planned, now: datetime) -> bool:
         """Nothing kept it off when it began: nobody had taken the node, or kept it free of jobs so long."""
