@@ -128,7 +128,7 @@ class CampaignClock:
         return clock
 
 
-def open_simulated_site(  # noqa: PLR0913 - what differs between a demo and a process that serves
+def open_simulated_site(
     database: Database, campaign: CampaignId, *, clock: Clock, seed: int, log: Path, with_jobs: bool = False
 ) -> Site:
     """All ports over a simulated fleet that begins as the campaign's first plan found it.
