@@ -16,9 +16,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.adapters.slurm_site import SlurmSite, lacking, serving_slurm
 
-from fermata.adapters.slurm import Settings, build, drain_cost
+from fermata.adapters.slurm import Settings, build
 from fermata.adapters.slurm.controller import Change, Controller
 from fermata.domain.ids import NodeId, StepKey
+from fermata.domain.jobs import count_cost
 from fermata.domain.observations import Accepted, Succeeded
 from fermata.ports import CALL_SIZE_MAX, Ask
 from fermata.sim.clock import SystemClock
@@ -69,8 +70,19 @@ def looked(site: SlurmSite, name: str, settings: Settings) -> None:
     """Every node read once, and the jobs."""
     controller = Controller(settings)
     timed(f"read all nodes, {name}", len(site.nodes), controller.nodes)
+    few = site.nodes[:CALL_SIZE_MAX]
+    timed(f"read nodes by name, {name}", len(few), lambda: controller.nodes(few))
     controller.close()
-    timed(f"what a drain costs, {name}", len(site.nodes), lambda: drain_cost(settings, site.nodes))
+    timed(f"what a drain costs, {name}", len(site.nodes), lambda: cost_of(settings, site.nodes))
+
+
+def cost_of(settings: Settings, nodes: Sequence[str]) -> object:
+    """All jobs read, and those on these nodes counted."""
+    controller = Controller(settings)
+    try:
+        return count_cost(controller.jobs(), nodes, SystemClock().now())
+    finally:
+        controller.close()
 
 
 def conducted(site: SlurmSite) -> None:

@@ -14,10 +14,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from fermata.domain.ahead import Ahead, Kept
 from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.deliveries import Outcome
 from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, UpdateId
 from fermata.domain.inventory_reports import Report
+from fermata.domain.jobs import Job
 from fermata.domain.metrics import Reading
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
 from fermata.domain.replans import Replan
@@ -201,6 +203,22 @@ class Verifier(Protocol):
         ...
 
 
+class Jobs(Protocol):
+    """Jobs on nodes: who is there now, and who may still begin there ahead of a window. Kills nobody."""
+
+    def list_jobs(self, nodes: Sequence[NodeId]) -> Sequence[Job]:
+        """The jobs that are on any of these nodes, each once; perhaps others too. Raises TryLater or Refused: half a
+        list is never an answer.
+        """
+        ...
+
+    def keep_ahead(self, run: RunId, wanted: Sequence[Ahead]) -> Kept:
+        """Makes what is kept free for `run` all that is wanted, and nothing else: what is missing is made before what
+        is not wanted any more is given up. Asking twice with the same changes nothing.
+        """
+        ...
+
+
 class Metrics(Protocol):
     """What is measured of nodes all the time, by others."""
 
@@ -258,7 +276,7 @@ class Replanner(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """All ports of one site. `replanner` None: nobody plans again while a campaign is conducted. `metrics` None: there
-    are none, and whoever asks for them waits.
+    are none, and whoever asks for them waits. `jobs` None: none are counted, and none kept off.
     """
 
     inventory: Inventory
@@ -269,6 +287,7 @@ class Site:
     notifier: Notifier
     replanner: Replanner | None = None
     metrics: Metrics | None = None
+    jobs: Jobs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,3 +307,4 @@ class AdapterPorts:
     power: Power | None = None
     verifier: Verifier | None = None
     notifier: Notifier | None = None
+    jobs: Jobs | None = None

@@ -126,13 +126,17 @@ class SlurmSite:
 
     def restart_slurmd(self, node: str) -> None:
         """Ends the slurmd of a node, and starts another: it registers anew."""
+        self.stop_slurmd(node)
+        self._start("slurmd", "-D", "-N", node)
+
+    def stop_slurmd(self, node: str) -> None:
+        """Ends the slurmd of a node: it does not respond any more."""
         pid = int((self.at / f"log/{node}.pid").read_text())
         os.kill(pid, signal.SIGTERM)
         for process in self._processes:
             if process.pid == pid:
                 process.wait(timeout=WAIT_SECONDS_MAX)
         wait_for(lambda: not _is_alive(pid))
-        self._start("slurmd", "-D", "-N", node)
 
     def restart_controller(self) -> None:
         """Ends slurmctld, and starts another that reads the state of the first."""

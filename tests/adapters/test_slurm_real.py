@@ -1,90 +1,39 @@
-"""The Slurm adapter against a real Slurm: 32 slurmds, real jobs, real reboots. Each test has nodes of its own."""
+"""The Slurm adapter against a real Slurm: real slurmds, jobs and reboots. Each test has nodes of its own."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.adapters.slurm_site import SlurmSite, lacking, serving_slurm, wait_for
+from tests.adapters.slurm_desk import (
+    MARKS,
+    ask,
+    close_all,
+    jobs_of,
+    over_rest,
+    ports,
+    progress,
+    seen,
+    take,
+    workloads_of,
+)
+from tests.adapters.slurm_site import SlurmSite, wait_for
 
-from fermata.adapters.slurm import Ahead, Settings, build, drain_cost, keep_reservations
+from fermata.adapters.slurm import Settings, build
 from fermata.domain.fleet import NodeState
-from fermata.domain.ids import NodeId, StepKey
-from fermata.domain.observations import Accepted, Denied, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
-from fermata.ports import AdapterPorts, Ask, Refused, TryLater
+from fermata.domain.ids import NodeId
+from fermata.domain.jobs import count_cost
+from fermata.domain.observations import Accepted, Denied, Failed, NeverAsked, Running, Succeeded
+from fermata.ports import Refused, TryLater
 from fermata.sim.clock import SystemClock
 
-_WHY = lacking()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("slurm"),
-    pytest.mark.timeout(180),
-    pytest.mark.skipif(_WHY is not None, reason=f"NO REAL SLURM: {_WHY}"),
-]
-HOUR = timedelta(hours=1)
-_MADE: list[AdapterPorts] = []
-
-
-@pytest.fixture(scope="module")
-def slurm() -> Iterator[SlurmSite]:
-    folder = Path(tempfile.mkdtemp(prefix="fermata-slurm-"))
-    try:
-        with serving_slurm(folder, 32) as site:
-            yield site
-    finally:
-        shutil.rmtree(folder)
-
-
-def ports(site: SlurmSite, **words: Any) -> AdapterPorts:
-    """Made anew for each use: what is not in Slurm is forgotten."""
-    made = build(Settings(config=site.config, **words), SystemClock())
-    _MADE.append(made)
-    return made
+pytestmark = MARKS
 
 
 @pytest.fixture(autouse=True)
 def _closed() -> Iterator[None]:
     yield
-    while _MADE:
-        _MADE.pop().close()
-
-
-def ask(node: str, step: str, attempt: int = 1) -> Ask:
-    return Ask(key=StepKey(f"run_1/c0-20260105/{node}/{step}/{attempt}"), unit=node)
-
-
-def take(site: SlurmSite, *nodes: str) -> None:
-    """Locks and drains idle nodes."""
-    workloads = ports(site).workloads
-    assert workloads is not None
-    for call, step in ((workloads.lock, "lock"), (workloads.drain, "drain")):
-        answers = call([ask(node, step) for node in nodes])
-        assert set(answers.values()) == {Accepted()}, answers
-
-
-def progress(site: SlurmSite, each: Ask) -> Progress:
-    made = ports(site)
-    assert made.workloads is not None
-    assert made.power is not None
-    port = made.power if "re" in each.key.split("/")[3][:2] and "release" not in each.key else made.workloads
-    return port.observe([each])[each.key]
-
-
-def seen(site: SlurmSite, node: str, **words: Any) -> NodeSeen:
-    inventory = ports(site, **words).inventory
-    assert inventory is not None
-    return inventory.observe_nodes([NodeId(node)])[NodeId(node)]
-
-
-def workloads_of(site: SlurmSite, **words: Any) -> Any:
-    return ports(site, **words).workloads
-
-
-def over_rest(site: SlurmSite) -> dict[str, str]:
-    return {"rest_url": site.rest_url, "rest_user": "root", "rest_token_file": site.token_file}
+    close_all()
 
 
 def test_probe_tells_the_version_and_by_which_way_each_verb_goes(slurm: SlurmSite) -> None:
@@ -266,6 +215,7 @@ def test_reset_is_refused_without_a_program_and_done_once_with_it(slurm: SlurmSi
 
 
 def test_release_leaves_a_node_down_as_it_was_found(slurm: SlurmSite) -> None:
+    slurm.stop_slurmd("gpu016")  # one that responds would be put back by slurmctld itself, at any moment
     slurm.run("scontrol", "update", "nodename=gpu016", "state=down", "reason=Not responding")
     take(slurm, "gpu016")
     released = ask("gpu016", "release")
@@ -305,40 +255,26 @@ def test_slurmrestd_and_scontrol_tell_the_same_of_every_node_and_job(slurm: Slur
     a, b = one.observe_nodes(names), two.observe_nodes(names)
     facts = [{n: (s.reachable, s.state, s.locked) for n, s in each.items()} for each in (a, b)]
     assert facts[0] == facts[1]
-    costs = [drain_cost(Settings(config=slurm.config, **more), ["gpu019"]) for more in ({}, words)]
-    told, over = ([(job.id, job.user, job.nodes, job.ends_at) for job in cost.jobs] for cost in costs)
+    told, over = (jobs_of(slurm, **more).list_jobs([NodeId("gpu019"), NodeId("nobody")]) for more in ({}, words))
     assert told == over
-    assert (len(costs[0].jobs), dict(costs[0].users), costs[0].node_count) == (1, {"root": 1}, 1)
-    assert costs[0].over_at is not None
+    cost = count_cost(told, ["gpu019"], SystemClock().now())
+    assert (cost.job_count, dict(cost.users), cost.node_count, cost.lasting) == (1, {"root": 1}, 1, 1)
+    assert cost.over_at is not None
     slurm.run("scancel", job)
 
 
-def test_reservation_ahead_keeps_long_jobs_off_and_moves_with_the_plan(slurm: SlurmSite) -> None:
-    settings = Settings(config=slurm.config)
-    start = (SystemClock().now() + HOUR).replace(microsecond=0)
-    nodes = frozenset({"gpu021", "gpu022"})
-    ahead = Ahead(window="c0-20260105", nodes=nodes, starts_at=start, ends_at=start + HOUR)
-    assert keep_reservations(settings, [ahead]) == {"c0-20260105": Accepted()}
-    assert keep_reservations(settings, [ahead]) == {"c0-20260105": Accepted()}
-    long, short = (slurm.sbatch("gpu021", 300, f"--time={minutes}") for minutes in (120, 10))
-    wait_for(lambda: slurm.run("squeue", "-h", "-j", short, "-o", "%t").strip() == "R")
-    assert slurm.run("squeue", "-h", "-j", long, "-o", "%t").strip() == "PD"
-    moved = Ahead(window=ahead.window, nodes=nodes, starts_at=start + 5 * HOUR, ends_at=start + 6 * HOUR)
-    keep_reservations(settings, [moved])
-    assert f"StartTime={moved.starts_at:%Y-%m-%dT%H:%M:%S}" in slurm.run("scontrol", "show", "reservations", "-o")
-    take(slurm, "gpu022")
-    workloads_of(slurm).give_back([ask("gpu022", "give_back")])
-    assert " Nodes=gpu021 " in slurm.run("scontrol", "show", "reservations", "-o")
-    floating = Ahead(
-        window=ahead.window, nodes=frozenset({"gpu023"}), starts_at=start, ends_at=start + HOUR, floats=HOUR / 2
-    )
-    keep_reservations(settings, [floating])
-    told = slurm.run("scontrol", "show", "reservations", "-o")
-    assert "TIME_FLOAT" in told
-    assert " Nodes=gpu023 " in told
-    assert keep_reservations(settings, []) == {}
-    assert "fermata_" not in slurm.run("scontrol", "show", "reservations", "-o")
-    slurm.run("scancel", long, short)
+def test_nodes_are_asked_for_by_name_and_strangers_among_them_hide_nobody(slurm: SlurmSite) -> None:
+    asked = [NodeId(name) for name in ("gpu030", "nobody", "gpu031,gpu032", "-o", "gpu031")]
+    for words in ({}, over_rest(slurm)):
+        inventory = ports(slurm, **words).inventory
+        assert inventory is not None
+        assert sorted(inventory.observe_nodes(asked)) == ["gpu030", "gpu031"], words
+    commands = slurm.at / "log/asked"
+    program = slurm.at / "etc/scontrol-told"
+    program.write_text(f'#!/bin/sh\necho "$@" >>{commands}\nexec {shutil.which("scontrol")} "$@"\n')
+    program.chmod(0o755)
+    workloads_of(slurm, scontrol=str(program)).observe([ask("gpu030", "lock"), ask("gpu031", "lock")])
+    assert commands.read_text() == "show node gpu[030-031] -o\n"
 
 
 def test_slurmctld_that_starts_again_remembers(slurm: SlurmSite) -> None:

@@ -9,6 +9,7 @@ from fermata.adapters.slurm import jobs as job_lists
 from fermata.adapters.slurm.holds import judge, read_hold, say_holder
 from fermata.adapters.slurm.hostlist import chunks, compress, expand
 from fermata.adapters.slurm.nodes import SlurmNode, parse_json, parse_lines
+from fermata.adapters.slurm.reservations import names_of
 from fermata.adapters.slurm.rest import read_abilities
 from fermata.adapters.slurm.tags import (
     KEYS_KEPT_MAX,
@@ -24,6 +25,7 @@ from fermata.adapters.slurm.tags import (
     write_reason,
 )
 from fermata.domain.ids import StepKey
+from fermata.domain.jobs import count_cost
 from fermata.domain.observations import Failed, NeverAsked, Progress, Running, Succeeded
 from fermata.ports import Refused
 
@@ -135,12 +137,12 @@ def test_jobs_are_read_and_what_a_drain_costs_is_counted() -> None:
         "3|mary|RUNNING|gpu003|2026-11-27T03:00:00|1|\n"
     )
     jobs = job_lists.parse_lines(text)
-    cost = job_lists.count_cost(jobs, ["gpu003"])
-    assert ([job.id for job in cost.jobs], cost.users) == (["3", "1"], {"mary": 1, "root": 1})
-    assert (cost.node_count, cost.outside, cost.endless) == (1, 1, 0)
+    cost = count_cost(jobs, ["gpu003"], datetime(2026, 11, 27, 1, tzinfo=UTC))
+    assert ([job.id for job in cost.longest], cost.users) == (["3", "1"], {"mary": 1, "root": 1})
+    assert (cost.job_count, cost.node_count, cost.outside, cost.lasting, cost.endless) == (2, 1, 1, 1, 0)
     assert cost.over_at == datetime(2026, 11, 27, 3, tzinfo=UTC)
-    endless = job_lists.count_cost(jobs, ["gpu005"])
-    assert (endless.endless, endless.over_at) == (1, None)
+    endless = count_cost(jobs, ["gpu005"], datetime(2026, 11, 27, 1, tzinfo=UTC))
+    assert (endless.endless, endless.lasting, endless.over_at) == (1, 1, None)
     with pytest.raises(ValueError, match="no line of a job"):
         job_lists.parse_lines("slurm says something else")
 
@@ -186,8 +188,8 @@ def _node(states: str, reason: str = "", entries: tuple[Entry, ...] = (), **word
     return SlurmNode(name="n1", states=frozenset(states.split("+")), reason=reason, comment=comment, **fields)  # type: ignore[arg-type]
 
 
-def _asked(op: Op, mark: Mark = Mark.ASKED) -> tuple[Entry, ...]:
-    return (Entry(op=op, template="k", at=NOW - timedelta(minutes=1), mark=mark),)
+def _asked(op: Op, mark: Mark = Mark.ASKED, *, seconds: int = 60) -> tuple[Entry, ...]:
+    return (Entry(op=op, template="k", at=NOW - timedelta(seconds=seconds), mark=mark),)
 
 
 AFTER = {"booted_at": NOW}
@@ -210,6 +212,8 @@ PROGRESS: list[tuple[str, SlurmNode, type[Progress]]] = [
     ("reset, not yet up", _node("IDLE+DRAIN", "fermata:k reset", _asked(Op.RESET)), Running),
     ("reset, up", _node("IDLE+DRAIN", "fermata:k reset", _asked(Op.RESET), **AFTER), Succeeded),
     ("given back", _node("IDLE", "", _asked(Op.GIVE_BACK)), Succeeded),
+    ("given back a moment ago, silent", _node("IDLE+NOT_RESPONDING", "", _asked(Op.GIVE_BACK, seconds=59)), Running),
+    ("given back, silent for a minute", _node("IDLE+NOT_RESPONDING", "", _asked(Op.GIVE_BACK)), Succeeded),
     ("not given back", _node("IDLE+DRAIN", "fermata:j drain", _asked(Op.GIVE_BACK)), NeverAsked),
     ("done before", _node("IDLE+DRAIN", "fermata:j drain", _asked(Op.LOCK, Mark.DONE)), Succeeded),
     (
@@ -238,6 +242,12 @@ def test_reset_that_brings_nobody_back_fails_after_its_limit() -> None:
 def test_node_is_not_given_back_while_a_reservation_of_ours_has_it() -> None:
     hold = read_hold(OWNER, _node("IDLE", "", _asked(Op.GIVE_BACK)))
     assert judge(hold, "k", NOW, reset_limit=timedelta(minutes=30), reserved=("n1",)) == NeverAsked()
+
+
+def test_reservations_are_known_by_run_and_window_and_one_that_floats_by_its_end() -> None:
+    key = StepKey("run_1/c0-20260105/gpu001/give_back/1")
+    assert names_of(OWNER, key) == ("fermata_run_1_c0-20260105", "fermata_run_1_c0-20260105_float")
+    assert names_of(OWNER, StepKey("run_1/a b/gpu001/give_back/1"))[0] == "fermata_run_1_a_b"
 
 
 @pytest.mark.parametrize(

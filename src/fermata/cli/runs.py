@@ -18,6 +18,7 @@ from fermata.domain.reasons import ASTRAY, Code
 from fermata.domain.run_states import ReplanMode, WindowState
 from fermata.services.errors import shorten
 from fermata.services.gates import GatesView
+from fermata.services.job_words import say_cost, say_keeping
 from fermata.services.run_views import RunStatus, TailEntry, WindowStatus
 
 TAIL_SHOWN = 20  # of a long tail on a terminal; all of it in --json
@@ -95,6 +96,7 @@ def status(
     _print_astray(found)
     _print_limits(found)
     _print_windows(found, everything=everything)
+    _print_jobs(found, everything=everything)
     _print_gates(gates)
     _print_trains(found, everything=everything)
     _print_tail(found)
@@ -177,6 +179,22 @@ def _print_windows(found: RunStatus, *, everything: bool) -> None:
     hidden = len(found.windows) - len(shown)
     title = f"Windows ({hidden} more: --all)" if hidden else "Windows"
     output.out.print(output.table(title, headings, rows, right=(5, 6, 7, 8)))
+
+
+def _print_jobs(found: RunStatus, *, everything: bool) -> None:
+    """Of windows within a day, and of those whose jobs are to be kept off and are not; all that are near with --all."""
+    known = [window for window in found.windows if window.jobs is not None]
+    shown = [w for w in known if w.jobs and (everything or w.jobs.cost is not None or w.jobs.why is not None)]
+    if not shown:
+        return
+    headings = ("window", "start", "jobs a drain would meet", "jobs to come", "reason")
+    rows = [
+        (w.window, output.utc(w.opened_at or w.planned_start), escape(say_cost(w.jobs, output.utc)),
+         escape(say_keeping(w.jobs)), escape(w.jobs.why.sentence) if w.jobs.why else "")
+        for w in shown if w.jobs is not None
+    ]  # fmt: skip
+    hidden = len(known) - len(shown)
+    output.out.print(output.table(f"Jobs ahead ({hidden} more: --all)" if hidden else "Jobs ahead", headings, rows))
 
 
 def _print_trains(found: RunStatus, *, everything: bool) -> None:

@@ -31,6 +31,7 @@ class PortName(StrEnum):
     POWER = "power"
     VERIFIER = "verifier"
     NOTIFIER = "notifier"
+    JOBS = "jobs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What an operator reads for each code of a forecast."""
+"""What an operator reads for each code of a forecast, and of jobs ahead of a window."""
 
 from types import MappingProxyType
 
@@ -6,6 +6,23 @@ from fermata.domain.codes import Code
 
 OF_FORECASTS = MappingProxyType(
     {
+        Code.RESERVATION_REFUSED: (
+            "Jobs are not kept off the {nodes} node(s) of {window} before it begins: {said}. Long jobs may begin there,"
+            " and its drain waits for them. Let the account that Fermata uses make reservations, or ask users to end"
+            " their jobs in time."
+        ),
+        Code.RESERVATION_AWAITED: (
+            "Nobody knows whether jobs are kept off the {nodes} node(s) of {window}: the scheduler gave no answer. It"
+            " is asked again every five minutes; see that it runs: `fermata adapters doctor`."
+        ),
+        Code.RESERVATION_LEFT: (
+            "{name} may keep jobs off nodes that nobody takes any more, and is not given up: {said}. Remove it there by"
+            " hand, in Slurm with `scontrol delete reservationname=NAME`."
+        ),
+        Code.JOBS_UNKNOWN: (
+            "The jobs on the {nodes} node(s) of {window} are not known: {said}. See that the scheduler runs: `fermata"
+            " adapters doctor`."
+        ),
         Code.FORECAST_AT_RISK: (
             "{window} is back by {promised} with {kept}, less than the {least} that a promise needs: nine times in ten"
             " {share} is back by {bound}. {helps}"

@@ -11,6 +11,7 @@ from fermata.domain.ids import PlanId, WindowId
 from fermata.domain.intents import Intent
 from fermata.domain.operations import Run, WindowRun
 from fermata.domain.run_states import LIVE_RUNS, RunState, WindowState, advance_run
+from fermata.execution.ahead import is_owed
 from fermata.execution.batch import step_cohort
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
@@ -68,7 +69,8 @@ def next_instant(stage: Stage, now: datetime) -> datetime:
     instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None and is_ours(stage, row)]
     rosters = [stage.roster, *([stage.yard.roster] if stage.yard is not None and stage.ownership.leads else [])]
     units = [due for roster in rosters if (due := roster.next_due()) is not None]
-    tries = [stage.try_again_at] if stage.try_again_at is not None else []
+    again = stage.jobs.try_at if stage.ownership.leads else None
+    tries = [at for at in (stage.try_again_at, again) if at is not None]
     return max(now, min([*instants, *units, *tries, now + LOOK_EVERY]))
 
 
@@ -210,7 +212,7 @@ def _keep_time(stage: Stage, run: Run, now: datetime, *, worked: bool) -> None:
 
 def _finish_if_over(stage: Stage, run: Run, now: datetime) -> Run:
     riding = stage.yard is not None and stage.yard.roster.is_anything_left()
-    waiting = riding or any(row.recheck_at is not None for row in stage.windows.values())
+    waiting = riding or is_owed(stage) or any(row.recheck_at is not None for row in stage.windows.values())
     if waiting or stage.roster.is_anything_left() or run.state not in LIVE_RUNS or goes_on(stage, run, now):
         return run
     save_figures(stage, now)

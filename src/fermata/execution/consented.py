@@ -6,18 +6,21 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fermata.domain.consent import device_gaps
+from fermata.domain.allowances import covers
+from fermata.domain.closures import say_frozen, say_outside
+from fermata.domain.consent import Consent, device_gaps
 from fermata.domain.consent_of_written import gaps_of_written
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import DeviceId, NodeId, PlanId, UpdateId
 from fermata.domain.late_freezes import awaits_lock, find_freeze, may_be_frozen, work_left
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import UnitOp
-from fermata.domain.pending import find_pending
+from fermata.domain.pending import FleetPending, find_pending, work_on
 from fermata.domain.policy import ConsentEntry, Freeze, Policy
 from fermata.domain.readmission import Target
 from fermata.domain.reasons import Reason
 from fermata.domain.updates import Catalogue
+from fermata.domain.windows import Interval
 from fermata.execution.stage import Stage
 from fermata.store import consent, inventory, work_orders
 from fermata.store.database import Connection
@@ -55,6 +58,26 @@ def find_device_gaps(
     blind = {name: planned.devices[name] for name, device in live.devices.items() if not device.version}
     fleet = live if not blind else replace(live, devices={**live.devices, **blind})
     return device_gaps(fleet, said.policy, find_pending(fleet, catalogue, only), said.ledger)
+
+
+def find_refused(
+    live: Fleet, policy: Policy, pending: FleetPending, consent: Consent, span: Interval
+) -> dict[NodeId, Reason]:
+    """Every node of a cluster that its customer does not let go for all of `span`, with the reason."""
+    found = dict(consent.gaps)
+    freezes = [f for f in policy.freezes if Interval(f.start, f.end).overlaps(span)]
+    for node in live.nodes.values():
+        cluster = live.clusters[node.cluster]
+        on_it = [f for f in freezes if f.scope.covers(node, cluster)]
+        work = tuple(work_on(live, pending, node)) if on_it else ()
+        freeze = next((f for f in on_it if not policy.lets_out(f, work)), None)
+        allowances = consent.times.get(node.name, frozenset())
+        if freeze is not None:
+            found[node.name] = say_frozen(freeze)
+        elif node.name not in found and not covers(allowances, span):
+            scope, length = f"cluster {cluster.name}", span.end - span.start
+            found[node.name] = say_outside(allowances, cluster.customer, scope, after=span.start, length=length)
+    return found
 
 
 def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mapping[DeviceId, Reason]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from fermata.domain.operations import Run
 from fermata.execution.accounts import tell_ready
+from fermata.execution.ahead import has_changed, keep_jobs_off
 from fermata.execution.baking import watch_bake
 from fermata.execution.closing import take_sample
 from fermata.execution.early import pull_forward
@@ -39,6 +40,7 @@ class Duty:
 DUTIES = (
     Duty(name="forecast", every=timedelta(minutes=10), do=forecast),
     Duty(name="sample", every=timedelta(minutes=10), do=take_sample),
+    Duty(name="jobs", every=timedelta(minutes=10), do=keep_jobs_off, is_due=has_changed),
     Duty(name="orders", every=timedelta(minutes=1), do=follow_orders),
     Duty(name="tail", every=timedelta(minutes=5), do=tend_tail, of_cohorts=True, is_due=has_a_try_due),
     Duty(name="roll_back", every=timedelta(minutes=5), do=roll_back_stopped),

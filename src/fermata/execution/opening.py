@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from fermata.domain.allowances import covers
-from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import Consent, find_consent
 from fermata.domain.daily_caps import DailyCap, find_daily_caps
 from fermata.domain.fleet import Fleet, Node, NodeState
@@ -16,7 +14,7 @@ from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.openings import limit_words
 from fermata.domain.operations import LeftOut, UnitOp, WindowRun, group_left_out
 from fermata.domain.pace import bare_end
-from fermata.domain.pending import FleetPending, find_pending, work_on
+from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import WindowState, advance_window
@@ -26,7 +24,7 @@ from fermata.domain.windows import Interval, calendar_day
 from fermata.execution.accounts import open_books
 from fermata.execution.bringing import taken_today
 from fermata.execution.clearance import find_grounded
-from fermata.execution.consented import Said, ensure_unchanged, find_device_gaps, read_said
+from fermata.execution.consented import Said, ensure_unchanged, find_device_gaps, find_refused, read_said
 from fermata.execution.gating import find_closed
 from fermata.execution.last_good import note_as_found
 from fermata.execution.observe import observe_devices, observe_nodes
@@ -222,27 +220,15 @@ def _blocked(
     row: WindowRun, live: Fleet, nodes: Mapping[NodeId, NodeSeen], consented: Consented, now: datetime
 ) -> Mapping[NodeId, Reason]:
     """Every node of the cluster that may not be taken now, with the reason."""
-    found = dict(consented.consent.gaps)
-    policy, held = consented.policy, consented.held
     span = Interval(now, now + (row.planned_end - row.planned_start))
-    freezes = [f for f in policy.freezes if Interval(f.start, f.end).overlaps(span)]
-    for node in live.nodes.values():
-        cluster = live.clusters[node.cluster]
-        on_it = [f for f in freezes if f.scope.covers(node, cluster)]
-        work = tuple(work_on(live, consented.pending, node)) if on_it else ()
-        freeze = next((f for f in on_it if not policy.lets_out(f, work)), None)
-        allowances = consented.consent.times.get(node.name, frozenset())
-        if node.name in consented.ordered:
-            found[node.name] = consented.ordered[node.name]
-        elif node.name in held:
-            found[node.name] = reason(Code.ALREADY_HELD, unit=node.name)
-        elif node.name not in nodes or not nodes[node.name].reachable:
-            found[node.name] = reason(Code.UNREACHABLE, unit=node.name)
-        elif freeze is not None:
-            found[node.name] = say_frozen(freeze)
-        elif node.name not in found and not covers(allowances, span):
-            scope, length = f"cluster {cluster.name}", span.end - span.start
-            found[node.name] = say_outside(allowances, cluster.customer, scope, after=now, length=length)
+    found = find_refused(live, consented.policy, consented.pending, consented.consent, span)
+    for name in live.nodes:
+        if name in consented.ordered:
+            found[name] = consented.ordered[name]
+        elif name in consented.held:
+            found[name] = reason(Code.ALREADY_HELD, unit=name)
+        elif name not in nodes or not nodes[name].reachable:
+            found[name] = reason(Code.UNREACHABLE, unit=name)
     return found
 
 

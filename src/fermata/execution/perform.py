@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from fermata.domain.ahead import Ahead, Kept
 from fermata.domain.decide import BEGINS_SOMETHING
-from fermata.domain.ids import StepKey, UpdateId, WindowId, step_key
+from fermata.domain.ids import RunId, StepKey, UpdateId, WindowId, step_key
 from fermata.domain.node_states import UnitState
 from fermata.domain.observations import Answer, Denied, Later, Unmade, Unsure
 from fermata.domain.operations import UnitOp
@@ -19,6 +20,7 @@ from fermata.ports import (
     CALL_SIZE_MAX,
     ApplyAsk,
     Ask,
+    Jobs,
     Notice,
     NoticeKind,
     OutcomeUnknown,
@@ -79,6 +81,16 @@ def perform(caller: Caller, ops: Sequence[UnitOp]) -> Mapping[int, Answer]:
                 continue
             answers.update(_perform(caller, state, giving_back, chunk))
     return answers
+
+
+def keep_ahead(caller: Caller, jobs: Jobs, run: RunId, wanted: Sequence[Ahead]) -> Kept | None:
+    """Has nodes kept free of jobs ahead of windows. None: the brake is on, and nothing is changed. Raises the three
+    errors of ports, and Outdated.
+    """
+    caller.confirm()
+    if caller.brake is not None and caller.brake.is_on():
+        return None
+    return jobs.keep_ahead(run, wanted)
 
 
 def _perform(caller: Caller, state: UnitState, giving_back: bool, ops: Sequence[UnitOp]) -> dict[int, Answer]:

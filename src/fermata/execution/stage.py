@@ -33,6 +33,7 @@ from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
 from fermata.execution.foresight import Memory
 from fermata.execution.handing import Handing, load_handing
+from fermata.execution.jobs_desk import JobsDesk
 from fermata.execution.ownership import Ownership, SteadyWall, new_owner
 from fermata.execution.roster import Roster
 from fermata.execution.scale_in import ScaleIn
@@ -164,6 +165,7 @@ class Stage:
     ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     gates: GateDesk = field(default_factory=GateDesk)
     undo: UndoDesk = field(default_factory=UndoDesk)
+    jobs: JobsDesk = field(default_factory=JobsDesk)
     intents: Intents = NO_INTENTS
     brake: BrakeFile | None = None
     yard: Yard | None = None
@@ -343,6 +345,7 @@ class Stage:
             handing=Handing(),
             scripts={},
             gates=GateDesk(),
+            jobs=JobsDesk(),
             look=None,
             try_again_at=None,
             yard=None,

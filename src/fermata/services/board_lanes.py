@@ -183,6 +183,7 @@ def _lane(chip: Chip, window: Window, conduct: Conduct, now: datetime) -> Lane:
         slip=slip_of(_behind(window, status, now)),
         doing=_doing(chip, window, counts),
         foretold=status.forecast if status else None,
+        jobs=status.jobs if status else None,
     )
 
 

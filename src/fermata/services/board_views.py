@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
+from fermata.domain.ahead import JobsAhead
 from fermata.domain.forecasts import Forecast
 from fermata.domain.window_terms import WindowTerm
 
@@ -153,7 +154,7 @@ class Lane:
     """One of today's windows. `opened` None until it starts, `closed` None until it ends.
 
     `done` and `due` are shares of its work: finished, and due by now under the plan. `doing` is the step in progress.
-    `foretold`: of an open window, from its first forecast on.
+    `foretold`: of an open window, from its first forecast on. `jobs`: while its nodes are not empty, where it is near.
     """
 
     chip: Chip
@@ -166,6 +167,7 @@ class Lane:
     slip: Slip
     doing: str
     foretold: Forecast | None = None
+    jobs: JobsAhead | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

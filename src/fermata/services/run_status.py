@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+from fermata.domain.ahead import JobsAhead
 from fermata.domain.capacity_ledger import count_owed
 from fermata.domain.forecasts import Forecast
 from fermata.domain.ids import RunId, WindowId
@@ -13,7 +14,19 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.domain.tail import BY_RULE, CONDUCTOR, TailItem, plan_next
 from fermata.services.run_views import LimitStatus, RunStatus, TailEntry, TrainStatus, WindowStatus
-from fermata.store import capacity, flights, forecasts, intents, inventory, replans, runs, tail, trains, unit_ops
+from fermata.store import (
+    capacity,
+    flights,
+    forecasts,
+    intents,
+    inventory,
+    replans,
+    runs,
+    tail,
+    trains,
+    unit_ops,
+    window_jobs,
+)
 from fermata.store.database import Connection
 from fermata.store.unit_ops import StateCount
 
@@ -29,8 +42,12 @@ def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
         by_window[count.window].append(count)
     ready = {a.window: a.ready_at for a in capacity.load_accounts(conn, [run.id], with_baseline=False)}
     foretold = forecasts.latest(conn, run.id)
+    ahead = window_jobs.load(conn, run.id)
     windows = tuple(
-        _window(row, by_window.get(row.window, ()), ready.get(row.window), foretold.get(row.window)) for row in rows
+        _window(
+            row, by_window.get(row.window, ()), ready.get(row.window), foretold.get(row.window), ahead.get(row.window)
+        )
+        for row in rows
     )
     out = [c for c in counts if c.state in OUT]
     return RunStatus(
@@ -69,7 +86,11 @@ def _units(counts: Sequence[StateCount], state: UnitState) -> int:
 
 
 def _window(
-    row: WindowRun, counts: Sequence[StateCount], ready_at: datetime | None, foretold: Forecast | None
+    row: WindowRun,
+    counts: Sequence[StateCount],
+    ready_at: datetime | None,
+    foretold: Forecast | None,
+    jobs: JobsAhead | None,
 ) -> WindowStatus:
     states: Counter[UnitState] = Counter()
     for count in counts:
@@ -103,6 +124,7 @@ def _window(
         left_out=row.left_out,
         reason=row.reason,
         recheck_at=row.recheck_at,
+        jobs=jobs,
     )
 
 

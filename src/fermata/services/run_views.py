@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from fermata.domain.ahead import JobsAhead
 from fermata.domain.campaign import Limit
 from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.forecasts import Forecast
@@ -64,7 +65,8 @@ class WindowStatus:
     nothing to compare: while open it compares the forecast with the planned end, afterwards the actual end.
     `forecast`: of an open window, None before its first.
     `ready_at`: since when enough is back, proven, to ramp up. `states` counts nodes by state. `recheck_at`: when a
-    waiting window is looked at again.
+    waiting window is looked at again. `jobs`: on its nodes while they are not empty, and how others are kept off; None:
+    it is weeks away or over, or nobody tells of jobs.
     """
 
     window: WindowId
@@ -93,6 +95,7 @@ class WindowStatus:
     left_out: tuple[LeftOut, ...]
     reason: Reason | None
     recheck_at: datetime | None
+    jobs: JobsAhead | None = None
 
     @property
     def overrunning(self) -> bool:

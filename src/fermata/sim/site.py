@@ -35,6 +35,7 @@ from fermata.ports import (
     Site,
     TryLater,
 )
+from fermata.sim.jobs import SimJobs
 from fermata.sim.machines import Machine
 from fermata.sim.mishaps import pick
 from fermata.sim.world import World, commands, cut_key
@@ -319,8 +320,8 @@ class SimNotifier(_Desk):
             return {notice.key: Accepted() for notice in notices}
 
 
-def open_site(world: World, clock: Clock) -> Site:
-    """All ports of the simulated site."""
+def open_site(world: World, clock: Clock, *, with_jobs: bool = False) -> Site:
+    """All ports of the simulated site; its jobs only where somebody looks at them."""
     lock = _Turns(world)
     return Site(
         inventory=SimInventory(world, clock, lock),
@@ -329,6 +330,7 @@ def open_site(world: World, clock: Clock) -> Site:
         power=SimPower(world, clock, lock),
         verifier=SimVerifier(world, clock, lock),
         notifier=SimNotifier(world, clock, lock),
+        jobs=SimJobs(world, clock, lock) if with_jobs else None,
     )
 
 

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from fermata.domain.ahead import Ahead
 from fermata.domain.fleet import Device, Fleet, Node, NodeState
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.updates import Catalogue, Impact, Update
 from fermata.domain.versions import is_at_least
 from fermata.ports import ApplyAsk, Ask
 from fermata.sim.fates import Dice, Faults
+from fermata.sim.kept_free import KeptFree, compare, from_item, name_of, to_item
 from fermata.sim.log import CommandLog
 from fermata.sim.machines import WORK, Machine, Step, WorldBroken
 from fermata.sim.mishaps import INSTANT, Command, Fates
@@ -43,6 +45,8 @@ class World:
         self.turned_away: set[str] = set()
         self.generations: dict[str, int] = {}
         self.notices: dict[str, str] = {}
+        self.kept_free: dict[str, list[KeptFree]] = {}
+        self._standing: dict[str, KeptFree] = {}
         self.nodes = {n.name: _machine(n) for n in fleet.nodes.values()}
         self.devices = {
             d.name: Machine(name=d.name, versions={d.component: d.version}, in_service=True)
@@ -91,6 +95,27 @@ class World:
             self._log.append({"at": int(now.timestamp()), "op": "repair", "items": [[key, unit, ""]]})
             self._start_repair(key, unit, now)
 
+    def keep_free(self, run: str, wanted: Sequence[Ahead], now: datetime) -> None:
+        """Nodes that are kept free of jobs for a run from now on: these, and no others."""
+        gone, fresh = compare(self._standing, run, wanted)
+        at = int(now.timestamp())
+        if gone:
+            self._log.append({"at": at, "op": "ahead_gone", "items": [[name, "", ""] for name in gone]})
+        if fresh:
+            self._log.append({"at": at, "op": "ahead", "items": [to_item(run, ahead) for ahead in fresh]})
+        for name in gone:
+            self._give_up(name, now)
+        for ahead in fresh:
+            self._keep_free(name_of(run, ahead), ahead, now)
+
+    def _keep_free(self, name: str, ahead: Ahead, now: datetime) -> None:
+        self._standing[name] = free = KeptFree(ahead=ahead, made_at=now)
+        for node in ahead.nodes:
+            self.kept_free.setdefault(node, []).append(free)
+
+    def _give_up(self, name: str, now: datetime) -> None:
+        self._standing.pop(name).gone_at = now
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Around every call: other processes wait, and what they did before is known here."""
@@ -127,6 +152,10 @@ class World:
                     self.turned_away.add(key)
                 case "generation":
                     self.generations[key] = int(update)
+                case "ahead":
+                    self._keep_free(key, from_item(key, unit, update), at)
+                case "ahead_gone":
+                    self._give_up(key, at)
                 case "repair":
                     self._start_repair(key, unit, at)
                 case "scale_in" | "scale_in_locked" | "scale_out":

@@ -128,10 +128,13 @@ class CampaignClock:
         return clock
 
 
-def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Clock, seed: int, log: Path) -> Site:
+def open_simulated_site(
+    database: Database, campaign: CampaignId, *, clock: Clock, seed: int, log: Path, with_jobs: bool = False
+) -> Site:
     """All ports over a simulated fleet that begins as the campaign's first plan found it.
 
-    `log` is what was done to it since; the file grows with every command and brings the same fleet back.
+    `log` is what was done to it since; the file grows with every command and brings the same fleet back. `with_jobs`:
+    its nodes have jobs, which costs too much where months go by in minutes.
     """
     with database.read() as conn:
         first = plans.load_plan(conn, plans.list_plans(conn, campaign)[0].id)
@@ -139,7 +142,9 @@ def open_simulated_site(database: Database, campaign: CampaignId, *, clock: Cloc
         catalogue = inventory.load_catalogue(conn)
         fallout = inventory.load_campaign(conn, campaign).fallout
     faults = replace(Faults(), fallout=fallout.fraction, mean_days_to_repair=fallout.mean_days_to_repair)
-    site = open_simulated_ports(open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock)
+    site = open_simulated_ports(
+        open_world(fleet, catalogue, faults=faults, seed=seed, path=log), clock, with_jobs=with_jobs
+    )
     return replace(site, metrics=open_metrics(read_settings().metrics))
 
 
@@ -187,7 +192,7 @@ def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, lo
 
     def open_site(campaign: CampaignId) -> Site:
         if campaign not in sites:
-            site = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log)
+            site = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log, with_jobs=True)
             sites[campaign] = replace(site, replanner=StoreReplanner(database, mint_id))
         return sites[campaign]
 

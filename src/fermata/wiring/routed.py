@@ -4,13 +4,15 @@ answers are put together again. What fails of one adapter is Later, Denied or Un
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from fermata.domain.ids import AdapterId, DeviceId, NodeId, StepKey
+from fermata.domain.ahead import Ahead, Kept
+from fermata.domain.ids import AdapterId, DeviceId, NodeId, RunId, StepKey, WindowId
+from fermata.domain.jobs import Job
 from fermata.domain.node_states import UnitKind
-from fermata.domain.observations import Answer, Denied, DeviceSeen, Later, NodeSeen, Progress, Unsure
+from fermata.domain.observations import Accepted, Answer, Denied, DeviceSeen, Later, NodeSeen, Progress, Unsure
 from fermata.domain.routing import PortName, RouteTable, Unit, merge_looks, read_key, split
 from fermata.ports import (
     CALL_SIZE_MAX,
@@ -54,14 +56,14 @@ class Switchboard:
         placement group that takes all or none says so with Refused.
         """
         _check_size(asks)
-        parts = dict(split(asks, lambda item: self._find(port, *about(item))))
+        parts = dict(split(asks, lambda item: self.find(port, *about(item))))
         answers: dict[StepKey, Answer] = {}
         for item in parts.pop(None, ()):
             answers[item.key] = Denied(why=self._say_unserved(port, *about(item)))
         if len(parts) == 1 and not answers:
             ((adapter, items),) = parts.items()
             assert adapter is not None
-            found = self._reach(adapter, port, lambda ports: call(ports, items))
+            found = self.reach(adapter, port, lambda ports: call(ports, items))
             return {item.key: found.get(item.key, Unsure()) for item in items}
         for adapter, items in parts.items():
             assert adapter is not None
@@ -76,7 +78,7 @@ class Switchboard:
         call: Callable[[AdapterPorts, Sequence[A]], Mapping[StepKey, Answer]],
     ) -> Mapping[StepKey, Answer]:
         try:
-            found = self._reach(adapter, port, lambda ports: call(ports, items))
+            found = self.reach(adapter, port, lambda ports: call(ports, items))
         except TryLater as busy:
             return {item.key: Later(after=busy.after) for item in items}
         except Refused as refused:
@@ -98,7 +100,7 @@ class Switchboard:
         found: dict[AdapterId, Mapping[K, V]] = {}
         for adapter, items in asked.items():
             try:
-                found[adapter] = self._reach(adapter, port, partial(_swap, call, items))
+                found[adapter] = self.reach(adapter, port, partial(_swap, call, items))
             except (TryLater, Refused, OutcomeUnknown):
                 if len(asked) == 1:
                     raise
@@ -116,13 +118,19 @@ class Switchboard:
         found = self.look(port, parts, call)
         return {ask.key: said[ask.key] for adapter, said in found.items() for ask in parts[adapter] if ask.key in said}
 
-    def _find(self, port: PortName, unit: str, component: str | None) -> AdapterId | None:
+    def serving(self, port: PortName) -> Sequence[AdapterId]:
+        """Those that serve the port for some units, in the order of the routes."""
+        routed = dict.fromkeys(route.adapter for route in self.table.routes if port in route.ports)
+        return [adapter for adapter in routed if getattr(self.adapters[adapter], port) is not None]
+
+    def find(self, port: PortName, unit: str, component: str | None = None) -> AdapterId | None:
+        """Who serves the unit; None: nobody, or the fleet does not know it."""
         known = self.find_unit(unit)
         return self.table.find(port, known, component) if known is not None else None
 
     def _find_key(self, port: PortName, key: StepKey) -> AdapterId | None:
         subject = read_key(key, lambda name: self.find_unit(name) is not None)
-        return self._find(port, subject.unit, self.component_of(subject.step)) if subject is not None else None
+        return self.find(port, subject.unit, self.component_of(subject.step)) if subject is not None else None
 
     def _say_unserved(self, port: PortName, unit: str, component: str | None) -> str:
         if self.find_unit(unit) is None:
@@ -130,7 +138,7 @@ class Switchboard:
         what = f"{port} ({component})" if component is not None else str(port)
         return f"no adapter of the site serves {what} for {unit}: add it to the site's file"
 
-    def _reach(self, adapter: AdapterId, port: PortName, call: Callable[[AdapterPorts], P]) -> P:
+    def reach(self, adapter: AdapterId, port: PortName, call: Callable[[AdapterPorts], P]) -> P:
         """Raises TryLater, Refused or OutcomeUnknown: a fault of the adapter itself is the last of these, so that it
         stops its units and not the fleet.
         """
@@ -301,9 +309,59 @@ class RoutedNotifier:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class RoutedJobs:
+    """Jobs. Nodes that nobody serves are left out: nothing is known of their jobs."""
+
+    board: Switchboard
+
+    def list_jobs(self, nodes: Sequence[NodeId]) -> Sequence[Job]:
+        """See the port. A job that two adapters name is told twice."""
+        _check_size(nodes)
+        parts = split(nodes, partial(self.board.find, PortName.JOBS))
+        return [
+            job
+            for adapter, items in parts.items()
+            if adapter is not None
+            for job in self.board.reach(adapter, PortName.JOBS, _listing(items))
+        ]
+
+    def keep_ahead(self, run: RunId, wanted: Sequence[Ahead]) -> Kept:
+        """See the port. Every adapter is told its part, also one that has none: it may keep what is not wanted any
+        more. What one does not answer is Unsure, under its own name where nothing of it is wanted.
+        """
+        answers: dict[WindowId, Answer] = {}
+        left: dict[str, Answer] = {}
+        for adapter in self.board.serving(PortName.JOBS):
+            parts = [part for ahead in wanted if (part := self._part(adapter, ahead)) is not None]
+            try:
+                kept = self.board.reach(adapter, PortName.JOBS, _keeping(run, parts))
+            except (TryLater, Refused, OutcomeUnknown) as error:
+                said: Answer = Denied(why=error.why) if isinstance(error, Refused) else Unsure()
+                kept = Kept(answers={part.window: said for part in parts}, left={str(adapter): said})
+            left |= kept.left
+            for window, answer in kept.answers.items():
+                if isinstance(answers.get(window, Accepted()), Accepted):
+                    answers[window] = answer
+        return Kept(answers=answers, left=left)
+
+    def _part(self, adapter: AdapterId, ahead: Ahead) -> Ahead | None:
+        nodes = frozenset(name for name in ahead.nodes if self.board.find(PortName.JOBS, name) == adapter)
+        return replace(ahead, nodes=nodes) if nodes else None
+
+
+def _listing(nodes: Sequence[NodeId]) -> Callable[[AdapterPorts], Sequence[Job]]:
+    return lambda ports: _have(ports.jobs).list_jobs(nodes)
+
+
+def _keeping(run: RunId, wanted: Sequence[Ahead]) -> Callable[[AdapterPorts], Kept]:
+    return lambda ports: _have(ports.jobs).keep_ahead(run, wanted)
+
+
 def route_site(board: Switchboard) -> Site:
     """All ports of a site over the adapters of a board."""
     return Site(
+        jobs=RoutedJobs(board) if board.serving(PortName.JOBS) else None,
         inventory=RoutedInventory(board),
         workloads=RoutedWorkloads(board),
         firmware=RoutedFirmware(board),

@@ -15,16 +15,19 @@ AGAIN = timedelta(minutes=1)
 CHARACTERS_MAX = 60_000  # of a list of nodes: one argument of a program holds twice as many
 _AWAY = ("unable to contact", "timed out", "timeout", "connection refused", "connect failure", "zero bytes")
 _AWAY_TOO = ("temporarily", "socket", "try again", "standby", "communications", "slurmctld is not")
+_LOST = ("timed out", "timeout", "zero bytes", "unexpected message", "communications")  # after it was sent
 _FORBIDDEN = ("permission denied", "invalid user id", "access denied", "authentication", "credential")
 
 
 class NotDone(Exception):
     """A program ended with an error: what it asked for was done in part, or not at all. Look before answering."""
 
-    def __init__(self, why: str, *, is_away: bool) -> None:
+    def __init__(self, why: str, *, is_away: bool, is_lost: bool = False) -> None:
+        """`is_lost`: its answer was lost, so that it may have been done, or be done yet."""
         super().__init__(why)
         self.why = why
         self.is_away = is_away
+        self.is_lost = is_lost
 
 
 @dataclass
@@ -35,10 +38,10 @@ class Commands:
     _running: set[subprocess.Popen[str]] = field(default_factory=set, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
-    def read(self, program: str, *words: str) -> str:
-        """What it prints. Raises TryLater or Refused."""
+    def read(self, program: str, *words: str, lacking: str = "") -> str:
+        """What it prints; also when it ends with an error and says `lacking` of a part. Raises TryLater or Refused."""
         try:
-            return self._run(program, *words)
+            return self._run(program, *words, lacking=lacking)
         except NotDone as error:
             if not error.is_away and any(word in error.why.lower() for word in _FORBIDDEN):
                 raise Refused(error.why) from error
@@ -57,7 +60,7 @@ class Commands:
                 with suppress(ProcessLookupError):
                     process.kill()
 
-    def _run(self, program: str, *words: str) -> str:
+    def _run(self, program: str, *words: str, lacking: str = "") -> str:
         said = f"{program} {' '.join(words)}"[:SAID_MAX]
         try:
             process = subprocess.Popen(
@@ -85,7 +88,7 @@ class Commands:
                 self._running.discard(process)
         if process.returncode < 0:
             raise OutcomeUnknown(f"{said} was ended by signal {-process.returncode}")
-        if process.returncode != 0:
+        if process.returncode != 0 and not (lacking and lacking in out):
             raise _not_done(said, err or out)
         return out
 
@@ -99,4 +102,5 @@ class Commands:
 def _not_done(said: str, text: str) -> NotDone:
     told = " ".join(text.split())[:SAID_MAX]
     is_away = any(word in told.lower() for word in (*_AWAY, *_AWAY_TOO))
-    return NotDone(f"{said}: {told or 'it failed and says nothing'}", is_away=is_away)
+    is_lost = any(word in told.lower() for word in _LOST)
+    return NotDone(f"{said}: {told or 'it failed and says nothing'}", is_away=is_away or is_lost, is_lost=is_lost)

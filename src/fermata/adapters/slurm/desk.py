@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 
 from fermata.adapters.slurm.controller import Change, Controller
 from fermata.adapters.slurm.holds import Hold, index_keys, judge, read_hold, settle
-from fermata.adapters.slurm.reservations import nodes_reserved
+from fermata.adapters.slurm.reservations import names_of, nodes_reserved
 from fermata.adapters.slurm.tags import Entry, Op, Trail, to_template, write_comment, write_reason
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import Accepted, Answer, Denied, Later, NeverAsked, Progress, Unsure
 from fermata.ports import CALL_SIZE_MAX, Ask, Clock, OutcomeUnknown, Refused, TryLater
 
+_NEVER_THERE = ("contact", "connection refused", "connect failure")
 Act = Callable[[Sequence[str], Change], Mapping[str, str | None]]
 
 
@@ -83,8 +84,16 @@ class Desk:
         now = self.now()
         told = index_keys((self.look_for(asks) if holds is None else holds).values())
         backs = any(op_of(told[ask.key]) in (Op.GIVE_BACK, Op.RELEASE) for ask in asks if ask.key in told)
-        reserved = nodes_reserved(self.controller, self.owner) if backs else frozenset()
-        return {ask.key: self._progress(told.get(ask.key), now, reserved) for ask in asks}
+        reserved = nodes_reserved(self.controller, self.owner) if backs else {}
+        return {ask.key: self._progress(told.get(ask.key), now, self._reserved(ask.key, reserved)) for ask in asks}
+
+    def find_marked(self, names: Collection[str], change: Change) -> list[str]:
+        """Those of nodes whose answer was lost that show what was written. Nobody when they cannot be looked at."""
+        try:
+            seen = self.look(names)
+        except (TryLater, Refused, OutcomeUnknown):
+            return []
+        return [name for name, hold in seen.items() if hold.node.reason == change.reason]
 
     def look_for(self, asks: Sequence[Ask]) -> Mapping[str, Hold]:
         """The nodes that the asks are about."""
@@ -102,6 +111,10 @@ class Desk:
             return NeverAsked()
         hold, template = found
         return judge(hold, template, now, reset_limit=self._reset_limit, reserved=reserved)
+
+    def _reserved(self, key: StepKey, reserved: Mapping[str, frozenset[str]]) -> frozenset[str]:
+        """The nodes that are kept for the window of a step."""
+        return frozenset[str]().union(*(reserved.get(name, ()) for name in names_of(self.owner, key)))
 
     def _repeat(self, hold: Hold, template: str, op: Op) -> Answer:
         """Of a step that Slurm shows already. One that somebody undid is not done again under the same key."""
@@ -146,7 +159,7 @@ def _judge_failed(job: Job, seen: Hold | None, why: str | None) -> Answer:
         return Accepted()
     if why is None:
         return Unsure()
-    if "contact" in why.lower() or "timed out" in why.lower():
+    if any(word in why.lower() for word in _NEVER_THERE):
         return Later(after=timedelta(minutes=1))
     return Denied(why=why)
 

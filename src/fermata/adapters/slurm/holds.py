@@ -10,6 +10,7 @@ from fermata.domain.ids import StepKey
 from fermata.domain.observations import Failed, NeverAsked, Progress, Running, Succeeded
 
 SOON = timedelta(seconds=30)
+ANSWERS_WITHIN = timedelta(minutes=1)  # a node that is resumed counts as not responding until slurmctld has asked it
 REBOOTED, TIMED_OUT = "reboot complete", "reboot timed out"  # what slurmctld writes behind the reason
 _NOBODYS = ("not responding", "node unexpectedly rebooted", "")  # reasons that slurmctld gives by itself, or none
 
@@ -109,6 +110,8 @@ def _judge_asked(hold: Hold, entry: Entry, at: datetime, now: datetime, reserved
         return Failed(at=now, why=f"{hold.node.name} was put back by somebody before {entry.op} had ended")
     if hold.node.name in reserved:
         return NeverAsked()
+    if entry.op is Op.GIVE_BACK and "NOT_RESPONDING" in hold.node.states and now < at + ANSWERS_WITHIN:
+        return Running(check_again_at=min(at + ANSWERS_WITHIN, now + SOON))
     return Succeeded(at=at)
 
 

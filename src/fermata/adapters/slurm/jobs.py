@@ -1,47 +1,16 @@
-"""Jobs that are on nodes now, and what a drain would cost. The parsing is pure."""
+"""Jobs as Slurm lists them: squeue's lines or slurmrestd's answer. Pure."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fermata.adapters.slurm.hostlist import expand
 from fermata.adapters.slurm.nodes import read_epoch, read_time
+from fermata.domain.jobs import Job
 
 # each field ends with a bar; no field that users write is asked for
 FORMAT = "JobID:|,UserName:|,State:|,NodeList:|,EndTime:|,Requeue:|"
 STATES = "RUNNING,SUSPENDED,COMPLETING,CONFIGURING,STOPPED,SIGNALING,STAGE_OUT"
 _ON_NODES = frozenset(STATES.split(","))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One job with nodes. `ends_at`: when its limit ends it, UTC; None: it has no limit. `requeues`: it may be put
-    back into the queue, to begin again from its start.
-    """
-
-    id: str
-    user: str
-    state: str
-    nodes: frozenset[str]
-    ends_at: datetime | None
-    requeues: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrainCost:
-    """What a drain of nodes would cost. `users`: how many jobs each has there. `node_count`: nodes with a job on them;
-    `outside`: nodes of the same jobs that are not drained, and lose their job all the same if it is requeued.
-    `over_at`: when the last limit ends, UTC; None with `endless` jobs, which have no limit, or without jobs.
-    """
-
-    jobs: tuple[Job, ...]
-    users: Mapping[str, int]
-    node_count: int
-    outside: int
-    endless: int
-    over_at: datetime | None
 
 
 def parse_lines(text: str) -> list[Job]:
@@ -86,23 +55,6 @@ def parse_json(jobs: Sequence[Mapping[str, Any]]) -> list[Job]:
             )
         )
     return found
-
-
-def count_cost(jobs: Iterable[Job], nodes: Collection[str]) -> DrainCost:
-    """What a drain of `nodes` would cost, of all `jobs` that run."""
-    drained = frozenset(nodes)
-    hit = tuple(sorted((job for job in jobs if job.nodes & drained), key=lambda job: (job.user, job.id)))
-    taken = frozenset[str]().union(*(job.nodes for job in hit))
-    ends = [job.ends_at for job in hit if job.ends_at is not None]
-    endless = len(hit) - len(ends)
-    return DrainCost(
-        jobs=hit,
-        users=dict(sorted(Counter(job.user for job in hit).items())),
-        node_count=len(taken & drained),
-        outside=len(taken - drained),
-        endless=endless,
-        over_at=max(ends) if ends and not endless else None,
-    )
 
 
 def _is_endless(job: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ _NOT_SERVING = frozenset(
 _OUT_OF_REACH = frozenset(
     {"NOT_RESPONDING", "POWERED_DOWN", "POWERING_DOWN", "POWERING_UP", "REBOOT_ISSUED", "UNKNOWN", "FUTURE"}
 )
+NOT_FOUND = " not found"  # ends the line that scontrol prints in place of a node that it does not know
 _HELD = frozenset({"DRAIN", "DRAINED", "DRAINING", "FAIL", "FAILING"})
 _BY = re.compile(r"^(.*?)(?: \[([^\]@]*)@([^\]]*)\])?$", re.DOTALL)
 
@@ -80,7 +81,8 @@ class SlurmNode:
 def parse_lines(text: str, wanted: Collection[str] | None = None) -> Iterator[SlurmNode]:
     """The nodes of `scontrol -o show nodes`; only those `wanted`, None: all. Raises ValueError for other lines."""
     for line in text.splitlines():
-        if not line.strip() or line.startswith("No nodes in the system"):
+        is_lacking = line.startswith("Node ") and line.endswith(NOT_FOUND)
+        if not line.strip() or is_lacking or line.startswith("No nodes in the system"):
             continue
         if not line.startswith("NodeName="):
             raise ValueError(f"no line of a node: {line[:80]!r}")

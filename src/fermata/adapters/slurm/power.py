@@ -63,7 +63,9 @@ class SlurmPower:
         """
         program = self._desk.controller.settings.reset_program
         assert program is not None
-        missed = self._desk.controller.change(names, change)
+        missed = dict(self._desk.controller.change(names, change))
+        for name in self._desk.find_marked([name for name, why in missed.items() if why is None], change):
+            del missed[name]
         left = [name for name in names if name not in missed]
         if left:
             self._desk.controller.run_reset(program, left)

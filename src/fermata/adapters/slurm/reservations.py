@@ -3,7 +3,8 @@ that none has to be killed. They follow the plan as it moves, and nodes leave th
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,23 +13,13 @@ from fermata.adapters.slurm.commands import NotDone
 from fermata.adapters.slurm.controller import Controller
 from fermata.adapters.slurm.hostlist import compress, expand
 from fermata.adapters.slurm.nodes import read_epoch, read_time
+from fermata.domain.ahead import Ahead, Kept
+from fermata.domain.ids import RunId, StepKey
 from fermata.domain.observations import Accepted, Answer, Denied, Unsure
-from fermata.ports import OutcomeUnknown, Refused
+from fermata.ports import Ask, OutcomeUnknown, Refused
 
+FLOATING = "_float"
 _NAME = re.compile(r"[^A-Za-z0-9_.-]")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ahead:
-    """Nodes that are kept free for a window, `[starts_at, ends_at)`, UTC. `floats`: the window has no fixed start yet:
-    instead, no job that could last longer than this begins on the nodes, from now on and for as long as it stands.
-    """
-
-    window: str
-    nodes: frozenset[str]
-    starts_at: datetime
-    ends_at: datetime
-    floats: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +33,24 @@ class Reservation:
     floats: bool
 
 
-def keep(controller: Controller, owner: str, wanted: Sequence[Ahead]) -> Mapping[str, Answer]:
-    """Makes our reservations as `wanted`, all of them: what is missing is created, what differs is moved, and what is
-    not wanted any more is deleted. The answers by window. Raises TryLater or Refused.
+def keep(controller: Controller, run: RunId, wanted: Sequence[Ahead], now: datetime) -> Kept:
+    """Makes the reservations of a run as `wanted`, all of them: what is missing is created, what differs is moved, and
+    what is not wanted any more is deleted at last, so that nodes are never free in between. Raises TryLater or Refused.
     """
-    there = {each.name: each for each in read(controller, owner)}
-    names = {_name(owner, ahead.window): ahead for ahead in wanted}
-    for name in sorted(there.keys() - names.keys()):
-        _do(controller, "delete", f"reservationname={name}")
-    return {ahead.window: _keep_one(controller, name, ahead, there.get(name)) for name, ahead in names.items()}
+    settings = controller.settings
+    begin = _name(settings.owner, run, "")
+    there = {each.name: each for each in read(controller, settings.owner) if each.name.startswith(begin)}
+    lead = timedelta(hours=settings.reserve_hours_ahead)
+    near = {_name_of(settings.owner, run, ahead): ahead for ahead in wanted if ahead.starts_at - now <= lead}
+    if not lead:
+        near = {}
+    answers = {ahead.window: _keep_one(controller, name, ahead, there.get(name), now) for name, ahead in near.items()}
+    left: dict[str, Answer] = {}
+    for name in sorted(there.keys() - near.keys()):
+        gone = _do(controller, "delete", f"reservationname={name}")
+        if not isinstance(gone, Accepted):
+            left[name] = gone
+    return Kept(answers=answers, left=left)
 
 
 def read(controller: Controller, owner: str) -> list[Reservation]:
@@ -63,17 +63,28 @@ def read(controller: Controller, owner: str) -> list[Reservation]:
     return [each for each in found if each.name.startswith(f"{owner}_")]
 
 
-def nodes_reserved(controller: Controller, owner: str) -> frozenset[str]:
-    """All nodes in reservations of ours."""
-    return frozenset[str]().union(*(each.nodes for each in read(controller, owner)))
+def nodes_reserved(controller: Controller, owner: str) -> Mapping[str, frozenset[str]]:
+    """The nodes of our reservations, by their names."""
+    return {each.name: each.nodes for each in read(controller, owner)}
 
 
-def let_go(controller: Controller, owner: str, nodes: Collection[str]) -> None:
-    """Takes nodes out of our reservations. Raises TryLater, Refused or OutcomeUnknown; then they are still drained."""
-    if not nodes:
-        return
-    for each in read(controller, owner):
-        left = each.nodes - frozenset(nodes)
+def names_of(owner: str, key: StepKey) -> tuple[str, str]:
+    """What the reservations are called that a step's window may have."""
+    run, window = key.split("/")[:2]
+    name = _name(owner, run, window)
+    return name, name + FLOATING
+
+
+def let_go(controller: Controller, owner: str, asks: Sequence[Ask]) -> None:
+    """Takes nodes out of the reservations of the windows that they go back from: those of a later window stay. Raises
+    TryLater, Refused or OutcomeUnknown; then the nodes are still drained.
+    """
+    going: dict[str, set[str]] = defaultdict(set)
+    for ask in asks:
+        for name in names_of(owner, ask.key):
+            going[name].add(ask.unit)
+    for each in read(controller, owner) if going else ():
+        left = each.nodes - going.get(each.name, set())
         if left == each.nodes:
             continue
         answer = (
@@ -90,9 +101,9 @@ def let_go(controller: Controller, owner: str, nodes: Collection[str]) -> None:
                 continue
 
 
-def _keep_one(controller: Controller, name: str, ahead: Ahead, there: Reservation | None) -> Answer:
-    if there is not None and there.floats != (ahead.floats is not None):
-        gone = _do(controller, "delete", f"reservationname={name}")  # the flag cannot be taken off
+def _keep_one(controller: Controller, name: str, ahead: Ahead, there: Reservation | None, now: datetime) -> Answer:
+    if ahead.floats is None and there is not None and _is_late(there, ahead, now):
+        gone = _do(controller, "delete", f"reservationname={name}")  # one that has begun cannot begin anew
         if not isinstance(gone, Accepted):
             return gone
         there = None
@@ -112,18 +123,29 @@ def _keep_one(controller: Controller, name: str, ahead: Ahead, there: Reservatio
     return Accepted() if is_same else _do(controller, "update", *words)
 
 
+def _is_late(there: Reservation, ahead: Ahead, now: datetime) -> bool:
+    return there.starts_at is not None and there.starts_at <= now and there.starts_at != ahead.starts_at
+
+
 def _do(controller: Controller, *words: str) -> Answer:
     try:
         controller.act(*words)
-    except (NotDone, Refused) as error:
+    except NotDone as error:
+        return Unsure() if error.is_away else Denied(why=error.why)
+    except Refused as error:
         return Denied(why=error.why)
     except OutcomeUnknown:
         return Unsure()
     return Accepted()
 
 
-def _name(owner: str, window: str) -> str:
-    return f"{owner}_{_NAME.sub('_', window)}"
+def _name_of(owner: str, run: RunId, ahead: Ahead) -> str:
+    """Of a floating one it is another, so that it is there before the one with a fixed start is given up."""
+    return _name(owner, run, ahead.window) + (FLOATING if ahead.floats is not None else "")
+
+
+def _name(owner: str, run: str, window: str) -> str:
+    return "_".join([owner, _NAME.sub("_", run), _NAME.sub("_", window)])
 
 
 def _say(at: datetime) -> str:

@@ -7,7 +7,7 @@ them reboots.
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,17 @@ from urllib.parse import quote
 import httpx
 
 from fermata.adapters.slurm.commands import AGAIN, SAID_MAX, NotDone
+from fermata.adapters.slurm.hostlist import is_name
 from fermata.adapters.slurm.settings import Settings
 from fermata.ports import OutcomeUnknown, Refused, TryLater
 
 CONNECT_SECONDS_MAX = 5.0
+BY_NAME_LEAST = 32  # nodes: asked for one by one in any case, in half a second
+BY_NAME_SHARE = 5  # of all nodes: one by itself took 22.05 as long as five in a list
 _VERSION = re.compile(r"^/slurm/v(\d+)\.(\d+)\.(\d+)/(nodes|jobs|reservations)/?$")
 _REFUSING = frozenset({401, 403, 511})
 _BAD_TOKEN = ("authentication", "invalid user", "permission")
+_UNKNOWN_NODE = "invalid node name"
 _EITHER = "unspecified error"  # 22.05 says this alike of a token that it does not know and of a slurmctld that is away
 
 
@@ -42,6 +46,7 @@ class Rest:
     settings: Settings
     _abilities: Abilities | None = field(default=None, init=False)
     _client: httpx.Client | None = field(default=None, init=False)
+    _node_count: int = field(default=0, init=False)
 
     def abilities(self, *, anew: bool = False) -> Abilities:
         """Asked once; `anew`: again. Raises TryLater or Refused."""
@@ -56,6 +61,33 @@ class Rest:
         found = answer.get(noun)
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
             raise Refused(f"slurmrestd answers no list of {noun}")
+        return found
+
+    def nodes(self, names: Collection[str] | None) -> list[Mapping[str, Any]]:
+        """Those of `names` that it knows, and perhaps others; None: all. Each by itself while that is quicker, as no
+        slurmrestd lists some of them. Raises TryLater or Refused.
+        """
+        if names is not None and len(names) <= max(BY_NAME_LEAST, self._node_count // BY_NAME_SHARE):
+            try:
+                return [node for name in sorted(names) if is_name(name) for node in self._node(name)]
+            except (NotDone, OutcomeUnknown):
+                pass  # the list tells better what is wrong
+        found = self.listed("nodes")
+        self._node_count = len(found)
+        return found
+
+    def _node(self, name: str) -> list[Mapping[str, Any]]:
+        """One node in a list, or none. Raises TryLater, Refused, NotDone or OutcomeUnknown."""
+        try:
+            answer = self._ask("GET", f"{self.abilities().base}/node/{quote(name, safe='')}", None)
+        except NotDone as error:
+            if _UNKNOWN_NODE in error.why.lower():
+                return []
+            raise
+        self._look_for_errors(answer)
+        found = answer.get("nodes")
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise Refused("slurmrestd answers no list of nodes")
         return found
 
     def release(self) -> str:

@@ -15,7 +15,8 @@ class Settings(BaseModel):
     `owner` stands before each reason that we write: whoever shares it shares the drains. `jobs`: whether a drain waits
     for the jobs on a node, or has those requeued that may be (the others are waited for; nothing is killed).
     `reset_program`: a program, by its path, that is given names of nodes and cuts their power; None: it is refused.
-    `components`: by name of a component, which field of Slurm is its version.
+    `components`: by name of a component, which field of Slurm is its version. `reserve_hours_ahead`: how long before a
+    window no job begins that would run into it: as long as the longest limit of a job; 0: no reservation is made.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +34,7 @@ class Settings(BaseModel):
     reset_program: str | None = Field(default=None, pattern=r"^/")
     reset_minutes_max: int = Field(default=30, ge=1)
     reservation_user: str = Field(default="root", pattern=r"^[A-Za-z0-9._-]+$")
+    reserve_hours_ahead: float = Field(default=168.0, ge=0, le=336)
     components: dict[str, Literal["os", "slurmd"]] = Field(default_factory=dict)
     answer_seconds_max: float = Field(default=60.0, gt=0)
 

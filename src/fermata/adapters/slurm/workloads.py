@@ -40,7 +40,7 @@ class SlurmWorkloads:
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
         """See the port. Only what we drained, and out of our reservations first."""
         answers, jobs = self._desk.sort(Op.GIVE_BACK, asks, _may_change)
-        let_go(self._desk.controller, self._desk.owner, {job.hold.node.name for job in jobs})
+        let_go(self._desk.controller, self._desk.owner, [job.ask for job in jobs])
         return answers | self._desk.carry_out(Op.GIVE_BACK, jobs, self._desk.controller.change, state="resume")
 
     def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
@@ -48,7 +48,7 @@ class SlurmWorkloads:
         drained, with a reason that is not ours any more, since nobody here may say that it goes back.
         """
         answers, jobs = self._desk.sort(Op.RELEASE, asks, _may_change)
-        let_go(self._desk.controller, self._desk.owner, {job.hold.node.name for job in jobs})
+        let_go(self._desk.controller, self._desk.owner, [job.ask for job in jobs])
         for found in {job.hold.trail.found for job in jobs}:
             members = [job for job in jobs if job.hold.trail.found == found]
             answers |= self._desk.carry_out(Op.RELEASE, members, partial(self._let_out, found), state=None)

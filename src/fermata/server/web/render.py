@@ -177,6 +177,7 @@ def _lane(lane: Lane, axis: Axis, now: datetime, zone: str) -> dict[str, Any]:
         "forecast": None,
         "foretold": words.foretold(lane.foretold, zone),
         "needs_you": words.needs_you(lane.foretold),
+        "jobs": words.jobs(lane.jobs, zone),
     }
     if lane.opened is None:
         return shown

@@ -3,8 +3,10 @@
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from fermata.domain.ahead import JobsAhead, Keeping
 from fermata.domain.forecasts import Forecast
 from fermata.services.board_views import Board, Chip, Figures, Head, Mark, Pace, Slip, Stage
+from fermata.services.job_words import say_cost, say_keeping
 from fermata.services.words import chance_words, span_words
 
 MARK_WORDS = {
@@ -79,6 +81,15 @@ def foretold(made: Forecast | None, zone: str) -> str:
     middle, bound, promised = (clock(t, zone) for t in (made.enough.median, made.enough.bound, made.promised))
     kept = chance_words(made.kept)
     return f"{100 * made.enough.share:.0f} % back about {middle}, 9 in 10 by {bound}; back by {promised} with {kept}"
+
+
+def jobs(one: JobsAhead | None, zone: str) -> str:
+    """What a drain would cost, and how jobs are kept off; empty where nothing is known of them."""
+    if one is None:
+        return ""
+    cost = say_cost(one, lambda at: moment(at, zone))
+    keeping = say_keeping(one) if one.keeping is not Keeping.NONE else ""
+    return "; ".join(told for told in (cost, keeping) if told)
 
 
 def needs_you(made: Forecast | None) -> list[str]:
