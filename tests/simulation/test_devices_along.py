@@ -27,6 +27,7 @@ from fermata.domain.node_states import UnitState
 from fermata.domain.policy import Conditions, ConsentEntry, Freeze, Scope, ScopeLevel, Verdict
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.run_states import RunState
+from fermata.services.report import make_report
 from fermata.services.work_orders import complete_order
 from fermata.store import consent, inventory, journal
 
@@ -99,6 +100,10 @@ def test_the_leaf_is_written_once_after_the_people_and_all_that_builds_on_it_in_
     with rig.database.read() as conn:
         assert inventory.load_fleet(conn).devices[LEAF].version == "2.0"
     assert [op.window for op in ops_of(rig, UNIT[0])] == ["rep-wo_1-c0"], "and the plan has nothing left to do there"
+    lines = {line.update: line for line in make_report(rig.database).versions}
+    assert (lines[UpdateId("leaf")].proven, lines[UpdateId("nic")].proven) == (1, 16), (
+        "with what the plan did elsewhere"
+    )
 
 
 def test_a_conductor_that_died_while_the_leaf_was_written_goes_on(tmp_path: Path) -> None:
