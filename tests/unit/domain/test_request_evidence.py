@@ -81,16 +81,19 @@ def test_a_time_to_come_is_a_wait_for_an_answer_only_where_nobody_gave_one(
 
 
 def test_what_a_cluster_adds_is_what_its_units_lack_counted_one_by_one() -> None:
-    """A rack is approved but for one node; another node of the cluster has nothing to do."""
+    """All of alpha is approved but for two nodes; a node of gamma has nothing to do."""
     done = {"nic_fw": "2.0", "host_os": "2.0", "gpu_fw": "2.0", "agent": "2.0"}
     fleet = w.with_versions(FLEET, "gamma-n00", **done)
     pending = find_pending(fleet, CATALOGUE)
     no = replace(
         YES, seq=2, scope=Scope(level=ScopeLevel.NODE, name="alpha-n01"), verdict=Verdict.DECLINED, until=w.NOW + DAY
     )
+    back = replace(
+        no, seq=3, scope=Scope(level=ScopeLevel.NODE, name="alpha-n02"), verdict=Verdict.WITHDRAWN, until=None
+    )
     policy = w.scenario().policy
     blocked = replace(policy, customers={name: w.customer() for name in policy.customers})
-    basis = found_basis(fleet, CATALOGUE, blocked, [YES, no])
+    basis = found_basis(fleet, CATALOGUE, blocked, [YES, no, back])
     gaps, device_gaps = basis.judged.consent.gaps, basis.judged.device_gaps
     assert {why.code for why in gaps.values()} >= {Code.APPROVAL_DECLINED, Code.SHARED_DEVICE_UNAPPROVED}
     for name, found in basis.judged.clusters.items():
