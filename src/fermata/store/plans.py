@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     insert,
     select,
 )
@@ -25,6 +26,7 @@ from fermata.domain.ids import CampaignId, PlanId
 from fermata.domain.observed import Observed
 from fermata.domain.plans import ConsentBasis, Plan
 from fermata.domain.workloads import WorkloadMap
+from fermata.store.asking import ask_value
 from fermata.store.codec import from_json, to_json
 from fermata.store.database import NotStored
 from fermata.store.schema import Sequence64, UtcTime, metadata
@@ -65,6 +67,8 @@ snapshot = Table(
     Column("sha256", String, primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )
+_BODY = select(plan.c.body).where(plan.c.id == bindparam("of_plan"))
+_SNAPSHOT = select(snapshot.c.body).where(snapshot.c.sha256 == bindparam("of_sha"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +107,7 @@ def save_plan(conn: Connection, made: Plan, now: datetime) -> None:
 
 def load_plan(conn: Connection, plan_id: PlanId) -> Plan:
     """The plan of that id. Raises NotStored."""
-    body = conn.execute(select(plan.c.body).where(plan.c.id == plan_id)).scalar()
+    body = ask_value(conn, _BODY, of_plan=plan_id)
     if body is None:
         raise NotStored("plan", plan_id)
     return from_json(Plan, body)
@@ -157,7 +161,7 @@ def load_workloads_snapshot(conn: Connection, sha: str | None) -> WorkloadMap | 
 
 def load_snapshot(conn: Connection, sha: str, as_type: type[T]) -> T:
     """The input kept under `sha`. Raises NotStored."""
-    body = conn.execute(select(snapshot.c.body).where(snapshot.c.sha256 == sha)).scalar()
+    body = ask_value(conn, _SNAPSHOT, of_sha=sha)
     if body is None:
         raise NotStored("snapshot", sha)
     return from_json(as_type, zlib.decompress(body))
