@@ -8,12 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, String, column, create_engine, event, make_url, select, table
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.store.asking import ask_value
 from fermata.store.once import mark_done, storing_key
 from fermata.store.schema import JSON_CODEC
 
@@ -53,6 +54,7 @@ class NotStored(LookupError):
         self.name = name
 
 
+_SCHEMA = select(column("version_num", String)).select_from(table("alembic_version"))
 _KEPT, _FRESH = "fermata_kept", "fermata_fresh"  # what is remembered, and what will be once it is committed
 READ_ONLY: Mapping[str, Mapping[str, Any]] = {
     "sqlite": {"fermata_readonly": True},
@@ -135,7 +137,7 @@ class Database:
         """Raises OtherRelease when the store has another schema than the one that it was opened with."""
         if self.revision is None:
             return
-        found = conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        found = ask_value(conn, _SCHEMA)
         if found != self.revision:
             raise OtherRelease(_say_other(found, self.revision))
 

@@ -15,7 +15,7 @@ from fermata.domain.notices import Change
 from fermata.store.asking import ask
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
-from fermata.store.telling import tell
+from fermata.store.telling import EVENTS, tell
 
 LINES_MAX = 10_000  # of one read: bounds the memory of a reader; page on with `after_seq`
 
@@ -62,7 +62,7 @@ def append_many(conn: Connection, entries: Iterable[Entry]) -> None:
     """Adds lines in the order given."""
     lines = list(entries)
     insert_rows(conn, journal, [_to_row(entry) for entry in lines])
-    tell(conn, [_change(entry) for entry in lines])
+    tell(conn, [_change(entry) for entry in lines if entry.event in EVENTS])
 
 
 def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str | None = None) -> tuple[Entry, ...]:
