@@ -124,7 +124,7 @@ def test_rows_are_named_after_their_columns(db: Database) -> None:
 def test_a_time_of_any_zone_is_asked_by_as_the_moment_that_it_is(db: Database) -> None:
     fill(db)
     with db.read() as conn:
-        assert ask_value(conn, SINCE, since=AT.astimezone(ELSEWHERE)) == RUN
+        assert ask_value(conn, SINCE, since=(AT - timedelta(microseconds=1)).astimezone(ELSEWHERE)) == RUN
         assert ask_value(conn, SINCE, since=AT + timedelta(microseconds=1)) is None
 
 
