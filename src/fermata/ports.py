@@ -148,8 +148,9 @@ class WorkloadManager(Protocol):
         ...
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """Unlocks the node and lets workloads on it; a drain that goes on ends. Done when accepted. A placement group
-        may take all nodes of a call or none: Refused then says that nothing was done for any of them.
+        """Unlocks the node and lets workloads on it; a drain that goes on ends. Done when accepted; accepted with a
+        time to check again, it is done when `observe` says Succeeded. A placement group may take all nodes of a call or
+        none: Refused then says that nothing was done for any of them.
         """
         ...
 

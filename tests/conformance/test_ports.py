@@ -9,7 +9,8 @@ import pytest
 from tests.simulation import small
 
 from fermata.conformance import Bench, Mishap, Op, Trial, Write, list_trials
-from fermata.domain.ids import NodeId, StepKey, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, StepKey, UpdateId
+from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import (
     Accepted,
     Answer,
@@ -33,7 +34,8 @@ HOUR = timedelta(hours=1)
 NODE = "c0-n001"
 
 
-WRITTEN = "gpu"
+WRITTEN, WRITTEN_TO_DEVICES = "gpu", "manager"
+KINDS = (UnitKind.NODE, UnitKind.DEVICE)
 PORTS = frozenset(PortName)
 LEFT_OUT = (  # a simulated fleet has neither credentials, nor other people with holds of their own, nor connections
     "nothing secret is told",
@@ -57,7 +59,7 @@ class Fleet:
         self.open()
 
     def open(self) -> Site:
-        self.world = open_world(small.fleet(), small.catalogue(), faults=self.faults, seed=1, path=self.path)
+        self.world = open_world(small.fleet(nodes=12), small.catalogue(), faults=self.faults, seed=1, path=self.path)
         self.site: Site = open_site(self.world, self.clock)
         return self.site
 
@@ -95,13 +97,18 @@ class Fleet:
         return self.ports()
 
     def bench(self) -> Bench:
-        update = small.catalogue().updates[UpdateId(WRITTEN)]
+        of_nodes, of_devices = (
+            Write(update=update.id, component=update.component, to_version=update.to_version)
+            for update in (small.catalogue().updates[UpdateId(name)] for name in (WRITTEN, WRITTEN_TO_DEVICES))
+        )
         return Bench(
             ports=self.ports(),
             clock=self.clock,
             nodes=[NodeId(f"c0-n{number:03d}") for number in (1, 2, 3)],
             wait=self.later,
-            writes=[Write(update=update.id, component=update.component, to_version=update.to_version)],
+            devices=[DeviceId(f"c0-r{number}-rack_manager") for number in (0, 1, 2)],
+            writes=[of_nodes],
+            device_writes=[of_devices],
             reopen=self.reopen,
             count_effects=self.count,
             mishaps=frozenset(MISHAPS),
@@ -111,7 +118,7 @@ class Fleet:
 
 TRIALS = [
     trial
-    for trial in list_trials(PORTS)
+    for trial in list_trials(PORTS, of=KINDS)
     if trial.mishap in (None, *MISHAPS) and not {str(trial), trial.sentence.text} & set(LEFT_OUT)
 ]
 

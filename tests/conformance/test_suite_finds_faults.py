@@ -11,6 +11,7 @@ from tests.conformance.test_ports import PORTS, TRIALS, Fleet
 
 from fermata.conformance import Bench, Broken, NotTried, Op, Trial, Verdict, list_trials, try_all
 from fermata.domain.ids import StepKey
+from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import Accepted, Denied, Later, NeverAsked, Running, Succeeded, Unsure
 from fermata.domain.routing import PortName
 from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused
@@ -90,9 +91,46 @@ def in_new_york(found: Any) -> Any:
     return Succeeded(at=found.at.replace(tzinfo=None)) if isinstance(found, Succeeded) else found
 
 
+def as_nodes(port: Any, names: Sequence[Any]) -> Mapping[Any, object]:
+    """Devices among nodes."""
+    devices = port.observe_devices(names)
+    return {**port.observe_nodes(names), **devices}
+
+
+def seen_devices(change: Callable[[Any], Any]) -> Callable[..., object]:
+    return lambda port, names: {name: change(device) for name, device in port.observe_devices(names).items()}
+
+
+def anew(port: Any, asks: Sequence[Any]) -> Mapping[StepKey, object]:
+    """Writes to a device under a key of its own each time."""
+    fresh = {ask.key: replace(ask, key=StepKey(f"{ask.key}{next(FORGETS)}")) for ask in asks}
+    found = port.apply(list(fresh.values()))
+    return {key: found[new.key] for key, new in fresh.items()}
+
+
 _V, _I = PortName.VERIFIER, PortName.INVENTORY
 _LOST = "(answer lost after it was done)"
 PLANTED: Mapping[str, tuple[Callable[[Bench], None], str]] = {
+    "shows devices as nodes": (
+        bend(_I, observe_nodes=as_nodes),
+        "of devices: units that are not there are absent",
+    ),
+    "shows a device without a version": (
+        bend(_I, observe_devices=seen_devices(lambda device: replace(device, version=""))),
+        "of devices: what is there is seen as of now",
+    ),
+    "shows what devices ran before": (
+        bend(_I, observe_devices=seen_devices(lambda device: replace(device, version="1.0"))),
+        "apply of devices: what was written runs, at once or after a reboot",
+    ),
+    "shows what nodes ran before": (
+        bend(_I, observe_nodes=seen(lambda node: replace(node, versions={"gpu_fw": "1.0"}))),
+        "apply: what was written runs, at once or after a reboot",
+    ),
+    "writes to devices anew": (
+        bend(PortName.FIRMWARE, apply=anew),
+        "apply of devices: asked again after a restart, done once",
+    ),
     "makes up ids": (bend(_V, check=with_new_keys), "check: asked twice, done once"),
     "makes up ids anew": (bend(_V, check=with_new_keys), "check: asked again after a restart, done once"),
     "all or nothing": (bend(_V, check=all_or_nothing), "check: an unknown unit is denied and the others go on"),
@@ -208,6 +246,27 @@ def test_a_handle_that_a_bench_lacks_leaves_sentences_untried_and_says_which() -
 def test_an_adapter_is_tried_with_what_it_serves_and_nothing_else() -> None:
     ops = {trial.subject for trial in list_trials([PortName.VERIFIER])}
     assert ops == {None, PortName.VERIFIER, Op.CHECK}
+
+
+def test_devices_are_tried_with_what_is_asked_about_devices() -> None:
+    """And what is about no units once."""
+    of_both = list_trials(PORTS, of=(UnitKind.NODE, UnitKind.DEVICE))
+    more = [trial for trial in of_both if trial.of is UnitKind.DEVICE]
+    assert len(of_both) == len(list_trials(PORTS)) + len(more)
+    assert {trial.subject for trial in more} == {
+        None,
+        PortName.FIRMWARE,
+        PortName.POWER,
+        Op.APPLY,
+        Op.REBOOT,
+        Op.RESET,
+    }
+    assert "the target says who it is" in {str(trial) for trial in list_trials(PORTS, of=[UnitKind.DEVICE])}
+    bench = Fleet().bench()
+    bench.devices = ()
+    (trial,) = [trial for trial in more if str(trial) == "apply of devices: asked twice, done once"]
+    with pytest.raises(NotTried, match="the bench has no devices"):
+        trial.run(bench)
 
 
 def one(name: str) -> Trial:

@@ -42,7 +42,9 @@ WORDS = st.sampled_from(
         "alpha-n1", "beta-n0", "virtualMachineScaleSets", "alpha", "Microsoft.Maintenance", "scheduledevents",
         "acknowledge", "updates", "applyUpdates", "default", "maintenanceConfigurations", "configurationAssignments",
         "maintenancePlans", "Microsoft.SupercomputerInfrastructure", "supercomputers", "clusters", "racks", "nodes",
-        "maintenanceRequests", "deployment", "deployment-alpha", "metadata", "instance", "compute", "name", "versions",
+        "maintenanceRequests", "deployment", "deployment-alpha", "my-fix", "switches", "alpha-r0-tor", "ports", "nics",
+        "packetCapture", "locations", "westus3", "operationStatuses", "operationResults", "mr_1", "metadata",
+        "instance", "compute", "name", "versions",
         "identity", "oauth2", "token", "latest", "api", "meta-data", "events", "maintenance", "scheduled", "history",
         "computeMetadata", "v1", "upcoming-maintenance", "maintenance-event", "v1", "projects", "lumen", "zones",
         "westus3-dc1", "instances", "performMaintenance", "operations", "reservations", "metrics", "rows.json", "%2e",
@@ -73,6 +75,8 @@ KNOWN = (
             f"{MAINTENANCE}/scheduledevents/x/acknowledge", f"{MAINTENANCE}/configurationAssignments/a",
             f"{MAINTENANCE}/maintenancePlans", "Microsoft.Maintenance/maintenanceConfigurations/weekend",
             "Microsoft.SupercomputerInfrastructure/supercomputers/sc-1/maintenanceRequests/deployment",
+            "Microsoft.SupercomputerInfrastructure/supercomputers/sc-1/maintenanceRequests/my-fix",
+            "Microsoft.SupercomputerInfrastructure/locations/westus3/operationStatuses/mr_1",
             "Microsoft.SupercomputerInfrastructure/supercomputers/sc-1/racks/alpha-r0/nodes",
         )
     ),
@@ -83,7 +87,8 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(
         ["value", "properties", "state", "status", "StartRequests", "EventId", "maintenanceWindow", "duration",
-         "startDateTime", "timeZone", "recurEvery", "maintenanceConfigurationId"]
+         "startDateTime", "timeZone", "recurEvery", "maintenanceConfigurationId", "description", "impactCategory",
+         "maintenanceRequestType", "unhealthyResources"]
     ), inner, max_size=3),
     max_leaves=8,
 ).map(lambda value: repr(value).encode())  # fmt: skip

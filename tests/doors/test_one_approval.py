@@ -9,10 +9,13 @@ import httpx
 import pytest
 from tests.doors import world
 from tests.doors.conftest import Doors
+from tests.doors.test_ordered_work import FROM_CLOUDS, REPAIR, ask, words
 
 from fermata.domain import arm
 from fermata.domain.ids import CustomerId, NodeId, WindowId
 from fermata.domain.policy import Scope, ScopeLevel
+from fermata.domain.work_orders import Word
+from fermata.services.work_orders import list_orders
 from fermata.store import journal
 
 NODE = "alpha-n1"
@@ -25,7 +28,7 @@ EVENT = arm.event_id(WindowId("w-alpha"), NodeId(NODE))
 
 
 def own_api(doors: Doors) -> httpx.Response:
-    return httpx.post(f"{doors.url}/api/v1/approvals", json={"orders": [{"scope": {"level": "node", "name": NODE}}]})
+    return ask("POST", f"{doors.url}/api/v1/approvals", json={"orders": [{"scope": {"level": "node", "name": NODE}}]})
 
 
 def inside(doors: Doors) -> httpx.Response:
@@ -34,24 +37,24 @@ def inside(doors: Doors) -> httpx.Response:
 
 
 def acknowledged(doors: Doors) -> httpx.Response:
-    return httpx.post(f"{doors.url}{MAINTENANCE}/scheduledevents/{EVENT}/acknowledge{VERSION}")
+    return ask("POST", f"{doors.url}{MAINTENANCE}/scheduledevents/{EVENT}/acknowledge{VERSION}")
 
 
 def acknowledged_in_a_list(doors: Doors) -> httpx.Response:
-    return httpx.post(f"{doors.url}{MAINTENANCE}/scheduledevents{VERSION}", json={"value": [EVENT]})
+    return ask("POST", f"{doors.url}{MAINTENANCE}/scheduledevents{VERSION}", json={"value": [EVENT]})
 
 
 def applied(doors: Doors) -> httpx.Response:
-    return httpx.put(f"{doors.url}{MAINTENANCE}/applyUpdates/default{VERSION}")
+    return ask("PUT", f"{doors.url}{MAINTENANCE}/applyUpdates/default{VERSION}")
 
 
 def request_approved(doors: Doors) -> httpx.Response:
     body = {"properties": {"state": "Approved"}}
-    return httpx.patch(f"{doors.url}{TREE}/maintenanceRequests/deployment-{NODE}{VERSION}", json=body)
+    return ask("PATCH", f"{doors.url}{TREE}/maintenanceRequests/deployment-{NODE}{VERSION}", json=body)
 
 
 def performed(doors: Doors) -> httpx.Response:
-    return httpx.post(f"{doors.url}/compute/v1/projects/lumen/zones/westus3-dc1/instances/{NODE}/performMaintenance")
+    return ask("POST", f"{doors.url}/compute/v1/projects/lumen/zones/westus3-dc1/instances/{NODE}/performMaintenance")
 
 
 DOORS = (own_api, inside, acknowledged, acknowledged_in_a_list, applied, request_approved, performed)
@@ -76,3 +79,46 @@ def test_an_approval_is_the_same_through_every_door(doors: Doors, say: Callable[
     for other in DOORS:
         assert other(doors).is_success, f"{other.__name__} says so again"
     assert world.ledger(doors.db) == (entry,), "and nothing new was said"
+
+
+def put(doors: Doors, state: str) -> httpx.Response:
+    asked = {
+        "description": "NIC 3 flaps",
+        "maintenanceRequestType": "Unhealthy",
+        "state": state,
+        "unhealthyResources": [f"{TREE}/nodes/{NODE}"],
+        "impactCategory": "EthLinkFlap",
+    }
+    return ask("PUT", f"{doors.url}{TREE}/maintenanceRequests/flaps{VERSION}", json={"properties": asked})
+
+
+def state(doors: Doors) -> str:
+    found = ask("GET", f"{doors.url}{TREE}/maintenanceRequests/flaps{VERSION}").json()
+    return str(found["properties"]["state"])
+
+
+def test_a_repair_that_is_put_approved_is_approved_like_any_other(doors: Doors) -> None:
+    assert put(doors, "Approved").status_code == 201
+    (order,) = list_orders(doors.db)
+    (word,) = words(doors.db)
+    assert (word.word, word.orders, word.request) == (Word.APPROVED, frozenset({order.id}), REPAIR)
+    assert (word.actor, word.incarnation, word.at) == ("lumen-capacity", 1, world.NOW)
+    with doors.db.read() as conn:
+        lines = [line for line in journal.read_events(conn, ["consent.approved"]) if line.data["request"] == REPAIR]
+    assert [(line.actor, line.data["id"]) for line in lines] == [("lumen-capacity", word.id)]
+    for other in FROM_CLOUDS:
+        assert other(doors, order.id).is_success, f"{other.__name__} says so again"
+    assert words(doors.db) == (word,), "and nothing new was said"
+
+
+@pytest.mark.parametrize("door", FROM_CLOUDS)
+def test_a_repair_that_a_client_put_is_approved_through_any_door(
+    doors: Doors, door: Callable[..., httpx.Response]
+) -> None:
+    put(doors, "Investigating")
+    (order,) = list_orders(doors.db)
+    assert state(doors) == "WaitingOnApproval"
+    answer = door(doors, order.id)
+    assert answer.is_success, answer.text
+    assert state(doors) == "Approved"
+    assert [word.orders for word in words(doors.db)] == [frozenset({order.id})]

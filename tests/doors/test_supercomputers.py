@@ -1,6 +1,8 @@
 """The supercomputer-shaped tree and maintenance plans, by plain HTTP: no client for them is published."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -9,10 +11,20 @@ from tests.doors import world
 from tests.doors.conftest import Doors
 
 from fermata.domain import arm
-from fermata.domain.ids import CustomerId, NodeId
+from fermata.domain.ids import CustomerId, NodeId, UpdateId
 from fermata.domain.node_states import UnitState
-from fermata.domain.policy import ScopeLevel
+from fermata.domain.policy import Scope, ScopeLevel
+from fermata.domain.reasons import Code
 from fermata.domain.run_states import WindowState
+from fermata.domain.scheduled_events import Leads
+from fermata.domain.updates import Stage
+from fermata.services.errors import Refusal
+from fermata.services.event_approvals import Hearing
+from fermata.services.inventory import ImportSet, import_set
+from fermata.services.maintenance import MaintenanceDesk
+from fermata.services.maintenance_plans import PutPlan, UpdateScope, list_put_plans, put_plan
+from fermata.store import inventory as inventory_store
+from fermata.store.database import Database
 
 LUMEN = arm.subscription_id(CustomerId("lumen"))
 ROOT = f"/subscriptions/{LUMEN}/resourceGroups/sc-1/providers/Microsoft.SupercomputerInfrastructure/supercomputers"
@@ -169,7 +181,8 @@ def test_a_plan_approves_what_its_scope_of_updates_names(
     ("name", "change", "status"),
     [
         ("p", {"updateScope": "CriticalRackImpactlessUpdates"}, 409),
-        ("p", {"updateScope": "FlightingNodeFirmwareUpdates"}, 400),
+        ("p", {"updateScope": "FlightingNodeFirmwareUpdates"}, 409),
+        ("p", {"updateScope": "FlightingRackFirmwareUpdates"}, 400),
         ("p", {"updateScope": None}, 400),
         ("p", {"endTimeUTC": "2026-01-26T22:00:00Z"}, 400),
         ("p", {"startTimeUTC": "2026-01-24T22:00:00Z", "endTimeUTC": "2026-01-25T06:00:00Z"}, 400),
@@ -187,6 +200,101 @@ def test_a_plan_that_cannot_be_meant_so_is_refused_and_leaves_nothing(
     answer = tree.put(f"{PLANS}/{name}", json={"properties": {**PLAN, **change}})
     assert (answer.status_code, "message" in answer.json()["error"]) == (status, True), answer.text
     assert (world.ledger(doors.db), names(tree, PLANS)) == ((), ["plan_doors"])
+
+
+FLIGHT = {**PLAN, "updateScope": "FlightingNodeFirmwareUpdates"}
+NODE_PLANS = f"{ROOT}/sc-1/nodes/{{}}/providers/Microsoft.Maintenance/maintenancePlans/try"
+RC, RC2 = UpdateId("nic-28.50-rc"), UpdateId("nic-28.51-rc")
+
+
+def offer(db: Database, *names: UpdateId) -> None:
+    """Puts flights of NIC firmware into the catalogue, each of the version in its name."""
+    with db.read() as conn:
+        catalogue = inventory_store.load_catalogue(conn)
+    nic = catalogue.updates[UpdateId("nic-28.43")]
+    flights = {name: replace(nic, id=name, to_version=name.split("-")[1], stage=Stage.FLIGHT_READY) for name in names}
+    given = ImportSet(catalogue=replace(catalogue, updates={**catalogue.updates, **flights}))
+    import_set(db, given, now=world.NOW, actor="tests")
+
+
+def test_a_flighting_plan_approves_the_flight_that_is_offered_there_as_its_name_would(
+    doors: Doors, tree: httpx.Client
+) -> None:
+    offer(doors.db, RC)
+    path = NODE_PLANS.format("alpha-n0")
+    made = tree.put(path, json={"properties": FLIGHT})
+    assert (made.status_code, made.json()["properties"]["updates"]) == (201, [RC]), made.text
+    assert tree.get(path).json()["properties"].items() >= FLIGHT.items()
+    (entry,) = world.ledger(doors.db)
+    assert (set(entry.updates), entry.flight, entry.is_part) == ({RC}, RC, True), "and nothing else that is pending"
+    times = {"not_before": FLIGHT["startTimeUTC"], "not_after": FLIGHT["endTimeUTC"]}
+    named = {"scope": {"level": "node", "name": "alpha-n0"}, "only": [RC], "conditions": times}
+    said = httpx.post(f"{doors.url}/api/v1/approvals", json={"orders": [named]})
+    assert said.is_success, said.text
+    assert tree.put(path, json={"properties": FLIGHT}).status_code == 200
+    assert world.ledger(doors.db) == (entry,), "through either door it is the same word"
+
+
+def test_a_flight_that_was_promoted_meanwhile_is_not_approved_as_an_update(doors: Doors) -> None:
+    """Between the look at what is offered and the word."""
+    at = datetime(2026, 1, 26, 22, tzinfo=UTC)
+    plan = PutPlan(
+        path="p",
+        name="p",
+        start=at,
+        end=at + world.HOURS,
+        scope=UpdateScope.NODE_FLIGHT,
+        updates=(UpdateId("nic-28.43"),),
+    )
+    desk = MaintenanceDesk(doors.db, Leads())
+    heard = Hearing(db=doors.db, desk=desk, now=world.NOW, new_id=lambda prefix: f"{prefix}_x", why="")
+    with pytest.raises(Refusal) as refused:
+        put_plan(heard, Scope(level=ScopeLevel.NODE, name="alpha-n0"), plan)
+    assert refused.value.reason.code is Code.FLIGHT_NOT_OFFERED
+    assert (world.ledger(doors.db), list(list_put_plans(doors.db, "p"))) == ((), [])
+
+
+def test_of_several_flights_a_plan_has_to_say_which(doors: Doors, tree: httpx.Client) -> None:
+    offer(doors.db, RC, RC2)
+    path = NODE_PLANS.format("alpha-n0")
+    answer = tree.put(path, json={"properties": FLIGHT})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "FlightAmbiguous"), answer.text
+    assert f"{RC}, {RC2}" in answer.json()["error"]["message"]
+    assert world.ledger(doors.db) == ()
+    chosen = tree.put(path, json={"properties": {**FLIGHT, "versionToUpdate": "28.51"}})
+    assert (chosen.status_code, world.ledger(doors.db)[0].flight) == (201, RC2), chosen.text
+
+
+@pytest.mark.parametrize(
+    ("node", "word"),
+    [("alpha-n1", "alpha-n1 among them: name fewer nodes"), ("alpha-n2", "is offered as a flight on alpha-n2")],
+)
+def test_a_flighting_plan_goes_no_further_than_policy_and_offer(
+    doors: Doors, tree: httpx.Client, node: str, word: str
+) -> None:
+    """alpha-n1 is no test node, alpha-n2 does not tell its version."""
+    offer(doors.db, RC)
+    path = NODE_PLANS.format(node)
+    answer = tree.put(path, json={"properties": FLIGHT})
+    assert (answer.status_code, word in answer.json()["error"]["message"]) == (409, True), answer.text
+    assert (world.ledger(doors.db), tree.get(path).status_code) == ((), 404)
+
+
+@pytest.mark.parametrize("scope", ["Custom", "QualifiedNodeAllUpdates", "QualifiedNodeFirmwareUpdates"])
+def test_no_other_plan_includes_a_flight(doors: Doors, tree: httpx.Client, scope: str) -> None:
+    offer(doors.db, RC)
+    path = NODE_PLANS.format("alpha-n0")
+    answer = tree.put(path, json={"properties": {**PLAN, "updateScope": scope}})
+    assert (answer.status_code, RC in answer.json()["properties"]["updates"]) == (201, False), answer.text
+    (entry,) = world.ledger(doors.db)
+    assert (entry.flight, RC in entry.updates) == (None, False)
+
+
+def test_a_flight_of_racks_is_refused_with_what_to_do_instead(doors: Doors, tree: httpx.Client) -> None:
+    asked = {**PLAN, "updateScope": "FlightingRackFirmwareUpdates"}
+    answer = tree.put(f"{PLANS}/p", json={"properties": asked})
+    assert answer.status_code == 400
+    assert "Approve the flight by its name on all of those nodes" in answer.json()["error"]["message"]
 
 
 def test_no_node_makes_a_plan_for_itself(doors: Doors, tree: httpx.Client) -> None:

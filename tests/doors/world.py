@@ -12,7 +12,7 @@ from fermata.domain.campaign import Campaign
 from fermata.domain.ids import ClusterId, NodeId, PlanId, RunId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Run, UnitOp, WindowRun
-from fermata.domain.plans import Mode, Plan, Window
+from fermata.domain.plans import DrainStep, Mode, NodeApplyStep, Plan, RebootStep, VerifyStep, Window
 from fermata.domain.policy import ConsentEntry, Scope, ScopeLevel
 from fermata.domain.run_states import Desired, RunState, WindowState
 from fermata.services import consent
@@ -49,6 +49,23 @@ def window(nodes: tuple[str, ...] = ALPHA, start: datetime = START) -> Window:
         reboots_per_node=1,
         end_confidence=0.9,
     )
+
+
+def with_steps() -> Window:
+    """The window of those of its nodes that have the update due, with its steps, for those who read them."""
+    planned = window(ALPHA[:2])
+
+    def at(share: float) -> datetime:
+        return planned.start + share * HOURS
+
+    count = len(planned.nodes)
+    steps = (
+        DrainStep(start=planned.start, end=at(0.1)),
+        NodeApplyStep(update=planned.updates[0], batch=1, batches=1, nodes=count, start=at(0.1), end=at(0.6)),
+        RebootStep(nodes=count, activates=planned.updates, start=at(0.6), end=at(0.8)),
+        VerifyStep(start=at(0.8), end=at(1.0)),
+    )
+    return replace(planned, steps=steps)
 
 
 def publish(db: Database, *windows: Window) -> Plan:

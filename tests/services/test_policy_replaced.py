@@ -86,6 +86,22 @@ def test_the_preview_names_every_ruling_that_changes_and_what_would_happen(db: D
     assert try_update(db, "alpha-n1", "host-os-2026.1", at=w.NOW).outcome is Outcome.NEEDS_APPROVAL
 
 
+def test_the_preview_names_the_customers_and_the_freezes_that_differ_and_no_others(
+    db: Database, stored: Policy
+) -> None:
+    place = Scope(level=ScopeLevel.CLUSTER, name="alpha")
+    kept = Freeze(
+        id=FreezeId("kept"), customer=LUMEN, scope=place, start=w.NOW, end=w.NOW + timedelta(days=1), reason="a launch"
+    )
+    gone, added = replace(kept, id=FreezeId("gone")), replace(kept, id=FreezeId("added"))
+    replace_policy(db, replace(stored, freezes=(*stored.freezes, kept, gone)), now=w.NOW, actor="ann")
+    wanted = replace(ruled(stored, ALLOWED), freezes=(*stored.freezes, kept, added))
+    effects = preview_policy(db, wanted, now=w.NOW).effects
+    assert len(stored.customers) > 1, "there is one of whom nothing changes"
+    assert effects.customers == (LUMEN,)
+    assert (effects.freezes_added, effects.freezes_gone) == ((added,), (gone,))
+
+
 def test_what_is_replaced_is_what_was_told_and_holds_at_once(db: Database, stored: Policy) -> None:
     wanted = replace(ruled(stored, ALLOWED), notice=replace(stored.notice, regular_update=10))
     told = preview_policy(db, wanted, now=w.NOW)

@@ -24,15 +24,18 @@ from tests.services.orders import (
     target,
 )
 
-from fermata.domain.ids import CustomerId, OrderId
+from fermata.domain.ids import ClusterId, CustomerId, OrderId
 from fermata.domain.notices import OF_CONSENT, Notice, NoticeKind, knows_items, notified_at
-from fermata.domain.policy import Scope, ScopeLevel, Verdict
+from fermata.domain.policy import MaintenanceKind, Scope, ScopeLevel, Verdict
 from fermata.domain.request_kinds import RequestKind, request_id
 from fermata.domain.updates import Criticality, Impact
 from fermata.domain.work_orders import Word
 from fermata.services import notices
 from fermata.services.consent import Order, decide
-from fermata.services.inventory import ImportSet, import_set
+from fermata.services.exemptions import ExemptionOrder, ask_exemption, confirm_exemption
+from fermata.services.freezes import FreezeOrder, add_freeze
+from fermata.services.inventory import ImportSet, import_fleet, import_set
+from fermata.services.order_words import WordOrder, decide_orders
 from fermata.services.requests import show_request, watch_requests
 from fermata.services.work_orders import NewOrder, cancel_order, open_orders
 from fermata.store import requests
@@ -106,7 +109,85 @@ def test_a_word_for_both_names_to_each_its_own_orders_and_those_of_what_they_sha
     assert heard(desk.db) == [("lumen", ["wo_1", "wo_3"]), ("meridian", ["wo_2", "wo_3"])]
 
 
+def test_several_words_in_one_notice_are_said_to_be_of_all_their_orders(desk: Desk) -> None:
+    ask(
+        desk.db,
+        (OURS, "a GPU fell off", Impact.REBOOTFUL),
+        (THEIRS, "a cable frays", Impact.IMPACTFUL),
+        ("node alpha-n01", "a fan stands still", Impact.REBOOTFUL),
+    )
+    names = ("wo_3", "wo_2", "wo_1")
+    words = [WordOrder(word=Word.APPROVED, orders=frozenset({OrderId(name)}), actor="eve") for name in names]
+    decide_orders(desk.db, REPAIR, words, now=w.NOW, new_id=minting())
+    assert heard(desk.db) == [("lumen", ["wo_1", "wo_3"]), ("meridian", ["wo_2"])]
+
+
+def exempted(db: Database) -> list[tuple[str, str, list[str]]]:
+    """To whom exemptions went, and of which orders they are said to be."""
+    kinds = {NoticeKind.EXEMPTION_ASKED, NoticeKind.EXEMPTION_CONFIRMED}
+    found = (view.notice for view in reversed(notices.list_notices(db, limit=500).notices))
+    return [(each.kind.value, each.customer, each.facts["orders"]) for each in found if each.kind in kinds]
+
+
+def exempt(desk: Desk, *orders: str, kinds: frozenset[MaintenanceKind] = frozenset()) -> None:
+    """Asks that these pass a freeze of lumen's, and has it confirmed."""
+    lets = replace(LUMEN, except_criticality=frozenset({Criticality.CRITICAL_LIVESITE}))
+    policy = replace(POLICY, customers={LUMEN.id: lets, MERIDIAN.id: MERIDIAN})
+    import_set(desk.db, ImportSet(policy=policy), now=w.NOW, actor="operator-1")
+    alpha = Scope(level=ScopeLevel.CLUSTER, name="alpha")
+    given = FreezeOrder(scope=alpha, start=w.NOW, end=w.NOW + DAY, reason="launch")
+    freeze = add_freeze(desk.db, given, now=w.NOW, new_id=desk.new_id)
+    wanted = ExemptionOrder(
+        freeze=freeze.id,
+        updates=frozenset(),
+        orders=frozenset(map(OrderId, orders)),
+        kinds=kinds,
+        reason="it smokes",
+        actor="conductor-1",
+    )
+    asked = ask_exemption(desk.db, wanted, now=w.NOW, new_id=desk.new_id)
+    confirm_exemption(desk.db, asked.id, now=w.NOW, actor="ann")
+
+
+REPAIRS = frozenset({MaintenanceKind.REPAIR})
+
+
+@pytest.mark.parametrize(
+    ("orders", "kinds", "named"),
+    [
+        (["wo_1"], frozenset(), [["wo_1"]]),
+        (["wo_1", "wo_2"], frozenset(), [["wo_1"]]),
+        (["wo_2"], frozenset(), []),
+        (["wo_2"], REPAIRS, [[]]),
+        (["wo_2", "wo_3"], REPAIRS, [["wo_3"]]),
+    ],
+)
+def test_an_exemption_names_to_whom_the_freeze_is_of_its_own_orders_alone(
+    desk: Desk, orders: list[str], kinds: frozenset[MaintenanceKind], named: list[list[str]]
+) -> None:
+    """Another's may be among them: one on a rack that both share is of both."""
+    ask(
+        desk.db,
+        (OURS, "a GPU fell off", Impact.REBOOTFUL),
+        (THEIRS, "a cable frays", Impact.IMPACTFUL),
+        (RACK, "the rack manager hangs", Impact.IMPACTFUL),
+    )
+    exempt(desk, *orders, kinds=kinds)
+    assert exempted(desk.db) == [
+        (kind, "lumen", names) for kind in ("exemption.asked", "exemption.confirmed") for names in named
+    ]
+
+
 def test_a_word_on_updates_of_the_whole_is_a_word_of_all_who_hold_a_node_there(desk: Desk) -> None:
+    decide(desk.db, [Order(scope=WHOLE, verdict=Verdict.APPROVED, actor="eve")], now=w.NOW, new_id=desk.new_id)
+    found = told(desk.db, *OF_CONSENT, request=request_id(BOTH))
+    assert [notice.customer for notice in found] == ["lumen", "meridian"]
+
+
+def test_whose_cluster_there_has_no_nodes_hears_no_word_on_the_whole(desk: Desk) -> None:
+    empty = replace(both().clusters[ClusterId("beta")], name=ClusterId("empty"), customer=CustomerId("nobody"))
+    fleet = both()
+    import_fleet(desk.db, replace(fleet, clusters={**fleet.clusters, empty.name: empty}), now=w.NOW, actor="operator-1")
     decide(desk.db, [Order(scope=WHOLE, verdict=Verdict.APPROVED, actor="eve")], now=w.NOW, new_id=desk.new_id)
     found = told(desk.db, *OF_CONSENT, request=request_id(BOTH))
     assert [notice.customer for notice in found] == ["lumen", "meridian"]

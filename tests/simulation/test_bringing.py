@@ -31,6 +31,8 @@ from fermata.domain.policy import Conditions, ConsentEntry, Freeze, Scope, Scope
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.run_states import RunState
 from fermata.services.readmission import judge_nodes
+from fermata.services.report import make_report
+from fermata.services.together import list_combinations
 from fermata.services.work_orders import complete_order
 from fermata.store import consent, runs
 from fermata.store.runs import WindowRun
@@ -109,6 +111,9 @@ def test_all_that_is_approved_is_done_in_the_one_outage_after_the_people_and_not
     machine = rig.world.nodes[NodeId(NODE)]
     assert (written(rig), set(machine.versions.values())) == (ALL, {"2.0"})
     assert ops_of(rig)[0].window == "rep-wo_1-c0"
+    (others,) = list_combinations(rig.database)
+    assert (set(others.updates), others.ran_nodes) == ({"bmc", "gpu", "nic", "os"}, 1), "known to run together now"
+    assert {line.update: line.proven for line in make_report(rig.database).versions} == dict.fromkeys(others.updates, 1)
     assert rig.conduct().state is RunState.FINISHED
     assert [op.window for op in ops_of(rig)] == ["rep-wo_1-c0"], "the plan has it three days later, and leaves it alone"
     left = {each.reason.code: each.nodes for each in window(rig, "win-c0").left_out}

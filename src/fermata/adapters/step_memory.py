@@ -4,6 +4,7 @@ after it. For targets that keep no keys of ours.
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +18,10 @@ CREATE TABLE IF NOT EXISTS steps (
     task TEXT, ended_at TEXT, failed TEXT
 )
 """
+_HEARD = "CREATE TABLE IF NOT EXISTS heard (scope TEXT PRIMARY KEY, generation INTEGER NOT NULL)"
+_ROW = "INTO steps (key, unit, op, component, version, image, asked_at, before, task)"
+_VALUES = "?, ?, ?, ?, ?, ?, ?, ?, ?"
+_UNLESS_OVERTAKEN = "WHERE NOT EXISTS (SELECT 1 FROM heard WHERE scope = ? AND generation > ?)"
 WAIT_SECONDS = 30.0  # for another process of this machine that writes
 
 
@@ -54,6 +59,7 @@ class Memory:
             self._rows.execute("PRAGMA journal_mode = WAL")
             self._rows.execute("PRAGMA synchronous = FULL")
             self._rows.execute(_TABLE)
+            self._rows.execute(_HEARD)
 
     def find(self, key: StepKey) -> Step | None:
         """None: nothing was asked under it."""
@@ -63,13 +69,37 @@ class Memory:
 
     def begin(self, step: Step) -> None:
         """It is about to be asked. A row of the same key is replaced."""
-        words = (step.key, step.unit, step.op, step.component, step.version, step.image, step.asked_at.isoformat())
         with self._lock:
-            self._rows.execute(
-                "INSERT OR REPLACE INTO steps (key, unit, op, component, version, image, asked_at, before)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*words, step.before),
-            )
+            self._rows.execute(f"INSERT OR REPLACE {_ROW} VALUES ({_VALUES})", _words(step))  # noqa: S608 - constants
+
+    def claim(self, step: Step, generation: int = 0) -> bool:
+        """It is about to be asked by whoever is told True; False: somebody else said so before, or a newer generation
+        was heard of its unit.
+        """
+        words = (*_words(step), scope_of(step.key), generation)
+        with self._lock:
+            done = self._rows.execute(f"INSERT OR IGNORE {_ROW} SELECT {_VALUES} {_UNLESS_OVERTAKEN}", words)
+            return done.rowcount == 1
+
+    def hear(self, key: StepKey, generation: int) -> int:
+        """The newest generation of its unit, in its run and window, that was heard, this one included."""
+        scope = scope_of(key)
+        with self._lock:
+            row = self._rows.execute("SELECT generation FROM heard WHERE scope = ?", (scope,)).fetchone()
+            known = 0 if row is None else int(row["generation"])
+            if generation > known:
+                self._rows.execute(
+                    "INSERT INTO heard VALUES (?, ?) ON CONFLICT (scope) DO UPDATE"
+                    " SET generation = max(generation, excluded.generation)",
+                    (scope, generation),
+                )
+        return max(known, generation)
+
+    def list_open(self, unit: str) -> Sequence[Step]:
+        """Steps of a unit that are not over."""
+        with self._lock:
+            rows = self._rows.execute("SELECT * FROM steps WHERE unit = ? AND ended_at IS NULL", (unit,)).fetchall()
+        return [_to_step(row) for row in rows]
 
     def done(self, key: StepKey, task: str | None) -> None:
         """The controller said yes; `task`: its address, if there is one."""
@@ -92,6 +122,16 @@ class Memory:
         """Harmless twice."""
         with self._lock:
             self._rows.close()
+
+
+def scope_of(key: StepKey) -> str:
+    """Run, window and unit, which generations are about."""
+    return "/".join(key.split("/")[:3])
+
+
+def _words(step: Step) -> tuple[str | None, ...]:
+    words = (step.key, step.unit, step.op, step.component, step.version, step.image, step.asked_at.isoformat())
+    return (*words, step.before, step.task)
 
 
 def _to_step(row: sqlite3.Row) -> Step:

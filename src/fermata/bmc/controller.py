@@ -50,6 +50,7 @@ class Controller:
         self.down_until: datetime | None = None
         self.is_dead = False
         self.resets: list[str] = []
+        self.own_resets = 0
         self.updates: list[str] = []
         self.settings: dict[str, Any] = {"ntp": ["", ""], "indicator": False}
         self._pace = 1 + profile.jitter * (2 * draw(fleet.seed, "pace", name) - 1)
@@ -155,6 +156,7 @@ class Controller:
 
     def reset_bmc(self, now: datetime) -> None:
         """Manager.Reset."""
+        self.own_resets += 1
         self._reboot_bmc(now + timedelta(seconds=1))
 
     def _reboot_bmc(self, at: datetime) -> None:

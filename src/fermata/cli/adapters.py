@@ -10,7 +10,8 @@ import typer
 from fermata import wiring
 from fermata.cli import options, output
 from fermata.conformance import Bench, Outcome, Trial, Verdict, Write, list_trials, make_live_bench, try_all
-from fermata.domain.ids import NodeId, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, UpdateId
+from fermata.domain.node_states import UnitKind
 from fermata.formats.site import read_settings_file
 from fermata.wiring.kinds import AdapterKind, KindBook, list_kinds
 from fermata.wiring.site import Probed, RealSite, say_gap
@@ -79,8 +80,13 @@ def try_adapter(
             "--node", help="Node that the target knows; with --write it is taken. Best three.", metavar="NAME"
         ),
     ] = None,
+    device: Annotated[
+        list[str] | None,
+        typer.Option("--device", help="The same of a shared device; with --write it is written to.", metavar="NAME"),
+    ] = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Try what changes the target, too: on the nodes named, given back after.")
+        bool,
+        typer.Option("--write", help="Try what changes the target, too: on the units named, nodes given back after."),
     ] = False,
     update: Annotated[
         str | None,
@@ -88,26 +94,37 @@ def try_adapter(
             "--update", help="What --write may write, for adapters of firmware.", metavar="UPDATE:COMPONENT=VERSION"
         ),
     ] = None,
+    device_update: Annotated[
+        str | None,
+        typer.Option("--device-update", help="The same, for the devices.", metavar="UPDATE:COMPONENT=VERSION"),
+    ] = None,
     as_json: options.JsonOption = False,
 ) -> None:
     """Tries an adapter with every sentence of the conformance suite, on your own staging system. Changes nothing unless
     --write is given. Ends with 1 when a sentence is broken.
     """
-    if write and not node:
-        raise typer.BadParameter("--write takes nodes: name those that may be taken by --node")
+    if write and not (node or device):
+        raise typer.BadParameter("--write takes units: name those that may be taken by --node or --device")
     chosen = _find_kind(kind, list_kinds())
     given = read_settings_file(settings, chosen)
-    clock, writes = wiring.SystemClock(), _read_write(update)
-    nodes = [NodeId(name) for name in node or ()]
-    run = wiring.mint_id("try")
+    clock, run = wiring.SystemClock(), wiring.mint_id("try")
 
     def make(_trial: Trial) -> Bench:
         return make_live_bench(
-            lambda: chosen.open(given, clock), given, clock, nodes=nodes, writes=writes, may_write=write, run=run
+            lambda: chosen.open(given, clock),
+            given,
+            clock,
+            nodes=[NodeId(name) for name in node or ()],
+            devices=[DeviceId(name) for name in device or ()],
+            writes=_read_write(update),
+            device_writes=_read_write(device_update),
+            may_write=write,
+            run=run,
         )
 
+    kinds = [UnitKind.NODE] * bool(node or not device) + [UnitKind.DEVICE] * bool(device)
     found: list[Outcome] = []
-    for outcome in try_all(list_trials(chosen.ports), make):
+    for outcome in try_all(list_trials(chosen.ports, of=kinds), make):
         found.append(outcome)
         if not as_json:
             _tell_outcome(outcome)

@@ -15,6 +15,8 @@ from fermata.conformance.sentences import (
     wait_for_end,
 )
 from fermata.domain.fleet import NodeState
+from fermata.domain.ids import DeviceId, NodeId
+from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import Accepted, Denied, Later, NeverAsked, Succeeded, Unsure
 from fermata.domain.routing import PortName
 from fermata.ports import CALL_SIZE_MAX
@@ -27,7 +29,7 @@ LOSING = (Mishap.LOST_BEFORE, Mishap.LOST_AFTER, Mishap.ERROR, Mishap.CUT)
 
 def asked_twice_is_done_once(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
     """The key is the idempotency key: while it goes on, and after it ended."""
-    op, unit = _op(subject), bench.nodes[0]
+    op, unit = _op(subject), bench.units[0]
     make_ready(bench, op, unit)
     accept(bench, op, unit)
     accept(bench, op, unit)
@@ -41,15 +43,15 @@ def asked_twice_is_done_once(bench: Bench, subject: Subject, _mishap: Mishap | N
 def every_item_of_a_call_is_done_once(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
     """However a bulk call is cut into what the target takes."""
     op = _op(subject)
-    make_ready(bench, op, *bench.nodes)
-    accept(bench, op, *bench.nodes)
-    for unit in bench.nodes:
+    make_ready(bench, op, *bench.units)
+    accept(bench, op, *bench.units)
+    for unit in bench.units:
         expect_effects(bench, op, unit, 1)
 
 
 def asked_again_after_a_restart_is_done_once(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
     """What was asked is known to the target, not to the process that asked."""
-    op, unit = _op(subject), bench.nodes[0]
+    op, unit = _op(subject), bench.units[0]
     assert bench.reopen is not None
     make_ready(bench, op, unit)
     accept(bench, op, unit)
@@ -64,7 +66,7 @@ def asked_again_after_a_restart_is_done_once(bench: Bench, subject: Subject, _mi
 
 def an_unknown_unit_is_denied_and_the_others_go_on(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
     """One bad name does not stop a window."""
-    op, unit = _op(subject), bench.nodes[0]
+    op, unit = _op(subject), bench.units[0]
     make_ready(bench, op, unit)
     answers = bench.ask(op, NO_UNIT, unit)
     expect(isinstance(answers[NO_UNIT], Denied), f"{op} of a unit that is not there is answered {answers[NO_UNIT]}")
@@ -74,7 +76,7 @@ def an_unknown_unit_is_denied_and_the_others_go_on(bench: Bench, subject: Subjec
 
 def what_was_asked_is_observed_to_its_end(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
     """It runs, then it succeeded at a time in UTC."""
-    op, unit = _op(subject), bench.nodes[0]
+    op, unit = _op(subject), bench.units[0]
     make_ready(bench, op, unit)
     accept(bench, op, unit)
     end = wait_for_end(bench, op, unit)
@@ -85,7 +87,7 @@ def what_was_asked_is_observed_to_its_end(bench: Bench, subject: Subject, _misha
 
 def another_attempt_is_another_step(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
     """A new try has a new key; of the old one's end it knows nothing."""
-    op, unit = _op(subject), bench.nodes[0]
+    op, unit = _op(subject), bench.units[0]
     make_ready(bench, op, unit)
     accept(bench, op, unit)
     progress = bench.observe(op, unit, attempt=2)
@@ -94,7 +96,7 @@ def another_attempt_is_another_step(bench: Bench, subject: Subject, _mishap: Mis
 
 def whatever_becomes_of_the_answer_it_is_done_once(bench: Bench, subject: Subject, mishap: Mishap | None) -> None:
     """The outcome is unknown then, or found out by looking; nothing is done twice, and nothing is forgotten."""
-    op, unit = _op(subject), bench.nodes[0]
+    op, unit = _op(subject), bench.units[0]
     assert bench.strike is not None
     make_ready(bench, op, unit)
     bench.strike(mishap)
@@ -115,7 +117,7 @@ def whatever_becomes_of_the_answer_it_is_done_once(bench: Bench, subject: Subjec
 
 def a_lost_answer_leaves_the_outcome_unknown(bench: Bench, subject: Subject, mishap: Mishap | None) -> None:
     """Unless a look finds it: never told as done when it was not seen, nor as not done when it was."""
-    op, unit = _op(subject), bench.nodes[0]
+    op, unit = _op(subject), bench.units[0]
     assert bench.strike is not None
     make_ready(bench, op, unit)
     bench.strike(mishap)
@@ -131,13 +133,13 @@ def a_busy_target_is_left_alone_until_it_says(bench: Bench, subject: Subject, mi
     """Asking a busy target at once again is how it stays busy: the conductor waits, the adapter does not try."""
     op = _op(subject)
     assert bench.strike is not None
-    make_ready(bench, op, *bench.nodes)
+    make_ready(bench, op, *bench.units)
     bench.strike(mishap)
     before = _struck(bench)
-    bench.ask(op, bench.nodes[0])
+    bench.ask(op, bench.units[0])
     made = _struck(bench) - before
     expect(made <= 1, f"for one item a busy target was called {made} times")
-    others = bench.nodes[1:] or bench.nodes  # a target may be busy once for each, and was for the first
+    others = bench.units[1:] or bench.units  # a target may be busy once for each, and was for the first
     answers = bench.ask(op, *others)
     for unit, answer in answers.items():
         if not isinstance(answer, Later):
@@ -149,14 +151,14 @@ def a_busy_target_is_left_alone_until_it_says(bench: Bench, subject: Subject, mi
     again = _struck(bench) - before - made
     expect(again <= len(answers), f"for {len(answers)} items a busy target was called {again} times")
     bench.strike(None)
-    for unit in bench.nodes:
+    for unit in bench.units:
         accept_in_the_end(bench, op, unit)
         expect_effects(bench, op, unit, 1)
 
 
 def an_older_answer_does_not_make_it_do_twice(bench: Bench, subject: Subject, mishap: Mishap | None) -> None:
     """A look that is behind must not be taken for proof that nothing was asked."""
-    op, unit = _op(subject), bench.nodes[0]
+    op, unit = _op(subject), bench.units[0]
     assert bench.strike is not None
     make_ready(bench, op, unit)
     if op in OBSERVED:
@@ -165,6 +167,24 @@ def an_older_answer_does_not_make_it_do_twice(bench: Bench, subject: Subject, mi
     bench.strike(mishap)
     bench.ask(op, unit)
     expect_effects(bench, op, unit, 1)
+
+
+def what_was_written_runs(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
+    """At once, or after a reboot: success is a claim, what is seen is the proof. The old version is not seen as it."""
+    op, unit = _op(subject), bench.units[0]
+    make_ready(bench, op, unit)
+    wanted = bench.may_be_written[0]
+    before = _version(bench, unit, wanted.component)
+    accept(bench, op, unit)
+    expect(isinstance(wait_for_end(bench, op, unit), Succeeded), f"the {op} of {unit} does not succeed")
+    runs = _version(bench, unit, wanted.component)
+    if runs == before != wanted.to_version and bench.ports.power is not None:
+        accept(bench, Op.REBOOT, unit)
+        expect(isinstance(wait_for_end(bench, Op.REBOOT, unit), Succeeded), f"the reboot of {unit} does not succeed")
+        runs = _version(bench, unit, wanted.component)
+    expect(
+        runs == wanted.to_version, f"{wanted.to_version} was written to {unit}, and it is seen with {runs or 'none'}"
+    )
 
 
 def what_somebody_else_holds_stays_held(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
@@ -210,6 +230,17 @@ def asks_above_the_limit_are_a_bug(bench: Bench, subject: Subject, _mishap: Mish
     raise Broken(f"{op} of {len(items)} items is answered: at most {CALL_SIZE_MAX} are allowed in a call")
 
 
+def _version(bench: Bench, unit: str, component: str) -> str:
+    """As it is seen; a device has one."""
+    inventory = bench.ports.inventory
+    assert inventory is not None
+    if bench.kind is UnitKind.DEVICE:
+        device = inventory.observe_devices([DeviceId(unit)]).get(DeviceId(unit))
+        return device.version if device is not None else ""
+    node = inventory.observe_nodes([NodeId(unit)]).get(NodeId(unit))
+    return node.versions.get(component, "") if node is not None else ""
+
+
 def _struck(bench: Bench) -> int:
     """0 where nobody counts."""
     return bench.count_struck() if bench.count_struck is not None else 0
@@ -247,6 +278,13 @@ SENTENCES = (
         text="what was asked is observed to its end",
         check=what_was_asked_is_observed_to_its_end,
         about=OBSERVED,
+        acts=True,
+    ),
+    Sentence(
+        text="what was written runs, at once or after a reboot",
+        check=what_was_written_runs,
+        about=(Op.APPLY,),
+        ports=(PortName.INVENTORY,),
         acts=True,
     ),
     Sentence(text="another attempt is another step", check=another_attempt_is_another_step, about=OBSERVED, acts=True),

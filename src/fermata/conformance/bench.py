@@ -9,7 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from fermata.domain.ids import NodeId, StepKey, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, StepKey, UpdateId
+from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import Answer, Denied, Later, Progress, Unsure
 from fermata.domain.routing import PortName
 from fermata.ports import (
@@ -55,6 +56,7 @@ PORT_OF: Mapping[Op, PortName] = {
 }
 STEPS: Mapping[Op, str] = {Op.CHECK: "verify", Op.REBOOT: "reboot:1", Op.RESET: "reset:reboot:1"}
 OBSERVING = (PortName.WORKLOADS, PortName.FIRMWARE, PortName.POWER, PortName.VERIFIER)
+OF_DEVICES = (PortName.INVENTORY, PortName.FIRMWARE, PortName.POWER)  # what is asked about shared devices
 
 
 class Mishap(StrEnum):
@@ -85,7 +87,7 @@ class Strike(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
-    """One version that may be written to the nodes of a bench."""
+    """One version that may be written to the nodes, or to the devices, of a bench."""
 
     update: UpdateId
     component: str
@@ -94,8 +96,10 @@ class Write:
 
 @dataclass(kw_only=True)
 class Bench:
-    """`nodes`: at least three that the target knows and that may be taken. `wait`: lets a moment pass in which the
-    target gets on; a virtual clock goes forward, a real one runs a tenth of a second.
+    """`nodes`, `devices`: of those that an adapter serves, at least three that the target knows and that may be taken;
+    `kind`: which of the two are tried now, as the trial says. `writes` are for nodes, `device_writes` for devices.
+    `wait`: lets a moment pass in which the target gets on; a virtual clock goes forward, a real one runs a tenth of a
+    second.
 
     `may_write`: False tries only what changes nothing. `reopen`: the ports as a process that was started again has
     them. `count_effects`: how often the target itself says that it did something to a unit. `mishaps`: those that
@@ -111,8 +115,11 @@ class Bench:
     clock: Clock
     nodes: Sequence[NodeId]
     wait: Callable[[], None]
+    devices: Sequence[DeviceId] = ()
+    kind: UnitKind = UnitKind.NODE
     may_write: bool = True
     writes: Sequence[Write] = ()
+    device_writes: Sequence[Write] = ()
     reopen: Callable[[], AdapterPorts] | None = None
     count_effects: Callable[[Op, str], int] | None = None
     mishaps: frozenset[Mishap] = frozenset()
@@ -132,9 +139,19 @@ class Bench:
     window: str = "trial"
 
     @property
+    def units(self) -> Sequence[str]:
+        """Those that are tried now."""
+        return self.devices if self.kind is UnitKind.DEVICE else self.nodes
+
+    @property
+    def may_be_written(self) -> Sequence[Write]:
+        """To the units that are tried now."""
+        return self.device_writes if self.kind is UnitKind.DEVICE else self.writes
+
+    @property
     def any_unit(self) -> str:
         """For keys under which nothing is asked."""
-        return self.nodes[0] if self.nodes else NO_UNIT
+        return self.units[0] if self.units else NO_UNIT
 
     def key(self, step: str, unit: str, attempt: int = 1) -> StepKey:
         """As the conductor makes them."""
@@ -143,7 +160,7 @@ class Bench:
     def item(self, op: Op, unit: str, attempt: int = 1) -> Ask | ApplyAsk | Notice:
         """What the conductor would ask for."""
         if op is Op.APPLY:
-            write = self.writes[0]
+            write = self.may_be_written[0]
             key = self.key(f"apply:{write.update}", unit, attempt)
             return ApplyAsk(
                 key=key, unit=unit, update=write.update, component=write.component, to_version=write.to_version

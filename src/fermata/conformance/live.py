@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fermata.conformance.acting import OBSERVED
-from fermata.conformance.bench import PORT_OF, Bench, Broken, Op, Write
+from fermata.conformance.bench import OF_DEVICES, PORT_OF, Bench, Broken, Op, Write
 from fermata.conformance.sentences import wait_for_end
-from fermata.domain.ids import NodeId
+from fermata.domain.ids import DeviceId, NodeId
+from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import Accepted, NeverAsked
 from fermata.domain.routing import PortName
 from fermata.ports import AdapterPorts, Clock
@@ -34,7 +35,9 @@ def make_live_bench(  # noqa: PLR0913 - all that whoever tries it may say
     clock: Clock,
     *,
     nodes: Sequence[NodeId],
+    devices: Sequence[DeviceId] = (),
     writes: Sequence[Write],
+    device_writes: Sequence[Write] = (),
     may_write: bool,
     run: str,
 ) -> Bench:
@@ -45,9 +48,11 @@ def make_live_bench(  # noqa: PLR0913 - all that whoever tries it may say
         ports=build(),
         clock=clock,
         nodes=nodes,
+        devices=devices,
         wait=_Moments().wait,
         may_write=may_write,
         writes=writes,
+        device_writes=device_writes,
         reopen=build,
         secrets=find_secrets(settings),
         shown=[settings],
@@ -71,12 +76,12 @@ def find_secrets(settings: object) -> Sequence[str]:
 
 def _give_back(bench: Bench) -> None:
     """After a trial: what it began is let end, then the nodes go back. Raises Broken when one does not."""
-    for op in OBSERVED:
-        if getattr(bench.ports, PORT_OF[op]) is not None and (op is not Op.APPLY or bench.writes):
-            for unit in bench.nodes:
+    for op in (op for op in OBSERVED if bench.kind is UnitKind.NODE or PORT_OF[op] in OF_DEVICES):
+        if getattr(bench.ports, PORT_OF[op]) is not None and (op is not Op.APPLY or bench.may_be_written):
+            for unit in bench.units:
                 if _is_asked(bench, op, unit):
                     wait_for_end(bench, op, unit)
-    if getattr(bench.ports, PortName.WORKLOADS) is None:
+    if getattr(bench.ports, PortName.WORKLOADS) is None or bench.kind is UnitKind.DEVICE:
         return
     taken = [unit for unit in bench.nodes if _is_asked(bench, Op.LOCK, unit) or _is_asked(bench, Op.DRAIN, unit)]
     ours = [unit for unit in taken if not _is_asked(bench, Op.GIVE_BACK, unit)]

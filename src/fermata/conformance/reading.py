@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, timedelta
@@ -11,7 +11,8 @@ from typing import Any
 from fermata.conformance.bench import NO_UNIT, OBSERVING, PORT_OF, Bench, Broken, Mishap, NotTried, Op
 from fermata.conformance.sentences import Sentence, Subject, expect
 from fermata.domain.ids import DeviceId, NodeId
-from fermata.domain.observations import NeverAsked, NodeSeen
+from fermata.domain.node_states import UnitKind
+from fermata.domain.observations import DeviceSeen, NeverAsked, NodeSeen
 from fermata.domain.routing import PortName
 from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused, TryLater
 
@@ -32,36 +33,46 @@ def the_target_says_who_it_is(bench: Bench, _subject: Subject, _mishap: Mishap |
 
 
 def unknown_units_are_absent(bench: Bench, _subject: Subject, _mishap: Mishap | None) -> None:
-    """Unreachable is an answer; unknown is none."""
+    """Unreachable is an answer; unknown is none. A device is no node, and a node no device."""
     inventory = bench.ports.inventory
     assert inventory is not None
-    nodes = inventory.observe_nodes([bench.nodes[0], NodeId(NO_UNIT)])
-    expect(set(nodes) == {bench.nodes[0]}, f"asked for {bench.nodes[0]} and a unit that is not there: {sorted(nodes)}")
-    devices = inventory.observe_devices([DeviceId(NO_UNIT)])
-    expect(not devices, f"a device that is not there is seen: {dict(devices)}")
+    unit = bench.units[0]
+    seen = look(bench, [unit, NO_UNIT])
+    expect(set(seen) == {unit}, f"asked for {unit} and a unit that is not there: {sorted(seen)}")
+    if bench.kind is UnitKind.DEVICE:
+        nodes = inventory.observe_nodes([NodeId(unit), NodeId(NO_UNIT)])
+        expect(not nodes, f"a device, and a unit that is not there, are seen as nodes: {dict(nodes)}")
+    else:
+        devices = inventory.observe_devices([DeviceId(unit), DeviceId(NO_UNIT)])
+        expect(not devices, f"a node, and a unit that is not there, are seen as devices: {dict(devices)}")
 
 
 def what_is_there_is_seen_as_of_now(bench: Bench, _subject: Subject, _mishap: Mishap | None) -> None:
     """Evidence has a time in UTC, which is not in the future."""
-    seen = _look(bench)
-    expect(set(seen) == set(bench.nodes), f"of {len(bench.nodes)} nodes that are there, seen are {sorted(seen)}")
-    for name, node in seen.items():
-        expect(node.node == name, f"under {name} stands {node.node}")
-        offset = node.observed_at.utcoffset()
-        expect(offset == UTC.utcoffset(None), f"{name} is seen as of {node.observed_at}, which is not in UTC")
-        expect(node.observed_at <= bench.clock.now() + SKEW, f"{name} is seen as of {node.observed_at}, in the future")
+    seen = look(bench, bench.units)
+    expect(
+        set(seen) == set(bench.units), f"of {len(bench.units)} {bench.kind}s that are there, seen are {sorted(seen)}"
+    )
+    for name, unit in seen.items():
+        called = unit.device if isinstance(unit, DeviceSeen) else unit.node
+        expect(called == name, f"under {name} stands {called}")
+        offset = unit.observed_at.utcoffset()
+        expect(offset == UTC.utcoffset(None), f"{name} is seen as of {unit.observed_at}, which is not in UTC")
+        expect(unit.observed_at <= bench.clock.now() + SKEW, f"{name} is seen as of {unit.observed_at}, in the future")
+        is_told = not isinstance(unit, DeviceSeen) or bool(unit.version) or not unit.reachable
+        expect(is_told, f"the device {name} answers, and is seen without a version: it had better be absent")
 
 
 def looking_changes_nothing(bench: Bench, _subject: Subject, _mishap: Mishap | None) -> None:
     """Two looks find the same, but for their time."""
-    first, second = _look(bench), _look(bench)
-    for name, node in first.items():
+    first, second = look(bench, bench.units), look(bench, bench.units)
+    for name, unit in first.items():
         again = second.get(name)
-        same = again is not None and replace(again, observed_at=node.observed_at) == node
-        expect(same, f"a second look at {name} finds {again}, the first found {node}")
+        same = again is not None and replace(again, observed_at=unit.observed_at) == unit
+        expect(same, f"a second look at {name} finds {again}, the first found {unit}")
     for op, port in PORT_OF.items():
         if getattr(bench.ports, port) is not None:
-            done = [name for name in bench.nodes if bench.effects(op, name)]
+            done = [name for name in bench.units if bench.effects(op, name)]
             expect(not done, f"after looking alone the target did {op} on {done}")
 
 
@@ -79,8 +90,8 @@ def calls_above_the_limit_are_a_bug(bench: Bench, subject: Subject, _mishap: Mis
     _expect_value_error(f"observe of {len(asks)} keys", lambda: bench.port(PORT_OF[op]).observe(asks))  # type: ignore[attr-defined]
     inventory = bench.ports.inventory
     if inventory is not None:
-        names = [NodeId(f"{NO_UNIT}-{number}") for number in range(CALL_SIZE_MAX + 1)]
-        _expect_value_error(f"observe_nodes of {len(names)}", lambda: inventory.observe_nodes(names))
+        names = [f"{NO_UNIT}-{number}" for number in range(CALL_SIZE_MAX + 1)]
+        _expect_value_error(f"a look at {len(names)} {bench.kind}s", lambda: look(bench, names))
 
 
 def full_calls_are_answered(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
@@ -93,11 +104,9 @@ def full_calls_are_answered(bench: Bench, subject: Subject, _mishap: Mishap | No
 
 def full_looks_are_answered(bench: Bench, _subject: Subject, _mishap: Mishap | None) -> None:
     """What the target cannot take at once, the adapter asks in chunks."""
-    inventory = bench.ports.inventory
-    assert inventory is not None
-    strangers = [NodeId(f"{NO_UNIT}-{number}") for number in range(CALL_SIZE_MAX - len(bench.nodes))]
-    found = inventory.observe_nodes([*strangers, *bench.nodes])
-    expect(set(found) == set(bench.nodes), f"a look at {CALL_SIZE_MAX} names finds {len(found)} nodes")
+    strangers = [f"{NO_UNIT}-{number}" for number in range(CALL_SIZE_MAX - len(bench.units))]
+    found = look(bench, [*strangers, *bench.units])
+    expect(set(found) == set(bench.units), f"a look at {CALL_SIZE_MAX} names finds {len(found)} {bench.kind}s")
 
 
 def empty_calls_get_empty_answers(bench: Bench, subject: Subject, _mishap: Mishap | None) -> None:
@@ -180,24 +189,31 @@ def closing_twice_is_harmless(bench: Bench, _subject: Subject, _mishap: Mishap |
 def _op_of(bench: Bench, subject: Subject) -> Op:
     """An operation of the port, whose keys may stand for all of it."""
     ops = [op for op, port in PORT_OF.items() if port is subject]
-    if ops == [Op.APPLY] and not bench.writes:
+    if ops == [Op.APPLY] and not bench.may_be_written:
         raise NotTried("the bench names no version that may be written")
     return ops[0]
 
 
-def _look(bench: Bench) -> dict[NodeId, NodeSeen]:
-    assert bench.ports.inventory is not None
-    return dict(bench.ports.inventory.observe_nodes(bench.nodes))
+def look(bench: Bench, units: Sequence[str]) -> dict[str, NodeSeen | DeviceSeen]:
+    """At units of the kind that is tried now."""
+    inventory = bench.ports.inventory
+    assert inventory is not None
+    if bench.kind is UnitKind.DEVICE:
+        return dict(inventory.observe_devices([DeviceId(name) for name in units]).items())
+    return dict(inventory.observe_nodes([NodeId(name) for name in units]).items())
 
 
 def _reads(bench: Bench) -> Iterator[Callable[[], object]]:
     """Everything that can be read of an adapter, as calls."""
     yield bench.ports.probe
-    inventory = bench.ports.inventory
-    if inventory is not None:
-        yield lambda: inventory.observe_nodes(bench.nodes)
+    if bench.ports.inventory is not None:
+        yield lambda: look(bench, bench.units)
     for op, port in PORT_OF.items():
-        if port in OBSERVING and (op is not Op.APPLY or bench.writes) and getattr(bench.ports, port) is not None:
+        if (
+            port in OBSERVING
+            and (op is not Op.APPLY or bench.may_be_written)
+            and getattr(bench.ports, port) is not None
+        ):
             ask = bench.about(op, bench.any_unit, 99)
             yield lambda port=port, ask=ask: getattr(bench.ports, port).observe([ask])  # type: ignore[misc]
 
@@ -238,7 +254,7 @@ def _logs() -> Iterator[list[str]]:
 
 
 _I = (PortName.INVENTORY,)
-_N = ("nodes",)
+_N = ("units",)
 SENTENCES = (
     Sentence(text="the target says who it is", check=the_target_says_who_it_is),
     Sentence(text="units that are not there are absent", check=unknown_units_are_absent, ports=_I, needs=_N),

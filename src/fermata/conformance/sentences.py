@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fermata.conformance.bench import ROUNDS_MAX, Bench, Broken, Mishap, NotTried, Op
+from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import Accepted, Answer, Failed, Later, NeverAsked, Progress, Succeeded, Unsure
 from fermata.domain.routing import PortName
 
@@ -16,7 +17,7 @@ Check = Callable[[Bench, Subject, Mishap | None], None]
 class Sentence:
     """`about`: operations, "port" for each port that is observed, None for the adapter as a whole. `ports`: those that
     the adapter must serve for it. `needs`: handles of the bench. `mishaps`: a trial for each. `acts`: it changes
-    something.
+    something. What is about no units is tried once, whatever kinds of them an adapter serves.
     """
 
     text: str
@@ -27,16 +28,21 @@ class Sentence:
     mishaps: tuple[Mishap, ...] = ()
     acts: bool = False
 
+    @property
+    def is_about_units(self) -> bool:
+        """True of what is tried with nodes and with devices."""
+        return self.acts or self.about is not None or PortName.INVENTORY in self.ports
+
 
 def make_ready(bench: Bench, op: Op, *units: str) -> None:
     """Brings units to where `op` is allowed: as the bench says, else locked and drained, where there are workloads."""
-    if op is Op.APPLY and not bench.writes:
+    if op is Op.APPLY and not bench.may_be_written:
         raise NotTried("the bench names no version that may be written")
     if bench.make_ready is not None:
         for unit in units:
             bench.make_ready(op, unit)
         return
-    if bench.ports.workloads is None or op in (Op.LOCK, Op.NOTIFY):
+    if bench.ports.workloads is None or bench.kind is UnitKind.DEVICE or op in (Op.LOCK, Op.NOTIFY):
         return
     accept(bench, Op.LOCK, *units)
     if op is Op.DRAIN:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from fermata.conformance import acting, reading
-from fermata.conformance.bench import OBSERVING, PORT_OF, Bench, Broken, Mishap, NotTried, Op
+from fermata.conformance.bench import OBSERVING, OF_DEVICES, PORT_OF, Bench, Broken, Mishap, NotTried, Op
 from fermata.conformance.sentences import Sentence, Subject
+from fermata.domain.node_states import UnitKind
 from fermata.domain.routing import PortName
 
 SENTENCES: tuple[Sentence, ...] = (*reading.SENTENCES, *acting.SENTENCES)
@@ -16,14 +17,20 @@ SENTENCES: tuple[Sentence, ...] = (*reading.SENTENCES, *acting.SENTENCES)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One sentence about one subject: an operation, a port, or the adapter as a whole; some with one mishap."""
+    """One sentence about one subject: an operation, a port, or the adapter as a whole; some with one mishap. `of`: the
+    kind of units that it is tried with.
+    """
 
     sentence: Sentence
     subject: Subject
     mishap: Mishap | None = None
+    of: UnitKind = UnitKind.NODE
 
     def __str__(self) -> str:
-        about = f"{self.subject}: " if self.subject is not None else ""
+        subject = str(self.subject) if self.subject is not None else ""
+        if self.of is UnitKind.DEVICE and self.sentence.is_about_units:
+            subject = f"{subject} of devices".strip()
+        about = f"{subject}: " if subject else ""
         when = f" ({self.mishap})" if self.mishap is not None else ""
         return f"{about}{self.sentence.text}{when}"
 
@@ -36,8 +43,9 @@ class Trial:
             raise NotTried("it changes something, and this bench may only read")
         if self.mishap is not None and self.mishap not in bench.mishaps:
             raise NotTried(f"the bench cannot make this happen: {self.mishap}")
-        needs = (*self.sentence.needs, "nodes") if self.sentence.acts else self.sentence.needs
-        missing = [name for name in needs if not getattr(bench, name)]
+        bench.kind = self.of
+        needs = (*self.sentence.needs, "units") if self.sentence.acts else self.sentence.needs
+        missing = [f"{self.of}s" if name == "units" else name for name in needs if not getattr(bench, name)]
         if missing:
             raise NotTried(f"the bench has no {' and no '.join(missing)}")
         bench.window = f"{self.sentence.check.__name__}-{self.mishap.name if self.mishap else 'calm'}".lower()
@@ -50,15 +58,19 @@ class Trial:
                 bench.tidy()
 
 
-def list_trials(ports: Iterable[PortName], *, reading_only: bool = False) -> Sequence[Trial]:
-    """Every sentence about everything that an adapter of these ports does."""
+def list_trials(
+    ports: Iterable[PortName], *, of: Sequence[UnitKind] = (UnitKind.NODE,), reading_only: bool = False
+) -> Sequence[Trial]:
+    """Every sentence about everything that an adapter of these ports does. `of`: the kinds of units that it serves."""
     served = frozenset(ports)
     found: list[Trial] = []
     for sentence in SENTENCES:
         if reading_only and sentence.acts:
             continue
-        for subject in _subjects(sentence, served):
-            found += [Trial(sentence, subject, mishap) for mishap in (sentence.mishaps or (None,))]
+        for kind in of if sentence.is_about_units else of[:1]:
+            narrowed = served.intersection(OF_DEVICES) if kind is UnitKind.DEVICE else served
+            for subject in _subjects(sentence, narrowed):
+                found += [Trial(sentence, subject, mishap, kind) for mishap in (sentence.mishaps or (None,))]
     return found
 
 

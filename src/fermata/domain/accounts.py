@@ -24,7 +24,7 @@ from fermata.domain.windows import Interval
 class Books:
     """Everything an account is made from. `fleet` and `pending` are as they were when the first plan was made;
     `plans` are those that were in force, oldest first; `ops` are of nodes and devices, by id. `riders` are nodes that
-    were served on impactless `trains`, each with its updates.
+    were served on impactless `trains`, each with its updates; `own`: those of windows that no plan has.
     """
 
     campaign: Campaign
@@ -37,6 +37,7 @@ class Books:
     as_of: datetime
     riders: tuple[UnitOp, ...] = ()
     trains: Mapping[WindowId, Sequence[UpdateId]] = field(default_factory=dict)
+    own: Mapping[WindowId, Sequence[UpdateId]] = field(default_factory=dict)
 
 
 def account_for_nodes(books: Books) -> tuple[NodeLine, ...]:
@@ -72,7 +73,7 @@ def ops_by_unit(books: Books, kind: UnitKind) -> Mapping[str, tuple[UnitOp, ...]
 
 def proven_updates(books: Books) -> Mapping[str, frozenset[UpdateId]]:
     """By unit, the updates whose version the unit was seen to run after they were written."""
-    updates = {**window_updates(books), **books.trains}
+    updates = {**window_updates(books), **books.trains, **books.own}
     found: dict[str, set[UpdateId]] = defaultdict(set)
     for op in (*books.ops, *books.riders):
         if op.active:

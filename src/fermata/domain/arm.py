@@ -6,6 +6,7 @@ everywhere and after every restart; spelling follows ours, and comparing is with
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import UUID, uuid5
@@ -54,6 +55,28 @@ class ResourceType(StrEnum):
 
 
 TENANT_ID = str(uuid5(NAMESPACE, "tenant"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceId:
+    """The id of one resource in its parts, as they were written: its types and names from the outermost inwards."""
+
+    subscription: str
+    group: str
+    provider: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+def read_id(text: str) -> ResourceId | None:
+    """The parts of an id, None when it is none of a resource in a group."""
+    parts = text.strip("/").split("/")
+    words = [part.lower() for part in parts[:6:2]]
+    if words[:3] != ["subscriptions", "resourcegroups", "providers"] or len(parts) < 8 or len(parts) % 2:
+        return None
+    if not text.startswith("/") or not all(parts):
+        return None
+    pairs = tuple(zip(parts[6::2], parts[7::2], strict=True))
+    return ResourceId(subscription=parts[1], group=parts[3], provider=parts[5], pairs=pairs)
 
 
 def subscription_id(customer: CustomerId) -> str:

@@ -53,28 +53,30 @@ class Weighing:
 
     def weigh(self, cluster: ClusterId, working: frozenset[NodeId]) -> ClusterEvidence:
         """What `cluster` adds; `working`: its nodes with work."""
-        gaps = self.consent.gaps
+        gaps, names = self.consent.gaps, self.fleet.names_in(cluster)
         devices = self._quiet_devices(cluster)
-        lacking = [name for name in working if name in gaps]
-        quiet_lacking = [name for name in devices if name in self.device_gaps]
+        lacking = working & gaps.keys()
+        quiet_lacking = devices & self.device_gaps.keys()
         times = tuple(self._times(working, devices)) if self.consent.times else ()
-        asking = {*lacking, *self._behind(quiet_lacking)}
-        missing = self._unanswered(asking) or self._work(asking)
-        waiting = {**missing, **(self._unanswered(working) if times else {})}
+        asking = lacking.union(self._behind(quiet_lacking)) if quiet_lacking else lacking
+        said = self._said_of(asking)
+        missing = _unanswered(said) or self._work(asking)
+        waiting = {**missing, **(_unanswered(self._said_of(working)) if times else {})}
         on = self.fleet.clusters[cluster]
         ends = [notice_over(self.policy, self._told, update, on) for update in missing.values()]
-        own = [name for name in lacking if gaps[name].code is not Code.SHARED_DEVICE_UNAPPROVED]
-        noes = [at for name in own if (at := self.said[name].declined_until) is not None]
+        own = self._own(lacking)
+        of_own = said if own is asking else self._said_of(own)
+        noes = [each.declined_until for each in of_own if each.declined_until is not None]
         return ClusterEvidence(
-            members=frozenset([node.name for node in self.fleet.nodes_by_cluster[cluster]]),
+            members=working if len(working) == len(names) else frozenset(names),
             working=working,
-            ready=frozenset(working.union(devices).difference(lacking, quiet_lacking)),
+            ready=frozenset[str]().union(working - lacking, devices - quiet_lacking),
             lacking=len(lacking) + len(quiet_lacking),
             proceeding=len(times),
             dated=min(map(self.policy.due_at, waiting.values()), default=None),
             due_at=min((*times, *(at for at in ends if at is not None)), default=None),
             own=len(own),
-            declined=len(noes),
+            declined=sum(1 for name in own if self.said[name].declined_until is not None) if noes else 0,
             declined_until=min(noes, default=None),
             is_waiting=bool(asking or times),
         )
@@ -83,10 +85,18 @@ class Weighing:
     def _told(self) -> NotifiedTimes | None:
         return None if self.policy.notified is None else NotifiedTimes(self.policy.notified)
 
-    def _unanswered(self, names: Collection[NodeId]) -> Mapping[UpdateId, Update]:
-        """What waits for a word on these nodes."""
-        answers = {id(each.unanswered): each.unanswered for name in names if (each := self.said.get(name))}
-        return {update.id: update for updates in answers.values() for update in updates}
+    def _own(self, lacking: Collection[NodeId]) -> Collection[NodeId]:
+        """Those that lack a word of their own customer; nodes that lack the same share its reason."""
+        gaps, shared = self.consent.gaps, Code.SHARED_DEVICE_UNAPPROVED
+        reasons = list(map(gaps.__getitem__, lacking))
+        if not any(why.code is shared for why in dict(zip(map(id, reasons), reasons, strict=True)).values()):
+            return lacking
+        return [name for name in lacking if gaps[name].code is not shared]
+
+    def _said_of(self, names: Iterable[NodeId]) -> list[NodeSaid]:
+        """What is said of these nodes, once for all that share it."""
+        found = [said for said in map(self.said.get, names) if said is not None]
+        return list(dict(zip(map(id, found), found, strict=True)).values())
 
     def _work(self, names: Collection[NodeId]) -> Mapping[UpdateId, Update]:
         """All that is done there: what approvals speak of whose conditions are not met lacks no word by itself."""
@@ -127,3 +137,8 @@ class Weighing:
         """The nodes behind these devices, of which many stand at one place."""
         places = {place_of(self.fleet.devices[name]) for name in devices}
         return (node.name for place in places for node in self.fleet.nodes_at(place))
+
+
+def _unanswered(said: Iterable[NodeSaid]) -> Mapping[UpdateId, Update]:
+    """What waits for a word."""
+    return {update.id: update for each in said for update in each.unanswered}

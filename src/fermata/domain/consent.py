@@ -1,8 +1,9 @@
 """Blocked by default: which nodes consent covers for which updates and when, and what is missing otherwise."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 
 from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node
@@ -12,6 +13,8 @@ from fermata.domain.ledger import Decisions, nodes_in, say_missing
 from fermata.domain.pending import FleetPending
 from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.reasons import Code, Reason, reason
+
+_NAME_OF: Callable[[Node], NodeId] = attrgetter("name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +76,7 @@ def hear_devices(desk: Desk, gaps: Mapping[NodeId, Reason], names: Iterable[Devi
         if unit is None or not unit.due:
             continue
         behind = desk.fleet.nodes_behind(desk.fleet.devices[name])
-        if name in desk.draining:
+        if unit.drains:
             lacking = [node.name for node in behind if node.name in gaps]
         else:
             lacking = [node.name for node in behind if desk.hear(node, desk.due(unit)).is_lacking]
@@ -88,10 +91,10 @@ def hear_nodes(desk: Desk, said: Mapping[NodeId, NodeSaid]) -> Consent:
     heard = {name: each.heard for name, each in said.items() if each.heard is not None}
     gaps = _own_gaps(fleet, heard)
     tied = _find_companions(desk, heard) if desk.decided.companions else ()
-    found = gaps | _spread(gaps, desk.behind)
+    found = gaps | _spread(gaps, heard, desk)
     while fresh := _missing_companions(tied, found):
         found |= fresh
-        found |= _spread(found, desk.behind)
+        found |= _spread(found, heard, desk)
     companions: dict[NodeId, frozenset[NodeId]] = {}
     for tie in tied:
         for name in tie.nodes:
@@ -154,25 +157,25 @@ def _missing_companions(ties: Iterable[_Tie], gaps: Mapping[NodeId, Reason]) -> 
 
 def _own_gaps(fleet: Fleet, heard: Mapping[NodeId, Heard]) -> dict[NodeId, Reason]:
     """Nodes of a cluster that lack something for the same cause share one sentence, which names all that they lack."""
-    groups: dict[tuple[ClusterId, int | None], list[Node]] = defaultdict(list)
-    lacking: dict[tuple[ClusterId, int | None], dict[int, Heard]] = defaultdict(dict)  # many nodes share one
-    causes: dict[tuple[ClusterId, int | None], ConsentEntry | None] = {}
-    gaps: dict[NodeId, Reason] = {}
+    kinds: dict[tuple[ClusterId, int], list[NodeId]] = defaultdict(list)  # many nodes share what was heard
     for name in sorted(heard):
-        node, said = fleet.nodes[name], heard[name]
+        kinds[fleet.nodes[name].cluster, id(heard[name])].append(name)
+    groups: dict[tuple[ClusterId, int | None], list[list[NodeId]]] = defaultdict(list)
+    gaps: dict[NodeId, Reason] = {}
+    for (cluster, _), names in kinds.items():
+        said = heard[names[0]]
         if said.blocked:
-            gaps[name] = _say_blocked(fleet.clusters[node.cluster], said)
+            gaps.update(dict.fromkeys(names, _say_blocked(fleet.clusters[cluster], said)))
         elif said.untold and not said.missing:
-            gaps[name] = _say_untold(fleet.clusters[node.cluster], said)
+            gaps.update(dict.fromkeys(names, _say_untold(fleet.clusters[cluster], said)))
         elif said.missing:
-            key = (node.cluster, said.cause.seq if said.cause else None)
-            causes[key] = said.cause
-            groups[key].append(node)
-            lacking[key][id(said)] = said
-    for key, nodes in groups.items():
-        missing = {update for said in lacking[key].values() for update in said.missing}
-        why = say_missing(fleet, nodes[0], missing, causes[key])
-        gaps.update((node.name, why) for node in nodes)
+            groups[cluster, said.cause.seq if said.cause else None].append(names)
+    for lacking in groups.values():
+        missing = {update for names in lacking for update in heard[names[0]].missing}
+        first = min(names[0] for names in lacking)
+        why = say_missing(fleet, fleet.nodes[first], missing, heard[first].cause)
+        for names in lacking:
+            gaps.update(dict.fromkeys(names, why))
     return gaps
 
 
@@ -187,28 +190,46 @@ def _say_untold(cluster: Cluster, said: Heard) -> Reason:
     return reason(Code.NOTICE_NOT_DELIVERED, customer=customer, updates=updates, cluster=cluster.name)
 
 
-def _spread(gaps: Mapping[NodeId, Reason], behind: Mapping[DeviceId, tuple[Node, ...]]) -> dict[NodeId, Reason]:
-    """The covered nodes that wait for others behind a device they share, however many devices away those are."""
-    groups = {id(nodes): nodes for nodes in behind.values()}  # devices at one place share theirs
-    mixed = {key for key, nodes in groups.items() if not all(node.name in gaps for node in nodes)}
-    devices_of: dict[NodeId, list[DeviceId]] = defaultdict(list)
+def _devices_of_mixed(
+    gaps: Mapping[NodeId, Reason], behind: Mapping[DeviceId, tuple[Node, ...]]
+) -> Mapping[NodeId, list[DeviceId]]:
+    """By node, its devices behind which some nodes lack nothing: of those at one place the first, since the same nodes
+    stand behind all of them.
+    """
+    first: dict[int, DeviceId] = {}
     for device, nodes in behind.items():
-        for node in nodes if id(nodes) in mixed else ():
-            devices_of[node.name].append(device)
+        first.setdefault(id(nodes), device)
+    found: dict[NodeId, list[DeviceId]] = defaultdict(list)
+    for device in first.values():
+        names = list(map(_NAME_OF, behind[device]))
+        if not all(map(gaps.__contains__, names)):
+            for name in names:
+                found[name].append(device)
+    return found
+
+
+def _spread(gaps: Mapping[NodeId, Reason], heard: Mapping[NodeId, Heard], desk: Desk) -> dict[NodeId, Reason]:
+    """The covered nodes that wait for others behind a device they share, however many devices away those are. `heard`:
+    all nodes with work, and so all behind such a device.
+    """
+    if len(gaps) in (0, len(heard)):
+        return {}
+    behind = desk.behind
+    devices_of = _devices_of_mixed(gaps, behind)
     waiting: dict[NodeId, Reason] = {}
     asked: set[DeviceId] = set()
-    queue = deque(sorted(gaps))
+    queue = deque(sorted(devices_of.keys() & gaps.keys()))
     while queue:
         for device in devices_of[queue.popleft()]:
             if device in asked:
                 continue
             asked.add(device)
-            names = [node.name for node in behind[device]]
-            lacking = [name for name in names if name in gaps or name in waiting]
-            for name in names:
-                if name not in gaps and name not in waiting:
-                    waiting[name] = _shared(device, lacking)
-                    queue.append(name)
+            names = list(map(_NAME_OF, behind[device]))
+            fresh = [name for name in names if name not in gaps and name not in waiting]
+            if fresh:
+                lacking = [name for name in names if name in gaps or name in waiting]
+                waiting.update(dict.fromkeys(fresh, _shared(device, lacking)))
+                queue.extend(fresh)
     return waiting
 
 

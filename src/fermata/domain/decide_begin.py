@@ -340,6 +340,8 @@ def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: Uni
         return True
     if standing is None or standing.state not in EMPTY or standing.astray_since is not None:
         return False
+    if script.follows_people and (standing.state is UnitState.IN_REPAIR or not standing.retries.get(REPAIR)):
+        return False  # its people come first, and may change what hangs on the device
     if standing.state in (UnitState.FAILED, UnitState.IN_REPAIR):
         return standing.step not in (LOCK, DRAIN)
     return script.is_through(NodeId(standing.unit), standing.position, device.step)

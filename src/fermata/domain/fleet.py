@@ -1,5 +1,6 @@
 """The fleet as inventory reports it: clusters, nodes and the devices that nodes share."""
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -84,6 +85,7 @@ class Device:
     version: str
 
 
+_NAME_OF: Callable[[Node], NodeId] = attrgetter("name")
 Place = tuple[ClusterId, DeviceScope, str]  # a rack, a scalable unit or the whole of a cluster
 
 
@@ -154,9 +156,19 @@ class Fleet:
             carried["_devices_by_place"] = _without_empty(groups_of_devices, device_changes, _place_alone)
         return after
 
+    def names_in(self, cluster: ClusterId) -> list[NodeId]:
+        """The names of a cluster's nodes, sorted."""
+        return list(map(_NAME_OF, self.nodes_by_cluster[cluster]))
+
     def nodes_behind(self, device: Device) -> tuple[Node, ...]:
         """Every node that loses a path, power or management when `device` is worked on."""
         return self._nodes_by_place.get(place_of(device), ())
+
+    def nodes_behind_each(self, devices: Iterable[DeviceId]) -> dict[DeviceId, tuple[Node, ...]]:
+        """As `nodes_behind`, of many."""
+        found = ((name, self.devices[name]) for name in devices)
+        at = self._nodes_by_place.get
+        return {name: at((device.cluster, device.scope, device.scope_id), ()) for name, device in found}
 
     def nodes_at(self, place: Place) -> tuple[Node, ...]:
         """The nodes behind every device at one place."""
@@ -207,18 +219,38 @@ def _regroup(
     groups: Mapping[K, tuple[U, ...]], changes: Changes[U], keys_of: Callable[[U], tuple[K, ...]]
 ) -> dict[K, tuple[U, ...]]:
     """The groups after the changes, each by name; those that nobody is left in are empty."""
+    found = dict(groups)
+    rest = [(before, after) for before, after in changes if not _swap(found, before, after, keys_of)]
     touched: dict[K, dict[str, U]] = {}
-    for before, after in changes:
+    for before, after in rest:
         for unit in (before, after):
             for key in keys_of(unit) if unit is not None else ():
-                touched.setdefault(key, {member.name: member for member in groups.get(key, ())})
+                touched.setdefault(key, {member.name: member for member in found.get(key, ())})
         if before is not None:
             for key in keys_of(before):
                 touched[key].pop(before.name, None)
         if after is not None:
             for key in keys_of(after):
                 touched[key][after.name] = after
-    return {**groups, **{key: tuple(units[name] for name in sorted(units)) for key, units in touched.items()}}
+    found.update({key: tuple(units[name] for name in sorted(units)) for key, units in touched.items()})
+    return found
+
+
+def _swap(
+    groups: dict[K, tuple[U, ...]], before: U | None, after: U | None, keys_of: Callable[[U], tuple[K, ...]]
+) -> bool:
+    """Puts a unit that stays in its groups where it was. False: it comes, goes or moves, and nothing was done."""
+    if before is None or after is None or before.name != after.name or keys_of(before) != keys_of(after):
+        return False
+    for key in keys_of(after):
+        groups[key] = _put_in_place(groups[key], after)
+    return True
+
+
+def _put_in_place(members: tuple[U, ...], unit: U) -> tuple[U, ...]:
+    found = list(members)
+    found[bisect_left([member.name for member in members], unit.name)] = unit
+    return tuple(found)
 
 
 def _without_empty(

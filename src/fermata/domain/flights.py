@@ -13,7 +13,7 @@ from fermata.domain.ledger import Decisions, nodes_of
 from fermata.domain.policy import NO_CONDITIONS, ConsentEntry, Policy, Stance, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.updates import NODE_TARGET, Catalogue, Flown, Stage, Update
-from fermata.domain.versions import compare_versions, is_at_least
+from fermata.domain.versions import compare_versions, is_at_least, is_newer
 
 Undone = Mapping[tuple[NodeId, UpdateId], datetime]  # when an update was last rolled back on a node, UTC
 NEVER_UNDONE: Undone = {}
@@ -145,6 +145,25 @@ def _is_qualified(catalogue: Catalogue, cluster: Cluster, component: str, versio
         return any(update.stage is Stage.PRODUCTION_READY for update in same)
     ready = [update.to_version for update in bring if update.stage is Stage.PRODUCTION_READY]
     return not ready or any(is_at_least(newer, version) for newer in ready)
+
+
+def find_offered(catalogue: Catalogue, fleet: Fleet, nodes: Iterable[Node]) -> tuple[Update, ...]:
+    """Flights of nodes' own components that there is something to try of on at least one of these nodes, by id. Whether
+    one may fly there is another question: that is asked when it is approved, and as long as it flies.
+    """
+    kinds = {(node.cluster, component, version) for node in nodes for component, version in node.versions.items()}
+    return tuple(
+        update
+        for name, update in sorted(catalogue.updates.items())
+        if (update.stage, update.target) == (Stage.FLIGHT_READY, NODE_TARGET)
+        and any(
+            component == update.component
+            and version
+            and update.applies_to.covers(fleet.clusters[cluster], version)
+            and is_newer(update.to_version, version)
+            for cluster, component, version in kinds
+        )
+    )
 
 
 def _is_for(update: Update, cluster: Cluster) -> bool:

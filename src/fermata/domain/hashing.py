@@ -44,8 +44,12 @@ def _is_unsaid(field: "dataclasses.Field[Any]", value: Any) -> bool:
 
 def content_sha256(value: Any) -> str:
     """SHA-256 (hex) of the canonical JSON of a domain value."""
-    text = json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """One text for each content of a domain value."""
+    return json.dumps(to_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def fleet_sha256(fleet: Fleet) -> str:

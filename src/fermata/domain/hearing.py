@@ -95,7 +95,7 @@ class Desk:
     @cached_property
     def behind(self) -> Mapping[DeviceId, tuple[Node, ...]]:
         """The nodes behind each of those."""
-        return {name: self.fleet.nodes_behind(self.fleet.devices[name]) for name in self.draining}
+        return self.fleet.nodes_behind_each(self.draining)
 
     @cached_property
     def _updates(self) -> Mapping[UpdateId, Update]:

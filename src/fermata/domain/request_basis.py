@@ -16,15 +16,9 @@ from fermata.domain.policy import ConsentEntry, Policy, ScopeLevel
 from fermata.domain.reasons import Reason
 from fermata.domain.request_evidence import Deployments
 from fermata.domain.request_kinds import request_id
+from fermata.domain.request_shares import ClusterShare, share_of
 from fermata.domain.request_standing import OnRecord
-from fermata.domain.requests import (
-    ClusterShare,
-    Request,
-    build_deployment,
-    clusters_by_supercomputer,
-    join_requests,
-    share_of,
-)
+from fermata.domain.requests import Request, build_deployment, clusters_by_supercomputer, join_requests
 from fermata.domain.updates import Catalogue
 from fermata.domain.work_orders import WorkOrder
 
@@ -147,7 +141,7 @@ class Basis:
             times=_put(before.consent.times, were, heard.times),
             companions=_put(before.consent.companions, were, heard.companions),
         )
-        turned = {name for name in (*members, *were) if (name in consent.gaps) is not (name in before.consent.gaps)}
+        turned = heard.gaps.keys() ^ (before.consent.gaps.keys() & were)
         again = step.devices.keys() | step.devices_of(near | turned)
         device_gaps = _put(before.device_gaps, again, hear_devices(desk, consent.gaps, again))
         return self._weigh(said, consent, device_gaps, before.clusters, clusters)
@@ -252,7 +246,7 @@ def _clusters_near(fleet: Fleet, entry: ConsentEntry) -> frozenset[ClusterId]:
 
 
 def _nodes_in(fleet: Fleet, clusters: Iterable[ClusterId]) -> list[NodeId]:
-    return [node.name for name in clusters for node in fleet.nodes_by_cluster[name]]
+    return [node for name in clusters for node in fleet.names_in(name)]
 
 
 def _devices_in(fleet: Fleet, clusters: Iterable[ClusterId]) -> list[DeviceId]:

@@ -1,18 +1,20 @@
 """Cumulative requests: one per supercomputer and kind, whatever its items, so that an outage is asked for once."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from fermata.domain.fleet import Device, Fleet, place_of
-from fermata.domain.hashing import content_sha256
+from fermata.domain.fleet import Device, Fleet
+from fermata.domain.hashing import canonical_json, content_sha256
 from fermata.domain.ids import ClusterId, CustomerId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
-from fermata.domain.pending import NOTHING, FleetPending, UnitPending
+from fermata.domain.pending import FleetPending
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Reason
 from fermata.domain.request_kinds import RequestKind, request_id
-from fermata.domain.updates import Impact, Update
+from fermata.domain.request_shares import NOBODY, ClusterShare, UnitNames, share_of
+from fermata.domain.updates import Impact
 from fermata.domain.work_orders import Places, RequestOrder, WorkOrder, list_open
 
 __all__ = ["RequestKind", "request_id"]  # with all that is defined here
@@ -190,16 +192,6 @@ def nodes_concerned(fleet: Fleet, pending: FleetPending) -> frozenset[NodeId]:
     return frozenset(own) | frozenset(shared)
 
 
-def nodes_with_work(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> frozenset[NodeId]:
-    """Nodes of `cluster` with own due work or behind a draining device: `pending.has_work`, asked for all at once."""
-    units = pending.nodes
-    own = [node.name for node in fleet.nodes_by_cluster[cluster] if node.name in units and units[node.name].due]
-    mine = [(device, pending.devices.get(device.name, NOTHING)) for device in fleet.devices_by_cluster[cluster]]
-    drains = {key: unit.drains for key, unit in {id(unit): unit for _, unit in mine}.items()}
-    places = {place_of(device) for device, unit in mine if drains[id(unit)]}
-    return frozenset(own).union(*([node.name for node in fleet.nodes_at(place)] for place in places))
-
-
 def _continue(before: Request | None, built: Request) -> Request:
     if before is None:
         return built
@@ -265,76 +257,12 @@ def _build_of_orders(fleet: Fleet, orders: Iterable[WorkOrder]) -> Iterator[Requ
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnitNames:
-    """How many units, and their names one a line."""
-
-    count: int = 0
-    lines: str = ""
-
-
-NOBODY = UnitNames()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterShare:
-    """What one cluster adds to the deployment of its supercomputer. `nodes`, `devices`: the units on which each of its
-    `updates` is due; `older`: on how many nodes and devices an update's place is taken by another's. `working`: nodes
-    with own due work or behind a draining device; `shared`: how many devices have due work.
-    """
-
-    updates: Mapping[UpdateId, Update]
-    nodes: Mapping[UpdateId, UnitNames]
-    devices: Mapping[UpdateId, UnitNames]
-    older: Mapping[tuple[UpdateId, UpdateId], tuple[int, int]]
-    working: frozenset[NodeId]
-    shared: int
-
-
-def share_of(fleet: Fleet, pending: FleetPending, cluster: ClusterId) -> ClusterShare:
-    """What `cluster` adds."""
-    nodes = [(n.name, pending.nodes[n.name]) for n in fleet.nodes_by_cluster[cluster] if n.name in pending.nodes]
-    devices = [
-        (d.name, pending.devices[d.name]) for d in fleet.devices_by_cluster[cluster] if d.name in pending.devices
-    ]
-    older: dict[tuple[UpdateId, UpdateId], list[int]] = defaultdict(lambda: [0, 0])
-    for place, units in enumerate(([unit for _, unit in nodes], [unit for _, unit in devices])):
-        for item in (item for unit in units if unit.superseded for item in unit.superseded):
-            older[item.update.id, item.by.id][place] += 1
-    kinds = {id(unit): unit for _, unit in (*nodes, *devices)}
-    return ClusterShare(
-        updates={item.update.id: item.update for unit in kinds.values() for item in unit.due},
-        nodes=_name_units(nodes),
-        devices=_name_units(devices),
-        older={pair: (of_nodes, of_devices) for pair, (of_nodes, of_devices) in older.items()},
-        working=nodes_with_work(fleet, pending, cluster),
-        shared=sum(1 for _, unit in devices if unit.due),
-    )
-
-
-def _name_units(units: Sequence[tuple[str, UnitPending]]) -> Mapping[UpdateId, UnitNames]:
-    """Updates that are due on the same units share one list: what is pending is of few kinds."""
-    kinds: dict[UpdateId, set[int]] = defaultdict(set)
-    for key, unit in {id(unit): unit for _, unit in units}.items():
-        for item in unit.due:
-            kinds[item.update.id].add(key)
-    lists: dict[frozenset[int], UnitNames] = {}
-    for found in {frozenset(keys) for keys in kinds.values()}:
-        names = [name for name, unit in units if id(unit) in found]
-        lists[found] = UnitNames(count=len(names), lines="\n".join(names))
-    return {update: lists[frozenset(keys)] for update, keys in kinds.items()}
-
-
 def build_deployment(
     fleet: Fleet, policy: Policy, supercomputer: SupercomputerId, shares: Mapping[ClusterId, ClusterShare]
 ) -> Request:
     """What is asked of a supercomputer as if it had never been asked before. `shares`: of its clusters, by name."""
     found = tuple(shares.values())
     items = _items(policy, found)
-    units = [
-        (name, _join(share.nodes.get(name) for share in found), _join(share.devices.get(name) for share in found))
-        for name in (item.update for item in items)
-    ]
     customers = tuple(sorted({fleet.clusters[name].customer for name in shares}))
     by_customer = {
         c: [share for name, share in shares.items() if fleet.clusters[name].customer == c] for c in customers
@@ -351,7 +279,7 @@ def build_deployment(
         superseded=_superseded(found),
         nodes=sum(len(share.working) for share in found),
         shared_devices=sum(share.shared for share in found),
-        content_sha256=content_sha256((items, units)) if items else content_sha256(()),
+        content_sha256=_hash_content(items, found) if items else content_sha256(()),
         parts=tuple(_part(policy, c, own) for c, own in by_customer.items()) if items and len(customers) > 1 else (),
     )
 
@@ -381,8 +309,28 @@ def _part(policy: Policy, customer: CustomerId, shares: Sequence[ClusterShare]) 
     )
 
 
-def _join(names: Iterable[UnitNames | None]) -> str:
-    return "\n".join(each.lines for each in names if each is not None and each.count)
+def _hash_content(items: Sequence[RequestItem], shares: Sequence[ClusterShare]) -> str:
+    """What `content_sha256` gives for the items and, for each, its update with the names of its nodes and of its
+    devices, one a line. The names are long, and many updates share them: those are written once.
+    """
+    written: dict[tuple[int, ...], bytes] = {}
+
+    def write(found: Iterable[UnitNames | None]) -> bytes:
+        parts = [each for each in found if each is not None and each.count]
+        key = tuple(map(id, parts))
+        if key not in written:
+            written[key] = canonical_json("\n".join(each.lines for each in parts))
+        return written[key]
+
+    digest = hashlib.sha256(b"[" + canonical_json(items))
+    before = b",["
+    for name in (item.update for item in items):
+        nodes, devices = ([share.nodes.get(name) for share in shares], [share.devices.get(name) for share in shares])
+        for part in (before, b"[", canonical_json(name), b",", write(nodes), b",", write(devices), b"]"):
+            digest.update(part)
+        before = b","
+    digest.update(b"]]")
+    return digest.hexdigest()
 
 
 def _superseded(shares: Iterable[ClusterShare]) -> tuple[SupersededItem, ...]:

@@ -100,6 +100,7 @@ class WindowScript:
     """A whole window. `steps` are ordered by start; `updates` are the window's, and their order gives the bits.
 
     `ties`: pairs of steps (indices), one on devices and one on nodes, of which the second waits for the first.
+    `follows_people`: it is of no plan, and everything in it is done once the people of a work order are through.
     """
 
     window: Window
@@ -108,6 +109,7 @@ class WindowScript:
     nodes: Mapping[NodeId, NodeScript]
     devices: Mapping[DeviceId, DeviceScript]
     ties: frozenset[tuple[int, int]] = frozenset()
+    follows_people: bool = False
 
     @cached_property
     def bits(self) -> Mapping[UpdateId, int]:
@@ -238,7 +240,15 @@ def read_script(
         for rank, node in enumerate(sorted(members, key=lambda node: (node.fault_domain, node.name)))
     }
     ties = _find_ties(steps, catalogue)
-    script = WindowScript(window=window, steps=steps, updates=updates, nodes=nodes, devices=devices, ties=ties)
+    script = WindowScript(
+        window=window,
+        steps=steps,
+        updates=updates,
+        nodes=nodes,
+        devices=devices,
+        ties=ties,
+        follows_people=not planned,
+    )
     _check(script)
     return script
 

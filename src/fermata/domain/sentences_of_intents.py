@@ -28,6 +28,7 @@ OF_INTENTS = MappingProxyType(
             "{unit} is still at {step} after {minutes} minutes, and an abort cuts no write: `fermata {verb}` lets it be"
             " power cycled and finished."
         ),
+        Code.ALONG_LEFT: "{update} of {device} does not come along in this window: {why}",
         Code.BEHIND_RETURNED: "{unit} is not touched: {example} behind it is back with its workloads. Plan it again.",
         Code.WAITS_FOR_TRAIN: (
             "{unit} waits its turn on the train of {cluster} ({rate}): {at_once} nodes of one fault domain write at"

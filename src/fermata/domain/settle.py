@@ -44,6 +44,8 @@ def _accepted(op: UnitOp, facts: Facts, answer: Accept) -> Settlement:
     match op.state:
         case UnitState.LOCKED | UnitState.FAILED | UnitState.IN_REPAIR:
             return Accept(check_again_at=None)
+        case UnitState.PROVEN if answer.check_again_at is not None:
+            return answer  # it is on its way back, and is back when that is observed
         case UnitState.PROVEN:
             event = UnitEvent.GIVE_BACK if op.step == GIVE_BACK else UnitEvent.KEEP_OUT
             return Leave(event=event, reason=say_early(op, facts))

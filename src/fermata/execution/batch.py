@@ -22,6 +22,7 @@ from fermata.domain.reasons import Reason
 from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
 from fermata.execution.accounts import keep_ledger
+from fermata.execution.bringing import find_staying, own_devices
 from fermata.execution.calling import make_caller
 from fermata.execution.consented import find_frozen, find_gaps, find_lacking
 from fermata.execution.gating import note_marks
@@ -82,7 +83,8 @@ def step_cohort(stage: Stage, now: datetime) -> tuple[int, frozenset[WindowId]]:
         return 0, frozenset()
     batch = Batch(stage=stage, now=now)
     repeated, fresh = _part(batch, due)
-    looked = observe(make_caller(stage), fresh, now, nodes_behind(stage, fresh), also=winding_down(stage, fresh))
+    also = winding_down(stage, fresh) | own_devices(stage, fresh)
+    looked = observe(make_caller(stage), fresh, now, nodes_behind(stage, fresh), also=also)
     batch.looked_at = max(now, stage.clock.now())
     stage.crash("observed")
     caller = make_caller(stage)
@@ -134,7 +136,9 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[
     draft = _decide_batch(batch, ops, looked)
     stage.crash("decided")
     with stage.database.begin() as conn:
-        batch.frozen, batch.lacking = find_frozen(stage, conn, ops, batch.now), find_lacking(stage, conn, ops)
+        staying = find_staying(stage, conn, ops, looked.seen, batch.now)
+        batch.frozen = find_frozen(stage, conn, ops, batch.now)
+        batch.lacking = {**find_lacking(stage, conn, ops), **staying}
         is_barred = bool(batch.frozen or batch.lacking)
         if obey_anew(stage, conn) or is_barred or not has_room(stage, conn, draft.marks):
             stage.roster.put(before for before, _ in draft.changes.values())

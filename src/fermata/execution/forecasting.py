@@ -12,6 +12,7 @@ from fermata.domain.operations import Run, UnitOp, WindowRun
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import NOT_OPENED_YET, Desired
 from fermata.domain.windows import day_interval
+from fermata.execution.foresight import LearnedFrom
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.planning.forecast.campaign import Remaining, forecast_run
@@ -65,15 +66,18 @@ def _read_on(stage: Stage, conn: Connection) -> None:
 def _learn(stage: Stage, ops: Sequence[UnitOp], now: datetime) -> Learned:
     evidence = stage.memory.evidence
     odds = find_odds(evidence, stage.catalogue, stage.campaign.fallout, now)
-    skus: Mapping[ClusterId, str] = {name: cluster.sku for name, cluster in stage.fleet.clusters.items()}
-    lessons = Lessons(
-        evidence,
-        under_way(ops, now),
-        catalogue=stage.catalogue,
-        skus=skus,
+    found = LearnedFrom(
+        seq=stage.memory.seq,
+        under=tuple(under_way(ops, now)),
         hang_share={kind: share.mean for kind, share in odds.hang.items()},
+        catalogue=stage.catalogue,
+        fleet=stage.fleet,
     )
-    return Learned(lessons=lessons, odds=odds, catalogue=stage.catalogue)
+    if stage.memory.learned is None or not stage.memory.learned[0].is_same(found):
+        skus: Mapping[ClusterId, str] = {name: cluster.sku for name, cluster in found.fleet.clusters.items()}
+        lessons = Lessons(evidence, found.under, catalogue=found.catalogue, skus=skus, hang_share=found.hang_share)
+        stage.memory.learned = found, lessons
+    return Learned(lessons=stage.memory.learned[1], odds=odds, catalogue=stage.catalogue)
 
 
 def _layout(stage: Stage, row: WindowRun) -> Layout:

@@ -1,22 +1,25 @@
 """What people changed on a node: when it comes back from them its versions are read again, and what it is due for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from fermata.domain.consent import find_consent
 from fermata.domain.decisions import Resume
 from fermata.domain.fleet import Fleet
-from fermata.domain.ids import NodeId
+from fermata.domain.ids import DeviceId, NodeId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import UnitOp
 from fermata.domain.pending import find_pending
-from fermata.domain.repairs import due_beyond
+from fermata.domain.repairs import REPAIR, due_beyond
 from fermata.execution.bringing import look_again
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark
 from fermata.store import consent, handovers, inventory
 from fermata.store.database import Connection
+
+_S = UnitState
+_AT_WORK = frozenset({_S.DRAINED, _S.APPLYING, _S.REBOOTING, _S.RESETTING, _S.FAILED})
 
 
 def note_mended(stage: Stage, conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
@@ -29,6 +32,10 @@ def note_mended(stage: Stage, conn: Connection, marks: Sequence[Mark], now: date
         is_back = mark.before.state is UnitState.IN_REPAIR and isinstance(mark.decision, Resume)
         if is_back and mark.before.kind is UnitKind.NODE and mark.seen.node is not None:
             _note(stage, conn, mark, now)
+    for mark in marks:
+        is_own = mark.before.kind is UnitKind.DEVICE and mark.before.window in stage.handing.windows
+        if is_own and mark.after.state in (UnitState.PROVEN, UnitState.LEFT_OUT):
+            _note_behind(stage, conn, mark.before, now)
 
 
 def _note(stage: Stage, conn: Connection, mark: Mark, now: datetime) -> None:
@@ -38,8 +45,7 @@ def _note(stage: Stage, conn: Connection, mark: Mark, now: datetime) -> None:
     inventory.record_versions(conn, {name: seen.versions})
     script = stage.script(op.window)
     if op.window in stage.handing.windows:
-        order = stage.handing.handed[op.window][op.unit].order
-        _amend(stage, conn, op, due_beyond(script, name, look_again(stage, conn, op, order, seen, now)))
+        _bring(stage, conn, op, seen.versions, now)
         return
     fleet = stage.fleet_at(op.window)
     node = replace(fleet.nodes[name], versions=seen.versions)
@@ -51,6 +57,24 @@ def _note(stage: Stage, conn: Connection, mark: Mark, now: datetime) -> None:
     found = find_consent(live, inventory.load_policy(conn), pending, consent.load_ledger(conn))
     if name not in found.gaps:
         _amend(stage, conn, op, more)
+
+
+def _note_behind(stage: Stage, conn: Connection, device: UnitOp, now: datetime) -> None:
+    """Work on a shared device is over in a window of a work order's own: what builds on it may come along from now on,
+    on nodes behind it that still wait for that. They go back only after it.
+    """
+    names = stage.script(device.window).devices[DeviceId(device.unit)].behind
+    known = inventory.named_nodes(conn, names)
+    for name in names:
+        op = stage.roster.standing(device.window, name)
+        if op is not None and op.state in _AT_WORK and op.retries.get(REPAIR) and name in known:
+            _bring(stage, conn, op, known[name].versions, now)
+
+
+def _bring(stage: Stage, conn: Connection, op: UnitOp, versions: Mapping[str, str], now: datetime) -> None:
+    order = stage.handing.handed[op.window][op.unit].order
+    found = look_again(stage, conn, op, order, versions, now)
+    _amend(stage, conn, op, due_beyond(stage.script(op.window), NodeId(op.unit), found))
 
 
 def _amend(stage: Stage, conn: Connection, op: UnitOp, more: int) -> None:

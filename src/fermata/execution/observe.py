@@ -29,6 +29,18 @@ class Looked:
     nodes: Mapping[NodeId, NodeSeen]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Nodes and devices as they are; those about which the inventory says nothing right now are absent."""
+
+    nodes: Mapping[NodeId, NodeSeen]
+    devices: Mapping[DeviceId, DeviceSeen]
+
+    def device_versions(self) -> Mapping[DeviceId, str]:
+        """What the devices run that answer."""
+        return {name: seen.version for name, seen in self.devices.items() if seen.reachable}
+
+
 def observe(
     caller: Caller,
     ops: Sequence[UnitOp],

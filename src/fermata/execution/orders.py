@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from fermata.domain.fleet import Node
 from fermata.domain.ids import NodeId, OrderId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.observations import NodeSeen
 from fermata.domain.operations import Asked, Run, UnitOp
 from fermata.domain.order_begin import why_not_yet
 from fermata.domain.policy import Said
@@ -22,7 +21,7 @@ from fermata.domain.run_states import LIVE_RUNS, NOT_OPENED_YET, Desired
 from fermata.domain.tail import TailItem
 from fermata.domain.work_orders import OrderEnd, Places, TargetLevel, WorkOrder
 from fermata.execution.hand_off import find_lacking, hand_off
-from fermata.execution.observe import observe_nodes
+from fermata.execution.observe import Watched, observe_devices, observe_nodes
 from fermata.execution.repair_windows import list_windows, open_repair_window
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
@@ -32,6 +31,7 @@ from fermata.store.handovers import Handover
 from fermata.store.journal import Entry
 
 AGAIN = timedelta(hours=1)  # between two windows of one order: of the first its node was let go, refused or frozen
+NOTHING_WATCHED = Watched(nodes={}, devices={})
 LOOK = timedelta(minutes=10)  # at orders that wait for something that no row tells of: a time, a freeze's end
 _IDLE = frozenset({UnitState.FAILED, UnitState.DRAINED, UnitState.PENDING, UnitState.IN_REPAIR})
 
@@ -45,7 +45,7 @@ class Desk:
     now: datetime
     book: RequestBook
     ops: Mapping[str, UnitOp]
-    seen: Mapping[NodeId, NodeSeen]
+    watched: Watched
     lines: list[Entry] = field(default_factory=list)
 
     def nodes(self, order: WorkOrder) -> tuple[Node, ...]:
@@ -84,7 +84,7 @@ def follow_orders(stage: Stage, run: Run, now: datetime) -> None:
     waiting = _waiting_for_repair(stage)
     if not orders and not waiting:
         return
-    found = observe_nodes(stage.site, _nodes_in_no_window(stage, orders))
+    found = _watch(stage, _nodes_in_no_window(stage, orders))
     with stage.database.begin() as conn:
         if run.desired is Desired.RUN:
             lacking = find_lacking(stage, conn, waiting)
@@ -100,12 +100,12 @@ def _open_desk(
     stage: Stage,
     conn: Connection,
     orders: Mapping[OrderId, WorkOrder],
-    seen: Mapping[NodeId, NodeSeen],
+    watched: Watched,
     now: datetime,
 ) -> Desk:
     book = work_orders.open_book(conn, stage.fleet, orders, now)
     ops = {op.unit: op for op in stage.roster.working()}
-    return Desk(stage=stage, conn=conn, now=now, book=book, ops=ops, seen=seen)
+    return Desk(stage=stage, conn=conn, now=now, book=book, ops=ops, watched=watched)
 
 
 def _nodes_in_no_window(stage: Stage, orders: Mapping[OrderId, WorkOrder]) -> list[NodeId]:
@@ -113,6 +113,13 @@ def _nodes_in_no_window(stage: Stage, orders: Mapping[OrderId, WorkOrder]) -> li
     places = Places(stage.fleet)
     named = {node.name for order in orders.values() for node in places.nodes_of(order)}
     return sorted(named - {op.unit for op in stage.roster.working()})
+
+
+def _watch(stage: Stage, names: Sequence[NodeId]) -> Watched:
+    """These nodes, and the shared devices that they hang on."""
+    nodes = [stage.fleet.nodes[name] for name in names if name in stage.fleet.nodes]
+    devices = {device.name for node in nodes for device in stage.fleet.devices_of(node)}
+    return Watched(nodes=observe_nodes(stage.site, names), devices=observe_devices(stage.site, sorted(devices)))
 
 
 def _waiting_for_repair(stage: Stage) -> list[UnitOp]:
@@ -132,7 +139,7 @@ def join_orders(stage: Stage, conn: Connection, now: datetime) -> None:
     """Takes in what may begin on nodes that a window has just taken."""
     orders = work_orders.load_open(conn)
     if orders:
-        desk = _open_desk(stage, conn, orders, {}, now)
+        desk = _open_desk(stage, conn, orders, NOTHING_WATCHED, now)
         for order in orders.values():
             _join(desk, order, in_windows_only=True)
         journal.append_many(conn, desk.lines)
@@ -210,12 +217,14 @@ def _join(desk: Desk, order: WorkOrder, *, in_windows_only: bool = False) -> Non
         case Fold.JOIN | Fold.LEAVE:
             _take_in(desk, order, [op for op in ops if op is not None])
         case Fold.OWN if not in_windows_only and not _is_near_or_new(stage, order, nodes, desk.now):
-            waits = open_repair_window(stage, desk.conn, order, nodes, desk.seen, desk.now)
-            if waits is None:
+            opened = open_repair_window(stage, desk.conn, order, nodes, desk.watched, desk.now)
+            if isinstance(opened, Reason):
+                _tell_wait(desk, order, opened)
+            else:
                 desk.ops = {op.unit: op for op in stage.roster.working()}
                 desk.note(order, "window_opened", "", (node.name for node in nodes))
-            else:
-                _tell_wait(desk, order, waits)
+                for _, left in sorted(opened.items()):
+                    desk.note(order, "left_to_plan", left.sentence, (node.name for node in nodes))
         case _:
             return
 

@@ -4,19 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from fermata.domain.devices_along import NOTHING_ALONG, Along
 from fermata.domain.fleet import Node, NodeState
-from fermata.domain.ids import ClusterId, NodeId, UpdateId, WindowId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, WindowId
 from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import NodeSeen
 from fermata.domain.operations import Run, UnitOp, WindowRun
-from fermata.domain.plans import DrainStep, Mode, NodeApplyStep, RebootStep, Step, VerifyStep, Window
+from fermata.domain.plans import DeviceApplyStep, DrainStep, Mode, NodeApplyStep, RebootStep, Step, VerifyStep, Window
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.repairs import FOLDED
 from fermata.domain.run_states import WindowState
-from fermata.domain.work_orders import WorkOrder
+from fermata.domain.scripts import DeviceScript
+from fermata.domain.work_orders import TargetLevel, WorkOrder
 from fermata.execution.accounts import open_books
 from fermata.execution.bringing import choose_along, lay_out_along
 from fermata.execution.last_good import note_as_found
+from fermata.execution.observe import Watched
 from fermata.execution.stage import Stage
 from fermata.planning.sequence import WindowSteps, shift_steps
 from fermata.store import handovers, inventory, runs, unit_ops
@@ -31,13 +34,15 @@ def open_repair_window(
     conn: Connection,
     order: WorkOrder,
     nodes: Sequence[Node],
-    seen: Mapping[NodeId, NodeSeen],
+    watched: Watched,
     now: datetime,
-) -> Reason | None:
+) -> Reason | Mapping[DeviceId, Reason]:
     """Locks and drains the nodes of an order that may begin, hands them to its people, and takes them back with proof.
 
-    One window for each cluster, all or none. None when they opened, else why they wait: what is out is counted first.
+    One window for each cluster, all or none. When they opened, the shared devices whose due work stays with the plan,
+    and why; else why they wait: what is out is counted first.
     """
+    seen = watched.nodes
     run = runs.load_run(conn, stage.run)
     assert run is not None
     fleet = stage.score(run.plan).fleet
@@ -51,7 +56,8 @@ def open_repair_window(
     clusters: dict[ClusterId, list[NodeId]] = {}
     for node in nodes:
         clusters.setdefault(node.cluster, []).append(node.name)
-    along = _choose_along(stage, conn, run, order, {name: seen[name] for name in taken}, now)
+    watched = replace(watched, nodes={name: seen[name] for name in taken})
+    along = _choose_along(stage, conn, run, order, watched, now)
     rows = [_row(stage, run, order, (cluster, len(members)), now) for cluster, members in sorted(clusters.items())]
     windows = runs.load_windows(conn, stage.run)
     uses = stage.capacity.uses(out, windows, now)
@@ -73,15 +79,14 @@ def open_repair_window(
         steps = lay_out_along([fleet.nodes[name] for name in members], along, fleet, stage.catalogue)
         length = timedelta(minutes=steps.minutes) if steps is not None else timedelta(0)
         _open(stage, conn, replace(row, planned_end=row.planned_end + length), order, ops, steps)
-        note_as_found(conn, fleet, {name: seen[name] for name in members}, {}, now)
-    return None
+        devices = {name: watched.devices[name] for name in stage.script(row.window).devices}
+        note_as_found(conn, fleet, {name: seen[name] for name in members}, devices, now)
+    return along.left
 
 
-def _choose_along(
-    stage: Stage, conn: Connection, run: Run, order: WorkOrder, seen: Mapping[NodeId, NodeSeen], now: datetime
-) -> Mapping[NodeId, frozenset[UpdateId]]:
+def _choose_along(stage: Stage, conn: Connection, run: Run, order: WorkOrder, watched: Watched, now: datetime) -> Along:
     """Nothing is written on what leaves its place."""
-    return choose_along(stage, conn, run.plan, order.id, seen, now) if order.kind in FOLDED else {}
+    return choose_along(stage, conn, run.plan, order.id, watched, now) if order.kind in FOLDED else NOTHING_ALONG
 
 
 def list_windows(stage: Stage, order: WorkOrder) -> list[Window]:
@@ -138,10 +143,14 @@ def _open(
     stage.windows[row.window] = opened
     stage.handing.windows[row.window] = window
     open_books(stage, conn, opened, inventory.serving_nodes(conn, row.cluster), row.planned_start)
-    unit_ops.insert_ops(conn, ops)
+    script = stage.script(row.window)
+    devices = [_device_op(stage, row, device, rank) for rank, device in enumerate(script.devices.values())]
+    unit_ops.insert_ops(conn, (*ops, *devices))
     stage.ownership.begin_cohort(conn, row.window)
     stage.roster.put(unit_ops.ops_of_window(conn, stage.run, row.window))
-    found = [Handover(window=row.window, unit=op.unit, number=1, order=order.id, kind=order.kind) for op in ops]
+    target = order.target.name if order.target.level is TargetLevel.DEVICE else None
+    units = [*(op.unit for op in ops), *(op.unit for op in devices if op.unit == target)]
+    found = [Handover(window=row.window, unit=unit, number=1, order=order.id, kind=order.kind) for unit in units]
     handovers.add_handovers(conn, stage.run, found, row.planned_start)
     for each in found:
         stage.handing.put(each)
@@ -154,7 +163,7 @@ def _window(stage: Stage, row: WindowRun, members: Sequence[NodeId], along: Wind
     checked = drained
     if along is not None:
         begins = row.planned_end - timedelta(minutes=along.minutes)
-        work = [each for each in along.steps if isinstance(each, NodeApplyStep | RebootStep)]
+        work = [each for each in along.steps if isinstance(each, NodeApplyStep | DeviceApplyStep | RebootStep)]
         steps += shift_steps(work, begins)
         checked = max(step.end for step in steps)
     return Window(
@@ -186,5 +195,21 @@ def _op(stage: Stage, row: WindowRun, name: NodeId, rank: int, seen: NodeSeen) -
         rank=rank,
         in_service_before=seen.state is NodeState.IN_SERVICE,
         versions_before=seen.versions,
+        next_at=row.planned_start,
+    )
+
+
+def _device_op(stage: Stage, row: WindowRun, device: DeviceScript, rank: int) -> UnitOp:
+    return UnitOp(
+        id=0,
+        run=stage.run,
+        window=row.window,
+        unit=device.device,
+        kind=UnitKind.DEVICE,
+        cluster=row.cluster,
+        fault_domain="",
+        rank=rank,
+        in_service_before=True,
+        position=device.step,
         next_at=row.planned_start,
     )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ Columns = NDArray[np.intp]
 Shape = tuple[int, int]  # runs, units
 
 POOL = 2**17  # draws of one kind: more than any rehearsed window needs at once, few enough to make in milliseconds
+POOLS_KEPT = 32  # of each sort, from one plan to the next: half a MB each, and a catalogue claims few durations
 SEED = 20260103  # any fixed number: equal windows get equal lengths in every plan
 STRIDE = 7919  # a prime: windows of different sizes read the pools from different places
 _HAPPENS, _LASTS = 1, 2
@@ -71,17 +73,31 @@ class Pools:
     def lengths(self, duration: Duration) -> Minutes:
         """POOL draws of a duration, rounded so that the last bit of a machine's exponential does not show."""
         if duration not in self._lasting:
-            keys = (SEED, _LASTS, round(duration.p50 * 1000), round(duration.p90 * 1000))
-            z = np.random.default_rng(keys).standard_normal(POOL)
-            self._lasting[duration] = np.exp(duration.mu + duration.sigma * z).astype(np.float32)
+            self._lasting[duration] = _draw_lengths(duration)
         return self._lasting[duration]
 
     def happenings(self, share: float) -> Columns:
         """The places in a pool, ascending, at which something with this probability happens."""
         if share not in self._happening:
-            keys = (SEED, _HAPPENS, round(share * 1_000_000))
-            self._happening[share] = np.flatnonzero(np.random.default_rng(keys).random(POOL) < share)
+            self._happening[share] = _draw_happenings(share)
         return self._happening[share]
+
+
+@lru_cache(maxsize=POOLS_KEPT)
+def _draw_lengths(duration: Duration) -> Minutes:
+    keys = (SEED, _LASTS, round(duration.p50 * 1000), round(duration.p90 * 1000))
+    z = np.random.default_rng(keys).standard_normal(POOL)
+    found: Minutes = np.exp(duration.mu + duration.sigma * z).astype(np.float32)
+    found.flags.writeable = False
+    return found
+
+
+@lru_cache(maxsize=POOLS_KEPT)
+def _draw_happenings(share: float) -> Columns:
+    keys = (SEED, _HAPPENS, round(share * 1_000_000))
+    found = np.flatnonzero(np.random.default_rng(keys).random(POOL) < share)
+    found.flags.writeable = False
+    return found
 
 
 @dataclass(kw_only=True)

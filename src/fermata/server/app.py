@@ -29,15 +29,17 @@ from fermata.server.once import Once
 from fermata.server.quota import Quota
 from fermata.server.sync_loop import run_sync_loop
 from fermata.server.watch import watch
-from fermata.server.web import pages, query_page, requests_page
+from fermata.server.web import capacity_page, fleet_page, journal_page, pages, query_page, requests_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
+from fermata.services.wall import WallDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
 NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
+SCREENS = (pages, fleet_page, capacity_page, requests_page, journal_page, query_page)
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -69,7 +71,8 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         redoc_url=None,
         lifespan=_lifespan,
     )
-    context = Context(
+    desk = MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2)
+    app.state.context = context = Context(
         db=db,
         now=clock.now,
         new_id=new_id,
@@ -80,17 +83,16 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
         long_work=LongWork(),
         channels=channels,
-        maintenance=MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2),
+        maintenance=desk,
+        wall=WallDesk(desk),
         node_keys=NodeKeys(nodes.secret),
         sources=sources,
         brake=brake,
     )
-    app.state.context = context
     app.include_router(api_router)
     app.router.routes.extend(doors.ROUTES)
-    app.include_router(pages.router)
-    app.include_router(query_page.router)
-    app.include_router(requests_page.router)
+    for screen in SCREENS:
+        app.include_router(screen.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
     app.add_middleware(Once, context=context, prefix=PREFIX)

@@ -19,6 +19,7 @@ from fermata.services.board import BoardReader, Database
 from fermata.services.inventory_sources import Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
+from fermata.services.wall import WallDesk
 
 Now = Callable[[], datetime]
 NewId = Callable[[str], str]
@@ -26,8 +27,8 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The store, the campaign's clock, the board made from both, the desks that answer queries and doors, the keys of
-    nodes, the channels that notices go out by, the sources of inventory, and the brake of this machine.
+    """The store, the campaign's clock, the board made from both, the desks that answer queries, doors and the wall, the
+    keys of nodes, the channels that notices go out by, the sources of inventory, and the brake of this machine.
     """
 
     db: Database
@@ -41,6 +42,7 @@ class Context:
     graph_quota: Quota
     channels: Mapping[ChannelKind, Channel]
     maintenance: MaintenanceDesk
+    wall: WallDesk
     node_keys: NodeKeys
     sources: Sources
     brake: BrakeFile

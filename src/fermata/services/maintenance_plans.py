@@ -20,8 +20,11 @@ FIRMWARE_ENDS = ("fw", "firmware", "bios")  # of a component's name: what is not
 
 
 class UpdateScope(StrEnum):
-    """Which updates a plan is for, in the words of a coming part of Azure's interface. Flights are approved by name."""
+    """Which updates a plan is for, in the words of a coming part of Azure's interface. A flight of racks is no plan's:
+    it flies with all nodes behind a device, and a plan speaks for its own resource alone.
+    """
 
+    NODE_FLIGHT = "FlightingNodeFirmwareUpdates"
     NODE_FIRMWARE = "QualifiedNodeFirmwareUpdates"
     RACK_FIRMWARE = "QualifiedRackFirmwareUpdates"
     NODE_ALL = "QualifiedNodeAllUpdates"
@@ -32,11 +35,19 @@ class UpdateScope(StrEnum):
     RACK_CRITICAL_IMPACTFUL = "CriticalRackImpactfulUpdates"
     CUSTOM = "Custom"  # all that is pending
 
+    @property
+    def is_flight(self) -> bool:
+        """True when it is for a flight, which no other scope includes."""
+        return self is UpdateScope.NODE_FLIGHT
+
+
+RACK_FLIGHT = "FlightingRackFirmwareUpdates"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutPlan:
     """A plan as it was put: work from `start` on, nodes back by `end` (UTC). `path`: its id. `updates`: what it
-    approved; `version`: the only one of them that was meant, "" for any.
+    approved, one alone of flights; `version`: the only one of them that was meant, "" for any.
     """
 
     path: str
@@ -50,7 +61,7 @@ class PutPlan:
 
 
 def covers(plan: PutPlan, update: Update) -> bool:
-    """True of an update that the plan is for."""
+    """True of an update that the plan is for, among flights if it is for one, else among what is pending."""
     return _MEANT[plan.scope](update) and plan.version in ("", update.to_version)
 
 
@@ -59,11 +70,12 @@ def put_plan(hearing: Hearing, place: Scope, plan: PutPlan) -> bool:
     new. Putting the same again says nothing more. Raises Refusal.
     """
     conditions = Conditions(not_before=plan.start, not_after=plan.end)
+    flight = plan.updates[0] if plan.scope.is_flight else None  # promoted meanwhile, it is refused
     order = consent.Order(
         scope=place,
         verdict=Verdict.APPROVED,
         reason=hearing.why,
-        terms=Terms(only=frozenset(plan.updates), conditions=conditions),
+        terms=Terms(only=frozenset(plan.updates), flight=flight, conditions=conditions),
     )
     with refusing_unknown(), hearing.db.begin() as conn:
         (outcome,) = consent.decide_in(conn, [order], now=hearing.now, new_id=hearing.new_id)
@@ -124,6 +136,7 @@ def _critical(*, of_node: bool, impactless: bool) -> Callable[[Update], bool]:
 
 
 _MEANT: Mapping[UpdateScope, Callable[[Update], bool]] = {
+    UpdateScope.NODE_FLIGHT: lambda update: _is_of_node(update) and _is_firmware(update),
     UpdateScope.NODE_FIRMWARE: lambda update: _is_of_node(update) and _is_firmware(update),
     UpdateScope.RACK_FIRMWARE: lambda update: not _is_of_node(update) and _is_firmware(update),
     UpdateScope.NODE_ALL: _is_of_node,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fermata.domain.fleet import Node
+from fermata.domain.flights import find_offered
 from fermata.domain.ids import NodeId, OrderId, RequestId, UpdateId
 from fermata.domain.maintenance_words import UpdateStatus, work_status
 from fermata.domain.request_kinds import RequestKind
@@ -81,6 +82,12 @@ def list_updates(picture: Picture, place: Place) -> tuple[PlaceUpdate, ...]:
         )
         for name in sorted(updates)
     )
+
+
+def list_flights(picture: Picture, place: Place) -> tuple[Update, ...]:
+    """Flights of nodes that there is something to try of on the place, by id."""
+    catalogue = picture.settled.catalogue
+    return find_offered(catalogue, picture.fleet, place.nodes) if catalogue is not None else ()
 
 
 def state_of(picture: Picture, place: Place, kinds: Collection[RequestKind] = frozenset(RequestKind)) -> PlaceState:

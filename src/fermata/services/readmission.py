@@ -50,14 +50,17 @@ class NodeReturn:
     missing: tuple[Reason, ...]
 
 
-def judge_nodes(db: Database, names: Iterable[str], *, now: datetime | None = None) -> tuple[NodeReturn, ...]:
+def judge_nodes(
+    db: Database, names: Iterable[str], *, now: datetime | None = None, fleet: Fleet | None = None
+) -> tuple[NodeReturn, ...]:
     """One answer for each name, in their order, each once. `now` None: the instant up to which its run was worked on.
+    `fleet` None: it is read.
 
     Raises Refusal for names that nobody has.
     """
     wanted = tuple(dict.fromkeys(NodeId(name) for name in names))
     with db.read() as conn:
-        fleet = inventory.load_fleet(conn)
+        fleet = inventory.load_fleet(conn) if fleet is None else fleet
         refuse_all(
             reason(Code.NODE_UNKNOWN, unit=name, nearest=nearest(name, fleet.nodes))
             for name in wanted

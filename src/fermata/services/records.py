@@ -21,6 +21,7 @@ __all__ = [
     "find_plan",
     "list_imports",
     "list_plans",
+    "look_back",
     "read_journal",
 ]
 
@@ -99,6 +100,12 @@ def find_run(db: Database, campaign: CampaignId) -> Run | None:
     """The campaign's newest run, over or not; None before the first."""
     with db.read() as conn:
         return runs.latest_run(conn, campaign)
+
+
+def look_back(db: Database, *, before: int | None, limit: int, subject: str | None) -> tuple[Entry, ...]:
+    """The last lines, or those before that seq, the newest first."""
+    with db.read() as conn:
+        return journal.read_latest(conn, subject, limit, before_seq=before)
 
 
 def read_journal(db: Database, *, after: int, limit: int, subject: str | None) -> tuple[Entry, ...]:

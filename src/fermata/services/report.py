@@ -22,7 +22,7 @@ from fermata.domain.updates import Catalogue, Flown
 from fermata.domain.usage import OpenWindow, measure_limits
 from fermata.domain.windows import Interval
 from fermata.services.errors import Refusal, refusing_unknown
-from fermata.store import capacity, inventory, journal, plans, runs, tail, trains, unit_ops
+from fermata.store import capacity, handovers, inventory, journal, plans, runs, tail, trains, unit_ops
 from fermata.store.database import Connection, Database
 from fermata.store.flights import load_planned
 
@@ -75,6 +75,9 @@ def _read_books(conn: Connection, campaign: Campaign, conducted: Sequence[Run]) 
         as_of=conducted[-1].clock_at if conducted else followed[-1].created_at,
         riders=tuple(op for run in conducted for op in trains.riders_of_run(conn, run.id)),
         trains={train.id: train.updates for run in conducted for train in trains.load_trains(conn, run.id)},
+        own={
+            window.id: window.updates for run in conducted for window in handovers.load_windows(conn, run.id).values()
+        },
     )
 
 

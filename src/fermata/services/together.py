@@ -14,7 +14,7 @@ from fermata.domain.piles import Pile, find_pile
 from fermata.domain.qualification import Result
 from fermata.domain.reasons import Code, reason
 from fermata.services.errors import Refusal, nearest, refusing_unknown
-from fermata.store import inventory, plans, runs, signals
+from fermata.store import handovers, inventory, plans, runs, signals
 from fermata.store.database import Connection, Database
 from fermata.store.signals import Worked
 
@@ -118,7 +118,11 @@ def _window_updates(
     found: dict[tuple[RunId, WindowId], tuple[UpdateId, ...]] = {}
     read: dict[PlanId, Mapping[WindowId, tuple[UpdateId, ...]]] = {}
     for run in sorted({one.run for one in worked}):
+        own = handovers.load_windows(conn, run)
+        found |= {(run, name): window.updates for name, window in own.items()}
         for window in runs.load_windows(conn, run):
+            if window.window in own:
+                continue
             if window.plan not in read:
                 read[window.plan] = {w.id: w.updates for w in plans.load_plan(conn, window.plan).windows}
             found[run, window.window] = read[window.plan].get(window.window, ())

@@ -1,6 +1,10 @@
-"""How lengths of time are said, in sentences and on the board alike."""
+"""How lengths of time, chances and facts are said, in sentences and on the board alike."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
+
+NAMED_MAX = 4  # of a list; longer ones are counted
 
 
 def span_words(length: timedelta) -> str:
@@ -18,3 +22,22 @@ def chance_words(kept: float) -> str:
     if kept > 0.99:
         return "over 99 %"
     return "under 1 %" if kept < 0.01 else f"{100 * kept:.0f} %"
+
+
+def facts_words(facts: Mapping[str, Any]) -> str:
+    """The plain facts of a line in the journal: `step verify, minutes 10`. Long lists are counted; what is nested is
+    left to those who read JSON.
+    """
+    return ", ".join(f"{key.replace('_', ' ')} {text}" for key, value in facts.items() if (text := _fact_text(value)))
+
+
+def _fact_text(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case str() | int() | float():
+            return str(value)
+        case list() if value and all(isinstance(each, str) for each in value):
+            return ", ".join(value) if len(value) <= NAMED_MAX else f"{len(value):,} of them"
+        case _:
+            return ""

@@ -70,7 +70,9 @@ class Desk:
         return found
 
     def keep(self, *, actor: str, why: str) -> RequestBook:
-        """Stores what changed, and what requests and their states become by it."""
+        """Stores what changed, and what requests and their states become by it; then nothing is changed any more, and
+        what follows in the transaction is judged by all of that.
+        """
         work_orders.save_orders(self.conn, tuple(self.changed.values()))
         touched = {order.request for order in self.changed.values()}
         book = self.book()
@@ -82,8 +84,15 @@ class Desk:
         journal.append_many(
             self.conn, [say_changed(request, before.get(request.id), actor, self.now, why) for request in changed]
         )
-        record_moved(self.conn, find_moved(book, self.inputs.seen, requests), actor=actor, now=self.now)
-        self.inputs = replace(self.inputs, stored={**self.inputs.stored, **{r.id: r for r in changed}})
+        moved = find_moved(book, self.inputs.seen, requests)
+        record_moved(self.conn, moved, actor=actor, now=self.now)
+        self.inputs = replace(
+            self.inputs,
+            orders=book.orders,
+            stored={**self.inputs.stored, **{r.id: r for r in changed}},
+            seen={**self.inputs.seen, **{each.request.id: each.after for each in moved}},
+        )
+        self.changed = {}
         return book
 
 
@@ -101,20 +110,25 @@ def open_orders(
     leaves by an order that was approved.
     """
     with refusing_unknown(), db.begin() as conn:
-        desk = open_desk(conn, now)
-        book = desk.book()
-        refused: list[Reason] = []
-        for asked in orders:
-            judged = _judge_new(book, desk, asked, Said(actor=actor, at=now), OrderId(new_id("wo")))
-            if isinstance(judged, Reason):
-                refused.append(judged)
-            else:
-                desk.changed[judged.id] = judged
-        refuse_all(refused)
-        lines = [_entry(order, "opened", actor, now, order.cause) for order in desk.changed.values()]
-        journal.append_many(conn, lines)
-        after = desk.keep(actor=actor, why="; ".join(dict.fromkeys(order.cause for order in desk.changed.values())))
-        return tuple(_opened(desk, after, order) for order in desk.changed.values())
+        return open_in(open_desk(conn, now), orders, actor=actor, new_id=new_id)
+
+
+def open_in(desk: Desk, orders: Sequence[NewOrder], *, actor: str, new_id: NewId) -> tuple[Opened, ...]:
+    """The same beside whatever else the desk's transaction holds. Raises Refusal, which should end that."""
+    assert not desk.changed, "whoever changed something keeps it first"
+    book = desk.book()
+    refused: list[Reason] = []
+    for asked in orders:
+        judged = _judge_new(book, desk, asked, Said(actor=actor, at=desk.now), OrderId(new_id("wo")))
+        if isinstance(judged, Reason):
+            refused.append(judged)
+        else:
+            desk.changed[judged.id] = judged
+    refuse_all(refused)
+    opened = tuple(desk.changed.values())
+    journal.append_many(desk.conn, [_entry(order, "opened", actor, desk.now, order.cause) for order in opened])
+    after = desk.keep(actor=actor, why="; ".join(dict.fromkeys(order.cause for order in opened)))
+    return tuple(_opened(desk, after, order) for order in opened)
 
 
 def start_order(
@@ -131,7 +145,7 @@ def start_order(
         refuse_all(dict.fromkeys((*_why_not_yet(book, order, nodes), *_why_serving(order, nodes, drained=drained))))
         _move(book, order, RequestEvent.BEGIN)
         held = tuple(node.name for node in nodes)
-        desk.changed[name] = replace(order, started=Said(actor=actor, at=now), held=held)
+        begun = desk.changed[name] = replace(order, started=Said(actor=actor, at=now), held=held)
         lines = [_entry(order, "started", actor, now, why)]
         for gone in _replaced(book, order, nodes):
             end = OrderEnd(how=RequestState.SUPERSEDED, said=Said(actor=actor, at=now), why=f"by {order.id}")
@@ -139,7 +153,7 @@ def start_order(
             lines.append(_entry(gone, "superseded", actor, now, end.why))
         journal.append_many(conn, lines)
         desk.keep(actor=actor, why=why)
-        return desk.changed[name]
+        return begun
 
 
 def complete_order(db: Database, name: OrderId, *, now: datetime, actor: str, why: str = "") -> WorkOrder:
@@ -161,20 +175,33 @@ def list_orders(db: Database, *, ended: bool = False) -> tuple[WorkOrder, ...]:
     return tuple(sorted((o for o in found if ended or o.is_open), key=lambda order: (order.opened.at, order.id)))
 
 
+def cancel_in(desk: Desk, names: Sequence[OrderId], *, actor: str, why: str) -> None:
+    """Takes orders back before they begin, all or none, beside whatever else the desk's transaction holds."""
+    _end_in(desk, names, RequestEvent.CANCEL, actor=actor, why=why)
+
+
 def _end(db: Database, name: OrderId, event: RequestEvent, *, now: datetime, actor: str, why: str) -> WorkOrder:
     with refusing_unknown(), db.begin() as conn:
-        desk = open_desk(conn, now)
-        order = desk.order(name)
-        book = desk.book()
+        (ended,) = _end_in(open_desk(conn, now), [name], event, actor=actor, why=why)
+        return ended
+
+
+def _end_in(
+    desk: Desk, names: Sequence[OrderId], event: RequestEvent, *, actor: str, why: str
+) -> tuple[WorkOrder, ...]:
+    assert not desk.changed, "whoever changed something keeps it first"
+    book, ended = desk.book(), []
+    for order in [desk.order(name) for name in names]:
         state = _move(book, order, event)
         left = [node.name for node in book.ordered.desk.places.nodes_of(order)]
         if event is RequestEvent.FINISH and order.kind is RequestKind.DECOMMISSION and left:
             raise Refusal(reason(Code.ORDER_NODES_REMAIN, order=order.id, nodes=shorten(left)))
-        ended = replace(order, ended=OrderEnd(how=state, said=Said(actor=actor, at=now), why=why))
-        desk.changed[name] = ended
-        journal.append(conn, _entry(ended, state.value, actor, now, why))
-        desk.keep(actor=actor, why=why)
-        return ended
+        ended.append(replace(order, ended=OrderEnd(how=state, said=Said(actor=actor, at=desk.now), why=why)))
+    desk.changed = {order.id: order for order in ended}
+    lines = [_entry(order, order.ended.how.value, actor, desk.now, why) for order in ended if order.ended is not None]
+    journal.append_many(desk.conn, lines)
+    desk.keep(actor=actor, why=why)
+    return tuple(ended)
 
 
 def _move(book: RequestBook, order: WorkOrder, event: RequestEvent) -> RequestState:

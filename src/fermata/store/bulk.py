@@ -2,17 +2,15 @@
 that goes to SQLite, the layers above it take several times as long as it does itself.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Table, Update, bindparam, delete, insert, update
 
-from fermata.store.schema import UtcTime
+from fermata.store.fitting import Fitting, fit, to_driver
 
 COPY_FROM_ROWS = 200  # below it one INSERT per row is as quick as COPY on PostgreSQL
-Fitting = tuple[tuple[int, Callable[[Any], Any]], ...]  # by place in the row, where the driver wants another value
 NAMES_PER_STATEMENT = 500  # SQLite once allowed 999 variables in a statement
 
 
@@ -45,7 +43,7 @@ def save_versions(conn: Connection, table: Table, rows: Sequence[tuple[int, int,
     columns = tuple(rows[0][2])
     if conn.dialect.name == "sqlite":
         statement, fitting = _saving_raw(conn.dialect, table, columns)
-        values = [_fit(fitting, (*row.values(), id_, read_at)) for id_, read_at, row in rows]
+        values = [fit(fitting, (*row.values(), id_, read_at)) for id_, read_at, row in rows]
         return int(conn.exec_driver_sql(statement, values).rowcount)
     named = [{**row, "read_id": id_, "read_version": read_at} for id_, read_at, row in rows]
     return int(conn.execute(_saving(table, columns), named).rowcount)
@@ -73,7 +71,7 @@ def delete_names(conn: Connection, table: Table, names: Sequence[str]) -> None:
 def _insert_raw(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     columns = tuple(rows[0])
     statement, fitting = _inserting_raw(conn.dialect, table, columns)
-    conn.exec_driver_sql(statement, [_fit(fitting, [row[name] for name in columns]) for row in rows])
+    conn.exec_driver_sql(statement, [fit(fitting, [row[name] for name in columns]) for row in rows])
 
 
 @lru_cache(maxsize=256)  # a store brings its own dialect
@@ -86,30 +84,7 @@ def _inserting_raw(dialect: Dialect, table: Table, columns: tuple[str, ...]) -> 
 @lru_cache(maxsize=256)  # a store brings its own dialect
 def _fitting(dialect: Dialect, table: Table, columns: tuple[str, ...]) -> Fitting:
     """What makes of a value what the driver takes, for every column where that is another one."""
-    kinds = [table.c[name].type for name in columns]
-    is_text = dialect.name == "sqlite"
-    found = (
-        _utc_text if is_text and isinstance(kind, UtcTime) else kind.dialect_impl(dialect).bind_processor(dialect)
-        for kind in kinds
-    )
-    return tuple((place, fit) for place, fit in enumerate(found) if fit is not None)
-
-
-def _fit(fitting: Fitting, values: Sequence[Any]) -> tuple[Any, ...]:
-    fitted = list(values)
-    for place, fit in fitting:
-        fitted[place] = fit(fitted[place])
-    return tuple(fitted)
-
-
-@lru_cache(maxsize=4096)  # the rows of a step have few times between them
-def _utc_text(value: datetime | None) -> str | None:
-    """A time as SQLAlchemy writes it for SQLite, at a fraction of the price."""
-    if value is None:
-        return None
-    if value.tzinfo is None:
-        raise ValueError("a stored time must be aware")
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return to_driver(dialect, [table.c[name].type for name in columns])
 
 
 def _copy(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -119,5 +94,5 @@ def _copy(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> 
     cursor = conn.connection.cursor()
     with cursor.copy(f'COPY "{table.name}" ({quoted}) FROM STDIN') as copy:
         for row in rows:
-            copy.write_row(_fit(fitting, [row[name] for name in columns]))
+            copy.write_row(fit(fitting, [row[name] for name in columns]))
     cursor.close()

@@ -3,19 +3,19 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Column,
-    ColumnElement,
     Connection,
     Float,
     ForeignKey,
     Integer,
-    RowMapping,
     String,
     Table,
     UniqueConstraint,
+    bindparam,
     func,
     insert,
     select,
@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from fermata.domain.capacity_ledger import Account, Entry, EntryKind, Sum
 from fermata.domain.ids import ClusterId, CustomerId, NodeId, RunId, SupercomputerId, WindowId
+from fermata.store.asking import ask, ask_value
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 
@@ -57,6 +58,31 @@ capacity_entry = Table(
 )
 _KINDS = {kind.value: kind for kind in EntryKind}
 
+_SUMMED = (capacity_entry.c.run, capacity_entry.c.window, capacity_entry.c.kind, capacity_entry.c.in_service_before)
+_SUMS = (  # these are asked every few minutes of a run, so they are built once
+    select(*_SUMMED, func.count())
+    .where(capacity_entry.c.run.in_(bindparam("of_runs", expanding=True)))
+    .group_by(*_SUMMED)
+)
+_WITHOUT_BASELINE = [column for column in window_account.c if column.name != "baseline"]
+_UNREADY = (
+    select(*_WITHOUT_BASELINE)
+    .where(
+        window_account.c.run == bindparam("of_run"),
+        window_account.c.ready_at.is_(None),
+        window_account.c.capacity_taken > 0,
+    )
+    .order_by(window_account.c.window)
+)
+_RETURNS = (
+    capacity_entry.c.run == bindparam("of_run"),
+    capacity_entry.c.window == bindparam("of_window"),
+    capacity_entry.c.kind == EntryKind.RETURNED.value,
+    capacity_entry.c.in_service_before.is_(True),
+)
+_RETURNED = select(func.count()).select_from(capacity_entry).where(*_RETURNS)
+_RETURN_TIMES = select(capacity_entry.c.at).where(*_RETURNS)
+
 
 def add_account(conn: Connection, account: Account) -> None:
     """Opens a window's account."""
@@ -82,8 +108,8 @@ def load_accounts(conn: Connection, runs: Collection[RunId], *, with_baseline: b
     """The accounts of runs, by opening. Without their baselines they are read quicker."""
     columns = [c for c in window_account.c if with_baseline or c.name != "baseline"]
     query = select(*columns).where(window_account.c.run.in_(sorted(runs)))
-    rows = conn.execute(query.order_by(window_account.c.opened_at, window_account.c.window)).mappings()
-    return tuple(_to_account(row) for row in rows)
+    rows = conn.execute(query.order_by(window_account.c.opened_at, window_account.c.window))
+    return tuple(_to_account(row, row.baseline if with_baseline else ()) for row in rows)
 
 
 def add_entries(conn: Connection, entries: Sequence[Entry]) -> None:
@@ -124,13 +150,6 @@ def load_entries(conn: Connection, run: RunId) -> tuple[Entry, ...]:
 
 def load_sums(conn: Connection, runs: Collection[RunId]) -> tuple[Sum, ...]:
     """How many nodes of each window have an entry of each kind."""
-    columns = (
-        capacity_entry.c.run,
-        capacity_entry.c.window,
-        capacity_entry.c.kind,
-        capacity_entry.c.in_service_before,
-    )
-    query = select(*columns, func.count()).where(capacity_entry.c.run.in_(sorted(runs))).group_by(*columns)
     return tuple(
         Sum(
             run=RunId(row[0]),
@@ -139,34 +158,25 @@ def load_sums(conn: Connection, runs: Collection[RunId]) -> tuple[Sum, ...]:
             in_service_before=row[3],
             nodes=row[4],
         )
-        for row in conn.execute(query)
+        for row in conn.execute(_SUMS, {"of_runs": sorted(runs)})
     )
 
 
 def unready_accounts(conn: Connection, run: RunId, windows: Iterable[WindowId] | None = None) -> tuple[Account, ...]:
     """Accounts of which nobody was told yet that they are good enough, of `windows` or of the whole run."""
-    columns = [c for c in window_account.c if c.name != "baseline"]
-    asked = (window_account.c.run == run, window_account.c.ready_at.is_(None), window_account.c.capacity_taken > 0)
-    query = select(*columns).where(*asked)
-    if windows is not None:
-        query = query.where(window_account.c.window.in_(sorted(windows)))
-    return tuple(_to_account(row) for row in conn.execute(query.order_by(window_account.c.window)).mappings())
+    found = (_to_account(row) for row in ask(conn, _UNREADY, of_run=run))
+    wanted = None if windows is None else frozenset(windows)
+    return tuple(account for account in found if wanted is None or account.window in wanted)
 
 
 def count_returns(conn: Connection, run: RunId, windows: Iterable[WindowId]) -> Counter[WindowId]:
     """How many of the nodes that each of these windows took in service are back, proven."""
-    meant = (*_returns(run), capacity_entry.c.window.in_(sorted(windows)))
-    query = select(capacity_entry.c.window, func.count()).where(*meant).group_by(capacity_entry.c.window)
-    return Counter({WindowId(window): nodes for window, nodes in conn.execute(query)})
+    return Counter({window: ask_value(conn, _RETURNED, of_run=run, of_window=window) for window in windows})
 
 
 def return_times(conn: Connection, account: Account) -> tuple[datetime, ...]:
     """When each of them came back."""
-    return tuple(
-        conn.execute(
-            select(capacity_entry.c.at).where(*_returns(account.run), capacity_entry.c.window == account.window)
-        ).scalars()
-    )
+    return tuple(row.at for row in ask(conn, _RETURN_TIMES, of_run=account.run, of_window=account.window))
 
 
 def set_ready(conn: Connection, account: Account, at: datetime) -> bool:
@@ -176,26 +186,18 @@ def set_ready(conn: Connection, account: Account, at: datetime) -> bool:
     return conn.execute(update(window_account).where(*mine).values(ready_at=at)).rowcount == 1
 
 
-def _returns(run: RunId) -> tuple[ColumnElement[bool], ...]:
-    return (
-        capacity_entry.c.run == run,
-        capacity_entry.c.kind == EntryKind.RETURNED.value,
-        capacity_entry.c.in_service_before.is_(True),
-    )
-
-
-def _to_account(row: RowMapping) -> Account:
+def _to_account(row: Any, baseline: Iterable[str] = ()) -> Account:
     return Account(
-        run=RunId(row["run"]),
-        window=WindowId(row["window"]),
-        cluster=ClusterId(row["cluster"]),
-        customer=CustomerId(row["customer"]),
-        supercomputer=SupercomputerId(row["supercomputer"]),
-        sku=row["sku"],
-        region=row["region"],
-        opened_at=row["opened_at"],
-        baseline=tuple(NodeId(name) for name in row.get("baseline", ())),
-        capacity_taken=row["capacity_taken"],
-        threshold=row["threshold"],
-        ready_at=row["ready_at"],
+        run=RunId(row.run),
+        window=WindowId(row.window),
+        cluster=ClusterId(row.cluster),
+        customer=CustomerId(row.customer),
+        supercomputer=SupercomputerId(row.supercomputer),
+        sku=row.sku,
+        region=row.region,
+        opened_at=row.opened_at,
+        baseline=tuple(NodeId(name) for name in baseline),
+        capacity_taken=row.capacity_taken,
+        threshold=row.threshold,
+        ready_at=row.ready_at,
     )

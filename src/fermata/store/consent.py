@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, String, Table, Text, cast, delete, func, insert, select, update
+from sqlalchemy import Column, Connection, String, Table, Text, bindparam, cast, delete, func, insert, select, update
 
 from fermata.domain.ids import ApprovalId, CustomerId, ExemptionId, FreezeId, OrderId, RequestId, UpdateId
 from fermata.domain.policy import ConsentEntry, Exemption, Freeze, MaintenanceKind, Said, Scope, ScopeLevel, Verdict
+from fermata.store.asking import ask, ask_value
 from fermata.store.bulk import insert_rows
 from fermata.store.consent_terms import read_terms, write_terms
 from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
@@ -66,6 +67,7 @@ freeze_exemption = Table(
 _FREEZES = select(freeze).order_by(freeze.c.id)  # asked in most transactions, so built once
 _ENDINGS = select(freeze_ending)
 _EXEMPTIONS = select(freeze_exemption).order_by(freeze_exemption.c.id)
+_ENTRIES = select(consent_entry).where(consent_entry.c.seq > bindparam("after")).order_by(consent_entry.c.seq)
 _LAST = select(func.max(consent_entry.c.seq))
 
 _LEVELS = {level.value: level for level in ScopeLevel}
@@ -100,8 +102,7 @@ def load_ledger(conn: Connection, after_seq: int = 0) -> tuple[ConsentEntry, ...
     """All entries after that seq, oldest first."""
     known: dict[tuple[str, ...], frozenset[UpdateId]] = {}  # most of a ledger was said of the same few sets of items
     found = []
-    query = select(consent_entry).where(consent_entry.c.seq > after_seq).order_by(consent_entry.c.seq)
-    for row in conn.execute(query):
+    for row in ask(conn, _ENTRIES, after=after_seq):
         names = tuple(row.updates)
         updates = known.get(names)
         if updates is None:
@@ -112,7 +113,7 @@ def load_ledger(conn: Connection, after_seq: int = 0) -> tuple[ConsentEntry, ...
 
 def last_seq(conn: Connection) -> int:
     """Of the newest entry, 0 for none: what was read at the same number is still all there is."""
-    return conn.execute(_LAST).scalar() or 0
+    return ask_value(conn, _LAST) or 0
 
 
 def add_freeze(conn: Connection, added: Freeze) -> None:
@@ -169,7 +170,7 @@ def confirm_exemption(conn: Connection, exemption_id: ExemptionId, confirmed: Sa
 
 def load_exemptions(conn: Connection) -> tuple[Exemption, ...]:
     """All of them, by id, those that wait included."""
-    rows = conn.execute(_EXEMPTIONS)
+    rows = ask(conn, _EXEMPTIONS)
     return tuple(
         Exemption(
             id=ExemptionId(row.id),
@@ -187,8 +188,8 @@ def load_exemptions(conn: Connection) -> tuple[Exemption, ...]:
 
 def merge_freezes(conn: Connection, imported: Sequence[Freeze]) -> tuple[Freeze, ...]:
     """The freezes in force: imported ones in their order, then those added by hand by id, each cut at its ending."""
-    by_hand = [_freeze_from_row(row) for row in conn.execute(_FREEZES)]
-    endings: dict[str, datetime] = {row.id: row.at for row in conn.execute(_ENDINGS)}
+    by_hand = [_freeze_from_row(row) for row in ask(conn, _FREEZES)]
+    endings: dict[str, datetime] = {row.id: row.at for row in ask(conn, _ENDINGS)}
     kept = []
     for stated in (*imported, *by_hand):
         end = min(stated.end, endings.get(stated.id, stated.end))
@@ -215,7 +216,7 @@ def _to_row(entry: ConsentEntry) -> dict[str, Any]:
     }
 
 
-def _from_row(row: Row[Any], updates: frozenset[UpdateId]) -> ConsentEntry:
+def _from_row(row: Any, updates: frozenset[UpdateId]) -> ConsentEntry:
     plain = ConsentEntry(
         seq=row.seq,
         id=ApprovalId(row.id),
@@ -231,11 +232,11 @@ def _from_row(row: Row[Any], updates: frozenset[UpdateId]) -> ConsentEntry:
     return read_terms(plain, row.terms) if row.terms else plain
 
 
-def _freeze_from_row(row: Row[Any]) -> Freeze:
+def _freeze_from_row(row: Any) -> Freeze:
     return Freeze(
         id=FreezeId(row.id),
         customer=CustomerId(row.customer),
-        scope=Scope(level=ScopeLevel(row.scope_level), name=row.scope_name),
+        scope=Scope(level=_LEVELS[row.scope_level], name=row.scope_name),
         start=row.start,
         end=row.end,
         reason=row.reason,

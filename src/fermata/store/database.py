@@ -1,20 +1,22 @@
 """Opens a store and gives out its short transactions. The only place that knows which database it is."""
 
 import copy
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, String, column, create_engine, event, make_url, select, table
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.store.asking import ask_value
 from fermata.store.once import mark_done, storing_key
+from fermata.store.schema import JSON_CODEC
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -52,10 +54,7 @@ class NotStored(LookupError):
         self.name = name
 
 
-JSON_CODEC: Mapping[str, Any] = {
-    "json_serializer": lambda value: orjson.dumps(value).decode(),
-    "json_deserializer": orjson.loads,
-}
+_SCHEMA = select(column("version_num", String)).select_from(table("alembic_version"))
 _KEPT, _FRESH = "fermata_kept", "fermata_fresh"  # what is remembered, and what will be once it is committed
 READ_ONLY: Mapping[str, Mapping[str, Any]] = {
     "sqlite": {"fermata_readonly": True},
@@ -91,6 +90,7 @@ class Database:
         self.url = url
         self.revision = revision
         self.engine = _engine(url)
+        self._readers = self.engine.execution_options(**READ_ONLY[self.engine.dialect.name])
         self._guard: Callable[[Connection], None] | None = None
 
     def guarded(self, guard: Callable[[Connection], None]) -> "Database":
@@ -128,10 +128,8 @@ class Database:
         Raises StoreUnavailable when the database says no.
         """
         try:
-            with self.engine.connect() as connection:
-                readonly = connection.execution_options(**READ_ONLY[connection.dialect.name])
-                with readonly.begin():
-                    yield readonly
+            with self._readers.connect() as connection, connection.begin():
+                yield connection
         except DBAPIError as error:
             raise self._refusal(error) from error
 
@@ -139,7 +137,7 @@ class Database:
         """Raises OtherRelease when the store has another schema than the one that it was opened with."""
         if self.revision is None:
             return
-        found = conn.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        found = ask_value(conn, _SCHEMA)
         if found != self.revision:
             raise OtherRelease(_say_other(found, self.revision))
 
@@ -234,7 +232,12 @@ def _configure_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) 
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN" if _is_readonly(connection) else "BEGIN IMMEDIATE")
+    driver: Any = connection.connection.driver_connection  # the layers between take longer than it does to begin
+    statement = "BEGIN" if _is_readonly(connection) else "BEGIN IMMEDIATE"
+    try:
+        driver.execute(statement)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(statement, None, error, sqlite3.Error, dialect=connection.dialect) from error
 
 
 def _begin_postgresql(connection: Connection) -> None:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, RowMapping, String, Table, bindparam, delete, func, select
+from sqlalchemy import Column, Connection, ForeignKey, String, Table, bindparam, delete, func, select
 
 from fermata.domain.forecasts import BackAt, Forecast, Help, Remedy
 from fermata.domain.ids import RunId, WindowId
 from fermata.domain.reasons import Code, Reason
+from fermata.store.asking import ask, change
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, UtcTime, metadata
 
@@ -29,29 +30,35 @@ forecast = Table(
 )
 _KEY = ("run", "window", "slot")
 _DROP = delete(forecast).where(*(forecast.c[name] == bindparam(f"of_{name}") for name in _KEY))
+_OF_RUN = forecast.c.run == bindparam("of_run")
+_newest = (
+    select(forecast.c.window, func.max(forecast.c.slot).label("slot"))
+    .where(_OF_RUN)
+    .group_by(forecast.c.window)
+    .subquery()
+)
+_LATEST = select(forecast).join(
+    _newest, (forecast.c.window == _newest.c.window) & (forecast.c.slot == _newest.c.slot) & _OF_RUN
+)
 
 
 def keep(conn: Connection, made: Iterable[Forecast]) -> None:
     """Keeps forecasts; one of the same half hour gives way."""
     rows = [_to_row(one) for one in made]
-    if rows:
-        conn.execute(_DROP, [{f"of_{name}": row[name] for name in _KEY} for row in rows])
+    for row in rows:
+        change(conn, _DROP, **{f"of_{name}": row[name] for name in _KEY})
     insert_rows(conn, forecast, rows)
 
 
 def latest(conn: Connection, run: RunId) -> Latest:
     """The newest forecast of each window of a run, and of the run itself under None."""
-    newest = select(forecast.c.window, func.max(forecast.c.slot).label("slot"))
-    found = newest.where(forecast.c.run == run).group_by(forecast.c.window).subquery()
-    on = (forecast.c.window == found.c.window) & (forecast.c.slot == found.c.slot) & (forecast.c.run == run)
-    rows = conn.execute(select(forecast).join(found, on)).mappings()
-    return {one.window: one for one in map(_from_row, rows)}
+    return {one.window: one for one in map(_from_row, ask(conn, _LATEST, of_run=run))}
 
 
 def of_window(conn: Connection, run: RunId, window: WindowId | None) -> tuple[Forecast, ...]:
     """Every forecast that was kept of a window, or with None of the run itself, oldest first."""
     query = select(forecast).where(forecast.c.run == run, forecast.c.window == (window or WHOLE_RUN))
-    rows = conn.execute(query.order_by(forecast.c.slot).limit(LISTED_MAX)).mappings()
+    rows = conn.execute(query.order_by(forecast.c.slot).limit(LISTED_MAX))
     return tuple(_from_row(row) for row in rows)
 
 
@@ -86,13 +93,13 @@ def _back_row(level: BackAt) -> dict[str, Any]:
     }
 
 
-def _from_row(row: RowMapping) -> Forecast:
-    body = row["body"]
+def _from_row(row: Any) -> Forecast:
+    body = row.body
     none = body["none"]
     return Forecast(
-        run=RunId(row["run"]),
-        window=WindowId(row["window"]) if row["window"] else None,
-        at=row["at"],
+        run=RunId(row.run),
+        window=WindowId(row.window) if row.window else None,
+        at=row.at,
         promised=datetime.fromisoformat(body["promised"]),
         planned_end=datetime.fromisoformat(body["planned_end"]),
         back=tuple(_back(level) for level in body["back"]),

@@ -3,8 +3,22 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, bindparam, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from fermata.domain.gate_book import Failure, FailureKind
 from fermata.domain.gates import GateState
@@ -12,6 +26,7 @@ from fermata.domain.ids import RunId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind
 from fermata.domain.operations import Gate
 from fermata.domain.scripts import APPLY_PREFIX
+from fermata.store.asking import ask, ask_value
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_plain, to_plain
 from fermata.store.runs import Stale
@@ -48,10 +63,26 @@ gate_failure = Table(
     Column("at", UtcTime, nullable=False),
 )
 
+_RUN: BindParameter[Any] = bindparam("of_run")
+_GATES = select(gate.c.body, gate.c.version).where(gate.c.run == _RUN).order_by(gate.c.update)
+_LATEST_WORD = select(func.max(gate.c.said_at)).where(gate.c.run == _RUN)
+_FAILURES = select(gate_failure).where(gate_failure.c.run == _RUN).order_by(gate_failure.c.seq)
+_TRIED_ELSEWHERE = (
+    select(func.count())
+    .select_from(unit_op)
+    .where(unit_op.c.run != _RUN, unit_op.c.kind == UnitKind.NODE.value, unit_op.c.begun)
+)
+_FAILED_ELSEWHERE = select(func.count()).select_from(
+    select(gate_failure.c.run, gate_failure.c.window, gate_failure.c.unit)
+    .distinct()
+    .where(gate_failure.c.run != _RUN)
+    .subquery()
+)
+
 
 def load_gates(conn: Connection, run: RunId) -> dict[UpdateId, GateState]:
     """The gates of a run by update, in the order of their names."""
-    rows = conn.execute(select(gate.c.body, gate.c.version).where(gate.c.run == run).order_by(gate.c.update))
+    rows = ask(conn, _GATES, of_run=run)
     found = [replace(from_plain(GateState, row.body), version=row.version) for row in rows]
     return {state.update: state for state in found}
 
@@ -100,7 +131,7 @@ def add_gates(conn: Connection, states: Iterable[GateState]) -> None:
 
 def latest_word(conn: Connection, run: RunId) -> datetime | None:
     """When an operator last said something at a gate of the run, or None."""
-    found: datetime | None = conn.execute(select(func.max(gate.c.said_at)).where(gate.c.run == run)).scalar()
+    found: datetime | None = ask_value(conn, _LATEST_WORD, of_run=run)
     return found
 
 
@@ -130,7 +161,6 @@ def add_failures(conn: Connection, run: RunId, failures: Sequence[Failure]) -> N
 
 def load_failures(conn: Connection, run: RunId) -> tuple[Failure, ...]:
     """The failures of a run, in the order in which they were seen."""
-    rows = conn.execute(select(gate_failure).where(gate_failure.c.run == run).order_by(gate_failure.c.seq))
     return tuple(
         Failure(
             window=WindowId(row.window),
@@ -140,14 +170,10 @@ def load_failures(conn: Connection, run: RunId) -> tuple[Failure, ...]:
             updates=tuple(UpdateId(name) for name in row.updates),
             at=row.at,
         )
-        for row in rows
+        for row in ask(conn, _FAILURES, of_run=run)
     )
 
 
 def count_history(conn: Connection, run: RunId) -> tuple[int, int]:
     """Nodes of other runs on which something was changed, and how many of them failed; a node counts in each window."""
-    others = (unit_op.c.run != run, unit_op.c.kind == UnitKind.NODE.value, unit_op.c.begun)
-    tried = conn.execute(select(func.count()).select_from(unit_op).where(*others)).scalar_one()
-    failed = select(gate_failure.c.run, gate_failure.c.window, gate_failure.c.unit).distinct()
-    known = failed.where(gate_failure.c.run != run)
-    return tried, conn.execute(select(func.count()).select_from(known.subquery())).scalar_one()
+    return ask_value(conn, _TRIED_ELSEWHERE, of_run=run), ask_value(conn, _FAILED_ELSEWHERE, of_run=run)

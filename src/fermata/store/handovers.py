@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     func,
     insert,
     or_,
@@ -24,6 +25,7 @@ from fermata.domain.ids import NodeId, OrderId, RunId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.plans import Window
 from fermata.domain.request_kinds import RequestKind
+from fermata.store.asking import ask
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_json, to_json
 from fermata.store.schema import UtcTime, metadata
@@ -49,6 +51,12 @@ repair_window = Table(
     Column("order", String, nullable=False),
     Column("body", Text, nullable=False),
 )
+_HANDOVERS = (
+    select(handover)
+    .where(handover.c.run == bindparam("of_run"))
+    .order_by(handover.c.window, handover.c.unit, handover.c.number)
+)
+_WINDOWS = select(repair_window.c.body).where(repair_window.c.run == bindparam("of_run"))
 _NOT_OUT = [
     state.value
     for state in (UnitState.PENDING, UnitState.RETURNED, UnitState.KEPT_OUT, UnitState.LEFT_OUT, UnitState.GONE)
@@ -92,7 +100,6 @@ def add_handovers(conn: Connection, run: RunId, found: Iterable[Handover], at: d
 
 def load_handovers(conn: Connection, run: RunId) -> tuple[Handover, ...]:
     """Every one of a run, in the order of their numbers."""
-    query = select(handover).where(handover.c.run == run)
     return tuple(
         Handover(
             window=WindowId(row.window),
@@ -102,7 +109,7 @@ def load_handovers(conn: Connection, run: RunId) -> tuple[Handover, ...]:
             kind=RequestKind(row.kind),
             due_after=row.due_after,
         )
-        for row in conn.execute(query.order_by(handover.c.window, handover.c.unit, handover.c.number))
+        for row in ask(conn, _HANDOVERS, of_run=run)
     )
 
 
@@ -143,8 +150,7 @@ def add_window(conn: Connection, run: RunId, window: Window, order: OrderId) -> 
 
 def load_windows(conn: Connection, run: RunId) -> dict[WindowId, Window]:
     """The windows of a run that no plan has."""
-    bodies = conn.execute(select(repair_window.c.body).where(repair_window.c.run == run)).scalars()
-    found = (from_json(Window, body) for body in bodies)
+    found = (from_json(Window, row.body) for row in ask(conn, _WINDOWS, of_run=run))
     return {window.id: window for window in found}
 
 

@@ -1,11 +1,13 @@
 """What operators want, one row for each word they said: never changed, the newest of a scope counts."""
 
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, RowMapping, String, Table, Text, func, insert, select
+from sqlalchemy import Column, Connection, Index, String, Table, Text, func, insert, select
 
 from fermata.domain.intents import Intent, Intents, ScopeKind
 from fermata.domain.run_states import Desired
+from fermata.store.asking import ask, ask_value
 from fermata.store.schema import Sequence64, UtcTime, metadata
 
 intent = Table(
@@ -31,19 +33,19 @@ def append_intent(conn: Connection, said: Intent) -> Intent:
     """Adds one word. Returns it with its seq."""
     result = conn.execute(insert(intent).values(_row(said)))
     assert result.inserted_primary_key is not None
-    return _intent({**_row(said), "seq": int(result.inserted_primary_key[0])})
+    return replace(said, seq=int(result.inserted_primary_key[0]))
 
 
 def load_intents(conn: Connection) -> Intents:
     """The words in force."""
-    found = [_intent(row) for row in conn.execute(_IN_FORCE).mappings()]
+    found = [_intent(row) for row in ask(conn, _IN_FORCE)]
     words = tuple(word for word in found if word.desired is not Desired.RUN)
     return Intents(words=words, seq=found[-1].seq if found else 0)
 
 
 def newest_seq(conn: Connection) -> int:
     """Of the newest word ever said; 0 when none was."""
-    return conn.execute(_NEWEST).scalar() or 0
+    return ask_value(conn, _NEWEST) or 0
 
 
 def _row(said: Intent) -> dict[str, Any]:
@@ -57,13 +59,13 @@ def _row(said: Intent) -> dict[str, Any]:
     }
 
 
-def _intent(row: RowMapping | dict[str, Any]) -> Intent:
+def _intent(row: Any) -> Intent:
     return Intent(
-        kind=ScopeKind(row["kind"]),
-        scope=row["scope"],
-        desired=Desired(row["desired"]),
-        actor=row["actor"],
-        why=row["why"],
-        at=row["at"],
-        seq=row["seq"],
+        kind=ScopeKind(row.kind),
+        scope=row.scope,
+        desired=Desired(row.desired),
+        actor=row.actor,
+        why=row.why,
+        at=row.at,
+        seq=row.seq,
     )

@@ -31,6 +31,7 @@ from fermata.domain.policy import AfterDue, Freeze, Policy
 from fermata.domain.updates import Catalogue
 from fermata.domain.workloads import WorkloadMap
 from fermata.store import consent, outbox
+from fermata.store.asking import ask, ask_value
 from fermata.store.bulk import delete_names, insert_rows, update_rows
 from fermata.store.codec import from_json, to_json
 from fermata.store.database import NotStored, recall, remember
@@ -99,7 +100,11 @@ document = Table(  # read and written whole, never asked by column: the text is 
 _BODY = select(document.c.body).where(document.c.kind == bindparam("of_kind"), document.c.name == bindparam("of_name"))
 _DEVICE_VERSIONS = select(device.c.name, device.c.version)
 _CLUSTERS = select(*(cluster.c[name] for name in Cluster.__slots__))
+_NODES = select(node)
 _DEVICES = select(device)
+_NAMED = {
+    table: select(table).where(table.c.name.in_(bindparam("of_names", expanding=True))) for table in (node, device)
+}
 
 
 def save_fleet(conn: Connection, fleet: Fleet, stored: Fleet | None = None) -> FleetDiff:
@@ -132,7 +137,7 @@ def apply_diff(conn: Connection, diff: FleetDiff, fleet: Fleet) -> None:
 def load_fleet(conn: Connection) -> Fleet:
     """The stored fleet, every mapping in the order of names; empty when nothing was imported."""
     parts = load_parts(conn)
-    nodes = [_to_node(row) for row in conn.execute(select(node))]
+    nodes = [_to_node(row) for row in conn.execute(_NODES)]
     return dataclasses.replace(parts, nodes={n.name: n for n in sorted(nodes, key=_name)})
 
 
@@ -160,8 +165,8 @@ def named_devices(conn: Connection, names: Iterable[DeviceId]) -> dict[DeviceId,
 
 def load_parts(conn: Connection) -> Fleet:
     """The stored fleet without its nodes, of which there may be too many: clusters and devices, by name."""
-    clusters = [Cluster(**row) for row in conn.execute(_CLUSTERS).mappings()]
-    devices = [_to_device(row) for row in conn.execute(_DEVICES)]
+    clusters = [Cluster(**row._asdict()) for row in ask(conn, _CLUSTERS)]
+    devices = [_to_device(row) for row in ask(conn, _DEVICES)]
     return Fleet(
         clusters={c.name: c for c in sorted(clusters, key=_name)},
         nodes={},
@@ -210,7 +215,7 @@ def record_device_versions(conn: Connection, versions: Mapping[DeviceId, str]) -
 
 def load_device_versions(conn: Connection) -> dict[DeviceId, str]:
     """What every device was last known to report."""
-    return {DeviceId(row[0]): row[1] for row in conn.execute(_DEVICE_VERSIONS)}
+    return {DeviceId(row[0]): row[1] for row in ask(conn, _DEVICE_VERSIONS)}
 
 
 def save_catalogue(conn: Connection, catalogue: Catalogue) -> bool:
@@ -344,7 +349,7 @@ def _named(conn: Connection, table: Table, names: Iterable[str]) -> list[Any]:
     wanted = list(names)
     found: list[Any] = []
     for start in range(0, len(wanted), 500):
-        found.extend(conn.execute(select(table).where(table.c.name.in_(wanted[start : start + 500]))))
+        found.extend(conn.execute(_NAMED[table], {"of_names": wanted[start : start + 500]}))
     return found
 
 
@@ -368,7 +373,7 @@ def _load_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> 
 
 def find_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T | None:
     """The document of that kind and name; None when there is none."""
-    body = conn.execute(_BODY, {"of_kind": kind, "of_name": name}).scalar()
+    body = ask_value(conn, _BODY, of_kind=kind, of_name=name)
     asked: Any = as_type
     found: T | None = None if body is None else _from_body(asked, body)
     return found

@@ -33,6 +33,7 @@ from fermata.domain.node_states import UnitKind
 from fermata.domain.reasons import Reason
 from fermata.domain.run_states import WindowState
 from fermata.domain.sources import SourceKind
+from fermata.store.asking import ask
 from fermata.store.bulk import update_rows
 from fermata.store.codec import from_json, to_json
 from fermata.store.inventory import TABLES, apply_diff, load_fleet
@@ -67,6 +68,7 @@ inventory_hold = Table(
     Column("body", Text, nullable=False),
     Index("ix_inventory_hold_source_state", "source", "state"),
 )
+_SOURCES = select(inventory_source).order_by(inventory_source.c.id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +93,7 @@ def load_source(conn: Connection, source: SourceId) -> SourceState | None:
 
 def list_sources(conn: Connection) -> tuple[SourceState, ...]:
     """Every source that was ever tried and not forgotten, by id."""
-    rows = conn.execute(select(inventory_source).order_by(inventory_source.c.id))
-    return tuple(sorted((_to_source(row) for row in rows), key=lambda state: state.id))
+    return tuple(sorted((_to_source(row) for row in ask(conn, _SOURCES)), key=lambda state: state.id))
 
 
 def save_source(conn: Connection, state: SourceState) -> None:
@@ -175,8 +176,7 @@ def count_nodes(conn: Connection) -> Mapping[SourceId, int]:
 def list_stale(conn: Connection, now: datetime) -> Stale:
     """Units of which the last word is too old to be evidence, or could not be read."""
     found: dict[str, dict[Any, Reason]] = {"node": {}, "device": {}}
-    for row in conn.execute(select(inventory_source)):
-        state = _to_source(row)
+    for state in list_sources(conn):
         why = say_stale(state.last_word) if state.last_word.is_stale(now) else None
         unread = {(left.kind, left.unit): left.reason for left in state.not_taken}
         if why is None and not unread:
@@ -278,7 +278,7 @@ def last_dropped(conn: Connection, source: SourceId) -> Hold | None:
     return None if row is None else _to_hold(row)
 
 
-def _to_source(row: Row[Any]) -> SourceState:
+def _to_source(row: Any) -> SourceState:
     return SourceState(
         id=SourceId(row.id),
         kind=SourceKind(row.kind),

@@ -6,14 +6,16 @@ What customers have to know of it becomes a notice in the same transaction.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, func, insert, or_, select
+from sqlalchemy import Column, Connection, Index, Select, String, Table, Text, bindparam, func, insert, or_, select
 
 from fermata.domain.notices import Change
+from fermata.store.asking import ask
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
-from fermata.store.telling import tell
+from fermata.store.telling import EVENTS, tell
 
 LINES_MAX = 10_000  # of one read: bounds the memory of a reader; page on with `after_seq`
 
@@ -30,6 +32,7 @@ journal = Table(
     Index("ix_journal_subject", "subject", "seq"),
     sqlite_autoincrement=True,
 )
+_INSERT = insert(journal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class Entry:
 
 def append(conn: Connection, entry: Entry) -> int:
     """Adds one line and returns its seq. Writers are serialised, so lines become visible in the order of seq."""
-    result = conn.execute(insert(journal).values(_to_row(entry)))
+    result = conn.execute(_INSERT, _to_row(entry))
     assert result.inserted_primary_key is not None
     tell(conn, [_change(entry)])
     return int(result.inserted_primary_key[0])
@@ -59,7 +62,7 @@ def append_many(conn: Connection, entries: Iterable[Entry]) -> None:
     """Adds lines in the order given."""
     lines = list(entries)
     insert_rows(conn, journal, [_to_row(entry) for entry in lines])
-    tell(conn, [_change(entry) for entry in lines])
+    tell(conn, [_change(entry) for entry in lines if entry.event in EVENTS])
 
 
 def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str | None = None) -> tuple[Entry, ...]:
@@ -72,17 +75,35 @@ def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str |
 
 def read_events(conn: Connection, events: Collection[str], after_seq: int = 0) -> Iterator[Entry]:
     """Every line of one of these events after `after_seq`, oldest first, a batch at a time."""
-    asked = (journal.c.event.in_(sorted(events)), journal.c.seq > after_seq)
-    query = select(journal).where(*asked).order_by(journal.c.seq)
-    for row in conn.execute(query).yield_per(LINES_MAX):
-        yield _from_row(row)
+    query = _of_events(tuple(sorted(events)))
+    while lines := [_from_row(row) for row in ask(conn, query, after=after_seq)]:
+        yield from lines
+        if len(lines) < LINES_MAX:
+            return
+        after_seq = lines[-1].seq
+
+
+@lru_cache(maxsize=16)  # those who ask have each their own few events
+def _of_events(events: tuple[str, ...]) -> Select[Any]:
+    asked = (journal.c.event.in_(events), journal.c.seq > bindparam("after"))
+    return select(journal).where(*asked).order_by(journal.c.seq).limit(LINES_MAX)
+
+
+def read_latest(
+    conn: Connection, subject: str | None, limit: int, *, before_seq: int | None = None
+) -> tuple[Entry, ...]:
+    """The last lines about a subject, or of all, the newest first; `before_seq`: those before that line."""
+    query = select(journal).order_by(journal.c.seq.desc()).limit(min(limit, LINES_MAX))
+    if subject is not None:
+        query = query.where(journal.c.subject == subject)
+    if before_seq is not None:
+        query = query.where(journal.c.seq < before_seq)
+    return tuple(_from_row(row) for row in conn.execute(query))
 
 
 def read_last(conn: Connection, subject: str) -> Entry | None:
     """The last line about a subject, or None."""
-    query = select(journal).where(journal.c.subject == subject).order_by(journal.c.seq.desc()).limit(1)
-    row = conn.execute(query).one_or_none()
-    return None if row is None else _from_row(row)
+    return next(iter(read_latest(conn, subject, 1)), None)
 
 
 def latest_seq(conn: Connection, kinds: Sequence[str], *, after_seq: int) -> int:
@@ -109,5 +130,6 @@ def _to_row(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _from_row(row: Row[Any]) -> Entry:
-    return Entry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+def _from_row(row: Any) -> Entry:
+    seq, at, actor, event, subject, data, why = row
+    return Entry(seq=seq, at=at, actor=actor, event=event, subject=subject, data=data, why=why)

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, b
 
 from fermata.domain.ids import RunId, WindowId
 from fermata.domain.run_states import WindowState
+from fermata.store.asking import ask, change
 from fermata.store.runs import window_run
 from fermata.store.schema import UtcTime, metadata
 from fermata.store.unit_ops import unit_op
@@ -39,6 +40,16 @@ _TAKE = (
 )
 
 
+_ROUSE = update(lease).where(*_ONE).values(rouse=lease.c.rouse + 1)
+_ROUSE_OTHERS = update(lease).where(lease.c.owner != bindparam("of_owner")).values(rouse=lease.c.rouse + 1)
+_UNFINISHED = (
+    select(unit_op.c.window).where(unit_op.c.run == bindparam("of_run"), unit_op.c.finished_at.is_(None)).distinct()
+)
+_ARE_OPEN = select(window_run.c.window).where(
+    window_run.c.run == bindparam("of_run"), window_run.c.state == WindowState.OPEN.value
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """`until` is wall time. `rouse` grows whenever somebody else made room that units of this cohort may wait for."""
@@ -53,7 +64,7 @@ class Lease:
 
 def load_leases(conn: Connection, run: RunId) -> dict[WindowId, Lease]:
     """All leases of a run, by window."""
-    found = (_to_lease(*row) for row in conn.execute(_OF_RUN, {"of_run": run}))
+    found = (_to_lease(*row) for row in ask(conn, _OF_RUN, of_run=run))
     return {each.window: each for each in found}
 
 
@@ -71,19 +82,18 @@ def take_lease(  # noqa: PLR0913 - a lease has that many sides
 
     `is_gone`: true of owners who are known to have ended; their leases are over at once.
     """
-    key = {"of_run": run, "of_window": window}
-    row = conn.execute(_OF_WINDOW, key).one_or_none()
-    if row is None:
+    rows = ask(conn, _OF_WINDOW, of_run=run, of_window=window)
+    if not rows:
         made = Lease(run=run, window=window, owner=owner, generation=1, until=until, rouse=0)
         conn.execute(
             insert(lease).values(run=run, window=window, owner=owner, generation=1, until=until, rouse=made.rouse)
         )
         return made
-    found = _to_lease(*row)
+    found = _to_lease(*rows[0])
     if found.owner != owner and found.until > now and not is_gone(found.owner):
         return None
     generation = found.generation + (found.owner != owner)
-    conn.execute(_TAKE, {**key, "taker": owner, "taken_as": generation, "taken_until": until})
+    change(conn, _TAKE, of_run=run, of_window=window, taker=owner, taken_as=generation, taken_until=until)
     return Lease(run=run, window=window, owner=owner, generation=generation, until=until, rouse=found.rouse)
 
 
@@ -106,19 +116,18 @@ def end_lease(conn: Connection, run: RunId, window: WindowId | None = None) -> N
 
 def rouse_others(conn: Connection, owner: str) -> None:
     """There is room again under a limit that all cohorts share: whoever waits for it looks again."""
-    conn.execute(update(lease).where(lease.c.owner != owner).values(rouse=lease.c.rouse + 1))
+    change(conn, _ROUSE_OTHERS, of_owner=owner)
 
 
 def rouse_lead(conn: Connection, run: RunId) -> None:
     """A cohort did something that the lead of its run waits for."""
-    conn.execute(update(lease).where(lease.c.run == run, lease.c.window == LEAD).values(rouse=lease.c.rouse + 1))
+    change(conn, _ROUSE, of_run=run, of_window=LEAD)
 
 
 def cohorts(conn: Connection, run: RunId) -> tuple[WindowId, ...]:
     """The windows in which something is left to do, by id."""
-    unfinished = select(unit_op.c.window).where(unit_op.c.run == run, unit_op.c.finished_at.is_(None))
-    are_open = select(window_run.c.window).where(window_run.c.run == run, window_run.c.state == WindowState.OPEN.value)
-    return tuple(sorted(WindowId(name) for name in conn.execute(unfinished.union(are_open)).scalars()))
+    names = (row[0] for asked in (_UNFINISHED, _ARE_OPEN) for row in ask(conn, asked, of_run=run))
+    return tuple(sorted({WindowId(name) for name in names}))
 
 
 def _to_lease(run: str, window: str, owner: str, generation: int, until: datetime, rouse: int) -> Lease:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from fermata.domain.ids import RunId
 from fermata.domain.operations import Run
+from fermata.store.asking import ask
 from fermata.store.gates import gate
 from fermata.store.intents import intent
 from fermata.store.recovery import recovery_order
@@ -35,9 +36,8 @@ class News:
 
 def read_news(conn: Connection, run_id: RunId) -> News | None:
     """None: there is no such run."""
-    row = conn.execute(_NEWS, {"run": run_id}).mappings().first()
-    if row is None:
+    rows = ask(conn, _NEWS, run=run_id)
+    if not rows:
         return None
-    return News(
-        run=to_run(row), intent=row["newest_intent"] or 0, order=row["newest_order"] or 0, gate_word=row["newest_word"]
-    )
+    row = rows[0]
+    return News(run=to_run(row), intent=row.newest_intent or 0, order=row.newest_order or 0, gate_word=row.newest_word)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Row, String, Table, Text, bindparam, func, select
+from sqlalchemy import BindParameter, Column, Connection, ForeignKey, String, Table, Text, bindparam, func, select
 
 from fermata.domain.fleet import Device
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId, WindowId
@@ -15,6 +15,7 @@ from fermata.domain.node_states import UnitKind
 from fermata.domain.operations import UnitOp
 from fermata.domain.recovery import LastGood, RecoveryOrder
 from fermata.store import inventory
+from fermata.store.asking import ask, ask_value
 from fermata.store.bulk import delete_names, insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 
@@ -53,6 +54,10 @@ recovery_order = Table(
 _ORDERED = recovery_order.c.run == bindparam("of_run")
 _OF_RUN = select(recovery_order).where(_ORDERED).order_by(recovery_order.c.seq)
 _LATEST = select(func.max(recovery_order.c.seq)).where(_ORDERED)
+
+_NAMED: BindParameter[Any] = bindparam("of_names", expanding=True)
+_GOOD = select(last_good).where(last_good.c.name.in_(_NAMED))
+_DEVICES_GOOD = select(device_last_good).where(device_last_good.c.name.in_(_NAMED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +103,12 @@ def add_orders(conn: Connection, orders: Sequence[RecoveryOrder]) -> None:
 
 def load_orders(conn: Connection, run: RunId) -> tuple[RecoveryOrder, ...]:
     """All of a run, in the order in which they were given."""
-    return tuple(_to_order(row) for row in conn.execute(_OF_RUN, {"of_run": run}))
+    return tuple(_to_order(row) for row in ask(conn, _OF_RUN, of_run=run))
 
 
 def latest_order(conn: Connection, run: RunId) -> int:
     """A number that grows with every order of the run; 0 while there is none."""
-    return conn.execute(_LATEST, {"of_run": run}).scalar() or 0
+    return ask_value(conn, _LATEST, of_run=run) or 0
 
 
 def load_undone(conn: Connection, updates: Iterable[UpdateId]) -> dict[tuple[NodeId, UpdateId], datetime]:
@@ -117,7 +122,7 @@ def load_undone(conn: Connection, updates: Iterable[UpdateId]) -> dict[tuple[Nod
     return {(NodeId(unit), UpdateId(update)): at for unit, update, at in conn.execute(asked)}
 
 
-def _to_order(row: Row[tuple[object, ...]]) -> RecoveryOrder:
+def _to_order(row: Any) -> RecoveryOrder:
     return RecoveryOrder(
         run=RunId(row.run),
         window=WindowId(row.window),
@@ -136,7 +141,7 @@ def load_last_good(conn: Connection, names: Iterable[NodeId]) -> dict[NodeId, La
     found: dict[NodeId, LastGood] = {}
     for start in range(0, len(wanted), NAMES_PER_QUERY):
         chunk = wanted[start : start + NAMES_PER_QUERY]
-        for row in conn.execute(select(last_good).where(last_good.c.name.in_(chunk))):
+        for row in conn.execute(_GOOD, {"of_names": chunk}):
             found[NodeId(row.name)] = LastGood(versions=row.versions, before=row.before, at=row.at)
     return found
 
@@ -183,7 +188,7 @@ def load_devices_last_good(conn: Connection, names: Iterable[DeviceId]) -> dict[
     found: dict[DeviceId, LastGood] = {}
     for start in range(0, len(wanted), NAMES_PER_QUERY):
         chunk = wanted[start : start + NAMES_PER_QUERY]
-        for row in conn.execute(select(device_last_good).where(device_last_good.c.name.in_(chunk))):
+        for row in conn.execute(_DEVICES_GOOD, {"of_names": chunk}):
             before = {row.component: row.before} if row.before else {}
             found[DeviceId(row.name)] = LastGood(versions={row.component: row.version}, before=before, at=row.at)
     return found

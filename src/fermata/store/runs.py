@@ -24,6 +24,7 @@ from fermata.domain.operations import LeftOut, Run, Sample, WindowRun
 from fermata.domain.plans import Mode
 from fermata.domain.reasons import Code, Reason
 from fermata.domain.run_states import LIVE_RUNS, Desired, ReplanMode, RunState, WindowState
+from fermata.store.asking import ask, change
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 
@@ -92,12 +93,14 @@ _WINDOWS = (
     .where(window_run.c.run == bindparam("of_run"))
     .order_by(window_run.c.planned_start, window_run.c.window)
 )
-_SAVE_WINDOW = update(window_run).where(  # SET comes from the row
-    window_run.c.run == bindparam("of_run"),
-    window_run.c.window == bindparam("of_window"),
-    window_run.c.version == bindparam("read_version"),
+_ONE_WINDOW = (window_run.c.run == bindparam("of_run"), window_run.c.window == bindparam("of_window"))
+_WINDOW = select(window_run).where(*_ONE_WINDOW)
+_SAVE_WINDOW = (
+    update(window_run)
+    .where(*_ONE_WINDOW, window_run.c.version == bindparam("read_version"))
+    .values({column.name: bindparam(column.name) for column in window_run.c})
 )
-_ADD_SAMPLE = insert(run_sample)
+_ADD_SAMPLE = insert(run_sample).values({c.name: bindparam(c.name) for c in run_sample.c if c.name != "seq"})
 _TOUCH = update(run).where(run.c.id == bindparam("of_run")).values(stands_at=bindparam("at"))
 
 
@@ -113,8 +116,8 @@ def create_run(conn: Connection, made: Run, windows: Iterable[WindowRun]) -> Non
 
 def load_run(conn: Connection, run_id: RunId) -> Run | None:
     """The run of that id, or None."""
-    row = conn.execute(_RUN, {"of_run": run_id}).mappings().first()
-    return None if row is None else to_run(row)
+    rows = ask(conn, _RUN, of_run=run_id)
+    return to_run(rows[0]) if rows else None
 
 
 def live_run(conn: Connection, campaign: CampaignId | None = None) -> Run | None:
@@ -137,7 +140,7 @@ def latest_run(conn: Connection, campaign: CampaignId | None = None) -> Run | No
 def list_runs(conn: Connection, campaign: CampaignId | None = None) -> tuple[Run, ...]:
     """All runs, of that campaign if one is named, oldest first."""
     query = select(run).order_by(run.c.started_at, run.c.id)
-    rows = conn.execute(query if campaign is None else query.where(run.c.campaign == campaign)).mappings()
+    rows = conn.execute(query if campaign is None else query.where(run.c.campaign == campaign))
     return tuple(to_run(row) for row in rows)
 
 
@@ -169,20 +172,18 @@ def set_replan_mode(conn: Connection, run_id: RunId, mode: ReplanMode) -> None:
 
 def touch_clock(conn: Connection, run_id: RunId, now: datetime) -> None:
     """Remembers the instant that is being worked on: a restart goes on from there."""
-    conn.execute(_TOUCH, {"of_run": run_id, "at": now})
+    change(conn, _TOUCH, of_run=run_id, at=now)
 
 
 def load_windows(conn: Connection, run_id: RunId) -> tuple[WindowRun, ...]:
     """All windows of a run, by planned start and id."""
-    rows = conn.execute(_WINDOWS, {"of_run": run_id}).mappings()
-    return tuple(_to_window(row) for row in rows)
+    return tuple(_to_window(row) for row in ask(conn, _WINDOWS, of_run=run_id))
 
 
 def load_window(conn: Connection, run_id: RunId, window: WindowId) -> WindowRun | None:
     """One window, or None."""
-    query = select(window_run).where(window_run.c.run == run_id, window_run.c.window == window)
-    row = conn.execute(query).mappings().first()
-    return None if row is None else _to_window(row)
+    rows = ask(conn, _WINDOW, of_run=run_id, of_window=window)
+    return _to_window(rows[0]) if rows else None
 
 
 def save_window(conn: Connection, changed: WindowRun) -> None:
@@ -190,8 +191,7 @@ def save_window(conn: Connection, changed: WindowRun) -> None:
     row = _window_row(changed)
     row["version"] = changed.version + 1
     was_read = {"of_run": changed.run, "of_window": changed.window, "read_version": changed.version}
-    done = conn.execute(_SAVE_WINDOW, {**row, **was_read})
-    if done.rowcount != 1:
+    if change(conn, _SAVE_WINDOW, **row, **was_read) != 1:
         raise Stale(f"window {changed.window}")
 
 
@@ -211,7 +211,7 @@ def add_sample(conn: Connection, run_id: RunId, sample: Sample) -> None:
         "windows_open": sample.windows_open,
         "limits": list(sample.limits),
     }
-    conn.execute(_ADD_SAMPLE, row)
+    change(conn, _ADD_SAMPLE, **row)
 
 
 def load_samples(conn: Connection, run_id: RunId) -> tuple[Sample, ...]:
@@ -239,7 +239,7 @@ def _to_sample(row: RowMapping) -> Sample:
 
 
 def _newest(conn: Connection, query: Any) -> Run | None:
-    row = conn.execute(query.order_by(run.c.started_at.desc(), run.c.id.desc()).limit(1)).mappings().first()
+    row = conn.execute(query.order_by(run.c.started_at.desc(), run.c.id.desc()).limit(1)).first()
     return None if row is None else to_run(row)
 
 
@@ -261,22 +261,22 @@ def _run_row(made: Run) -> dict[str, Any]:
     }
 
 
-def to_run(row: RowMapping) -> Run:
+def to_run(row: Any) -> Run:
     """One row of `run`."""
     return Run(
-        id=RunId(row["id"]),
-        campaign=CampaignId(row["campaign"]),
-        plan=PlanId(row["plan"]),
-        state=RunState(row["state"]),
-        desired=Desired(row["desired"]),
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        clock_at=row["stands_at"],
-        baseline_nodes=row["baseline_nodes"],
-        baseline_in_service=row["baseline_in_service"],
-        limits_allowed=tuple(row["limits_allowed"]),
-        replan=ReplanMode(row["replan"]),
-        version=row["version"],
+        id=RunId(row.id),
+        campaign=CampaignId(row.campaign),
+        plan=PlanId(row.plan),
+        state=RunState(row.state),
+        desired=Desired(row.desired),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        clock_at=row.stands_at,
+        baseline_nodes=row.baseline_nodes,
+        baseline_in_service=row.baseline_in_service,
+        limits_allowed=tuple(row.limits_allowed),
+        replan=ReplanMode(row.replan),
+        version=row.version,
     )
 
 
@@ -311,36 +311,36 @@ def _window_row(window: WindowRun) -> dict[str, Any]:
     }
 
 
-def _to_window(row: RowMapping) -> WindowRun:
+def _to_window(row: Any) -> WindowRun:
     return WindowRun(
-        run=RunId(row["run"]),
-        window=WindowId(row["window"]),
-        plan=PlanId(row["plan"]),
-        cluster=ClusterId(row["cluster"]),
-        mode=Mode(row["mode"]),
-        part=row["part"],
-        parts=row["parts"],
-        nodes=row["nodes"],
-        planned_start=row["planned_start"],
-        planned_end=row["planned_end"],
-        back_by=row["back_by"],
-        hard_stop=row["hard_stop"],
-        state=WindowState(row["state"]),
-        opened_at=row["opened_at"],
-        closed_at=row["closed_at"],
-        taken=row["taken"],
-        in_service_at_open=row["in_service_at_open"],
+        run=RunId(row.run),
+        window=WindowId(row.window),
+        plan=PlanId(row.plan),
+        cluster=ClusterId(row.cluster),
+        mode=Mode(row.mode),
+        part=row.part,
+        parts=row.parts,
+        nodes=row.nodes,
+        planned_start=row.planned_start,
+        planned_end=row.planned_end,
+        back_by=row.back_by,
+        hard_stop=row.hard_stop,
+        state=WindowState(row.state),
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        taken=row.taken,
+        in_service_at_open=row.in_service_at_open,
         left_out=tuple(
             LeftOut(
                 reason=Reason(code=Code(left["code"]), sentence=left["sentence"]),
                 nodes=tuple(NodeId(node) for node in left["nodes"]),
             )
-            for left in row["left_out"]
+            for left in row.left_out
         ),
-        reason=to_reason(row["reason_code"], row["reason"]),
-        recheck_at=row["recheck_at"],
-        behind_minutes=row["behind_minutes"],
-        version=row["version"],
+        reason=to_reason(row.reason_code, row.reason),
+        recheck_at=row.recheck_at,
+        behind_minutes=row.behind_minutes,
+        version=row.version,
     )
 
 

@@ -1,8 +1,10 @@
 """The one MetaData all tables register with, and the column types both databases share."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import JSON, TypeDecorator
@@ -16,6 +18,10 @@ NAMING = {
 }
 metadata = MetaData(naming_convention=NAMING)
 
+JSON_CODEC: Mapping[str, Any] = {
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    "json_deserializer": orjson.loads,
+}
 Json = JSON().with_variant(JSONB(), "postgresql")
 JsonOrNull = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Sequence64 = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by itself only for INTEGER

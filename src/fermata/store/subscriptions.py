@@ -6,6 +6,7 @@ from sqlalchemy import Column, Connection, String, Table, delete, insert, select
 
 from fermata.domain.ids import SubscriptionId
 from fermata.domain.subscriptions import Subscription
+from fermata.store.asking import ask
 from fermata.store.codec import from_plain, to_plain
 from fermata.store.schema import Json, UtcTime, metadata
 
@@ -25,6 +26,7 @@ system_topic = Table(
     Column("path", String, primary_key=True),
     Column("body", Json, nullable=False),
 )
+_BODIES = select(subscription.c.body).order_by(subscription.c.id)
 
 
 def save_subscription(conn: Connection, saved: Subscription) -> None:
@@ -44,8 +46,7 @@ def save_subscription(conn: Connection, saved: Subscription) -> None:
 
 def load_subscriptions(conn: Connection) -> dict[SubscriptionId, Subscription]:
     """All of them by id, in its order."""
-    rows = conn.execute(select(subscription.c.body).order_by(subscription.c.id)).scalars()
-    found = [from_plain(Subscription, body) for body in rows]
+    found = [from_plain(Subscription, row.body) for row in ask(conn, _BODIES)]
     return {each.id: each for each in sorted(found, key=lambda each: each.id)}
 
 

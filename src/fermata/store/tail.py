@@ -10,7 +10,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    Row,
     String,
     Table,
     Text,
@@ -24,6 +23,7 @@ from fermata.domain.ids import ClusterId, CustomerId, OrderId, RunId, WindowId
 from fermata.domain.node_states import UnitKind
 from fermata.domain.policy import Said
 from fermata.domain.tail import RepairSpell, TailItem
+from fermata.store.asking import ask
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Sequence64, UtcTime, metadata
 
@@ -63,6 +63,8 @@ repair_spell = Table(
     Index("ix_repair_spell_unit", "run", "window", "unit"),
 )
 _KEY = ("run", "window", "unit")
+_LISTED = select(tail_item).where(tail_item.c.run == bindparam("of_run"), _OPEN)  # asked every few minutes of a run
+_WISHED = _LISTED.where(tail_item.c.retry_at.is_not(None)).limit(1)
 
 
 def add_items(conn: Connection, items: Sequence[TailItem]) -> None:
@@ -92,8 +94,7 @@ def close_items(conn: Connection, run: RunId, units: Iterable[tuple[WindowId, st
 
 def open_items(conn: Connection, run: RunId) -> dict[tuple[WindowId, str], TailItem]:
     """Every listed unit that is not finished."""
-    query = select(tail_item).where(tail_item.c.run == run, _OPEN)
-    found = (_to_item(row) for row in conn.execute(query))
+    found = (_to_item(row) for row in ask(conn, _LISTED, of_run=run))
     return {(item.window, item.unit): item for item in found}
 
 
@@ -105,8 +106,7 @@ def find_items(conn: Connection, unit: str, runs: Collection[RunId]) -> tuple[Ta
 
 def has_retries(conn: Connection, run: RunId) -> bool:
     """True while somebody's wish for another try was not carried out."""
-    query = select(tail_item.c.unit).where(tail_item.c.run == run, _OPEN, tail_item.c.retry_at.is_not(None)).limit(1)
-    return conn.execute(query).first() is not None
+    return bool(ask(conn, _WISHED, of_run=run))
 
 
 def add_spells(conn: Connection, run: RunId, spells: Sequence[tuple[WindowId, RepairSpell]]) -> None:
@@ -185,19 +185,18 @@ def _row(item: TailItem) -> dict[str, Any]:
     }
 
 
-def _to_item(row: Row[Any]) -> TailItem:
-    fields = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+def _to_item(row: Any) -> TailItem:
     return TailItem(
-        run=RunId(fields["run"]),
-        window=WindowId(fields["window"]),
-        unit=fields["unit"],
-        owner=fields["owner"],
-        owned_by=fields["owned_by"],
-        listed_at=fields["listed_at"],
-        promised_at=fields["promised_at"],
-        order=None if fields["order"] is None else OrderId(fields["order"]),
-        tries=fields["tries"],
-        retry=None if fields["retry_at"] is None else Said(actor=fields["retry_by"], at=fields["retry_at"]),
-        retry_why=fields["retry_why"],
-        closed_at=fields["closed_at"],
+        run=RunId(row.run),
+        window=WindowId(row.window),
+        unit=row.unit,
+        owner=row.owner,
+        owned_by=row.owned_by,
+        listed_at=row.listed_at,
+        promised_at=row.promised_at,
+        order=None if row.order is None else OrderId(row.order),
+        tries=row.tries,
+        retry=None if row.retry_at is None else Said(actor=row.retry_by, at=row.retry_at),
+        retry_why=row.retry_why,
+        closed_at=row.closed_at,
     )

@@ -27,6 +27,7 @@ from fermata.domain.notices import (
     NoticeKind,
     Place,
     knows_items,
+    names_orders,
     notified_at,
     scope_words,
     tell_overdue,
@@ -37,6 +38,7 @@ from fermata.domain.notices import (
 )
 from fermata.domain.plans import Window
 from fermata.domain.policy import ScopeLevel
+from fermata.domain.requests import Request
 from fermata.domain.subscriptions import Subscription, is_spoken_for
 from fermata.store import handovers, inventory, outbox, plans, requests, runs
 from fermata.store.subscriptions import load_subscriptions
@@ -138,10 +140,15 @@ def _others(conn: Connection, changes: Sequence[Change]) -> Iterator[Notice]:
 
 
 def _holders(conn: Connection, changes: Sequence[Change]) -> dict[OrderId, tuple[CustomerId, ...]]:
-    """Who hold the nodes of the work orders that words are on, by the requests that ask for these."""
-    of_orders = [each for each in changes if each.event in OF_CONSENT and "orders" in each.data]
-    names = {RequestId(each.data["request"]) for each in of_orders}
-    found = requests.load_requests(conn, names).values() if names else ()
+    """Who hold the nodes of the work orders that words or exemptions are on, by the requests that ask for these. Of an
+    exemption it is not known which requests these are.
+    """
+    found: Iterable[Request] = ()
+    of_orders = [each for each in changes if names_orders(each)]
+    if of_orders:
+        names = {RequestId(each.data["request"]) for each in of_orders if "request" in each.data}
+        is_known = all("request" in each.data for each in of_orders)
+        found = requests.load_requests(conn, names if is_known else None).values()
     return {order.id: order.customers for request in found for order in request.orders}
 
 
@@ -212,11 +219,14 @@ def _scope_homes(
     scopes = {each: each for each in words} | _freeze_scopes(conn, words)
     pairs = [tuple(scope.split(" ", 1)) for scope in dict.fromkeys(scopes.values())]
     found: dict[str, set[ClusterId]] = {scope: set() for scope in scopes.values()}
+    is_whole = any(level == ScopeLevel.SUPERCOMPUTER for level, _ in pairs)
+    peopled = set(conn.execute(select(inventory.node.c.cluster).distinct()).scalars()) if is_whole else set()
     for level, name in pairs:
         if level == ScopeLevel.CLUSTER:
             found[f"{level} {name}"].add(ClusterId(name))
         if level == ScopeLevel.SUPERCOMPUTER:
-            found[f"{level} {name}"].update(c for c, home in by_cluster.items() if home.supercomputer == name)
+            meant = (c for c, home in by_cluster.items() if home.supercomputer == name and c in peopled)
+            found[f"{level} {name}"].update(meant)
     for level in (ScopeLevel.NODE, ScopeLevel.RACK):
         for name, cluster in _clusters_of(conn, level, [name for each, name in pairs if each == level]):
             found[f"{level} {name}"].add(cluster)

@@ -12,11 +12,11 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    RowMapping,
     String,
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
     insert,
     select,
@@ -27,6 +27,7 @@ from fermata.domain.ids import ClusterId, NodeId, RunId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
 from fermata.domain.train import Train
+from fermata.store.asking import ask
 from fermata.store.bulk import insert_rows, save_versions
 from fermata.store.runs import Stale, to_reason
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
@@ -82,6 +83,14 @@ Index("ix_rider_state", rider.c.state)
 _WRITERS = (rider.c.train, rider.c.step, rider.c.fault_domain)
 _BUSY = select(*_WRITERS, func.count()).where(rider.c.state == UnitState.APPLYING.value).group_by(*_WRITERS)
 
+_OF_RUN = rider.c.run == bindparam("of_run")
+_TRAINS = select(train).where(train.c.run == bindparam("of_run")).order_by(train.c.opened_at, train.c.id)
+_RIDERS = select(rider).where(_OF_RUN).order_by(rider.c.id)
+_GOING = select(train.c.id).where(train.c.run == bindparam("of_run"), train.c.closed_at.is_(None))
+_RIDERS_GOING = _RIDERS.where(rider.c.train.in_(_GOING))
+_DUES = select(rider.c.train, rider.c.node, rider.c.due).where(_OF_RUN)
+_UNFINISHED = select(rider).where(_WORKING).order_by(rider.c.id)
+
 
 def add_train(conn: Connection, made: Train, riders: Iterable[UnitOp], dues: Mapping[NodeId, int]) -> None:
     """Stores a train with those who ride, each with the mask of what is done on it."""
@@ -100,32 +109,30 @@ def close_train(conn: Connection, run: RunId, name: WindowId, now: datetime) -> 
 
 def load_trains(conn: Connection, run: RunId) -> tuple[Train, ...]:
     """All trains of a run, by opening and id."""
-    query = select(train).where(train.c.run == run).order_by(train.c.opened_at, train.c.id)
-    return tuple(_to_train(row) for row in conn.execute(query).mappings())
+    return tuple(_to_train(row) for row in ask(conn, _TRAINS, of_run=run))
 
 
 def riders_of_run(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every rider of a run, finished or not, by id."""
-    return _fetch(conn, select(rider).where(rider.c.run == run).order_by(rider.c.id))
+    return tuple(_to_rider(row) for row in ask(conn, _RIDERS, of_run=run))
 
 
 def riders_of_open_trains(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every rider, finished or not, of the trains of a run that have not arrived, by id."""
-    going = select(train.c.id).where(train.c.run == run, train.c.closed_at.is_(None))
-    return _fetch(conn, select(rider).where(rider.c.run == run, rider.c.train.in_(going)).order_by(rider.c.id))
+    return tuple(_to_rider(row) for row in ask(conn, _RIDERS_GOING, of_run=run))
 
 
 def load_dues(conn: Connection, run: RunId) -> Mapping[WindowId, Mapping[NodeId, int]]:
     """What is done on each rider of a run: by train and node, the mask of the train's updates."""
     found: dict[WindowId, dict[NodeId, int]] = {}
-    for name, node, due in conn.execute(select(rider.c.train, rider.c.node, rider.c.due).where(rider.c.run == run)):
+    for name, node, due in ask(conn, _DUES, of_run=run):
         found.setdefault(WindowId(name), {})[NodeId(node)] = due
     return found
 
 
 def unfinished_riders(conn: Connection) -> tuple[UnitOp, ...]:
     """Every rider of any run that is not finished, by id."""
-    return _fetch(conn, select(rider).where(_WORKING).order_by(rider.c.id))
+    return tuple(_to_rider(row) for row in ask(conn, _UNFINISHED))
 
 
 def save_riders(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
@@ -139,7 +146,7 @@ def save_riders(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
 def busy_riders(conn: Connection) -> tuple[Busy, ...]:
     """Who is writing what in service, over all runs: teams' limits count them too."""
     return tuple(
-        Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in conn.execute(_BUSY)
+        Busy(window=WindowId(row[0]), step=row[1], fault_domain=row[2], units=row[3]) for row in ask(conn, _BUSY)
     )
 
 
@@ -164,17 +171,17 @@ def _train_row(made: Train) -> dict[str, Any]:
     }
 
 
-def _to_train(row: RowMapping) -> Train:
+def _to_train(row: Any) -> Train:
     return Train(
-        id=WindowId(row["id"]),
-        run=RunId(row["run"]),
-        cluster=ClusterId(row["cluster"]),
-        updates=tuple(UpdateId(name) for name in row["updates"]),
-        cluster_nodes=row["cluster_nodes"],
-        riders=row["riders"],
-        opened_at=row["opened_at"],
-        due_by=row["due_by"],
-        closed_at=row["closed_at"],
+        id=WindowId(row.id),
+        run=RunId(row.run),
+        cluster=ClusterId(row.cluster),
+        updates=tuple(UpdateId(name) for name in row.updates),
+        cluster_nodes=row.cluster_nodes,
+        riders=row.riders,
+        opened_at=row.opened_at,
+        due_by=row.due_by,
+        closed_at=row.closed_at,
     )
 
 
@@ -212,38 +219,34 @@ def _moving(op: UnitOp) -> dict[str, Any]:
     }
 
 
-def _fetch(conn: Connection, query: Any) -> tuple[UnitOp, ...]:
-    return tuple(_to_rider(row) for row in conn.execute(query).mappings())
-
-
-def _to_rider(row: RowMapping) -> UnitOp:
+def _to_rider(row: Any) -> UnitOp:
     return UnitOp(
-        id=row["id"],
-        run=RunId(row["run"]),
-        window=WindowId(row["train"]),
-        unit=NodeId(row["node"]),
+        id=row.id,
+        run=RunId(row.run),
+        window=WindowId(row.train),
+        unit=NodeId(row.node),
         kind=UnitKind.RIDER,
-        cluster=ClusterId(row["cluster"]),
-        fault_domain=row["fault_domain"],
-        rank=row["rank"],
+        cluster=ClusterId(row.cluster),
+        fault_domain=row.fault_domain,
+        rank=row.rank,
         in_service_before=True,
-        state=UnitState(row["state"]),
-        step=row["step"],
-        attempt=row["attempt"],
-        asked=Asked(row["asked"]),
-        applied=row["active"],
-        active=row["active"],
-        position=row["position"],
-        gate=None if row["gate"] is None else Gate(row["gate"]),
-        reason=to_reason(row["reason_code"], row["reason"]),
-        next_at=row["next_at"],
-        step_started_at=row["step_started_at"],
-        limit_at=row["limit_at"],
-        retries=row["retries"],
-        tries_max=row["tries_max"],
-        failed_at=row["failed_at"],
-        tail_since=row["tail_since"],
-        finished_at=row["finished_at"],
-        versions_before=row["versions_before"],
-        version=row["version"],
+        state=UnitState(row.state),
+        step=row.step,
+        attempt=row.attempt,
+        asked=Asked(row.asked),
+        applied=row.active,
+        active=row.active,
+        position=row.position,
+        gate=None if row.gate is None else Gate(row.gate),
+        reason=to_reason(row.reason_code, row.reason),
+        next_at=row.next_at,
+        step_started_at=row.step_started_at,
+        limit_at=row.limit_at,
+        retries=row.retries,
+        tries_max=row.tries_max,
+        failed_at=row.failed_at,
+        tail_since=row.tail_since,
+        finished_at=row.finished_at,
+        versions_before=row.versions_before,
+        version=row.version,
     )

@@ -12,7 +12,6 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    Row,
     Select,
     String,
     Table,
@@ -23,11 +22,12 @@ from sqlalchemy import (
     select,
 )
 
-from fermata.domain.ids import ClusterId, NodeId, RunId, WindowId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, RunId, WindowId
 from fermata.domain.node_states import FINAL, OUT, UnitKind, UnitState
 from fermata.domain.operations import Asked, Busy, Gate, UnitOp
 from fermata.domain.readmission import NO_EVIDENCE, Evidence, Reading
 from fermata.domain.scripts import as_apply
+from fermata.store.asking import ask
 from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows, save_versions
 from fermata.store.runs import Stale, to_reason, window_run
 from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
@@ -98,6 +98,21 @@ _NODES_OUT = select(unit_op.c.unit).where(unit_op.c.state.in_(_OUT_VALUES), _IS_
 _NODES_IN_WORK = select(unit_op.c.unit).where(unit_op.c.state.not_in(_FINAL_VALUES), _IS_NODE)
 _WRITERS = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
 _BUSY = select(*_WRITERS, func.count()).where(_WRITES).group_by(*_WRITERS)
+_BUSY_ELSEWHERE = _BUSY.where(
+    (unit_op.c.run != bindparam("of_run")) | unit_op.c.window.not_in(bindparam("of_windows", expanding=True))
+)
+_OF_RUN = select(unit_op).where(unit_op.c.run == bindparam("of_run")).order_by(unit_op.c.id)
+_OF_WINDOW = _OF_RUN.where(unit_op.c.window == bindparam("of_window"))
+_LISTED = (
+    select(unit_op)
+    .where(unit_op.c.run == bindparam("of_run"), unit_op.c.tail_since.is_not(None), _WORKING)
+    .order_by(unit_op.c.tail_since, unit_op.c.id)
+)
+_TAKEN_SINCE = (
+    select(unit_op.c.unit)
+    .join_from(unit_op, window_run, (unit_op.c.run == window_run.c.run) & (unit_op.c.window == window_run.c.window))
+    .where(window_run.c.opened_at >= bindparam("since"), _IS_NODE)
+)
 _UNFINISHED = select(unit_op.c.window).where(unit_op.c.run == bindparam("of_run"), _WORKING)
 _OF_OPEN = (
     select(unit_op)
@@ -126,12 +141,12 @@ def insert_ops(conn: Connection, ops: Iterable[UnitOp]) -> None:
 
 def ops_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitOp, ...]:
     """Every operation of a window, by id."""
-    return _fetch(conn, select(unit_op).where(*_of(run, window)).order_by(unit_op.c.id))
+    return tuple(_to_op(row) for row in ask(conn, _OF_WINDOW, of_run=run, of_window=window))
 
 
 def ops_of_run(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every operation of a run, by id."""
-    return _fetch(conn, select(unit_op).where(unit_op.c.run == run).order_by(unit_op.c.id))
+    return tuple(_to_op(row) for row in ask(conn, _OF_RUN, of_run=run))
 
 
 def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
@@ -149,43 +164,44 @@ def busy(conn: Connection) -> tuple[Busy, ...]:
     """Who is writing what, over all runs, riders in service and devices that are rolled back included: the counters
     behind team limits and isolation.
     """
-    return (*_busy(conn, _BUSY), *busy_riders(conn))
+    return (*_busy(ask(conn, _BUSY)), *busy_riders(conn))
 
 
 def busy_elsewhere(conn: Connection, run: RunId, windows: Collection[WindowId]) -> tuple[Busy, ...]:
     """The same without these windows of a run."""
-    columns = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
-    others = (_WRITES, (unit_op.c.run != run) | unit_op.c.window.not_in(windows))
-    return (*_busy(conn, select(*columns, func.count()).where(*others).group_by(*columns)), *busy_riders(conn))
+    rows = conn.execute(_BUSY_ELSEWHERE, {"of_run": run, "of_windows": sorted(windows)})
+    return (*_busy(rows), *busy_riders(conn))
 
 
-def _busy(conn: Connection, query: Select[Any]) -> Iterator[Busy]:
-    for window, step, domain, units in conn.execute(query):
+def _busy(rows: Iterable[Any]) -> Iterator[Busy]:
+    for window, step, domain, units in rows:
         yield Busy(window=WindowId(window), step=as_apply(step), fault_domain=domain, units=units)
 
 
 def nodes_out(conn: Connection) -> frozenset[NodeId]:
     """Every node that any run holds right now, working on it or waiting for its repair."""
-    return frozenset(NodeId(name) for name in conn.execute(_NODES_OUT).scalars())
+    return frozenset(NodeId(name) for (name,) in ask(conn, _NODES_OUT))
 
 
 def nodes_in_work(conn: Connection) -> frozenset[NodeId]:
     """Every node whose window has opened and that is not finished: consent for these can no longer be withdrawn."""
-    return frozenset(NodeId(name) for name in conn.execute(_NODES_IN_WORK).scalars())
+    return frozenset(NodeId(name) for (name,) in ask(conn, _NODES_IN_WORK))
+
+
+def devices_in_work(conn: Connection, *, but: WindowId | None = None) -> frozenset[DeviceId]:
+    """Every shared device that a window has work on which did not end, in whatever run; `but`: of other windows."""
+    query = select(unit_op.c.unit, unit_op.c.window).where(_WORKING, unit_op.c.kind == UnitKind.DEVICE.value)
+    return frozenset(DeviceId(name) for name, window in conn.execute(query) if window != but)
 
 
 def nodes_taken_since(conn: Connection, since: datetime) -> frozenset[NodeId]:
     """Every node that a window took which opened at `since` or later, in whatever run."""
-    window = (unit_op.c.run == window_run.c.run) & (unit_op.c.window == window_run.c.window)
-    query = select(unit_op.c.unit).join_from(unit_op, window_run, window)
-    taken = query.where(window_run.c.opened_at >= since, unit_op.c.kind == UnitKind.NODE.value)
-    return frozenset(NodeId(name) for name in conn.execute(taken).scalars())
+    return frozenset(NodeId(name) for (name,) in ask(conn, _TAKEN_SINCE, since=since))
 
 
 def tail_ops(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Units on the tail list, longest there first."""
-    listed = (unit_op.c.run == run, unit_op.c.tail_since.is_not(None), unit_op.c.finished_at.is_(None))
-    return _fetch(conn, select(unit_op).where(*listed).order_by(unit_op.c.tail_since, unit_op.c.id))
+    return tuple(_to_op(row) for row in ask(conn, _LISTED, of_run=run))
 
 
 def latest_ops_of(conn: Connection, nodes: Sequence[NodeId]) -> Mapping[NodeId, UnitOp]:
@@ -224,7 +240,7 @@ def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
 
 def ops_of_open_windows(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every operation, finished or not, of the windows in which something is unfinished, by id."""
-    return tuple(_to_op(row) for row in conn.execute(_OF_OPEN, {"of_run": run}).all())
+    return tuple(_to_op(row) for row in ask(conn, _OF_OPEN, of_run=run))
 
 
 def _of(run: RunId, window: WindowId) -> tuple[Any, ...]:
@@ -235,13 +251,13 @@ def _fetch(conn: Connection, query: Select[Any]) -> tuple[UnitOp, ...]:
     return tuple(_to_op(row) for row in conn.execute(query).all())
 
 
-def _to_op(row: Row[Any]) -> UnitOp:
+def _to_op(row: Any) -> UnitOp:
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
         applied, active, position, undo, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at,
         slip_minutes, retries, tries_max, locked_at, drained_at, failed_at, tail_since, finished_at, taken_again_at,
         changed_at, checked_at, healthy, reading, astray_since, version, versions_before,
-    ) = tuple(row)  # fmt: skip
+    ) = row  # fmt: skip
     return UnitOp(
         id=id_,
         run=RunId(run),

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, func, insert, select
+from sqlalchemy import Column, Connection, Index, String, Table, Text, bindparam, delete, func, insert, select
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, OrderId, RequestId
@@ -21,6 +21,7 @@ from fermata.domain.request_standing import OnRecord
 from fermata.domain.request_states import RequestState
 from fermata.domain.work_orders import OrderWord, Word, WorkOrder, list_open
 from fermata.store import inventory
+from fermata.store.asking import ask
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_json, to_json
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
@@ -57,6 +58,9 @@ order_word = Table(
 )
 
 _OPEN = select(work_order.c.body).where(work_order.c.ended_at.is_(None))
+_ENDED = select(work_order.c.id).where(
+    work_order.c.ended_at.is_not(None), work_order.c.id.in_(bindparam("of_names", expanding=True))
+)
 _WORDS = select(order_word).order_by(order_word.c.seq)
 _SIGNATURE = select(
     func.count().filter(work_order.c.ended_at.is_(None)),
@@ -89,13 +93,22 @@ def append_words(conn: Connection, words: Sequence[OrderWord]) -> tuple[int, ...
 
 def load_words(conn: Connection) -> tuple[OrderWord, ...]:
     """All words, oldest first."""
-    return tuple(_to_word(row) for row in conn.execute(_WORDS))
+    return tuple(_to_word(row) for row in ask(conn, _WORDS))
 
 
 def load_open(conn: Connection) -> dict[OrderId, WorkOrder]:
     """Those that are not over, by when they were opened."""
-    found = [_from_body(body) for body in conn.execute(_OPEN).scalars()]
+    found = [_from_body(row.body) for row in ask(conn, _OPEN)]
     return {order.id: order for order in list_open(found)}
+
+
+def load_named(conn: Connection, names: Collection[OrderId]) -> dict[OrderId, WorkOrder]:
+    """Those of `names` that are on record."""
+    if not names:
+        return {}
+    query = select(work_order.c.body).where(work_order.c.id.in_(sorted(names)))
+    found = (_from_body(body) for body in conn.execute(query).scalars())
+    return {order.id: order for order in found}
 
 
 def load_opened(conn: Connection, kind: RequestKind, since: datetime) -> tuple[WorkOrder, ...]:
@@ -116,15 +129,14 @@ def ended_orders(conn: Connection, names: Collection[OrderId]) -> frozenset[Orde
     """Those of `names` that are over."""
     if not names:
         return frozenset()
-    query = select(work_order.c.id).where(work_order.c.ended_at.is_not(None), work_order.c.id.in_(sorted(names)))
-    return frozenset(OrderId(name) for name in conn.execute(query).scalars())
+    return frozenset(OrderId(name) for name in conn.execute(_ENDED, {"of_names": sorted(names)}).scalars())
 
 
 def signature(conn: Connection) -> tuple[int, int, int, int]:
     """Changes whenever an order is opened, begun or ends, or somebody says something of one. The first number counts
     those that are not over.
     """
-    still, opened, written, last = conn.execute(_SIGNATURE).one()
+    ((still, opened, written, last),) = ask(conn, _SIGNATURE)
     return int(still), int(opened), int(written), int(last)
 
 
@@ -194,7 +206,7 @@ def _word_row(word: OrderWord) -> dict[str, Any]:
     }
 
 
-def _to_word(row: Row[Any]) -> OrderWord:
+def _to_word(row: Any) -> OrderWord:
     return OrderWord(
         seq=row.seq,
         id=row.id,

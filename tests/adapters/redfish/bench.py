@@ -38,7 +38,8 @@ SWITCH = Component(inventory=("SW",), apply_time="immediate", image="http://imag
 PLAIN = Profile(components=PARTS, sessions_max=2, jitter=0)
 NAMES = tuple(f"n{number:02d}" for number in range(60))
 TRIED = NAMES[-3:]  # by the conformance suite, again and again
-FRESH = iter(NAMES[:-3])
+TRIED_SWITCHES = NAMES[-6:-3]
+FRESH = iter(NAMES[:-6])
 
 
 class EmulatedClock:

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta, timezone
 
+import pytest
+
 from fermata.domain import arm
 from fermata.domain.ids import ClusterId as Cluster
 from fermata.domain.ids import CustomerId, DeviceId, NodeId, RackId, SupercomputerId, WindowId
@@ -40,3 +42,26 @@ def test_times_are_written_in_utc_and_english() -> None:
 
 
 EVENT = "c6794e25-6644-5e70-a1a6-1bdceb0c9e42"
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("/subscriptions/S/resourceGroups/G/providers/P/nodes/n", (("nodes", "n"),)),
+        ("/Subscriptions/S/resourcegroups/G/PROVIDERS/P/racks/R/nodes/n/", (("racks", "R"), ("nodes", "n"))),
+        ("subscriptions/S/resourceGroups/G/providers/P/nodes/n", None),
+        ("/subscriptions/S/resourceGroups/G/providers/P/nodes", None),
+        ("/subscriptions/S/resourceGroups/G/providers/P", None),
+        ("/subscriptions/S/resourceGroups/G/providers/P/nodes//n", None),
+        ("/subscriptions/S/providers/P/nodes/n", None),
+        ("/subscriptions//resourceGroups/G/providers/P/nodes/n", None),
+        ("/", None),
+        ("", None),
+    ],
+)
+def test_an_id_is_read_into_its_parts_or_is_none(text: str, pairs: tuple[tuple[str, str], ...] | None) -> None:
+    found = arm.read_id(text)
+    if pairs is None:
+        assert found is None
+    else:
+        assert found == arm.ResourceId(subscription="S", group="G", provider="P", pairs=pairs)

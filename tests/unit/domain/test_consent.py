@@ -10,7 +10,7 @@ from tests.constraints import world as w
 
 from fermata.domain.consent import consent_gaps, device_gaps
 from fermata.domain.fleet import Fleet
-from fermata.domain.ids import ApprovalId, CustomerId, RequestId, UpdateId
+from fermata.domain.ids import ApprovalId, CustomerId, DeviceId, NodeId, RequestId, UpdateId
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import Blocked, ConsentEntry, Notice, Policy, Scope, ScopeLevel, Verdict
 from fermata.domain.updates import Catalogue
@@ -95,6 +95,22 @@ def test_waiting_for_a_shared_device_spreads_over_every_device_in_between() -> N
     fleet = replace(FLEET, devices={**FLEET.devices, behind.name: behind})
     found = codes([say(1, "cluster alpha"), say(2, "node alpha-n01", Verdict.WITHDRAWN)], fleet=fleet)
     assert found == {**dict.fromkeys(ALPHA, "SHARED_DEVICE_UNAPPROVED"), "alpha-n01": "APPROVAL_WITHDRAWN"}
+
+
+def test_of_devices_at_one_place_the_first_by_name_is_named() -> None:
+    second = replace(FLEET.devices[DeviceId("alpha-r0-tor")], name=DeviceId("alpha-r0-tor-b"))
+    fleet = replace(FLEET, devices={**FLEET.devices, second.name: second})
+    ledger = (say(1, "cluster alpha"), say(2, "node alpha-n01", Verdict.WITHDRAWN))
+    gaps = consent_gaps(fleet, policy(), find_pending(fleet, w.catalogue()), ledger)
+    assert "alpha-r0-tor " in gaps[NodeId("alpha-n00")].sentence, gaps[NodeId("alpha-n00")].sentence
+
+
+def test_nodes_that_lack_a_word_for_one_cause_are_told_of_all_that_they_lack_together() -> None:
+    ahead = w.with_versions(FLEET, "alpha-n00", nic_fw="2.0")
+    gaps = consent_gaps(ahead, policy(), find_pending(ahead, w.catalogue()), ())
+    sentences = {gaps[NodeId(name)].sentence for name in ALPHA}
+    assert len(sentences) == 1
+    assert "nic" in sentences.pop(), "the first node does not need it, the others do"
 
 
 def test_an_unapproved_node_behind_impactless_work_does_not_hold_the_others() -> None:

@@ -9,19 +9,20 @@ from tests.simulation import small
 from fermata.domain.decide import Seen, decide
 from fermata.domain.decide_begin import Facts
 from fermata.domain.decide_return import decide_return
-from fermata.domain.decisions import Begin, Decision, EndStep, HandBack, Prove, Repeat, Resume, Watch
+from fermata.domain.decisions import Accept, Begin, Decision, EndStep, HandBack, Leave, Prove, Repeat, Resume, Watch
 from fermata.domain.evidence import case_of, note_progress
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId
 from fermata.domain.intents import EVERYWHERE, NO_INTENTS, Intent, Intents, ScopeKind
 from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
-from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Succeeded
+from fermata.domain.observations import Accepted, DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.pending import find_pending
 from fermata.domain.readmission import Evidence, NotReadmitted, Reading, judge
 from fermata.domain.reasons import Code
 from fermata.domain.run_states import Desired
-from fermata.domain.scripts import APPLY_PREFIX, RESET_PREFIX, read_script
+from fermata.domain.scripts import APPLY_PREFIX, GIVE_BACK, RESET_PREFIX, read_script
+from fermata.domain.settle import judge_answer
 from fermata.domain.tally import Tally
 
 FLEET, CATALOGUE, CAMPAIGN = small.fleet(), small.catalogue(), small.campaign()
@@ -225,3 +226,17 @@ def test_an_untouched_node_goes_back_from_the_lock_at_once(state: UnitState) -> 
     gone = after_abort(state, None if state is UnitState.LOCKED else Succeeded(at=NOW), begun=False)
     assert isinstance(gone, Prove)
     assert gone.event is UnitEvent.UNCHANGED
+
+
+@pytest.mark.parametrize("again", [None, NOW + timedelta(minutes=1)])
+def test_node_is_back_when_its_return_is_accepted_unless_the_target_says_when_to_look(again: datetime | None) -> None:
+    """A scale set takes minutes to start an instance, and may fail."""
+    op = replace(reset_during("bmc", UnitKind.NODE), state=UnitState.PROVEN, step=GIVE_BACK, asked=Asked.INTENDED)
+    answer = judge_answer(op, Accepted(check_again_at=again), FACTS)
+    if again is None:
+        assert answer == Leave(event=UnitEvent.GIVE_BACK, reason=None)
+        return
+    assert answer == Accept(check_again_at=again)
+    coming = replace(op, asked=Asked.UNDER_WAY)
+    assert decide_return(coming, Running(check_again_at=again), FACTS) == Watch(until=again)
+    assert decide_return(coming, Succeeded(at=NOW), FACTS) == Leave(event=UnitEvent.GIVE_BACK, reason=None)

@@ -24,10 +24,10 @@ from tests.unit.domain.flying import (
 
 from fermata.domain.consent import find_consent
 from fermata.domain.fleet import Fleet
-from fermata.domain.flights import Flight, as_flown, as_planned, end_flight, find_flights
+from fermata.domain.flights import Flight, as_flown, as_planned, end_flight, find_flights, find_offered
 from fermata.domain.gates import Phase, first_phase
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import DeviceId, NodeId, RequestId, UpdateId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, RequestId, UpdateId
 from fermata.domain.pending import find_pending
 from fermata.domain.phases import ControlPhase, Phases
 from fermata.domain.policy import AfterDue, Blocked, ConsentEntry, Policy, PolicyRule, Stance, Verdict
@@ -276,3 +276,20 @@ def test_every_flight_says_what_it_does_with_each_approved_node() -> None:
         n.name for n in fleet().nodes_by_cluster[w.node("alpha", 0, 3).cluster]
     }
     assert not set(found.nodes) & found.grounded.keys()
+
+
+def offered(brought: Catalogue, on: Fleet, *names: NodeId) -> list[str]:
+    return [update.id for update in find_offered(brought, on, [on.nodes[name] for name in names])]
+
+
+def test_a_flight_of_nodes_is_offered_where_there_is_something_to_try() -> None:
+    elsewhere = flight("nic", "nic-5", "5.0", applies_to=AppliesTo(clusters=frozenset({ClusterId("beta")})))
+    from_three = flight("nic", "nic-6", "6.0", applies_to=AppliesTo(from_versions=frozenset({"3.0"})))
+    brought = catalogue(elsewhere, from_three)
+    both = fleet(N0, nic_fw="3.0")
+    assert offered(brought, both, N0) == ["nic-4", "nic-6"], "it runs nic-3, and no switch is a node's"
+    assert offered(brought, both, N1) == ["nic-3", "nic-4"]
+    assert offered(brought, both, N0, N1) == ["nic-3", "nic-4", "nic-6"], "one node is enough"
+    assert offered(brought, fleet(N0, nic_fw=""), N0) == [], "unknown is no reason to try"
+    ready = replace(brought, updates={n: replace(u, stage=Stage.PRODUCTION_READY) for n, u in brought.updates.items()})
+    assert offered(ready, both, N0, N1) == []

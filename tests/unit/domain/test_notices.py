@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.constraints import world as w
 
-from fermata.domain.ids import ClusterId, CustomerId, SupercomputerId
+from fermata.domain.ids import ClusterId, CustomerId, OrderId, SupercomputerId
 from fermata.domain.notices import (
     OF_CONSENT,
     OF_FREEZES,
@@ -80,6 +80,24 @@ def test_words_on_many_scopes_are_one_notice_to_each_who_is_concerned() -> None:
         ("lumen", 2500, 1000),
         ("meridian", 1250, 1000),
     }
+
+
+def test_a_notice_of_words_on_several_scopes_names_what_any_of_them_speaks_of() -> None:
+    said = [
+        change("consent.approved", "cluster:alpha", request="req", orders=["wo_2", "wo_1"], updates=[]),
+        change("consent.approved", "rack:r9", request="req", orders=["wo_3"], updates=["nic"]),
+    ]
+    homes = {"cluster alpha": (LUMEN,), "rack r9": (LUMEN, MERIDIAN)}
+    holders = {
+        OrderId("wo_1"): (LUMEN.customer,),
+        OrderId("wo_2"): (MERIDIAN.customer,),
+        OrderId("wo_3"): (LUMEN.customer, MERIDIAN.customer),
+    }
+    told = tell_scopes(said, homes, holders)
+    assert [(n.customer, n.facts["orders"], n.facts["updates"]) for n in told] == [
+        ("lumen", ["wo_1", "wo_3"], ["nic"]),
+        ("meridian", ["wo_3"], ["nic"]),
+    ]
 
 
 def of_every_kind() -> list[Notice]:

@@ -9,7 +9,7 @@ from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.pending import draining_devices, find_pending, has_work
 from fermata.domain.pending_lines import PendingFilter, Standing, group_lines, list_lines, unknown_names
 from fermata.domain.policy import Notice, Policy
-from fermata.domain.requests import nodes_with_work
+from fermata.domain.request_shares import nodes_with_work
 from fermata.domain.updates import AppliesTo, Catalogue, Stage, Update
 
 FLEET = w.fleet()
@@ -84,6 +84,10 @@ def test_nodes_with_work_are_asked_one_by_one_or_all_at_once_with_the_same_answe
         assert nodes_with_work(FLEET, pending, cluster) == one_by_one
     assert nodes_with_work(FLEET, pending, ClusterId("alpha"))
     assert not nodes_with_work(FLEET, pending, ClusterId("gamma"))
+    done = w.with_versions(FLEET, "alpha-n01", nic_fw="2.0", host_os="2.0", gpu_fw="2.0", agent="2.0")
+    some, alpha = find_pending(done, w.catalogue()), done.nodes_by_cluster[ClusterId("alpha")]
+    assert NodeId("alpha-n01") not in some.nodes, "nothing is due on the node itself, but on its switch"
+    assert nodes_with_work(done, some, ClusterId("alpha")) == {node.name for node in alpha}
 
 
 def lines(wanted: PendingFilter, fleet: Fleet = FLEET) -> list[tuple[str, str, Standing]]:

@@ -7,15 +7,16 @@ from tests.constraints import world as w
 
 from fermata.domain.consent import consent_gaps
 from fermata.domain.fleet import Fleet
+from fermata.domain.hashing import content_sha256
 from fermata.domain.ids import ClusterId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.pending import find_pending
 from fermata.domain.policy import Notice, Policy
+from fermata.domain.request_shares import nodes_with_work
 from fermata.domain.requests import (
     Request,
     build_requests,
     cover_clusters,
     nodes_concerned,
-    nodes_with_work,
     request_id,
     shared_devices,
 )
@@ -114,3 +115,24 @@ def test_coverage_counts_what_is_missing_by_reason() -> None:
     (cover,) = cover_clusters({alpha: nodes_with_work(FLEET, pending, alpha)}, gaps)
     assert (cover.cluster, cover.nodes, cover.covered) == ("alpha", 6, 0)
     assert [(why.code, count) for why, count in cover.missing] == [("APPROVAL_MISSING", 6)]
+
+
+def test_the_hash_of_a_request_is_that_of_its_items_and_the_names_of_their_units() -> None:
+    """As it was stored by every release: another way of writing it would open each request anew."""
+    together = {name: replace(c, supercomputer=SupercomputerId("sc-alpha")) for name, c in FLEET.clusters.items()}
+    fleet = replace(FLEET, clusters=together)
+    done = w.with_versions(fleet, "alpha-n00", nic_fw="2.0")
+    pending = find_pending(done, w.catalogue())
+    units = [*pending.nodes.items(), *pending.devices.items()]
+    request = build(done)[ALPHA]
+
+    def named(update: UpdateId, *, node: bool) -> str:
+        """By cluster, then by name."""
+        fleets = (done.nodes_by_cluster, done.devices_by_cluster)[0 if node else 1]
+        due = {name for name, unit in units if any(item.update.id == update for item in unit.due)}
+        return "\n".join(unit.name for cluster in sorted(fleets) for unit in fleets[cluster] if unit.name in due)
+
+    names = [(i.update, named(i.update, node=True), named(i.update, node=False)) for i in request.items]
+    assert len({nodes for _, nodes, _ in names}) > 1, "some updates share their nodes, and some do not"
+    assert request.content_sha256 == content_sha256((request.items, names))
+    assert request.content_sha256 != build(fleet)[ALPHA].content_sha256

@@ -9,7 +9,8 @@ from lightkube.models.core_v1 import Taint
 from lightkube.models.meta_v1 import ManagedFieldsEntry
 from lightkube.resources.core_v1 import Node
 
-from fermata.adapters.kubernetes.marks import TEXT_MAX, Op, Trail, read_steps, to_label, window_of, write_steps
+from fermata.adapters.kubernetes.marks import TEXT_MAX, read_steps, to_label
+from fermata.adapters.step_trail import Op, Trail, window_of, write_trail
 from fermata.domain.ids import StepKey
 
 _TAKING = (Op.LOCK, Op.DRAIN)
@@ -99,7 +100,7 @@ def _patch(
 ) -> dict[str, Any]:
     """A merge patch of this version of the node: the server refuses it when somebody wrote meanwhile."""
     annotations = {f"{prefix}/{name}": text for name, text in notes.items()}
-    annotations[f"{prefix}/steps"] = write_steps(trail)
+    annotations[f"{prefix}/steps"] = write_trail(trail)
     return {"metadata": {"resourceVersion": hold.version, "annotations": annotations}, "spec": dict(spec)}
 
 

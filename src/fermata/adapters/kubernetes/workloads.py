@@ -9,7 +9,8 @@ from typing import Any
 from fermata.adapters.kubernetes.cluster import Cluster
 from fermata.adapters.kubernetes.evicting import Waits, evict_all
 from fermata.adapters.kubernetes.holds import Hold, write_leaving, write_note, write_taking
-from fermata.adapters.kubernetes.marks import TEXT_MAX, Mark, Op, Step, Trail
+from fermata.adapters.kubernetes.marks import TEXT_MAX
+from fermata.adapters.step_trail import Mark, Op, Step, Trail
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import (
     Accepted,

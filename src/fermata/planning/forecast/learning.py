@@ -12,8 +12,10 @@ h(a)(h(a) - a), with the normal hazard h); spreads by EM (Dempster, Laird and Ru
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fermata.domain.decide_begin import HANG_FACTOR
 from fermata.domain.ids import ClusterId
@@ -86,6 +88,21 @@ class _Seen:
     after: Floats
     after_row: Columns
 
+    @property
+    def is_nothing(self) -> bool:
+        """True when no step of the kind was ever seen: there is nothing to be learned again in a second round."""
+        return not len(self.x) and not len(self.after)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Under:
+    """What steps under way add to a round: counts and sums by cluster, squares, and how many they count for."""
+
+    total: Floats
+    summed: Floats
+    squares: float
+    weight: float
+
 
 class Lessons:
     """Everything learned so far. `belief` says it of one cluster."""
@@ -149,36 +166,49 @@ class Lessons:
     def _learn(self, seen: Sequence[_Seen]) -> None:
         """Rounds of Newton for the medians, and of EM for the spreads and the slow drains."""
         touched = np.unique(np.concatenate([rows for kind in seen for rows in (kind.row, kind.after_row)]))
-        for _ in range(ROUNDS if len(touched) else 0):
+        for turn in range(ROUNDS if len(touched) else 0):
             drains = _Drains(self.slow)
             for number, kind in enumerate(seen):
-                self._weigh(number, kind, drains)
+                if turn == 0 or not kind.is_nothing:
+                    self._weigh(number, kind, drains)
             self.slow = drains.learned()
             self.common = self._learn_common()
             self._median[touched] = self._posteriors(touched)[0]
 
     def _weigh(self, number: int, seen: _Seen, drains: "_Drains") -> None:
         """One Newton step's worth of a kind: every observation as a value with a weight, censored ones included."""
-        s, share, rows = self.spread[number], self._hangs[number], len(self._clusters)
-        mu, mu_after = self._median[seen.row, number], self._median[seen.after_row, number]
+        s, rows, mu = self.spread[number], len(self._clusters), self._median[seen.row, number]
         count = seen.count
-        a = np.minimum((seen.after - mu_after) / s, FURTHEST)  # so that the weights stay above zero
+        if self.kinds[number] == DRAIN:
+            count = count * (1 - drains.weigh(seen.x, count, mu, s))
+        total = _sums(seen.row, count, rows)
+        summed = _sums(seen.row, count * seen.x, rows)
+        squares = SPREAD_WEIGHT * self._sigma[number] ** 2 * (1 - CORRELATION) + (count * (seen.x - mu) ** 2).sum()
+        weight = SPREAD_WEIGHT + count.sum()
+        self.known[number] = weight
+        if len(seen.after):
+            under = self._weigh_under(number, seen, drains)
+            total, summed = total + under.total, summed + under.summed
+            squares, weight = squares + under.squares, weight + under.weight
+        self._count[:, number] = total
+        self._middle[:, number] = summed / np.maximum(total, 1e-300)
+        self.spread[number] = math.sqrt(squares / weight)
+
+    def _weigh_under(self, number: int, seen: _Seen, drains: "_Drains") -> "_Under":
+        """The part of the steps under way."""
+        s, share, rows = self.spread[number], self._hangs[number], len(self._clusters)
+        mu = self._median[seen.after_row, number]
+        a = np.minimum((seen.after - mu) / s, FURTHEST)  # so that the weights stay above zero
         alive = survival(a)
         runs = (1 - share) * alive / np.maximum(1e-300, share + (1 - share) * alive)  # it runs, and does not hang
         if self.kinds[number] == DRAIN:
-            count = count * (1 - drains.weigh(seen.x, count, mu, s))
-            runs = runs * (1 - drains.weigh_under(seen.after, mu_after, s))
+            runs = runs * (1 - drains.weigh_under(seen.after, mu, s))
         h = hazard(a)
         worth = runs * h * (h - a)
-        values = mu_after + s / np.maximum(h - a, 1e-6)
-        total = np.bincount(seen.row, count, rows) + np.bincount(seen.after_row, worth, rows)
-        summed = np.bincount(seen.row, count * seen.x, rows) + np.bincount(seen.after_row, worth * values, rows)
-        self._count[:, number] = total
-        self._middle[:, number] = summed / np.maximum(total, 1e-300)
-        claimed = SPREAD_WEIGHT * self._sigma[number] ** 2 * (1 - CORRELATION)
-        squares = claimed + (count * (seen.x - mu) ** 2).sum() + (runs * s * s * (1 + a * h)).sum()
-        self.spread[number] = math.sqrt(squares / (SPREAD_WEIGHT + count.sum() + runs.sum()))
-        self.known[number] = SPREAD_WEIGHT + count.sum()
+        values = mu + s / np.maximum(h - a, 1e-6)
+        total = _sums(seen.after_row, worth, rows)
+        summed = _sums(seen.after_row, worth * values, rows)
+        return _Under(total=total, summed=summed, squares=(runs * s * s * (1 + a * h)).sum(), weight=runs.sum())
 
     def _learn_common(self) -> float:
         """The share of the spread that is common to a cluster, from how far the medians of clusters lie apart."""
@@ -276,6 +306,12 @@ class _Drains:
     def learned(self) -> Slow:
         """The share and the factor after this round."""
         return Slow(slow=self._slow, quick=self._quick, log_factor=self._summed / self._precision)
+
+
+def _sums(places: Columns, weights: Floats, rows: int) -> Floats:
+    """Of the weights, by place."""
+    found: NDArray[Any] = np.bincount(places, weights, rows)
+    return found
 
 
 def is_slow_after(after: Floats, mu: Floats | float, s: Floats | float, slow: Slow) -> Floats:

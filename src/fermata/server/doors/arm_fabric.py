@@ -1,37 +1,35 @@
-"""Network cards, switches and links of a supercomputer in the shape of Microsoft.SupercomputerInfrastructure, as far as
-inventory knows them: components that nodes report, shared devices, and who hangs on which. Modelled on a preview.
+"""Network cards, switches, links and ports of a supercomputer in the shape of Microsoft.SupercomputerInfrastructure, as
+far as inventory knows them. Modelled on a preview.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
-from fermata.domain.fleet import Device, DeviceScope, Node
-from fermata.server.doors.arm_front import ArmCall, ArmReply, Kind, listed, not_found
+from fermata.domain.fleet import DeviceScope
+from fermata.server.doors.arm_front import ArmCall, ArmError, ArmReply, Kind, listed, not_found
 from fermata.server.doors.arm_supercomputers import ROOT, resource, whole_id
-
-CARD_WORDS = frozenset({"nic", "hca"})  # words of components that are network cards, as in nic_fw
-SWITCH_WORDS = frozenset({"tor", "leaf", "spine", "switch"})  # words of kinds of device that are switches
+from fermata.services.fabric import card_name, link_name, list_cards, list_switches
+from fermata.services.places import Place
 
 Found = Iterator[dict[str, Any]]
 
 
 def _nics(call: ArmCall) -> Found:
-    """One for each node and network component that it reports: how many cards are behind it, inventory does not say."""
     place = call.place
-    for node in sorted(place.nodes, key=lambda node: node.name):
-        for component in sorted(node.versions):
-            if CARD_WORDS & _words(component):
-                properties = {
-                    "nodeId": f"{whole_id(call)}/nodes/{node.name}",
-                    "component": component,
-                    "firmwareVersion": node.versions[component],
-                    "provisioningState": "Succeeded",
-                }
-                yield resource(f"{place.id}/nics", f"{node.name}-{component}", f"{ROOT}/nics", properties)
+    for node, component in list_cards(place.nodes):
+        properties = {
+            "nodeId": f"{whole_id(call)}/nodes/{node.name}",
+            "component": component,
+            "firmwareVersion": node.versions[component],
+            "provisioningState": "Succeeded",
+        }
+        yield resource(f"{place.id}/nics", card_name(node, component), f"{ROOT}/nics", properties)
 
 
 def _switches(call: ArmCall) -> Found:
-    for device, nodes in _known(call):
+    for device, nodes in list_switches(call.picture.fleet, call.place.nodes):
         clusters = f"{whole_id(call)}/clusters/{device.cluster}"
         properties = {
             "deviceKind": device.kind,
@@ -47,7 +45,7 @@ def _switches(call: ArmCall) -> Found:
 
 def _links(call: ArmCall) -> Found:
     """One for each node and switch that it hangs on."""
-    for device, nodes in _known(call):
+    for device, nodes in list_switches(call.picture.fleet, call.place.nodes):
         for node in nodes:
             properties = {
                 "switchId": f"{whole_id(call)}/switches/{device.name}",
@@ -55,21 +53,7 @@ def _links(call: ArmCall) -> Found:
                 "deviceKind": device.kind,
                 "provisioningState": "Succeeded",
             }
-            yield resource(f"{call.place.id}/links", f"{device.name}--{node.name}", f"{ROOT}/links", properties)
-
-
-def _known(call: ArmCall) -> Iterator[tuple[Device, list[Node]]]:
-    """The switches of the place, by name, each with its nodes there."""
-    fleet, own = call.picture.fleet, frozenset(call.place.names)
-    clusters = {node.cluster for node in call.place.nodes}
-    devices = [device for name in clusters for device in fleet.devices_by_cluster[name]]
-    for device in sorted(devices, key=lambda device: device.name):
-        if SWITCH_WORDS & _words(device.kind):
-            yield device, [node for node in fleet.nodes_behind(device) if node.name in own]
-
-
-def _words(name: str) -> frozenset[str]:
-    return frozenset(name.lower().split("_"))
+            yield resource(f"{call.place.id}/links", link_name(device, node), f"{ROOT}/links", properties)
 
 
 def _kind(what: str, find: Callable[[ArmCall], Found]) -> Kind:
@@ -82,6 +66,40 @@ def _kind(what: str, find: Callable[[ArmCall], Found]) -> Kind:
     return Kind(all={"GET": lambda call: listed(list(find(call)))}, one={"GET": get})
 
 
+def _parent(call: ArmCall) -> Place:
+    """What the path is about, or what it stands in when that is a switch. Raises ArmError when it is not there."""
+    *outer, (kind, name) = call.path.pairs
+    if kind.lower() != "switches":
+        return call.place
+    above = replace(call, path=replace(call.path, pairs=tuple(outer), kind="switches", name=name, action=""))
+    SWITCHES.one["GET"](above)
+    return above.place
+
+
+def list_ports(call: ArmCall) -> ArmReply:
+    """None: inventory knows no ports."""
+    _parent(call)
+    return listed([])
+
+
+def get_port(call: ArmCall) -> ArmReply:
+    """There is none."""
+    raise not_found(f"{call.path.kind}/{call.path.name} in {_parent(call).name}: inventory knows no ports")
+
+
+def refuse_action(call: ArmCall) -> ArmReply:
+    """What Fermata does to no switch that is there."""
+    _parent(call)
+    switch = call.path.pairs[-1][1]
+    sentence = (
+        f"Fermata knows switch {switch} from inventory alone: it captures no packets and retrieves no data from it. Ask"
+        " the switch itself."
+    )
+    raise ArmError(HTTPStatus.CONFLICT, "OperationNotAllowed", sentence)
+
+
 NICS = _kind("nic", _nics)
 SWITCHES = _kind("switch", _switches)
 LINKS = _kind("link", _links)
+PORTS = Kind(all={"GET": list_ports}, one={"GET": get_port})
+SWITCH_ACTION = Kind(all={"POST": refuse_action})

@@ -56,7 +56,9 @@ class ArmPath:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmCall:
-    """One request, read. `caller` is the node whose token it carries, None for any other caller."""
+    """One request, read. `base` is the address that it came to, without a slash at the end. `caller` is the node whose
+    token it carries, None for any other caller.
+    """
 
     given: Context
     picture: Picture
@@ -64,6 +66,7 @@ class ArmCall:
     path: ArmPath
     options: Mapping[str, str]
     body: bytes
+    base: str
     caller: NodeId | None = None
 
     @property
@@ -216,7 +219,8 @@ def arm_route(pattern: str, kinds: Callable[[ArmPath], Kind | None]) -> tuple[An
         try:
             reply = await run_in_threadpool(_answer, given, request, body, kinds)
         except Refusal as refusal:
-            reply = _error(ArmError(HTTPStatus.CONFLICT, "Conflict", sentences(refusal.reasons)))
+            details = [{"code": why.code.value, "message": why.sentence} for why in refusal.reasons]
+            reply = _error(ArmError(HTTPStatus.CONFLICT, "Conflict", sentences(refusal.reasons), details=details))
         except ArmError as error:
             reply = _error(error)
         content = b"" if reply.body is None else orjson.dumps(reply.body)
@@ -256,7 +260,16 @@ def _answer(given: Context, request: Request, body: bytes, kinds: Callable[[ArmP
     picture = given.maintenance.look()
     places = Places(fleet=picture.fleet)
     return handler(
-        ArmCall(given=given, picture=picture, places=places, path=path, options=options, body=body, caller=caller)
+        ArmCall(
+            given=given,
+            picture=picture,
+            places=places,
+            path=path,
+            options=options,
+            body=body,
+            base=str(request.base_url).rstrip("/"),
+            caller=caller,
+        )
     )
 
 

@@ -9,11 +9,12 @@ from http import HTTPStatus
 from typing import Any
 
 from fermata.domain import arm
+from fermata.domain.ids import UpdateId
 from fermata.server.doors.arm_front import ArmCall, ArmError, ArmReply, Kind, bad_request, listed, not_found
 from fermata.server.doors.hearing import hearing_of
 from fermata.services.maintenance import PlannedStay
-from fermata.services.maintenance_plans import PutPlan, UpdateScope, covers, list_put_plans, put_plan
-from fermata.services.place_work import list_updates, windows_of
+from fermata.services.maintenance_plans import RACK_FLIGHT, PutPlan, UpdateScope, covers, list_put_plans, put_plan
+from fermata.services.place_work import list_flights, list_updates, windows_of
 from fermata.services.places import Place
 
 TYPE = "Microsoft.Maintenance/maintenancePlans"
@@ -57,10 +58,7 @@ def put_maintenance_plan(call: ArmCall) -> ArmReply:
     if any(known.lower() == name.lower() for known in _plans(call, place)):
         raise ArmError(HTTPStatus.CONFLICT, "Conflict", f"{name} is a plan of the planner: give yours another name.")
     asked = _read_plan(call, place)
-    updates = tuple(found.update.id for found in list_updates(call.picture, place) if covers(asked, found.update))
-    if not updates:
-        sentence = f"No update that {asked.scope} names is pending on {place.name}: there is nothing to agree to."
-        raise ArmError(HTTPStatus.CONFLICT, "NoUpdatesPending", sentence)
+    updates = _find_meant(call, place, asked)
     plan = PutPlan(
         path=plan_id(place, name),
         name=name,
@@ -75,6 +73,24 @@ def put_maintenance_plan(call: ArmCall) -> ArmReply:
     return ArmReply(body=_put(place, plan), status=HTTPStatus.CREATED if is_new else HTTPStatus.OK)
 
 
+def _find_meant(call: ArmCall, place: Place, asked: PutPlan) -> tuple[UpdateId, ...]:
+    """The updates that the plan names there; of flights one. Raises ArmError."""
+    is_flight = asked.scope.is_flight
+    there = list_flights(call.picture, place) if is_flight else [u.update for u in list_updates(call.picture, place)]
+    found = tuple(update.id for update in there if covers(asked, update))
+    if not found:
+        what = "is offered as a flight" if is_flight else "is pending"
+        sentence = f"No update that {asked.scope} names {what} on {place.name}: there is nothing to agree to."
+        raise ArmError(HTTPStatus.CONFLICT, "NoUpdatesPending", sentence)
+    if is_flight and len(found) > 1:
+        sentence = (
+            f"{', '.join(found)} are offered as flights on {place.name}, and one is tried at a time: say in "
+            "versionToUpdate which version is meant, or approve one by its name."
+        )
+        raise ArmError(HTTPStatus.CONFLICT, "FlightAmbiguous", sentence)
+    return found
+
+
 def _read_plan(call: ArmCall, place: Place) -> PutPlan:
     """What the body asks for, its updates not looked up yet. Raises ArmError."""
     properties = call.json().get("properties")
@@ -84,9 +100,13 @@ def _read_plan(call: ArmCall, place: Place) -> PutPlan:
     if end <= start or end <= call.given.now():
         raise bad_request("endTimeUTC must come after startTimeUTC, and be ahead.")
     scope = next((scope for scope in UpdateScope if scope == properties.get("updateScope")), None)
+    if properties.get("updateScope") == RACK_FLIGHT:
+        raise bad_request(
+            f"No plan is made for {RACK_FLIGHT}: a flight of a shared device flies with all nodes behind it or not at "
+            "all, and a plan speaks for its resource alone. Approve the flight by its name on all of those nodes."
+        )
     if scope is None:
-        words = ", ".join(UpdateScope)
-        raise bad_request(f"updateScope must be one of {words}; flights are approved by their name, not by a plan.")
+        raise bad_request(f"updateScope must be one of {', '.join(UpdateScope)}.")
     return PutPlan(
         path=place.id,
         name=call.path.name,

@@ -1,5 +1,6 @@
 """Maintenance requests of a supercomputer in the shape of Microsoft.SupercomputerInfrastructure: one for its updates
-and one for each kind of work order, approved for the whole, for a cluster or for a node. Modelled on a preview.
+and one for each kind of work order, approved for the whole, for a cluster or for a node; and beside them those that
+clients put. Modelled on a preview.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,16 @@ from fermata.domain.maintenance_words import UpdateStatus
 from fermata.domain.request_kinds import KIND_WORDS, RequestKind
 from fermata.domain.scheduled_events import COMING
 from fermata.server.doors.arm_front import ArmCall, ArmError, ArmReply, Kind, bad_request, listed, not_found
+from fermata.server.doors.arm_own_requests import (
+    APPROVED,
+    STATES,
+    WAITING,
+    delete_own,
+    get_own,
+    list_own,
+    patch_own,
+    put_own,
+)
 from fermata.server.doors.arm_supercomputers import ROOT, resource
 from fermata.server.doors.hearing import hearing_of
 from fermata.services.event_approvals import Subject, approve_work
@@ -18,19 +29,10 @@ from fermata.services.maintenance import Picture
 from fermata.services.place_work import PlaceState, list_updates, state_of
 from fermata.services.places import Place
 
-STATES = {
-    UpdateStatus.IN_PROGRESS: "InProgress",
-    UpdateStatus.RETRY_LATER: "WaitingOnApproval",
-    UpdateStatus.PENDING: "Approved",
-    UpdateStatus.COMPLETED: "Complete",
-    UpdateStatus.NOTHING: "Complete",
-}
-WAITING, APPROVED = "WaitingOnApproval", "Approved"
-
 
 def list_requests(call: ArmCall) -> ArmReply:
     """Of updates and of each kind of work order that stands there, one for the whole, and one for each cluster where
-    something is to be done or under way.
+    something is to be done or under way; then what clients put.
     """
     place, found = call.place, []
     parts = [
@@ -42,16 +44,20 @@ def list_requests(call: ArmCall) -> ArmReply:
         if kind is RequestKind.DEPLOYMENT or _is_there(call, place, kind):
             found.append(_request(call, kind, place))
             found += [_request(call, kind, below) for below in parts if _is_there(call, below, kind)]
-    return listed(found)
+    return listed(found + list_own(call))
 
 
 def get_request(call: ArmCall) -> ArmReply:
     """One request."""
+    if _kind_of(call.path.name) is None:
+        return get_own(call)
     return ArmReply(body=_request(call, *_asked(call)))
 
 
 def patch_request(call: ArmCall) -> ArmReply:
     """Approves it: no other state may be set."""
+    if _kind_of(call.path.name) is None:
+        return patch_own(call)
     kind, place = _asked(call)
     properties = call.json().get("properties")
     wanted = properties.get("state") if isinstance(properties, dict) else None
@@ -75,18 +81,45 @@ def patch_request(call: ArmCall) -> ArmReply:
 
 
 def put_request(call: ArmCall) -> ArmReply:
-    """As a change of one that is there; a new one is made from what is pending, not by clients."""
-    return patch_request(call)
+    """A repair that a client asks for; under the name of one that is made from what is pending, a change of that."""
+    name, whole = call.path.name, call.place
+    if _kind_of(name) is None:
+        return put_own(call)
+    sentence = (
+        f"{name} is a name of requests that are made from what is pending on {whole.name}: choose another for yours."
+    )
+    reserved = ArmError(HTTPStatus.CONFLICT, "MaintenanceRequestNameReserved", sentence)
+    properties = call.json().get("properties")
+    if isinstance(properties, dict) and "impactCategory" in properties:
+        raise reserved  # which those lack: taken as a change, it would approve more than what was meant
+    try:
+        return patch_request(call)
+    except ArmError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        raise reserved from error
+
+
+def delete_request(call: ArmCall) -> ArmReply:
+    """What a client put. Others end with the work that they ask for."""
+    if _kind_of(call.path.name) is None:
+        return delete_own(call)
+    sentence = f"Request {call.path.name} is made from what is pending: it ends when that is done."
+    raise ArmError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", sentence)
+
+
+def _kind_of(name: str) -> RequestKind | None:
+    """Of a request that is made from what is pending; None of those that clients put."""
+    head, _, _ = name.partition("-")
+    return next((kind for kind in RequestKind if kind == head.lower()), None)
 
 
 def _asked(call: ArmCall) -> tuple[RequestKind, Place]:
     """Of which kind it is, and about what. Raises ArmError, for one that nothing was ever asked of too."""
     whole, name = call.place, call.path.name
-    head, _, tail = name.partition("-")
-    kind = next((kind for kind in RequestKind if kind == head.lower()), None)
-    if kind is None:
-        kinds = ", ".join(RequestKind)
-        raise not_found(f"maintenance request {name}: they are made from what is pending, and called by kind: {kinds}")
+    _, _, tail = name.partition("-")
+    kind = _kind_of(name)
+    assert kind is not None, "what clients put is asked for elsewhere"
     place = whole if not tail else _part(call, tail)
     if place is None:
         raise not_found(f"maintenance request {name}: {tail} is no cluster and no node of {whole.name}")
@@ -149,4 +182,7 @@ def _nodes_asked(picture: Picture, place: Place) -> Iterator[str]:
             yield f"{whole}/nodes/{name}"
 
 
-REQUESTS = Kind(all={"GET": list_requests}, one={"GET": get_request, "PATCH": patch_request, "PUT": put_request})
+REQUESTS = Kind(
+    all={"GET": list_requests},
+    one={"GET": get_request, "PATCH": patch_request, "PUT": put_request, "DELETE": delete_request},
+)

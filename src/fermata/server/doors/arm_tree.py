@@ -1,8 +1,11 @@
 """Which kind of resource of Azure's resource manager is answered by what."""
 
+from collections.abc import Mapping
+
 from fermata.server.doors import (
     arm_events,
     arm_fabric,
+    arm_own_requests,
     arm_plans,
     arm_requests,
     arm_supercomputers,
@@ -20,7 +23,17 @@ OF_MAINTENANCE = {
     "configurationassignments": arm_windows.ASSIGNMENTS,
     "maintenanceplans": arm_plans.PLANS,
 }
-TREE = {
+PARENTS = (
+    ("supercomputers",),
+    ("supercomputers", "clusters"),
+    ("supercomputers", "racks"),
+    ("supercomputers", "nodes"),
+    ("supercomputers", "clusters", "racks"),
+    ("supercomputers", "clusters", "nodes"),
+    ("supercomputers", "racks", "nodes"),
+)  # parts that are places: what is listed below them is of their nodes
+SWITCHES = (("supercomputers", "switches"), ("supercomputers", "clusters", "switches"))
+TREE: Mapping[tuple[str, ...], Kind] = {
     ("supercomputers",): arm_supercomputers.SUPERCOMPUTERS,
     ("supercomputers", "clusters"): arm_supercomputers.CLUSTERS,
     ("supercomputers", "racks"): arm_supercomputers.RACKS,
@@ -28,13 +41,23 @@ TREE = {
     ("supercomputers", "clusters", "racks"): arm_supercomputers.RACKS,
     ("supercomputers", "clusters", "nodes"): arm_supercomputers.NODES,
     ("supercomputers", "racks", "nodes"): arm_supercomputers.NODES,
-    ("supercomputers", "racks", "nics"): arm_fabric.NICS,
-    ("supercomputers", "clusters", "racks", "nics"): arm_fabric.NICS,
+    **{(*parent, "nics"): arm_fabric.NICS for parent in PARENTS},
+    **{
+        (*parent, kind): arm_fabric.PORTS
+        for parent in (*PARENTS, *SWITCHES)
+        for kind in ("ports", "devicelogicalports")
+    },
+    **{
+        (*parent, action): arm_fabric.SWITCH_ACTION
+        for parent in SWITCHES
+        for action in ("packetcapture", "retrievedata")
+    },
     ("supercomputers", "links"): arm_fabric.LINKS,
     ("supercomputers", "clusters", "links"): arm_fabric.LINKS,
-    ("supercomputers", "switches"): arm_fabric.SWITCHES,
-    ("supercomputers", "clusters", "switches"): arm_fabric.SWITCHES,
+    **dict.fromkeys(SWITCHES, arm_fabric.SWITCHES),
     ("supercomputers", "maintenancerequests"): arm_requests.REQUESTS,
+    ("locations", "operationstatuses"): arm_own_requests.STATUSES,
+    ("locations", "operationresults"): arm_own_requests.RESULTS,
 }
 
 
