@@ -117,7 +117,7 @@ def test_node_that_goes_back_leaves_the_reservation_of_its_window_and_stays_in_t
     lines = {line.split("=")[1].split(" ")[0]: line for line in reservations(slurm).splitlines() if line}
     assert " Nodes=gpu028 " in lines["fermata_run_1_c0-20260105_float"]
     assert " Nodes=gpu027 " in lines["fermata_run_1_c0-20260107"]
-    assert isinstance(progress(slurm, back), Succeeded), "a later window of its own does not hold it back"
+    wait_for(lambda: isinstance(progress(slurm, back), Succeeded))  # a later window of its own does not hold it back
     keep(slurm)
 
 

@@ -85,7 +85,7 @@ def test_nodes_are_drained_with_a_reason_that_carries_window_and_key(slurm: Slur
     assert progress(slurm, ask("gpu001", "drain", 2)) == NeverAsked()
     assert workloads_of(slurm).give_back([ask("gpu001", "give_back")]) == {ask("gpu001", "give_back").key: Accepted()}
     assert slurm.states("gpu001") <= {"IDLE", "NOT_RESPONDING"}
-    assert isinstance(progress(slurm, ask("gpu001", "give_back")), Succeeded)
+    wait_for(lambda: isinstance(progress(slurm, ask("gpu001", "give_back")), Succeeded))  # once slurmctld asked it
     assert seen(slurm, "gpu001").locked is False
     again = ask("gpu001", "give_back")
     assert workloads_of(slurm).give_back([again]) == {again.key: Accepted()}
