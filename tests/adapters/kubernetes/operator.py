@@ -90,16 +90,22 @@ class Operator:
             self._patch(one, {"metadata": {"annotations": {INITIAL: before}}})
             self.kube.cordon(node)
         if now == "Draining" and "drainSpec" in one["spec"]:
-            self._evict(self.kube.pods(node), is_forced=one["spec"]["drainSpec"].get("force", False))
-            left = [f"default/{pod}" for pod in self.kube.pods(node)]
+            self._evict(self._leaving(node), is_forced=one["spec"]["drainSpec"].get("force", False))
+            left = [f"default/{pod}" for pod in self._leaving(node)]
             self._patch(one, {"status": {"drain": {"waitForEviction": left}}}, "/status")
             return not left
         return True
 
-    def _evict(self, pods: list[str], *, is_forced: bool) -> None:
+    def _leaving(self, node: str) -> dict[str, list[str]]:
+        """By pod the kinds of its owners, but for those of DaemonSets."""
+        items = self.kube.call("GET", "/api/v1/pods")["items"]
+        metas = [each["metadata"] for each in items if each["spec"].get("nodeName") == node]
+        owners = {meta["name"]: [owner["kind"] for owner in meta.get("ownerReferences") or ()] for meta in metas}
+        return {pod: kinds for pod, kinds in owners.items() if "DaemonSet" not in kinds}
+
+    def _evict(self, pods: dict[str, list[str]], *, is_forced: bool) -> None:
         """As kubectl drains: nothing, where a pod is bare."""
-        items = {each["metadata"]["name"]: each for each in self.kube.call("GET", "/api/v1/pods")["items"]}
-        if not is_forced and not all(items[pod]["metadata"].get("ownerReferences") for pod in pods):
+        if not is_forced and not all(pods.values()):
             return
         resources = self.kube.call("GET", "/api/v1")["resources"]
         found = next(each for each in resources if each["name"] == "pods/eviction")
