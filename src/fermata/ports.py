@@ -142,6 +142,10 @@ class AskSource(Protocol):
         """All that is asked. Raises TryLater or Refused: half a list is never an answer, since what is gone is over."""
         ...
 
+    def mark(self, agreed: Mapping[str, bool]) -> None:
+        """Has objects show that they may begin, or no more. Raises TryLater or Refused."""
+        ...
+
     def hand_over(self, nodes: Sequence[NodeId]) -> None:
         """Leaves nodes to those who asked for them: what is ours there keeps them from beginning no more. Nodes that we
         keep nobody from are fine. Raises TryLater or Refused.

@@ -4,7 +4,7 @@ the controller of one dies in mid-update. Time alone runs faster than on the wal
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -294,8 +294,10 @@ def read_ops(day: Day, run: Any) -> dict[str, UnitOp]:
     return {op.unit: op for op in found}
 
 
-def conduct(day: Day, site: Path) -> dict[str, UnitOp]:
-    """As `fermata worker --site` does, until every node is back or on the tail list, a minute at the longest."""
+def conduct(day: Day, site: Path, also: Callable[[], bool] = lambda: True) -> dict[str, UnitOp]:
+    """As `fermata worker --site` does, until every node is back or on the tail list, and `also` holds: a minute at the
+    longest.
+    """
     of = small.campaign().id
     run = services.start(day.database, of, now=day.clock.now(), actor="dana", new_id=mint_id).id
     settings = chosen_settings(store=str(day.folder / "store.sqlite"))
@@ -310,7 +312,7 @@ def conduct(day: Day, site: Path) -> dict[str, UnitOp]:
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         try:
-            wait_for(lambda: not thread.is_alive() or _is_over(day, read_ops(day, run)))
+            wait_for(lambda: not thread.is_alive() or (also() and _is_over(day, read_ops(day, run))))
         finally:
             stop.set()
             thread.join(30)
@@ -326,7 +328,8 @@ def _is_over(day: Day, ops: Mapping[str, UnitOp]) -> bool:
 
 def check_tail(day: Day, ops: Mapping[str, UnitOp]) -> None:
     """Fourteen are back, the liar and the dead one are in the tail, each for its own reason."""
-    assert {name for name in day.nodes if ops[name].state is UnitState.RETURNED} == set(day.nodes) - TAIL
+    left = {name: str(ops[name].state) for name in day.nodes if ops[name].state is not UnitState.RETURNED}
+    assert left.keys() == TAIL, left
     tail = [ops[name] for name in sorted(TAIL)]
     told = {op.unit: op.reason.code for op in tail if op.tail_since is not None and op.reason is not None}
     assert told == {LIAR: Code.STEP_FAILED, DYING: Code.NODE_UNSEEN}

@@ -145,9 +145,23 @@ def test_node_is_left_to_who_asked_by_ending_our_maintenance_there_alone(kube: K
     assert not kube.is_cordoned("gpu001")
 
 
+def test_agreement_is_shown_on_the_object_and_taken_back(kube: Kube) -> None:
+    operator = Operator(kube)
+    operator.make("ofed", "gpu001", OFED)
+    operator.make("other", "gpu002", OFED)
+    request(kube, "csp-1")
+    source = reading(kube)
+    ref = next(found.ref for found in source.read() if found.node == "gpu001")
+    source.mark({ref: True})
+    assert [found.node for found in source.read() if found.is_agreed] == ["gpu001"]
+    source.mark({ref: False})
+    assert not any(found.is_agreed for found in source.read())
+
+
 def test_source_without_maintenances_has_nothing_to_leave(kube: Kube, api: ApiServer) -> None:
     api.customs.kinds = {"maintenancerequests"}
     reading(kube, AskKind.MAINTENANCE_REQUEST).hand_over([NodeId("gpu001")])
+    reading(kube, AskKind.MAINTENANCE_REQUEST).mark({"x": True})
 
 
 def test_end_of_ours_that_is_refused_is_told(kube: Kube, api: ApiServer) -> None:

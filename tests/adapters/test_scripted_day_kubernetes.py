@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,16 @@ from tests.adapters.scripted_day import TAIL, Day, check_tail, conduct, open_day
 from tests.adapters.slurm_site import wait_for
 from tests.simulation.conftest import closed_stores
 
+from fermata.adapters.requests_kubernetes import KubernetesAsks
+from fermata.domain.ids import OrderId, RequestId, SourceId
+from fermata.domain.request_states import RequestState
+from fermata.domain.sources import AskKind, Operators
+from fermata.domain.work_orders import Word, WorkOrder
+from fermata.services.order_words import WordOrder, decide_orders
+from fermata.services.outside_asks import TakenAsks, take_asks
+from fermata.services.work_orders import list_orders
+from fermata.wiring import mint_id
+
 _WHY = lacking()
 pytestmark = [
     pytest.mark.slow,
@@ -28,6 +39,8 @@ pytestmark = [
 __all__ = ["closed_stores"]
 NODES = tuple(f"gpu{number:03d}" for number in range(1, 17))
 SPARE = "cpu001"
+EAST = SourceId("east")
+OFED = "nvidia.network.operator"
 RACK = {"key": "site.example/rack", "value": "r0", "effect": "PreferNoSchedule"}
 BUDGETS = "/apis/policy/v1beta1/namespaces/default/poddisruptionbudgets"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -68,6 +81,14 @@ def begin(day: Day, kube: Kube, **words: Any) -> Path:
     take_in(day, sources, site)
     plan_day(day)
     return site
+
+
+def with_operator(kube: Kube) -> Operator:
+    """One that begins on no node that serves."""
+    kube.call("POST", DEFINITIONS, DEFINITION)
+    kube.call("POST", "/api/v1/namespaces", {"metadata": {"name": "fermata"}})
+    wait_for(lambda: kube.http.get(ALL).is_success)
+    return Operator(kube, unavailable_max=0)
 
 
 def check_cluster(kube: Kube, before: dict[str, Any]) -> None:
@@ -111,10 +132,7 @@ def test_fourteen_of_sixteen_come_back_and_kubernetes_shows_which(day: Day, kube
 def test_day_beside_the_maintenance_operator_ends_the_same(day: Day, kube: Kube) -> None:
     """It empties the nodes; nothing of the network operator begins on one that we hold."""
     before = {name: kube.node(name)["spec"] for name in NODES}
-    kube.call("POST", DEFINITIONS, DEFINITION)
-    kube.call("POST", "/api/v1/namespaces", {"metadata": {"name": "fermata"}})
-    wait_for(lambda: kube.http.get(ALL).is_success)
-    operator, is_over = Operator(kube, unavailable_max=0), threading.Event()
+    operator, is_over = with_operator(kube), threading.Event()
 
     def operate() -> None:
         while not is_over.wait(0.1):
@@ -126,7 +144,7 @@ def test_day_beside_the_maintenance_operator_ends_the_same(day: Day, kube: Kube)
     try:
         check_tail(day, conduct(day, site))
         for name in NODES:
-            operator.make(f"ofed-{name}", name, "nvidia.network.operator")
+            operator.make(f"ofed-{name}", name, OFED)
         running.join(3)
     finally:
         is_over.set()
@@ -134,5 +152,56 @@ def test_day_beside_the_maintenance_operator_ends_the_same(day: Day, kube: Kube)
     check_cluster(kube, before)
     for name in NODES:
         phases = operator.phases(name)
-        assert phases.pop("nvidia.network.operator") == "Pending", name
+        assert phases.pop(OFED) == "Pending", name
         assert phases == ({PREFIX: "Ready"} if name in TAIL else {}), name
+
+
+def test_work_of_another_operator_is_done_in_the_window_that_its_customer_agreed_to(day: Day, kube: Kube) -> None:
+    """The network operator asks for a node. It begins with our cordon and no sooner, works on a node that is empty, and
+    the node comes back by its proof when it is done.
+    """
+    before = {name: kube.node(name)["spec"] for name in NODES}
+    operator, is_over, seen = with_operator(kube), threading.Event(), []
+    node = NODES[2]
+    site = begin(day, kube, maintenance_operator={"namespace": "fermata"})
+    asks = frozenset({AskKind.NODE_MAINTENANCE})
+    east = Operators(id=EAST, asks=asks, every=timedelta(minutes=1), requestor=PREFIX, **reach(kube))
+    source = KubernetesAsks(east)
+
+    def look() -> TakenAsks:
+        return take_asks(day.database, EAST, source, now=day.clock.now(), new_id=mint_id)
+
+    def find(name: OrderId) -> WorkOrder:
+        return next(order for order in list_orders(day.database, ended=True) if order.id == name)
+
+    operator.make("ofed", node, OFED)
+    operator.settle()
+    (wanted,) = look().opened
+    word = WordOrder(word=Word.APPROVED, actor="lumen-capacity")
+    decide_orders(day.database, RequestId("req_sc_hardware"), [word], now=day.clock.now(), new_id=mint_id)
+    look()
+    assert operator.phases(node) == {OFED: "Pending"}
+
+    def operate() -> None:
+        while not is_over.wait(0.1):
+            operator.step()
+            look()
+            if find(wanted).in_work and operator.phases(node).get(OFED) == "Ready":
+                seen.append((kube.is_cordoned(node), f"{PREFIX}/held" in kube.taints(node), kube.pods(node)))
+                operator.end("ofed")
+
+    running = threading.Thread(target=operate, daemon=True)
+    running.start()
+    try:
+        check_tail(day, conduct(day, site, lambda: not find(wanted).is_open and not kube.is_cordoned(node)))
+        running.join(2)
+    finally:
+        is_over.set()
+        running.join(20)
+    check_cluster(kube, before)
+    assert seen[0] == (True, True, [f"agent-{node}"])
+    done = find(wanted)
+    assert done.ended is not None
+    assert (done.held, done.ended.how) == ((node,), RequestState.COMPLETED)
+    assert done.ended.said.actor == "source east"
+    assert operator.phases(node) == {}

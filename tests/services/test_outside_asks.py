@@ -2,7 +2,7 @@
 the object is gone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from fermata.domain.ids import NodeId, OrderId, SourceId
 from fermata.domain.outside_asks import OutsideAsk, settle_asks
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_states import RequestState
-from fermata.domain.work_orders import WorkOrder
+from fermata.domain.work_orders import Word, WorkOrder
 from fermata.ports import Refused
 from fermata.services.outside_asks import TakenAsks, take_asks
 from fermata.services.work_orders import cancel_order, list_orders, start_order
@@ -38,11 +38,15 @@ class Reader:
 
     found: Sequence[OutsideAsk] | None = ()
     handed: list[NodeId] = field(default_factory=list)
+    marked: list[dict[str, bool]] = field(default_factory=list)
 
     def read(self) -> Sequence[OutsideAsk]:
         if self.found is None:
             raise Refused("no")
         return self.found
+
+    def mark(self, agreed: Mapping[str, bool]) -> None:
+        self.marked.append(dict(agreed))
 
     def hand_over(self, nodes: Sequence[NodeId]) -> None:
         self.handed += nodes
@@ -184,6 +188,35 @@ def test_node_is_not_left_while_work_waits_there_that_nobody_consented_to(ready:
     assert look(ready, asks("a"), asks("b"), reader=reader).handed == ()
     assert reader.handed == []
     assert look(ready, asks("a"), asks("c", N1), reader=reader).handed == (N0,)
+
+
+def test_object_shows_that_it_may_begin_as_long_as_its_order_may(ready: Database) -> None:
+    reader = Reader()
+    look(ready, asks("a"), asks("b", N1), reader=reader)
+    assert reader.marked == []
+    say(ready, HARDWARE, actor="eve")
+    look(ready, asks("a"), asks("b", N1), reader=reader)
+    assert reader.marked.pop() == {"a": True, "b": True}
+    look(ready, asks("a", is_agreed=True), asks("b", N1, is_agreed=True), reader=reader)
+    assert reader.marked == []
+    say(ready, HARDWARE, Word.WITHDRAWN, actor="eve")
+    look(ready, asks("a", is_agreed=True), asks("b", N1, is_agreed=True, has_begun=True), reader=reader)
+    assert reader.marked == [{"a": False}]
+
+
+def test_object_that_nobody_asked_the_customer_about_shows_no_agreement(ready: Database) -> None:
+    reader = Reader()
+    look(ready, asks("a"), reader=reader)
+    say(ready, HARDWARE, actor="eve")
+    look(ready, asks("a"), asks("b"), reader=reader)
+    assert reader.marked == [{"a": True}]
+
+
+def test_work_that_began_as_it_was_agreed_keeps_its_order(ready: Database) -> None:
+    (name,) = look(ready, asks("a")).opened
+    say(ready, HARDWARE, actor="eve")
+    assert look(ready, asks("a", is_agreed=True, has_begun=True)).cancelled == ()
+    assert order(ready, name).is_open
 
 
 def test_orders_of_another_source_are_left_alone(ready: Database) -> None:

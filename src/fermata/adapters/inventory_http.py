@@ -72,10 +72,19 @@ class Asking(AbstractContextManager["Asking"]):
         if answer.status_code != httpx.codes.NOT_FOUND:
             self._check(answer)
 
-    def _ask(self, method: str, path: str, params: Mapping[str, str]) -> httpx.Response:
+    def patch(self, path: str, merged: Any) -> None:
+        """A JSON merge patch. What is gone already is fine. Raises TryLater or Refused."""
+        answer = self._ask("PATCH", path, {}, merged)
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            self._check(answer)
+
+    def _ask(self, method: str, path: str, params: Mapping[str, str], merged: Any = None) -> httpx.Response:
         url = f"{self.access.url}{path}"
         try:
-            return self._client.request(method, url, params=dict(params))
+            if merged is None:
+                return self._client.request(method, url, params=dict(params))
+            kind = {"Content-Type": "application/merge-patch+json"}
+            return self._client.request(method, url, params=dict(params), json=merged, headers=kind)
         except httpx.HTTPError as error:
             raise TryLater(AGAIN, f"{url} does not answer: {str(error) or type(error).__name__}") from error
 

@@ -7,6 +7,7 @@ from fermata.adapters.inventory_http import PAGES_MAX, Access, Asking, Gone, lis
 from fermata.ports import Refused
 
 PAGE_SIZE = 500
+AGREED = "maintenance.fermata.io/agreed"  # annotation of an object of somebody else, whose customers let it begin
 BEGINNINGS_MAX = 3  # a list whose place ran out (410) is begun anew
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fermata.adapters.inventory_http import Access, Asking
-from fermata.adapters.kubernetes_lists import PAGE_SIZE, read_list
+from fermata.adapters.kubernetes_lists import AGREED, PAGE_SIZE, read_list
 from fermata.domain.health import shorten
 from fermata.domain.ids import NodeId
 from fermata.domain.outside_asks import OutsideAsk
@@ -41,6 +41,18 @@ class KubernetesAsks:
                 found += [ask] if ask is not None else []
         return found
 
+    def mark(self, agreed: Mapping[str, bool]) -> None:
+        """By an annotation, of NodeMaintenances alone: nobody reads it on the others. Raises TryLater or Refused."""
+        if AskKind.NODE_MAINTENANCE not in self.reach.asks:
+            return
+        found = read_list(self._access(), PATHS[AskKind.NODE_MAINTENANCE], {}, self.page_size)
+        with Asking(self._access()) as asking:
+            for meta in (item["metadata"] for item in found):
+                if meta["uid"] in agreed:
+                    note = {AGREED: "true" if agreed[meta["uid"]] else None}
+                    patch = {"metadata": {"uid": meta["uid"], "annotations": note}}
+                    asking.patch(_path(meta), patch)
+
     def hand_over(self, nodes: Sequence[NodeId]) -> None:
         """Ends our own NodeMaintenances there: the operator lets one begin on a node at a time. Raises TryLater or
         Refused.
@@ -56,7 +68,7 @@ class KubernetesAsks:
         with Asking(self._access()) as asking:
             for meta in ours:
                 if not meta.get("deletionTimestamp"):
-                    asking.delete(f"{MAINTENANCES}/namespaces/{meta['namespace']}/nodemaintenances/{meta['name']}")
+                    asking.delete(_path(meta))
 
     def _access(self) -> Access:
         reach = self.reach
@@ -82,6 +94,7 @@ def _read_maintenance(item: Any, requestor: str) -> OutsideAsk | None:
         kind=RequestKind.HARDWARE,
         cause=f"NodeMaintenance {meta['namespace']}/{meta['name']} of {spec['requestorID']}",
         has_begun=reason not in ("", "Pending"),
+        is_agreed=bool((meta.get("annotations") or {}).get(AGREED)),
     )
 
 
@@ -101,6 +114,10 @@ def _read_request(item: Any, _requestor: str) -> OutsideAsk:
         has_begun=_condition(item, "HealthEventEmitted").get("status") == "True",
         wanted_at=_read_time(str(start)) if start else None,
     )
+
+
+def _path(meta: Mapping[str, Any]) -> str:
+    return f"{MAINTENANCES}/namespaces/{meta['namespace']}/nodemaintenances/{meta['name']}"
 
 
 def _uid(meta: Mapping[str, Any]) -> str:

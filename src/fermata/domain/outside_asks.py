@@ -16,7 +16,8 @@ from fermata.domain.work_orders import Target, TargetLevel, WorkOrder
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutsideAsk:
     """One object that stands for work on a node. `ref`: no other object, now or later, has it. `has_begun`: its
-    operator works on the node, or prepares it. `wanted_at` UTC; None: as soon as may be.
+    operator works on the node, or prepares it. `is_agreed`: it shows that its customers let it begin. `wanted_at` UTC;
+    None: as soon as may be.
     """
 
     ref: str
@@ -24,6 +25,7 @@ class OutsideAsk:
     kind: RequestKind
     cause: str
     has_begun: bool
+    is_agreed: bool = False
     wanted_at: datetime | None = None
 
 
@@ -111,10 +113,21 @@ def _end(order: WorkOrder, there: Mapping[str, OutsideAsk]) -> Ending | None:
         )
     if not left:
         return Ending(order=order.id, how=End.CANCEL, why="who asked for it has taken its object away")
-    begun = next((ask for ask in left if ask.has_begun), None)
+    begun = next((ask for ask in left if ask.has_begun and not ask.is_agreed), None)
     if begun is not None:
         return Ending(order=order.id, how=End.CANCEL, why=f"{begun.cause}: it has begun without us")
     return None
+
+
+def settle_agreements(
+    source: SourceId, asks: Sequence[OutsideAsk], orders: Iterable[WorkOrder], may_begin: Collection[OrderId]
+) -> Mapping[str, bool]:
+    """By object whether it has to show from now on that it may begin; those that show it right are absent, and so are
+    those that have begun.
+    """
+    agreed = {ref for order in orders if order.in_work or order.id in may_begin for ref in order.asked_by}
+    waiting = [ask for ask in asks if not ask.has_begun]
+    return {ask.ref: not ask.is_agreed for ask in waiting if ask.is_agreed != (ref_of(source, ask) in agreed)}
 
 
 def _open(source: SourceId, node: NodeId, asks: Collection[OutsideAsk]) -> Opening:

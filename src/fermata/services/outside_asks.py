@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fermata.domain.ids import NodeId, OrderId, SourceId
-from fermata.domain.outside_asks import End, Opening, settle_asks
+from fermata.domain.order_begin import why_not_yet
+from fermata.domain.outside_asks import End, Opening, settle_agreements, settle_asks
+from fermata.domain.work_orders import WorkOrder
 from fermata.ports import AskSource
 from fermata.services.errors import Refusal
-from fermata.services.work_orders import NewOrder, cancel_order, complete_order, list_orders, open_orders
+from fermata.services.work_orders import NewOrder, cancel_order, complete_order, list_orders, open_desk, open_orders
 from fermata.store.database import Database
 
 NewId = Callable[[str], str]
@@ -29,7 +31,8 @@ def take_asks(db: Database, source: SourceId, reader: AskSource, *, now: datetim
     """Looks once. Each order is a transaction of its own, so that one that is refused keeps no other. Raises TryLater
     or Refused when the source cannot be read: then nothing is opened or ended.
     """
-    settled = settle_asks(source, reader.read(), list_orders(db, ended=True))
+    asks = reader.read()
+    settled = settle_asks(source, asks, list_orders(db, ended=True))
     actor = actor_of(source)
     left = list(settled.left)
     ended: dict[End, list[OrderId]] = {End.COMPLETE: [], End.CANCEL: []}
@@ -45,6 +48,9 @@ def take_asks(db: Database, source: SourceId, reader: AskSource, *, now: datetim
             opened.append(_open(db, opening, now=now, actor=actor, new_id=new_id))
         except Refusal as refusal:
             left.extend(_say(opening.cause, refusal))
+    marks = settle_agreements(source, asks, *_who_may_begin(db, now))
+    if marks:
+        reader.mark(marks)
     if settled.handed:
         reader.hand_over(settled.handed)
     return TakenAsks(
@@ -54,6 +60,18 @@ def take_asks(db: Database, source: SourceId, reader: AskSource, *, now: datetim
         handed=settled.handed,
         left=tuple(left),
     )
+
+
+def _who_may_begin(db: Database, now: datetime) -> tuple[Sequence[WorkOrder], frozenset[OrderId]]:
+    """The open orders that operators outside asked for, and which of them nothing keeps from beginning now."""
+    orders = [order for order in list_orders(db) if order.asked_by]
+    if not orders:
+        return (), frozenset()
+    with db.read() as conn:
+        book = open_desk(conn, now).book()
+    places = book.ordered.desk.places
+    may = (order.id for order in orders if not any(why_not_yet(book, order, places.nodes_of(order))))
+    return orders, frozenset(may)
 
 
 def actor_of(source: SourceId) -> str:

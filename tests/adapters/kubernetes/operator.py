@@ -55,6 +55,10 @@ class Operator:
     def end(self, name: str) -> None:
         self.kube.call("DELETE", f"{API}/namespaces/default/nodemaintenances/{name}")
 
+    def agree(self, name: str) -> None:
+        note = {"metadata": {"annotations": {"maintenance.fermata.io/agreed": "true"}}}
+        self.kube.call("PATCH", f"{API}/namespaces/default/nodemaintenances/{name}", note, headers=MERGE)
+
     def phases(self, node: str) -> dict[str, str]:
         """By requestor."""
         return {each["spec"]["requestorID"]: phase(each) for each in self.all() if each["spec"]["nodeName"] == node}

@@ -137,7 +137,7 @@ def test_old_return_that_is_asked_again_leaves_the_next_window_its_maintenance(k
     assert [each["metadata"].get("deletionTimestamp") for each in operator.all()] == [None]
 
 
-@pytest.mark.parametrize("steps", [2, 3, 6])
+@pytest.mark.parametrize("steps", [0, 1, 2, 3, 6])
 def test_node_that_somebody_elses_maintenance_has_begun_on_is_not_locked(
     kube: Kube, operator: Operator, steps: int
 ) -> None:
@@ -148,14 +148,37 @@ def test_node_that_somebody_elses_maintenance_has_begun_on_is_not_locked(
     answers = kube.workloads(**OURS).lock(asks)
     denied = answers[asks[0].key]
     assert isinstance(denied, Denied)
-    assert f"gpu001 is under maintenance by others, NodeMaintenance default/ofed of {OTHER} is " in denied.why
+    assert f"others are about gpu001, NodeMaintenance default/ofed of {OTHER} is " in denied.why
     assert (kube.is_cordoned("gpu001"), answers[asks[1].key]) == (False, Accepted())
 
 
-def test_maintenance_that_waits_for_its_turn_keeps_nobody_from_locking(kube: Kube, operator: Operator) -> None:
+def test_maintenance_that_is_agreed_on_begins_with_our_cordon_and_the_node_is_emptied_for_it(
+    kube: Kube, operator: Operator
+) -> None:
+    kube.add_pod("gpu001", "work")
     operator.make("ofed", "gpu001", OTHER)
+    operator.agree("ofed")
     operator.step()
     kube.take("gpu001", **OURS)
+    operator.settle()
+    assert operator.phases("gpu001") == {OTHER: "Ready"}
+    assert isinstance(drained(kube), Running)
+    assert isinstance(drained(kube), Succeeded)
+    assert operator.phases("gpu001") == {OTHER: "Ready"}
+    assert isinstance(give_back(kube), Later)
+    operator.end("ofed")
+    operator.settle()
+    assert kube.is_cordoned("gpu001")
+    assert give_back(kube) == Accepted()
+    assert not kube.is_cordoned("gpu001")
+
+
+def test_maintenance_that_has_begun_already_keeps_the_node_however_agreed_it_is(kube: Kube, operator: Operator) -> None:
+    operator.make("ofed", "gpu001", OTHER, cordon=False)
+    operator.agree("ofed")
+    operator.settle()
+    asked = ask("gpu001", "lock")
+    assert isinstance(kube.workloads(**OURS).lock([asked])[asked.key], Denied)
 
 
 def test_nobody_elses_maintenance_begins_while_ours_is_there(kube: Kube, operator: Operator) -> None:
@@ -176,10 +199,9 @@ def test_nobody_elses_maintenance_begins_while_ours_is_there(kube: Kube, operato
 def test_maintenance_that_was_first_is_waited_for_and_the_node_not_opened_under_it(
     kube: Kube, operator: Operator
 ) -> None:
-    operator.make("ofed", "gpu001", OTHER)
-    operator.step()
     kube.take("gpu001", **OURS)
-    operator.settle()  # it was pending and is let in, since its node is out already
+    operator.make("ofed", "gpu001", OTHER)
+    operator.settle()  # between our lock and our claim: it is let in, since its node is out already
     assert isinstance(drained(kube), Running)
     assert isinstance(drained(kube), Running)
     assert f"before it, NodeMaintenance default/ofed of {OTHER} is Ready" in str(kube.note("gpu001", "waiting"))

@@ -74,6 +74,8 @@ class Operator:
     def _look(self, claims: Claims, node: str, key: StepKey, *, may_ask: bool) -> str | None:
         assert self.words is not None
         ours, other = claims.ours(node), claims.find_other(node)
+        if other is not None and other.is_agreed:
+            return None  # it began with our cordon, as its customers agreed: the node is emptied for it
         behind = f"; before it, {other.say()}" if other is not None else ""
         if ours is None:
             return f"{self._claim(self.words, node, key) if may_ask else 'no NodeMaintenance of ours is there'}{behind}"

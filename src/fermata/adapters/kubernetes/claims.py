@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fermata.adapters.kubernetes.settings import MaintenanceOperator, Settings
+from fermata.adapters.kubernetes_lists import AGREED
 from fermata.domain.ids import StepKey
 from fermata.ports import Refused
 
@@ -19,7 +20,8 @@ SHOWN_MAX = 3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """One NodeMaintenance. `phase`: the reason of its condition Ready, "" while the operator has not seen it. `step`:
-    of one that we made, the step that it is for. `pods`: those that it waits for.
+    of one that we made, the step that it is for. `pods`: those that it waits for. `is_agreed`: of somebody else's, its
+    customers let it begin.
     """
 
     namespace: str
@@ -32,6 +34,7 @@ class Claim:
     is_leaving: bool
     step: str
     pods: tuple[str, ...]
+    is_agreed: bool
 
     @property
     def title(self) -> str:
@@ -67,6 +70,12 @@ class Claims:
         ours = self.ours(node)
         begun = (claim for claim in self.found if claim.node == node and claim.is_begun)
         return next((claim for claim in begun if claim is not ours), None)
+
+    def find_unagreed(self, node: str) -> Claim | None:
+        """Somebody else's that has begun on `node`, or would as soon as we cordon it, and that nobody consented to."""
+        ours = self.ours(node)
+        others = (claim for claim in self.found if claim.node == node and claim is not ours)
+        return next((claim for claim in others if claim.is_begun or not claim.is_agreed), None)
 
 
 NO_CLAIMS = Claims(None)
@@ -120,6 +129,7 @@ def _read(item: Mapping[str, Any], prefix: str) -> Claim:
         phase=phase,
         is_ready=ready.get("status") == "True" and phase == "Ready",
         is_leaving=bool(meta.get("deletionTimestamp")),
+        is_agreed=bool((meta.get("annotations") or {}).get(AGREED)),
         step=str((meta.get("annotations") or {}).get(f"{prefix}/step") or ""),
         pods=tuple(
             str(pod) for pod in (*(status.get("waitForCompletion") or ()), *(drain.get("waitForEviction") or ()))

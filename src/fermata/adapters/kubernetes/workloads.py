@@ -43,7 +43,7 @@ class KubernetesWorkloads:
 
     def lock(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
         """See the port. A node that somebody else cordoned is left, and one that somebody else's NodeMaintenance has
-        begun on.
+        begun on, or would begin on without consent once it is cordoned.
         """
         return self._carry_out(Op.LOCK, asks, self._take, self._operator.claims() if asks else NO_CLAIMS)
 
@@ -135,10 +135,10 @@ class KubernetesWorkloads:
         known = hold.trail.find(ask.key)
         if known is not None:
             return self._let_go(op, hold, claims) if known is hold.trail.last else _repeat(op, hold)
-        other = claims.find_other(ask.unit)
-        if other is not None and op is Op.LOCK:
-            return Denied(why=f"{op} is not done: {ask.unit} is under maintenance by others, {other.say()}")
-        if other is not None and op is Op.GIVE_BACK:
+        unagreed = claims.find_unagreed(ask.unit) if op is Op.LOCK else None
+        if unagreed is not None:
+            return Denied(why=f"{op} is not done: others are about {ask.unit}, {unagreed.say()}")
+        if op is Op.GIVE_BACK and claims.find_other(ask.unit) is not None:
             return Later(after=LATER)
         if not hold.is_ours:
             why = hold.say_holder() if op is Op.LOCK else hold.say_lost()
