@@ -4,7 +4,7 @@ the controller of one dies in mid-update. Time alone runs faster than on the wal
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -326,10 +326,12 @@ def _is_over(day: Day, ops: Mapping[str, UnitOp]) -> bool:
     )
 
 
-def check_tail(day: Day, ops: Mapping[str, UnitOp]) -> None:
-    """Fourteen are back, the liar and the dead one are in the tail, each for its own reason."""
+def check_tail(day: Day, ops: Mapping[str, UnitOp], besides: Collection[str] = ()) -> None:
+    """Fourteen are back, the liar and the dead one are in the tail, each for its own reason. `besides`: nodes that are
+    with people, or were.
+    """
     left = {name: str(ops[name].state) for name in day.nodes if ops[name].state is not UnitState.RETURNED}
-    assert left.keys() == TAIL, left
+    assert left.keys() - set(besides) == TAIL, left
     tail = [ops[name] for name in sorted(TAIL)]
     told = {op.unit: op.reason.code for op in tail if op.tail_since is not None and op.reason is not None}
     assert told == {LIAR: Code.STEP_FAILED, DYING: Code.NODE_UNSEEN}
