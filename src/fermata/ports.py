@@ -22,6 +22,7 @@ from fermata.domain.inventory_reports import Report
 from fermata.domain.jobs import Job
 from fermata.domain.metrics import Reading
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
+from fermata.domain.outside_asks import OutsideAsk
 from fermata.domain.replans import Replan
 from fermata.domain.subscriptions import Greeting, Subscription
 
@@ -133,6 +134,24 @@ class InventorySource(Protocol):
 
     def read(self, now: datetime) -> Report:
         """All that the source says, as of `now`. Raises TryLater or Refused: half a list is never an answer."""
+        ...
+
+
+class AskSource(Protocol):
+    """Says what operators outside want of nodes."""
+
+    def read(self) -> Sequence[OutsideAsk]:
+        """All that is asked. Raises TryLater or Refused: half a list is never an answer, since what is gone is over."""
+        ...
+
+    def mark(self, agreed: Mapping[str, bool]) -> None:
+        """Has objects show that they may begin, or no more. Raises TryLater or Refused."""
+        ...
+
+    def hand_over(self, nodes: Sequence[NodeId]) -> None:
+        """Leaves nodes to those who asked for them: what is ours there keeps them from beginning no more. Nodes that we
+        keep nobody from are fine. Raises TryLater or Refused.
+        """
         ...
 
 

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -114,12 +115,17 @@ def _configure(url: str, ca_file: str, token: str) -> dict[str, object]:
 
 
 def _grant(kube: Kube) -> None:
-    """What the page says that the adapter needs, and no more."""
-    access = "/apis/rbac.authorization.k8s.io/v1"
-    role = PAGE.read_text(encoding="utf-8").split("## Rights\n\n```yaml\n")[1].split("```")[0]
-    kube.call("POST", f"{access}/clusterroles", yaml.safe_load(role))
-    granted = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "fermata"}
-    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "fermata"}
-    binding = {"metadata": {"name": "fermata"}, "roleRef": granted, "subjects": [subject]}
-    kube.call("POST", f"{access}/clusterrolebindings", binding)
+    """What the page says that the adapter needs, and no more; beside the maintenance-operator too."""
+    page = PAGE.read_text(encoding="utf-8")
+    for heading in ("## Rights", "### Rights for that"):
+        _bind(kube, yaml.safe_load(page.split(f"{heading}\n\n```yaml\n")[1].split("```")[0]))
     wait_for(lambda: kube.http.get("/api/v1/namespaces/default").is_success)
+
+
+def _bind(kube: Kube, role: Any) -> None:
+    access, group = "/apis/rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io"
+    kube.call("POST", f"{access}/clusterroles", role)
+    granted = {"apiGroup": group, "kind": "ClusterRole", "name": role["metadata"]["name"]}
+    subject = {"apiGroup": group, "kind": "User", "name": "fermata"}
+    binding = {"metadata": role["metadata"], "roleRef": granted, "subjects": [subject]}
+    kube.call("POST", f"{access}/clusterrolebindings", binding)

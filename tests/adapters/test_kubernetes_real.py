@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.adapters.kubernetes.kube import PREFIX, Kube, ask
+from tests.adapters.kubernetes.operator import ALL, DEFINITION, Operator
 from tests.adapters.kubernetes_site import lacking, serving_kubernetes
 from tests.adapters.slurm_site import wait_for
 
@@ -29,6 +30,8 @@ pytestmark = [
     pytest.mark.skipif(_WHY is not None, reason=f"NO REAL KUBERNETES: {_WHY}"),
 ]
 NUMBERS = itertools.count(1)
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+CLAIMS = {"maintenance_operator": {"namespace": "fermata"}}
 BUDGETS = "/apis/policy/v1beta1/namespaces/default/poddisruptionbudgets"
 
 
@@ -48,6 +51,14 @@ def node(kube: Kube) -> str:
     name = f"gpu{next(NUMBERS):03d}"
     kube.add_node(name)
     return name
+
+
+@pytest.fixture(scope="module")
+def operator(kube: Kube) -> Operator:
+    kube.call("POST", DEFINITIONS, DEFINITION)
+    kube.call("POST", "/api/v1/namespaces", {"metadata": {"name": "fermata"}})
+    wait_for(lambda: kube.http.get(ALL).is_success)
+    return Operator(kube, unavailable_max=0)
 
 
 @pytest.fixture
@@ -187,6 +198,51 @@ def test_look_of_who_took_over_stops_the_late_call_of_who_was_before(kube: Kube,
     assert kube.answer("lock", ask(node, "lock", generation=7)) == Overtaken()
     assert not kube.is_cordoned(node)
     assert kube.answer("lock", asked) == Accepted()
+
+
+def test_operators_maintenance_is_waited_for_and_ends_with_the_return(
+    kube: Kube, operator: Operator, node: str
+) -> None:
+    kube.add_pod(node, f"{node}-work")
+    kube.take(node, **CLAIMS)
+    assert isinstance(kube.progress(node, "drain", **CLAIMS), Running)
+    assert kube.pods(node) == [f"{node}-work"]
+    operator.settle()
+    assert operator.phases(node) == {PREFIX: "Ready"}
+    wait_for(lambda: isinstance(kube.progress(node, "drain", **CLAIMS), Succeeded))
+    operator.make(node, node, "nvidia.network.operator")
+    operator.settle()
+    assert operator.phases(node) == {PREFIX: "Ready", "nvidia.network.operator": "Pending"}
+    asked = ask(node, "give_back")
+    assert kube.workloads(**CLAIMS).give_back([asked]) == {asked.key: Accepted()}
+    operator.settle()
+    assert operator.phases(node) == {"nvidia.network.operator": "Pending"}  # it may begin on no node that serves
+    assert not kube.is_cordoned(node)
+
+
+def test_operator_empties_a_node_for_us(kube: Kube, operator: Operator, node: str) -> None:
+    words = {"maintenance_operator": {"namespace": "fermata", "drains": True}}
+    kube.add_pod(node, f"{node}-work")
+    kube.take(node, **words)
+    assert isinstance(kube.progress(node, "drain", **words), Running)
+    operator.settle()
+    wait_for(lambda: isinstance(kube.progress(node, "drain", **words), Succeeded))
+    assert kube.pods(node) == []
+    operator.make(f"{node}-other", f"{node}", "nvidia.network.operator")
+    assert kube.ports(**words).probe()["maintenances"].isdecimal()
+
+
+def test_node_that_somebody_elses_maintenance_has_begun_on_is_not_locked(
+    kube: Kube, operator: Operator, node: str
+) -> None:
+    operator.make(f"{node}-ofed", node, "nvidia.network.operator", cordon=False)
+    Operator(kube).settle()
+    asked = ask(node, "lock")
+    answer = kube.workloads(**CLAIMS).lock([asked])[asked.key]
+    assert isinstance(answer, Denied)
+    assert f"others are about {node}, NodeMaintenance default/{node}-ofed of" in answer.why
+
+    assert not kube.is_cordoned(node)
 
 
 def test_probe_tells_in_which_api_evictions_go(kube: Kube) -> None:

@@ -57,21 +57,43 @@ class Asking(AbstractContextManager["Asking"]):
 
     def get(self, path: str, params: Mapping[str, str]) -> Any:
         """The JSON at `path` below the server's URL. Raises TryLater, Refused, or Gone for the status 410."""
-        url = f"{self.access.url}{path}"
-        try:
-            answer = self._client.get(url, params=dict(params))
-        except httpx.HTTPError as error:
-            raise TryLater(AGAIN, f"{url} does not answer: {str(error) or type(error).__name__}") from error
+        answer = self._ask("GET", path, params)
         if answer.status_code == httpx.codes.GONE:
             raise Gone
+        self._check(answer)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise Refused(f"{self.access.url}{path} answers what is no JSON: {error}") from error
+
+    def delete(self, path: str) -> None:
+        """What is gone already is fine. Raises TryLater or Refused."""
+        answer = self._ask("DELETE", path, {})
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            self._check(answer)
+
+    def patch(self, path: str, merged: Any) -> None:
+        """A JSON merge patch. What is gone already is fine. Raises TryLater or Refused."""
+        answer = self._ask("PATCH", path, {}, merged)
+        if answer.status_code != httpx.codes.NOT_FOUND:
+            self._check(answer)
+
+    def _ask(self, method: str, path: str, params: Mapping[str, str], merged: Any = None) -> httpx.Response:
+        url = f"{self.access.url}{path}"
+        try:
+            if merged is None:
+                return self._client.request(method, url, params=dict(params))
+            kind = {"Content-Type": "application/merge-patch+json"}
+            return self._client.request(method, url, params=dict(params), json=merged, headers=kind)
+        except httpx.HTTPError as error:
+            raise TryLater(AGAIN, f"{url} does not answer: {str(error) or type(error).__name__}") from error
+
+    def _check(self, answer: httpx.Response) -> None:
+        url = answer.url.copy_with(query=None)
         if answer.status_code in BUSY:
             raise TryLater(_patience(answer), f"{url} answers {_say(answer)}")
         if not answer.is_success:
             raise Refused(f"{url} answers {_say(answer)}: see its address and its token in the settings of sources")
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise Refused(f"{url} answers what is no JSON: {error}") from error
 
     def _trust(self) -> ssl.SSLContext | bool:
         if self.access.ca_file is None:

@@ -1,19 +1,18 @@
 """Nodes of a Kubernetes cluster as facts: labels, annotations, capacity and conditions, listed page by page."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fermata.adapters.inventory_fields import flat
-from fermata.adapters.inventory_http import PAGES_MAX, Access, Asking, Gone, listed
+from fermata.adapters.inventory_http import Access
+from fermata.adapters.kubernetes_lists import PAGE_SIZE, read_list
 from fermata.domain.fleet import NodeState
 from fermata.domain.inventory_reports import Facts
 from fermata.domain.sources import Kubernetes
 from fermata.ports import Refused
 
 PATH = "/api/v1/nodes"
-PAGE_SIZE = 500
-BEGINNINGS_MAX = 3  # a list whose place ran out (410) is begun anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +27,8 @@ class KubernetesNodes:
         access = Access(
             url=self.reach.url, scheme="Bearer", token_file=self.reach.token_file, ca_file=self.reach.ca_file
         )
-        with Asking(access) as asking:
-            for _ in range(BEGINNINGS_MAX):
-                try:
-                    return [_to_facts(item, self.reach.url) for item in self._items(asking)]
-                except Gone:
-                    continue
-        raise Refused(f"{self.reach.url} forgets its list of nodes while it is read, {BEGINNINGS_MAX} times in a row")
-
-    def _items(self, asking: Asking) -> Iterator[Any]:
-        params = {"limit": str(self.page_size)}
-        if self.reach.selector:
-            params["labelSelector"] = self.reach.selector
-        for _ in range(PAGES_MAX):
-            answer = asking.get(PATH, params)
-            yield from listed(answer, "items", self.reach.url)
-            following = (answer.get("metadata") or {}).get("continue")
-            if not following:
-                return
-            params = {**params, "continue": str(following)}
-        raise Refused(f"{self.reach.url} lists nodes without end")
+        params = {"labelSelector": self.reach.selector} if self.reach.selector else {}
+        return [_to_facts(item, self.reach.url) for item in read_list(access, PATH, params, self.page_size)]
 
 
 def _to_facts(item: Any, url: str) -> Facts:

@@ -51,8 +51,8 @@ def told(url: str) -> Iterator[None]:
         yield
     except Rejected as error:
         if error.response.status_code in BUSY:
-            raise TryLater(patience(error), f"{url} is busy: {shorten(str(error))}") from error
-        raise Refused(f"{url} refuses ({error.response.status_code}): {shorten(str(error))}") from error
+            raise TryLater(patience(error), f"{url} is busy: {said_by(error)}") from error
+        raise Refused(f"{url} refuses ({error.response.status_code}): {said_by(error)}") from error
     except (httpx2.HTTPError, json.JSONDecodeError) as error:
         raise TryLater(LATER, f"{url} does not answer: {shorten(str(error)) or type(error).__name__}") from error
     except (RuntimeError, ValueError, TypeError, LookupError) as error:  # closed, or no object of Kubernetes
@@ -76,7 +76,13 @@ def answer_of(error: Rejected, what: str) -> Answer:
         return Later(after=patience(error))
     if status in BUSY:
         return Unsure()
-    return Denied(why=f"the API server refuses {what}: {shorten(str(error))}")
+    return Denied(why=f"the API server refuses {what}: {said_by(error)}")
+
+
+def said_by(error: Rejected) -> str:
+    """What the server itself said, else what the client makes of it."""
+    status = read_status(error.response)
+    return shorten((status[1] if status is not None else "") or str(error))
 
 
 def read_status(answer: httpx2.Response) -> tuple[frozenset[str], str] | None:

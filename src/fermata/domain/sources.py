@@ -127,12 +127,37 @@ class Source:
                 assert_never(self.reach)
 
 
+class AskKind(StrEnum):
+    """The objects by which operators of a Kubernetes cluster ask for a node."""
+
+    NODE_MAINTENANCE = "node_maintenance"
+    MAINTENANCE_REQUEST = "maintenance_request"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operators:
+    """An API server whose operators ask for nodes by `asks`, and how often it is read. `requestor`: whose
+    NodeMaintenances are our own. `token_file` and `ca_file` are read each time.
+    """
+
+    id: SourceId
+    url: str
+    asks: frozenset[AskKind]
+    every: timedelta
+    requestor: str
+    token_file: str | None = None
+    ca_file: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SourceBook:
-    """All sources, and what is stated of clusters since no source knows it: customer, time zone and so on."""
+    """All sources, and what is stated of clusters since no source knows it: customer, time zone and so on. `requests`:
+    who is asked what operators outside want.
+    """
 
     clusters: Mapping[ClusterId, Cluster] = field(default_factory=dict)
     sources: Mapping[SourceId, Source] = field(default_factory=dict)
+    requests: Mapping[SourceId, Operators] = field(default_factory=dict)
 
 
 NO_SOURCES = SourceBook()

@@ -54,6 +54,7 @@ class WorkOrder:
 
     `held`: the nodes that it was begun with. They stay its own until its end, wherever inventory has them meanwhile.
     `tail`: the unit on a tail list that it was opened for by itself (run/window/unit); `known`: what is known of it.
+    `asked_by`: objects of operators outside that it was opened for (source/object); it is over when all are gone.
     """
 
     id: OrderId
@@ -71,6 +72,7 @@ class WorkOrder:
     held: tuple[NodeId, ...] = ()
     tail: str = ""
     known: tuple[str, ...] = ()
+    asked_by: tuple[str, ...] = ()
 
     @property
     def request(self) -> RequestId:

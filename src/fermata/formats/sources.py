@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from fermata.domain.fleet import Cluster
 from fermata.domain.ids import ClusterId, CustomerId, SourceId, SupercomputerId
@@ -25,6 +24,7 @@ from fermata.domain.sources import (
 from fermata.formats.faults import FaultLog, quote, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_unique, check_zone
 from fermata.formats.fleet import CLUSTERS, DIVISIONS
+from fermata.formats.operators import open_operators, read_file, read_operators, read_url
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.yamltext import read_yaml
 
@@ -69,14 +69,20 @@ def _decode(path: Path, document: Document) -> SourceBook | None:
     root = read_yaml(path, document.log)
     if root is None:
         return None
-    top = Fields(document, root, required=("sources",), optional=("clusters",))
+    top = Fields(document, root, required=("sources",), optional=("clusters", "requests"))
     clusters = [Fields(document, spot, required=CLUSTERS.required) for spot in top.items("clusters")]
     sources = [_open_source(document, spot) for spot in top.items("sources")]
     check_unique((fields.spot("cluster") for fields in clusters), document.log, "Cluster")
-    check_unique((fields.spot("id") for fields in sources), document.log, "Source")
+    requests = [open_operators(document, spot) for spot in top.items("requests")]
+    check_unique((fields.spot("id") for fields in (*sources, *requests)), document.log, "Source")
     stated = [_cluster(fields) for fields in clusters]
     read = [_source(fields, path.parent) for fields in sources]
-    return SourceBook(clusters={c.name: c for c in stated}, sources={s.id: s for s in read})
+    asked = [read_operators(fields, path.parent) for fields in requests]
+    return SourceBook(
+        clusters={c.name: c for c in stated},
+        sources={s.id: s for s in read},
+        requests={each.id: each for each in asked},
+    )
 
 
 def _cluster(fields: Fields) -> Cluster:
@@ -147,37 +153,21 @@ def _reach(kind: SourceKind, fields: Fields, folder: Path) -> Reach:
             return Slurm(scontrol=fields.text("scontrol")) if fields.has("scontrol") else Slurm()
         case SourceKind.KUBERNETES:
             return Kubernetes(
-                url=_url(fields),
-                token_file=_file(fields, "token_file", folder),
-                ca_file=_file(fields, "ca_file", folder),
+                url=read_url(fields),
+                token_file=read_file(fields, "token_file", folder),
+                ca_file=read_file(fields, "ca_file", folder),
                 selector=fields.text("selector") if fields.has("selector") else "",
             )
         case SourceKind.NETBOX:
             query = fields.spot("query")
             return NetBox(
-                url=_url(fields),
-                token_file=_file(fields, "token_file", folder),
-                ca_file=_file(fields, "ca_file", folder),
+                url=read_url(fields),
+                token_file=read_file(fields, "token_file", folder),
+                ca_file=read_file(fields, "ca_file", folder),
                 query=_texts(fields, query, "query") if query else {},
             )
         case SourceKind.PUSH:
             return Push()
-
-
-def _url(fields: Fields) -> str:
-    url = fields.text("url")
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
-    except ValueError:
-        good = False
-    if url and not good:
-        fields.fault("url", f"{quote(url)} is no URL of a server, such as https://netbox.example; it names no user.")
-    return url.rstrip("/")
-
-
-def _file(fields: Fields, key: str, folder: Path) -> str | None:
-    return str(folder / fields.text(key)) if fields.has(key) else None
 
 
 def _rules(fields: Fields, kind: SourceKind, key: str, columns: Sequence[str], optional: Sequence[str]) -> UnitRules:

@@ -16,6 +16,7 @@ from fermata.ports import Channel, Clock
 from fermata.server import doors, errors
 from fermata.server.api import PREFIX
 from fermata.server.api import router as api_router
+from fermata.server.asks_loop import run_asks_loop
 from fermata.server.callers import NO_NODES, NodeAccess, NodeKeys
 from fermata.server.conditional import Conditional
 from fermata.server.context import Context
@@ -110,7 +111,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
     tasks = [
         asyncio.create_task(work)
-        for work in (context.live.run(), watch(context.db, context.now), run_sync_loop(context))
+        for work in (context.live.run(), watch(context.db, context.now), run_sync_loop(context), run_asks_loop(context))
     ]
     try:
         yield

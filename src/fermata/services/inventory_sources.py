@@ -13,7 +13,7 @@ from fermata.domain.inventory_reports import NotTaken, Report, SourceState
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.sources import NO_SOURCES, Source, SourceBook, SourceKind
 from fermata.formats.faults import BadInput
-from fermata.ports import InventorySource, Refused, TryLater
+from fermata.ports import AskSource, InventorySource, Refused, TryLater
 from fermata.services.errors import Refusal, nearest
 from fermata.services.inventory_changes import ACTOR, NOT_TAKEN_SHOWN, Synced, close_hold, source_entry
 from fermata.services.inventory_sync import NewId, preview_report, record_failure, take_report
@@ -24,10 +24,13 @@ from fermata.store.database import Database, StoreUnavailable
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """The settings, and a reader for each source that is asked: all but those that are pushed."""
+    """The settings, and a reader for each source that is asked: all but those that are pushed. `askers`: of what
+    operators outside want.
+    """
 
     book: SourceBook = NO_SOURCES
     readers: Mapping[SourceId, InventorySource] = field(default_factory=dict)
+    askers: Mapping[SourceId, AskSource] = field(default_factory=dict)
 
 
 NOTHING_CONFIGURED = Sources()

@@ -27,7 +27,9 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOrder:
-    """What somebody asks for. `impact` None: what a workload feels of that kind, at worst."""
+    """What somebody asks for. `impact` None: what a workload feels of that kind, at worst. `asked_by`: see
+    WorkOrder.
+    """
 
     kind: RequestKind
     target: Target
@@ -35,6 +37,7 @@ class NewOrder:
     impact: Impact | None = None
     criticality: Criticality = Criticality.REGULAR
     wanted_at: datetime | None = None
+    asked_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +235,7 @@ def _judge_new(book: RequestBook, desk: Desk, asked: NewOrder, opened: Said, nam
             book.policy.notice, asked.kind, asked.criticality, opened_at=opened.at, wanted_at=asked.wanted_at
         ),
         wanted_at=asked.wanted_at,
+        asked_by=asked.asked_by,
     )
     for known in (*desk.inputs.orders.values(), *desk.changed.values()):
         is_same = (known.kind, known.target, known.supercomputer) == (order.kind, order.target, order.supercomputer)

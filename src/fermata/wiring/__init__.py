@@ -9,31 +9,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import fermata
 from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
 from fermata.adapters.event_grid_webhook import EventGridWebhook
-from fermata.adapters.inventory_files import FilesSource
 from fermata.adapters.inventory_http import Access
-from fermata.adapters.inventory_kubernetes import KubernetesNodes
-from fermata.adapters.inventory_mapped import MappedSource
-from fermata.adapters.inventory_netbox import NetBoxDevices
-from fermata.adapters.inventory_slurm import SlurmNodes
 from fermata.adapters.outbound import Outbound
 from fermata.adapters.prometheus import PrometheusMetrics
 from fermata.adapters.smtp import Mail, MailServer
 from fermata.domain.ids import CampaignId, RunId, WindowId
-from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Slurm, Source, SourceBook
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
 from fermata.execution.parts import Parts, Tick
 from fermata.formats.brake import BrakeFile, brake_file
-from fermata.formats.fleet import read_fleet
 from fermata.formats.metrics import read_metrics
-from fermata.formats.sources import read_sources
-from fermata.ports import Channel, Clock, InventorySource, Metrics, Site
+from fermata.ports import Channel, Clock, Metrics, Site
 from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
@@ -50,6 +42,7 @@ from fermata.store.leases import LEAD
 from fermata.store.wakes import listening
 from fermata.wiring.errors import SiteUnusable
 from fermata.wiring.site import RealSite, open_site
+from fermata.wiring.sources import open_sources
 
 __all__ = [
     "CampaignClock",
@@ -73,6 +66,7 @@ __all__ = [
     "open_simulated_site",
     "open_site",
     "open_site_parts",
+    "open_sources",
     "utc_now",
 ]
 
@@ -349,15 +343,6 @@ class UtcClock:
         return utc_now()
 
 
-def open_sources(path: Path | None) -> Sources:
-    """The sources of inventory that the file describes, each with its reader; none without a file. Raises BadInput."""
-    if path is None:
-        return NOTHING_CONFIGURED
-    book = read_sources(path)
-    readers = {name: found for name, source in book.sources.items() if (found := _reader(source, book)) is not None}
-    return Sources(book=book, readers=readers)
-
-
 def open_metrics(path: Path | None) -> Metrics | None:
     """What gates may name as evidence beside outcomes, as the file says; None without one. Raises BadInput."""
     if path is None:
@@ -365,23 +350,6 @@ def open_metrics(path: Path | None) -> Metrics | None:
     found = read_metrics(path)
     access = Access(url=found.url, scheme="Bearer", token_file=found.token_file, ca_file=found.ca_file)
     return PrometheusMetrics(access=access, rules=found.rules)
-
-
-def _reader(source: Source, book: SourceBook) -> InventorySource | None:
-    """None for a source that is pushed."""
-    match source.reach:
-        case Files(path=path):
-            return FilesSource(source=source.id, path=Path(path), read_fleet=read_fleet)
-        case Slurm():
-            return MappedSource(source=source, clusters=book.clusters, collect=SlurmNodes(source.reach))
-        case Kubernetes():
-            return MappedSource(source=source, clusters=book.clusters, collect=KubernetesNodes(source.reach))
-        case NetBox():
-            return MappedSource(source=source, clusters=book.clusters, collect=NetBoxDevices(source.reach))
-        case Push():
-            return None
-        case _:
-            assert_never(source.reach)
 
 
 def utc_now() -> datetime:

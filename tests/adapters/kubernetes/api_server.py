@@ -14,7 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.adapters.kubernetes.custom import Customs, merge, status
+
 Reply = tuple[int, Any]
+__all__ = ["ApiServer", "Fault", "merge", "serving", "status"]
 _HELD = "maintenance.fermata.io/held"
 _STEPS = "maintenance.fermata.io/steps"
 
@@ -48,6 +51,7 @@ class ApiServer:
     faults: list[Fault] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    customs: Customs = field(default_factory=Customs)
     _version: int = 100
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -59,6 +63,8 @@ class ApiServer:
                 group, _, version = self.evictions.partition("/")
                 found = {"name": "pods/eviction", "group": group, "version": version, "kind": "Eviction"}
                 return 200, {"resources": [{"name": "pods"}, found] if group else [{"name": "pods"}]}
+            if path.startswith("/apis/"):
+                return self.customs.answer(method, path.split("/")[2:], body)
             if path.startswith("/api/v1/nodes"):
                 return self._answer_nodes(method, path.split("/")[4:], body, manager)
             return self._answer_pods(method, path.split("/")[3:], query, body)
@@ -134,24 +140,6 @@ class ApiServer:
         if was and not is_now:
             self.counts["release" if new["spec"].get("unschedulable") else "give_back", node] += 1
         self.counts["drain", node] += len(_drains(new) - _drains(old))
-
-
-def status(code: int, message: str, causes: list[dict[str, str]] | None = None) -> dict[str, Any]:
-    found = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "message": message, "code": code}
-    return {**found, "details": {"causes": causes or []}}
-
-
-def merge(old: Any, patch: Any) -> Any:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return patch
-    found = dict(old) if isinstance(old, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            found.pop(key, None)
-        else:
-            found[key] = merge(found.get(key), value)
-    return found
 
 
 def _is_held(node: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 
+from fermata.adapters.kubernetes.claiming import Operator
 from fermata.adapters.kubernetes.cluster import Cluster
 from fermata.adapters.kubernetes.inventory import KubernetesInventory
 from fermata.adapters.kubernetes.settings import Settings
@@ -25,6 +26,8 @@ def build(settings: Settings, clock: Clock) -> AdapterPorts:
         told = {"product": "Kubernetes", "version": cluster.version(), "evictions": cluster.eviction()}
         cluster.nodes(["no-such-node"])
         cluster.residents(["no-such-node"])
+        if settings.maintenance_operator is not None:
+            told["maintenances"] = str(len(Operator(cluster).claims().found))
         return {**told, "holds": f"{settings.prefix}/held"}
 
     return AdapterPorts(

@@ -37,12 +37,12 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         access = settings.url, settings.token_file, settings.ca_file, settings.answer_seconds
-        self._client, self._plain = connect(*access), connect_plainly(*access)
+        self._client, self.plain = connect(*access), connect_plainly(*access)
 
     def close(self) -> None:
         """Evictions go on; the next to ask finds them."""
         self._client.close()
-        self._plain.close()
+        self.plain.close()
 
     def version(self) -> str:
         """Such as v1.33.1."""
@@ -114,7 +114,7 @@ class Cluster:
         }
         try:
             path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction"
-            self._plain.post(path, json=body).raise_for_status()
+            self.plain.post(path, json=body).raise_for_status()
         except Rejected as error:
             return _read_refusal(pod, error)
         except NO_ANSWER:
@@ -123,7 +123,7 @@ class Cluster:
 
     def _read(self, path: str, key: str) -> Any:
         with told(self.settings.url):
-            found = self._plain.get(path).raise_for_status().json()
+            found = self.plain.get(path).raise_for_status().json()
         if not isinstance(found, dict) or not found.get(key):
             raise Refused(f"{self.settings.url} is no API server of Kubernetes: {path} says no {key}")
         return found[key]

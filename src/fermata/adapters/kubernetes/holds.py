@@ -14,6 +14,7 @@ from fermata.adapters.step_trail import Op, Trail, window_of, write_trail
 from fermata.domain.ids import StepKey
 
 _TAKING = (Op.LOCK, Op.DRAIN)
+NO_LABELS: Mapping[str, str | None] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +76,10 @@ def write_taking(hold: Hold, prefix: str, trail: Trail, key: StepKey) -> dict[st
     """The patch that cordons and taints a node, or leaves it so."""
     window = window_of(key)
     held = Taint(key=f"{prefix}/held", value=to_label(window) or None, effect="NoSchedule")
-    notes = {"window": window, "reason": f"maintenance, step {key}"}
+    notes = {"window": window, "reason": f"maintenance, step {key}", "override": None}
     taints = hold.taints if hold.is_tainted else (*hold.taints, held)
-    return _patch(hold, prefix, trail, notes, {"unschedulable": True, "taints": [t.to_dict() for t in taints]})
+    spec = {"unschedulable": True, "taints": [t.to_dict() for t in taints]}
+    return _patch(hold, prefix, trail, notes, spec, {f"{prefix}/held": "true"})
 
 
 def write_leaving(hold: Hold, prefix: str, trail: Trail, *, is_back: bool) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def write_leaving(hold: Hold, prefix: str, trail: Trail, *, is_back: bool) -> di
     spec: dict[str, Any] = {"taints": [t.to_dict() for t in hold.taints if t.key != f"{prefix}/held"] or None}
     if is_back:
         spec["unschedulable"] = None
-    return _patch(hold, prefix, trail, notes, spec)
+    return _patch(hold, prefix, trail, notes, spec, {f"{prefix}/held": None})
 
 
 def write_note(hold: Hold, prefix: str, trail: Trail, waiting: str) -> dict[str, Any]:
@@ -96,12 +98,20 @@ def write_note(hold: Hold, prefix: str, trail: Trail, waiting: str) -> dict[str,
 
 
 def _patch(
-    hold: Hold, prefix: str, trail: Trail, notes: Mapping[str, str | None], spec: Mapping[str, Any]
+    hold: Hold,
+    prefix: str,
+    trail: Trail,
+    notes: Mapping[str, str | None],
+    spec: Mapping[str, Any],
+    labels: Mapping[str, str | None] = NO_LABELS,
 ) -> dict[str, Any]:
-    """A merge patch of this version of the node: the server refuses it when somebody wrote meanwhile."""
+    """A merge patch of this version of the node: the server refuses it when somebody wrote meanwhile. The label says
+    what the taint does, for who can select by labels alone.
+    """
     annotations = {f"{prefix}/{name}": text for name, text in notes.items()}
     annotations[f"{prefix}/steps"] = write_trail(trail)
-    return {"metadata": {"resourceVersion": hold.version, "annotations": annotations}, "spec": dict(spec)}
+    meta = {"resourceVersion": hold.version, "annotations": annotations}
+    return {"metadata": meta | ({"labels": dict(labels)} if labels else {}), "spec": dict(spec)}
 
 
 def _find_manager(entries: Sequence[ManagedFieldsEntry]) -> str:

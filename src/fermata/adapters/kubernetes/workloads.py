@@ -2,14 +2,17 @@
 for it, and only onto the version of the node that was looked at.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from fermata.adapters.kubernetes.claiming import Operator
+from fermata.adapters.kubernetes.claims import NO_CLAIMS, Claims
 from fermata.adapters.kubernetes.cluster import Cluster
 from fermata.adapters.kubernetes.evicting import Waits, evict_all
 from fermata.adapters.kubernetes.holds import Hold, write_leaving, write_note, write_taking
 from fermata.adapters.kubernetes.marks import TEXT_MAX
+from fermata.adapters.kubernetes_link import LATER
 from fermata.adapters.step_trail import Mark, Op, Step, Trail
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import (
@@ -26,6 +29,7 @@ from fermata.domain.observations import (
 )
 from fermata.ports import CALL_SIZE_MAX, Ask, Clock, OutcomeUnknown, Refused, TryLater
 
+_LEAVING = (Op.GIVE_BACK, Op.RELEASE)
 Write = Callable[[Hold, Trail, StepKey], dict[str, Any]]
 
 
@@ -33,29 +37,35 @@ class KubernetesWorkloads:
     """WorkloadManager."""
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
-        self._cluster, self._clock = cluster, clock
+        self._cluster, self._clock, self._operator = cluster, clock, Operator(cluster)
         self._prefix = cluster.settings.prefix
         self._limit = timedelta(minutes=cluster.settings.drain_minutes_max)
         self._again = timedelta(seconds=cluster.settings.again_seconds)
 
     def lock(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """See the port. A node that somebody else cordoned is left."""
-        return self._carry_out(Op.LOCK, asks, self._take)
+        """See the port. A node that somebody else cordoned is left, and one that somebody else's NodeMaintenance has
+        begun on, or would begin on without consent once it is cordoned.
+        """
+        return self._carry_out(Op.LOCK, asks, self._take, self._operator.claims() if asks else NO_CLAIMS)
 
     def drain(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
         """See the port. It is written down; `observe` has the pods leave, now and as often as budgets hold them."""
         return self._carry_out(Op.DRAIN, asks, self._take)
 
     def give_back(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
-        """See the port. Only what we cordoned."""
+        """See the port. Only what we cordoned, and not while somebody else's NodeMaintenance has begun there. Ours ends
+        after that: the next one to begin there must not find our cordon and take it for the node's own.
+        """
+        claims = self._operator.claims() if asks else NO_CLAIMS
         return self._carry_out(
-            Op.GIVE_BACK, asks, lambda hold, trail, _: write_leaving(hold, self._prefix, trail, is_back=True)
+            Op.GIVE_BACK, asks, lambda hold, trail, _: write_leaving(hold, self._prefix, trail, is_back=True), claims
         )
 
     def release(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
         """See the port. It stays cordoned, and whoever uncordons it next says that it may serve."""
+        claims = self._operator.claims() if asks else NO_CLAIMS
         return self._carry_out(
-            Op.RELEASE, asks, lambda hold, trail, _: write_leaving(hold, self._prefix, trail, is_back=False)
+            Op.RELEASE, asks, lambda hold, trail, _: write_leaving(hold, self._prefix, trail, is_back=False), claims
         )
 
     def observe(self, asks: Sequence[Ask]) -> Mapping[StepKey, Progress]:
@@ -92,38 +102,60 @@ class KubernetesWorkloads:
         """By node what it waits for, of those that are not empty. What the nodes say of it is as of now."""
         if not draining:
             return {}
-        residents = self._cluster.residents(draining)
         late = {name for name, ask in draining.items() if now >= self._limit + _step(holds[name], ask.key).at}
-        waits = {pod.node: Waits() for pod in residents}
-        for pod in residents:
-            if pod.node in late:
-                waits[pod.node].told.append(f"{pod.title} is still there")
-        waits |= evict_all(self._cluster, [pod for pod in residents if pod.node not in late])
+        waits = self._empty(draining, late)
         for name, ask in draining.items():
             self._note(holds[name], ask.key, waits.get(name), is_late=name in late, now=now)
         return waits
 
-    def _carry_out(self, op: Op, asks: Sequence[Ask], write: Write) -> dict[StepKey, Answer]:
+    def _empty(self, draining: Mapping[str, Ask], late: Collection[str]) -> dict[str, Waits]:
+        """One round: what the operator has not granted is waited for, of the rest pods leave."""
+        waits = dict(self._operator.look(draining, late))
+        residents = self._cluster.residents(draining)
+        by_operator = self._operator.words is not None and self._operator.words.drains
+        staying = {pod.uid for pod in residents if pod.node in late or pod.node in waits or by_operator}
+        for pod in residents:
+            if pod.uid in staying:
+                waits.setdefault(pod.node, Waits()).told.append(f"{pod.title} is still there")
+        return {**waits, **evict_all(self._cluster, [pod for pod in residents if pod.uid not in staying])}
+
+    def _carry_out(
+        self, op: Op, asks: Sequence[Ask], write: Write, claims: Claims = NO_CLAIMS
+    ) -> dict[StepKey, Answer]:
         _check_size(asks)
         if not asks:
             return {}
         holds = self._cluster.holds({ask.unit for ask in asks})
-        return {ask.key: self._one(op, ask, holds.get(ask.unit), write) for ask in asks}
+        return {ask.key: self._one(op, ask, holds.get(ask.unit), write, claims) for ask in asks}
 
-    def _one(self, op: Op, ask: Ask, hold: Hold | None, write: Write) -> Answer:
+    def _one(self, op: Op, ask: Ask, hold: Hold | None, write: Write, claims: Claims) -> Answer:
         if hold is None:
             return Denied(why=f"Kubernetes knows no node {ask.unit}")
         if ask.generation < hold.trail.newest(ask.key):
             return Overtaken()
-        if hold.trail.find(ask.key) is not None:
-            return _repeat(op, hold)
+        known = hold.trail.find(ask.key)
+        if known is not None:
+            return self._let_go(op, hold, claims) if known is hold.trail.last else _repeat(op, hold)
+        unagreed = claims.find_unagreed(ask.unit) if op is Op.LOCK else None
+        if unagreed is not None:
+            return Denied(why=f"{op} is not done: others are about {ask.unit}, {unagreed.say()}")
+        if op is Op.GIVE_BACK and claims.find_other(ask.unit) is not None:
+            return Later(after=LATER)
         if not hold.is_ours:
             why = hold.say_holder() if op is Op.LOCK else hold.say_lost()
             if why is not None:
                 return Denied(why=f"{op} is not done: {why}")
         step = Step(op=op, key=ask.key, at=self._now(), mark=Mark.ASKED if op is Op.DRAIN else Mark.DONE)
         trail = hold.trail.hearing(ask.key, ask.generation).adding(step)
-        return self._cluster.patch(hold, write(hold, trail, ask.key))
+        answer = self._cluster.patch(hold, write(hold, trail, ask.key))
+        return self._let_go(op, hold, claims) if isinstance(answer, Accepted) and op in _LEAVING else answer
+
+    def _let_go(self, op: Op, hold: Hold, claims: Claims) -> Answer:
+        """Of a step that the node shows as its last one: what is left of it to do."""
+        ours = claims.ours(hold.name) if op in _LEAVING else None
+        if ours is None or self._operator.words is None or ours.requestor != self._operator.words.requestor:
+            return _repeat(op, hold)
+        return self._operator.let_go(ours)
 
     def _take(self, hold: Hold, trail: Trail, key: StepKey) -> dict[str, Any]:
         return write_taking(hold, self._prefix, trail, key)
