@@ -82,7 +82,7 @@ def follow_orders(stage: Stage, run: Run, now: datetime) -> None:
         orders = work_orders.load_open(conn)
     handing.seen, handing.looked_at = seen, now
     waiting = _waiting_for_repair(stage)
-    if not orders and not waiting:
+    if not orders and not waiting and not handing.is_going_on:
         return
     found = _watch(stage, _nodes_in_no_window(stage, orders))
     with stage.database.begin() as conn:
