@@ -294,7 +294,7 @@ def read_ops(day: Day, run: Any) -> dict[str, UnitOp]:
     return {op.unit: op for op in found}
 
 
-def conduct(day: Day, site: Path, also: Callable[[], bool] = lambda: True) -> dict[str, UnitOp]:
+def conduct(day: Day, site: Path, also: Callable[[Mapping[str, UnitOp]], bool] = lambda _: True) -> dict[str, UnitOp]:
     """As `fermata worker --site` does, until every node is back or on the tail list, and `also` holds: a minute at the
     longest.
     """
@@ -305,6 +305,9 @@ def conduct(day: Day, site: Path, also: Callable[[], bool] = lambda: True) -> di
     with open_site(site, day.clock) as opened:
         parts = open_site_parts(day.database, day.clock, opened, settings)
 
+        def is_done(ops: Mapping[str, UnitOp]) -> bool:
+            return _is_over(day, ops) and also(ops)
+
         def work() -> None:
             with keeping(parts):
                 work_along(parts, stop=stop.is_set, heard=threading.Event())
@@ -312,7 +315,7 @@ def conduct(day: Day, site: Path, also: Callable[[], bool] = lambda: True) -> di
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         try:
-            wait_for(lambda: not thread.is_alive() or (also() and _is_over(day, read_ops(day, run))))
+            wait_for(lambda: not thread.is_alive() or is_done(read_ops(day, run)))
         finally:
             stop.set()
             thread.join(30)

@@ -21,6 +21,7 @@ from tests.simulation.conftest import closed_stores
 
 from fermata.adapters.requests_kubernetes import KubernetesAsks
 from fermata.domain.ids import OrderId, RequestId, SourceId
+from fermata.domain.node_states import UnitState
 from fermata.domain.request_states import RequestState
 from fermata.domain.sources import AskKind, Operators
 from fermata.domain.work_orders import Word, WorkOrder
@@ -158,7 +159,7 @@ def test_day_beside_the_maintenance_operator_ends_the_same(day: Day, kube: Kube)
 
 def test_work_of_another_operator_is_done_in_the_window_that_its_customer_agreed_to(day: Day, kube: Kube) -> None:
     """The network operator asks for a node. It begins with our cordon and no sooner, works on a node that is empty, and
-    its order is over when it is done. That the node comes back after that is not tried here.
+    its order is over when it is done, and the node goes back, proven like all others.
     """
     before = {name: kube.node(name)["spec"] for name in NODES}
     operator, is_over, seen = with_operator(kube), threading.Event(), []
@@ -193,7 +194,8 @@ def test_work_of_another_operator_is_done_in_the_window_that_its_customer_agreed
     running = threading.Thread(target=operate, daemon=True)
     running.start()
     try:
-        check_tail(day, conduct(day, site, lambda: not find(wanted).is_open), besides={node})
+        ended = conduct(day, site, lambda ops: ops[node].state is UnitState.RETURNED and not find(wanted).is_open)
+        check_tail(day, ended)
     finally:
         is_over.set()
         running.join(20)

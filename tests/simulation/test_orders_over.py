@@ -1,16 +1,22 @@
 """Orders that people end while the conductor runs: what waited for that goes on at once."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.simulation import small, stagehand
 from tests.simulation.meddling import MeddlingClock
-from tests.simulation.test_repairs import NEVER, NODE, ORDER, ask, ops_of, order, set_up, stored
+from tests.simulation.test_repairs import NEVER, NODE, ORDER, QUICK, ask, ops_of, order, set_up, stored
 
+from fermata.domain.ids import StepKey
 from fermata.domain.node_states import UnitState
+from fermata.domain.observations import Answer, Denied
 from fermata.domain.operations import UnitOp
 from fermata.domain.run_states import RunState
+from fermata.ports import Notice, Notifier
 from fermata.services.work_orders import complete_order
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -35,3 +41,33 @@ def test_node_comes_back_as_soon_as_people_say_that_the_last_order_is_done(store
     assert op.state is UnitState.RETURNED
     assert op.finished_at is not None
     assert op.finished_at - clock.at < 4 * HOUR
+
+
+class Deaf:
+    """A site where no adapter takes repair notices."""
+
+    def notify(self, notices: list[Notice]) -> Mapping[StepKey, Answer]:
+        return {notice.key: Denied(why="nobody serves it") for notice in notices}
+
+
+def make_deaf(rig: stagehand.Rig) -> None:
+    rig.site = replace(rig.site, notifier=cast(Notifier, Deaf()))
+
+
+def test_node_comes_back_from_people_who_are_not_told_by_notice(store_url: str, tmp_path: Path) -> None:
+    rig = set_up(store_url, tmp_path, NEVER)
+    make_deaf(rig)
+    ask(rig, order())
+    rig.conduct(until=small.START + HOUR)
+    assert ops_of(rig)[0].state is UnitState.IN_REPAIR
+    complete_order(rig.database, ORDER, now=rig.clock.now(), actor="operator-1")
+    assert rig.conduct(until=small.START + 12 * HOUR).state is RunState.FINISHED
+    assert ops_of(rig)[0].state is UnitState.RETURNED
+
+
+def test_failed_node_that_was_repaired_comes_back_though_nobody_takes_notices(store_url: str, tmp_path: Path) -> None:
+    rig = set_up(store_url, tmp_path, replace(QUICK, fallout=0.2))
+    make_deaf(rig)
+    assert rig.conduct(until=small.START + timedelta(days=5)).state is RunState.FINISHED
+    failed = [op for op in rig.ops() if op.retries.get("repair") or op.failed_at is not None]
+    assert {op.state for op in rig.ops() if op.unit in {one.unit for one in failed}} <= {UnitState.RETURNED}

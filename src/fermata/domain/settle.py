@@ -60,7 +60,9 @@ def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
         case UnitState.LOCKED:
             return Leave(event=UnitEvent.LEAVE_OUT)
         case UnitState.FAILED | UnitState.IN_REPAIR:
-            return Postpone(until=facts.now + DENIED_LOOK)
+            return Accept(
+                check_again_at=None
+            )  # nobody takes repair notices: the tail list says it, and it is looked at
         case UnitState.PROVEN:
             stuck = reason(Code.STEP_FAILED, step=name_step(op.step), tries=1, unit=op.unit, why=why)
             return Postpone(until=facts.now + DENIED_LOOK, stuck=stuck)
