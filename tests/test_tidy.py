@@ -1,11 +1,14 @@
 """What keeps the house in order: sizes, docstrings, documented words, nothing of one machine's."""
 
 import ast
+import os
 import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 from fermata.domain.reasons import SENTENCES, Code
 
@@ -127,3 +130,10 @@ def tree(path: str) -> ast.Module:
 @cache
 def text(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.mark.xdist_group("tidy")
+def test_tests_of_a_group_stay_on_one_worker(request: pytest.FixtureRequest) -> None:
+    """What they share (a browser, a scheduler, ports) is there once; that they were spread was seen by chance alone."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@tidy")
