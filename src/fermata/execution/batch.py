@@ -30,6 +30,7 @@ from fermata.execution.last_good import note_devices_proven
 from fermata.execution.mended import note_mended
 from fermata.execution.obeying import obey_anew, winding_down
 from fermata.execution.observe import Looked, observe
+from fermata.execution.orders import heed_ends
 from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
 from fermata.execution.room import has_room, rouse_waiting
@@ -131,6 +132,7 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[
     if not ops:
         return []
     mark_astray_rows(stage, ops, looked, batch.now)
+    heed_ends(stage, ops)
     ops = [stage.roster.get(op.id) for op in ops]
     batch.gaps = find_gaps(stage, ops, winding_down(stage, ops))
     draft = _decide_batch(batch, ops, looked)

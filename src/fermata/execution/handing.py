@@ -33,10 +33,9 @@ class Handing:
         found = ((window, unit, self.handed[window][unit]) for window, unit in keys)
         return [each for each in found if each[2].order == order]
 
-    @property
-    def is_going_on(self) -> bool:
-        """True while some unit is handed over for an order that is not known to be over."""
-        return any(not each.ended for units in self.handed.values() for each in units.values())
+    def keys(self) -> set[tuple[WindowId, str, int]]:
+        """Every stay of a unit with people that there is or was, those before its last left aside."""
+        return {(window, unit, each.number) for window, units in self.handed.items() for unit, each in units.items()}
 
     def end(self, window: WindowId, unit: str) -> None:
         """The order of a unit is over."""

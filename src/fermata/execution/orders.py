@@ -82,7 +82,7 @@ def follow_orders(stage: Stage, run: Run, now: datetime) -> None:
         orders = work_orders.load_open(conn)
     handing.seen, handing.looked_at = seen, now
     waiting = _waiting_for_repair(stage)
-    if not orders and not waiting and not handing.is_going_on:
+    if not orders and not waiting and handing.keys() <= stage.ends_noted:
         return
     found = _watch(stage, _nodes_in_no_window(stage, orders))
     with stage.database.begin() as conn:
@@ -159,15 +159,35 @@ def _go_through(desk: Desk, orders: Mapping[OrderId, WorkOrder], run: Run) -> No
 
 
 def _note_ended(stage: Stage, conn: Connection, now: datetime) -> None:
-    """Units whose order is over, by whoever's word, are looked at now."""
+    """Units whose order is over, by whoever's word, are looked at now, each once: that it is over may be known already
+    from a reading of all that others changed.
+    """
     going_on = {h.order for units in stage.handing.handed.values() for h in units.values() if not h.ended}
     over = work_orders.ended_orders(conn, going_on)
     for window, units in stage.handing.handed.items():
         for unit, handed in list(units.items()):
-            if handed.order in over:
+            key = (window, unit, handed.number)
+            if (handed.ended or handed.order in over) and key not in stage.ends_noted:
+                stage.ends_noted.add(key)
                 stage.handing.end(window, unit)
                 op = stage.roster.standing(window, unit)
                 _touch(stage, conn, [op] if op is not None and op.finished_at is None else [], now)
+
+
+def heed_ends(stage: Stage, ops: Iterable[UnitOp]) -> None:
+    """Whether the orders of units that are with people are over is asked of the store with each look at them: it may
+    have been somebody else's word, and somebody else who noted it.
+    """
+    at_people = [op for op in ops if op.state is UnitState.IN_REPAIR]
+    handed = [(op, stage.handing.handed.get(op.window, {}).get(op.unit)) for op in at_people]
+    going_on = {each.order for _, each in handed if each is not None and not each.ended}
+    if not going_on:
+        return
+    with stage.database.read() as conn:
+        over = work_orders.ended_orders(conn, going_on)
+    for op, each in handed:
+        if each is not None and each.order in over:
+            stage.handing.end(op.window, op.unit)
 
 
 def _touch(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime) -> None:

@@ -139,7 +139,8 @@ class Stage:
     `try_again_at`: when a rule has a failed unit of the cohorts held here tried again next.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
-    ride. `chosen`: a plan, its windows that are gone, and the control windows among the rest.
+    ride. `chosen`: a plan, its windows that are gone, and the control windows among the rest. `ends_noted`: stays of
+    units with people whose end was seen, kept when all else is read again.
     """
 
     database: Database
@@ -157,6 +158,7 @@ class Stage:
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
     handing: Handing = field(default_factory=Handing)
+    ends_noted: set[tuple[WindowId, str, int]] = field(default_factory=set)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
     memory: Memory = field(default_factory=Memory)
     roster: Roster = field(default_factory=lambda: Roster(()))
@@ -343,6 +345,7 @@ class Stage:
             device_versions=dict(self.device_versions),
             writing_elsewhere={},
             handing=Handing(),
+            ends_noted=set(),
             scripts={},
             gates=GateDesk(),
             jobs=JobsDesk(),
