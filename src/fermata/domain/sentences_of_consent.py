@@ -35,6 +35,10 @@ OF_CONSENT = MappingProxyType(
             "{actor} approved {scope} for at most {most} node(s) a day, {used} of which went on {day}: the rest waits"
             " for another day."
         ),
+        Code.APPROVED_SOME: (
+            "{actor} approved {scope} for at most {most} node(s) a day: which of them go is chosen as the window opens,"
+            " and jobs are kept off none before."
+        ),
         Code.NOTICE_NOT_DELIVERED: (
             "No notice of {updates} on {cluster} has reached {customer}, so what was promised has not begun to run: see"
             " what became of it (fermata notices list --customer {customer}), or ask for an approval."

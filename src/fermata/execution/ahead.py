@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from fermata.domain.ahead import CONSIDERED, Ahead, JobsAhead, Keeping, Kept, plan_ahead, read_kept
 from fermata.domain.consent import find_consent
+from fermata.domain.daily_caps import find_daily_caps
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ClusterId, NodeId, PlanId, WindowId
 from fermata.domain.jobs import Job, count_cost
@@ -21,7 +22,7 @@ from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import NOT_OPENED_YET, RunState, WindowState
 from fermata.domain.windows import Interval
 from fermata.execution.calling import make_caller
-from fermata.execution.consented import find_refused, read_said
+from fermata.execution.consented import Said, find_refused, read_said
 from fermata.execution.jobs_desk import Free, JobsDesk, Seen
 from fermata.execution.perform import keep_ahead
 from fermata.execution.stage import Stage
@@ -114,6 +115,7 @@ def _hear(stage: Stage, now: datetime) -> None:
             free[row.window] = known
         else:
             groups[row.plan, row.cluster].append(row)
+    bounded = _find_bounded(stage, said)
     for (plan, name), members in groups.items():
         score = stage.score(plan)
         fleet = _of_cluster(score.fleet, name)
@@ -121,8 +123,20 @@ def _hear(stage: Stage, now: datetime) -> None:
         consent = find_consent(fleet, said.policy, pending, said.ledger)
         for row in members:
             span = Interval(row.planned_start, row.planned_end)
-            free[row.window] = _split(stage, row, find_refused(fleet, said.policy, pending, consent, span))
+            refused = find_refused(fleet, said.policy, pending, consent, span)
+            free[row.window] = _split(stage, row, {**bounded, **refused})
     desk.seen, desk.said, desk.free = seen, newest, free
+
+
+def _find_bounded(stage: Stage, said: Said) -> Mapping[NodeId, Reason]:
+    """Nodes of which only so many were approved for a day: which of them go is found as their window opens, and none is
+    kept free before.
+    """
+    found: dict[NodeId, Reason] = {}
+    for cap in find_daily_caps(stage.fleet, said.policy, stage.catalogue.updates, said.ledger):
+        why = reason(Code.APPROVED_SOME, actor=cap.entry.actor, scope=cap.entry.scope, most=f"{cap.most:,}")
+        found |= dict.fromkeys(cap.nodes, why)
+    return found
 
 
 def _of_cluster(fleet: Fleet, name: ClusterId) -> Fleet:
