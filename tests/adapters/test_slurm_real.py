@@ -209,7 +209,7 @@ def test_reset_is_refused_without_a_program_and_done_once_with_it(slurm: SlurmSi
     power = ports(slurm, reset_program=slurm.reset_program).power
     assert power is not None
     assert [power.reset([each])[each.key] for _ in range(2)] == [Accepted(), Accepted()]
-    assert (slurm.at / "log/reset").read_text() == "gpu015\n"
+    assert (slurm.at / "log/reset").read_text().split().count("gpu015") == 1, "whatever else was reset there before"
     wait_for(lambda: isinstance(progress(slurm, each), Succeeded))
     assert "DRAIN" in slurm.states("gpu015")
 
