@@ -136,6 +136,8 @@ def test_orders_that_have_begun_and_those_that_are_over_are_left_alone(db: Datab
     arrive(db, moved("beta-n01", rack=RACK))
     assert taken_back(db) == {}
     assert state(db) is S.IN_PROGRESS
+    arrive(db, sold())
+    assert taken_back(db) == {}, "its people have the nodes"
 
 
 def test_the_journal_says_why_a_word_was_taken_back(db: Database) -> None:

@@ -1,5 +1,6 @@
 """The wall: every node once, coloured by what is known of it, and never fresher than it says."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +10,7 @@ from tests.doors import world
 from tests.formats.conftest import Small
 
 from fermata.domain.fleet import Fleet, NodeState
-from fermata.domain.ids import ClusterId, NodeId
+from fermata.domain.ids import ClusterId, NodeId, RackId
 from fermata.domain.node_states import UnitState
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.run_states import WindowState
@@ -143,25 +144,91 @@ def test_consent_is_told_by_node(imported: Database) -> None:
     )
 
 
-def test_the_versions_that_most_report_have_a_colour_of_their_own(imported: Database) -> None:
-    fleet = stored(imported)
-    many = {
-        name: replace(node, versions={"nic_fw": f"1.{number // 2}"})
-        for number, (name, node) in enumerate(fleet.nodes.items())
+@pytest.mark.parametrize(
+    ("updates", "label"),
+    [
+        (0, "nothing pending"),
+        (1, "1 update"),
+        (2, "2 or 3"),
+        (3, "2 or 3"),
+        (4, "4 to 7"),
+        (7, "4 to 7"),
+        (8, "8 to 15"),
+        (15, "8 to 15"),
+        (16, "16 or more"),
+        (400, "16 or more"),
+    ],
+)
+def test_so_many_updates_have_one_colour(updates: int, label: str) -> None:
+    assert wall.COUNTS[wall.count_index(updates)][1].label == label
+
+
+def many(db: Database, versions: Sequence[str]) -> None:
+    """Alpha has a node for each of these versions of its NIC, in racks that its names do not follow."""
+    fleet = stored(db)
+    one = fleet.nodes[NodeId("alpha-n0")]
+    nodes = {
+        node.name: node
+        for number, version in enumerate(versions)
+        if (
+            node := replace(
+                one,
+                name=NodeId(f"alpha-m{number:02}"),
+                rack=RackId(f"alpha-r{9 - number % 3}"),
+                scalable_unit=f"alpha-su{number % 2}",
+                versions={"nic_fw": version} if version else {},
+            )
+        )
     }
-    silent = min(many)
-    many[silent] = replace(many[silent], versions={})
-    inventory.import_fleet(imported, replace(fleet, nodes=many), now=world.NOW, actor="tests")
-    found = desk(imported).look(Asked(shade=Shade.VERSION, component="nic_fw"))
+    others = {name: node for name, node in fleet.nodes.items() if node.cluster != one.cluster}
+    inventory.import_fleet(db, replace(fleet, nodes={**others, **nodes}), now=world.NOW, actor="tests")
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        (8, [f"1.{number}" for number in range(8)]),
+        (9, [*(f"1.{number}" for number in range(7)), "2 others"]),
+        (12, [*(f"1.{number}" for number in range(7)), "5 others"]),
+    ],
+)
+def test_the_versions_that_most_report_have_a_colour_of_their_own(
+    imported: Database, kinds: int, told: list[str]
+) -> None:
+    versions = [f"1.{kind}" for kind in range(kinds) for _ in range(kinds - kind)]
+    many(imported, [*reversed(versions), ""])
+    found = desk(imported).look(Asked(shade=Shade.VERSION, component="nic_fw", cluster=ClusterId("alpha")))
     assert found is not None
-    told = [mark.label for mark in found.marks]
-    assert told[-1] == "unknown"
-    assert found.totals[-1] == 1
-    assert sum(found.totals) == len(many)
-    assert len(told) <= wall.VERSIONS_MAX + 1
-    distinct = {node.versions["nic_fw"] for node in many.values() if node.versions}
-    if len(distinct) > wall.VERSIONS_MAX:
-        assert told[-2] == f"{len(distinct) - wall.VERSIONS_MAX + 1} others"
+    assert [mark.label for mark in found.marks] == [*told, "unknown"]
+    counts = [kinds - kind for kind in range(kinds)]
+    named = kinds if kinds <= 8 else 7
+    assert list(found.totals) == [*counts[:named], *([sum(counts[named:])] if kinds > 8 else []), 1]
+    cells = dict(
+        zip(desk(imported).names(ClusterId("alpha"))[1][ClusterId("alpha")], found.clusters[0].cells, strict=True)
+    )
+    assert found.marks[cells["alpha-m00"]].label == told[-1]
+    assert found.marks[cells[f"alpha-m{len(versions) - 1:02}"]].label == "1.0"
+
+
+def test_of_versions_that_as_many_report_the_names_decide(imported: Database) -> None:
+    many(imported, ["1.9", "1.1", "1.5"])
+    found = desk(imported).look(Asked(shade=Shade.VERSION, component="nic_fw", cluster=ClusterId("alpha")))
+    assert found is not None
+    assert [mark.label for mark in found.marks] == ["1.1", "1.5", "1.9", "unknown"]
+
+
+def test_nodes_stand_by_scalable_unit_rack_and_name_and_clusters_by_name(imported: Database) -> None:
+    many(imported, ["1.0"] * 12)
+    found = desk(imported).look(Asked())
+    assert found is not None
+    names = [one.name for one in found.clusters]
+    assert names == sorted(names)
+    nodes = stored(imported).nodes
+    shown = [nodes[NodeId(name)] for name in desk(imported).names(None)[1][ClusterId("alpha")]]
+    assert shown == sorted(shown, key=lambda node: (node.scalable_unit, node.rack, node.name))
+    assert [node.name for node in shown] != sorted(node.name for node in shown)
+    (alpha,) = (one for one in found.clusters if one.name == "alpha")
+    assert alpha.racks == tuple((f"alpha-r{rack}", 2) for _ in range(2) for rack in (7, 8, 9))
 
 
 def test_a_wall_is_kept_for_some_seconds_and_then_looked_at_again(imported: Database) -> None:

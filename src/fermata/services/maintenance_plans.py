@@ -62,7 +62,7 @@ class PutPlan:
 
 def covers(plan: PutPlan, update: Update) -> bool:
     """True of an update that the plan is for, among flights if it is for one, else among what is pending."""
-    return _MEANT[plan.scope](update) and plan.version in ("", update.to_version)
+    return MEANT[plan.scope](update) and plan.version in ("", update.to_version)
 
 
 def put_plan(hearing: Hearing, place: Scope, plan: PutPlan) -> bool:
@@ -135,7 +135,7 @@ def _critical(*, of_node: bool, impactless: bool) -> Callable[[Update], bool]:
     return fits
 
 
-_MEANT: Mapping[UpdateScope, Callable[[Update], bool]] = {
+MEANT: Mapping[UpdateScope, Callable[[Update], bool]] = {
     UpdateScope.NODE_FLIGHT: lambda update: _is_of_node(update) and _is_firmware(update),
     UpdateScope.NODE_FIRMWARE: lambda update: _is_of_node(update) and _is_firmware(update),
     UpdateScope.RACK_FIRMWARE: lambda update: not _is_of_node(update) and _is_firmware(update),

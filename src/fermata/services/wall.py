@@ -237,7 +237,7 @@ def _palette(
         case Shade.STATE:
             return STATES, lambda node: STATES.index(mark_state(picture, node))
         case Shade.PENDING:
-            return tuple(mark for _, mark in COUNTS), lambda node: _count_index(len(picture.settled.updates_of(node)))
+            return tuple(mark for _, mark in COUNTS), lambda node: count_index(len(picture.settled.updates_of(node)))
         case Shade.CONSENT:
             return CONSENTS, lambda node: _consent_index(picture, node)
         case Shade.VERSION:
@@ -260,7 +260,8 @@ def mark_state(picture: Picture, node: Node) -> Mark:
     return IN_SERVICE if node.state is NodeState.IN_SERVICE else OUT
 
 
-def _count_index(updates: int) -> int:
+def count_index(updates: int) -> int:
+    """Which of COUNTS so many updates are."""
     return max(index for index, (least, _) in enumerate(COUNTS) if updates >= least)
 
 
