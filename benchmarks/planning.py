@@ -17,7 +17,7 @@ from fermata.domain.ids import ClusterId
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import Plan
 from fermata.domain.policy import Freeze
-from fermata.domain.requests import nodes_with_work
+from fermata.domain.request_shares import nodes_with_work
 from fermata.domain.windows import Interval, calendar_day, day_interval, days_between
 from fermata.formats.plans import read_plan, write_plan
 from fermata.formats.scenario import Scenario, input_hashes, read_scenario

@@ -234,7 +234,7 @@ def test_a_repair_whose_node_was_not_locked_before_a_freeze_gets_another_window_
     assert (second.window, second.state) == ("rep-wo_1-c0-2", UnitState.RETURNED)
     assert second.locked_at is not None
     assert second.locked_at >= began[0] + 5 * HOUR
-    told = events(rig, f"order:{order().id}")
+    told = [event for event in events(rig, f"order:{order().id}") if event != "order.left_to_plan"]
     assert told == ["order.window_opened", "order.window_opened", "order.started", "order.completed"]
 
 

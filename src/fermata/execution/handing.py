@@ -33,9 +33,10 @@ class Handing:
         found = ((window, unit, self.handed[window][unit]) for window, unit in keys)
         return [each for each in found if each[2].order == order]
 
-    def keys(self) -> set[tuple[WindowId, str, int]]:
-        """Every stay of a unit with people that there is or was, those before its last left aside."""
-        return {(window, unit, each.number) for window, units in self.handed.items() for unit, each in units.items()}
+    def keys(self, *, ended: bool) -> set[tuple[WindowId, str, int]]:
+        """The last stay of each unit with people, of those whose order is over, or is not known to be."""
+        found = ((window, unit, each) for window, units in self.handed.items() for unit, each in units.items())
+        return {(window, unit, each.number) for window, unit, each in found if each.ended is ended}
 
     def end(self, window: WindowId, unit: str) -> None:
         """The order of a unit is over."""

@@ -82,7 +82,7 @@ def follow_orders(stage: Stage, run: Run, now: datetime) -> None:
         orders = work_orders.load_open(conn)
     handing.seen, handing.looked_at = seen, now
     waiting = _waiting_for_repair(stage)
-    if not orders and not waiting and handing.keys() <= stage.ends_noted:
+    if not orders and not waiting and not _has_stays(stage):
         return
     found = _watch(stage, _nodes_in_no_window(stage, orders))
     with stage.database.begin() as conn:
@@ -158,20 +158,27 @@ def _go_through(desk: Desk, orders: Mapping[OrderId, WorkOrder], run: Run) -> No
     journal.append_many(desk.conn, desk.lines)
 
 
+def _has_stays(stage: Stage) -> bool:
+    """True while some unit is handed over for an order that may have ended since this was looked for last."""
+    return bool(stage.handing.keys(ended=False) or stage.handing.keys(ended=True) - (stage.ends_noted or set()))
+
+
 def _note_ended(stage: Stage, conn: Connection, now: datetime) -> None:
-    """Units whose order is over, by whoever's word, are looked at now, each once: that it is over may be known already
-    from a reading of all that others changed.
+    """Units whose order is over, by whoever's word, are looked at now, each once. Where that was known already from a
+    reading of all that others changed, only those that are with people still wait to hear of it.
     """
+    noted = stage.ends_noted = stage.ends_noted if stage.ends_noted is not None else set()
     going_on = {h.order for units in stage.handing.handed.values() for h in units.values() if not h.ended}
     over = work_orders.ended_orders(conn, going_on)
     for window, units in stage.handing.handed.items():
         for unit, handed in list(units.items()):
             key = (window, unit, handed.number)
-            if (handed.ended or handed.order in over) and key not in stage.ends_noted:
-                stage.ends_noted.add(key)
+            if (handed.ended or handed.order in over) and key not in noted:
+                noted.add(key)
                 stage.handing.end(window, unit)
                 op = stage.roster.standing(window, unit)
-                _touch(stage, conn, [op] if op is not None and op.finished_at is None else [], now)
+                if op is not None and op.finished_at is None and (not handed.ended or op.state is UnitState.IN_REPAIR):
+                    _touch(stage, conn, [op], now)
 
 
 def heed_ends(stage: Stage, ops: Iterable[UnitOp]) -> None:
