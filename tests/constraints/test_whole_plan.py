@@ -12,6 +12,7 @@ from tests.unit.planning import bench as b
 from fermata.domain.campaign import AvoidWeekday, FewestWindows, FinishByDeadline, OrderClasses, SpreadEvenly, Where
 from fermata.domain.ids import CampaignId, UpdateId, WindowId
 from fermata.domain.pending import has_work
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import InputHashes, Plan
 from fermata.domain.reasons import Code
 from fermata.domain.updates import Impact
@@ -102,7 +103,7 @@ def test_changed_inputs_are_refused_by_name() -> None:
     assert check_hashes(built, InputHashes(fleet="f", updates="u", policy="p", campaign="c")) is None
     refusal = check_hashes(built, InputHashes(fleet="g", updates="u", policy="q", campaign="c"))
     assert refusal is not None
-    assert refusal.code is Code.PLAN_INPUTS_CHANGED
+    assert refusal.code is PlanCode.PLAN_INPUTS_CHANGED
     assert "fleet, policy" in refusal.sentence
 
 

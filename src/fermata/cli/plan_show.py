@@ -14,7 +14,7 @@ from fermata.domain.ids import CampaignId
 from fermata.domain.outlines import DayOutline, outline_days, outline_left_out, outline_rolled
 from fermata.domain.planned_flights import PlannedFlight
 from fermata.domain.plans import Mode, Plan
-from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.reasons import AnyCode, Code, Reason, reason
 from fermata.formats.plan_words import tell_terms
 from fermata.planning.inputs import Daywork, Infeasible
 from fermata.services.words import span_words
@@ -149,7 +149,7 @@ def _tell_terms(made: Plan, campaign: Campaign) -> None:
 def _tell_left_out(made: Plan) -> None:
     if not made.unplanned:
         return
-    counts: Counter[Code] = Counter()
+    counts: Counter[AnyCode] = Counter()
     for group in made.unplanned:
         counts[group.reason.code] += len(group.nodes)
     told = ", ".join(f"{nodes:,} {code}" for code, nodes in counts.most_common())

@@ -14,6 +14,7 @@ from fermata.cli import options, output
 from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, read_planned
 from fermata.cli.plan_write import Targets, check_targets, tell_written
 from fermata.domain.ids import CampaignId, PlanId
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import ConsentBasis, Mode, Plan
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.formats.plans import write_whole
@@ -34,19 +35,19 @@ STEP_WORDS = {
     "verify": "verify and return",
 }
 CODE_WORDS = {  # after "3 days"
-    Code.DAY_UNSTAFFED: "of weekend",
-    Code.DAY_TOO_SHORT: "too short",
+    PlanCode.DAY_UNSTAFFED: "of weekend",
+    PlanCode.DAY_TOO_SHORT: "too short",
     Code.FROZEN: "frozen",
-    Code.DAY_LIMIT_FULL: "full",
-    Code.DAY_LIMIT_ALONE: "limited",
-    Code.DAY_ROOM_KEPT: "kept for repairs",
-    Code.DAY_TEAM_BUSY: "with a team busy",
-    Code.DAY_HAS_PART: "with another part",
-    Code.DAY_PART_ORDER: "before other parts",
-    Code.DAY_CONTROL: "for the control phase",
-    Code.DAY_WORSE: "worse",
-    Code.DAY_EQUAL: "as good",
-    Code.DAY_BETTER: "better",
+    PlanCode.DAY_LIMIT_FULL: "full",
+    PlanCode.DAY_LIMIT_ALONE: "limited",
+    PlanCode.DAY_ROOM_KEPT: "kept for repairs",
+    PlanCode.DAY_TEAM_BUSY: "with a team busy",
+    PlanCode.DAY_HAS_PART: "with another part",
+    PlanCode.DAY_PART_ORDER: "before other parts",
+    PlanCode.DAY_CONTROL: "for the control phase",
+    PlanCode.DAY_WORSE: "worse",
+    PlanCode.DAY_EQUAL: "as good",
+    PlanCode.DAY_BETTER: "better",
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node, Place, places_of
 from fermata.domain.ids import ClusterId, NodeId, RequestId, UpdateId
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.policy import AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import request_id
@@ -191,7 +192,7 @@ def say_given(entry: ConsentEntry) -> Reason:
     """The approval as a reason why work may be done."""
     terms = say_conditions(entry.conditions)
     at = f"{entry.at:%Y-%m-%d %H:%MZ}" + (f", {terms}" if terms else "")
-    return reason(Code.CONSENT_GIVEN, actor=entry.actor, scope=entry.scope, at=at)
+    return reason(PlanCode.CONSENT_GIVEN, actor=entry.actor, scope=entry.scope, at=at)
 
 
 def say_missing(fleet: Fleet, node: Node, updates: Iterable[UpdateId], entry: ConsentEntry | None) -> Reason:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from fermata.domain.ids import ClusterId
 from fermata.domain.plans import Mode, Plan, ServiceDay, Unplanned, Window
-from fermata.domain.reasons import Code
+from fermata.domain.reasons import AnyCode
 from fermata.domain.windows import calendar_day
 
 HOSTS_SHOWN = 2  # a line; the plan names all of them
@@ -41,7 +41,7 @@ class LeftOutline:
     """What one code keeps out of a cluster: its groups, each with a sentence of its own."""
 
     cluster: ClusterId
-    code: Code
+    code: AnyCode
     groups: tuple[Unplanned, ...]
 
     @property
@@ -59,7 +59,7 @@ class LeftOutline:
 
 def outline_left_out(plan: Plan) -> tuple[LeftOutline, ...]:
     """One for each cluster and code, in the plan's order."""
-    found: dict[tuple[ClusterId, Code], list[Unplanned]] = {}
+    found: dict[tuple[ClusterId, AnyCode], list[Unplanned]] = {}
     for group in plan.unplanned:
         found.setdefault((group.cluster, group.reason.code), []).append(group)
     return tuple(LeftOutline(cluster=c, code=code, groups=tuple(groups)) for (c, code), groups in found.items())

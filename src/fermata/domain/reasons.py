@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from fermata.domain.codes import Code
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.sentences import SENTENCES
 
-__all__ = ["ASTRAY", "SENTENCES", "Code", "Reason", "reason"]
+__all__ = ["ASTRAY", "SENTENCES", "AnyCode", "Code", "PlanCode", "Reason", "code_of", "reason"]
 
+AnyCode = Code | PlanCode
 
 ASTRAY = frozenset({Code.NODE_ASTRAY, Code.NODE_UNLOCKED, Code.ASTRAY_STUCK})  # nodes out of our hands
 
@@ -15,13 +17,18 @@ ASTRAY = frozenset({Code.NODE_ASTRAY, Code.NODE_UNLOCKED, Code.ASTRAY_STUCK})  #
 class Reason:
     """A code with its sentence filled in."""
 
-    code: Code
+    code: AnyCode
     sentence: str
 
     def __str__(self) -> str:
         return f"{self.code}: {self.sentence}"
 
 
-def reason(code: Code, **fields: object) -> Reason:
+def reason(code: AnyCode, **fields: object) -> Reason:
     """The reason with its sentence filled in. Raises KeyError when a field of the sentence is missing."""
     return Reason(code=code, sentence=SENTENCES[code].format_map(fields))
+
+
+def code_of(name: str) -> AnyCode:
+    """The code of that name. Raises ValueError when there is none."""
+    return PlanCode(name) if name in PlanCode.__members__ else Code(name)

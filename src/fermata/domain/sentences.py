@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 from fermata.domain.codes import Code
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.sentences_of_consent import OF_CONSENT
 from fermata.domain.sentences_of_forecasts import OF_FORECASTS
 from fermata.domain.sentences_of_gates import OF_GATES
@@ -187,50 +188,50 @@ SENTENCES = MappingProxyType(
             "The control phase is over by {ends} and lets others start from {opens} (phases.control): from then on"
             " there is no room for all of them."
         ),
-        Code.DAY_UNSTAFFED: "{day} is a weekend day, and the campaign's weekends are not staffed.",
-        Code.DAY_TOO_SHORT: "{day} has {room} left from {start} to {end}, and the window takes {needed}.",
-        Code.DAY_LIMIT_FULL: (
+        PlanCode.DAY_UNSTAFFED: "{day} is a weekend day, and the campaign's weekends are not staffed.",
+        PlanCode.DAY_TOO_SHORT: "{day} has {room} left from {start} to {end}, and the window takes {needed}.",
+        PlanCode.DAY_LIMIT_FULL: (
             "{limit} allows {allowed}; next to the {used} of {windows}, {units} more would exceed it on {day}."
         ),
-        Code.DAY_LIMIT_ALONE: "{limit} allows {allowed} on {day}, and its own {units} exceed that.",
-        Code.DAY_ROOM_KEPT: (
+        PlanCode.DAY_LIMIT_ALONE: "{limit} allows {allowed} on {day}, and its own {units} exceed that.",
+        PlanCode.DAY_ROOM_KEPT: (
             "{limit} allows {allowed}, and the plan keeps {kept} of it for nodes that do not come back at once; next to"
             " the {used} of {windows}, {units} more would eat into that on {day}."
         ),
-        Code.DAY_TEAM_BUSY: (
+        PlanCode.DAY_TEAM_BUSY: (
             "Team {team} works on {allowed} units at once; next to the {used} of {windows}, {units} more would exceed"
             " that on {day}."
         ),
-        Code.DAY_HAS_PART: "{window} of the same cluster is out on {day}: a rolled cluster gives one part a day.",
-        Code.DAY_PART_ORDER: "It is the last part of its cluster, and {window} comes after {day}.",
-        Code.DAY_CONTROL: "On {day} only the control phase goes: others start from {opens}, when it has baked.",
-        Code.DAY_WORSE: "{day} at {time} is free, but {term} would get worse, from {now} to {then}.",
-        Code.DAY_EQUAL: "{day} at {time} is free and worth the same: it could as well stand there.",
-        Code.DAY_BETTER: (
+        PlanCode.DAY_HAS_PART: "{window} of the same cluster is out on {day}: a rolled cluster gives one part a day.",
+        PlanCode.DAY_PART_ORDER: "It is the last part of its cluster, and {window} comes after {day}.",
+        PlanCode.DAY_CONTROL: "On {day} only the control phase goes: others start from {opens}, when it has baked.",
+        PlanCode.DAY_WORSE: "{day} at {time} is free, but {term} would get worse, from {now} to {then}.",
+        PlanCode.DAY_EQUAL: "{day} at {time} is free and worth the same: it could as well stand there.",
+        PlanCode.DAY_BETTER: (
             "{day} at {time} is free and {term} would get better, from {now} to {then}: the search ended before it"
             " came to that."
         ),
-        Code.WHOLE_ONLY: "{cluster} may not be rolled (rolling_allowed), so all of it goes out in one window.",
-        Code.WHOLE_FEWEST: (
+        PlanCode.WHOLE_ONLY: "{cluster} may not be rolled (rolling_allowed), so all of it goes out in one window.",
+        PlanCode.WHOLE_FEWEST: (
             "{cluster} may be rolled, in {parts} windows or more; taken whole it needs one, and every limit bears that."
         ),
-        Code.PARTS_NONE: (
+        PlanCode.PARTS_NONE: (
             "{cluster} may be rolled, but it makes no parts of {least} to {most} nodes a day that every limit bears."
         ),
-        Code.PARTS_LIMIT: "{cluster} is rolled: {limit} allows {allowed}, and {units} would go out with all of it.",
-        Code.PARTS_NO_DAY: (
+        PlanCode.PARTS_LIMIT: "{cluster} is rolled: {limit} allows {allowed}, and {units} would go out with all of it.",
+        PlanCode.PARTS_NO_DAY: (
             "{cluster} is rolled: whole it takes {needed}, and no day between its freezes has that much room."
         ),
-        Code.PARTS_BETTER: (
+        PlanCode.PARTS_BETTER: (
             "{cluster} is rolled in {parts} windows, although it could go whole: parts fit between other windows on"
             " days on which all of it does not."
         ),
-        Code.OUT_OF_SCOPE: "{cluster} is not in the scope of {campaign}: the campaign takes none of its nodes.",
-        Code.NOTHING_DUE: "Nothing of {campaign} is due on {unit}: it runs what the updates would bring.",
-        Code.CONSENT_ASSUMED: "The plan is a draft: it assumes that {customer} approves.",
-        Code.CONSENT_GIVEN: "{actor} approved {scope} at {at}.",
-        Code.CONSENT_NOT_NEEDED: "The policy of {customer} lets all of it through without an approval.",
-        Code.WHY_UNKNOWN: "{plan} has no window {name}, and its fleet no cluster or node of that name{nearest}.",
+        PlanCode.OUT_OF_SCOPE: "{cluster} is not in the scope of {campaign}: the campaign takes none of its nodes.",
+        PlanCode.NOTHING_DUE: "Nothing of {campaign} is due on {unit}: it runs what the updates would bring.",
+        PlanCode.CONSENT_ASSUMED: "The plan is a draft: it assumes that {customer} approves.",
+        PlanCode.CONSENT_GIVEN: "{actor} approved {scope} at {at}.",
+        PlanCode.CONSENT_NOT_NEEDED: "The policy of {customer} lets all of it through without an approval.",
+        PlanCode.WHY_UNKNOWN: "{plan} has no window {name}, and its fleet no cluster or node of that name{nearest}.",
         Code.END_UNSURE_FALLOUT: (
             "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"
             " {nodes} nodes {spare}, and with the campaign's fallout no more are in {most} %. Time does not help:"
@@ -244,7 +245,7 @@ SENTENCES = MappingProxyType(
             "No plan was found that keeps the chance of exceeding a limit at {wanted} %: {best} % is the least found."
             " Ask for that, raise {limit}, or let windows wait at run time."
         ),
-        Code.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
+        PlanCode.PLAN_INPUTS_CHANGED: "{plan} was made from other inputs ({inputs} changed since): plan again.",
         Code.NOTHING_TO_REPORT: "{campaign} has no published plan: nothing was taken, so there is nothing to report.",
         Code.CAMPAIGN_NOT_NAMED: "The store holds several campaigns, say which: {campaigns}.",
         Code.NOTICE_UNKNOWN: "There is no notice {notice}{nearest}.",

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fermata.domain.ids import NodeId, OrderId, RunId, WindowId
 from fermata.domain.plans import Window
-from fermata.domain.reasons import Code
+from fermata.domain.reasons import AnyCode
 from fermata.domain.repairs import Handed
 from fermata.store import handovers, work_orders
 from fermata.store.database import Connection
@@ -22,7 +22,7 @@ class Handing:
     handed: dict[WindowId, dict[str, Handed]] = field(default_factory=dict)
     amended: dict[WindowId, dict[NodeId, int]] = field(default_factory=dict)
     windows: dict[WindowId, Window] = field(default_factory=dict)
-    told: dict[OrderId, Code] = field(default_factory=dict)
+    told: dict[OrderId, AnyCode] = field(default_factory=dict)
     seen: tuple[int, ...] | None = None
     looked_at: datetime | None = None
     _units: dict[OrderId, dict[tuple[WindowId, str], None]] = field(default_factory=dict)

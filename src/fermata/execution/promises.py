@@ -10,6 +10,7 @@ from fermata.domain.daily_caps import DailyCap
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import CampaignId, NodeId
 from fermata.domain.openings import spread_over
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.policy import ConsentEntry
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scripts import DeviceScript, WindowScript
@@ -102,7 +103,7 @@ def find_done(script: WindowScript, live: Fleet, campaign: CampaignId) -> dict[N
         if all(is_at_least(versions.get(u.component, ""), u.to_version) for u in due) and not any(
             is_due(device, live) for device in draining
         ):
-            found[name] = reason(Code.NOTHING_DUE, campaign=campaign, unit=name)
+            found[name] = reason(PlanCode.NOTHING_DUE, campaign=campaign, unit=name)
     return found
 
 

@@ -11,8 +11,9 @@ from functools import cache
 from importlib import import_module
 
 from fermata.domain.ids import WindowId
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import InputHashes, Plan
-from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.reasons import Reason, reason
 from fermata.planning import constraints
 from fermata.planning.case import CheckCase, build_case
 from fermata.planning.inputs import PlanningInput, Violation
@@ -67,4 +68,4 @@ def check_hashes(plan: Plan, hashes: InputHashes) -> Reason | None:
     names = [f.name for f in fields(InputHashes) if getattr(plan.inputs, f.name) != getattr(hashes, f.name)]
     if not names:
         return None
-    return reason(Code.PLAN_INPUTS_CHANGED, plan=plan.id, inputs=", ".join(names))
+    return reason(PlanCode.PLAN_INPUTS_CHANGED, plan=plan.id, inputs=", ".join(names))

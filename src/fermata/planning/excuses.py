@@ -1,13 +1,14 @@
 """Which nodes with work no window may take, and by which fact: what a plan may give as reasons for leaving them out."""
 
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
 import numpy as np
 
 from fermata.domain.fleet import Device, Node
 from fermata.domain.ids import NodeId
-from fermata.domain.reasons import Code
+from fermata.domain.reasons import AnyCode, Code
 from fermata.domain.updates import Requirement, Update
 from fermata.domain.versions import is_at_least
 from fermata.planning.case import CheckCase
@@ -40,7 +41,7 @@ def find_excused(case: CheckCase, reading: Reading, names: Iterable[NodeId], len
     return asked & case.spread(seeds)
 
 
-def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[NodeId]) -> frozenset[NodeId]:
+def supports(case: CheckCase, reading: Reading, code: AnyCode, names: frozenset[NodeId]) -> frozenset[NodeId]:
     """Those of `names` of which `code` may be said; codes that are the planner's own judgement support all."""
     nodes = case.fleet.nodes
     if code in CONSENT_CODES:
@@ -50,7 +51,7 @@ def supports(case: CheckCase, reading: Reading, code: Code, names: frozenset[Nod
         return names & case.spread(name for name in reach if name in case.unknown)
     if code is Code.REQUIREMENT_UNMET:
         return names & case.spread(name for name in reach if is_stuck(case, reading, nodes[name]))
-    seeds = {
+    seeds: dict[AnyCode, AbstractSet[NodeId]] = {
         Code.SHARED_DEVICE_UNAPPROVED: reading.gaps.keys(),
         Code.WITHDRAWN: case.withdrawn.keys(),
         Code.CONSENT_AGAIN: case.waiting.keys() | case.promised.keys(),

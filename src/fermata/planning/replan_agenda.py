@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ClusterId, NodeId
 from fermata.domain.observed import stretch_catalogue
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import InputHashes, Window
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.replanning import Standing, needs_asking
@@ -225,7 +226,7 @@ def judge_home(agenda: Agenda, task: Task) -> Reason | None:
     turns = agenda.encoding.turns
     waits = turns.opens is not None and start < turns.opens and task.source.id not in turns.first
     if waits and task.kind is Kind.MOVABLE and turns.opens is not None:
-        return reason(Code.DAY_CONTROL, day=day.date, opens=f"{turns.opens:%Y-%m-%d %H:%MZ}")
+        return reason(PlanCode.DAY_CONTROL, day=day.date, opens=f"{turns.opens:%Y-%m-%d %H:%MZ}")
     out = Interval(start, start + group.minutes * MINUTE)
     held = [each for each in calendar.closed if each.name in group.closed and out.overlaps(each.time)]
     if not is_open or not day.room.start <= start < day.room.end or day.room.end < min(end, out.end):

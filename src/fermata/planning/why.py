@@ -15,6 +15,7 @@ from fermata.domain.ids import CampaignId, ClusterId, DeviceId, NodeId, PlanId, 
 from fermata.domain.ledger import Decisions, say_given
 from fermata.domain.pending import FleetPending, draining_devices, find_pending
 from fermata.domain.pending_lines import PendingFilter, PendingLine, list_lines
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Plan, RebootStep, Step, Unplanned, Window
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scripts import read_script
@@ -162,13 +163,13 @@ def narrow_inputs(inputs: PlanningInput, cluster: Cluster) -> PlanningInput:
 def _nothing(inputs: PlanningInput, cluster: Cluster, unit: str) -> Reason:
     campaign = inputs.campaign
     if not campaign.scope.matches_cluster(cluster):
-        return reason(Code.OUT_OF_SCOPE, cluster=cluster.name, campaign=campaign.id)
-    return reason(Code.NOTHING_DUE, campaign=campaign.id, unit=unit)
+        return reason(PlanCode.OUT_OF_SCOPE, cluster=cluster.name, campaign=campaign.id)
+    return reason(PlanCode.NOTHING_DUE, campaign=campaign.id, unit=unit)
 
 
 def _consent(inputs: PlanningInput, pending: FleetPending, node: Node, cluster: Cluster) -> Reason:
     if inputs.ledger is None:
-        return reason(Code.CONSENT_ASSUMED, customer=cluster.customer)
+        return reason(PlanCode.CONSENT_ASSUMED, customer=cluster.customer)
     gaps = consent_gaps(inputs.fleet, inputs.policy, pending, inputs.ledger)
     if node.name in gaps:
         return gaps[node.name]
@@ -178,7 +179,7 @@ def _consent(inputs: PlanningInput, pending: FleetPending, node: Node, cluster: 
     decided = Decisions(inputs.fleet, inputs.ledger)
     asked = [update.id for update in due if inputs.policy.needs_asking(update, node, cluster)]
     given = next((entry for name in asked if (entry := decided.is_approved(node, name))), None)
-    return reason(Code.CONSENT_NOT_NEEDED, customer=cluster.customer) if given is None else say_given(given)
+    return reason(PlanCode.CONSENT_NOT_NEEDED, customer=cluster.customer) if given is None else say_given(given)
 
 
 def _steps(inputs: PlanningInput, pending: FleetPending, window: Window, node: Node) -> tuple[NodeStep, ...]:

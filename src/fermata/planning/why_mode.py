@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import Mode, Window
-from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.reasons import Reason, reason
 from fermata.domain.windows import Interval
 from fermata.planning.days import Day
 from fermata.planning.encoding import Parts, Resource, Taken
@@ -29,12 +30,12 @@ def explain_mode(loads: Loads, narrow: PlanningInput, windows: Sequence[Window])
 def _explain_whole(parts: Parts, work: ClusterWork, ways: Sequence[Way]) -> Reason:
     name = work.cluster.name
     if not parts.may_roll(work.cluster):
-        return reason(Code.WHOLE_ONLY, cluster=name)
+        return reason(PlanCode.WHOLE_ONLY, cluster=name)
     rolled = [way.windows for way in ways if way.mode is Mode.ROLLING]
     if rolled:
-        return reason(Code.WHOLE_FEWEST, cluster=name, parts=min(rolled))
+        return reason(PlanCode.WHOLE_FEWEST, cluster=name, parts=min(rolled))
     least, most = parts.sizes(work.nodes_with_work)
-    return reason(Code.PARTS_NONE, cluster=name, least=f"{least:,}", most=f"{most:,}")
+    return reason(PlanCode.PARTS_NONE, cluster=name, least=f"{least:,}", most=f"{most:,}")
 
 
 def _explain_parts(loads: Loads, work: ClusterWork, ways: Sequence[Way], parts: int) -> tuple[Reason, ...]:
@@ -42,15 +43,17 @@ def _explain_parts(loads: Loads, work: ClusterWork, ways: Sequence[Way], parts: 
     over = _find_exceeded(loads, work)
     if over:
         return tuple(
-            reason(Code.PARTS_LIMIT, cluster=name, limit=limit.name, allowed=f"{limit.capacity:,}", units=f"{units:,}")
+            reason(
+                PlanCode.PARTS_LIMIT, cluster=name, limit=limit.name, allowed=f"{limit.capacity:,}", units=f"{units:,}"
+            )
             for limit, units in over
         )
     whole = next(way for way in ways if way.mode is Mode.WHOLE)
     group = whole.groups[0]
     held = [each.time for each in loads.encoding.calendar.closed if each.name in group.closed]
     if not any(_has_room(day, group.minutes, held) for day in loads.days):
-        return (reason(Code.PARTS_NO_DAY, cluster=name, needed=hours_text(group.minutes)),)
-    return (reason(Code.PARTS_BETTER, cluster=name, parts=parts),)
+        return (reason(PlanCode.PARTS_NO_DAY, cluster=name, needed=hours_text(group.minutes)),)
+    return (reason(PlanCode.PARTS_BETTER, cluster=name, parts=parts),)
 
 
 def _find_exceeded(loads: Loads, work: ClusterWork) -> list[tuple[Resource, int]]:

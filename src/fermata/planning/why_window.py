@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from fermata.domain.campaign import SpreadEvenly
 from fermata.domain.control import find_reserved
 from fermata.domain.ids import ClusterId, WindowId
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import Mode, Plan, Window
-from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.reasons import AnyCode, Reason, reason
 from fermata.domain.windows import Interval, calendar_day, days_between
 from fermata.planning.days import Day
 from fermata.planning.encoding import Closed
@@ -54,7 +55,7 @@ class WindowWhy:
     kind: Literal["window"] = "window"
 
     @property
-    def held_by(self) -> tuple[tuple[Code, int], ...]:
+    def held_by(self) -> tuple[tuple[AnyCode, int], ...]:
         """The codes that hold it with the number of days each does, most first."""
         codes = Counter(why.reasons[0].code for why in self.earlier)
         return tuple(sorted(codes.items(), key=lambda pair: (-pair[1], pair[0])))
@@ -121,7 +122,7 @@ class WindowExplainer:
             if day in workable:
                 reasons = self._explain_day(window, workable[day], closed)
             elif day.weekday() >= _SATURDAY:
-                reasons = (reason(Code.DAY_UNSTAFFED, day=_day(day)),)
+                reasons = (reason(PlanCode.DAY_UNSTAFFED, day=_day(day)),)
             else:
                 continue  # it was over when the plan was made
             found.append(DayWhy(day=day, reasons=reasons))
@@ -161,14 +162,14 @@ class WindowExplainer:
 
     def _tell_control(self, day: Day) -> Reason:
         assert self._reserved is not None, "a window waits for it"
-        return reason(Code.DAY_CONTROL, day=_day(day.date), opens=_utc(self._reserved.opens))
+        return reason(PlanCode.DAY_CONTROL, day=_day(day.date), opens=_utc(self._reserved.opens))
 
     def _too_short(self, window: Window, day: Day) -> Reason:
         first = max(day.earliest, day.room.start)
         left = (day.room.end - first) // timedelta(minutes=1)
         needed = (window.end - window.start) // timedelta(minutes=1)
         return reason(
-            Code.DAY_TOO_SHORT,
+            PlanCode.DAY_TOO_SHORT,
             day=_day(day.date),
             room=hours_text(left),
             start=self._clock(first),
@@ -180,10 +181,10 @@ class WindowExplainer:
         others = sorted(self.loads.others_of_cluster(window), key=lambda other: other.start)
         for other in others:
             if day.room.start <= other.start < day.room.end:
-                return reason(Code.DAY_HAS_PART, window=other.id, day=_day(day.date))
+                return reason(PlanCode.DAY_HAS_PART, window=other.id, day=_day(day.date))
         after = [other for other in others if other.start >= day.room.end]
         if window.part == window.parts and after:
-            return reason(Code.DAY_PART_ORDER, window=after[-1].id, day=_day(day.date))
+            return reason(PlanCode.DAY_PART_ORDER, window=after[-1].id, day=_day(day.date))
         return None
 
     def _tell(self, collision: Collision, day: Day) -> Reason:
@@ -191,12 +192,12 @@ class WindowExplainer:
         said = {"allowed": f"{resource.capacity:,}", "used": f"{collision.used:,}", "units": f"{collision.units:,}"}
         common = {**said, "windows": list_names(collision.windows), "day": _day(day.date)}
         if resource.source in self._inputs.catalogue.team_limits:
-            return reason(Code.DAY_TEAM_BUSY, team=resource.source, **common)
+            return reason(PlanCode.DAY_TEAM_BUSY, team=resource.source, **common)
         if not collision.windows and not collision.kept:
-            return reason(Code.DAY_LIMIT_ALONE, limit=resource.name, **common)
+            return reason(PlanCode.DAY_LIMIT_ALONE, limit=resource.name, **common)
         if collision.over <= collision.kept:
-            return reason(Code.DAY_ROOM_KEPT, limit=resource.name, kept=f"{collision.kept:,}", **common)
-        return reason(Code.DAY_LIMIT_FULL, limit=resource.name, **common)
+            return reason(PlanCode.DAY_ROOM_KEPT, limit=resource.name, kept=f"{collision.kept:,}", **common)
+        return reason(PlanCode.DAY_LIMIT_FULL, limit=resource.name, **common)
 
     def _weigh(self, window: Window, day: Day, free: Sequence[datetime]) -> Reason:
         """The best of the free starts against where the window is: the first preference that differs says it."""
@@ -206,10 +207,10 @@ class WindowExplainer:
         said = {"day": _day(day.date), "time": self._clock(start)}
         for preference, a, b in zip(self._inputs.campaign.preferences, now, then, strict=True):
             if a != b:
-                code = Code.DAY_WORSE if b > a else Code.DAY_BETTER
+                code = PlanCode.DAY_WORSE if b > a else PlanCode.DAY_BETTER
                 as_share = isinstance(preference, SpreadEvenly)
                 return reason(code, term=preference.term, now=_value(a, as_share), then=_value(b, as_share), **said)
-        return reason(Code.DAY_EQUAL, **said)
+        return reason(PlanCode.DAY_EQUAL, **said)
 
     def _worth_at(self, window: Window, day: Day, start: datetime) -> tuple[float, ...]:
         return self.worth.moved(window, day, start)

@@ -10,6 +10,7 @@ from fermata.domain.campaign import Campaign
 from fermata.domain.freshness import without_evidence
 from fermata.domain.hashing import content_sha256, fleet_sha256
 from fermata.domain.ids import CampaignId, PlanId, WindowId
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.planned_flights import PlannedFlight
 from fermata.domain.plans import ConsentBasis, InputHashes, Plan
 from fermata.domain.reasons import Code, Reason, reason
@@ -279,7 +280,7 @@ def judge_inputs(conn: Connection, solved: "Solved", plan: Plan, now: datetime) 
     current = _inputs_of(conn, plan, at=now, recorded=True)
     changed = check_hashes(plan, _hash(current))
     if changed is None and (current.observed, current.ledger) != (solved.inputs.observed, solved.inputs.ledger):
-        return reason(Code.PLAN_INPUTS_CHANGED, plan=plan.id, inputs="what came of its parent, or consent")
+        return reason(PlanCode.PLAN_INPUTS_CHANGED, plan=plan.id, inputs="what came of its parent, or consent")
     return changed
 
 

@@ -12,6 +12,7 @@ from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.deviation import Deviation, find_deviation
 from fermata.domain.ids import CampaignId, PlanId, RunId
 from fermata.domain.operations import Run
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plan_diff import PlanDiff
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code, Reason, reason
@@ -70,7 +71,7 @@ class StoreReplanner:
         try:
             return _plan_again(self.database, case, new_id=self.new_id)
         except Refusal as refused:
-            if refused.reason.code is Code.PLAN_INPUTS_CHANGED:
+            if refused.reason.code is PlanCode.PLAN_INPUTS_CHANGED:
                 return None
             return _record(self.database, _without_plan(case, refused.reason), case)
 

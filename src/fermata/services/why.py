@@ -1,6 +1,7 @@
 """Why a plan of the store treats a window, a cluster or a node as it does."""
 
 from fermata.domain.ids import CampaignId, PlanId
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code, reason
 from fermata.planning.inputs import PlanningInput
@@ -31,5 +32,5 @@ def explain(inputs: PlanningInput, plan: Plan, name: str) -> Explanation:
     answer = explain_name(inputs, plan, name)
     if answer is None:
         near = nearest(name, list_names(inputs, plan))
-        raise Refusal(reason(Code.WHY_UNKNOWN, plan=plan.id, name=name, nearest=near))
+        raise Refusal(reason(PlanCode.WHY_UNKNOWN, plan=plan.id, name=name, nearest=near))
     return answer

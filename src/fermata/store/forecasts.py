@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, ForeignKey, String, Table, bindparam,
 
 from fermata.domain.forecasts import BackAt, Forecast, Help, Remedy
 from fermata.domain.ids import RunId, WindowId
-from fermata.domain.reasons import Code, Reason
+from fermata.domain.reasons import Reason, code_of
 from fermata.store.asking import ask, change
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, UtcTime, metadata
@@ -110,7 +110,7 @@ def _from_row(row: Any) -> Forecast:
         why=body["why"],
         helps=tuple(Help(remedy=Remedy(h["remedy"]), kept=h["kept"], sentence=h["sentence"]) for h in body["helps"]),
         is_alarming=body["is_alarming"],
-        none=Reason(code=Code(none["code"]), sentence=none["sentence"]) if none else None,
+        none=Reason(code=code_of(none["code"]), sentence=none["sentence"]) if none else None,
     )
 
 

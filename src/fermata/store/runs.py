@@ -22,7 +22,7 @@ from sqlalchemy import (
 from fermata.domain.ids import CampaignId, ClusterId, NodeId, PlanId, RunId, WindowId
 from fermata.domain.operations import LeftOut, Run, Sample, WindowRun
 from fermata.domain.plans import Mode
-from fermata.domain.reasons import Code, Reason
+from fermata.domain.reasons import Reason, code_of
 from fermata.domain.run_states import LIVE_RUNS, Desired, ReplanMode, RunState, WindowState
 from fermata.store.asking import ask, change
 from fermata.store.bulk import insert_rows
@@ -332,7 +332,7 @@ def _to_window(row: Any) -> WindowRun:
         in_service_at_open=row.in_service_at_open,
         left_out=tuple(
             LeftOut(
-                reason=Reason(code=Code(left["code"]), sentence=left["sentence"]),
+                reason=Reason(code=code_of(left["code"]), sentence=left["sentence"]),
                 nodes=tuple(NodeId(node) for node in left["nodes"]),
             )
             for left in row.left_out
@@ -346,4 +346,4 @@ def _to_window(row: Any) -> WindowRun:
 
 def to_reason(code: str | None, sentence: str | None) -> Reason | None:
     """A stored reason."""
-    return None if code is None else Reason(code=Code(code), sentence=sentence or "")
+    return None if code is None else Reason(code=code_of(code), sentence=sentence or "")

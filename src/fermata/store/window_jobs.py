@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, ForeignKey, RowMapping, String, Table
 from fermata.domain.ahead import JobsAhead, Keeping
 from fermata.domain.ids import RunId, WindowId
 from fermata.domain.jobs import DrainCost, Job
-from fermata.domain.reasons import Code, Reason
+from fermata.domain.reasons import Reason, code_of
 from fermata.store.bulk import insert_rows
 from fermata.store.schema import Json, UtcTime, metadata
 
@@ -92,7 +92,7 @@ def _from_row(row: RowMapping) -> JobsAhead:
         keeping=Keeping(body["keeping"]),
         kept=body["kept"],
         floats=floats * MINUTE if floats is not None else None,
-        why=Reason(code=Code(why["code"]), sentence=why["sentence"]) if why else None,
+        why=Reason(code=code_of(why["code"]), sentence=why["sentence"]) if why else None,
         cost=_cost(body["cost"]) if body["cost"] else None,
         cost_at=_read(body["cost_at"]),
     )

@@ -12,6 +12,7 @@ from fermata.domain import campaign as c
 from fermata.domain.control import choose_control, find_reserved
 from fermata.domain.fleet import Node
 from fermata.domain.phases import DECIDES, ControlPhase, GateTerms, Phases
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import Mode, Plan
 from fermata.domain.reasons import Code
 from fermata.domain.updates import AppliesTo, Impact
@@ -231,7 +232,7 @@ def test_why_tells_of_the_days_that_belong_to_the_control_phase() -> None:
     assert found is not None
     assert isinstance(found.about, WindowWhy)
     assert [(day.day, [each.code for each in day.reasons]) for day in found.about.earlier] == [
-        (MONDAY, [Code.DAY_CONTROL])
+        (MONDAY, [PlanCode.DAY_CONTROL])
     ]
     assert "2026-01-06" not in found.about.earlier[0].reasons[0].sentence.split("from")[0]
 

@@ -12,6 +12,7 @@ from tests.unit.planning import bench as b
 from fermata.domain import campaign as c
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import TeamId
+from fermata.domain.plan_codes import PlanCode
 from fermata.domain.plans import Plan, Window
 from fermata.domain.reasons import Code
 from fermata.planning.checker import build_case, check_case
@@ -22,7 +23,7 @@ from fermata.planning.why_load import starts_of
 from fermata.planning.why_window import WindowExplainer, WindowWhy, list_names
 
 MONDAY = date(2026, 1, 5)
-FREE = {Code.DAY_WORSE, Code.DAY_EQUAL, Code.DAY_BETTER}
+FREE = {PlanCode.DAY_WORSE, PlanCode.DAY_EQUAL, PlanCode.DAY_BETTER}
 ORDER = c.OrderClasses(classes=("small research", "small applied"))
 
 
@@ -81,7 +82,7 @@ def test_a_full_day_names_the_limit_and_the_windows_that_fill_it() -> None:
     why = told(inputs, plan, second.id)
     (day,) = why.earlier
     assert day.day == MONDAY
-    assert [reason.code for reason in day.reasons] == [Code.DAY_LIMIT_FULL]
+    assert [reason.code for reason in day.reasons] == [PlanCode.DAY_LIMIT_FULL]
     assert (
         f"allows 6; next to the {len(first.nodes)} of {first.id}, {len(second.nodes)} more" in day.reasons[0].sentence
     )
@@ -94,7 +95,7 @@ def test_room_kept_for_repairs_is_told_as_kept_not_as_taken() -> None:
     plan = b.planned(inputs)
     second = max(plan.windows, key=lambda w: w.start)
     (day,) = told(inputs, plan, second.id).earlier
-    assert [reason.code for reason in day.reasons] == [Code.DAY_ROOM_KEPT]
+    assert [reason.code for reason in day.reasons] == [PlanCode.DAY_ROOM_KEPT]
 
 
 def test_a_freeze_is_named_for_each_day_it_closes() -> None:
@@ -113,7 +114,7 @@ def test_a_busy_team_is_named() -> None:
     plan = b.planned(inputs)
     second = max(plan.windows, key=lambda w: w.start)
     (day,) = told(inputs, plan, second.id).earlier
-    assert day.reasons[0].code is Code.DAY_TEAM_BUSY
+    assert day.reasons[0].code is PlanCode.DAY_TEAM_BUSY
     assert TeamId("team-nic") in day.reasons[0].sentence
 
 
@@ -124,9 +125,9 @@ def test_a_weekend_without_staff_is_told_and_a_day_that_is_over_is_not() -> None
     plan = place(plan, plan.windows[0].id, at(5))
     why = told(inputs, plan, plan.windows[0].id)
     assert [(day.day.day, day.reasons[0].code) for day in why.earlier] == [
-        (2, Code.DAY_EQUAL),
-        (3, Code.DAY_UNSTAFFED),
-        (4, Code.DAY_UNSTAFFED),
+        (2, PlanCode.DAY_EQUAL),
+        (3, PlanCode.DAY_UNSTAFFED),
+        (4, PlanCode.DAY_UNSTAFFED),
     ]
 
 
@@ -142,15 +143,15 @@ def test_a_free_day_says_which_preference_speaks_against_it() -> None:
     plan = b.planned(inputs)
     plan = place(plan, plan.windows[0].id, at(6))
     (day,) = told(inputs, plan, plan.windows[0].id).earlier
-    assert day.reasons[0].code is Code.DAY_WORSE
+    assert day.reasons[0].code is PlanCode.DAY_WORSE
     assert "Mon 2026-01-05 at 11:00 is free, but avoid would get worse, from 0 to 1." in day.reasons[0].sentence
 
 
 @pytest.mark.parametrize(
     ("preferences", "code"),
     [
-        ((c.FewestWindows(),), Code.DAY_EQUAL),
-        ((c.AvoidWeekday(weekday=1),), Code.DAY_BETTER),
+        ((c.FewestWindows(),), PlanCode.DAY_EQUAL),
+        ((c.AvoidWeekday(weekday=1),), PlanCode.DAY_BETTER),
     ],
 )
 def test_a_free_day_that_costs_nothing_is_owned_up_to(preferences: tuple[c.Preference, ...], code: Code) -> None:
@@ -176,7 +177,7 @@ def test_parts_of_a_rolled_cluster_name_the_part_that_has_the_day() -> None:
     plan = b.planned(inputs)
     last = plan.windows[-1]
     why = told(inputs, plan, last.id)
-    assert [day.reasons[0].code for day in why.earlier] == [Code.DAY_HAS_PART] * 2
+    assert [day.reasons[0].code for day in why.earlier] == [PlanCode.DAY_HAS_PART] * 2
     assert why.earliest_alone == at(7)
 
 
@@ -193,18 +194,18 @@ def test_the_last_part_waits_for_the_others() -> None:
         ),
     )
     why = told(inputs, plan, plan.windows[2].id)
-    assert [day.reasons[0].code for day in why.earlier] == [Code.DAY_HAS_PART, Code.DAY_PART_ORDER]
+    assert [day.reasons[0].code for day in why.earlier] == [PlanCode.DAY_HAS_PART, PlanCode.DAY_PART_ORDER]
 
 
 @pytest.mark.parametrize(
     ("rolling", "changes", "code"),
     [
-        (False, {}, Code.WHOLE_ONLY),
-        (True, {}, Code.WHOLE_FEWEST),
-        (True, {"rolling": c.Rolling(min_fraction_per_day=0.05, max_fraction_per_day=0.1)}, Code.PARTS_NONE),
-        (True, {"limits": (c.Limit(what=c.LimitKind.NODES_OUT, at_once=4),)}, Code.PARTS_LIMIT),
-        (True, {"limits": (c.Limit(what=c.LimitKind.WHOLE_BIG_CLUSTERS, per_day=0),)}, Code.PARTS_LIMIT),
-        (True, {"preferences": (), "first": "parts"}, Code.PARTS_BETTER),
+        (False, {}, PlanCode.WHOLE_ONLY),
+        (True, {}, PlanCode.WHOLE_FEWEST),
+        (True, {"rolling": c.Rolling(min_fraction_per_day=0.05, max_fraction_per_day=0.1)}, PlanCode.PARTS_NONE),
+        (True, {"limits": (c.Limit(what=c.LimitKind.NODES_OUT, at_once=4),)}, PlanCode.PARTS_LIMIT),
+        (True, {"limits": (c.Limit(what=c.LimitKind.WHOLE_BIG_CLUSTERS, per_day=0),)}, PlanCode.PARTS_LIMIT),
+        (True, {"preferences": (), "first": "parts"}, PlanCode.PARTS_BETTER),
     ],
 )
 def test_a_cluster_says_which_rule_makes_it_whole_or_rolled(
@@ -240,7 +241,7 @@ def test_a_cluster_that_no_day_bears_whole_is_rolled_for_that() -> None:
     plan = b.planned(inputs)
     found = explain_name(inputs, plan, "roll")
     assert found is not None
-    assert [reason.code for reason in found.about.reasons] == [Code.PARTS_NO_DAY]  # type: ignore[union-attr]
+    assert [reason.code for reason in found.about.reasons] == [PlanCode.PARTS_NO_DAY]  # type: ignore[union-attr]
 
 
 def test_a_node_tells_its_window_steps_pending_work_and_consent() -> None:
@@ -253,7 +254,7 @@ def test_a_node_tells_its_window_steps_pending_work_and_consent() -> None:
     assert node.window is not None
     assert [step.step for step in node.steps] == ["drain", "node_apply", "reboot", "verify"]
     assert [(line.update, line.from_version, line.to_version) for line in node.pending] == [("nic", b.OLD, b.NEW)]
-    assert node.consent.code is Code.CONSENT_ASSUMED
+    assert node.consent.code is PlanCode.CONSENT_ASSUMED
 
 
 def test_a_node_without_a_window_says_why() -> None:
@@ -279,7 +280,7 @@ def test_a_cluster_out_of_scope_or_with_nothing_due_says_so() -> None:
     inputs = replace(inputs, fleet=fleet)
     plan = b.planned(inputs)
     codes = {name: explain_name(inputs, plan, name).about.reasons[0].code for name in ("c0", "other", "c0-r0-n00")}  # type: ignore[union-attr]
-    assert codes == {"c0": Code.NOTHING_DUE, "other": Code.OUT_OF_SCOPE, "c0-r0-n00": Code.NOTHING_DUE}
+    assert codes == {"c0": PlanCode.NOTHING_DUE, "other": PlanCode.OUT_OF_SCOPE, "c0-r0-n00": PlanCode.NOTHING_DUE}
 
 
 def test_a_name_that_nobody_has_is_none() -> None:
@@ -345,7 +346,7 @@ def test_a_day_is_told_free_exactly_when_the_checker_lets_the_window_go_there(in
     case, explainer = build_case(inputs), WindowExplainer(inputs, plan)
     for window in plan.windows:
         for day in explainer.explain(window).earlier:
-            if day.reasons[0].code is Code.DAY_PART_ORDER:
+            if day.reasons[0].code is PlanCode.DAY_PART_ORDER:
                 continue  # the planner's own order among parts, which no rule asks for
             moved = [move(plan, window, start) for start in starts(explainer, window, day.day)]
             found = [

@@ -5,7 +5,7 @@ from tests.unit.planning.test_leapfrog import API, IDLE, TWO, service, workloads
 from tests.unit.planning.test_why import move
 
 from fermata.domain import campaign as c
-from fermata.domain.reasons import Code
+from fermata.domain.plan_codes import PlanCode
 from fermata.planning.checker import build_case, check_case
 from fermata.planning.why_load import starts_of
 from fermata.planning.why_window import WindowExplainer
@@ -18,10 +18,10 @@ def test_a_window_that_waits_for_nodes_that_carry_its_load_says_so_and_the_check
     explainer = WindowExplainer(inputs, plan)
     windows = {window.cluster: window for window in plan.windows}
     (first,) = explainer.explain(windows["serving"]).earlier
-    assert first.reasons[0].code is Code.DAY_LIMIT_ALONE
+    assert first.reasons[0].code is PlanCode.DAY_LIMIT_ALONE
     assert "capacity of api in US allows 2 on Mon 2026-01-05, and its own 6" in first.reasons[0].sentence
     last = explainer.explain(windows["also"]).earlier[-1]
-    assert last.reasons[0].code is Code.DAY_LIMIT_FULL
+    assert last.reasons[0].code is PlanCode.DAY_LIMIT_FULL
     assert "allows 6; next to the 6 of serving-20260106" in last.reasons[0].sentence
     assert explainer.worth.now == (tuple(term.value for term in plan.objective))
     case = build_case(inputs)

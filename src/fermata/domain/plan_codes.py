@@ -1,0 +1,33 @@
+"""The codes that say why a plan is as it is."""
+
+from enum import StrEnum
+
+
+class PlanCode(StrEnum):
+    """Stable names, as those of `codes.Code`; each has a sentence and a line in docs/reasons.md, too."""
+
+    DAY_UNSTAFFED = "DAY_UNSTAFFED"
+    DAY_TOO_SHORT = "DAY_TOO_SHORT"
+    DAY_LIMIT_FULL = "DAY_LIMIT_FULL"
+    DAY_LIMIT_ALONE = "DAY_LIMIT_ALONE"
+    DAY_ROOM_KEPT = "DAY_ROOM_KEPT"
+    DAY_TEAM_BUSY = "DAY_TEAM_BUSY"
+    DAY_HAS_PART = "DAY_HAS_PART"
+    DAY_PART_ORDER = "DAY_PART_ORDER"
+    DAY_CONTROL = "DAY_CONTROL"
+    DAY_WORSE = "DAY_WORSE"
+    DAY_EQUAL = "DAY_EQUAL"
+    DAY_BETTER = "DAY_BETTER"
+    WHOLE_ONLY = "WHOLE_ONLY"
+    WHOLE_FEWEST = "WHOLE_FEWEST"
+    PARTS_NONE = "PARTS_NONE"
+    PARTS_LIMIT = "PARTS_LIMIT"
+    PARTS_NO_DAY = "PARTS_NO_DAY"
+    PARTS_BETTER = "PARTS_BETTER"
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
+    NOTHING_DUE = "NOTHING_DUE"
+    CONSENT_ASSUMED = "CONSENT_ASSUMED"
+    CONSENT_GIVEN = "CONSENT_GIVEN"
+    CONSENT_NOT_NEEDED = "CONSENT_NOT_NEEDED"
+    WHY_UNKNOWN = "WHY_UNKNOWN"
+    PLAN_INPUTS_CHANGED = "PLAN_INPUTS_CHANGED"
