@@ -56,6 +56,7 @@ CASES = {
         "postgresql: embedded, 2 workers",
         "postgresql: temporal, 2 workers",
     ],
+    "auditing": ["bare rows", "append", "read", "verify"],
     "gating": ["twice the usual share", "gates", "stricter gates"],
     "controllers": ["bare GETs", "look", "update"],
     "doors": ["the same bytes", "scheduled events", "first look", "look after an approval", "acknowledge 1,000"],

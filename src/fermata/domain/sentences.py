@@ -4,6 +4,7 @@ from types import MappingProxyType
 
 from fermata.domain.codes import Code
 from fermata.domain.plan_codes import PlanCode
+from fermata.domain.sentences_of_audit import OF_AUDIT
 from fermata.domain.sentences_of_consent import OF_CONSENT
 from fermata.domain.sentences_of_forecasts import OF_FORECASTS
 from fermata.domain.sentences_of_gates import OF_GATES
@@ -15,6 +16,7 @@ from fermata.domain.sentences_of_servers import OF_SERVERS
 
 SENTENCES = MappingProxyType(
     {
+        **OF_AUDIT,
         **OF_CONSENT,
         **OF_FORECASTS,
         **OF_GATES,

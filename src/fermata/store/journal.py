@@ -1,4 +1,5 @@
-"""The append-only journal: who changed what, when and why. The database itself forbids changing or deleting a line.
+"""The append-only journal: who changed what, when and why. The database itself forbids changing or deleting a line, and
+each carries a hash that the next one takes up (`store/chain.py`).
 
 What customers have to know of it becomes a notice in the same transaction.
 """
@@ -9,11 +10,26 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Select, String, Table, Text, bindparam, func, insert, or_, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    LargeBinary,
+    Select,
+    String,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+)
 
 from fermata.domain.notices import Change
 from fermata.store.asking import ask
 from fermata.store.bulk import insert_rows
+from fermata.store.chain import START, link
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 from fermata.store.telling import EVENTS, tell
 
@@ -29,10 +45,23 @@ journal = Table(
     Column("subject", String, nullable=False),
     Column("data", Json, nullable=False),
     Column("why", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=True),
     Index("ix_journal_subject", "subject", "seq"),
     sqlite_autoincrement=True,
 )
 _INSERT = insert(journal)
+_LINE = (
+    journal.c.seq,
+    journal.c.at,
+    journal.c.actor,
+    journal.c.event,
+    journal.c.subject,
+    journal.c.data,
+    journal.c.why,
+)
+_LAST = select(journal.c.seq, journal.c.hash).order_by(journal.c.seq.desc()).limit(1)
+_LINKED = select(*_LINE, journal.c.hash).where(journal.c.seq > bindparam("after")).order_by(journal.c.seq)
+_PAGE = _LINKED.limit(LINES_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,24 +79,32 @@ class Entry:
     seq: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A line with the hash that it carries; None: nobody gave it one."""
+
+    entry: Entry
+    hash: bytes | None
+
+
 def append(conn: Connection, entry: Entry) -> int:
     """Adds one line and returns its seq. Writers are serialised, so lines become visible in the order of seq."""
-    result = conn.execute(_INSERT, _to_row(entry))
-    assert result.inserted_primary_key is not None
+    (row,) = _linked(conn, [entry])
+    conn.execute(_INSERT, row)
     tell(conn, [_change(entry)])
-    return int(result.inserted_primary_key[0])
+    return int(row["seq"])
 
 
 def append_many(conn: Connection, entries: Iterable[Entry]) -> None:
     """Adds lines in the order given."""
     lines = list(entries)
-    insert_rows(conn, journal, [_to_row(entry) for entry in lines])
+    insert_rows(conn, journal, _linked(conn, lines))
     tell(conn, [_change(entry) for entry in lines if entry.event in EVENTS])
 
 
 def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str | None = None) -> tuple[Entry, ...]:
     """Lines after `after_seq`, oldest first, at most `limit` (and LINES_MAX) of them."""
-    query = select(journal).where(journal.c.seq > after_seq).order_by(journal.c.seq).limit(min(limit, LINES_MAX))
+    query = select(*_LINE).where(journal.c.seq > after_seq).order_by(journal.c.seq).limit(min(limit, LINES_MAX))
     if subject is not None:
         query = query.where(journal.c.subject == subject)
     return tuple(_from_row(row) for row in conn.execute(query))
@@ -86,14 +123,14 @@ def read_events(conn: Connection, events: Collection[str], after_seq: int = 0) -
 @lru_cache(maxsize=16)  # those who ask have each their own few events
 def _of_events(events: tuple[str, ...]) -> Select[Any]:
     asked = (journal.c.event.in_(events), journal.c.seq > bindparam("after"))
-    return select(journal).where(*asked).order_by(journal.c.seq).limit(LINES_MAX)
+    return select(*_LINE).where(*asked).order_by(journal.c.seq).limit(LINES_MAX)
 
 
 def read_latest(
     conn: Connection, subject: str | None, limit: int, *, before_seq: int | None = None
 ) -> tuple[Entry, ...]:
     """The last lines about a subject, or of all, the newest first; `before_seq`: those before that line."""
-    query = select(journal).order_by(journal.c.seq.desc()).limit(min(limit, LINES_MAX))
+    query = select(*_LINE).order_by(journal.c.seq.desc()).limit(min(limit, LINES_MAX))
     if subject is not None:
         query = query.where(journal.c.subject == subject)
     if before_seq is not None:
@@ -104,6 +141,22 @@ def read_latest(
 def read_last(conn: Connection, subject: str) -> Entry | None:
     """The last line about a subject, or None."""
     return next(iter(read_latest(conn, subject, 1)), None)
+
+
+def read_linked(conn: Connection, after_seq: int) -> tuple[Linked, ...]:
+    """Lines after `after_seq` with their hashes, oldest first, at most LINES_MAX of them."""
+    return tuple(Linked(_from_row(row[:-1]), row[-1]) for row in ask(conn, _PAGE, after=after_seq))
+
+
+def read_head(conn: Connection) -> tuple[int, bytes | None]:
+    """The seq and the hash of the last line; 0 and START when there is none."""
+    found = ask(conn, _LAST)
+    return tuple(found[0]) if found else (0, START)
+
+
+def hash_of(entry: Entry, previous: bytes) -> bytes:
+    """What this line has to carry after a line that carries `previous`."""
+    return link(previous, entry.seq, entry.at, (entry.actor, entry.event, entry.subject, entry.why), entry.data)
 
 
 def latest_seq(conn: Connection, kinds: Sequence[str], *, after_seq: int) -> int:
@@ -119,14 +172,29 @@ def _change(entry: Entry) -> Change:
     )
 
 
-def _to_row(entry: Entry) -> dict[str, Any]:
+def _linked(conn: Connection, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Rows of new lines, numbered on and chained to the last one. What an edited last line carries is taken as it is:
+    to find that out is for who verifies.
+    """
+    last, previous = read_head(conn)
+    rows = []
+    for seq, entry in enumerate(entries, last + 1):
+        texts = (entry.actor, entry.event, entry.subject, entry.why)
+        previous = link(previous or START, seq, entry.at, texts, entry.data)
+        rows.append(_to_row(entry, seq, previous))
+    return rows
+
+
+def _to_row(entry: Entry, seq: int, carried: bytes) -> dict[str, Any]:
     return {
+        "seq": seq,
         "at": entry.at,
         "actor": entry.actor,
         "event": entry.event,
         "subject": entry.subject,
         "data": dict(entry.data),
         "why": entry.why,
+        "hash": carried,
     }
 
 
