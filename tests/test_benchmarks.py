@@ -74,6 +74,7 @@ ARGUMENTS = {
     "gating": ["--campaigns", "4"],
 }  # of benchmarks with options of their own
 WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that are no times
+    "auditing": {f"{case}/lines": NODES for case in ("bare rows", "append", "read", "verify")},
     "importing": {
         "sqlite: import/nodes": NODES,
         "postgresql: import/nodes": NODES,
