@@ -53,6 +53,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "node_key": ("node",),
     "adapters": ("adapters",),
     "audit": ("audit",),
+    "backup": ("backup", "restore"),
     "bench": ("bench",),
 }  # each file of this folder that has commands, in the order in which a campaign needs them, with their names
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them

@@ -24,5 +24,14 @@ OF_AUDIT = MappingProxyType(
             "The checkpoint of {at} was signed at line {seq}, and the journal has no such line: lines were cut off its"
             " end (a backup restored?), or the checkpoint is of another store."
         ),
+        Code.BACKUP_UNREADABLE: "{file} is no backup, or is damaged ({why}): take another one.",
+        Code.BACKUP_EXISTS: "{file} is there already, and no backup is written over: name another file.",
+        Code.STORE_NOT_EMPTY: (
+            "{store} holds a store: nothing is written over. Name an empty one, and use that once it is right."
+        ),
+        Code.RESTORED_OTHERWISE: (
+            "Table {table} has {found} rows after the restore where the backup has {wanted}: take another empty"
+            " store, and find out who else writes to this one."
+        ),
     }
 )

@@ -1,0 +1,87 @@
+"""`fermata backup` and `fermata restore`: the whole store as one file, and back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from fermata import wiring
+from fermata.cli import options, output
+from fermata.services import backups
+from fermata.services.backups import Backup
+from fermata.store.database import Database
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("backup")(back_up)
+    app.command("restore")(restore)
+
+
+def back_up(
+    file: Annotated[Path, typer.Argument(help="The new file; never written over.", show_default=False)],
+    *,
+    store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Writes the whole store, as it is at one moment, into one file. Everything else goes on meanwhile.
+
+    Example: fermata backup /srv/backups/fermata-2026-01-09.db
+    """
+    database = Database(options.store_url(store))  # as it is: a backup upgrades nothing
+    try:
+        _tell("backed up", backups.back_up(database, file), as_json=as_json)
+    finally:
+        database.close()
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What fermata backup wrote.", show_default=False)],
+    *,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Only try it, in a place that is thrown away; --store is left alone.")
+    ] = False,
+    actor: options.ActorOption = "operator",
+    store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Makes an empty store what the backup was, on either database, upgraded to this release, with the brake on: what
+    the fleet did since then nobody there knows. Look at it, then release with fermata brake off.
+
+    Example, a drill: fermata restore /srv/backups/fermata-2026-01-09.db --verify
+
+    Example: fermata restore /srv/backups/fermata-2026-01-09.db --store postgresql://fermata@db/fermata
+    """
+    with _bar() as told:
+        if verify:
+            made = backups.rehearse(file, told)
+        else:
+            now = wiring.utc_now()
+            made = backups.restore(file, options.store_url(store), told, now=now, actor=actor)
+    _tell("can be restored" if verify else "restored, the brake is on", made, as_json=as_json)
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[int, int], None]]:
+    columns = (
+        TextColumn("Verifying the journal"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=output.err, transient=True, disable=not output.err.is_terminal) as progress:
+        bar = progress.add_task("", total=None)
+        yield lambda seq, last: progress.update(bar, completed=seq, total=last)
+
+
+def _tell(what: str, made: Backup, *, as_json: bool) -> None:
+    at = None if made.at is None else output.iso(made.at)
+    if as_json:
+        told = {"schema": "fermata.backup/1", "file": str(made.file), "rows": made.rows, "line": made.seq, "at": at}
+        output.print_json(told)
+        return
+    last = "its journal is empty" if at is None else f"the journal up to line {made.seq:,}, {at}"
+    output.say(f"{made.file}: {what}. {output.count(made.rows, 'row')}, {last}.")
