@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.services.notice_world import LUMEN, Desk
 
-from fermata.domain.announcements import Announcement, Phase
-from fermata.domain.ids import ClusterId, CustomerId, TeamId
+from fermata.domain.announcements import Announcement, Phase, Topic
+from fermata.domain.ids import ClusterId, CustomerId, SupercomputerId, TeamId
 from fermata.domain.notices import NoticeKind
 from fermata.execution.delivering import deliver_round
 from fermata.services.announcements import announce
@@ -74,11 +74,27 @@ def test_nobody_hears_again_what_was_said(desk: Desk) -> None:
 
 
 def test_who_is_not_concerned_hears_nothing(desk: Desk) -> None:
-    desk.subscribe("other", customers=frozenset({LUMEN}), supercomputers=frozenset({"sc-beta"}))
+    desk.subscribe("other", customers=frozenset({LUMEN}), supercomputers=frozenset({SupercomputerId("sc-beta")}))
     desk.subscribe("power-team", customers=frozenset(), teams=frozenset({TeamId("team-os")}))
-    assert say(desk, teams=frozenset({TeamId("team-nic")})) == Announced(said=True, notices=())
-    assert say(desk, phase=Phase.UPDATED, customers=frozenset({CustomerId("meridian")})).notices == ()
+    assert say(desk, teams=frozenset({TeamId("team-nic")})).said
+    assert say(desk, phase=Phase.UPDATED, customers=frozenset({CustomerId("meridian")})).said
+    assert say(desk, key="n1", to_operator=True).said
     assert heard(desk) == []
+
+
+def test_what_nobody_heard_yet_is_told_to_who_subscribes(desk: Desk) -> None:
+    assert say(desk).said
+    desk.subscribe("lumen-chat")
+    desk.subscribe("other", supercomputers=frozenset({SupercomputerId("sc-beta")}))
+    assert heard(desk) == [("lumen-chat", BEGUN.subject)]
+
+
+def test_what_is_for_the_operator_names_a_supercomputer_and_no_customer(desk: Desk) -> None:
+    desk.subscribe("crew-alpha", customers=frozenset(), supercomputers=frozenset({SupercomputerId("sc-alpha")}))
+    desk.subscribe("crew-beta", customers=frozenset(), supercomputers=frozenset({SupercomputerId("sc-beta")}))
+    desk.subscribe("lumen-chat")
+    say(desk, to_operator=True, topic=Topic.REPAIR)
+    assert heard(desk) == [("crew-alpha", BEGUN.subject)]
 
 
 def test_all_words_of_one_key_stand_in_one_line(desk: Desk) -> None:
@@ -105,7 +121,16 @@ def test_who_subscribes_later_hears_how_far_it_is(desk: Desk) -> None:
     assert heard(desk) == [("late", BEGUN.subject)], "once, and nothing of what is over"
 
 
-@pytest.mark.parametrize("wrong", [{"key": ""}, {"key": "two words"}, {"key": "x" * 201}, {"subject": "two\nlines"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"key": ""},
+        {"key": "two words"},
+        {"key": "x" * 201},
+        {"subject": "two\nlines"},
+        {"topic": Topic.REPAIR, "phase": Phase.UPDATED},
+    ],
+)
 def test_what_no_channel_could_carry_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is no"):
         replace(BEGUN, **wrong)

@@ -28,6 +28,18 @@ KeyOption = Annotated[
         "--key", envvar="FERMATA_PULL_KEY", help="Of a pull: what its client signs in with.", show_default=False
     ),
 ]
+SecretOption = Annotated[
+    str | None,
+    typer.Option(
+        "--secret",
+        help="Name of an incident API's or status page's key in FERMATA_CHANNEL_SECRETS.",
+        show_default=False,
+    ),
+]
+PageOption = Annotated[str | None, typer.Option("--page", help="Id of a status page.", show_default=False)]
+ComponentOption = Annotated[
+    list[str] | None, typer.Option("--component", help="Id on a status page (repeatable).", show_default=False)
+]
 RateOption = Annotated[
     int | None, typer.Option("--rate", min=1, help="Sends a minute to ask CloudEvents for.", show_default=False)
 ]
@@ -92,6 +104,9 @@ def subscription_add(
     topic: TopicOption = None,
     key: KeyOption = None,
     rate: RateOption = None,
+    secret: SecretOption = None,
+    page: PageOption = None,
+    component: ComponentOption = None,
     customer: CustomerOption = None,
     supercomputer: SupercomputerOption = None,
     team: TeamOption = None,
@@ -112,6 +127,9 @@ def subscription_add(
         "key": key if channel is ChannelKind.PULL else None,
         "rate": rate,
         "calendar": calendar or None,
+        "secret": secret,
+        "page": page,
+        "components": component or None,
     }
     order = SubscriptionOrder(
         id=SubscriptionId(subscription),

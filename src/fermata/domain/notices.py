@@ -48,6 +48,9 @@ class NoticeKind(StrEnum):
     INCIDENT_UPDATED = "incident.updated"
     INCIDENT_ACKNOWLEDGED = "incident.acknowledged"
     INCIDENT_CLOSED = "incident.closed"
+    UNIT_NEEDS_REPAIR = "unit.needs_repair"  # what the conductor tells whoever repairs
+    UNIT_ASTRAY = "unit.astray"
+    UNIT_BACK = "unit.back"  # neither any more
     TEST = "test"
 
 
@@ -55,7 +58,7 @@ ASKING = frozenset({NoticeKind.REQUEST_OPENED, NoticeKind.REQUEST_CHANGED})  # t
 OF_WINDOWS = frozenset(kind for kind in NoticeKind if kind.value.startswith("window."))
 OF_NODES = frozenset(kind for kind in NoticeKind if kind.value.startswith("nodes."))
 OF_CONSENT = frozenset(kind for kind in NoticeKind if kind.value.startswith("consent."))
-OF_INCIDENTS = frozenset(kind for kind in NoticeKind if kind.value.startswith("incident."))
+OF_INCIDENTS = frozenset(kind for kind in NoticeKind if kind.value.startswith(("incident.", "unit.")))
 OF_FREEZES = frozenset(
     {
         NoticeKind.FREEZE_ADDED,

@@ -16,7 +16,19 @@ from fermata.formats.yamltext import read_yaml
 ROOT_KEYS = ("subscriptions",)
 REQUIRED = ("id", "channel", "target")
 OPTIONAL = ("customers", "supercomputers", "teams", "kinds", "shape", "attempts_max", "lives_minutes")
-TARGET_KEYS = ("url", "to", "topic", "key", "rate", "max_events", "calendar", "provider")
+TARGET_KEYS = (
+    "url",
+    "to",
+    "topic",
+    "key",
+    "rate",
+    "max_events",
+    "calendar",
+    "provider",
+    "secret",
+    "page",
+    "components",
+)
 RATE_MAX, EVENTS_MAX = 100_000, 5_000
 LIVES_MINUTES_MAX = 7 * 24 * 60
 
@@ -54,9 +66,13 @@ def _row(entry: Fields) -> SubscriptionOrder:
 
 
 def _target(fields: Fields) -> Mapping[str, Any]:
-    found: dict[str, Any] = {key: fields.text(key) for key in ("url", "topic", "key", "provider") if fields.has(key)}
+    found: dict[str, Any] = {
+        key: fields.text(key) for key in ("url", "topic", "key", "provider", "secret", "page") if fields.has(key)
+    }
     if fields.has("to"):
         found["to"] = list(fields.listed_names("to"))
+    if fields.has("components"):
+        found["components"] = list(fields.listed_names("components"))
     if fields.has("rate"):
         found["rate"] = fields.integer("rate", least=1, most=RATE_MAX)
     if fields.has("max_events"):

@@ -1,19 +1,23 @@
 """Announcements on record: a line in the journal each, out of which the notices come in the same transaction."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from fermata.domain.announcements import Announcement, says_something
+from fermata.domain.ids import ClusterId
 from fermata.domain.notices import Change
-from fermata.store import journal, outbox
+from fermata.store import inventory, journal, outbox
+
+NAMES_PER_STATEMENT = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announced:
     """What came of an announcement. `said` False: it said what was said already, and nobody is told again. `notices`:
-    what was written for whom; none when nobody subscribed to it.
+    what was written; whom it reaches, their deliveries say.
     """
 
     said: bool
@@ -36,3 +40,29 @@ def announce_in(conn: Connection, message: Announcement, *, now: datetime, actor
     )
     journal.append(conn, entry)
     return Announced(said=True, notices=tuple(notice.id for notice in outbox.notices_after(conn, before)))
+
+
+def find_deliveries(conn: Connection, subjects: Iterable[str]) -> dict[str, list[outbox.Delivery]]:
+    """By subject: the deliveries of its notices, none where nobody hears; what has no notice is absent."""
+    asked = sorted(set(subjects))
+    found: dict[str, list[outbox.Delivery]] = {}
+    for start in range(0, len(asked), NAMES_PER_STATEMENT):
+        chunk = asked[start : start + NAMES_PER_STATEMENT]
+        table = outbox.notice
+        rows = conn.execute(select(table.c.seq, table.c.subject).where(table.c.subject.in_(chunk))).all()
+        found |= {row.subject: [] for row in rows}
+        for each in outbox.list_deliveries(conn, notices=[row.seq for row in rows], limit=outbox.DELIVERIES_MAX):
+            found[each.notice.subject].append(each)
+    return found
+
+
+def clusters_of(conn: Connection, units: Iterable[str]) -> dict[str, ClusterId]:
+    """Where these nodes and devices stand; what is in no fleet is absent."""
+    asked = sorted(set(units))
+    found: dict[str, ClusterId] = {}
+    for start in range(0, len(asked), NAMES_PER_STATEMENT):
+        chunk = asked[start : start + NAMES_PER_STATEMENT]
+        for table in (inventory.device, inventory.node):
+            query = select(table.c.name, table.c.cluster).where(table.c.name.in_(chunk))
+            found |= {row.name: ClusterId(row.cluster) for row in conn.execute(query)}
+    return found

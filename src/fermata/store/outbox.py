@@ -50,6 +50,7 @@ notice = Table(
     Column("why", Text, nullable=False),
     Column("facts", Json, nullable=False),
     Index("ix_notice_customer", "customer", "seq"),
+    Index("ix_notice_subject", "subject", "seq"),
     sqlite_autoincrement=True,
 )
 delivery = Table(
@@ -240,7 +241,7 @@ def find_last(conn: Connection, like: Notice) -> Notice | None:
 
 def latest_notice(conn: Connection) -> int:
     """The greatest seq there is, 0 when there is none."""
-    return conn.execute(select(func.coalesce(func.max(notice.c.seq), 0))).scalar_one()
+    return int(conn.execute(select(func.coalesce(func.max(notice.c.seq), 0))).scalar_one())
 
 
 def notices_after(conn: Connection, seq: int) -> tuple[Notice, ...]:
@@ -281,11 +282,13 @@ def latest_asking(conn: Connection) -> tuple[Notice, ...]:
     return tuple(each for each in (_to_notice(row) for row in found) if each.kind in ASKING)
 
 
-def open_incidents(conn: Connection) -> tuple[Notice, ...]:
-    """The last notice of every incident that is not closed, to each of its customers."""
-    last = select(func.max(notice.c.seq)).where(notice.c.kind.in_(_values(OF_INCIDENTS)))
+def open_incidents(conn: Connection, prefix: str = "") -> tuple[Notice, ...]:
+    """The last notice of every incident that is not closed, to each of its customers; of those whose key begins so."""
+    begins = f"incident:{prefix}"
+    last = select(func.max(notice.c.seq)).where(notice.c.subject >= begins, notice.c.subject < begins[:-1] + ";")
+    last = last.where(notice.c.kind.in_(_values(OF_INCIDENTS)))
     last = last.group_by(notice.c.customer, notice.c.subject)
-    is_open = notice.c.kind != NoticeKind.INCIDENT_CLOSED.value
+    is_open = notice.c.kind.not_in((NoticeKind.INCIDENT_CLOSED.value, NoticeKind.UNIT_BACK.value))
     found = conn.execute(select(notice).where(notice.c.seq.in_(last), is_open).order_by(notice.c.seq))
     return tuple(_to_notice(row) for row in found)
 

@@ -29,7 +29,8 @@ Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 class TargetBody(Body):
     """What the channel needs. `url`: of a webhook, or of a chat room in Apprise's notation. `to`: mail addresses, and
     with `calendar` a maintenance note goes along, from `provider`. `topic` and `key`: of a pull. `rate`: sends a minute
-    to ask CloudEvents for. `max_events`: of one post.
+    to ask CloudEvents for. `max_events`: of one post. `secret`: the name of what an incident API or a status page is
+    signed in to with; `page` and `components`: of a status page.
     """
 
     url: Annotated[str, Field(max_length=URL_MAX)] | None = None
@@ -40,6 +41,9 @@ class TargetBody(Body):
     max_events: Annotated[int, Field(ge=1, le=EVENTS_MAX)] | None = None
     calendar: bool | None = None
     provider: Name | None = None
+    secret: Slug | None = None
+    page: Slug | None = None
+    components: Annotated[list[Name], Field(max_length=NAMES_MAX)] | None = None
 
     def to_target(self) -> dict[str, Any]:
         """What was said of it."""
