@@ -28,6 +28,11 @@ SiteOption = Annotated[
     ),
 ]
 
+WriteOption = Annotated[
+    bool,
+    typer.Option("--write", help="Try what changes the target, too: on the units named, nodes given back after."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
@@ -92,10 +97,7 @@ def try_adapter(
         list[str] | None,
         typer.Option("--device", help="The same of a shared device; with --write it is written to.", metavar="NAME"),
     ] = None,
-    write: Annotated[
-        bool,
-        typer.Option("--write", help="Try what changes the target, too: on the units named, nodes given back after."),
-    ] = False,
+    write: WriteOption = False,
     update: Annotated[
         str | None,
         typer.Option(
