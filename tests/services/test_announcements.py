@@ -11,6 +11,8 @@ from fermata.domain.ids import ClusterId, CustomerId, SupercomputerId, TeamId
 from fermata.domain.notices import NoticeKind
 from fermata.execution.delivering import deliver_round
 from fermata.services.announcements import announce
+from fermata.services.errors import Refusal
+from fermata.services.notices import replay_notice
 from fermata.store import journal
 from fermata.store.announcing import Announced
 from fermata.store.database import Database
@@ -109,6 +111,16 @@ def test_all_words_of_one_key_stand_in_one_line(desk: Desk) -> None:
     deliver_round(desk.office)
     assert {parcel.thread for parcel in desk.channel.parcels} == {"incident:window:w1"}
     assert len(desk.channel.parcels) == 2
+
+
+def test_a_word_that_was_followed_by_another_is_not_sent_again(desk: Desk) -> None:
+    desk.subscribe("noc", customers=frozenset())
+    first, last = (say(desk, phase=phase).notices[0] for phase in (Phase.OPENED, Phase.CLOSED))
+    heard(desk)
+    with pytest.raises(Refusal, match=last):
+        replay_notice(desk.db, first, now=desk.clock.at, actor="operator-1")
+    replay_notice(desk.db, last, now=desk.clock.at, actor="operator-1")
+    assert len(heard(desk)) == 1
 
 
 def test_who_subscribes_later_hears_how_far_it_is(desk: Desk) -> None:

@@ -1,14 +1,14 @@
 """Announcements on record: a line in the journal each, out of which the notices come in the same transaction."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from fermata.domain.announcements import Announcement, says_something
 from fermata.domain.ids import ClusterId
-from fermata.domain.notices import Change
+from fermata.domain.notices import OF_INCIDENTS, Change, Notice
 from fermata.store import inventory, journal, outbox
 
 NAMES_PER_STATEMENT = 500
@@ -66,3 +66,13 @@ def clusters_of(conn: Connection, units: Iterable[str]) -> dict[str, ClusterId]:
             query = select(table.c.name, table.c.cluster).where(table.c.name.in_(chunk))
             found |= {row.name: ClusterId(row.cluster) for row in conn.execute(query)}
     return found
+
+
+def last_word(conn: Connection, of: Notice) -> str:
+    """The id of the last notice of an announcement to the same receivers; of what is none, its own."""
+    if of.kind not in OF_INCIDENTS:
+        return of.id
+    table = outbox.notice
+    same = (table.c.subject == of.subject, table.c.customer == of.customer)
+    seq: int = conn.execute(select(func.max(table.c.seq)).where(*same)).scalar_one()
+    return replace(of, seq=seq).id

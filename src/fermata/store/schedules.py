@@ -1,12 +1,14 @@
 """The published schedule of all campaigns, from the plans as they were published and from what became of windows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from sys import intern
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, select
 
-from fermata.domain.ids import CampaignId, ClusterId, CustomerId, PlanId, WindowId
+from fermata.domain.ids import CampaignId, ClusterId, CustomerId, NodeId, PlanId, WindowId
+from fermata.domain.plans import Window
 from fermata.domain.run_states import WindowState
 from fermata.domain.schedule import WITHDRAWN, Edition, Ended, Scheduled, fold_schedule
 from fermata.store import inventory, plans, runs
@@ -37,10 +39,16 @@ def load_schedule(conn: Connection) -> tuple[Scheduled, ...]:
         known = _EDITIONS.setdefault(conn.engine, {})
         plan = PlanId(row.plan)
         if plan not in known:
-            known[plan] = Edition(plan=plan, at=row.at, windows=plans.load_plan(conn, plan).windows)
+            windows = tuple(_cut(window) for window in plans.load_plan(conn, plan).windows)
+            known[plan] = Edition(plan=plan, at=row.at, windows=windows)
         editions.setdefault(CampaignId(row.campaign), []).append(known[plan])
     found = [each for name, of in editions.items() for each in fold_schedule(name, of, _ended(conn, name))]
     return tuple(sorted(found, key=lambda each: (each.start, each.cluster, each.window)))
+
+
+def _cut(window: Window) -> Window:
+    """Without what no calendar shows; names of nodes are shared by all plans that have them."""
+    return replace(window, steps=(), nodes=tuple(NodeId(intern(name)) for name in window.nodes))
 
 
 def _ended(conn: Connection, campaign: CampaignId) -> Mapping[WindowId, Ended]:
