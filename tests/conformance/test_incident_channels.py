@@ -187,8 +187,13 @@ def test_nothing_is_delivered_that_nothing_proves(on_call: OnCall, page: Page, v
     for body in (b"", b"<html>Welcome to the hotel</html>", b'{"status":"success","dedup_key":"another"}', b"[]"):
         on_call.answers = [Answer(202, body=body)]
         assert isinstance(send(channel, to, told(1)), NotNow), body
+    channel_of_page, there = StatusPage(LOCAL, CLOCK, vault), to_page(page.url)
     page.shows = False
-    assert isinstance(send(StatusPage(LOCAL, CLOCK, vault), to_page(page.url), told(1)), NotNow)
+    assert isinstance(send(channel_of_page, there, told(1)), NotNow), "it is not there"
+    page.shows = True
+    assert send(channel_of_page, there, told(1)) == Taken()
+    page.shows = False
+    assert isinstance(send(channel_of_page, there, told(2, KINDS[1])), NotNow), "an older word stands there"
 
 
 @pytest.mark.parametrize(
