@@ -15,9 +15,10 @@ from enum import StrEnum
 from typing import Protocol
 
 from fermata.domain.ahead import Ahead, Kept
+from fermata.domain.announcements import Incident
 from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.deliveries import Outcome
-from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, SubscriptionId, UpdateId
 from fermata.domain.inventory_reports import Report
 from fermata.domain.jobs import Job
 from fermata.domain.metrics import Reading
@@ -87,12 +88,37 @@ class Notice:
     sentence: str
 
 
+class Reached(StrEnum):
+    """How far a notice in the outbox came."""
+
+    SOMEBODY = "somebody"
+    NOBODY_YET = "nobody_yet"  # it is on its way
+    NOBODY = "nobody"  # and nobody tries any more
+    UNHEARD = "unheard"  # nobody subscribed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posted:
+    """Where a notice stands in the outbox. `why`: what keeps it from coming through."""
+
+    reached: Reached
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxLook:
+    """Subscriptions that hear what the conductor tells, and those of them that may not be written to."""
+
+    subscriptions: tuple[SubscriptionId, ...]
+    silent: tuple[SubscriptionId, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
     """A notice made ready for one subscription: each channel takes of it what it can carry.
 
     `posts` are bodies of `content_type`, to be posted in their order; `calendar` is iCalendar, None where there is
-    none. `attempt` counts from 1. Parcels of one `thread` belong together.
+    none. `attempt` counts from 1. Parcels of one `thread` belong together. `incident`: of an announcement.
     """
 
     key: StepKey
@@ -103,6 +129,7 @@ class Parcel:
     posts: tuple[bytes, ...] = ()
     content_type: str = ""
     calendar: bytes | None = None
+    incident: Incident | None = None
 
 
 class Clock(Protocol):
@@ -254,6 +281,18 @@ class Notifier(Protocol):
         ...
 
 
+class Outbox(Protocol):
+    """Keeps notices until those who subscribed have them."""
+
+    def post(self, notices: Sequence[Notice]) -> Mapping[StepKey, Posted]:
+        """Puts on record what is not there under its key, and reads back where each stands. Raises OutcomeUnknown."""
+        ...
+
+    def look(self) -> OutboxLook:
+        """Who would hear. Raises OutcomeUnknown."""
+        ...
+
+
 class Channel(Protocol):
     """Carries notices to subscribers of one kind. Nothing is raised: a channel that is down says NotNow."""
 
@@ -315,7 +354,8 @@ class AdapterPorts:
 
     `close`: lets go of connections; what still hangs ends, as Later, Unsure or one of the three errors. Harmless twice.
     `probe`: asks the target harmlessly who it is: `product`, `version`, and what our credentials may do; no secrets.
-    Raises TryLater when it does not answer, Refused when it does not want us.
+    Raises TryLater when it does not answer, Refused when it does not want us. `attach`: takes the outbox of the store
+    that is conducted from, before anything is asked; None where that is of no use.
     """
 
     close: Callable[[], None]
@@ -327,3 +367,4 @@ class AdapterPorts:
     verifier: Verifier | None = None
     notifier: Notifier | None = None
     jobs: Jobs | None = None
+    attach: Callable[[Outbox], None] | None = None

@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     smtp_user: str = Field("", description="Who signs in there; nobody when empty")
     smtp_password: SecretStr = Field(SecretStr(""), description="The password for that")
     smtp_starttls: bool = Field(False, description="Encrypt the session, and check the server's certificate")
+    channel_secrets: Path | None = Field(
+        None, description="Folder of channels' secrets, each in HOST/NAME; none: no secrets"
+    )
     notice_days: float = Field(90, ge=1, le=36_500, description="How long a notice stays once it was delivered")
     brake: Path | None = Field(None, description="File of this machine's brake, if not the one beside the store")
     trains: bool = Field(False, description="Impactless work that is near no window is done on nodes in service")

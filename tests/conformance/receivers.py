@@ -65,6 +65,13 @@ def is_handshake(request: Got) -> bool:
 def receiving(certificate: Path | None = None) -> Iterator[Receiver]:
     """A receiver on a free port, over TLS with a certificate (and its key in the same file)."""
     receiver = Receiver()
+    with serving(receiver, certificate):
+        yield receiver
+
+
+@contextmanager
+def serving(receiver: Receiver, certificate: Path | None = None) -> Iterator[None]:
+    """The same, of that receiver."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -80,7 +87,7 @@ def receiving(certificate: Path | None = None) -> Iterator[Receiver]:
             self.end_headers()
             self.wfile.write(answer.body)
 
-        do_POST = do_OPTIONS = do_GET = _handle  # noqa: N815 - the names that http.server looks for
+        do_POST = do_OPTIONS = do_GET = do_PATCH = _handle  # noqa: N815 - the names that http.server looks for
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the method it replaces
             pass
@@ -94,7 +101,7 @@ def receiving(certificate: Path | None = None) -> Iterator[Receiver]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield receiver
+        yield
     finally:
         server.shutdown()
         server.server_close()

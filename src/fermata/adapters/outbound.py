@@ -61,8 +61,11 @@ class Outbound:
             return f"{_shown(url)} is not called: {LOCAL}"
         return None
 
-    def call(self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
-        """One request to the address that was looked up and judged, whatever its name says a moment later.
+    def call(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, most: int = REPLY_BYTES_MAX
+    ) -> Reply:
+        """One request to the address that was looked up and judged, whatever its name says a moment later. Of an answer
+        at most `most` bytes are read.
 
         Raises NotAllowed, NotReached.
         """
@@ -81,7 +84,7 @@ class Outbound:
                     method, asked, headers=sent, content=body, extensions={"sni_hostname": parts.host}
                 ) as answer,
             ):
-                return Reply(status=answer.status_code, headers=_lower(answer.headers), body=_read(answer))
+                return Reply(status=answer.status_code, headers=_lower(answer.headers), body=_read(answer, most))
         except httpx.HTTPError as error:
             raise NotReached(f"{_shown(url)} gave no answer ({type(error).__name__})") from error
 
@@ -157,13 +160,13 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _read(answer: httpx.Response) -> bytes:
+def _read(answer: httpx.Response, most: int) -> bytes:
     body = b""
     for chunk in answer.iter_bytes():
         body += chunk
-        if len(body) >= REPLY_BYTES_MAX:
+        if len(body) >= most:
             break
-    return body[:REPLY_BYTES_MAX]
+    return body[:most]
 
 
 def _shown(url: str) -> str:

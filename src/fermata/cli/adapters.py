@@ -1,7 +1,8 @@
 """`fermata adapters`: which kinds there are, what is wrong with those of a site, and whether one keeps its promises."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,9 @@ from fermata.conformance import Bench, Outcome, Trial, Verdict, Write, list_tria
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.node_states import UnitKind
 from fermata.formats.site import read_settings_file
+from fermata.ports import AdapterPorts
 from fermata.wiring.kinds import AdapterKind, KindBook, list_kinds
-from fermata.wiring.site import Probed, RealSite, say_gap
+from fermata.wiring.site import Probed, attach, say_gap
 
 SiteOption = Annotated[
     Path | None,
@@ -24,6 +26,11 @@ SiteOption = Annotated[
         help="File with the adapters to a real fleet.",
         show_default=False,
     ),
+]
+
+WriteOption = Annotated[
+    bool,
+    typer.Option("--write", help="Try what changes the target, too: on the units named, nodes given back after."),
 ]
 
 
@@ -65,8 +72,14 @@ def doctor(
         _tell_doctor([], wrong, ["Name a site's file by --site to have its adapters looked at."], as_json=as_json)
         return
     with wiring.open_site(site, wiring.SystemClock(), book=book) as opened:
-        probed = opened.probe()
-        gaps, notes = _look_at_gaps(opened, store)
+        if _is_there(store):
+            with options.opened_store(store) as database:
+                opened.attach(database)
+                probed = opened.probe()
+                gaps, notes = [say_gap(gap) for gap in opened.find_gaps(database)], []
+        else:
+            probed, gaps = opened.probe(), []
+            notes = [f"There is no store at {store}: whether all units are served was not looked at."]
     _tell_doctor(probed, [*wrong, *gaps], notes, as_json=as_json)
 
 
@@ -84,10 +97,7 @@ def try_adapter(
         list[str] | None,
         typer.Option("--device", help="The same of a shared device; with --write it is written to.", metavar="NAME"),
     ] = None,
-    write: Annotated[
-        bool,
-        typer.Option("--write", help="Try what changes the target, too: on the units named, nodes given back after."),
-    ] = False,
+    write: WriteOption = False,
     update: Annotated[
         str | None,
         typer.Option(
@@ -98,6 +108,7 @@ def try_adapter(
         str | None,
         typer.Option("--device-update", help="The same, for the devices.", metavar="UPDATE:COMPONENT=VERSION"),
     ] = None,
+    store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Tries an adapter with every sentence of the conformance suite, on your own staging system. Changes nothing unless
@@ -109,9 +120,15 @@ def try_adapter(
     given = read_settings_file(settings, chosen)
     clock, run = wiring.SystemClock(), wiring.mint_id("try")
 
+    def build() -> AdapterPorts:
+        ports = chosen.open(given, clock)
+        if database is not None:
+            attach(ports, database, clock)
+        return ports
+
     def make(_trial: Trial) -> Bench:
         return make_live_bench(
-            lambda: chosen.open(given, clock),
+            build,
             given,
             clock,
             nodes=[NodeId(name) for name in node or ()],
@@ -123,8 +140,13 @@ def try_adapter(
         )
 
     kinds = [UnitKind.NODE] * bool(node or not device) + [UnitKind.DEVICE] * bool(device)
+    with options.opened_store(store) if _is_there(store) else nullcontext() as database:
+        _try_all(list_trials(chosen.ports, of=kinds), make, as_json=as_json)
+
+
+def _try_all(trials: Sequence[Trial], make: Callable[[Trial], Bench], *, as_json: bool) -> None:
     found: list[Outcome] = []
-    for outcome in try_all(list_trials(chosen.ports, of=kinds), make):
+    for outcome in try_all(trials, make):
         found.append(outcome)
         if not as_json:
             _tell_outcome(outcome)
@@ -149,12 +171,9 @@ def _read_write(text: str | None) -> Sequence[Write]:
     return [Write(update=UpdateId(update), component=component, to_version=version)]
 
 
-def _look_at_gaps(site: RealSite, store: str) -> tuple[Sequence[str], Sequence[str]]:
-    """What nobody serves, and notes."""
-    if "://" not in store and not Path(store).is_file():
-        return [], [f"There is no store at {store}: whether all units are served was not looked at."]
-    with options.opened_store(store) as database:
-        return [say_gap(gap) for gap in site.find_gaps(database)], []
+def _is_there(store: str) -> bool:
+    """True of a store that need not be made first."""
+    return "://" in store or Path(store).is_file()
 
 
 def _tell_doctor(probed: Sequence[Probed], wrong: Sequence[str], notes: Sequence[str], *, as_json: bool) -> None:

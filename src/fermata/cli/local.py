@@ -50,6 +50,7 @@ from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.server.web.plan_page import render_plan
 from fermata.services import (
+    calendars,
     capacity,
     consent,
     exemptions,
@@ -268,6 +269,9 @@ class StoreVerbs:
 
     def draw_calendar(self, plan: PlanId) -> bytes:
         return plans.draw_calendar(self.database, plan)
+
+    def draw_feed(self, of: calendars.FeedOf | None, name: str) -> bytes:
+        return calendars.draw_feed(self.database, of, name)
 
     def simulate_plan(self, plan: PlanId, asked: Simulation, told: simulation.Told) -> simulation.Simulated:
         return simulation.simulate_stored(self.database, plan, asked, told)

@@ -29,6 +29,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "freezes": ("freeze",),
     "subscriptions": ("subscriptions",),
     "notices": ("notices",),
+    "calendars": ("calendar",),
     "plan": ("plan",),
     "standing": ("standing",),
     "check": ("check",),

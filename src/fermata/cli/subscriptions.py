@@ -10,7 +10,7 @@ from fermata.cli import options, output
 from fermata.cli.consent import WhyOption
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES
 from fermata.domain.hashing import to_plain
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
 from fermata.domain.notices import NoticeKind
 from fermata.domain.subscriptions import ChannelKind, EventShape, SubscriptionOrder
 from fermata.formats.subscriptions import LIVES_MINUTES_MAX, read_subscriptions
@@ -28,6 +28,18 @@ KeyOption = Annotated[
         "--key", envvar="FERMATA_PULL_KEY", help="Of a pull: what its client signs in with.", show_default=False
     ),
 ]
+SecretOption = Annotated[
+    str | None,
+    typer.Option(
+        "--secret",
+        help="Name of an incident API's or status page's key in FERMATA_CHANNEL_SECRETS.",
+        show_default=False,
+    ),
+]
+PageOption = Annotated[str | None, typer.Option("--page", help="Id of a status page.", show_default=False)]
+ComponentOption = Annotated[
+    list[str] | None, typer.Option("--component", help="Id on a status page (repeatable).", show_default=False)
+]
 RateOption = Annotated[
     int | None, typer.Option("--rate", min=1, help="Sends a minute to ask CloudEvents for.", show_default=False)
 ]
@@ -37,6 +49,9 @@ CustomerOption = Annotated[
 SupercomputerOption = Annotated[
     list[str] | None,
     typer.Option("--supercomputer", help="Only of this supercomputer (repeatable).", show_default=False),
+]
+TeamOption = Annotated[
+    list[str] | None, typer.Option("--team", help="Only what this team is told (repeatable).", show_default=False)
 ]
 KindOption = Annotated[
     list[NoticeKind] | None, typer.Option("--kind", help="Only of this kind (repeatable).", show_default=False)
@@ -89,8 +104,12 @@ def subscription_add(
     topic: TopicOption = None,
     key: KeyOption = None,
     rate: RateOption = None,
+    secret: SecretOption = None,
+    page: PageOption = None,
+    component: ComponentOption = None,
     customer: CustomerOption = None,
     supercomputer: SupercomputerOption = None,
+    team: TeamOption = None,
     kind: KindOption = None,
     shape: ShapeOption = EventShape.NOTICES,
     attempts_max: AttemptsOption = ATTEMPTS_MAX,
@@ -108,6 +127,9 @@ def subscription_add(
         "key": key if channel is ChannelKind.PULL else None,
         "rate": rate,
         "calendar": calendar or None,
+        "secret": secret,
+        "page": page,
+        "components": component or None,
     }
     order = SubscriptionOrder(
         id=SubscriptionId(subscription),
@@ -115,6 +137,7 @@ def subscription_add(
         target={name: value for name, value in target.items() if value is not None},
         customers=frozenset(CustomerId(name) for name in customer or ()),
         supercomputers=frozenset(SupercomputerId(name) for name in supercomputer or ()),
+        teams=frozenset(TeamId(name) for name in team or ()),
         kinds=frozenset(kind or ()),
         shape=shape,
         attempts_max=attempts_max,
@@ -186,7 +209,7 @@ def _tell(views: list[SubscriptionView], *, as_json: bool) -> None:
 
 
 def _hears(view: SubscriptionView) -> str:
-    of = ", ".join((*view.customers, *view.supercomputers)) or "everything (the operator's own)"
+    of = ", ".join((*view.customers, *view.supercomputers, *view.teams)) or "everything (the operator's own)"
     return f"{of}: {', '.join(view.kinds)}" if view.kinds else of
 
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.planning.standing.outages import Outage, StandingPlan
     from fermata.planning.standing.plan import Terms
     from fermata.planning.why import Explanation
+    from fermata.services.calendars import FeedOf
     from fermata.services.consent import Order, Outcome
     from fermata.services.exemptions import ExemptionOrder
     from fermata.services.forecasts import Forecasts
@@ -235,6 +236,9 @@ class Verbs(Listing, Protocol):
 
     def draw_calendar(self, plan: PlanId) -> bytes:
         """A stored plan as a calendar (iCalendar)."""
+
+    def draw_feed(self, of: FeedOf | None, name: str) -> bytes:
+        """The published schedule as a calendar (iCalendar): of one customer, cluster or team, or all of it."""
 
     def simulate_plan(self, plan: PlanId, asked: Simulation, told: Told) -> Simulated:
         """Plays a stored plan many times."""

@@ -20,6 +20,7 @@ from fermata.planning.standing.outages import Outage, StandingPlan
 from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
 from fermata.server.api import PREFIX
+from fermata.services.calendars import FeedOf
 from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.simulation import Simulated, Told
 
@@ -61,6 +62,10 @@ class PlansVerbs(Part):
 
     def draw_calendar(self, plan: PlanId) -> bytes:
         return self.link.download(f"{PREFIX}/plans/{path_part(plan)}/calendar")
+
+    def draw_feed(self, of: FeedOf | None, name: str) -> bytes:
+        path = f"{of.value}/{path_part(name)}" if of is not None else "all"
+        return self.link.download(f"{PREFIX}/calendars/{path}.ics")
 
     def simulate_plan(self, plan: PlanId, asked: Simulation, told: Told) -> Simulated:
         body = {"runs": asked.runs, "seed": asked.seed, "correlation": asked.correlation, "gate": asked.with_gate}

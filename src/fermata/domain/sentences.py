@@ -253,6 +253,7 @@ SENTENCES = MappingProxyType(
         Code.NOTICE_UNKNOWN: "There is no notice {notice}{nearest}.",
         Code.NOTHING_TO_DISMISS: "No delivery of {notice} is dead{to}: there is nothing to dismiss.",
         Code.NOTHING_TO_REPLAY: "No delivery of {notice} is dead or delivered{to}: there is nothing to send again.",
+        Code.WORD_OUTDATED: "{notice} was followed by {last}, which says how it stands: replay that one.",
         Code.SUBSCRIPTION_UNKNOWN: "There is no subscription {subscription}{nearest}.",
         Code.SUBSCRIPTION_EXISTS: (
             "There is a subscription {subscription} that says something else: remove it first, or choose another name."

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import Any
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES, Patience
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
-from fermata.domain.notices import ASKING, OF_NODES, OF_WINDOWS, Notice, NoticeKind
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
+from fermata.domain.notices import ASKING, OF_INCIDENTS, OF_NODES, OF_WINDOWS, Notice, NoticeKind
 
 
 class ChannelKind(StrEnum):
@@ -19,6 +19,8 @@ class ChannelKind(StrEnum):
     PULL = "pull"  # the subscriber fetches and acknowledges
     MAIL = "mail"
     CHAT = "chat"
+    INCIDENT_API = "incident_api"  # PagerDuty's events, and who speaks like it
+    STATUS_PAGE = "status_page"  # Statuspage, and who speaks like it
 
 
 class EventShape(StrEnum):
@@ -62,7 +64,13 @@ TARGET_KEYS: Mapping[ChannelKind, frozenset[str]] = {
     ChannelKind.PULL: frozenset({"topic", "key", "key_sha256"}),
     ChannelKind.MAIL: frozenset({"to", "calendar", "provider"}),
     ChannelKind.CHAT: frozenset({"url"}),
+    ChannelKind.INCIDENT_API: frozenset({"url", "secret"}),
+    ChannelKind.STATUS_PAGE: frozenset({"url", "page", "secret", "components"}),
 }  # what a target may say
+CARRIED: Mapping[ChannelKind, frozenset[NoticeKind]] = {
+    ChannelKind.INCIDENT_API: OF_INCIDENTS | {NoticeKind.TEST},
+    ChannelKind.STATUS_PAGE: OF_INCIDENTS | {NoticeKind.TEST},
+}  # the others: all
 SHAKING = frozenset({SubscriptionState.UNCONFIRMED, SubscriptionState.AWAITING_MANUAL})
 WITH_HANDSHAKE = frozenset({ChannelKind.EVENT_GRID, ChannelKind.CLOUD_EVENTS})
 MANUAL_WITHIN = timedelta(minutes=10)  # to open the validation address, as Event Grid allows
@@ -71,7 +79,8 @@ GREETINGS = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Who hears what. An empty set of customers, supercomputers or kinds does not restrict.
+    """Who hears what. An empty set of customers, supercomputers, teams or kinds does not restrict. With `teams` it
+    hears what those teams are told, and nothing else.
 
     What names no customer is the operator's own: it hears everything, and what it is told counts as told to nobody.
     `target` is what its channel needs (a URL, addresses, a key's hash). `code` proves consent by hand. `rate`: sends a
@@ -83,6 +92,7 @@ class Subscription:
     target: Mapping[str, Any]
     customers: frozenset[CustomerId] = frozenset()
     supercomputers: frozenset[SupercomputerId] = frozenset()
+    teams: frozenset[TeamId] = frozenset()
     kinds: frozenset[NoticeKind] = frozenset()
     shape: EventShape = EventShape.NOTICES
     attempts_max: int = ATTEMPTS_MAX
@@ -103,22 +113,32 @@ class Subscription:
         """How long its deliveries are tried."""
         return Patience(attempts_max=self.attempts_max, lives=self.lives)
 
+    def hears_kind(self, kind: NoticeKind) -> bool:
+        """True when notices of this kind are."""
+        return (
+            (not self.kinds or kind in self.kinds)
+            and (self.shape not in HEARD or kind in HEARD[self.shape])
+            and (self.channel not in CARRIED or kind in CARRIED[self.channel])
+        )
+
     def hears(self, notice: Notice) -> bool:
         """True when the notice is meant for it."""
         return (
             (not self.customers or notice.customer in self.customers)
             and (not self.supercomputers or notice.supercomputer in self.supercomputers)
-            and (not self.kinds or notice.kind in self.kinds)
-            and (self.shape not in HEARD or notice.kind in HEARD[self.shape])
+            and (not self.teams or not self.teams.isdisjoint(notice.facts.get("teams", ())))
+            and self.hears_kind(notice.kind)
         )
 
     def stands_for(self, customer: CustomerId, supercomputer: SupercomputerId) -> bool:
         """True when a request delivered to it is known to that customer."""
         return (
             customer in self.customers
+            and not self.teams
             and (not self.supercomputers or supercomputer in self.supercomputers)
             and (not self.kinds or self.kinds >= ASKING)
             and self.shape is EventShape.NOTICES
+            and self.channel not in CARRIED
         )
 
 
@@ -131,6 +151,7 @@ class SubscriptionOrder:
     target: Mapping[str, Any]
     customers: frozenset[CustomerId] = frozenset()
     supercomputers: frozenset[SupercomputerId] = frozenset()
+    teams: frozenset[TeamId] = frozenset()
     kinds: frozenset[NoticeKind] = frozenset()
     shape: EventShape = EventShape.NOTICES
     attempts_max: int = ATTEMPTS_MAX

@@ -5,9 +5,9 @@ Killed anywhere, what was claimed is tried again when its lease is over: at leas
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.deliveries import DeliveryState, Gone, NotNow, Outcome, decide_next
@@ -31,6 +31,7 @@ from fermata.store.telling import mark_known
 LEASE = timedelta(minutes=5)  # longer than any try may take; after it, whoever made the try counts as dead
 DUE_MAX = 100  # deliveries of one round: a transaction stays short
 AT_ONCE_MAX = 8  # subscriptions that are written to side by side: one that is slow does not hold up the others
+HANDS_MAX = 32  # the same, of a server that delivers all the time and waits for none of them
 LOOK_SECONDS = 0.5
 BROKEN_SECONDS = 5.0  # until the store is tried again
 KEPT = timedelta(days=90)  # a quarter: as long as customers ask what they were told
@@ -73,30 +74,55 @@ def keep_delivering(office: PostOffice, stop: threading.Event) -> None:
     the store was upgraded meanwhile.
     """
     prune_at = office.clock.now()
-    while not stop.is_set():
-        try:
-            busy = deliver_round(office).did_something
-            now = office.clock.now()
-            if now >= prune_at and not prune(office.database, now=now, kept=office.kept):
-                prune_at = now + PRUNE_EVERY
-        except OtherRelease:
-            raise
-        except StoreUnavailable:
-            LOG.exception("notices.store_unavailable")
-            stop.wait(BROKEN_SECONDS)
-            continue
-        if not busy:
-            stop.wait(LOOK_SECONDS)
+    with ThreadPoolExecutor(max_workers=HANDS_MAX, thread_name_prefix="fermata-notices") as pool:
+        hands = _Hands(office=office, pool=pool)
+        while not stop.is_set():
+            try:
+                busy = hands.look()
+                now = office.clock.now()
+                if now >= prune_at and not prune(office.database, now=now, kept=office.kept):
+                    prune_at = now + PRUNE_EVERY
+            except OtherRelease:
+                raise
+            except StoreUnavailable:
+                LOG.exception("notices.store_unavailable")
+                stop.wait(BROKEN_SECONDS)
+                continue
+            if not busy:
+                stop.wait(LOOK_SECONDS)
+
+
+@dataclass(kw_only=True)
+class _Hands:
+    """Those at work side by side, one a subscription: a channel that hangs delays its own notices alone."""
+
+    office: PostOffice
+    pool: ThreadPoolExecutor
+    at_work: dict[SubscriptionId, Future[object]] = field(default_factory=dict)
+
+    def look(self) -> bool:
+        """Puts hands to what is due; False when nothing was. Raises what befell one of them."""
+        for name, done in [(name, work) for name, work in self.at_work.items() if work.done()]:
+            del self.at_work[name]
+            done.result()
+        begun = 0
+        for each in _claim_greetings(self.office, but=self.at_work.keys()):
+            self.at_work[each.id] = self.pool.submit(_greet, self.office, each)
+            begun += 1
+        for name, group in _by_subscription(_claim(self.office, but=self.at_work.keys())).items():
+            self.at_work[name] = self.pool.submit(_deliver, self.office, group)
+            begun += 1
+        return begun > 0
 
 
 def deliver_round(office: PostOffice) -> Round:
     """Makes the handshakes that are due, then one try of every delivery that is."""
-    greeted = _greet_due(office)
-    claimed = _claim(office)
-    outcomes = _send_all(office, claimed)
-    states = _record(office, claimed, outcomes)
+    greetings = _claim_greetings(office)
+    for each in greetings:
+        _greet(office, each)
+    states = _deliver_all(office, _by_subscription(_claim(office)))
     return Round(
-        greeted=greeted,
+        greeted=len(greetings),
         delivered=states.count(DeliveryState.DELIVERED),
         postponed=states.count(DeliveryState.PENDING),
         dead=states.count(DeliveryState.DEAD),
@@ -111,23 +137,22 @@ def prune_all(office: PostOffice) -> int:
     return removed
 
 
-def _greet_due(office: PostOffice) -> int:
+def _claim_greetings(office: PostOffice, *, but: Collection[SubscriptionId] = ()) -> Sequence[Subscription]:
+    """The handshakes that are due, `but` for these; nobody else makes them meanwhile."""
     now = office.clock.now()
     with office.database.read() as conn:
         office.database.look(conn)
-        if not _due_greetings(conn, now):
-            return 0
+        if not _due_greetings(conn, now, but):
+            return ()
     with office.database.begin() as conn:
-        due = _due_greetings(conn, now)
+        due = _due_greetings(conn, now, but)
         for each in due:
             subscriptions.save_subscription(conn, replace(each, next_greeting_at=now + LEASE))
-    for each in due:
-        _greet(office, each)
-    return len(due)
+    return due
 
 
-def _due_greetings(conn: Connection, now: datetime) -> list[Subscription]:
-    known = subscriptions.load_subscriptions(conn).values()
+def _due_greetings(conn: Connection, now: datetime, but: Collection[SubscriptionId]) -> list[Subscription]:
+    known = [each for name, each in subscriptions.load_subscriptions(conn).items() if name not in but]
     return [each for each in known if each.next_greeting_at is not None and each.next_greeting_at <= now]
 
 
@@ -177,13 +202,14 @@ class _Claim:
     delivery: Delivery
 
 
-def _claim(office: PostOffice) -> list[_Claim]:
+def _claim(office: PostOffice, *, but: Collection[SubscriptionId] = ()) -> list[_Claim]:
+    """Begins a try of what is due, `but` for these subscriptions."""
     now = office.clock.now()
     with office.database.read() as conn:
-        if not outbox.due_deliveries(conn, now, 1, _ready(office, conn, now).keys()):
+        if not outbox.due_deliveries(conn, now, 1, _ready(office, conn, now).keys() - but):
             return []
     with office.database.begin() as conn:
-        ready = _ready(office, conn, now)
+        ready = {name: each for name, each in _ready(office, conn, now).items() if name not in but}
         due = outbox.due_deliveries(conn, now, DUE_MAX, ready.keys())
         return [_begin(conn, ready[found.subscription], found, now) for found in _at_rate(due, ready)]
 
@@ -226,18 +252,25 @@ def _begin(conn: Connection, subscription: Subscription, found: Delivery, now: d
     return _Claim(subscription=subscription, delivery=begun)
 
 
-def _send_all(office: PostOffice, claimed: Sequence[_Claim]) -> dict[int, Outcome]:
-    """What came of each, by delivery."""
+def _by_subscription(claimed: Iterable[_Claim]) -> dict[SubscriptionId, list[_Claim]]:
     groups: dict[SubscriptionId, list[_Claim]] = {}
     for claim in claimed:
         groups.setdefault(claim.subscription.id, []).append(claim)
-    outcomes: dict[int, Outcome] = {}
+    return groups
+
+
+def _deliver_all(office: PostOffice, groups: Mapping[SubscriptionId, Sequence[_Claim]]) -> list[DeliveryState]:
+    """Side by side; where each stands after it. Each is on record as soon as it is over."""
     if not groups:
-        return outcomes
+        return []
     with ThreadPoolExecutor(max_workers=min(AT_ONCE_MAX, len(groups)), thread_name_prefix="fermata-notices") as pool:
-        for found in pool.map(lambda group: _send(office, group), groups.values()):
-            outcomes |= found
-    return outcomes
+        found = list(pool.map(lambda group: _deliver(office, group), groups.values()))
+    return [state for states in found for state in states]
+
+
+def _deliver(office: PostOffice, group: Sequence[_Claim]) -> list[DeliveryState]:
+    """To one subscription."""
+    return _record(office, group, _send(office, group))
 
 
 def _send(office: PostOffice, group: Sequence[_Claim]) -> dict[int, Outcome]:
@@ -260,8 +293,6 @@ def _send(office: PostOffice, group: Sequence[_Claim]) -> dict[int, Outcome]:
 
 
 def _record(office: PostOffice, claimed: Sequence[_Claim], outcomes: Mapping[int, Outcome]) -> list[DeliveryState]:
-    if not claimed:
-        return []
     now = office.clock.now()
     with office.database.begin() as conn:
         return [_settle(conn, claim, outcomes[claim.delivery.id], now) for claim in claimed]

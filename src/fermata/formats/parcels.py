@@ -1,5 +1,6 @@
 """Notices made ready for a channel: what each subscription is sent, decided by its channel, shape and options."""
 
+from fermata.domain.announcements import incident_of
 from fermata.domain.ids import StepKey
 from fermata.domain.notices import Notice
 from fermata.domain.subscriptions import ChannelKind, Subscription
@@ -44,6 +45,7 @@ def pack(subscription: Subscription, notice: Notice, *, attempt: int, sender: st
         posts=posts,
         content_type=content_type,
         calendar=calendar,
+        incident=incident_of(notice),
     )
 
 

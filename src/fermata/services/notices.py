@@ -12,6 +12,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.formats.notice_words import say_notice
 from fermata.services.errors import Refusal
 from fermata.store import journal, outbox, subscriptions
+from fermata.store.announcing import last_word
 from fermata.store.database import Connection, Database
 from fermata.store.outbox import Delivery
 
@@ -85,10 +86,14 @@ def replay_notice(
     db: Database, name: str, *, now: datetime, actor: str, to: SubscriptionId | None = None, why: str = ""
 ) -> NoticeView:
     """Sends a notice again whose delivery is dead or done, as if for the first time, to one subscription or to all it
-    had. Raises Refusal when there is nothing of the kind.
+    had. Raises Refusal when there is nothing of the kind, and for a word of an announcement that is not its last: it
+    would page people for what is over.
     """
     with db.begin() as conn:
         notice = _find(conn, name)
+        last = last_word(conn, notice)
+        if last != notice.id:
+            raise Refusal(reason(Code.WORD_OUTDATED, notice=name, last=last))
         there = subscriptions.load_subscriptions(conn)
         again = [
             each

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, select
 
+from fermata.domain.announcements import BACK_EVENTS, PHASES, UNIT_KEY, is_back, tell_announcement, tell_back
 from fermata.domain.ids import (
     ClusterId,
     CustomerId,
@@ -27,18 +28,16 @@ from fermata.domain.notices import (
     NoticeKind,
     Place,
     knows_items,
-    names_orders,
     notified_at,
-    scope_words,
     tell_overdue,
     tell_plan,
     tell_request,
-    tell_scopes,
     tell_window,
 )
 from fermata.domain.plans import Window
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.requests import Request
+from fermata.domain.scope_notices import names_orders, scope_words, tell_scopes
 from fermata.domain.subscriptions import Subscription, is_spoken_for
 from fermata.store import handovers, inventory, outbox, plans, requests, runs
 from fermata.store.subscriptions import load_subscriptions
@@ -47,13 +46,13 @@ NAMES_PER_STATEMENT = 500
 SCOPED = frozenset(kind.value for kind in (*OF_CONSENT, *OF_FREEZES))
 REQUEST_EVENT, PLAN_EVENT = "request.changed", "plan.published"
 OVERDUE_EVENT = NoticeKind.REQUEST_OVERDUE.value
-EVENTS = frozenset({REQUEST_EVENT, OVERDUE_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS})
+EVENTS = frozenset({REQUEST_EVENT, OVERDUE_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS, *PHASES, *BACK_EVENTS})
 
 
 def tell(conn: Connection, changes: Iterable[Change]) -> tuple[Notice, ...]:
     """Writes the notices of these changes, and a delivery to everyone who hears them. Returns them as stored.
 
-    What nobody subscribed to is not kept, but for what is asked of a customer.
+    What nobody subscribed to is not kept, but for what is asked of a customer and what is announced.
     """
     told = [change for change in changes if change.event in EVENTS]
     if not told:
@@ -65,7 +64,34 @@ def tell(conn: Connection, changes: Iterable[Change]) -> tuple[Notice, ...]:
         others = [change for change in told if change.event != REQUEST_EVENT]
         heard = (n for n in _others(conn, others) if any(each.hears(n) for each in subscriptions))
         stored += [put(conn, notice, subscriptions) for notice in heard]
+    stored += _announce(conn, told, subscriptions)
+    stored += _bring_back(conn, told, subscriptions)
     return tuple(stored)
+
+
+def _announce(conn: Connection, changes: Sequence[Change], subscriptions: Collection[Subscription]) -> Iterator[Notice]:
+    """What is announced reaches each subscription once, though it may hear for several customers. It is kept whoever
+    hears it: who subscribes while it is open is told.
+    """
+    announced = [change for change in changes if change.event in PHASES]
+    homes = _homes(conn) if announced else {}
+    for change in announced:
+        left = {each.id: each for each in subscriptions}
+        for notice in tell_announcement(change, homes):
+            receivers = [name for name, each in left.items() if each.hears(notice)]
+            yield put_to(conn, notice, receivers, subscriptions)
+            left = {name: each for name, each in left.items() if name not in receivers}
+
+
+def _bring_back(
+    conn: Connection, changes: Sequence[Change], subscriptions: Collection[Subscription]
+) -> Iterator[Notice]:
+    """Closes what the conductor told of units that need nobody any more."""
+    back = {change.name: change for change in changes if is_back(change)}
+    for opened in outbox.open_incidents(conn, UNIT_KEY) if back else ():
+        change = back.get(opened.facts["unit"])
+        if change is not None:
+            yield put(conn, tell_back(change, opened), subscriptions)
 
 
 def put(conn: Connection, notice: Notice, subscriptions: Collection[Subscription]) -> Notice:

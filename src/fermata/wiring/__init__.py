@@ -15,10 +15,13 @@ from urllib.parse import urlsplit
 import fermata
 from fermata.adapters.cloud_events_webhook import CloudEventsWebhook
 from fermata.adapters.event_grid_webhook import EventGridWebhook
+from fermata.adapters.incident_api import IncidentApi
 from fermata.adapters.inventory_http import Access
 from fermata.adapters.outbound import Outbound
 from fermata.adapters.prometheus import PrometheusMetrics
 from fermata.adapters.smtp import Mail, MailServer
+from fermata.adapters.status_page import StatusPage
+from fermata.adapters.vault import Vault
 from fermata.domain.ids import CampaignId, RunId, WindowId
 from fermata.domain.subscriptions import ChannelKind
 from fermata.execution.delivering import PostOffice
@@ -285,12 +288,15 @@ def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Chan
         password=settings.smtp_password.get_secret_value(),
         starttls=settings.smtp_starttls,
     )
+    vault = Vault(settings.channel_secrets)
     origin = urlsplit(settings.public_url).hostname or "fermata"
     return {
         ChannelKind.EVENT_GRID: EventGridWebhook(outbound, clock),
         ChannelKind.CLOUD_EVENTS: CloudEventsWebhook(outbound, clock, origin),
         ChannelKind.MAIL: Mail(server, clock),
         ChannelKind.CHAT: Chat(outbound),
+        ChannelKind.INCIDENT_API: IncidentApi(outbound, clock, vault),
+        ChannelKind.STATUS_PAGE: StatusPage(outbound, clock, vault),
     }
 
 

@@ -13,6 +13,7 @@ from fermata.domain.routing import Gap, Unit, component_of, find_gaps, list_unit
 from fermata.domain.updates import Catalogue
 from fermata.formats.site import SiteBook, read_site
 from fermata.ports import AdapterPorts, Clock, OutcomeUnknown, Refused, Site, TryLater
+from fermata.services.unit_notices import StoreOutbox
 from fermata.store import inventory, plans
 from fermata.store.database import Connection, Database, NotStored
 from fermata.wiring.errors import SiteUnusable
@@ -69,11 +70,17 @@ class RealSite(AbstractContextManager["RealSite"]):
 
     def over(self, database: Database) -> Site:
         """The ports of the whole site for the fleet of a store."""
+        self.attach(database)
         fleet = _FleetBook(database, self.clock)
         board = Switchboard(
             adapters=self.adapters, table=self.book.table, find_unit=fleet.find, component_of=fleet.component_of
         )
         return route_site(board)
+
+    def attach(self, database: Database) -> None:
+        """Gives the outbox of a store to the adapters that tell by it."""
+        for ports in self.adapters.values():
+            attach(ports, database, self.clock)
 
     def find_gaps(self, database: Database) -> Sequence[Gap]:
         """What nobody serves of all that the plans in force of a store need."""
@@ -88,6 +95,12 @@ class RealSite(AbstractContextManager["RealSite"]):
             return Probed(adapter=adapter, kind=kind, target={}, wrong=self.unbuilt[adapter])
         target, wrong = probe(self.adapters[adapter])
         return Probed(adapter=adapter, kind=kind, target=target, wrong=wrong)
+
+
+def attach(ports: AdapterPorts, database: Database, clock: Clock) -> None:
+    """Gives the outbox of a store to an adapter that tells by it."""
+    if ports.attach is not None:
+        ports.attach(StoreOutbox(database, clock))
 
 
 def probe(ports: AdapterPorts) -> tuple[Mapping[str, str], str]:

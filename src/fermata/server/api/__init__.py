@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from fermata.server.api import (
+    calendars,
     capacity,
     consent,
     forecasts,
@@ -42,6 +43,7 @@ NOUNS = (
     offers,
     freezes,
     plans,
+    calendars,
     standing,
     why,
     runs,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, status
 from pydantic import Field
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES, DeliveryState
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
 from fermata.domain.notices import NoticeKind
 from fermata.domain.subscriptions import ChannelKind, EventShape, SubscriptionOrder
 from fermata.formats.subscriptions import EVENTS_MAX, LIVES_MINUTES_MAX, RATE_MAX
@@ -29,7 +29,8 @@ Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 class TargetBody(Body):
     """What the channel needs. `url`: of a webhook, or of a chat room in Apprise's notation. `to`: mail addresses, and
     with `calendar` a maintenance note goes along, from `provider`. `topic` and `key`: of a pull. `rate`: sends a minute
-    to ask CloudEvents for. `max_events`: of one post.
+    to ask CloudEvents for. `max_events`: of one post. `secret`: the name of what an incident API or a status page is
+    signed in to with; `page` and `components`: of a status page.
     """
 
     url: Annotated[str, Field(max_length=URL_MAX)] | None = None
@@ -40,6 +41,9 @@ class TargetBody(Body):
     max_events: Annotated[int, Field(ge=1, le=EVENTS_MAX)] | None = None
     calendar: bool | None = None
     provider: Name | None = None
+    secret: Slug | None = None
+    page: Slug | None = None
+    components: Annotated[list[Name], Field(max_length=NAMES_MAX)] | None = None
 
     def to_target(self) -> dict[str, Any]:
         """What was said of it."""
@@ -54,6 +58,7 @@ class SubscriptionBody(Body):
     target: TargetBody
     customers: Names = frozenset()
     supercomputers: Names = frozenset()
+    teams: Names = frozenset()
     kinds: Annotated[frozenset[Annotated[NoticeKind, Field(strict=False)]], Field(strict=False)] = frozenset()
     shape: Annotated[EventShape, Field(strict=False)] = EventShape.NOTICES
     attempts_max: Annotated[int, Field(ge=1, le=ATTEMPTS_MAX)] = ATTEMPTS_MAX
@@ -67,6 +72,7 @@ class SubscriptionBody(Body):
             target=self.target.to_target(),
             customers=frozenset(CustomerId(name) for name in self.customers),
             supercomputers=frozenset(SupercomputerId(name) for name in self.supercomputers),
+            teams=frozenset(TeamId(name) for name in self.teams),
             kinds=self.kinds,
             shape=self.shape,
             attempts_max=self.attempts_max,
