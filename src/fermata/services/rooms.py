@@ -1,0 +1,326 @@
+"""The rooms of windows: what is told in them, made from the status, and what people say there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from fermata.domain.ids import CampaignId, RunId, TeamId, UpdateId, WindowId
+from fermata.domain.operations import Run, WindowRun
+from fermata.domain.reasons import Code, reason
+from fermata.domain.room import (
+    OVER,
+    START,
+    Answer,
+    Bridge,
+    Go,
+    Handover,
+    Message,
+    Note,
+    RoomLine,
+    Said,
+)
+from fermata.domain.room_words import due_at
+from fermata.domain.run_states import NOT_OPENED_YET, WindowState
+from fermata.services.errors import Refusal, nearest
+from fermata.services.room_facts import Gathered, Sources
+from fermata.services.run_status import assemble
+from fermata.services.runs import find_run
+from fermata.store import journal, rooms, runs, wakes
+from fermata.store.database import Connection, Database
+from fermata.store.journal import Entry
+
+CONDUCTOR = "conductor"
+BRIDGE_MAX = 500
+BRIDGE_SCHEMES = ("https", "http", "tel", "sip")
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomView:
+    """A room as it is at `as_of`: `told` has its messages, `lines` all else, both the newest first.
+
+    `needs`: of the last message. `bridge`, `holder` "": none yet. `opens_at`: when the window starts, while nothing was
+    told yet. `is_over`: the last message was told.
+    """
+
+    gathered: Gathered
+    as_of: datetime
+    opens_at: datetime | None
+    is_over: bool
+    told: tuple[Message, ...]
+    lines: tuple[RoomLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomLineShort:
+    """One window of a run in the list of rooms. `last` None: nothing was told there yet."""
+
+    window: WindowId
+    state: WindowState
+    planned_start: datetime
+    last: Message | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomList:
+    """The rooms of a run by planned start."""
+
+    run: RunId
+    as_of: datetime
+    rooms: tuple[RoomLineShort, ...]
+
+
+class StoreRooms:
+    """What the conductor has told in the rooms of its run. `bridge`: a link of the site's, "" for none; {window} and
+    {cluster} in it are filled in.
+    """
+
+    def __init__(self, database: Database, bridge: str = "") -> None:
+        self._database = database
+        self._bridge = bridge
+        self._sources = Sources()
+
+    def tend(self, run: RunId, now: datetime) -> datetime | None:
+        """See `ports.Rooms`."""
+        with self._database.read() as conn:
+            found = runs.load_run(conn, run)
+            assert found is not None, "who conducts a run has one"
+            lasts = rooms.last_messages(conn, run)
+            is_open = [row for row in runs.load_windows(conn, run) if due_at(lasts.get(row.window), now) is not None]
+            begun = [row.window for row in is_open if row.state not in NOT_OPENED_YET or row.planned_start <= now]
+            made = self._make(conn, found, begun, now) if begun else []
+        if made:
+            with self._database.begin() as conn:
+                known = rooms.last_messages(conn, run)
+                for line in made:
+                    _append_once(conn, line, known)
+        lasts |= {line.window: line.what for line in made if isinstance(line.what, Message)}
+        dues = (due_at(lasts.get(row.window), row.planned_start) for row in is_open)
+        return min((due for due in dues if due is not None and due > now), default=None)
+
+    def _make(self, conn: Connection, run: Run, windows: Sequence[WindowId], now: datetime) -> list[RoomLine]:
+        status = assemble(conn, run, now)
+        made: list[RoomLine] = []
+        for window in windows:
+            lines = list(rooms.load_lines(conn, run.id, window))
+            if not any(isinstance(line.what, Bridge | Message) for line in lines) and self._bridge:
+                url = self._bridge.format(window=window, cluster=self._sources.cluster(status, window))
+                fresh = RoomLine(run=run.id, window=window, at=now, actor=CONDUCTOR, what=Bridge(url=url))
+                lines.append(fresh)
+                made.append(fresh)
+            gathered = self._sources.gather(conn, run, status, window, lines, now)
+            message = gathered.message() if gathered is not None and gathered.is_planned else None
+            if message is not None:
+                made.append(RoomLine(run=run.id, window=window, at=now, actor=CONDUCTOR, what=message))
+            elif made and made[-1].window == window:
+                made.pop()
+        return made
+
+
+def _append_once(conn: Connection, line: RoomLine, known: dict[WindowId, Message]) -> None:
+    """A message that somebody told meanwhile is not told again."""
+    if isinstance(line.what, Message):
+        last = known.get(line.window)
+        if line.what.number != (last.number if last is not None else 0) + 1:
+            return
+    rooms.append_line(conn, line)
+
+
+def show_room(
+    database: Database,
+    window: WindowId,
+    *,
+    campaign: CampaignId | None = None,
+    run: RunId | None = None,
+    now: datetime | None = None,
+    sources: Sources | None = None,
+) -> RoomView:
+    """The room of a window of that run, or of the newest of the campaign. `now` None: the instant up to which it was
+    worked on. Refused when there is no such window.
+    """
+    with database.read() as conn:
+        found = (runs.load_run(conn, run) if run is not None else None) or find_run(conn, campaign, live=False)
+        at = now or found.clock_at
+        _require(conn, found.id, window)
+        lines = rooms.load_lines(conn, found.id, window)
+        gathered = (sources or Sources()).gather(conn, found, assemble(conn, found, at), window, lines, at)
+    assert gathered is not None, "a run has a status of each of its windows"
+    return view_room(gathered, lines)
+
+
+def view_room(gathered: Gathered, lines: Sequence[RoomLine]) -> RoomView:
+    """The room as it is shown."""
+    told = tuple(line.what for line in reversed(lines) if isinstance(line.what, Message))
+    return RoomView(
+        gathered=gathered,
+        as_of=gathered.facts.at,
+        opens_at=None if told else gathered.facts.planned_start,
+        is_over=bool(told) and due_at(told[0], gathered.facts.at) is None,
+        told=told,
+        lines=tuple(line for line in reversed(lines) if not isinstance(line.what, Message)),
+    )
+
+
+def list_rooms(database: Database, campaign: CampaignId | None = None) -> RoomList:
+    """Every window of the newest run, with what was told in its room last. Refused when there is no run."""
+    with database.read() as conn:
+        run = find_run(conn, campaign, live=False)
+        lasts = rooms.last_messages(conn, run.id)
+        rows = runs.load_windows(conn, run.id)
+    found = (
+        RoomLineShort(window=row.window, state=row.state, planned_start=row.planned_start, last=lasts.get(row.window))
+        for row in rows
+    )
+    return RoomList(run=run.id, as_of=run.clock_at, rooms=tuple(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Speaker:
+    """Who says something, when, in the room of which window: of the campaign's newest run, or of the only one."""
+
+    window: WindowId
+    actor: str
+    at: datetime
+    campaign: CampaignId | None = None
+
+
+def answer(database: Database, by: Speaker, team: TeamId, text: str = "") -> RoomLine:
+    """A team is there. A second answer of it changes nothing and returns the first. Refused for a team that has no step
+    in the window, and once the window is over.
+    """
+    with database.begin() as conn:
+        run = _find(conn, by, verb="answer")
+        turns = Sources().turns(conn, run, by.window)
+        teams = [turn.team for turn in turns]
+        if team not in teams:
+            known = ", ".join(teams) or "none"
+            told = nearest(team, teams)
+            raise Refusal(reason(Code.TEAM_NOT_CALLED, team=team, window=by.window, nearest=told, teams=known))
+        said = Answer(team=team, text=text.strip())
+        for line in rooms.load_lines(conn, run.id, by.window):
+            if isinstance(line.what, Answer) and line.what.team == team:
+                return line
+        return _say(conn, run, by, said, why=said.text)
+
+
+def say_go(database: Database, by: Speaker, topic: str, *, is_go: bool, why: str) -> RoomLine:
+    """A person's go or no-go on the start of a window, or on one of its updates. It lets nothing begin that consent,
+    freezes, gates or an operator's word forbid. Refused without a reason, for an update that the window does not bring,
+    for the start of a window that is open, and once it is over.
+    """
+    verb = "go" if is_go else "no-go"
+    if not why.strip():
+        raise Refusal(reason(Code.WHY_MISSING, verb=f"room {verb}"))
+    with database.begin() as conn:
+        run = _find(conn, by, verb=verb)
+        row = _require(conn, run.id, by.window)
+        if topic == START and row.state not in NOT_OPENED_YET:
+            raise Refusal(reason(Code.GO_TOO_LATE, window=by.window))
+        updates = Sources().updates(conn, run, by.window)
+        if topic != START and UpdateId(topic) not in updates:
+            told = nearest(topic, updates)
+            known = ", ".join(updates) or "none"
+            raise Refusal(reason(Code.GO_OF_NOTHING, window=by.window, update=topic, nearest=told, updates=known))
+        said = Go(topic=topic, is_go=is_go, why=why.strip(), planned_start=row.planned_start)
+        line = _say(conn, run, by, said, why=said.why)
+        wakes.hint(conn)
+        return line
+
+
+def note(database: Database, by: Speaker, text: str) -> RoomLine:
+    """Something that others should know. Refused when it is empty."""
+    if not text.strip():
+        raise Refusal(reason(Code.WHY_MISSING, verb="room note"))
+    with database.begin() as conn:
+        run = _find(conn, by)
+        return _say(conn, run, by, Note(text=text.strip()), why=text.strip())
+
+
+def hand_over(database: Database, by: Speaker, to: str, points: Sequence[str] = ()) -> RoomLine:
+    """Somebody else has the room from now on. What is open is what the last message asked for, and `points`."""
+    with database.begin() as conn:
+        run = _find(conn, by)
+        lines = rooms.load_lines(conn, run.id, by.window)
+        before = next((line.what.after for line in reversed(lines) if isinstance(line.what, Handover)), "")
+        gathered = Sources().gather(conn, run, assemble(conn, run, by.at), by.window, lines, by.at)
+        asked = gathered.open_points() if gathered is not None else ()
+        open_points = tuple(dict.fromkeys((*(p.strip() for p in points if p.strip()), *asked)))
+        said = Handover(before=before, after=to.strip(), points=open_points)
+        line = _say(conn, run, by, said, why="; ".join(said.points))
+        wakes.hint(conn)
+        return line
+
+
+def set_bridge(database: Database, by: Speaker, url: str) -> RoomLine:
+    """Where people meet from now on. The same link again changes nothing. Refused for what is no link, and once the
+    window is over.
+    """
+    url = url.strip()
+    if not is_bridge(url):
+        raise Refusal(
+            reason(Code.BRIDGE_UNUSABLE, url=url[:80] or "nothing", most=BRIDGE_MAX, schemes=", ".join(BRIDGE_SCHEMES))
+        )
+    with database.begin() as conn:
+        run = _find(conn, by, verb="meet about")
+        lines = rooms.load_lines(conn, run.id, by.window)
+        last = next((line for line in reversed(lines) if isinstance(line.what, Bridge)), None)
+        if last is not None and last.what == Bridge(url=url):
+            return last
+        line = _say(conn, run, by, Bridge(url=url), why=url)
+        wakes.hint(conn)
+        return line
+
+
+def is_bridge(url: str) -> bool:
+    """True of a link that a person can open: a page, a telephone number, a call."""
+    if len(url) > BRIDGE_MAX or not url.isprintable() or any(char.isspace() for char in url):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.scheme not in BRIDGE_SCHEMES:
+        return False
+    return bool(parts.hostname) if parts.scheme in ("http", "https") else bool(parts.path)
+
+
+def _find(conn: Connection, by: Speaker, *, verb: str = "") -> Run:
+    """The run. Refused where there is no such window and, with `verb`, once it is over."""
+    run = find_run(conn, by.campaign, live=False)
+    row = _require(conn, run.id, by.window)
+    if verb and row.state in OVER:
+        raise Refusal(reason(Code.WINDOW_OVER, window=by.window, state=row.state, verb=verb))
+    return run
+
+
+def _require(conn: Connection, run: RunId, window: WindowId) -> WindowRun:
+    row = runs.load_window(conn, run, window)
+    if row is None:
+        known = [found.window for found in runs.load_windows(conn, run)]
+        raise Refusal(reason(Code.RUN_WINDOW_UNKNOWN, run=run, window=window, nearest=nearest(window, known)))
+    return row
+
+
+def _say(conn: Connection, run: Run, by: Speaker, said: Said, *, why: str) -> RoomLine:
+    line = rooms.append_line(conn, RoomLine(run=run.id, window=by.window, at=by.at, actor=by.actor, what=said))
+    event, data = _event(said)
+    subject = f"window:{by.window}"
+    journal.append(conn, Entry(at=by.at, actor=by.actor, event=event, subject=subject, why=why, data=data))
+    return line
+
+
+def _event(said: Said) -> tuple[str, dict[str, object]]:
+    match said:
+        case Answer(team=team):
+            return "room.answered", {"team": team}
+        case Go(topic=topic, is_go=is_go):
+            return ("room.go" if is_go else "room.no_go"), {"topic": topic}
+        case Note():
+            return "room.noted", {}
+        case Handover(before=before, after=after):
+            return "room.handed_over", {"before": before, "after": after}
+        case Bridge(url=url):
+            return "room.bridge_set", {"url": url}
+        case Message():
+            raise AssertionError("messages are the conductor's")
