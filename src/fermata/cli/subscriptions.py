@@ -10,7 +10,7 @@ from fermata.cli import options, output
 from fermata.cli.consent import WhyOption
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES
 from fermata.domain.hashing import to_plain
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
 from fermata.domain.notices import NoticeKind
 from fermata.domain.subscriptions import ChannelKind, EventShape, SubscriptionOrder
 from fermata.formats.subscriptions import LIVES_MINUTES_MAX, read_subscriptions
@@ -37,6 +37,9 @@ CustomerOption = Annotated[
 SupercomputerOption = Annotated[
     list[str] | None,
     typer.Option("--supercomputer", help="Only of this supercomputer (repeatable).", show_default=False),
+]
+TeamOption = Annotated[
+    list[str] | None, typer.Option("--team", help="Only what this team is told (repeatable).", show_default=False)
 ]
 KindOption = Annotated[
     list[NoticeKind] | None, typer.Option("--kind", help="Only of this kind (repeatable).", show_default=False)
@@ -91,6 +94,7 @@ def subscription_add(
     rate: RateOption = None,
     customer: CustomerOption = None,
     supercomputer: SupercomputerOption = None,
+    team: TeamOption = None,
     kind: KindOption = None,
     shape: ShapeOption = EventShape.NOTICES,
     attempts_max: AttemptsOption = ATTEMPTS_MAX,
@@ -115,6 +119,7 @@ def subscription_add(
         target={name: value for name, value in target.items() if value is not None},
         customers=frozenset(CustomerId(name) for name in customer or ()),
         supercomputers=frozenset(SupercomputerId(name) for name in supercomputer or ()),
+        teams=frozenset(TeamId(name) for name in team or ()),
         kinds=frozenset(kind or ()),
         shape=shape,
         attempts_max=attempts_max,
@@ -186,7 +191,7 @@ def _tell(views: list[SubscriptionView], *, as_json: bool) -> None:
 
 
 def _hears(view: SubscriptionView) -> str:
-    of = ", ".join((*view.customers, *view.supercomputers)) or "everything (the operator's own)"
+    of = ", ".join((*view.customers, *view.supercomputers, *view.teams)) or "everything (the operator's own)"
     return f"{of}: {', '.join(view.kinds)}" if view.kinds else of
 
 

@@ -63,6 +63,7 @@ def _subscription(order: SubscriptionOrder) -> dict[str, Any]:
         "target": dict(order.target),
         "customers": sorted(order.customers),
         "supercomputers": sorted(order.supercomputers),
+        "teams": sorted(order.teams),
         "kinds": sorted(order.kinds),
         "shape": order.shape,
         "attempts_max": order.attempts_max,

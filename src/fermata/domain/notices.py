@@ -1,14 +1,13 @@
 """Notices: what customers are told, of which change, and when they count as told. Values in, values out."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from fermata.domain.hashing import to_plain
-from fermata.domain.ids import ClusterId, CustomerId, OrderId, RequestId, SupercomputerId, UpdateId, WindowId
+from fermata.domain.ids import ClusterId, CustomerId, RequestId, SupercomputerId, UpdateId, WindowId
 from fermata.domain.notified import Notified, NotifiedTimes
 from fermata.domain.own_part import own_part
 from fermata.domain.plans import Plan, Window
@@ -45,6 +44,10 @@ class NoticeKind(StrEnum):
     FREEZE_ENDED = "freeze.ended"
     EXEMPTION_ASKED = "exemption.asked"
     EXEMPTION_CONFIRMED = "exemption.confirmed"
+    INCIDENT_OPENED = "incident.opened"  # what is announced, under one key from first to last
+    INCIDENT_UPDATED = "incident.updated"
+    INCIDENT_ACKNOWLEDGED = "incident.acknowledged"
+    INCIDENT_CLOSED = "incident.closed"
     TEST = "test"
 
 
@@ -52,6 +55,7 @@ ASKING = frozenset({NoticeKind.REQUEST_OPENED, NoticeKind.REQUEST_CHANGED})  # t
 OF_WINDOWS = frozenset(kind for kind in NoticeKind if kind.value.startswith("window."))
 OF_NODES = frozenset(kind for kind in NoticeKind if kind.value.startswith("nodes."))
 OF_CONSENT = frozenset(kind for kind in NoticeKind if kind.value.startswith("consent."))
+OF_INCIDENTS = frozenset(kind for kind in NoticeKind if kind.value.startswith("incident."))
 OF_FREEZES = frozenset(
     {
         NoticeKind.FREEZE_ADDED,
@@ -87,10 +91,12 @@ class Notice:
 
     @property
     def thread(self) -> RequestId:
-        """What it stands in line with: its request, or that of the supercomputer's updates."""
+        """What it stands in line with: its incident, its request, or that of the supercomputer's updates."""
         kind, _, name = self.subject.partition(":")
         if self.kind in OF_CONSENT and self.facts.get("request"):
             return RequestId(self.facts["request"])
+        if self.kind in OF_INCIDENTS:
+            return RequestId(self.subject)
         return RequestId(name) if kind == "request" else request_id(self.supercomputer)
 
 
@@ -176,7 +182,7 @@ def _tell_part(change: Change, moved: Mapping[str, Any], part: Request) -> Notic
         "joined": list(moved.get("joined", ())),
         "left": list(moved.get("left", ())),
     }
-    return _notice(change, kind, part.customers[0], part.supercomputer, facts)
+    return make_notice(change, kind, part.customers[0], part.supercomputer, facts)
 
 
 def _own_why(change: Change, moved: Mapping[str, Any], part: Request) -> str:
@@ -212,7 +218,7 @@ def tell_overdue(change: Change, request: Request, customers: Mapping[CustomerId
             "after_due": (follows if is_escalated else AfterDue.PROCEED).value,
         }
         own = replace(change, why=said["why"])
-        told.append(_notice(own, NoticeKind.REQUEST_OVERDUE, name, part.supercomputer, facts))
+        told.append(make_notice(own, NoticeKind.REQUEST_OVERDUE, name, part.supercomputer, facts))
     return tuple(told)
 
 
@@ -237,7 +243,7 @@ def tell_plan(change: Change, plan: Plan, parent: Plan | None, homes: Mapping[Cl
         if told is not None and home is not None:
             lines.setdefault(home, []).append(told)
     return tuple(
-        _notice(
+        make_notice(
             change,
             NoticeKind.PLAN_PUBLISHED,
             home.customer,
@@ -304,7 +310,7 @@ def tell_window(changes: Iterable[Change], place: Place) -> Notice:
         facts["nodes"] = sorted(change.name for change in (first, *rest))
     else:
         facts |= {"nodes": list(place.nodes), **{key: first.data[key] for key in _WINDOW_FACTS if key in first.data}}
-    return _notice(first, kind, place.home.customer, place.home.supercomputer, facts)
+    return make_notice(first, kind, place.home.customer, place.home.supercomputer, facts)
 
 
 WINDOW_EVENTS = {
@@ -322,68 +328,10 @@ WINDOW_EVENTS = {
 _WINDOW_FACTS = ("taken", "left_out", "behind_minutes")
 
 
-def tell_scopes(
-    changes: Iterable[Change],
-    homes: Mapping[str, tuple[Home, ...]],
-    holders: Mapping[OrderId, Collection[CustomerId]] = MappingProxyType({}),
-) -> tuple[Notice, ...]:
-    """Consent and freezes: one notice to each home concerned, however many scopes were named at once, if the same was
-    said of them. `homes` by scope in words (`cluster alpha`). `holders`: of the orders that words are on, who hold
-    their nodes; a word on orders, or an exemption for orders alone, reaches, of its scope, these alone, and names to
-    each those that are its own.
-    """
-    grouped: dict[tuple[str, str, str, str, Home], list[Change]] = {}
-    for change in changes:
-        said = str([change.data.get(key) for key in _SAID])
-        for home in homes.get(scope_words(change), ()):
-            own = _own_word(change, home, holders)
-            if own is not None:
-                grouped.setdefault((change.event, change.actor, change.why, said, home), []).append(own)
-    return tuple(_tell_scope(group, key[4]) for key, group in grouped.items())
-
-
-def _own_word(change: Change, home: Home, holders: Mapping[OrderId, Collection[CustomerId]]) -> Change | None:
-    """What of a word, or of an exemption, concerns that home; None: it is on others' orders alone."""
-    if not names_orders(change):
-        return change
-    orders = [name for name in change.data["orders"] if home.customer in holders.get(OrderId(name), ())]
-    is_on_more = any(change.data.get(key) for key in _BESIDE_ORDERS)
-    return replace(change, data={**change.data, "orders": orders}) if orders or is_on_more else None
-
-
-def names_orders(change: Change) -> bool:
-    """True of a word or an exemption that names work orders: each customer is told of its own."""
-    return change.event in _NAMING_ORDERS and bool(change.data.get("orders"))
-
-
-def _tell_scope(changes: list[Change], home: Home) -> Notice:
-    first = changes[0]
-    facts: dict[str, Any] = {key: value for key, value in first.data.items() if key != "scope"}
-    facts["scopes"] = [scope_words(change) for change in changes][:SCOPES_MAX]
-    facts["scopes_total"] = len(changes)
-    for key in _NAMED & facts.keys():
-        facts[key] = sorted({name for change in changes for name in change.data.get(key, ())})
-    kind = NoticeKind(first.event)
-    if kind is NoticeKind.CONSENT_OFFERED:
-        facts["offers"] = [change.data["id"] for change in changes][:SCOPES_MAX]
-    return _notice(first, kind, home.customer, home.supercomputer, facts)
-
-
-_SAID = ("request", "until", "then", "conditions")  # what a word holds to: told once for all of which it is the same
-_NAMED = frozenset({"updates", "orders"})  # of several words in one notice all that one of them is about
-_NAMING_ORDERS = frozenset({*OF_CONSENT, NoticeKind.EXEMPTION_ASKED, NoticeKind.EXEMPTION_CONFIRMED})
-_BESIDE_ORDERS = ("updates", "kinds")  # what an exemption may be for beside them
-SCOPES_MAX = 1_000  # named in one notice; `scopes_total` counts them all
-
-
-def scope_words(change: Change) -> str:
-    """The scope that a change of consent or of a freeze is about: its subject, or what its data says."""
-    return str(change.data.get("scope") or change.subject.replace(":", " ", 1))
-
-
-def _notice(
+def make_notice(
     change: Change, kind: NoticeKind, customer: CustomerId, supercomputer: SupercomputerId, facts: Mapping[str, Any]
 ) -> Notice:
+    """Of a change, as yet without a seq."""
     return Notice(
         at=change.at,
         kind=kind,

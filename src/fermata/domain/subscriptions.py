@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES, Patience
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
 from fermata.domain.notices import ASKING, OF_NODES, OF_WINDOWS, Notice, NoticeKind
 
 
@@ -71,7 +71,8 @@ GREETINGS = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=5), 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """Who hears what. An empty set of customers, supercomputers or kinds does not restrict.
+    """Who hears what. An empty set of customers, supercomputers, teams or kinds does not restrict. With `teams` it
+    hears what those teams are told, and nothing else.
 
     What names no customer is the operator's own: it hears everything, and what it is told counts as told to nobody.
     `target` is what its channel needs (a URL, addresses, a key's hash). `code` proves consent by hand. `rate`: sends a
@@ -83,6 +84,7 @@ class Subscription:
     target: Mapping[str, Any]
     customers: frozenset[CustomerId] = frozenset()
     supercomputers: frozenset[SupercomputerId] = frozenset()
+    teams: frozenset[TeamId] = frozenset()
     kinds: frozenset[NoticeKind] = frozenset()
     shape: EventShape = EventShape.NOTICES
     attempts_max: int = ATTEMPTS_MAX
@@ -108,6 +110,7 @@ class Subscription:
         return (
             (not self.customers or notice.customer in self.customers)
             and (not self.supercomputers or notice.supercomputer in self.supercomputers)
+            and (not self.teams or not self.teams.isdisjoint(notice.facts.get("teams", ())))
             and (not self.kinds or notice.kind in self.kinds)
             and (self.shape not in HEARD or notice.kind in HEARD[self.shape])
         )
@@ -116,6 +119,7 @@ class Subscription:
         """True when a request delivered to it is known to that customer."""
         return (
             customer in self.customers
+            and not self.teams
             and (not self.supercomputers or supercomputer in self.supercomputers)
             and (not self.kinds or self.kinds >= ASKING)
             and self.shape is EventShape.NOTICES
@@ -131,6 +135,7 @@ class SubscriptionOrder:
     target: Mapping[str, Any]
     customers: frozenset[CustomerId] = frozenset()
     supercomputers: frozenset[SupercomputerId] = frozenset()
+    teams: frozenset[TeamId] = frozenset()
     kinds: frozenset[NoticeKind] = frozenset()
     shape: EventShape = EventShape.NOTICES
     attempts_max: int = ATTEMPTS_MAX

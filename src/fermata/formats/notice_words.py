@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fermata.domain.notices import OF_CONSENT, OF_FREEZES, Notice, NoticeKind
+from fermata.domain.notices import OF_CONSENT, OF_FREEZES, OF_INCIDENTS, Notice, NoticeKind
 from fermata.domain.policy import AfterDue
 from fermata.domain.request_standing import NextStep
 
@@ -25,8 +25,12 @@ def say_notice(notice: Notice) -> Words:
     """The same notice gives the same words."""
     title, *lines = _lines(notice)
     why = [f"Why: {notice.why}"] if notice.why else []
-    end = f"{notice.id}, {notice.kind}, {_utc(notice.at)}, to {notice.customer}"
+    end = f"{notice.id}, {notice.kind}, {_utc(notice.at)}, to {_receiver(notice)}"
     return Words(title=title, text="\n".join([title, *lines, *why, "", end]) + "\n")
+
+
+def _receiver(notice: Notice) -> str:
+    return notice.customer or ", ".join(notice.facts.get("teams", ())) or "the operator"
 
 
 def _lines(notice: Notice) -> Iterator[str]:
@@ -44,12 +48,9 @@ def _lines(notice: Notice) -> Iterator[str]:
             yield f"Window {facts['window']}: {_names(facts['nodes'])}"
         case NoticeKind.TEST:
             yield f"{notice.supercomputer or 'Fermata'}: a test of subscription {facts['subscription']}"
-        case kind if kind in OF_CONSENT:
-            yield from _say_consent(notice, facts)
-        case kind if kind in OF_FREEZES:
-            yield from _say_freeze(notice, facts)
-        case _:
-            yield from _say_window(notice, facts)
+        case kind:
+            of_group = (say for group, say in _GROUPS if kind in group)
+            yield from next(of_group, _say_window)(notice, facts)
 
 
 def _say_request(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
@@ -150,6 +151,15 @@ def _say_freeze(notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
             kinds = [f"work of kind {kind}" for kind in facts.get("kinds", ())]
             names = ", ".join([*facts["updates"], *facts.get("orders", ()), *kinds])
             yield f"{notice.supercomputer}: {notice.actor} {verb} {names} may pass {_scopes(facts)}"
+
+
+def _say_incident(_notice: Notice, facts: Mapping[str, Any]) -> Iterator[str]:
+    """As it was announced: no words are added."""
+    yield facts["subject"]
+    yield from facts["text"].splitlines()
+
+
+_GROUPS = ((OF_INCIDENTS, _say_incident), (OF_CONSENT, _say_consent), (OF_FREEZES, _say_freeze))
 
 
 def _scopes(facts: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
 from fermata.domain.notices import NoticeKind
 from fermata.domain.subscriptions import ChannelKind, EventShape, SubscriptionOrder
 from fermata.formats.faults import FaultLog, raise_faults
@@ -15,7 +15,7 @@ from fermata.formats.yamltext import read_yaml
 
 ROOT_KEYS = ("subscriptions",)
 REQUIRED = ("id", "channel", "target")
-OPTIONAL = ("customers", "supercomputers", "kinds", "shape", "attempts_max", "lives_minutes")
+OPTIONAL = ("customers", "supercomputers", "teams", "kinds", "shape", "attempts_max", "lives_minutes")
 TARGET_KEYS = ("url", "to", "topic", "key", "rate", "max_events", "calendar", "provider")
 RATE_MAX, EVENTS_MAX = 100_000, 5_000
 LIVES_MINUTES_MAX = 7 * 24 * 60
@@ -43,6 +43,7 @@ def _row(entry: Fields) -> SubscriptionOrder:
         target=_target(entry.fields("target", optional=TARGET_KEYS)),
         customers=frozenset(CustomerId(name) for name in entry.names("customers")),
         supercomputers=frozenset(SupercomputerId(name) for name in entry.names("supercomputers")),
+        teams=frozenset(TeamId(name) for name in entry.names("teams")),
         kinds=frozenset(NoticeKind(kind) for kind in kinds if kind in set(NoticeKind)),
         shape=entry.choice("shape", EventShape) if entry.has("shape") else EventShape.NOTICES,
         attempts_max=entry.integer("attempts_max", least=1, most=ATTEMPTS_MAX)

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from fermata.domain.deliveries import DeliveryState
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
 from fermata.domain.notices import Notice, NoticeKind
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.subscriptions import (
@@ -21,6 +21,7 @@ from fermata.domain.subscriptions import (
     SubscriptionState,
     first_state,
 )
+from fermata.domain.updates import Catalogue
 from fermata.ports import Channel
 from fermata.services.errors import Refusal, nearest, refuse_all
 from fermata.store import inventory, journal, outbox
@@ -42,6 +43,7 @@ class SubscriptionView:
     target: Mapping[str, Any]
     customers: tuple[CustomerId, ...]
     supercomputers: tuple[SupercomputerId, ...]
+    teams: tuple[TeamId, ...]
     kinds: tuple[NoticeKind, ...]
     shape: EventShape
     attempts_max: int
@@ -213,6 +215,7 @@ def _make(order: SubscriptionOrder, *, now: datetime, actor: str, new_id: NewId)
         target=target,
         customers=order.customers,
         supercomputers=order.supercomputers,
+        teams=order.teams,
         kinds=order.kinds,
         shape=order.shape,
         attempts_max=order.attempts_max,
@@ -233,10 +236,12 @@ def _faults(
 ) -> Iterable[Reason]:
     customers = inventory.list_customers(conn)
     supercomputers = inventory.list_supercomputers(conn)
+    teams = _teams(conn) if any(each.teams for each in made) else frozenset()
     for each in made:
         for level, names, there in (
             ("customer", each.customers, customers),
             ("supercomputer", each.supercomputers, supercomputers),
+            ("team", each.teams, teams),
         ):
             for name in sorted(set(names) - set(there)):
                 yield reason(Code.SCOPE_UNKNOWN, level=level, name=name, nearest=nearest(name, map(str, there)))
@@ -245,6 +250,12 @@ def _faults(
             yield reason(Code.TARGET_REFUSED, subscription=each.id, why=fault)
         if each.id in known and not _is_same(known[each.id], each):
             yield reason(Code.SUBSCRIPTION_EXISTS, subscription=each.id)
+
+
+def _teams(conn: Connection) -> frozenset[TeamId]:
+    """Those that own updates; none before the first import."""
+    catalogue = inventory.find_document(conn, "catalogue", "", Catalogue)
+    return frozenset(update.owner_team for update in catalogue.updates.values()) if catalogue else frozenset()
 
 
 def _target_fault(subscription: Subscription, channels: Channels) -> str | None:
@@ -287,10 +298,11 @@ def _is_same(known: Subscription, asked: Subscription) -> bool:
 
 
 def _catch_up(conn: Connection, added: Subscription, now: datetime) -> None:
-    """What is asked of its customers now is told again, to it alone."""
-    for notice in outbox.latest_asking(conn):
-        if added.hears(notice):
-            outbox.add_deliveries(conn, notice, [added.id], now)
+    """What is asked of its customers now, and what is not over, is told again, to it alone."""
+    asked = [notice for notice in outbox.latest_asking(conn) if added.hears(notice)]
+    under_way = [notice for notice in outbox.open_incidents(conn) if added.hears(notice)]
+    for notice in (*asked, *{notice.subject: notice for notice in reversed(under_way)}.values()):
+        outbox.add_deliveries(conn, notice, [added.id], now)
 
 
 def _find(known: Mapping[SubscriptionId, Subscription], name: SubscriptionId) -> Subscription:
@@ -306,6 +318,7 @@ def _view(conn: Connection, found: Subscription) -> SubscriptionView:
         target=_shown(found),
         customers=tuple(sorted(found.customers)),
         supercomputers=tuple(sorted(found.supercomputers)),
+        teams=tuple(sorted(found.teams)),
         kinds=tuple(sorted(found.kinds)),
         shape=found.shape,
         attempts_max=found.attempts_max,
@@ -339,6 +352,7 @@ def _entry(event: str, of: Subscription, *, now: datetime, actor: str, why: str 
         "channel": of.channel.value,
         "customers": sorted(of.customers),
         "supercomputers": sorted(of.supercomputers),
+        "teams": sorted(of.teams),
         "kinds": sorted(kind.value for kind in of.kinds),
     }
     return journal.Entry(at=now, actor=actor, event=event, subject=f"subscription:{of.id}", why=why, data=data)

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from fermata.domain.deliveries import MOVES, OPEN, DeliveryState
 from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, UpdateId
-from fermata.domain.notices import ASKING, Notice, NoticeKind
+from fermata.domain.notices import ASKING, OF_INCIDENTS, Notice, NoticeKind
 from fermata.domain.notified import Notified
 from fermata.domain.updates import Impact
 from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
@@ -238,6 +238,17 @@ def find_last(conn: Connection, like: Notice) -> Notice | None:
     return None if row is None else _to_notice(row)
 
 
+def latest_notice(conn: Connection) -> int:
+    """The greatest seq there is, 0 when there is none."""
+    return conn.execute(select(func.coalesce(func.max(notice.c.seq), 0))).scalar_one()
+
+
+def notices_after(conn: Connection, seq: int) -> tuple[Notice, ...]:
+    """Those that were written after it, in their order."""
+    found = conn.execute(select(notice).where(notice.c.seq > seq).order_by(notice.c.seq).limit(DELIVERIES_MAX))
+    return tuple(_to_notice(row) for row in found)
+
+
 def list_notices(
     conn: Connection, *, customers: Collection[CustomerId] = (), before: int | None = None, limit: int = 100
 ) -> tuple[Notice, ...]:
@@ -268,6 +279,15 @@ def latest_asking(conn: Connection) -> tuple[Notice, ...]:
     last = last.group_by(notice.c.customer, notice.c.subject)
     found = conn.execute(select(notice).where(notice.c.seq.in_(last)).order_by(notice.c.seq))
     return tuple(each for each in (_to_notice(row) for row in found) if each.kind in ASKING)
+
+
+def open_incidents(conn: Connection) -> tuple[Notice, ...]:
+    """The last notice of every incident that is not closed, to each of its customers."""
+    last = select(func.max(notice.c.seq)).where(notice.c.kind.in_(_values(OF_INCIDENTS)))
+    last = last.group_by(notice.c.customer, notice.c.subject)
+    is_open = notice.c.kind != NoticeKind.INCIDENT_CLOSED.value
+    found = conn.execute(select(notice).where(notice.c.seq.in_(last), is_open).order_by(notice.c.seq))
+    return tuple(_to_notice(row) for row in found)
 
 
 def has_settled(conn: Connection, before: datetime) -> bool:

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, select
 
+from fermata.domain.announcements import PHASES, tell_announcement
 from fermata.domain.ids import (
     ClusterId,
     CustomerId,
@@ -27,18 +28,16 @@ from fermata.domain.notices import (
     NoticeKind,
     Place,
     knows_items,
-    names_orders,
     notified_at,
-    scope_words,
     tell_overdue,
     tell_plan,
     tell_request,
-    tell_scopes,
     tell_window,
 )
 from fermata.domain.plans import Window
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.requests import Request
+from fermata.domain.scope_notices import names_orders, scope_words, tell_scopes
 from fermata.domain.subscriptions import Subscription, is_spoken_for
 from fermata.store import handovers, inventory, outbox, plans, requests, runs
 from fermata.store.subscriptions import load_subscriptions
@@ -47,7 +46,7 @@ NAMES_PER_STATEMENT = 500
 SCOPED = frozenset(kind.value for kind in (*OF_CONSENT, *OF_FREEZES))
 REQUEST_EVENT, PLAN_EVENT = "request.changed", "plan.published"
 OVERDUE_EVENT = NoticeKind.REQUEST_OVERDUE.value
-EVENTS = frozenset({REQUEST_EVENT, OVERDUE_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS})
+EVENTS = frozenset({REQUEST_EVENT, OVERDUE_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS, *PHASES})
 
 
 def tell(conn: Connection, changes: Iterable[Change]) -> tuple[Notice, ...]:
@@ -65,7 +64,21 @@ def tell(conn: Connection, changes: Iterable[Change]) -> tuple[Notice, ...]:
         others = [change for change in told if change.event != REQUEST_EVENT]
         heard = (n for n in _others(conn, others) if any(each.hears(n) for each in subscriptions))
         stored += [put(conn, notice, subscriptions) for notice in heard]
+        stored += _announce(conn, told, subscriptions)
     return tuple(stored)
+
+
+def _announce(conn: Connection, changes: Sequence[Change], subscriptions: Collection[Subscription]) -> Iterator[Notice]:
+    """What is announced reaches each subscription once, though it may hear for several customers."""
+    announced = [change for change in changes if change.event in PHASES]
+    homes = _homes(conn) if announced else {}
+    for change in announced:
+        left = {each.id: each for each in subscriptions}
+        for notice in tell_announcement(change, homes):
+            receivers = [name for name, each in left.items() if each.hears(notice)]
+            if receivers:
+                yield put_to(conn, notice, receivers, subscriptions)
+            left = {name: each for name, each in left.items() if name not in receivers}
 
 
 def put(conn: Connection, notice: Notice, subscriptions: Collection[Subscription]) -> Notice:

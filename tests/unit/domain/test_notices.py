@@ -11,6 +11,7 @@ from fermata.domain.ids import ClusterId, CustomerId, OrderId, SupercomputerId
 from fermata.domain.notices import (
     OF_CONSENT,
     OF_FREEZES,
+    OF_INCIDENTS,
     WINDOW_EVENTS,
     Change,
     Home,
@@ -18,10 +19,10 @@ from fermata.domain.notices import (
     NoticeKind,
     Place,
     tell_plan,
-    tell_scopes,
     tell_window,
 )
 from fermata.domain.plans import Plan, Window
+from fermata.domain.scope_notices import tell_scopes
 from fermata.domain.subscriptions import EventShape
 from fermata.formats.maintnote import maintnote_to_bytes
 from fermata.formats.notice_events import events_of
@@ -131,6 +132,7 @@ def of_every_kind() -> list[Notice]:
         (NoticeKind.REQUEST_OVERDUE, overdue),
         (NoticeKind.REQUEST_CLOSED, asked),
         (NoticeKind.TEST, {"subscription": "hook"}),
+        *((kind, {"key": "window:w1", "subject": "alpha: begun", "text": "3 out"}) for kind in OF_INCIDENTS),
     ]
     return [*made, *(replace(made[0], kind=kind, facts=facts) for kind, facts in plain)]
 

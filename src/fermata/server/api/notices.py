@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, status
 from pydantic import Field
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES, DeliveryState
-from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId
+from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
 from fermata.domain.notices import NoticeKind
 from fermata.domain.subscriptions import ChannelKind, EventShape, SubscriptionOrder
 from fermata.formats.subscriptions import EVENTS_MAX, LIVES_MINUTES_MAX, RATE_MAX
@@ -54,6 +54,7 @@ class SubscriptionBody(Body):
     target: TargetBody
     customers: Names = frozenset()
     supercomputers: Names = frozenset()
+    teams: Names = frozenset()
     kinds: Annotated[frozenset[Annotated[NoticeKind, Field(strict=False)]], Field(strict=False)] = frozenset()
     shape: Annotated[EventShape, Field(strict=False)] = EventShape.NOTICES
     attempts_max: Annotated[int, Field(ge=1, le=ATTEMPTS_MAX)] = ATTEMPTS_MAX
@@ -67,6 +68,7 @@ class SubscriptionBody(Body):
             target=self.target.to_target(),
             customers=frozenset(CustomerId(name) for name in self.customers),
             supercomputers=frozenset(SupercomputerId(name) for name in self.supercomputers),
+            teams=frozenset(TeamId(name) for name in self.teams),
             kinds=self.kinds,
             shape=self.shape,
             attempts_max=self.attempts_max,
