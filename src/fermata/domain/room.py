@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from urllib.parse import quote, urlsplit
 
 from fermata.domain.ids import ClusterId, RunId, TeamId, UpdateId, WindowId
 from fermata.domain.phases import GoPhase, Phases
@@ -16,6 +17,8 @@ from fermata.domain.run_states import WindowState
 from fermata.domain.updates import Update
 
 START = "start"  # what a go is about: that the window opens; else the id of one of its updates
+BRIDGE_MAX = 500
+BRIDGE_SCHEMES = ("https", "http", "tel", "sip")
 OVER = frozenset({WindowState.CLOSED, WindowState.MISSED, WindowState.SKIPPED, WindowState.CANCELLED})
 
 
@@ -73,6 +76,9 @@ class Message:
     kind: MessageKind
     at: datetime
     timezone: str
+    planned_start: datetime
+    planned_end: datetime
+    teams: tuple[TeamId, ...]
     title: str
     done: str
     left: str
@@ -321,3 +327,21 @@ class Place:
     part: int
     parts: int
     timezone: str
+
+
+def is_bridge(url: str) -> bool:
+    """True of a link that a person can open: a page, a telephone number, a call."""
+    if len(url) > BRIDGE_MAX or not url.isprintable() or any(char.isspace() for char in url):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.scheme not in BRIDGE_SCHEMES:
+        return False
+    return bool(parts.hostname) if parts.scheme in ("http", "https") else bool(parts.path)
+
+
+def fill_bridge(template: str, *, window: str, cluster: str) -> str:
+    """The site's link for one window. Raises what `str.format` raises of another name in braces."""
+    return template.format(window=quote(window, safe=""), cluster=quote(cluster, safe=""))

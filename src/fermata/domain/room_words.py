@@ -155,6 +155,9 @@ def _tell(facts: RoomFacts, kind: MessageKind, number: int) -> Message:
         kind=kind,
         at=facts.at,
         timezone=facts.place.timezone,
+        planned_start=facts.planned_start,
+        planned_end=facts.planned_end,
+        teams=tuple(one.team for one in book.called),
         title=_title(facts),
         done=_done(facts),
         left=_left(facts),
@@ -285,7 +288,8 @@ def is_called(one: Called, now: datetime) -> bool:
 
 
 def _say_team(facts: RoomFacts, one: Called) -> str:
-    when = f"its turn is at {say_time(facts, one.starts_at)}"
+    turn = "its turn was" if facts.at >= one.starts_at else "its turn is"
+    when = f"{turn} at {say_time(facts, one.starts_at)}"
     return f"An answer of {one.team}, {when}: `fermata room answer {facts.place.window} {one.team}`."
 
 

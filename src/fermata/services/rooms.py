@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from datetime import datetime
+from typing import assert_never
 
 from fermata.domain.ids import CampaignId, RunId, TeamId, UpdateId, WindowId
 from fermata.domain.operations import Run, WindowRun
 from fermata.domain.reasons import Code, reason
 from fermata.domain.room import (
+    BRIDGE_MAX,
+    BRIDGE_SCHEMES,
     OVER,
     START,
     Answer,
@@ -19,21 +21,21 @@ from fermata.domain.room import (
     Note,
     RoomLine,
     Said,
+    fill_bridge,
+    is_bridge,
 )
 from fermata.domain.room_words import due_at
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.services.errors import Refusal, nearest
-from fermata.services.room_facts import Gathered, Sources
+from fermata.services.room_facts import Gathered, Sources, announce_room
 from fermata.services.run_status import assemble
 from fermata.services.runs import find_run
 from fermata.store import journal, rooms, runs, wakes
+from fermata.store.announcing import announce_in
 from fermata.store.database import Connection, Database
 from fermata.store.journal import Entry
 
 CONDUCTOR = "conductor"
-BRIDGE_MAX = 500
-BRIDGE_SCHEMES = ("https", "http", "tel", "sip")
-MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ class StoreRooms:
         for window in windows:
             lines = list(rooms.load_lines(conn, run.id, window))
             if not any(isinstance(line.what, Bridge | Message) for line in lines) and self._bridge:
-                url = self._bridge.format(window=window, cluster=self._sources.cluster(status, window))
+                url = fill_bridge(self._bridge, window=window, cluster=self._sources.cluster(status, window))
                 fresh = RoomLine(run=run.id, window=window, at=now, actor=CONDUCTOR, what=Bridge(url=url))
                 lines.append(fresh)
                 made.append(fresh)
@@ -124,6 +126,7 @@ def _append_once(conn: Connection, line: RoomLine, known: dict[WindowId, Message
         last = known.get(line.window)
         if line.what.number != (last.number if last is not None else 0) + 1:
             return
+        announce_in(conn, announce_room(line.what, line.window, last), now=line.at, actor=line.actor)
     rooms.append_line(conn, line)
 
 
@@ -185,7 +188,68 @@ class Speaker:
     campaign: CampaignId | None = None
 
 
-def answer(database: Database, by: Speaker, team: TeamId, text: str = "") -> RoomLine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOrder:
+    """A team is there, and what it adds."""
+
+    team: TeamId
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoOrder:
+    """Go or no-go on START or on an update of the window, and why."""
+
+    topic: str = START
+    is_go: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteOrder:
+    """Something that others should know."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandoverOrder:
+    """Who has the room from now on, and what is open beside what the room asks for itself."""
+
+    to: str
+    points: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BridgeOrder:
+    """Where people meet from now on."""
+
+    url: str
+
+
+RoomOrder = AnswerOrder | GoOrder | NoteOrder | HandoverOrder | BridgeOrder
+
+
+def speak(database: Database, by: Speaker, said: RoomOrder) -> RoomLine:
+    """Records what a person says in a room. Returns its line, the earlier one where it says nothing new. Refused in
+    general for a window that the run does not have; by word, see below.
+    """
+    match said:
+        case AnswerOrder(team=team, text=text):
+            return _answer(database, by, team, text)
+        case GoOrder():
+            return _say_go(database, by, said)
+        case NoteOrder(text=text):
+            return _note(database, by, text)
+        case HandoverOrder(to=to, points=points):
+            return _hand_over(database, by, to, points)
+        case BridgeOrder(url=url):
+            return _set_bridge(database, by, url)
+        case _:
+            assert_never(said)
+
+
+def _answer(database: Database, by: Speaker, team: TeamId, text: str) -> RoomLine:
     """A team is there. A second answer of it changes nothing and returns the first. Refused for a team that has no step
     in the window, and once the window is over.
     """
@@ -204,13 +268,13 @@ def answer(database: Database, by: Speaker, team: TeamId, text: str = "") -> Roo
         return _say(conn, run, by, said, why=said.text)
 
 
-def say_go(database: Database, by: Speaker, topic: str, *, is_go: bool, why: str) -> RoomLine:
+def _say_go(database: Database, by: Speaker, word: GoOrder) -> RoomLine:
     """A person's go or no-go on the start of a window, or on one of its updates. It lets nothing begin that consent,
     freezes, gates or an operator's word forbid. Refused without a reason, for an update that the window does not bring,
     for the start of a window that is open, and once it is over.
     """
-    verb = "go" if is_go else "no-go"
-    if not why.strip():
+    verb, topic = "go" if word.is_go else "no-go", word.topic
+    if not word.why.strip():
         raise Refusal(reason(Code.WHY_MISSING, verb=f"room {verb}"))
     with database.begin() as conn:
         run = _find(conn, by, verb=verb)
@@ -222,13 +286,13 @@ def say_go(database: Database, by: Speaker, topic: str, *, is_go: bool, why: str
             told = nearest(topic, updates)
             known = ", ".join(updates) or "none"
             raise Refusal(reason(Code.GO_OF_NOTHING, window=by.window, update=topic, nearest=told, updates=known))
-        said = Go(topic=topic, is_go=is_go, why=why.strip(), planned_start=row.planned_start)
+        said = Go(topic=topic, is_go=word.is_go, why=word.why.strip(), planned_start=row.planned_start)
         line = _say(conn, run, by, said, why=said.why)
         wakes.hint(conn)
         return line
 
 
-def note(database: Database, by: Speaker, text: str) -> RoomLine:
+def _note(database: Database, by: Speaker, text: str) -> RoomLine:
     """Something that others should know. Refused when it is empty."""
     if not text.strip():
         raise Refusal(reason(Code.WHY_MISSING, verb="room note"))
@@ -237,8 +301,12 @@ def note(database: Database, by: Speaker, text: str) -> RoomLine:
         return _say(conn, run, by, Note(text=text.strip()), why=text.strip())
 
 
-def hand_over(database: Database, by: Speaker, to: str, points: Sequence[str] = ()) -> RoomLine:
-    """Somebody else has the room from now on. What is open is what the last message asked for, and `points`."""
+def _hand_over(database: Database, by: Speaker, to: str, points: Sequence[str]) -> RoomLine:
+    """Somebody else has the room from now on. What is open is `points`, and what the room asks for now. Refused when
+    nobody is named.
+    """
+    if not to.strip():
+        raise Refusal(reason(Code.WHY_MISSING, verb="room handover"))
     with database.begin() as conn:
         run = _find(conn, by)
         lines = rooms.load_lines(conn, run.id, by.window)
@@ -252,7 +320,7 @@ def hand_over(database: Database, by: Speaker, to: str, points: Sequence[str] = 
         return line
 
 
-def set_bridge(database: Database, by: Speaker, url: str) -> RoomLine:
+def _set_bridge(database: Database, by: Speaker, url: str) -> RoomLine:
     """Where people meet from now on. The same link again changes nothing. Refused for what is no link, and once the
     window is over.
     """
@@ -270,19 +338,6 @@ def set_bridge(database: Database, by: Speaker, url: str) -> RoomLine:
         line = _say(conn, run, by, Bridge(url=url), why=url)
         wakes.hint(conn)
         return line
-
-
-def is_bridge(url: str) -> bool:
-    """True of a link that a person can open: a page, a telephone number, a call."""
-    if len(url) > BRIDGE_MAX or not url.isprintable() or any(char.isspace() for char in url):
-        return False
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    if parts.scheme not in BRIDGE_SCHEMES:
-        return False
-    return bool(parts.hostname) if parts.scheme in ("http", "https") else bool(parts.path)
 
 
 def _find(conn: Connection, by: Speaker, *, verb: str = "") -> Run:
