@@ -9,7 +9,8 @@ from typer.core import TyperGroup
 from fermata.cli import options, output
 from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CampaignId, TeamId, WindowId
-from fermata.domain.room import START, Answer, Bridge, Called, Go, Handover, Message, Note, RoomLine
+from fermata.domain.room import START, Called
+from fermata.domain.room_words import say_line
 from fermata.services.rooms import (
     AnswerOrder,
     BridgeOrder,
@@ -203,24 +204,6 @@ def _say(
         output.print_json({"schema": "fermata.room_line/1", "line": output.with_z(to_plain(line))})
     else:
         output.say(f"{line.window}: {say_line(line)}")
-
-
-def say_line(line: RoomLine) -> str:
-    """What somebody said, in a sentence."""
-    match line.what:
-        case Answer(team=team, text=text):
-            return f"{team} is there" + (f": {text}" if text else ".")
-        case Go(topic=topic, is_go=is_go, why=why):
-            return f"{'go' if is_go else 'no-go'} for {'its start' if topic == START else topic}: {why}"
-        case Note(text=text):
-            return text
-        case Handover(before=before, after=after, points=points):
-            had = f"{before} hands over to {after}." if before else f"{after} has the room."
-            return had + (f" Open: {'; '.join(points)}" if points else "")
-        case Bridge(url=url):
-            return f"bridge: {url}"
-        case Message() as message:
-            return message.title
 
 
 def _plain(found: RoomView) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fermata.execution.ownership import HeldElsewhere, Outdated
 from fermata.services import records, runs
 from fermata.services.errors import Refusal
 from fermata.services.replans import StoreReplanner
-from fermata.services.rooms import StoreRooms
+from fermata.services.room_telling import StoreRooms
 from fermata.settings import BadSetting, Settings, read_settings
 
 LEAD = timedelta(minutes=30)  # of virtual time before the first window: the night before it shows nothing

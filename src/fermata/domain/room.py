@@ -93,12 +93,16 @@ class Message:
     @property
     def lines(self) -> tuple[str, ...]:
         """The whole message as plain lines, the title first."""
+        needs = tuple(f"We need from you: {need}" for need in self.needs)
+        body = (self.title, self.done, self.left, self.forecast, *needs, *self.roll)
+        return tuple(line for line in body if line)
+
+    @property
+    def door(self) -> tuple[str, ...]:
+        """Who has the room and where it meets, for whoever reads the message elsewhere; not in the quiet ones."""
         held = f"{self.holder} has the room." if self.holder else ""
         bridge = f"Bridge: {self.bridge}" if self.bridge else ""
-        needs = tuple(f"We need from you: {need}" for need in self.needs)
-        shown = () if self.kind is MessageKind.QUIET else (held, bridge)
-        body = (self.title, self.done, self.left, self.forecast, *needs, *self.roll, *shown)
-        return tuple(line for line in body if line)
+        return () if self.kind is MessageKind.QUIET else tuple(line for line in (held, bridge) if line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

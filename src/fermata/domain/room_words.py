@@ -12,15 +12,21 @@ from fermata.domain.reasons import Reason
 from fermata.domain.room import (
     OVER,
     START,
+    Answer,
     Asked,
+    Bridge,
     Called,
     Ended,
     Figures,
+    Go,
+    Handover,
     Marks,
     Message,
     MessageKind,
+    Note,
     Place,
     RoomBook,
+    RoomLine,
     TailUnit,
 )
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
@@ -77,6 +83,11 @@ def due_at(last: Message | None, planned_start: datetime) -> datetime | None:
     return None if last.kind is MessageKind.CLOSED else next_half_hour(last.at)
 
 
+def is_past(state: WindowState, back_by: datetime, now: datetime) -> bool:
+    """True of a window of which it is too late to begin to tell: another plan took it away, or its day is over."""
+    return state is WindowState.CANCELLED or (state in OVER and now >= back_by + CADENCE)
+
+
 def next_half_hour(at: datetime) -> datetime:
     """The first half hour of the clock after `at`."""
     whole = at.replace(minute=0, second=0, microsecond=0)
@@ -98,8 +109,8 @@ def next_message(facts: RoomFacts) -> Message | None:
 
 def _kind(facts: RoomFacts) -> MessageKind | None:
     last = facts.book.messages[-1] if facts.book.messages else None
-    if last is None and (not facts.has_begun or facts.figures.state is WindowState.CANCELLED):
-        return None  # of a window that another plan took away before its time nobody was told
+    if last is None and (not facts.has_begun or is_past(facts.figures.state, facts.back_by, facts.at)):
+        return None
     if last is not None and last.kind is MessageKind.CLOSED:
         return None
     if facts.figures.state in OVER:
@@ -309,3 +320,21 @@ def _sentence(text: str) -> str:
     if not text:
         return ""
     return f"Forecast: {text}" + ("" if text.endswith(".") else ".")
+
+
+def say_line(line: RoomLine) -> str:
+    """What somebody said, in a sentence."""
+    match line.what:
+        case Answer(team=team, text=text):
+            return f"{team} is there" + (f": {text}" if text else ".")
+        case Go(topic=topic, is_go=is_go, why=why):
+            return f"{'go' if is_go else 'no-go'} for {'its start' if topic == START else topic}: {why}"
+        case Note(text=text):
+            return text
+        case Handover(before=before, after=after, points=points):
+            had = f"{before} hands over to {after}." if before else f"{after} has the room."
+            return had + (f" Open: {'; '.join(point.rstrip('.') for point in points)}." if points else "")
+        case Bridge(url=url):
+            return f"bridge: {url}"
+        case Message() as message:
+            return message.title

@@ -201,7 +201,7 @@ def announce_room(message: Message, window: WindowId, last: Message | None) -> A
     """The message as channels carry it: to the operator's own subscriptions and to the window's teams. Customers hear
     of their windows by notices of their own: what a room needs from people, and where they meet, is not theirs.
     """
-    title, *rest = message.lines
+    title, *rest = (*message.lines, *message.door)
     figures = message.figures
     return Announcement(
         key=f"window:{quote(window, safe='')}"[:KEY_LENGTH_MAX],

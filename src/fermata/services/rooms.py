@@ -21,21 +21,18 @@ from fermata.domain.room import (
     Note,
     RoomLine,
     Said,
-    fill_bridge,
     is_bridge,
 )
 from fermata.domain.room_words import due_at
 from fermata.domain.run_states import NOT_OPENED_YET, WindowState
 from fermata.services.errors import Refusal, nearest
-from fermata.services.room_facts import Gathered, Sources, announce_room
+from fermata.services.room_facts import Gathered, Sources
 from fermata.services.run_status import assemble
+from fermata.services.run_views import RunStatus
 from fermata.services.runs import find_run
 from fermata.store import journal, rooms, runs, wakes
-from fermata.store.announcing import announce_in
 from fermata.store.database import Connection, Database
 from fermata.store.journal import Entry
-
-CONDUCTOR = "conductor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,83 +70,34 @@ class RoomList:
     rooms: tuple[RoomLineShort, ...]
 
 
-class StoreRooms:
-    """What the conductor has told in the rooms of its run. `bridge`: a link of the site's, "" for none; {window} and
-    {cluster} in it are filled in.
-    """
-
-    def __init__(self, database: Database, bridge: str = "") -> None:
-        self._database = database
-        self._bridge = bridge
-        self._sources = Sources()
-
-    def tend(self, run: RunId, now: datetime) -> datetime | None:
-        """See `ports.Rooms`."""
-        with self._database.read() as conn:
-            found = runs.load_run(conn, run)
-            assert found is not None, "who conducts a run has one"
-            lasts = rooms.last_messages(conn, run)
-            is_open = [row for row in runs.load_windows(conn, run) if due_at(lasts.get(row.window), now) is not None]
-            begun = [row.window for row in is_open if row.state not in NOT_OPENED_YET or row.planned_start <= now]
-            made = self._make(conn, found, begun, now) if begun else []
-        if made:
-            with self._database.begin() as conn:
-                known = rooms.last_messages(conn, run)
-                for line in made:
-                    _append_once(conn, line, known)
-        lasts |= {line.window: line.what for line in made if isinstance(line.what, Message)}
-        dues = (due_at(lasts.get(row.window), row.planned_start) for row in is_open)
-        return min((due for due in dues if due is not None and due > now), default=None)
-
-    def _make(self, conn: Connection, run: Run, windows: Sequence[WindowId], now: datetime) -> list[RoomLine]:
-        status = assemble(conn, run, now)
-        made: list[RoomLine] = []
-        for window in windows:
-            lines = list(rooms.load_lines(conn, run.id, window))
-            if not any(isinstance(line.what, Bridge | Message) for line in lines) and self._bridge:
-                url = fill_bridge(self._bridge, window=window, cluster=self._sources.cluster(status, window))
-                fresh = RoomLine(run=run.id, window=window, at=now, actor=CONDUCTOR, what=Bridge(url=url))
-                lines.append(fresh)
-                made.append(fresh)
-            gathered = self._sources.gather(conn, run, status, window, lines, now)
-            message = gathered.message() if gathered is not None and gathered.is_planned else None
-            if message is not None:
-                made.append(RoomLine(run=run.id, window=window, at=now, actor=CONDUCTOR, what=message))
-            elif made and made[-1].window == window:
-                made.pop()
-        return made
-
-
-def _append_once(conn: Connection, line: RoomLine, known: dict[WindowId, Message]) -> None:
-    """A message that somebody told meanwhile is not told again."""
-    if isinstance(line.what, Message):
-        last = known.get(line.window)
-        if line.what.number != (last.number if last is not None else 0) + 1:
-            return
-        announce_in(conn, announce_room(line.what, line.window, last), now=line.at, actor=line.actor)
-    rooms.append_line(conn, line)
-
-
 def show_room(
     database: Database,
     window: WindowId,
     *,
     campaign: CampaignId | None = None,
-    run: RunId | None = None,
-    now: datetime | None = None,
-    sources: Sources | None = None,
 ) -> RoomView:
-    """The room of a window of that run, or of the newest of the campaign. `now` None: the instant up to which it was
-    worked on. Refused when there is no such window.
+    """The room of a window of the campaign's newest run, as of the instant up to which that was worked on. Refused when
+    there is no such window.
     """
     with database.read() as conn:
-        found = (runs.load_run(conn, run) if run is not None else None) or find_run(conn, campaign, live=False)
-        at = now or found.clock_at
+        found = find_run(conn, campaign, live=False)
         _require(conn, found.id, window)
-        lines = rooms.load_lines(conn, found.id, window)
-        gathered = (sources or Sources()).gather(conn, found, assemble(conn, found, at), window, lines, at)
+        lines, status = rooms.load_lines(conn, found.id, window), assemble(conn, found, found.clock_at)
+        gathered = Sources().gather(conn, found, status, window, lines, found.clock_at)
     assert gathered is not None, "a run has a status of each of its windows"
     return view_room(gathered, lines)
+
+
+def look_into(
+    database: Database, status: RunStatus, window: WindowId, now: datetime, sources: Sources
+) -> RoomView | None:
+    """The room of a window of a run whose status was read already; None when it has no such window."""
+    with database.read() as conn:
+        run = runs.load_run(conn, status.run)
+        assert run is not None, "its status was read"
+        lines = rooms.load_lines(conn, run.id, window)
+        gathered = sources.gather(conn, run, status, window, lines, now)
+    return view_room(gathered, lines) if gathered is not None else None
 
 
 def view_room(gathered: Gathered, lines: Sequence[RoomLine]) -> RoomView:
@@ -311,7 +259,8 @@ def _hand_over(database: Database, by: Speaker, to: str, points: Sequence[str]) 
         run = _find(conn, by)
         lines = rooms.load_lines(conn, run.id, by.window)
         before = next((line.what.after for line in reversed(lines) if isinstance(line.what, Handover)), "")
-        gathered = Sources().gather(conn, run, assemble(conn, run, by.at), by.window, lines, by.at)
+        taken = [*lines, _line(run, by, Handover(before=before, after=to.strip(), points=()))]
+        gathered = Sources().gather(conn, run, assemble(conn, run, by.at), by.window, taken, by.at)
         asked = gathered.open_points() if gathered is not None else ()
         open_points = tuple(dict.fromkeys((*(p.strip() for p in points if p.strip()), *asked)))
         said = Handover(before=before, after=to.strip(), points=open_points)
@@ -358,11 +307,15 @@ def _require(conn: Connection, run: RunId, window: WindowId) -> WindowRun:
 
 
 def _say(conn: Connection, run: Run, by: Speaker, said: Said, *, why: str) -> RoomLine:
-    line = rooms.append_line(conn, RoomLine(run=run.id, window=by.window, at=by.at, actor=by.actor, what=said))
+    line = rooms.append_line(conn, _line(run, by, said))
     event, data = _event(said)
     subject = f"window:{by.window}"
     journal.append(conn, Entry(at=by.at, actor=by.actor, event=event, subject=subject, why=why, data=data))
     return line
+
+
+def _line(run: Run, by: Speaker, said: Said) -> RoomLine:
+    return RoomLine(run=run.id, window=by.window, at=by.at, actor=by.actor, what=said)
 
 
 def _event(said: Said) -> tuple[str, dict[str, object]]:

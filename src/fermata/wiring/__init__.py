@@ -31,7 +31,7 @@ from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.replans import StoreReplanner
-from fermata.services.rooms import StoreRooms
+from fermata.services.room_telling import StoreRooms
 from fermata.settings import Settings, read_settings
 from fermata.sim.clock import IdleClock, SharedClock, SystemClock, VirtualClock
 from fermata.sim.fates import Faults
