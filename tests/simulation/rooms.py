@@ -15,7 +15,12 @@ ROUGH = Faults(fails=0.1, fallout=0.1, mean_days_to_repair=0.2)
 
 
 def rig(
-    folder: Path, *, faults: Faults = NO_FAULTS, bridge: str = "", nodes: int = 24, **more: object
+    folder: Path,
+    *,
+    faults: Faults = NO_FAULTS,
+    bridge: str = "",
+    nodes: int = 24,
+    campaign: small.Campaign | None = None,
 ) -> stagehand.Rig:
     """One cluster, one window, a day."""
     url = stagehand.fresh_sqlite(folder)

@@ -254,6 +254,19 @@ def test_an_update_that_asks_for_a_go_begins_on_no_node_before_it(tmp_path: Path
     assert _writes(found, "nic") == 8
 
 
+def test_a_word_on_an_update_counts_for_the_tail_of_a_window_that_is_closed(tmp_path: Path) -> None:
+    phases = Phases(go_updates=frozenset({UpdateId("nic")}))
+    found = rig(tmp_path, campaign=replace(small.campaign(), phases=phases), nodes=8)
+    found.conduct(until=small.START + timedelta(hours=9))
+    assert state_of(found)[0] is WindowState.CLOSED
+    assert _writes(found, "nic") == 0
+    say(found, GoOrder(topic="nic", is_go=True, why="late, and fine"))
+    assert found.conduct().state is RunState.FINISHED
+    assert _writes(found, "nic") == 8
+    with pytest.raises(Refusal, match="WINDOW_OVER"):
+        say(found, GoOrder(topic="nic", is_go=False, why="too late"))
+
+
 def _writes(found: stagehand.Rig, update: str) -> int:
     with found.database.read() as conn:
         ended = list(journal.read_events(conn, ("step.ended",)))

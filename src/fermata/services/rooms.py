@@ -30,7 +30,7 @@ from fermata.services.room_facts import Gathered, Sources
 from fermata.services.run_status import assemble
 from fermata.services.run_views import RunStatus
 from fermata.services.runs import find_run
-from fermata.store import journal, rooms, runs, wakes
+from fermata.store import journal, rooms, runs, unit_ops, wakes
 from fermata.store.database import Connection, Database
 from fermata.store.journal import Entry
 
@@ -219,14 +219,16 @@ def _answer(database: Database, by: Speaker, team: TeamId, text: str) -> RoomLin
 def _say_go(database: Database, by: Speaker, word: GoOrder) -> RoomLine:
     """A person's go or no-go on the start of a window, or on one of its updates. It lets nothing begin that consent,
     freezes, gates or an operator's word forbid. Refused without a reason, for an update that the window does not bring,
-    for the start of a window that is open, and once it is over.
+    for the start of a window that is open, and once nothing is left of it.
     """
     verb, topic = "go" if word.is_go else "no-go", word.topic
     if not word.why.strip():
         raise Refusal(reason(Code.WHY_MISSING, verb=f"room {verb}"))
     with database.begin() as conn:
-        run = _find(conn, by, verb=verb)
+        run = _find(conn, by)
         row = _require(conn, run.id, by.window)
+        if row.state in OVER and not _has_tail(conn, row):
+            raise Refusal(reason(Code.WINDOW_OVER, window=by.window, state=row.state, verb=verb))
         if topic == START and row.state not in NOT_OPENED_YET:
             raise Refusal(reason(Code.GO_TOO_LATE, window=by.window))
         updates = Sources().updates(conn, run, by.window)
@@ -296,6 +298,12 @@ def _find(conn: Connection, by: Speaker, *, verb: str = "") -> Run:
     if verb and row.state in OVER:
         raise Refusal(reason(Code.WINDOW_OVER, window=by.window, state=row.state, verb=verb))
     return run
+
+
+def _has_tail(conn: Connection, row: WindowRun) -> bool:
+    """True while work goes on with units of a window that is closed."""
+    ops = unit_ops.ops_of_window(conn, row.run, row.window) if row.state is WindowState.CLOSED else ()
+    return any(op.finished_at is None for op in ops)
 
 
 def _require(conn: Connection, run: RunId, window: WindowId) -> WindowRun:
