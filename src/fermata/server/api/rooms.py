@@ -35,7 +35,7 @@ class SaidBody(Body):
     actor: Name
 
 
-class AnswerBody(SaidBody):
+class RollCallBody(SaidBody):
     """Which team is there, and what it adds."""
 
     team: Name
@@ -82,7 +82,7 @@ def get_room(given: Given, window: Name, campaign: Campaign = None) -> RoomView:
 
 
 @router.post(f"{ONE}/answers", status_code=status.HTTP_201_CREATED)
-def post_answer(given: Given, window: Name, body: AnswerBody, campaign: Campaign = None) -> RoomLine:
+def post_answer(given: Given, window: Name, body: RollCallBody, campaign: Campaign = None) -> RoomLine:
     """A team answers the roll-call. A second answer of it changes nothing."""
     return rooms.speak(
         given.db, _by(given, window, body, campaign), AnswerOrder(team=TeamId(body.team), text=body.text)
