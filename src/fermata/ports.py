@@ -331,10 +331,21 @@ class Replanner(Protocol):
         ...
 
 
+class Rooms(Protocol):
+    """The rooms of the windows of a run, kept in the store."""
+
+    def tend(self, run: RunId, now: datetime) -> datetime | None:
+        """Tells in every room what is due at `now`; asking twice tells nothing twice. Returns when a message is due at
+        the latest if nothing changes before; None: never again.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """All ports of one site. `replanner` None: nobody plans again while a campaign is conducted. `metrics` None: there
-    are none, and whoever asks for them waits. `jobs` None: none are counted, and none kept off.
+    are none, and whoever asks for them waits. `jobs` None: none are counted, and none kept off. `rooms` None: nobody
+    is told of windows.
     """
 
     inventory: Inventory
@@ -346,6 +357,7 @@ class Site:
     replanner: Replanner | None = None
     metrics: Metrics | None = None
     jobs: Jobs | None = None
+    rooms: Rooms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import typer
 from fermata.cli.main import NOUNS, build_app
 
 PAGE = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
-ROW = re.compile(r"^\| `((?:[a-z]+ ?)+)[^|]*\| ([^|]*)\| ((?:`--[^|]*)?)\|", re.MULTILINE)  # command, places, options
+ROW = re.compile(r"^\| `((?:[a-z-]+ ?)+)[^|]*\| ([^|]*)\| ((?:`--[^|]*)?)\|", re.MULTILINE)  # command, places, options
 SHARED = {"--json", "--help"}
 
 

@@ -15,7 +15,7 @@ from fermata.domain.operations import Run, UnitOp
 from fermata.domain.plans import Plan
 from fermata.execution.embedded import conduct
 from fermata.execution.ownership import Ownership, SteadyWall
-from fermata.ports import Replanner, Site
+from fermata.ports import Replanner, Rooms, Site
 from fermata.services import runs as services
 from fermata.sim.clock import VirtualClock
 from fermata.sim.fates import NO_FAULTS, Faults
@@ -41,12 +41,13 @@ class Rig:
     clock: VirtualClock
     site: Site
     replanner: Replanner | None = None
+    rooms: Rooms | None = None
 
     def conduct(self, until: datetime | None = None, crash: Callable[[str], None] | None = None) -> Run:
         """Conducts to the end, or until virtual time passes `until`."""
         return conduct(
             self.database,
-            replace(self.site, replanner=self.replanner),
+            replace(self.site, replanner=self.replanner, rooms=self.rooms),
             self.clock,
             self.run,
             stop=lambda: until is not None and self.clock.now() >= until,

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from fermata import wiring
 from fermata.cli.local_files import ask_desk
+from fermata.cli.local_rooms import RoomVerbs
 from fermata.client.words import OrderEnding, RunChange
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.combinations import Combination
@@ -90,10 +91,9 @@ from fermata.settings import read_settings
 
 
 @dataclass(frozen=True, slots=True)
-class StoreVerbs:
+class StoreVerbs(RoomVerbs):
     """The services, on real time, called as they are. `sources` of inventory are those of the settings file named."""
 
-    database: wiring.Database
     sources: inventory_sources.Sources = inventory_sources.NOTHING_CONFIGURED
 
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:

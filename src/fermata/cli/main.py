@@ -40,6 +40,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "publish": ("publish",),
     "runs": ("start", "status"),
     "forecast": ("forecast",),
+    "rooms": ("room",),
     "readmission": ("readmission",),
     "intents": ("pause", "resume", "stop", "abort"),
     "brake": ("brake",),

@@ -17,6 +17,7 @@ from fermata.execution.ownership import HeldElsewhere, Outdated
 from fermata.services import records, runs
 from fermata.services.errors import Refusal
 from fermata.services.replans import StoreReplanner
+from fermata.services.room_telling import StoreRooms
 from fermata.settings import BadSetting, Settings, read_settings
 
 LEAD = timedelta(minutes=30)  # of virtual time before the first window: the night before it shows nothing
@@ -65,7 +66,7 @@ def conduct_simulated(
     """
     clock.jump_to(max(clock.now(), run.clock_at))
     site = wiring.open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
-    site = replace(site, replanner=StoreReplanner(database, wiring.mint_id))
+    site = replace(site, replanner=StoreReplanner(database, wiring.mint_id), rooms=StoreRooms(database))
     settings = read_settings()
     brake = wiring.open_brake(database.url, settings)
     try:

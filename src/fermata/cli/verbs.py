@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
         SubscriptionId,
         SupercomputerId,
         UpdateId,
+        WindowId,
     )
     from fermata.domain.intents import Intent
     from fermata.domain.operations import Run
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.recovery import RecoveryOption
     from fermata.domain.replans import Replan
     from fermata.domain.report import Report
+    from fermata.domain.room import RoomLine
     from fermata.domain.run_states import Desired, ReplanMode
     from fermata.domain.subscriptions import SubscriptionOrder
     from fermata.domain.work_orders import WorkOrder
@@ -70,6 +72,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.readmission import NodeReturn
     from fermata.services.recovery import Asked
     from fermata.services.requests import PendingPage, RequestsLooked, RequestView
+    from fermata.services.rooms import RoomList, RoomOrder, RoomView
     from fermata.services.run_views import RunStatus, TailEntry, TailView
     from fermata.services.simulation import Simulated, Told
     from fermata.services.subscriptions import SubscriptionView
@@ -293,6 +296,15 @@ class Verbs(Listing, Protocol):
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         """The newest run."""
+
+    def list_rooms(self, campaign: CampaignId | None) -> RoomList:
+        """The windows of the newest run, with what was told in their rooms last."""
+
+    def show_room(self, window: WindowId, campaign: CampaignId | None) -> RoomView:
+        """The room of a window of the newest run."""
+
+    def speak_in_room(self, window: WindowId, said: RoomOrder, campaign: CampaignId | None, *, actor: str) -> RoomLine:
+        """A person's word there."""
 
     def judge_returns(self, nodes: Sequence[str]) -> Sequence[NodeReturn]:
         """Whether these nodes may go back, in their order, each once."""

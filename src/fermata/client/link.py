@@ -73,6 +73,10 @@ class ServerLink:
         """Changes."""
         return self._exchange(kind, self._client.build_request("POST", path, json=body, params=list(params)))
 
+    def put(self, kind: type[T], path: str, body: Mapping[str, Any], params: Params = ()) -> T:
+        """Sets."""
+        return self._exchange(kind, self._client.build_request("PUT", path, json=body, params=list(params)))
+
     def delete(self, kind: type[T], path: str, params: Params = ()) -> T:
         """Takes away."""
         return self._exchange(kind, self._client.build_request("DELETE", path, params=list(params)))

@@ -14,6 +14,7 @@ from fermata.client.plans import PlansVerbs
 from fermata.client.policy import PolicyVerbs
 from fermata.client.readmission import ReadmissionVerbs
 from fermata.client.requests import RequestsVerbs
+from fermata.client.rooms import RoomsVerbs
 from fermata.client.runs import RunsVerbs
 
 
@@ -28,6 +29,7 @@ class ServerVerbs(
     PlansVerbs,
     PolicyVerbs,
     ReadmissionVerbs,
+    RoomsVerbs,
     RunsVerbs,
 ):
     """The verbs of the command line, over the API."""

@@ -227,6 +227,8 @@ def at_gate(op: UnitOp, update: UpdateId, facts: Facts) -> tuple[Gate, Reason] |
     closed = facts.closed.get(update)
     if closed is None or APPLY_PREFIX + update in op.retries:
         return None
+    if closed.code in (Code.GO_AWAITED, Code.NO_GO):
+        return Gate.EVIDENCE, closed
     return Gate.EVIDENCE, reason(Code.WAITS_AT_GATE, unit=op.unit, update=update, why=closed.sentence)
 
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from fermata.domain.hashing import ADDED_LATER
+from fermata.domain.ids import UpdateId
 
 CONTROL_FRACTION_MAX = 0.05  # more than that is no trial any more
 DECIDES = timedelta(minutes=10)  # the last look at nodes that bake: the conductor takes one so often
@@ -82,15 +83,25 @@ class ControlPhase:
         return self.gate.bake + DECIDES
 
 
+class GoPhase(StrEnum):
+    """Whose windows may ask for a person's go before they open: those that try first, or all others."""
+
+    CONTROL = "control"
+    FULL = "full"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phases:
     """The campaign's phases. `control` None: there is none, every node is judged by `full` while the update runs.
-    `metrics`: names of those that a node has to pass once it is back, before it counts as good.
+    `metrics`: names of those that a node has to pass once it is back, before it counts as good. `go_windows`: windows
+    of these phases open only with a person's go; `go_updates`: these begin in a window only with one.
     """
 
     control: ControlPhase | None = None
     full: GateTerms = GateTerms()
     metrics: tuple[str, ...] = field(default=(), metadata={ADDED_LATER: True})
+    go_windows: frozenset[GoPhase] = field(default=frozenset(), metadata={ADDED_LATER: True})
+    go_updates: frozenset[UpdateId] = field(default=frozenset(), metadata={ADDED_LATER: True})
 
 
 DEFAULT_PHASES = Phases()

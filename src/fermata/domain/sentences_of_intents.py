@@ -51,6 +51,21 @@ OF_INTENTS = MappingProxyType(
         Code.RUN_WINDOW_UNKNOWN: "{run} has no window {window}{nearest}.",
         Code.WINDOW_OVER: "{window} is {state}: there is nothing left of it to {verb}.",
         Code.FLEET_STOPPED: "The fleet is to {desired} ({who}): `fermata resume --fleet` first.",
+        Code.GO_AWAITED: (
+            "{what} until a person says go: `fermata room go {window}{option} --reason ...`. Whatever else is asked"
+            " of it still has to hold then."
+        ),
+        Code.NO_GO: (
+            "{what}: {actor} said no-go ({why}). `fermata room go {window}{option} --reason ...` takes that back."
+        ),
+        Code.GO_OF_NOTHING: "{window} brings no update {update}{nearest}: its updates are {updates}.",
+        Code.GO_TOO_LATE: (
+            "{window} is open already: `fermata pause --window {window} --reason ...` holds what has not begun."
+        ),
+        Code.TEAM_NOT_CALLED: "{team} has no step in {window}{nearest}: its teams are {teams}.",
+        Code.BRIDGE_UNUSABLE: (
+            "{url} is no bridge: a link of at most {most} characters that begins with one of {schemes} is."
+        ),
         Code.WHY_MISSING: "Say why ({verb} is read by others at night): add --reason.",
         Code.WAITS_FOR_PACE: (
             "{unit} waits its turn: after {failed} failed tries, {at_once} of at most {bound} nodes of the window"

@@ -86,10 +86,15 @@ def may_ride(update: Update, catalogue: Catalogue) -> bool:
     return is_impactless and update.target == NODE_TARGET and update.stage is Stage.PRODUCTION_READY and not conflicts
 
 
-def find_rides(node: Node, pending: UnitPending, fleet: Fleet, catalogue: Catalogue) -> frozenset[UpdateId]:
-    """What of the node's own due work could ride: with all that it must come after, and with what it needs there."""
+def find_rides(
+    node: Node, pending: UnitPending, fleet: Fleet, catalogue: Catalogue, *, held: Collection[UpdateId] = ()
+) -> frozenset[UpdateId]:
+    """What of the node's own due work could ride: with all that it must come after, and with what it needs there.
+    `held`: these do not.
+    """
     due = {item.update.id: item.update for item in pending.due}
-    rides = {name for name, update in due.items() if may_ride(update, catalogue) and _has_needs(update, node, fleet)}
+    may = {name: update for name, update in due.items() if name not in held and may_ride(update, catalogue)}
+    rides = {name for name, update in may.items() if _has_needs(update, node, fleet)}
     while late := {name for name in rides if any(a in due and a not in rides for a in due[name].after)}:
         rides -= late
     return frozenset(rides)

@@ -15,7 +15,7 @@ from fermata.domain.decide_begin import is_blocked
 from fermata.domain.devices_along import NOTHING_ALONG, Along, Shared, find_all_along, find_due, judge_device
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.hearing import Desk
-from fermata.domain.ids import DeviceId, NodeId, OrderId, PlanId, SupercomputerId, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, OrderId, PlanId, SupercomputerId, UpdateId, WindowId
 from fermata.domain.ledger import Decisions
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen
@@ -71,7 +71,7 @@ def look_again(
     row, node = stage.windows[op.window], NodeId(op.unit)
     known = _Reported(nodes={node: versions}, devices=stage.device_versions)
     asked = _Asked(stage, conn, stage.score(row.plan), order, known, stage.planned(row))
-    return asked.find(now, closed=frozenset(stage.closed_to(op.window))).get(node, frozenset())
+    return asked.find(now, closed=_closed(stage, op.window)).get(node, frozenset())
 
 
 def own_devices(stage: Stage, ops: Iterable[UnitOp]) -> frozenset[int]:
@@ -121,7 +121,7 @@ def _judge_now(
     order = stage.handing.handed[op.window][device.behind[0]].order
     known = _Reported(nodes=versions, devices=stage.device_versions)
     asked = _Asked(stage, conn, stage.score(row.plan), order, known, window)
-    return asked.judge(name, update, now, closed=frozenset(stage.closed_to(op.window)))
+    return asked.judge(name, update, now, closed=_closed(stage, op.window))
 
 
 class _Asked:
@@ -268,3 +268,8 @@ def _see(fleet: Fleet, known: _Reported) -> Fleet:
         for device in fleet.devices_by_cluster[name]
     }
     return Fleet(clusters=clusters, nodes=nodes, devices=devices)
+
+
+def _closed(stage: Stage, window: WindowId) -> frozenset[UpdateId]:
+    """Updates that nobody may begin now; those that need a person's go begin in windows of a plan alone."""
+    return frozenset(stage.closed_to(window)) | stage.campaign.phases.go_updates

@@ -25,6 +25,7 @@ from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.execution.trains import step_trains
 from fermata.execution.wake import wake_paused, wake_roused
+from fermata.execution.window_room import follow_words
 from fermata.store import journal, runs
 from fermata.store.journal import Entry
 from fermata.store.news import News, read_news
@@ -69,8 +70,8 @@ def next_instant(stage: Stage, now: datetime) -> datetime:
     instants = [row.recheck_at for row in stage.windows.values() if row.recheck_at is not None and is_ours(stage, row)]
     rosters = [stage.roster, *([stage.yard.roster] if stage.yard is not None and stage.ownership.leads else [])]
     units = [due for roster in rosters if (due := roster.next_due()) is not None]
-    again = stage.jobs.try_at if stage.ownership.leads else None
-    tries = [at for at in (stage.try_again_at, again) if at is not None]
+    ours = (stage.jobs.try_at, stage.rooms.next_at) if stage.ownership.leads else ()
+    tries: list[datetime] = [at for at in (stage.try_again_at, *ours) if at is not None]
     return max(now, min([*instants, *units, *tries, now + LOOK_EVERY]))
 
 
@@ -89,6 +90,7 @@ def _work(stage: Stage, beat: Beat, now: datetime) -> Run:
     worked = False
     follow_verdicts(stage, now, news.gate_word)
     follow_orders(stage, now, news.order)
+    follow_words(stage, now, news.room_word)
     if not beat.is_sure:
         _close_settled(stage, beat, now)
     _patrol(stage, beat, now)

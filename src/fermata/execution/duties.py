@@ -17,6 +17,7 @@ from fermata.execution.runner import foresee, plan_again
 from fermata.execution.stage import Stage
 from fermata.execution.tail import has_a_try_due, tend_tail
 from fermata.execution.trains import run_trains
+from fermata.execution.window_room import is_room_due, tend_rooms
 
 
 def _never(_stage: Stage, _now: datetime) -> bool:
@@ -50,4 +51,5 @@ DUTIES = (
     Duty(name="early", every=timedelta(minutes=10), do=pull_forward),
     Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
     Duty(name="foresight", every=timedelta(hours=1), do=foresee),
+    Duty(name="rooms", every=timedelta(minutes=30), do=tend_rooms, is_due=is_room_due),  # last: it tells of the others
 )

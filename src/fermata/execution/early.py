@@ -53,7 +53,8 @@ def _open_early(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
         script = stage.script(row.window)
     except BadScript:
         return row
-    if find_closed(stage, row) or find_fault(stage, row) or _breaks_a_rule(stage, row, now):
+    without = stage.go_missing(row.window)
+    if without or find_closed(stage, row) or find_fault(stage, row) or _breaks_a_rule(stage, row, now):
         return row
     muster = muster_window(stage, row, script, now)
     whole = frozenset(script.nodes)

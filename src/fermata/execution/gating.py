@@ -55,7 +55,7 @@ def follow_verdicts(stage: Stage, now: datetime, newest_word: datetime | None) -
     opened = any(state.is_closed and not stage.gates.states[name].is_closed for name, state in before.items())
     if (opened or not before) and stage.roster.parked(Gate.EVIDENCE):
         with stage.database.begin() as conn:
-            _wake(stage, conn, now)
+            wake_waiting(stage, conn, now)
 
 
 def _follow_words(stage: Stage, now: datetime, newest: datetime | None) -> None:
@@ -63,7 +63,7 @@ def _follow_words(stage: Stage, now: datetime, newest: datetime | None) -> None:
     open_book(stage)
     if is_new and _may_go_on(stage):  # what was said before it was opened
         with stage.database.begin() as conn:
-            _wake(stage, conn, now)
+            wake_waiting(stage, conn, now)
     if newest == stage.gates.latest_word:
         return
     with stage.database.read() as conn:
@@ -72,7 +72,7 @@ def _follow_words(stage: Stage, now: datetime, newest: datetime | None) -> None:
     _judge(stage, tuple(stage.gates.states), now)
     if any(state.is_closed and not stage.gates.states[name].is_closed for name, state in before.items()):
         with stage.database.begin() as conn:
-            _wake(stage, conn, now)
+            wake_waiting(stage, conn, now)
 
 
 def _may_go_on(stage: Stage) -> bool:
@@ -121,7 +121,7 @@ def _judge(stage: Stage, updates: Iterable[UpdateId], now: datetime) -> None:
         desk.unsaved -= saved.keys()
         journal.append_many(conn, [_line(state, now) for state in changed if _is_news(known[state.update], state)])
         if opened:
-            _wake(stage, conn, now)
+            wake_waiting(stage, conn, now)
     known.update({state.update: state for state in added})
     known.update(saved)
 
@@ -226,7 +226,7 @@ def _line(state: GateState, now: datetime) -> Entry:
     )
 
 
-def _wake(stage: Stage, conn: Connection, now: datetime) -> None:
+def wake_waiting(stage: Stage, conn: Connection, now: datetime) -> None:
     """Units that wait for evidence, and windows that did not open for want of it, are looked at now."""
     waiting = stage.roster.parked(Gate.EVIDENCE)
     changes = [(op.version, moved(op, next_at=now, version=op.version + 1)) for op in waiting if op.next_at != now]

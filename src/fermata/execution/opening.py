@@ -81,21 +81,21 @@ def open_window(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
         return _miss(stage, row, now)
     if wanted.pause is not None:
         return _wait(stage, row, say_paused(wanted.pause, row.window), now, RECHECK)
-    closed = find_closed(stage, row)
-    if closed is not None:
-        return _wait(stage, row, closed, now, REPAIR_RECHECK)
     try:
         script = stage.script(row.window)
     except BadScript as bad:
         why = reason(Code.PLAN_FAULTED, window=row.window, rule="the script", fault=str(bad))
         return _wait(stage, row, why, now, REPAIR_RECHECK)
-    fault = find_fault(stage, row)
+    fault = find_closed(stage, row) or find_fault(stage, row)
     if fault is not None:
         return _wait(stage, row, fault, now, REPAIR_RECHECK)
     muster = muster_window(stage, row, script, now)
     if not muster.taken:
         why = reason(Code.NOTHING_TO_TAKE, nodes=row.nodes, window=row.window)
         return _save(stage, replace(row, left_out=muster.left_out), WindowState.SKIPPED, why, now, None)
+    without = stage.go_missing(row.window)
+    if without is not None:
+        return _wait(stage, row, without, now, RECHECK)
     return take(stage, row, muster, now)
 
 

@@ -3,7 +3,7 @@
 A stage is one worker's view of one run: of the whole of it, of its lead, or of some of its cohorts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property, partial
@@ -13,24 +13,21 @@ from fermata.domain.control import choose_control
 from fermata.domain.decide_begin import Facts
 from fermata.domain.deviation import Look
 from fermata.domain.fleet import Fleet
-from fermata.domain.gate_book import GateBook
-from fermata.domain.gate_evidence import BaseRate
-from fermata.domain.gates import GateState
 from fermata.domain.ids import DeviceId, NodeId, PlanId, RunId, TeamId, UpdateId, WindowId
 from fermata.domain.intents import NO_INTENTS, Intents
-from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.openings import Capacity, begin_again_at, count_limits
 from fermata.domain.operations import Busy, WindowRun
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.plans import Plan, Window
 from fermata.domain.policy import ConsentEntry
 from fermata.domain.reasons import Reason
-from fermata.domain.recovery import RecoveryOrder
 from fermata.domain.repairs import amend
+from fermata.domain.room import START, asked_topics, hold_without_go
 from fermata.domain.run_states import GONE, WindowState
-from fermata.domain.scripts import WindowScript, as_apply, read_script
+from fermata.domain.scripts import WindowScript, read_script
 from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue
+from fermata.execution.desks import GateDesk, RoomDesk, UndoDesk
 from fermata.execution.foresight import Memory
 from fermata.execution.handing import Handing, load_handing
 from fermata.execution.jobs_desk import JobsDesk
@@ -64,69 +61,6 @@ class Score:
 
 def _go_on(_point: str) -> None:
     """Nothing happens here outside of tests."""
-
-
-@dataclass(kw_only=True)
-class GateDesk:
-    """The gates of the run: what is known of its updates, the verdicts as stored, and the fleet's own rate.
-
-    `book` and `base` None: not worked out yet. `unsaved`: more is known of these gates than was stored at `saved_at`.
-    `in_play`: see `gating`, with how the windows stood then.
-    """
-
-    book: GateBook | None = None
-    base: BaseRate | None = None
-    states: dict[UpdateId, GateState] = field(default_factory=dict)
-    latest_word: datetime | None = None
-    unsaved: set[UpdateId] = field(default_factory=set)
-    saved_at: datetime | None = None
-    in_play: tuple[tuple[int, int], frozenset[UpdateId]] = ((0, 0), frozenset())
-
-
-@dataclass(kw_only=True)
-class UndoDesk:
-    """The roll-backs that were ordered in this run. `latest`: grows with every order."""
-
-    latest: int = 0
-    orders: tuple[RecoveryOrder, ...] = ()
-    by_unit: dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]] = field(default_factory=dict)
-    targets: dict[tuple[WindowId, str], dict[UpdateId, str]] = field(default_factory=dict)
-
-    def load(self, orders: Sequence[RecoveryOrder]) -> None:
-        """Takes these as all there are."""
-        self.orders = tuple(orders)
-        self.by_unit, self.targets = {}, {}
-        for order in orders:
-            key = (order.window, order.unit)
-            self.by_unit[key] = (*self.by_unit.get(key, ()), order)
-            self.targets.setdefault(key, {})[order.update] = order.to_version
-
-    def has(self, window: WindowId, unit: str, update: UpdateId) -> bool:
-        """True when that was ordered already."""
-        return update in self.targets.get((window, unit), {})
-
-    def waiting(self, roster: Roster) -> dict[tuple[WindowId, str], tuple[RecoveryOrder, ...]]:
-        """Orders of units whose row on the roster does not carry them yet, or which are not on it; those of devices in
-        any case, since they are about the nodes behind, too.
-        """
-        found = {}
-        for key, orders in self.by_unit.items():
-            op = roster.standing(*key)
-            if op is None or op.finished_at is not None or not op.undo or op.kind is UnitKind.DEVICE:
-                found[key] = orders
-        return found
-
-    def writing(self, roster: Roster) -> list[Busy]:
-        """Devices on which the version from before is being written: they take room like those that bring it."""
-        ops = (roster.standing(*key) for key in self.by_unit)
-        return [
-            Busy(window=op.window, step=as_apply(op.step), fault_domain=op.fault_domain, units=1)
-            for op in ops
-            if op is not None
-            and op.kind is UnitKind.DEVICE
-            and op.state is UnitState.RECOVERING
-            and roster.is_own(op.window)
-        ]
 
 
 @dataclass(kw_only=True)
@@ -167,6 +101,7 @@ class Stage:
     ledger: tuple[int, tuple[ConsentEntry, ...]] | None = None
     gates: GateDesk = field(default_factory=GateDesk)
     undo: UndoDesk = field(default_factory=UndoDesk)
+    rooms: RoomDesk = field(default_factory=RoomDesk)
     jobs: JobsDesk = field(default_factory=JobsDesk)
     intents: Intents = NO_INTENTS
     brake: BrakeFile | None = None
@@ -248,7 +183,7 @@ class Stage:
             nodes_before=score.fleet.nodes,
             handed=self.handing.handed.get(window, {}),
             gaps=gaps or {},
-            closed=self.closed_to(window),
+            closed={**self.without_go(window), **self.closed_to(window)},
             undo_targets=self.undo.targets,
             looked_at=looked_at,
             count_tries=self.roster.tries.count,
@@ -264,6 +199,20 @@ class Stage:
             for name, state in self.gates.states.items()
             if state.is_closed and not (is_control and state.is_trying)
         }
+
+    def without_go(self, window: WindowId) -> dict[UpdateId, Reason]:
+        """Updates that nobody of the window may begin before a person says go in its room, and why."""
+        if not self.rooms.words and not self.campaign.phases.go_updates:
+            return {}
+        topics = self.planned(self.windows[window]).updates
+        return {name: why for name in topics if (why := self.go_missing(window, name)) is not None}
+
+    def go_missing(self, window: WindowId, topic: str = START) -> Reason | None:
+        """Why the start of a window, or an update in it, waits for a person's go."""
+        phases, row = self.campaign.phases, self.windows[window]
+        asked = asked_topics(phases, (UpdateId(topic),), is_control=bool(phases.go_windows) and window in self.control)
+        said = self.rooms.words.get((window, topic))
+        return hold_without_go(window, topic, said, is_asked=topic in asked, planned_start=row.planned_start)
 
     @property
     def control(self) -> frozenset[WindowId]:
@@ -350,6 +299,7 @@ class Stage:
             ends_noted=None,
             scripts={},
             gates=GateDesk(),
+            rooms=RoomDesk(),
             jobs=JobsDesk(),
             look=None,
             try_again_at=None,

@@ -223,7 +223,8 @@ def _find_boarding(stage: Stage, yard: Yard, now: datetime) -> Mapping[NodeId, f
     for node in look.fleet.nodes.values():
         if node.name in look.skipped or node.state is not NodeState.IN_SERVICE or node.name not in look.pending.nodes:
             continue
-        rides = find_rides(node, look.pending.of_node(node), look.fleet, stage.catalogue)
+        pending, held = look.pending.of_node(node), stage.campaign.phases.go_updates  # these begin in windows alone
+        rides = find_rides(node, pending, look.fleet, stage.catalogue, held=held)
         rides = frozenset(name for name in rides if (node.name, name) not in look.failed)
         if rides:
             wanted[node.name] = rides

@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
+from fermata.domain.ids import UpdateId
 from fermata.domain.phases import (
     CONTROL_FRACTION_MAX,
     DEFAULT_PHASES,
     ControlPhase,
     Counted,
     GateTerms,
+    GoPhase,
     HardStops,
     OnFailure,
     Phases,
@@ -15,9 +17,10 @@ from fermata.domain.phases import (
 )
 from fermata.formats.fields import Fields, check_choice, check_unique
 
-PHASES_KEYS = ("counts", "bake_minutes", "test", "stops", "on_failure", "control", "metrics")
+PHASES_KEYS = ("counts", "bake_minutes", "test", "stops", "on_failure", "control", "metrics", "go")
 TEST_KEYS = ("false_stop", "missed_stop", "worse_factor", "worse_by")
 STOPS_KEYS = ("first_failed", "of_first", "rack_failed", "rack_share")
+GO_KEYS = ("windows", "updates")
 CONTROL_KEYS = ("max_fraction", "at_least", "bake_minutes", "decide_within_hours", "on_failure")
 BAKE_MINUTES_MAX = 7 * 24 * 60
 HOURS_MAX = 30 * 24
@@ -42,7 +45,22 @@ def decode_phases(top: Fields) -> Phases:
     if metrics and Counted.REGRESSED not in full.counts:
         fields.fault("metrics", "They are evidence of nodes that regressed, which counts does not list.")
     control = _control(fields, full) if fields.spot("control") else None
-    return Phases(control=control, full=full, metrics=metrics)
+    windows, updates = _go(fields) if fields.spot("go") else (frozenset(), frozenset())
+    return Phases(control=control, full=full, metrics=metrics, go_windows=windows, go_updates=updates)
+
+
+def _go(fields: Fields) -> tuple[frozenset[GoPhase], frozenset[UpdateId]]:
+    """What waits for a person's go: windows of these phases, and these updates."""
+    go = fields.fields("go", optional=GO_KEYS)
+    spots = go.items("windows")
+    check_unique(spots, fields.document.log, "Phase")
+    allowed = [phase.value for phase in GoPhase]
+    windows = frozenset(GoPhase(check_choice(spot, fields.document.log, allowed)) for spot in spots)
+    go.refer("update", "updates")
+    updates = go.names("updates")
+    if not windows and not updates:
+        fields.fault("go", "It names neither windows nor updates, so nothing would wait for a go: leave the key out.")
+    return windows, frozenset(UpdateId(name) for name in updates)
 
 
 def _control(fields: Fields, full: GateTerms) -> ControlPhase:

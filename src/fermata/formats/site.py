@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from fermata.domain.ids import AdapterId, ClusterId
+from fermata.domain.room import BRIDGE_SCHEMES, fill_bridge, is_bridge
 from fermata.domain.routing import PortName, Route, RouteTable
 from fermata.formats.faults import NOWHERE, FaultLog, quote, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_unique
@@ -50,10 +51,13 @@ class ConfiguredAdapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteBook:
-    """What the file says. Adapters stand in its order, routes too."""
+    """What the file says. Adapters stand in its order, routes too. `bridge`: where people of a window's room meet, ""
+    for nowhere; {window} and {cluster} in it are filled in.
+    """
 
     adapters: Mapping[AdapterId, ConfiguredAdapter]
     table: RouteTable
+    bridge: str = ""
 
 
 def read_site(path: Path, kinds: Mapping[str, KnownKind], *, unusable: Mapping[str, str]) -> SiteBook:
@@ -79,7 +83,7 @@ def read_settings_file(path: Path, kind: KnownKind) -> BaseModel:
 def _decode(
     path: Path, document: Document, root: Spot, kinds: Mapping[str, KnownKind], unusable: Mapping[str, str]
 ) -> SiteBook | None:
-    top = Fields(document, root, required=("adapters",))
+    top = Fields(document, root, required=("adapters",), optional=("bridge",))
     entries = [
         Fields(document, spot, required=("id", "kind"), optional=("settings", "serves"))
         for spot in top.items("adapters")
@@ -98,7 +102,23 @@ def _decode(
         routes += _routes(fields, name, kinds[kind])
         if settings is not None:
             adapters[name] = ConfiguredAdapter(id=name, kind=kind, settings=settings)
-    return SiteBook(adapters=adapters, table=RouteTable(routes=tuple(routes)))
+    return SiteBook(adapters=adapters, table=RouteTable(routes=tuple(routes)), bridge=_bridge(top))
+
+
+def _bridge(top: Fields) -> str:
+    """A link, with names in braces that are filled in for each window."""
+    if not top.has("bridge"):
+        return ""
+    template = top.text("bridge")
+    try:
+        link = fill_bridge(template, window="w", cluster="c")
+    except (KeyError, IndexError, ValueError, AttributeError):
+        top.fault("bridge", "In braces it may have {window} and {cluster} only.")
+        return ""
+    if not is_bridge(link):
+        schemes = ", ".join(BRIDGE_SCHEMES)
+        top.fault("bridge", f"It is no link that a person can open; it begins with one of {schemes}.")
+    return template
 
 
 def _kind(fields: Fields, kinds: Mapping[str, KnownKind], unusable: Mapping[str, str]) -> str | None:

@@ -40,6 +40,7 @@ NOT_FOUND = frozenset(
         Code.SOURCE_UNKNOWN,
         Code.HOLD_UNKNOWN,
         Code.NODE_UNKNOWN,
+        Code.RUN_WINDOW_UNKNOWN,
     }
 )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, time
 
 from fermata.domain.campaign import Campaign
-from fermata.domain.ids import CampaignId, HoldId, PlanId, RunId
+from fermata.domain.ids import CampaignId, HoldId, PlanId, RunId, WindowId
 from fermata.domain.inventory_holds import Hold
 from fermata.domain.operations import Run
 from fermata.domain.plans import Window
@@ -20,6 +20,8 @@ from fermata.services.board_held import tell_holds, tell_words, words_for
 from fermata.services.board_lanes import Conduct
 from fermata.services.board_views import Board, Held, WindowView
 from fermata.services.board_window import view_window
+from fermata.services.room_facts import Sources
+from fermata.services.rooms import RoomView, look_into
 from fermata.services.run_views import RunStatus
 from fermata.store import board as board_rows
 from fermata.store import consent, intents, inventory, inventory_sources, plans
@@ -43,6 +45,7 @@ class BoardReader:
         self._followed: tuple[tuple[PlanId, ...], Followed] | None = None
         self._buckets: tuple[RunId, int, SampleBuckets] | None = None
         self._latest: Board | None = None
+        self._rooms = Sources()
         self._seen: tuple[Subject, Conduct] | None = None
 
     @property
@@ -59,6 +62,13 @@ class BoardReader:
         if view is None:
             return None
         return replace(view, terms=self._terms(next(w for w in subject.followed.windows if w.id == window_id)))
+
+    def room(self, window_id: str) -> RoomView | None:
+        """The room of a window as of the last snapshot, or None when the run has no such window."""
+        status = self._seen[0].status if self._seen is not None else None
+        if status is None or self._latest is None:
+            return None
+        return look_into(self._db, status, WindowId(window_id), self._latest.now, self._rooms)
 
     def _terms(self, window: Window) -> tuple[WindowTerm, ...]:
         with self._db.read() as conn:

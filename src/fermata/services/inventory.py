@@ -166,7 +166,8 @@ def _save_documents(conn: Connection, given: ImportSet) -> tuple[str, ...]:
 
 
 def _check_campaign(conn: Connection, campaign: Campaign | None) -> None:
-    if campaign is None or campaign.updates is None:
+    named = (campaign.updates or frozenset()) | campaign.phases.go_updates if campaign is not None else frozenset()
+    if campaign is None or not named:
         return
     try:
         known = inventory.load_catalogue(conn).updates
@@ -174,7 +175,7 @@ def _check_campaign(conn: Connection, campaign: Campaign | None) -> None:
         return  # judged when a plan is made, which needs the catalogue
     refuse_all(
         reason(Code.UPDATE_UNKNOWN, campaign=campaign.id, update=update, nearest=nearest(update, known))
-        for update in sorted(campaign.updates - known.keys())
+        for update in sorted(named - known.keys())
     )
 
 

@@ -169,10 +169,11 @@ def _window_lines(books: Books) -> tuple[WindowLine, ...]:
     for op in books.ops:
         if op.kind is UnitKind.NODE:
             nodes[op.window].append(op)
-    return tuple(_window_line(window, nodes[window.window], books.campaign) for window in books.windows)
+    return tuple(line_of(window, nodes[window.window], books.campaign) for window in books.windows)
 
 
-def _window_line(window: WindowRun, ops: Sequence[UnitOp], campaign: Campaign) -> WindowLine:
+def line_of(window: WindowRun, ops: Sequence[UnitOp], campaign: Campaign) -> WindowLine:
+    """What the report says of one window. `ops`: its nodes."""
     states = Counter(op.state for op in ops)
     return WindowLine(
         id=window.window,

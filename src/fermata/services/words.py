@@ -1,27 +1,13 @@
 """How lengths of time, chances and facts are said, in sentences and on the board alike."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
+from fermata.domain.spoken import chance_words, span_words
+
+__all__ = ["chance_words", "facts_words", "span_words"]
+
 NAMED_MAX = 4  # of a list; longer ones are counted
-
-
-def span_words(length: timedelta) -> str:
-    """22 min, 3 h 05, 2 d 4 h; the sign is dropped."""
-    minutes = round(abs(length.total_seconds()) / 60)
-    hours, rest = divmod(minutes, 60)
-    if hours >= 24:
-        days, hours = divmod(hours, 24)
-        return f"{days} d {hours} h"
-    return f"{hours} h {rest:02d}" if hours else f"{rest} min"
-
-
-def chance_words(kept: float) -> str:
-    """A probability as people say it; never certainty, which no simulation can give."""
-    if kept > 0.99:
-        return "over 99 %"
-    return "under 1 %" if kept < 0.01 else f"{100 * kept:.0f} %"
 
 
 def facts_words(facts: Mapping[str, Any]) -> str:

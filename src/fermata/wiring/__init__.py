@@ -34,6 +34,7 @@ from fermata.server.demo import DemoInfo
 from fermata.server.serving import Application
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.replans import StoreReplanner
+from fermata.services.room_telling import StoreRooms
 from fermata.settings import Settings, read_settings
 from fermata.sim.clock import IdleClock, SharedClock, SystemClock, VirtualClock
 from fermata.sim.fates import Faults
@@ -165,7 +166,8 @@ def open_site_parts(database: Database, clock: PacedClock, site: RealSite, setti
     """What one process of several conducts of any run on a real site. Raises SiteUnusable."""
     site.require(database)
     metrics = open_metrics(settings.metrics)
-    ports = replace(site.over(database), replanner=StoreReplanner(database, mint_id), metrics=metrics)
+    rooms = StoreRooms(database, site.book.bridge)
+    ports = replace(site.over(database), replanner=StoreReplanner(database, mint_id), metrics=metrics, rooms=rooms)
     return Parts(
         database=database,
         open_site=lambda _campaign: ports,
@@ -190,7 +192,8 @@ def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, lo
     def open_site(campaign: CampaignId) -> Site:
         if campaign not in sites:
             site = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log, with_jobs=True)
-            sites[campaign] = replace(site, replanner=StoreReplanner(database, mint_id))
+            planner, rooms = StoreReplanner(database, mint_id), StoreRooms(database)
+            sites[campaign] = replace(site, replanner=planner, rooms=rooms)
         return sites[campaign]
 
     return Parts(database=database, open_site=open_site, clock=clock)

@@ -178,6 +178,7 @@ def _lane(lane: Lane, axis: Axis, now: datetime, zone: str) -> dict[str, Any]:
         "foretold": words.foretold(lane.foretold, zone),
         "needs_you": words.needs_you(lane.foretold),
         "jobs": words.jobs(lane.jobs, zone),
+        "has_room": lane.opened is not None or lane.chip.mark in (Mark.WAITING, Mark.MISSED),
     }
     if lane.opened is None:
         return shown

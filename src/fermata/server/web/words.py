@@ -1,13 +1,20 @@
 """How the board says things: numbers, times and the sentences a tired person reads first."""
 
-from datetime import date, datetime
-from zoneinfo import ZoneInfo
-
 from fermata.domain.ahead import JobsAhead, Keeping
-from fermata.domain.forecasts import Forecast
+from fermata.domain.spoken import clock, day, foretold, moment, needs_you, nodes, zone_name
 from fermata.services.board_views import Board, Chip, Figures, Head, Mark, Pace, Slip, Stage
 from fermata.services.job_words import say_cost, say_keeping
-from fermata.services.words import chance_words, span_words
+from fermata.services.words import span_words
+
+__all__ = [  # what templates and `render` say beside what stands here
+    "clock",
+    "day",
+    "foretold",
+    "moment",
+    "needs_you",
+    "nodes",
+    "zone_name",
+]
 
 MARK_WORDS = {
     Mark.PLANNED: "planned",
@@ -33,11 +40,6 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
-def nodes(value: int) -> str:
-    """1 node, 18,474 nodes."""
-    return f"{value:,} node{'' if value == 1 else 's'}"
-
-
 def percent(part: int, whole: int, digits: int = 1) -> str:
     """97.4 %; never rounds up to 100 what is not all, nor down to 0 what is not none."""
     if whole <= 0:
@@ -49,40 +51,6 @@ def percent(part: int, whole: int, digits: int = 1) -> str:
     return f"{share:.{digits}f} %" if 0 < part < whole else f"{share:.0f} %"
 
 
-def clock(instant: datetime, zone: str) -> str:
-    """14:05, on the campaign's clock."""
-    return instant.astimezone(ZoneInfo(zone)).strftime("%H:%M")
-
-
-def moment(instant: datetime, zone: str) -> str:
-    """Sat 3 Jan 14:05, on the campaign's clock."""
-    local = instant.astimezone(ZoneInfo(zone))
-    return f"{day(local.date())} {local:%H:%M}"
-
-
-def day(value: date) -> str:
-    """Sat 3 Jan."""
-    return f"{value:%a} {value.day} {value:%b}"
-
-
-def zone_name(instant: datetime, zone: str) -> str:
-    """PST."""
-    return instant.astimezone(ZoneInfo(zone)).tzname() or zone
-
-
-def foretold(made: Forecast | None, zone: str) -> str:
-    """When enough is back, how late that may become, and how sure the promise is; empty before the first forecast."""
-    if made is None:
-        return ""
-    if made.enough is None or made.kept is None:
-        return f"no forecast: {made.none.sentence}" if made.none else ""
-    if made.enough.bound <= made.at:
-        return f"{100 * made.enough.share:.0f} % back since {clock(made.enough.median, zone)}"
-    middle, bound, promised = (clock(t, zone) for t in (made.enough.median, made.enough.bound, made.promised))
-    kept = chance_words(made.kept)
-    return f"{100 * made.enough.share:.0f} % back about {middle}, 9 in 10 by {bound}; back by {promised} with {kept}"
-
-
 def jobs(one: JobsAhead | None, zone: str) -> str:
     """What a drain would cost, and how jobs are kept off; empty where nothing is known of them."""
     if one is None:
@@ -90,14 +58,6 @@ def jobs(one: JobsAhead | None, zone: str) -> str:
     cost = say_cost(one, lambda at: moment(at, zone))
     keeping = say_keeping(one) if one.keeping is not Keeping.NONE else ""
     return "; ".join(told for told in (cost, keeping) if told)
-
-
-def needs_you(made: Forecast | None) -> list[str]:
-    """What would help a promise that is at risk, best first; empty while it is not."""
-    if made is None or not made.is_alarming:
-        return []
-    helps = [f"{chance_words(one.kept)} if you {one.sentence}" for one in made.helps]
-    return helps or ["The promise is at risk, and nothing that was tried would help."]
 
 
 def slip(value: Slip) -> str:
