@@ -33,7 +33,7 @@ from fermata.domain.versions import is_at_least
 
 HANG_FACTOR = 2.5  # times the 90th percentile: of lognormal steps, fewer than 1 in 1,000 are cut off wrongly
 DEVICE_AT_WORK = frozenset({UnitState.APPLYING, UnitState.RESETTING, UnitState.RECOVERING})
-GATE_LOOK = timedelta(minutes=30)  # fallback only: whoever opens a gate wakes those who wait at it
+GATE_LOOK = timedelta(hours=1)  # fallback only: whoever opens a gate wakes those who wait at it
 
 Standing = Callable[[str], UnitOp | None]  # where a unit of the window stands; None: it was not taken
 
