@@ -1,4 +1,4 @@
-"""Steps of a simulated fleet may end on a coarser grain than the minute, so that a large campaign has fewer instants."""
+"""Steps of a simulated fleet may end on a coarser grain than the minute: a large campaign has fewer instants then."""
 
 from datetime import timedelta
 
