@@ -5,7 +5,7 @@ multiple of the campaign whose clusters differ in size and place, or clusters of
 import csv
 import itertools
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ ALIKE = (  # January clusters of middle size that together show every name that 
     "h100-francecentral-03", "h200-eastus2-01",
 )  # fmt: skip
 ALIKE_NODES = 200  # the smallest of them
+FEW_NODES = 8
 CHANGED_COMPONENT = "component.bmc_fw"
 CHANGED_VERSION = "25.04.1"  # reported nowhere in January and older than what is due, so that requests change too
 
@@ -65,6 +66,22 @@ def write_alike(folder: Path, nodes: int, *, has_spread: bool) -> Path:
     _write_yaml(folder / "campaign.yaml", campaign | {"deadline": campaign["first_day"], "limits": []})
     if not has_spread:
         _write_yaml(folder / "updates.yaml", _make_certain(_read_yaml(folder / "updates.yaml")))
+    return folder
+
+
+def write_largest(folder: Path, nodes: int | None) -> Path:
+    """A scenario folder with the largest January cluster, or its first `nodes` nodes, and a few nodes of each of ALIKE,
+    all due on the first day.
+    """
+    tables = {name: read_rows(scenarios.path("january") / "fleet" / f"{name}.csv") for name in TABLES}
+    (largest, size), *_ = Counter(row["cluster"] for row in tables["nodes"]).most_common(1)
+    made: dict[str, list[Row]] = {name: [] for name in TABLES}
+    for number, cluster in enumerate((largest, *ALIKE)):
+        own = {name: [row for row in tables[name] if row["cluster"] == cluster] for name in TABLES}
+        _add_copy(made, own["clusters"][0], _cut(own, FEW_NODES if number else min(size, nodes or size)), 1)
+    _write_made(folder, tables, made)
+    campaign = _read_yaml(folder / "campaign.yaml")
+    _write_yaml(folder / "campaign.yaml", campaign | {"deadline": campaign["first_day"], "limits": []})
     return folder
 
 

@@ -42,7 +42,10 @@ EVERY_FAULT = Faults(
 
 def main() -> None:
     """Makes scenario and plan once, then measures."""
-    options = harness.read_options(__doc__ or "", runs=3)
+    parser = harness.options_parser(__doc__ or "", runs=3)
+    parser.add_argument("--grain", type=harness.positive, default=1, help="minutes on whose multiples steps end")
+    asked = parser.parse_args()
+    options = harness.to_options(asked)
     with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
         scenario, plan = write_scenario(Path(name), options.nodes), Path(name, "plan.json")
         harness.in_own_process(prepare, scenario, plan)
@@ -56,9 +59,14 @@ def main() -> None:
                     Case(name=watched, run=conduct_watched, baseline=alone, target_seconds=60),
                 ],
                 each_run=lambda: stores.fresh_stores(
-                    None, ("store", "watched"), {"scenario": str(scenario), "plan": str(plan)}
+                    None,
+                    ("store", "watched"),
+                    {"scenario": str(scenario), "plan": str(plan), "grain": str(asked.grain)},
                 ),
-                notes=["The target is for the whole January campaign."],
+                notes=[
+                    "The target is for the whole January campaign.",
+                    *([] if asked.grain == 1 else [f"Steps end on whole {asked.grain} minutes, not on every minute."]),
+                ],
             ),
             options,
         )
@@ -86,6 +94,7 @@ class Run:
             faults=faults,
             seed=SEED,
             path=Path(place["folder"], f"{store}.jsonl"),
+            grain=timedelta(minutes=int(place["grain"])),
         )
 
     def conduct(self, clock: VirtualClock) -> int:

@@ -47,6 +47,7 @@ CASES = {
     "varied": ["January"],
     "conducting": ["bare event queue", "sqlite: conduct"],
     "simulating": ["conducted", "conducted and watched"],
+    "deciding": ["rows copied", "rows decided"],
     "transitions": [
         "sqlite: raw, in one process",
         "sqlite: embedded, in one process",
@@ -109,6 +110,7 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "querying": {"load/nodes": NODES, "count updates/counted": NODES * 12, "unfold, by status/counted": NODES * 12},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
     "simulating": {"conducted and watched/nodes": NODES},
+    "deciding": {"rows decided/nodes": NODES},
     "transitions": {
         "sqlite: embedded, in one process/returned": NODES,
         "postgresql: embedded, in one process/returned": NODES,

@@ -1,6 +1,6 @@
 """What a unit may begin next, and every reason why it may not yet: the second half of `decide`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -33,7 +33,7 @@ from fermata.domain.versions import is_at_least
 
 HANG_FACTOR = 2.5  # times the 90th percentile: of lognormal steps, fewer than 1 in 1,000 are cut off wrongly
 DEVICE_AT_WORK = frozenset({UnitState.APPLYING, UnitState.RESETTING, UnitState.RECOVERING})
-GATE_LOOK = timedelta(minutes=30)  # fallback only: whoever opens a gate wakes those who wait at it
+GATE_LOOK = timedelta(hours=1)  # fallback only: whoever opens a gate wakes those who wait at it
 
 Standing = Callable[[str], UnitOp | None]  # where a unit of the window stands; None: it was not taken
 
@@ -146,6 +146,16 @@ def begin_node(op: UnitOp, facts: Facts) -> Decision:
     return _begin(op, facts, UnitEvent.REBOOT, index)
 
 
+def waits_as_before(op: UnitOp, facts: Facts) -> bool:
+    """True when a parked node that begins its next step now would be parked again, at the same gate and for the very
+    same reason.
+    """
+    script = facts.script
+    own = script.nodes[NodeId(op.unit)]
+    index = script.next_step(own, op.applied | op.undo, op.active | op.undo)
+    return hand_over(op, facts) is None and _closed_gate(op, own, index, facts) == (op.gate, op.reason)
+
+
 def begin_device(op: UnitOp, facts: Facts) -> Decision:
     """The update of an idle device, or what it waits for."""
     due_to_people = hand_over(op, facts)
@@ -208,15 +218,9 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
         if facts.begin_again_at is not None and not op.begun:
             until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
             return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
-    for name in own.devices:
-        state = facts.unproven.get(name)
-        if state in (None, UnitState.LEFT_OUT):
-            continue
-        device = script.devices[name]
-        is_busy = state in DEVICE_AT_WORK and script.waits_for(device.step, index)
-        if is_busy or script.waits_for(index, device.step):
-            why = reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=device.update.id, state=state)
-            return Gate.DEVICE, why
+    held = [name for name in own.devices if _holds_node(name, index, facts)]
+    if held:
+        return Gate.DEVICE, _kept_or_last(op, Gate.DEVICE, [_say_device(op, name, facts) for name in held])
     if isinstance(step, NodeApplyStep):
         return at_gate(op, step.update, facts) or _unmet_requirement(op, own, script.by_id[step.update], facts)
     return None
@@ -240,19 +244,43 @@ def _unmet_requirement(op: UnitOp, own: NodeScript, update: Update, facts: Facts
             found = {name: facts.device_versions.get(name, "") for name in carriers}
         else:
             found = {DeviceId(own.node): _node_version(op, own, needed.component, facts)}
-        for carrier, version in found.items():
-            if not is_at_least(version, needed.min_version):
-                text = f"{needed.component} {needed.min_version}"
-                why = reason(
-                    Code.WAITS_FOR_VERSION,
-                    update=update.id,
-                    unit=op.unit,
-                    requirement=text,
-                    carrier=carrier,
-                    version=version or "nothing",
-                )
-                return Gate.REQUIREMENT, why
+        lacking = {name: version for name, version in found.items() if not is_at_least(version, needed.min_version)}
+        if lacking:
+            text = f"{needed.component} {needed.min_version}"
+            said = [_say_version(op, update, text, carrier, version) for carrier, version in lacking.items()]
+            return Gate.REQUIREMENT, _kept_or_last(op, Gate.REQUIREMENT, said)
     return None
+
+
+def _holds_node(name: DeviceId, index: int, facts: Facts) -> bool:
+    """True when a node that hangs on the device may not begin that step before the device is through."""
+    state = facts.unproven.get(name)
+    if state in (None, UnitState.LEFT_OUT):
+        return False
+    step = facts.script.devices[name].step
+    is_busy = state in DEVICE_AT_WORK and facts.script.waits_for(step, index)
+    return is_busy or facts.script.waits_for(index, step)
+
+
+def _kept_or_last(op: UnitOp, gate: Gate, said: Sequence[Reason]) -> Reason:
+    """Of all that a unit waits for: what its row names, as long as that is true, else the last, which comes last."""
+    return op.reason if op.gate is gate and op.reason is not None and op.reason in said else said[-1]
+
+
+def _say_device(op: UnitOp, name: DeviceId, facts: Facts) -> Reason:
+    update = facts.script.devices[name].update.id
+    return reason(Code.WAITS_FOR_DEVICE, unit=op.unit, device=name, update=update, state=facts.unproven[name])
+
+
+def _say_version(op: UnitOp, update: Update, requirement: str, carrier: DeviceId, version: str) -> Reason:
+    return reason(
+        Code.WAITS_FOR_VERSION,
+        update=update.id,
+        unit=op.unit,
+        requirement=requirement,
+        carrier=carrier,
+        version=version or "nothing",
+    )
 
 
 def _node_version(op: UnitOp, own: NodeScript, component: str, facts: Facts) -> str:

@@ -27,29 +27,47 @@ from fermata.store.database import Connection
 from fermata.store.journal import Entry
 
 RUN_EVERY = timedelta(hours=1)  # the run's own end moves by days, and is the dearer one to forecast
+SURE = 0.99  # kept so surely, a promise does not come to be at risk from one look to the next
+SURE_EVERY = timedelta(minutes=20)
+HELPS_EVERY = timedelta(minutes=30)
 
 
 def forecast(stage: Stage, run: Run, now: datetime) -> None:
-    """Forecasts every open window; what is said of a window is its `behind_minutes` from now on."""
-    rows = stage.open_windows()
-    memory = stage.memory
+    """Forecasts the open windows; what is said of a window is its `behind_minutes` from now on. Those whose promise is
+    as good as kept are looked at less often.
+    """
+    memory, still_open = stage.memory, stage.open_windows()
     with stage.database.read() as conn:
+        look_at_all = memory.latest is None or run.desired is Desired.PAUSE
         if memory.latest is None:
             memory.latest = dict(forecasts.latest(conn, stage.run))
+        stale = inventory_sources.list_stale(conn, now) if still_open else None
+        look_at_all = look_at_all or (stale is not None and bool(stale.nodes or stale.devices))
+        rows = [row for row in still_open if look_at_all or _is_due(stage, row, now)]
         if not rows and not _run_is_due(stage, now):
             return
         _read_on(stage, conn)
-        stale = inventory_sources.list_stale(conn, now) if rows else None
     unseen = frozenset[str]() if stale is None else frozenset({*stale.nodes, *stale.devices})
-    ops = {row.window: stage.roster.of_window(row.window) for row in rows}
+    ops = {row.window: stage.roster.of_window(row.window) for row in still_open}
     learned = _learn(stage, [op for found in ops.values() for op in found], now)
     made = [
-        forecast_window(row, _layout(stage, row), ops[row.window], learned, _asked(stage, run, row.window, unseen), now)
+        forecast_window(
+            row, _layout(stage, row), ops[row.window], learned, _asked(stage, run, row.window, unseen, now), now
+        )
         for row in rows
     ]
+    for one in made:
+        _note_helps(stage, one)
     whole = _forecast_run(stage, run, ops, learned, now)
     if made or whole:
         _keep(stage, made, whole, rows, now)
+
+
+def _is_due(stage: Stage, row: WindowRun, now: datetime) -> bool:
+    """False of a window that was just said to be back in time so surely that nothing else is to be heard so soon."""
+    before = _before(stage, row.window)
+    is_sure = before is not None and before.kept is not None and before.kept >= SURE and not before.is_alarming
+    return before is None or not is_sure or now - before.at >= SURE_EVERY
 
 
 def _read_on(stage: Stage, conn: Connection) -> None:
@@ -68,16 +86,19 @@ def _learn(stage: Stage, ops: Sequence[UnitOp], now: datetime) -> Learned:
     odds = find_odds(evidence, stage.catalogue, stage.campaign.fallout, now)
     found = LearnedFrom(
         seq=stage.memory.seq,
+        steps=evidence.steps,
+        at=now,
         under=tuple(under_way(ops, now)),
         hang_share={kind: share.mean for kind, share in odds.hang.items()},
         catalogue=stage.catalogue,
         fleet=stage.fleet,
     )
-    if stage.memory.learned is None or not stage.memory.learned[0].is_same(found):
+    known = stage.memory.learned
+    if known is None or not (found.is_same(known[0]) or found.adds_little(known[0])):
         skus: Mapping[ClusterId, str] = {name: cluster.sku for name, cluster in found.fleet.clusters.items()}
         lessons = Lessons(evidence, found.under, catalogue=found.catalogue, skus=skus, hang_share=found.hang_share)
-        stage.memory.learned = found, lessons
-    return Learned(lessons=stage.memory.learned[1], odds=odds, catalogue=stage.catalogue)
+        known = stage.memory.learned = found, lessons
+    return Learned(lessons=known[1], odds=odds, catalogue=stage.catalogue)
 
 
 def _layout(stage: Stage, row: WindowRun) -> Layout:
@@ -87,13 +108,25 @@ def _layout(stage: Stage, row: WindowRun) -> Layout:
     return layouts[row.window]
 
 
-def _asked(stage: Stage, run: Run, window: WindowId, unseen: frozenset[str]) -> Asked:
+def _note_helps(stage: Stage, made: Forecast) -> None:
+    """What would help is tried again once in a while: each remedy costs as much as the forecast itself."""
+    helped = stage.memory.helped
+    assert made.window is not None
+    if not made.is_alarming:
+        helped.pop(made.window, None)
+    elif made.none is None and (made.window not in helped or made.at - helped[made.window][0] >= HELPS_EVERY):
+        helped[made.window] = made.at, made.helps
+
+
+def _asked(stage: Stage, run: Run, window: WindowId, unseen: frozenset[str], now: datetime) -> Asked:
     before = _before(stage, window)
+    tried_at, helps = stage.memory.helped.get(window, (now - HELPS_EVERY, ()))
     return Asked(
         threshold=stage.campaign.return_threshold,
         was_alarming=before is not None and before.is_alarming,
         is_paused=run.desired is Desired.PAUSE,
         unseen=unseen,
+        helps=helps if now - tried_at < HELPS_EVERY else None,
     )
 
 

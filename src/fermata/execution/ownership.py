@@ -114,12 +114,12 @@ class Ownership:
             self._keep(conn)
 
     def _compare(self, conn: Connection) -> None:
-        found = leases.load_leases(conn, self.run)
+        found = leases.load_marks(conn, self.run, self.owner)
         for window, generation in self.held.items():
-            now = found.get(window)
-            if now is None or now.generation != generation or now.owner != self.owner:
+            now, rouse = found.get(window, (None, 0))
+            if now != generation:
                 raise Outdated(say_outdated(self.run, window))
-            self._look_roused(window, now.rouse)
+            self._look_roused(window, rouse)
 
     def generation(self, window: WindowId) -> int:
         """Under which what is asked of units of `window` is asked. Trains have no lease: the lead conducts them."""
@@ -174,10 +174,9 @@ class Ownership:
 
     def drop_lost(self, conn: Connection) -> None:
         """Forgets what somebody else has taken."""
-        found = leases.load_leases(conn, self.run)
+        found = leases.load_marks(conn, self.run, self.owner)
         for window, generation in list(self.held.items()):
-            now = found.get(window)
-            if now is None or now.generation != generation or now.owner != self.owner:
+            if window not in found or found[window][0] != generation:
                 self.forget(window)
 
     def forget(self, window: WindowId) -> None:

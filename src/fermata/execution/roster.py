@@ -77,7 +77,10 @@ class Roster:
         if op.gate is not None:
             self._parked[op.gate][op.window].discard(op.id)
         if op.state is UnitState.APPLYING:
-            self._writing[op.window, op.step, op.fault_domain] -= 1
+            place = (op.window, op.step, op.fault_domain)
+            self._writing[place] -= 1
+            if not self._writing[place]:
+                del self._writing[place]  # what was ever written is longer by the day, and gone through in every batch
 
     def is_own(self, window: WindowId) -> bool:
         """True when units of the window are moved here."""
@@ -88,7 +91,6 @@ class Roster:
         return [
             Busy(window=window, step=step, fault_domain=domain, units=units)
             for (window, step, domain), units in self._writing.items()
-            if units
         ]
 
     def get(self, id_: int) -> UnitOp:

@@ -40,7 +40,9 @@ def keep_tail(stage: Stage, conn: Connection, marks: Sequence[Mark], now: dateti
     _expect(stage, (find_second_try(op, 0) for op in begun if may_try_again(op)))
     tail.add_spells(conn, stage.run, [(op.window, _spell(stage, op, now)) for op in begun])
     ended = [m.after for m in marks if m.before.failed_at is not None and m.after.failed_at is None]
-    tail.end_spells(conn, stage.run, [_key(op) for op in (*ended, *over)], now)
+    tail.end_spells(
+        conn, stage.run, [_key(op) for op in (*ended, *(op for op in over if op.failed_at is not None))], now
+    )
 
 
 def list_units(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime) -> None:

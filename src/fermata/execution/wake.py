@@ -3,18 +3,20 @@
 Only units of cohorts that are held here are woken: others are told that there is room, and wake their own.
 """
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from fermata.domain.decide_begin import is_blocked
+from fermata.domain.decide_begin import is_blocked, waits_as_before
 from fermata.domain.decisions import EndStep, GiveUp, HandOver, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.moving import moved
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.scripts import APPLY_PREFIX
-from fermata.domain.tally import count_queue, in_turn
+from fermata.domain.tally import Tally, count_queue, in_turn
 from fermata.domain.undoing_devices import nodes_in_the_way
 from fermata.execution.room import count_elsewhere
 from fermata.execution.stage import Stage
@@ -30,6 +32,7 @@ def wake_others(stage: Stage, marks: Sequence[Mark], now: datetime) -> list[tupl
     before and after, which are still to be stored.
     """
     proven: dict[WindowId, set[str]] = {}
+    versions: dict[DeviceId, str] = {}
     ended: dict[WindowId, set[DeviceId]] = {}
     freed: set[WindowId] = set()
     for mark in marks:
@@ -41,10 +44,12 @@ def wake_others(stage: Stage, marks: Sequence[Mark], now: datetime) -> list[tupl
         if op.kind is UnitKind.DEVICE:
             behind = stage.script(op.window).devices[DeviceId(op.unit)].behind
             proven.setdefault(op.window, set()).update(behind)
+            if isinstance(mark.decision, Prove) and mark.seen.device is not None:
+                versions[DeviceId(op.unit)] = mark.seen.device.version
         else:
             own = stage.script(op.window).nodes[NodeId(op.unit)]
             ended.setdefault(op.window, set()).update(own.devices)
-    found = (*_nodes_behind(stage, proven), *_ready_devices(stage, ended), *_admitted(stage, freed))
+    found = (*_nodes_behind(stage, proven, versions, now), *_ready_devices(stage, ended), *_admitted(stage, freed))
     return _wake(stage, found, now)
 
 
@@ -74,10 +79,19 @@ def _wake(stage: Stage, ops: Iterable[UnitOp], now: datetime) -> list[tuple[Unit
     return changes
 
 
-def _nodes_behind(stage: Stage, proven: dict[WindowId, set[str]]) -> Iterable[UnitOp]:
+def _nodes_behind(
+    stage: Stage, proven: Mapping[WindowId, set[str]], versions: dict[DeviceId, str], now: datetime
+) -> Iterable[UnitOp]:
+    """Of the nodes behind these devices, those that wait no more, or for something else. Many hang on a dozen devices
+    that end one by one. `versions`: what those run that are proven just now.
+    """
     for window, names in proven.items():
-        for gate in (Gate.DEVICE, Gate.REQUIREMENT):
-            yield from (op for op in stage.roster.parked(gate, window) if op.unit in names)
+        gates = (Gate.DEVICE, Gate.REQUIREMENT)
+        parked = [op for gate in gates for op in stage.roster.parked(gate, window) if op.unit in names]
+        if parked:
+            facts = stage.facts(window, now=now, tally=Tally(stage.catalogue, ()))
+            facts = replace(facts, device_versions=ChainMap(versions, stage.device_versions))
+            yield from (op for op in parked if not waits_as_before(op, facts))
 
 
 def _ready_devices(stage: Stage, moved: Mapping[WindowId, set[DeviceId]]) -> Iterable[UnitOp]:

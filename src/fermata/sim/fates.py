@@ -81,6 +81,8 @@ class Dice:
 
     def __init__(self, seed: int) -> None:
         self._key = str(seed).encode()
+        self._out: dict[tuple[str, float], float | None] = {}  # what was drawn of each day, until it is another
+        self._day = 0
 
     def draw(self, what: str, purpose: str) -> float:
         """Uniform in (0, 1); the same for the same arguments."""
@@ -94,11 +96,23 @@ class Dice:
 
     def is_out(self, what: str, share: float, now: datetime) -> bool:
         """True for some hours of that share of days."""
-        day = f"{what} {now:%Y-%m-%d}"
-        if share <= 0 or self.draw(day, "out") >= share:
+        if share <= 0:
             return False
-        begins = self.draw(day, "out from") * (24 - HOURS_OUT)
-        return begins <= now.hour + now.minute / 60 < begins + HOURS_OUT
+        begins = self._out_from(what, share, now)
+        return begins is not None and begins <= now.hour + now.minute / 60 < begins + HOURS_OUT
+
+    def _out_from(self, what: str, share: float, now: datetime) -> float | None:
+        """From which hour of the day on, or None: not on that day."""
+        number = now.toordinal()
+        if number != self._day:
+            self._out.clear()
+            self._day = number
+        key = (what, share)
+        if key not in self._out:
+            day = f"{what} {now:%Y-%m-%d}"
+            is_out = self.draw(day, "out") < share
+            self._out[key] = self.draw(day, "out from") * (24 - HOURS_OUT) if is_out else None
+        return self._out[key]
 
     def repair(self, mean_days: float, what: str) -> timedelta:
         """Exponential, whole minutes."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from fermata.domain.ids import UpdateId
 from fermata.domain.updates import NODE_TARGET, Catalogue, Duration, Update
@@ -17,6 +17,8 @@ SAID = {
     "fails and is done anyway": "no answer from the updater",
     "is not taken by a part": "the part does not start with it",
 }
+MINUTE = timedelta(minutes=1)
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 INSTANT = ("lock", "give_back", "release")  # done as soon as they are accepted
 
 
@@ -31,10 +33,13 @@ class Command:
 
 
 class Fates:
-    """Draws the fate of every command; `happened` counts what went wrong."""
+    """Draws the fate of every command; `happened` counts what went wrong. `grain`: steps end on multiples of it."""
 
-    def __init__(self, dice: Dice, faults: Faults, catalogue: Catalogue, happened: Counter[str]) -> None:
+    def __init__(
+        self, dice: Dice, faults: Faults, catalogue: Catalogue, happened: Counter[str], grain: timedelta = MINUTE
+    ) -> None:
         self._dice = dice
+        self._grain = grain
         self._faults = faults
         self._catalogue = catalogue
         self._happened = happened
@@ -63,8 +68,15 @@ class Fates:
             case _:
                 pass
         if step.ends_at is not None:
-            step.ends_at = now + self._cut_short(step, takes)
+            step.ends_at = self._on_grain(now, now + self._cut_short(step, takes))
         return step
+
+    def _on_grain(self, now: datetime, ends_at: datetime) -> datetime:
+        """The instant of the grain that is nearest to the end, and after `now`."""
+        if self._grain <= MINUTE:
+            return ends_at
+        found = EPOCH + round((ends_at - EPOCH) / self._grain) * self._grain
+        return found if found > now else found + self._grain
 
     def _drain_time(self, takes: timedelta, machine: Machine, luck: float) -> timedelta:
         if not machine.in_service:

@@ -251,7 +251,8 @@ class SimInventory(_Desk):
             now = self._clock.now()
             if self._fate_of_call("observe nodes", nodes, now):
                 raise OutcomeUnknown("observe")
-            return {name: self._node(name, now) for name in nodes if self._is_seen(name, self._world.nodes, now)}
+            at = f"{now:%m-%d %H:%M}"
+            return {n: self._node(n, now, at) for n in nodes if self._is_seen(n, self._world.nodes, now, at)}
 
     def observe_devices(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceSeen]:
         """See the port."""
@@ -260,29 +261,31 @@ class SimInventory(_Desk):
             now = self._clock.now()
             if self._fate_of_call("observe devices", devices, now):
                 raise OutcomeUnknown("observe")
-            return {name: self._device(name, now) for name in devices if self._is_seen(name, self._world.devices, now)}
+            at = f"{now:%m-%d %H:%M}"
+            return {n: self._device(n, now, at) for n in devices if self._is_seen(n, self._world.devices, now, at)}
 
-    def _is_seen(self, name: str, known: Container[str], now: datetime) -> bool:
+    def _is_seen(self, name: str, known: Container[str], now: datetime, at: str) -> bool:
         if name not in known or self._world.is_cut_off(name, now):
             return False
         share = self._world.faults.missing
-        is_missing = share > 0 and self._world.draw(f"{name} {now:%m-%d %H:%M}", "missing") < share
-        self._world.happened["inventory leaves a unit out"] += is_missing
+        is_missing = share > 0 and self._world.draw(f"{name} {at}", "missing") < share
+        if is_missing:
+            self._world.happened["inventory leaves a unit out"] += 1
         return not is_missing
 
-    def _look(self, machine: Machine, now: datetime) -> tuple[Mapping[str, str], datetime]:
+    def _look(self, machine: Machine, now: datetime, at: str) -> tuple[Mapping[str, str], datetime]:
         """The versions it reports, and as of when."""
         machine.settle(now)
         changed_at = machine.changed_at
         share = self._world.faults.stale
-        if changed_at is None or share <= 0 or self._world.draw(f"{machine.name} {now:%m-%d %H:%M}", "stale") >= share:
+        if changed_at is None or share <= 0 or self._world.draw(f"{machine.name} {at}", "stale") >= share:
             return dict(machine.versions), now
         self._world.happened["inventory is stale"] += 1
         return dict(machine.before), changed_at - timedelta(minutes=1)
 
-    def _node(self, name: NodeId, now: datetime) -> NodeSeen:
+    def _node(self, name: NodeId, now: datetime, at: str) -> NodeSeen:
         machine = self._world.nodes[name]
-        versions, observed_at = self._look(machine, now)
+        versions, observed_at = self._look(machine, now, at)
         return NodeSeen(
             node=name,
             reachable=machine.is_reachable(now),
@@ -293,9 +296,9 @@ class SimInventory(_Desk):
             locked=machine.locked,
         )
 
-    def _device(self, name: DeviceId, now: datetime) -> DeviceSeen:
+    def _device(self, name: DeviceId, now: datetime, at: str) -> DeviceSeen:
         machine = self._world.devices[name]
-        versions, observed_at = self._look(machine, now)
+        versions, observed_at = self._look(machine, now, at)
         (version,) = versions.values()
         return DeviceSeen(
             device=name,

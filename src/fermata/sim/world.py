@@ -20,7 +20,7 @@ from fermata.sim.fates import Dice, Faults
 from fermata.sim.kept_free import KeptFree, compare, from_item, name_of, to_item
 from fermata.sim.log import CommandLog
 from fermata.sim.machines import WORK, Machine, Step, WorldBroken
-from fermata.sim.mishaps import INSTANT, Command, Fates
+from fermata.sim.mishaps import INSTANT, MINUTE, Command, Fates
 
 FLAPS_FOR = timedelta(hours=3)
 FIRST = 1  # the generation of whoever has a lease first: there is no older one to tell it from, so it is not kept
@@ -32,13 +32,21 @@ class World:
     `witness` is called with new commands before any of them is carried out. `happened` counts what went wrong.
     """
 
-    def __init__(self, fleet: Fleet, catalogue: Catalogue, faults: Faults, seed: int, log: CommandLog) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        catalogue: Catalogue,
+        faults: Faults,
+        seed: int,
+        log: CommandLog,
+        grain: timedelta = MINUTE,
+    ) -> None:
         self.fleet = fleet
         self.catalogue = catalogue
         self.faults = faults
         self._dice = Dice(seed)
         self.happened: Counter[str] = Counter()
-        self._fates = Fates(self._dice, faults, catalogue, self.happened)
+        self._fates = Fates(self._dice, faults, catalogue, self.happened, grain)
         self._log = log
         self.witness: Callable[[Sequence[Command], datetime], None] = _see_nothing
         self.steps: dict[str, Step] = {}
@@ -313,10 +321,21 @@ def _see_nothing(_commands: Sequence[Command], _now: datetime) -> None:
     """Nobody watches."""
 
 
-def open_world(fleet: Fleet, catalogue: Catalogue, *, faults: Faults, seed: int, path: Path | None) -> World:
-    """The world as its log says it is; `fleet` is what it was in the beginning. `path` None keeps no log."""
+def open_world(
+    fleet: Fleet,
+    catalogue: Catalogue,
+    *,
+    faults: Faults,
+    seed: int,
+    path: Path | None,
+    grain: timedelta = MINUTE,
+) -> World:
+    """The world as its log says it is; `fleet` is what it was in the beginning. `path` None keeps no log.
+
+    `grain`: steps end on multiples of it, so that a large campaign has fewer instants.
+    """
     log = CommandLog(path)
-    world = World(fleet, catalogue, faults, seed, log)
+    world = World(fleet, catalogue, faults, seed, log, grain)
     with world.turn():
         return world
 

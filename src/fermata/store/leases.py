@@ -30,7 +30,7 @@ lease = Table(
     Column("rouse", Integer, nullable=False),
 )
 
-_OF_RUN = select(lease).where(lease.c.run == bindparam("of_run"))  # asked in every write transaction of a conductor
+_OF_RUN = select(lease).where(lease.c.run == bindparam("of_run"))
 _ONE = (lease.c.run == bindparam("of_run"), lease.c.window == bindparam("of_window"))
 _OF_WINDOW = select(lease).where(*_ONE)
 _TAKE = (
@@ -40,6 +40,9 @@ _TAKE = (
 )
 
 
+_MARKS = select(lease.c.window, lease.c.generation, lease.c.rouse).where(  # in every write transaction of a conductor
+    lease.c.run == bindparam("of_run"), lease.c.owner == bindparam("of_owner")
+)
 _ROUSE = update(lease).where(*_ONE).values(rouse=lease.c.rouse + 1)
 _ROUSE_OTHERS = update(lease).where(lease.c.owner != bindparam("of_owner")).values(rouse=lease.c.rouse + 1)
 _UNFINISHED = (
@@ -66,6 +69,12 @@ def load_leases(conn: Connection, run: RunId) -> dict[WindowId, Lease]:
     """All leases of a run, by window."""
     found = (_to_lease(*row) for row in ask(conn, _OF_RUN, of_run=run))
     return {each.window: each for each in found}
+
+
+def load_marks(conn: Connection, run: RunId, owner: str) -> dict[WindowId, tuple[int, int]]:
+    """Of the leases that `owner` has, by window: generation and `rouse`."""
+    found = ask(conn, _MARKS, of_run=run, of_owner=owner)
+    return {WindowId(window): (generation, rouse) for window, generation, rouse in found}
 
 
 def take_lease(  # noqa: PLR0913 - a lease has that many sides

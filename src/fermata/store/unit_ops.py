@@ -98,9 +98,7 @@ _NODES_OUT = select(unit_op.c.unit).where(unit_op.c.state.in_(_OUT_VALUES), _IS_
 _NODES_IN_WORK = select(unit_op.c.unit).where(unit_op.c.state.not_in(_FINAL_VALUES), _IS_NODE)
 _WRITERS = (unit_op.c.window, unit_op.c.step, unit_op.c.fault_domain)
 _BUSY = select(*_WRITERS, func.count()).where(_WRITES).group_by(*_WRITERS)
-_BUSY_ELSEWHERE = _BUSY.where(
-    (unit_op.c.run != bindparam("of_run")) | unit_op.c.window.not_in(bindparam("of_windows", expanding=True))
-)
+_BUSY_BY_RUN = select(unit_op.c.run, *_WRITERS, func.count()).where(_WRITES).group_by(unit_op.c.run, *_WRITERS)
 _OF_RUN = select(unit_op).where(unit_op.c.run == bindparam("of_run")).order_by(unit_op.c.id)
 _OF_WINDOW = _OF_RUN.where(unit_op.c.window == bindparam("of_window"))
 _LISTED = (
@@ -169,7 +167,8 @@ def busy(conn: Connection) -> tuple[Busy, ...]:
 
 def busy_elsewhere(conn: Connection, run: RunId, windows: Collection[WindowId]) -> tuple[Busy, ...]:
     """The same without these windows of a run."""
-    rows = conn.execute(_BUSY_ELSEWHERE, {"of_run": run, "of_windows": sorted(windows)})
+    found = ask(conn, _BUSY_BY_RUN)
+    rows = (rest for of_run, *rest in found if of_run != run or rest[0] not in windows)
     return (*_busy(rows), *busy_riders(conn))
 
 

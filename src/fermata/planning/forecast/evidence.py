@@ -59,6 +59,11 @@ class Evidence:
         default_factory=dict, repr=False, compare=False
     )
 
+    @property
+    def steps(self) -> int:
+        """How many steps ended, well or not."""
+        return sum(tries.tried for tries in self.tries.values())
+
     def logs(self, kind: Kind, cluster: ClusterId) -> tuple[Floats, Floats]:
         """The logarithms of the minutes of ended steps, ascending, and how often each was seen. What did not grow since
         the last time is not counted again.

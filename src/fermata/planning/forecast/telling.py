@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-from fermata.domain.forecasts import Forecast, is_alarming
+from fermata.domain.forecasts import Forecast, Help, is_alarming
 from fermata.domain.ids import NodeId
 from fermata.domain.operations import UnitOp, WindowRun
 from fermata.domain.pace import bare_end
@@ -25,12 +25,15 @@ LAST_NAMED = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What else a forecast depends on. `unseen`: units of whose state there is no fresh word."""
+    """What else a forecast depends on. `unseen`: units of whose state there is no fresh word. `helps`: what would help,
+    as it was tried not long ago; None: it is tried now, if the promise is at risk.
+    """
 
     threshold: float
     was_alarming: bool
     is_paused: bool
     unseen: frozenset[str] = frozenset()
+    helps: tuple[Help, ...] | None = None
 
 
 def forecast_window(
@@ -48,7 +51,10 @@ def forecast_window(
     enough = outlook.back_at(asked.threshold)
     kept = outlook.kept(asked.threshold, row.back_by)
     alarming = is_alarming(kept, asked.was_alarming)
-    sick = Sick(row=row, layout=layout, ops=ops, learned=learned, outlook=outlook, threshold=asked.threshold)
+    helps: tuple[Help, ...] = ()
+    if alarming:
+        sick = Sick(row=row, layout=layout, ops=ops, learned=learned, outlook=outlook, threshold=asked.threshold)
+        helps = find_helps(sick) if asked.helps is None else asked.helps
     return Forecast(
         run=row.run,
         window=row.window,
@@ -61,7 +67,7 @@ def forecast_window(
         kept_end=outlook.kept(asked.threshold, row.planned_end),
         late_minutes=_late(layout, learned, enough.median),
         why=_why(outlook, learned, row, {op.unit: op for op in seen}),
-        helps=find_helps(sick) if alarming else (),
+        helps=helps,
         is_alarming=alarming,
     )
 
