@@ -158,7 +158,7 @@ class Stage:
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
     handing: Handing = field(default_factory=Handing)
-    ends_noted: set[tuple[WindowId, str, int]] | None = None
+    ends_noted: set[tuple[WindowId, str, int]] = field(default_factory=set)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
     memory: Memory = field(default_factory=Memory)
     roster: Roster = field(default_factory=lambda: Roster(()))
@@ -290,9 +290,7 @@ class Stage:
                 rows = tuple(row for row in found if row is not None)
                 ops = tuple(op for row in rows for op in unit_ops.ops_of_window(conn, self.run, row.window))
             self.device_versions.update(inventory.load_device_versions(conn))
-            self.handing = load_handing(conn, self.run)
-            if self.ends_noted is None:  # what was over before is found with the next look at each unit
-                self.ends_noted = self.handing.keys(ended=True)
+            self.handing = load_handing(conn, self.run, self.handing.told)
             self.undo = UndoDesk(latest=recovery.latest_order(conn, self.run))
             self.undo.load(recovery.load_orders(conn, self.run))
         self.windows = {row.window: row for row in rows}
@@ -347,7 +345,7 @@ class Stage:
             device_versions=dict(self.device_versions),
             writing_elsewhere={},
             handing=Handing(),
-            ends_noted=None,
+            ends_noted=set(),
             scripts={},
             gates=GateDesk(),
             jobs=JobsDesk(),
