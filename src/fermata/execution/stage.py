@@ -140,7 +140,8 @@ class Stage:
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
     ride. `chosen`: a plan, its windows that are gone, and the control windows among the rest. `ends_noted`: stays of
-    units with people whose end was seen, kept when all else is read again.
+    units with people whose end was seen, and `stopped_seen`, how windows stood when it was last judged what of them is
+    rolled back: both kept when all else is read again.
     """
 
     database: Database
@@ -176,6 +177,7 @@ class Stage:
     look: Look | None = None
     try_again_at: datetime | None = None
     foreseen: tuple[PlanId, date] | None = None
+    stopped_seen: dict[WindowId, tuple[object, ...]] = field(default_factory=dict)
     chosen: tuple[PlanId, frozenset[WindowId], frozenset[WindowId]] | None = None
 
     def score(self, plan_id: PlanId) -> Score:
@@ -309,6 +311,7 @@ class Stage:
         self.scale_in = ScaleIn.of(self.fleet)
         self.reload()
         self.cases.clear()
+        self.stopped_seen.clear()
 
     def give_up(self) -> None:
         """After Outdated: forgets what others hold, and reads what is left."""
@@ -352,6 +355,7 @@ class Stage:
             look=None,
             try_again_at=None,
             yard=None,
+            stopped_seen={},
         )
 
     def open_windows(self) -> tuple[WindowRun, ...]:
