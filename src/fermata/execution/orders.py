@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from fermata.domain.fleet import Node
 from fermata.domain.ids import NodeId, OrderId, WindowId
 from fermata.domain.node_states import DEVICE_AT_WORK, UnitKind, UnitState
-from fermata.domain.operations import Asked, Run, UnitOp
+from fermata.domain.operations import Run, UnitOp
 from fermata.domain.order_begin import why_not_yet
 from fermata.domain.policy import Said
 from fermata.domain.reasons import Code, Reason, reason
@@ -124,7 +124,7 @@ def _watch(stage: Stage, names: Sequence[NodeId]) -> Watched:
 
 def _waiting_for_repair(stage: Stage) -> list[UnitOp]:
     """Units that wait for a repair."""
-    return [op for op in stage.roster.working() if op.state is UnitState.FAILED and op.asked is Asked.NOTHING]
+    return [op for op in stage.roster.working() if op.state is UnitState.FAILED]
 
 
 def _unchanged(
@@ -212,7 +212,7 @@ def _touch(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime)
 
 
 def _look_at(op: UnitOp, now: datetime) -> datetime | None:
-    is_idle = op.state in _IDLE and op.asked is Asked.NOTHING and op.next_at is not None
+    is_idle = op.state in _IDLE and op.is_idle and op.next_at is not None
     return now if is_idle else op.next_at
 
 
