@@ -96,8 +96,10 @@ def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 
 
 def _regain(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
-    """The next step of a marked node towards our hands; None for others, and while something goes on on it."""
-    if op.astray_since is None or op.state not in EMPTY or op.state is UnitState.FAILED:
+    """The next step of a marked node towards our hands; None for others, and while something goes on on it, or people
+    have it.
+    """
+    if op.astray_since is None or op.state not in EMPTY or op.state in (UnitState.FAILED, UnitState.IN_REPAIR):
         return None
     if op.asked is not Asked.NOTHING and not isinstance(seen.progress, NeverAsked):
         return None

@@ -49,7 +49,8 @@ def _is_back(mark: Mark) -> bool:
 
 def _is_over(stage: Stage, op: UnitOp) -> bool:
     """By the word of its people. What the site alone says is done ends its order first, with the next look at all."""
-    return stage.handing.handed[op.window][op.unit].ended
+    handed = stage.handing.handed.get(op.window, {}).get(op.unit)
+    return handed is None or handed.ended
 
 
 def _note(stage: Stage, conn: Connection, mark: Mark, now: datetime) -> None:

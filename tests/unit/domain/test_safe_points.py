@@ -9,7 +9,7 @@ from tests.unit.domain.test_decide import CATALOGUE, FACTS, NODE, NOW, SCRIPT, r
 
 from fermata.domain.decide import Seen, decide
 from fermata.domain.decide_begin import Facts
-from fermata.domain.decisions import Begin, HandOver, Park, Resume, Watch
+from fermata.domain.decisions import Begin, HandOver, Park, Repeat, Resume, Watch, carry_out
 from fermata.domain.ids import DeviceId, OrderId, UpdateId
 from fermata.domain.intents import EVERYWHERE, Intent, Intents, ScopeKind
 from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
@@ -149,3 +149,17 @@ def test_roll_back_goes_on_where_it_was(applied: int, active: int, version: str)
     assert isinstance(decided, Resume)
     assert decided.applied == applied
     assert decided.active & active == active
+
+
+@pytest.mark.parametrize("asked", [Asked.NOTHING, Asked.INTENDED], ids=["told", "not told yet"])
+def test_node_that_came_into_service_while_people_have_it_is_locked_anew_when_they_are_through(asked: Asked) -> None:
+    op = node(0, 0, UnitState.IN_REPAIR, astray_since=NOW, step_started_at=NOW, retries={})
+    op = replace(op, step=REPAIR, asked=asked)
+    going_on = decide(op, Seen(node=seen_node(), looked=True), around())
+    assert isinstance(going_on, Watch if asked is Asked.NOTHING else Repeat)
+    through = decide(op, Seen(node=seen_node(), looked=True), around(handed={NODE: replace(ORDER, ended=True)}))
+    assert isinstance(through, Resume)
+    back = carry_out(op, through, NOW)
+    lock = decide(back, Seen(node=seen_node(), looked=True), FACTS)
+    assert isinstance(lock, Begin)
+    assert lock.event is UnitEvent.LOCK
