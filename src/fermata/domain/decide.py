@@ -62,12 +62,15 @@ NOTHING_SEEN = Seen()
 
 def decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     """The one thing to do about a unit. An intent whose call may not have been made (asked is INTENDED) is judged anew,
-    unless its call is harmless and repeated as it is: the world went on meanwhile. Nobody is locked in a freeze.
+    unless its call is harmless and repeated as it is: the world went on meanwhile. Nobody is locked in a freeze. A
+    notice that is not delivered yet is tried again with each look that changes nothing.
     """
     first = _regain(op, seen, facts) or keep_unlocked(op, seen.progress, facts)
     if first is not None:
         return first
-    return (_take_back(op, seen, facts) if op.undo else None) or _decide(op, seen, facts)
+    decided = (_take_back(op, seen, facts) if op.undo else None) or _decide(op, seen, facts)
+    is_told = op.asked is Asked.NOTHING or not op.is_idle
+    return decided if is_told or not isinstance(decided, Watch) else Repeat()
 
 
 def _take_back(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
@@ -79,7 +82,7 @@ def _take_back(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
 def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
     if op.state is UnitState.PROVEN and op.kind is UnitKind.NODE:
         return decide_return(op, seen.progress, facts)
-    if op.asked is not Asked.NOTHING:
+    if not op.is_idle:
         return _judge(op, seen, facts)
     match op.state:
         case UnitState.PENDING:
@@ -93,8 +96,10 @@ def _decide(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
 
 
 def _regain(op: UnitOp, seen: Seen, facts: Facts) -> Decision | None:
-    """The next step of a marked node towards our hands; None for others, and while something goes on on it."""
-    if op.astray_since is None or op.state not in EMPTY or op.state is UnitState.FAILED:
+    """The next step of a marked node towards our hands; None for others, and while something goes on on it, or people
+    have it.
+    """
+    if op.astray_since is None or op.state not in EMPTY or op.state in (UnitState.FAILED, UnitState.IN_REPAIR):
         return None
     if op.asked is not Asked.NOTHING and not isinstance(seen.progress, NeverAsked):
         return None

@@ -11,12 +11,12 @@ from fermata.domain.fleet import Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.intents import Intent, Intents, say_paused
 from fermata.domain.intents import Standing as Wanted
-from fermata.domain.node_states import EMPTY, FINAL, UnitEvent, UnitState
+from fermata.domain.node_states import DEVICE_AT_WORK, EMPTY, FINAL, UnitEvent, UnitState
 from fermata.domain.operations import Gate, UnitOp
-from fermata.domain.plans import NodeApplyStep, VerifyStep
+from fermata.domain.plans import NodeApplyStep, Step, VerifyStep
 from fermata.domain.policy import Freeze
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.repairs import REPAIR, Handed
+from fermata.domain.repairs import REPAIR, Handed, is_written, why_kept
 from fermata.domain.scripts import (
     APPLY_PREFIX,
     DRAIN,
@@ -32,7 +32,7 @@ from fermata.domain.updates import Catalogue, IsolationBy, Update
 from fermata.domain.versions import is_at_least
 
 HANG_FACTOR = 2.5  # times the 90th percentile: of lognormal steps, fewer than 1 in 1,000 are cut off wrongly
-DEVICE_AT_WORK = frozenset({UnitState.APPLYING, UnitState.RESETTING, UnitState.RECOVERING})
+_ENDS_BY_ITSELF = frozenset({Gate.TEAM, Gate.ISOLATION})  # others write, and will have written: they wait for nobody
 GATE_LOOK = timedelta(hours=1)  # fallback only: whoever opens a gate wakes those who wait at it
 
 Standing = Callable[[str], UnitOp | None]  # where a unit of the window stands; None: it was not taken
@@ -125,25 +125,44 @@ def redo_labels(script: WindowScript, op: UnitOp, lacking: int) -> tuple[str, ..
 
 def begin_node(op: UnitOp, facts: Facts) -> Decision:
     """The next own step of an empty, idle node, or what it waits for. Parts come before their firmware: what people
-    are to do there comes first.
+    are to do there comes first, at the next safe point (`repairs.why_kept`). A node that would wait before its reboot
+    goes as it is: what it waits for may wait for its people.
     """
-    due_to_people = hand_over(op, facts)
-    if due_to_people is not None:
-        return due_to_people
     script = facts.script
     own = script.nodes[NodeId(op.unit)]
     index = script.next_step(own, op.applied | op.undo, op.active | op.undo)
-    label = script.labels[index]
-    step = script.steps[index]
+    due_to_people = hand_over(op, facts)
+    if due_to_people is not None:
+        kept = why_kept(op, facts.handed[op.unit].order, script, facts.unproven)
+        if kept is None:
+            return due_to_people
+        if kept.code is Code.ORDER_AFTER_DEVICE:
+            return _park(index, script.labels[index], Gate.DEVICE, kept, facts)
+    barred = _why_not_now(op, own, index, facts)
+    if barred is None:
+        return _begin(op, facts, _event_of(script.steps[index]), index)
+    if due_to_people is not None and barred[0] not in _ENDS_BY_ITSELF:
+        return due_to_people
+    return _park(index, script.labels[index], *barred, facts)
+
+
+def _why_not_now(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple[Gate, Reason] | None:
+    """Why the next own step of a node may not begin, or None: then there is room for it, and it counts from now on."""
+    step = facts.script.steps[index]
     blocked = _closed_gate(op, own, index, facts)
-    if blocked is not None:
-        return _park(index, label, *blocked, facts)
-    if isinstance(step, VerifyStep):
-        return _begin(op, facts, UnitEvent.VERIFY, index)
-    if isinstance(step, NodeApplyStep):
-        refused = not_admitted(op, script.by_id[step.update], facts)
-        return _park(index, label, *refused, facts) if refused else _begin(op, facts, UnitEvent.APPLY, index)
-    return _begin(op, facts, UnitEvent.REBOOT, index)
+    if blocked is None and isinstance(step, NodeApplyStep):
+        return not_admitted(op, facts.script.by_id[step.update], facts)
+    return blocked
+
+
+def _event_of(step: Step) -> UnitEvent:
+    match step:
+        case VerifyStep():
+            return UnitEvent.VERIFY
+        case NodeApplyStep():
+            return UnitEvent.APPLY
+        case _:
+            return UnitEvent.REBOOT
 
 
 def waits_as_before(op: UnitOp, facts: Facts) -> bool:
@@ -178,12 +197,13 @@ def hand_over(op: UnitOp, facts: Facts) -> HandOver | None:
     done = op.retries.get(REPAIR, 0)
     if handed is None or handed.ended or handed.number <= done:
         return None
+    written = ", with firmware that its next restart makes active" if is_written(op) else ""
     failed_in = (op.step.removeprefix(RESET_PREFIX),) if op.state is UnitState.FAILED else ()
     return HandOver(
         step=REPAIR,
         attempt=handed.number,
         retries=bump(op.retries, failed_in),
-        reason=reason(Code.IN_REPAIR, unit=op.unit, order=handed.order, kind=handed.kind),
+        reason=reason(Code.IN_REPAIR, unit=op.unit, order=handed.order, kind=handed.kind, written=written),
     )
 
 

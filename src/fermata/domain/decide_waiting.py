@@ -1,5 +1,6 @@
 """What a unit needs that failed, or that people of a work order have: a part of `decide`."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from fermata.domain.decide_begin import Facts, bump, hand_over, redo_labels
@@ -8,11 +9,13 @@ from fermata.domain.ids import NodeId
 from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.operations import UnitOp
-from fermata.domain.repairs import LEAVING, REPAIR
-from fermata.domain.scripts import DRAIN, LOCK, RESET_PREFIX, VERIFY
+from fermata.domain.reasons import Code
+from fermata.domain.repairs import LEAVING, REPAIR, why_kept
+from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, VERIFY
 from fermata.domain.tail import find_second_try
 from fermata.domain.versions import is_at_least
 
+DEVICE_LOOK = timedelta(minutes=5)  # until work on a device is over: nobody wakes a failed node for that
 TAIL_LOOK = timedelta(hours=1)  # repairs take days: an hour finds a repaired node soon enough
 
 
@@ -20,7 +23,12 @@ def look_at_waiting(op: UnitOp, node: NodeSeen | None, device: DeviceSeen | None
     """What a failed unit, or one that people have in their hands, needs next. `node`, `device`: as seen just now."""
     if op.state is UnitState.IN_REPAIR:
         return _look_at_repair(op, node, device, facts)
-    return hand_over(op, facts) or _look_at_failed(op, node or device, node, facts)
+    due_to_people = hand_over(op, facts)
+    if due_to_people is None:
+        return _look_at_failed(op, node or device, node, facts)
+    kept = why_kept(op, facts.handed[op.unit].order, facts.script, facts.unproven)
+    is_at_work = kept is not None and kept.code is Code.ORDER_AFTER_DEVICE
+    return Watch(until=facts.now + DEVICE_LOOK) if is_at_work else due_to_people
 
 
 def _look_at_failed(op: UnitOp, found: NodeSeen | DeviceSeen | None, node: NodeSeen | None, facts: Facts) -> Decision:
@@ -31,7 +39,7 @@ def _look_at_failed(op: UnitOp, found: NodeSeen | DeviceSeen | None, node: NodeS
         return Watch(until=facts.now + TAIL_LOOK)
     if op.step in (LOCK, DRAIN) and op.astray_since is None:
         return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
-    return _mended(op, node, facts, op.step.removeprefix(RESET_PREFIX))
+    return _mended(op, node, facts, op.step.removeprefix(RESET_PREFIX), is_restarted=True)
 
 
 def _next_look(op: UnitOp, now: datetime) -> datetime:
@@ -60,11 +68,13 @@ def _look_at_repair(op: UnitOp, node: NodeSeen | None, device: DeviceSeen | None
         update = facts.script.devices[facts.device_id(op)].update
         if is_at_least(device.version, update.to_version):
             return Prove(active=facts.script.bits[update.id])
-    return _mended(op, node, facts, REPAIR)
+    return _mended(op, node, facts, REPAIR, is_restarted=found.repaired_at is not None and found.repaired_at >= since)
 
 
-def _mended(op: UnitOp, node: NodeSeen | None, facts: Facts, failed_in: str) -> Resume:
-    """Goes on with what the unit does not run by its own word now."""
+def _mended(op: UnitOp, node: NodeSeen | None, facts: Facts, failed_in: str, *, is_restarted: bool) -> Resume:
+    """Goes on with what the unit does not run by its own word now. `is_restarted`: the site says so; else what was
+    written there may still wait for a reboot, and gets that first.
+    """
     if op.kind is UnitKind.DEVICE:
         return Resume(event=UnitEvent.REPAIRED, applied=0, active=0, retries=bump(op.retries, (failed_in,)))
     script, own = facts.script, facts.script.nodes[NodeId(op.unit)]
@@ -76,5 +86,17 @@ def _mended(op: UnitOp, node: NodeSeen | None, facts: Facts, failed_in: str) -> 
         for u in script.updates
         if script.bits[u.id] & own.due & ~left_out and is_at_least(versions.get(u.component, ""), u.to_version)
     )
-    labels = dict.fromkeys((failed_in, *redo_labels(script, op, op.applied & ~active), VERIFY))
-    return Resume(event=UnitEvent.REPAIRED, applied=active, active=active, retries=bump(op.retries, tuple(labels)))
+    lacking = op.applied & ~active
+    waiting = 0 if is_restarted else lacking & ~op.active & ~left_out
+    undone = 0 if is_restarted else op.undo & op.active & ~op.applied  # written back, and not rebooted since
+    redone = [*redo_labels(script, op, lacking & ~waiting), *_reboots(redo_labels(script, op, waiting))]
+    return Resume(
+        event=UnitEvent.REPAIRED,
+        applied=(active | waiting) & ~undone,
+        active=active | undone,
+        retries=bump(op.retries, tuple(dict.fromkeys((failed_in, *redone, VERIFY)))),
+    )
+
+
+def _reboots(labels: Iterable[str]) -> Iterable[str]:
+    return (label for label in labels if not label.startswith(APPLY_PREFIX))

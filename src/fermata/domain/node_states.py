@@ -179,6 +179,7 @@ OUT = frozenset(
     }
 )  # a node in one of these is held by us and counts against every limit on nodes out
 EMPTY = OUT - {_S.LOCKED, _S.DRAINING}  # no workload on it, unless it failed before its drain ended
+DEVICE_AT_WORK = frozenset({_S.APPLYING, _S.RESETTING, _S.RECOVERING})  # something is being changed on the device
 BACK = frozenset({_S.RETURNED, _S.KEPT_OUT})  # proven and out of our hands
 FINAL = frozenset({_S.RETURNED, _S.KEPT_OUT, _S.LEFT_OUT, _S.GONE})  # nothing more happens to the node in this window
 

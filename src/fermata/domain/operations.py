@@ -171,6 +171,13 @@ class UnitOp:
         """False of a node that may serve still: it was locked, and nothing else was done to it."""
         return self.begun or self.drained_at is not None
 
+    @property
+    def is_idle(self) -> bool:
+        """True while nothing is asked of the unit itself. What failed, or is with people, has at most a notice that is
+        still to be delivered, and nothing waits for that.
+        """
+        return self.asked is Asked.NOTHING or self.state in (UnitState.FAILED, UnitState.IN_REPAIR)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:

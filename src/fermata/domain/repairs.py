@@ -8,9 +8,11 @@ from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
-from fermata.domain.ids import NodeId, OrderId, UpdateId
-from fermata.domain.node_states import UnitState
+from fermata.domain.ids import DeviceId, NodeId, OrderId, UpdateId
+from fermata.domain.node_states import DEVICE_AT_WORK, EMPTY, UnitKind, UnitState
+from fermata.domain.operations import UnitOp
 from fermata.domain.plans import NodeApplyStep
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.scripts import NodeScript, WindowScript
 
@@ -75,6 +77,23 @@ def fold_all(kind: RequestKind, states: Iterable[UnitState | None]) -> Fold:
     if all(fold in (Fold.JOIN, Fold.LEAVE) for fold in found):
         return found[0]
     return Fold.WAIT
+
+
+def is_written(op: UnitOp) -> bool:
+    """True of a node on which something is written that only a reboot to come makes active."""
+    return op.kind is UnitKind.NODE and bool(op.applied & ~op.active & ~op.undo)
+
+
+def why_kept(op: UnitOp, order: OrderId, script: WindowScript, unproven: Mapping[DeviceId, UnitState]) -> Reason | None:
+    """Why an empty node that an order waits for is at no safe point, or None: people neither work on it while something
+    is being changed on what it hangs on, for which it was emptied, nor start firmware with their first power cycle.
+    """
+    if op.kind is not UnitKind.NODE or op.state not in EMPTY:
+        return None
+    for device in script.nodes[NodeId(op.unit)].devices:
+        if unproven.get(device) in DEVICE_AT_WORK and script.devices[device].update.needs_drain:
+            return reason(Code.ORDER_AFTER_DEVICE, unit=op.unit, order=order, device=device)
+    return reason(Code.ORDER_AFTER_REBOOT, unit=op.unit, order=order) if is_written(op) else None
 
 
 def due_beyond(script: WindowScript, name: NodeId, due: Iterable[UpdateId]) -> int:

@@ -319,7 +319,8 @@ SENTENCES = MappingProxyType(
         ),
         Code.LATE: "{unit} was due back at {back_by} and is still at {step}: work on it goes on.",
         Code.IN_REPAIR: (
-            "{unit} is empty and locked, for {order} ({kind}): do the work, then `fermata requests complete {order}`."
+            "{unit} is empty and locked{written}, for {order} ({kind}): do the work, then `fermata requests complete"
+            " {order}`."
         ),
         Code.LEFT_BY_ORDER: "{unit} left its place with {order} ({kind}) since this was planned: plan again.",
         Code.REPAIR_WAITS: "{order} may begin, but waits: {why}",

@@ -45,6 +45,14 @@ OF_REQUESTS = MappingProxyType(
             " for its end."
         ),
         Code.ORDER_TOO_EARLY: "{order} may not begin before {at} ({why}): wait for that, or have it approved sooner.",
+        Code.ORDER_AFTER_DEVICE: (
+            "{unit} goes to the people of {order} when the work on {device}, which it hangs on, is over: until then"
+            " nobody may touch either."
+        ),
+        Code.ORDER_AFTER_REBOOT: (
+            "{unit} goes to the people of {order} after its next reboot: firmware is written there that only that"
+            " makes active."
+        ),
         Code.ORDER_NODE_BUSY: (
             "{order} cannot begin: {nodes} are held by {holder}. One request at a time holds a node, begin it when"
             " they are back."

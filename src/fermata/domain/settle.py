@@ -15,6 +15,7 @@ from fermata.domain.scripts import GIVE_BACK, name_step
 from fermata.domain.train import try_again
 
 DOUBT_LOOK = timedelta(minutes=1)  # a target that lost its answer deserves a moment before it is asked again
+UNTOLD_LOOK = timedelta(minutes=10)  # at a unit whose notice is still to be delivered; then that is tried again, too
 DENIED_LOOK = timedelta(hours=1)  # a refused return needs a person first
 
 
@@ -23,10 +24,10 @@ def judge_answer(op: UnitOp, answer: Answer, facts: Facts) -> Settlement:
     match answer:
         case Accepted(check_again_at=again):
             return _accepted(op, facts, Accept(check_again_at=again))
+        case Later() | Unsure() if op.is_idle:
+            return _untold(op, answer, facts)
         case Later(after=after):
             return Postpone(until=facts.now + after)
-        case Unsure() if op.state in (UnitState.FAILED, UnitState.IN_REPAIR):
-            return Postpone(until=facts.now + DOUBT_LOOK)  # a repair notice: the same key is delivered once
         case Unsure():
             return Doubt(until=facts.now + DOUBT_LOOK)
         case Denied(why=why):
@@ -38,6 +39,13 @@ def judge_answer(op: UnitOp, answer: Answer, facts: Facts) -> Settlement:
             return Postpone(until=facts.now + DENIED_LOOK, stuck=reason(Code.UNIT_OVERTAKEN, unit=op.unit, run=op.run))
         case _:
             assert_never(answer)
+
+
+def _untold(op: UnitOp, answer: Later | Unsure, facts: Facts) -> Postpone:
+    """A repair notice that is not known to be delivered: the same key again, and the unit is looked at meanwhile."""
+    is_new = op.failed_at is None or facts.now - op.failed_at < UNTOLD_LOOK
+    wanted = answer.after if isinstance(answer, Later) else DOUBT_LOOK if is_new else UNTOLD_LOOK
+    return Postpone(until=facts.now + min(wanted, UNTOLD_LOOK))
 
 
 def _accepted(op: UnitOp, facts: Facts, answer: Accept) -> Settlement:

@@ -15,7 +15,7 @@ from fermata.domain.decisions import Begin, Resume
 from fermata.domain.fleet import Cluster
 from fermata.domain.ids import ClusterId, CustomerId, OrderId, RunId, UpdateId, WindowId
 from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
-from fermata.domain.operations import Asked, UnitOp
+from fermata.domain.operations import UnitOp
 from fermata.domain.policy import Said
 from fermata.domain.reasons import Code
 from fermata.domain.scripts import APPLY_PREFIX, DRAIN, LOCK, RESET_PREFIX, UNDO_PREFIX, VERIFY, as_apply
@@ -173,8 +173,8 @@ def try_again(op: UnitOp, facts: Facts) -> Begin | Resume:
 
 
 def may_try_again(op: UnitOp) -> bool:
-    """Only what failed, and whose repair was asked for already, is tried once more."""
-    return op.state is UnitState.FAILED and op.asked is Asked.NOTHING
+    """Only what failed is tried once more, whether its repair notice could be delivered or not."""
+    return op.state is UnitState.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from fermata.domain.ids import NodeId, UpdateId
 from fermata.domain.intents import say_paused
 from fermata.domain.node_states import UnitEvent, UnitState
 from fermata.domain.observations import Failed, NodeSeen, Progress, Succeeded
-from fermata.domain.operations import Asked, Gate, UnitOp
+from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.recovery import builds_on, undo_order
 from fermata.domain.scripts import (
@@ -38,7 +38,7 @@ _JUDGED_BY_REPORT = frozenset({UnitState.REBOOTING, UnitState.VERIFYING})
 
 def decide_undo(op: UnitOp, node: NodeSeen | None, progress: Progress | None, facts: Facts) -> Decision | None:
     """The decision where rolling back makes a difference, else None. `progress`: of the call that is under way."""
-    if op.asked is not Asked.NOTHING:  # intended, too: its process may have been killed after the call
+    if not op.is_idle:  # intended, too: its process may have been killed after the call
         is_done = isinstance(progress, Succeeded) or (isinstance(progress, Failed) and _runs_anyway(op, node, facts))
         return _succeeded(op, node, facts) if is_done else None
     match op.state:

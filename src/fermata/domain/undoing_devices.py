@@ -55,7 +55,7 @@ def decide_device_undo(op: UnitOp, progress: Progress | None, seen: DeviceSeen |
             return _written(op, seen, facts)
         case UnitState.RECOVERING | UnitState.RESETTING if _runs_anyway(op, progress, seen, facts):
             return Prove(active=0)
-        case UnitState.FAILED if op.asked is Asked.NOTHING and seen is not None and seen.reachable:
+        case UnitState.FAILED if seen is not None and seen.reachable:
             return _recover(op, facts)
         case _:
             return None

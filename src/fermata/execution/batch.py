@@ -106,7 +106,8 @@ def _part(batch: Batch, due: Sequence[UnitOp]) -> tuple[list[UnitOp], list[UnitO
     """Those whose call is made again as it is, and those that are looked at first: among these are locks that nobody
     has accepted once a freeze has met one of them, since others may go together with it.
     """
-    harmless = [op for op in due if op.asked is Asked.INTENDED and op.state in HARMLESS_INTENTS]
+    intended = (op for op in due if op.asked is Asked.INTENDED and not op.is_idle)
+    harmless = [op for op in intended if op.state in HARMLESS_INTENTS]
     repeated = _still_good(batch, harmless)
     as_they_are = {op.id for op in repeated}
     return repeated, [op for op in due if op.id not in as_they_are]

@@ -51,11 +51,11 @@ class Handing:
             self.amended.setdefault(found.window, {})[NodeId(found.unit)] = found.due_after
 
 
-def load_handing(conn: Connection, run: RunId) -> Handing:
-    """All of it, from the store."""
+def load_handing(conn: Connection, run: RunId, told: dict[OrderId, AnyCode]) -> Handing:
+    """All of it, from the store, but what was `told`."""
     found = handovers.load_handovers(conn, run)
     over = work_orders.ended_orders(conn, {each.order for each in found})
-    handing = Handing(windows=handovers.load_windows(conn, run))
+    handing = Handing(windows=handovers.load_windows(conn, run), told=told)
     for each in found:
         handing.put(each, ended=each.order in over)
     return handing

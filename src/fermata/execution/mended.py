@@ -13,6 +13,7 @@ from fermata.domain.operations import UnitOp
 from fermata.domain.pending import find_pending
 from fermata.domain.repairs import REPAIR, due_beyond
 from fermata.execution.bringing import look_again
+from fermata.execution.orders import join_orders
 from fermata.execution.stage import Stage
 from fermata.execution.trail import Mark
 from fermata.store import consent, handovers, inventory
@@ -24,18 +25,32 @@ _AT_WORK = frozenset({_S.DRAINED, _S.APPLYING, _S.REBOOTING, _S.RESETTING, _S.FA
 
 def note_mended(stage: Stage, conn: Connection, marks: Sequence[Mark], now: datetime) -> None:
     """Nodes that come back from people: what they run goes into the inventory, and what their window brings and they
-    lack now is due in it, as far as their customers consented to it there.
+    lack now is due in it, as far as their customers consented to it there. The people of another order that may begin
+    are next, before anything is written.
     """
     if any(UnitState.IN_REPAIR in (mark.before.state, mark.after.state) for mark in marks):
         stage.handing.looked_at = None  # an order may have begun by that, or be done
     for mark in marks:
-        is_back = mark.before.state is UnitState.IN_REPAIR and isinstance(mark.decision, Resume)
-        if is_back and mark.before.kind is UnitKind.NODE and mark.seen.node is not None:
+        if _is_back(mark) and mark.seen.node is not None:
             _note(stage, conn, mark, now)
+    back = {NodeId(mark.before.unit) for mark in marks if _is_back(mark) and _is_over(stage, mark.before)}
+    if back:
+        join_orders(stage, conn, now, back=back)
     for mark in marks:
         is_own = mark.before.kind is UnitKind.DEVICE and mark.before.window in stage.handing.windows
         if is_own and mark.after.state in (UnitState.PROVEN, UnitState.LEFT_OUT):
             _note_behind(stage, conn, mark.before, now)
+
+
+def _is_back(mark: Mark) -> bool:
+    is_node = mark.before.kind is UnitKind.NODE
+    return is_node and mark.before.state is UnitState.IN_REPAIR and isinstance(mark.decision, Resume)
+
+
+def _is_over(stage: Stage, op: UnitOp) -> bool:
+    """By the word of its people. What the site alone says is done ends its order first, with the next look at all."""
+    handed = stage.handing.handed.get(op.window, {}).get(op.unit)
+    return handed is None or handed.ended
 
 
 def _note(stage: Stage, conn: Connection, mark: Mark, now: datetime) -> None:

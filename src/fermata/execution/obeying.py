@@ -73,7 +73,7 @@ def winding_down(stage: Stage, ops: Iterable[UnitOp]) -> frozenset[int]:
 
 def wake_all(stage: Stage, now: datetime) -> None:
     """Every unit that waits is looked at now, and every window that waits or is not to open: other words hold."""
-    idle = [op for op in stage.roster.working() if op.asked is not Asked.INTENDED]
+    idle = [op for op in stage.roster.working() if op.is_idle or op.asked is not Asked.INTENDED]
     waiting = [op for op in idle if op.next_at is not None and op.next_at > now]
     changes = [(op.version, moved(op, next_at=now, version=op.version + 1)) for op in waiting]
     riders = [op for op in stage.yard.roster.working() if op.gate is not None] if stage.yard is not None else []

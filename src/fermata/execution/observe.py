@@ -9,7 +9,7 @@ from fermata.domain.decide import NOTHING_SEEN, Seen
 from fermata.domain.ids import DeviceId, NodeId, StepKey
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
-from fermata.domain.operations import Asked, UnitOp
+from fermata.domain.operations import UnitOp
 from fermata.execution.perform import Caller, key_of
 from fermata.ports import CALL_SIZE_MAX, Ask, OutcomeUnknown, Refused, Site, TryLater
 
@@ -52,7 +52,7 @@ def observe(
     """`behind`: by row id of a device, the nodes that must be empty for work on it: looked at if something begins.
     `also`: rows whose units are asked for a report in any case.
     """
-    asked = [op for op in ops if op.asked is not Asked.NOTHING]
+    asked = [op for op in ops if not op.is_idle]
     site = caller.site
     progress = _observe_progress(caller, asked)
     to_look = [op for op in ops if op.id in also or _needs_a_look(op, progress.get(op.id), now)]
@@ -99,7 +99,7 @@ def observe_devices(site: Site, names: Sequence[DeviceId]) -> Mapping[DeviceId, 
 
 def _needs_a_look(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
     if op.state in (UnitState.FAILED, UnitState.IN_REPAIR):
-        return op.asked is Asked.NOTHING
+        return True
     if op.kind is UnitKind.NODE and op.state in _IDLE:
         return True
     return op.state not in _NEEDS_NO_LOOK and _may_begin(op, progress, now)
@@ -107,7 +107,7 @@ def _needs_a_look(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
 
 def _may_begin(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
     """True when the step under way is over, was never asked for, or is taken for hung, so that one may begin."""
-    if op.asked is Asked.NOTHING or isinstance(progress, NeverAsked | Succeeded | Failed):
+    if op.is_idle or isinstance(progress, NeverAsked | Succeeded | Failed):
         return True
     return op.limit_at is not None and now >= op.limit_at
 

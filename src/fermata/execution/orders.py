@@ -2,18 +2,18 @@
 who waits for a repair is handed over with everything known; what is done is ended.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.fleet import Node
 from fermata.domain.ids import NodeId, OrderId, WindowId
-from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.operations import Asked, Run, UnitOp
+from fermata.domain.node_states import DEVICE_AT_WORK, UnitKind, UnitState
+from fermata.domain.operations import Run, UnitOp
 from fermata.domain.order_begin import why_not_yet
 from fermata.domain.policy import Said
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.domain.repairs import FOLDED, NEAR, REPAIR, Fold, Handed, fold_all
+from fermata.domain.repairs import FOLDED, NEAR, REPAIR, Fold, Handed, fold_all, why_kept
 from fermata.domain.request_book import RequestBook
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_states import RequestState
@@ -124,7 +124,7 @@ def _watch(stage: Stage, names: Sequence[NodeId]) -> Watched:
 
 def _waiting_for_repair(stage: Stage) -> list[UnitOp]:
     """Units that wait for a repair."""
-    return [op for op in stage.roster.working() if op.state is UnitState.FAILED and op.asked is Asked.NOTHING]
+    return [op for op in stage.roster.working() if op.state is UnitState.FAILED]
 
 
 def _unchanged(
@@ -135,13 +135,16 @@ def _unchanged(
     return [(op, item) for op, item in found if versions.get(op.id) == op.version]
 
 
-def join_orders(stage: Stage, conn: Connection, now: datetime) -> None:
-    """Takes in what may begin on nodes that a window has just taken."""
+def join_orders(stage: Stage, conn: Connection, now: datetime, *, back: Collection[NodeId] | None = None) -> None:
+    """Takes in what may begin on nodes that a window has just taken; or, of all orders, those on nodes that have just
+    come `back` from the people of others, before anything else begins there: nobody can have taken them in already.
+    """
     orders = work_orders.load_open(conn)
     if orders:
         desk = _open_desk(stage, conn, orders, NOTHING_WATCHED, now)
         for order in orders.values():
-            _join(desk, order, in_windows_only=True)
+            if back is None or any(node.name in back for node in desk.nodes(order)):
+                _join(desk, order, in_windows_only=True)
         journal.append_many(conn, desk.lines)
 
 
@@ -160,21 +163,21 @@ def _go_through(desk: Desk, orders: Mapping[OrderId, WorkOrder], run: Run) -> No
 
 def _has_stays(stage: Stage) -> bool:
     """True while some unit is handed over for an order that may have ended since this was looked for last."""
-    return bool(stage.handing.keys(ended=False) or stage.handing.keys(ended=True) - (stage.ends_noted or set()))
+    return bool(stage.handing.keys(ended=False) or stage.handing.keys(ended=True) - stage.ends_noted)
 
 
 def _note_ended(stage: Stage, conn: Connection, now: datetime) -> None:
-    """Units whose order is over, by whoever's word, are looked at now, each once. Where that was known already from a
-    reading of all that others changed, only those that are with people still wait to hear of it.
+    """Units whose order is over, by whoever's word, are looked at now, each once. Where that was known already, from a
+    reading of all that others changed or since it ended while nobody conducted, only those that are with people still
+    wait to hear of it.
     """
-    noted = stage.ends_noted = stage.ends_noted if stage.ends_noted is not None else set()
     going_on = {h.order for units in stage.handing.handed.values() for h in units.values() if not h.ended}
     over = work_orders.ended_orders(conn, going_on)
     for window, units in stage.handing.handed.items():
         for unit, handed in list(units.items()):
             key = (window, unit, handed.number)
-            if (handed.ended or handed.order in over) and key not in noted:
-                noted.add(key)
+            if (handed.ended or handed.order in over) and key not in stage.ends_noted:
+                stage.ends_noted.add(key)
                 stage.handing.end(window, unit)
                 op = stage.roster.standing(window, unit)
                 if op is not None and op.finished_at is None and (not handed.ended or op.state is UnitState.IN_REPAIR):
@@ -209,7 +212,7 @@ def _touch(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime)
 
 
 def _look_at(op: UnitOp, now: datetime) -> datetime | None:
-    is_idle = op.state in _IDLE and op.asked is Asked.NOTHING and op.next_at is not None
+    is_idle = op.state in _IDLE and op.is_idle and op.next_at is not None
     return now if is_idle else op.next_at
 
 
@@ -238,6 +241,8 @@ def _join(desk: Desk, order: WorkOrder, *, in_windows_only: bool = False) -> Non
     stage, nodes = desk.stage, desk.nodes(order)
     if desk.handed_to(order) or not nodes or any(why_not_yet(desk.book, order, nodes)):
         return
+    if _is_at_work(desk, order):
+        return
     ops = [desk.ops.get(node.name) for node in nodes]
     states = [_state(stage, op) for op in ops]
     match fold_all(order.kind, states):
@@ -254,6 +259,16 @@ def _join(desk: Desk, order: WorkOrder, *, in_windows_only: bool = False) -> Non
                     desk.note(order, "left_to_plan", left.sentence, (node.name for node in nodes))
         case _:
             return
+
+
+def _is_at_work(desk: Desk, order: WorkOrder) -> bool:
+    """True while something is being changed on the device that the order is about."""
+    device = desk.ops.get(order.target.name) if order.target.level is TargetLevel.DEVICE else None
+    if device is None or device.state not in DEVICE_AT_WORK:
+        return False
+    behind = desk.nodes(order)[0].name
+    _tell_wait(desk, order, reason(Code.ORDER_AFTER_DEVICE, unit=behind, order=order.id, device=device.unit))
+    return True
 
 
 def _state(stage: Stage, op: UnitOp | None) -> UnitState | None:
@@ -311,8 +326,18 @@ def _tell_wait(desk: Desk, order: WorkOrder, why: Reason) -> None:
 
 def _begin(desk: Desk, order: WorkOrder) -> WorkOrder:
     """Begun when all of its units are empty, locked and with its people. One that people began already stays so."""
+    stage = desk.stage
     taken = desk.handed_to(order)
-    if order.started is not None or not taken or not all(_is_with_people(op, handed) for op, handed in taken):
+    if order.started is not None or not taken:
+        return order
+    missing = [op for op, handed in taken if not _is_with_people(op, handed)]
+    if missing:
+        found = (
+            why_kept(op, order.id, stage.script(op.window), stage.roster.unproven_devices(op.window)) for op in missing
+        )
+        why = next((why for why in found if why is not None), None)
+        if why is not None:
+            _tell_wait(desk, order, why)
         return order
     nodes = tuple(NodeId(op.unit) for op, _ in taken if op.kind is UnitKind.NODE)
     desk.note(order, "started", "", nodes)

@@ -75,7 +75,7 @@ def _undo(draft: Draft, op: UnitOp, orders: Sequence[RecoveryOrder]) -> UnitOp |
     bits = draft.stage.script(op.window).bits
     ordered = {order.update: order.to_version for order in orders if order.update in bits}  # once, however often it was
     fresh = sum(bits[name] for name in ordered) & ~op.undo
-    if not fresh or op.asked is Asked.INTENDED:
+    if not fresh or _is_intended(op):
         return None
     to_write = sum(bits[name] for name, version in ordered.items() if version) & fresh
     if op.state in FINAL:
@@ -94,8 +94,12 @@ def _may_take(draft: Draft, op: UnitOp) -> bool:
 
 
 def _woken(op: UnitOp, now: datetime) -> UnitOp:
-    is_idle = op.asked is Asked.NOTHING
-    return replace(op, gate=None if is_idle else op.gate, next_at=now if is_idle else op.next_at)
+    return replace(op, gate=None if op.is_idle else op.gate, next_at=now if op.is_idle else op.next_at)
+
+
+def _is_intended(op: UnitOp) -> bool:
+    """True while a call may just be made about the unit; a notice is none."""
+    return op.asked is Asked.INTENDED and not op.is_idle
 
 
 def _take_back(draft: Draft, op: UnitOp, order: RecoveryOrder) -> UnitOp:
@@ -136,7 +140,7 @@ def put_on_devices(draft: Draft, orders: Orders) -> None:
 
 def _put_on_device(draft: Draft, op: UnitOp, device: DeviceScript, order: RecoveryOrder) -> None:
     is_through = bool(op.undo) and op.finished_at is not None
-    if is_through or op.asked is Asked.INTENDED or op.state in FINAL:
+    if is_through or _is_intended(op) or op.state in FINAL:
         return
     if not order.to_version:
         if not op.begun and not op.undo:
@@ -208,7 +212,7 @@ def _put_behind(draft: Draft, row: UnitOp, device: DeviceScript, order: Recovery
         after = _take_back(draft, row, order)
     elif row.state is UnitState.PROVEN and row.asked is Asked.NOTHING and device.update.needs_drain:
         after = _check_again(draft, row)
-    elif later and row.state not in FINAL and row.asked is not Asked.INTENDED:
+    elif later and row.state not in FINAL and not _is_intended(row):
         after = _woken(row, draft.now)
     else:
         return

@@ -22,7 +22,7 @@ from fermata.domain.recovery import (
     spread,
 )
 from fermata.domain.updates import Update
-from fermata.execution.putting_back import Draft, put_on_devices, put_on_nodes
+from fermata.execution.putting_back import Draft, Key, put_on_devices, put_on_nodes
 from fermata.execution.stage import Stage
 from fermata.execution.tail import list_units
 from fermata.execution.taking_again import Room
@@ -57,18 +57,23 @@ def roll_back_stopped(stage: Stage, _run: Run, now: datetime) -> None:
 
 
 def _order_stopped(stage: Stage, updates: frozenset[UpdateId], now: datetime) -> None:
+    """Windows in which nothing moved since they were judged for the same updates are not read again."""
+    with stage.database.read() as conn:
+        marks = {name: (updates, *mark) for name, mark in recovery.mark_windows(conn, stage.run).items()}
+    moved = [name for name, mark in marks.items() if stage.stopped_seen.get(name) != mark]
+    moved = [name for name in moved if updates & stage.script(name).by_id.keys()]
+    if not moved:
+        return
     with stage.database.begin() as conn:
-        by_window: dict[WindowId, dict[str, UnitOp]] = {}
-        for op in unit_ops.ops_of_run(conn, stage.run):
-            by_window.setdefault(op.window, {})[op.unit] = op
-        good = recovery.load_last_goods(conn, [op for rows in by_window.values() for op in rows.values()])
         orders: list[RecoveryOrder] = []
-        for window, rows in by_window.items():
-            if updates & stage.script(window).by_id.keys():
-                orders += _orders_of(stage, rows, updates, good, now)
+        for window in moved:
+            rows = {op.unit: op for op in unit_ops.ops_of_window(conn, stage.run, window)}
+            good = recovery.load_last_goods(conn, rows.values())
+            orders += _orders_of(stage, rows, updates, good, now)
         recovery.add_orders(conn, orders)
         stage.undo.latest = recovery.latest_order(conn, stage.run)
         stage.undo.load((*stage.undo.orders, *orders))
+    stage.stopped_seen.update({name: marks[name] for name in moved})
 
 
 def _orders_of(
@@ -145,8 +150,8 @@ def begin_ordered(stage: Stage, now: datetime) -> None:
     if not waiting:
         return
     with stage.database.begin() as conn:
-        rows = {(op.window, op.unit): op for op in unit_ops.ops_of_run(conn, stage.run)}
-        draft = Draft(stage=stage, rows=rows, room=Room(stage, conn, rows.values(), now), now=now)
+        rows = _rows_of(stage, conn, waiting)
+        draft = Draft(stage=stage, rows=rows, room=Room(stage, conn, now), now=now)
         orders = {key: found for key, found in waiting.items() if key in rows}
         put_on_devices(draft, orders)
         put_on_nodes(draft, orders)
@@ -155,6 +160,20 @@ def begin_ordered(stage: Stage, now: datetime) -> None:
         stage.reload()
     else:
         stage.roster.put(op for _, op in draft.changed() if stage.roster.standing(op.window, op.unit) is not None)
+
+
+def _rows_of(stage: Stage, conn: Connection, keys: Iterable[Key]) -> dict[Key, UnitOp]:
+    """The rows of units with orders, and of all nodes behind those that are devices."""
+    wanted: dict[WindowId, set[str]] = {}
+    for window, unit in keys:
+        names = wanted.setdefault(window, set())
+        names.add(unit)
+        device = stage.script(window).devices.get(DeviceId(unit))
+        known = stage.fleet.devices.get(DeviceId(unit))
+        names.update(device.behind if device is not None else ())
+        names.update(node.name for node in (stage.fleet.nodes_behind(known) if known is not None else ()))
+    found = (op for name, units in wanted.items() for op in unit_ops.named_ops(conn, stage.run, name, units))
+    return {(op.window, op.unit): op for op in found}
 
 
 def _store(stage: Stage, conn: Connection, draft: Draft) -> bool:

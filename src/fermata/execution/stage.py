@@ -74,7 +74,8 @@ class Stage:
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
     ride. `chosen`: a plan, its windows that are gone, and the control windows among the rest. `ends_noted`: stays of
-    units with people whose end was seen, kept when all else is read again.
+    units with people whose end was seen, and `stopped_seen`, how windows stood when it was last judged what of them is
+    rolled back: both kept when all else is read again.
     """
 
     database: Database
@@ -92,7 +93,7 @@ class Stage:
     scripts: dict[WindowId, WindowScript] = field(default_factory=dict)
     windows: dict[WindowId, WindowRun] = field(default_factory=dict)
     handing: Handing = field(default_factory=Handing)
-    ends_noted: set[tuple[WindowId, str, int]] | None = None
+    ends_noted: set[tuple[WindowId, str, int]] = field(default_factory=set)
     scale_in: ScaleIn = field(default_factory=ScaleIn)
     memory: Memory = field(default_factory=Memory)
     roster: Roster = field(default_factory=lambda: Roster(()))
@@ -111,6 +112,7 @@ class Stage:
     look: Look | None = None
     try_again_at: datetime | None = None
     foreseen: tuple[PlanId, date] | None = None
+    stopped_seen: dict[WindowId, tuple[object, ...]] = field(default_factory=dict)
     chosen: tuple[PlanId, frozenset[WindowId], frozenset[WindowId]] | None = None
 
     def score(self, plan_id: PlanId) -> Score:
@@ -239,9 +241,7 @@ class Stage:
                 rows = tuple(row for row in found if row is not None)
                 ops = tuple(op for row in rows for op in unit_ops.ops_of_window(conn, self.run, row.window))
             self.device_versions.update(inventory.load_device_versions(conn))
-            self.handing = load_handing(conn, self.run)
-            if self.ends_noted is None:  # what was over before is found with the next look at each unit
-                self.ends_noted = self.handing.keys(ended=True)
+            self.handing = load_handing(conn, self.run, self.handing.told)
             self.undo = UndoDesk(latest=recovery.latest_order(conn, self.run))
             self.undo.load(recovery.load_orders(conn, self.run))
         self.windows = {row.window: row for row in rows}
@@ -260,6 +260,7 @@ class Stage:
         self.scale_in = ScaleIn.of(self.fleet)
         self.reload()
         self.cases.clear()
+        self.stopped_seen.clear()
 
     def give_up(self) -> None:
         """After Outdated: forgets what others hold, and reads what is left."""
@@ -296,7 +297,7 @@ class Stage:
             device_versions=dict(self.device_versions),
             writing_elsewhere={},
             handing=Handing(),
-            ends_noted=None,
+            ends_noted=set(),
             scripts={},
             gates=GateDesk(),
             rooms=RoomDesk(),
@@ -304,6 +305,7 @@ class Stage:
             look=None,
             try_again_at=None,
             yard=None,
+            stopped_seen={},
         )
 
     def open_windows(self) -> tuple[WindowRun, ...]:

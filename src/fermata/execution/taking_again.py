@@ -32,7 +32,7 @@ LOOK = timedelta(minutes=5)
 class Room:
     """What is out, what is said and what is left, at one instant: whoever is taken counts from then on."""
 
-    def __init__(self, stage: Stage, conn: Connection, rows: Iterable[UnitOp], now: datetime) -> None:
+    def __init__(self, stage: Stage, conn: Connection, now: datetime) -> None:
         self._stage = stage
         self._conn = conn
         self._now = now
@@ -40,8 +40,7 @@ class Room:
         self._ordered: Mapping[NodeId, Reason] = work_orders.held_nodes(conn, stage.fleet, now)
         zone = stage.campaign.timezone
         self._midnight = local_to_utc(calendar_day(now, zone), time(0), zone)
-        again = (op for op in rows if op.taken_again_at is not None and op.taken_again_at >= self._midnight)
-        self._again_today = {NodeId(op.unit) for op in again}
+        self._taken: set[NodeId] = set()
         self._left = TAKE_AT_ONCE_MAX
 
     @property
@@ -63,7 +62,7 @@ class Room:
         """Counts them as out."""
         taken = set(names)
         self._out |= taken
-        self._again_today |= taken
+        self._taken |= taken
         self._left -= len(taken)
 
     def find_freeze(self, names: Iterable[NodeId]) -> Reason | None:
@@ -127,7 +126,8 @@ class Room:
         caps = find_daily_caps(stage.fleet, said.policy, stage.catalogue.updates, said.ledger)
         if not caps or not taken:
             return None
-        gone = unit_ops.nodes_taken_since(self._conn, self._midnight) | self._again_today
+        again = unit_ops.nodes_taken_again_since(self._conn, self._stage.run, self._midnight)
+        gone = unit_ops.nodes_taken_since(self._conn, self._midnight) | again | self._taken
         over = first_over(caps, taken, gone - taken)
         if over is None:
             return None

@@ -74,12 +74,13 @@ def step_trains(stage: Stage, now: datetime) -> int:
     due = yard.roster.due(now, DUE_MAX)
     if not due:
         return 0
-    fresh = [op for op in due if op.asked is not Asked.INTENDED]
+    repeated = [op for op in due if op.asked is Asked.INTENDED and not op.is_idle]
+    fresh = [op for op in due if op.is_idle or op.asked is not Asked.INTENDED]
     seen = observe(make_caller(stage), fresh, now, {}).seen
     caller = make_caller(stage)
     intended = _record_intent(stage, yard, fresh, seen, now)
     stage.crash("train intended")
-    to_do = [*(op for op in due if op.asked is Asked.INTENDED), *intended]
+    to_do = [*repeated, *intended]
     if to_do:
         answers = perform(caller, to_do)
         stage.crash("train performed")

@@ -18,6 +18,7 @@ from fermata.store import inventory
 from fermata.store.asking import ask, ask_value
 from fermata.store.bulk import delete_names, insert_rows
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.unit_ops import unit_op
 
 NAMES_PER_QUERY = 500
 
@@ -54,6 +55,19 @@ recovery_order = Table(
 _ORDERED = recovery_order.c.run == bindparam("of_run")
 _OF_RUN = select(recovery_order).where(_ORDERED).order_by(recovery_order.c.seq)
 _LATEST = select(func.max(recovery_order.c.seq)).where(_ORDERED)
+
+_MARKS = (
+    select(
+        unit_op.c.window,
+        func.sum(unit_op.c.version),
+        func.max(last_good.c.at),
+        func.max(device_last_good.c.at),
+    )
+    .outerjoin(last_good, last_good.c.name == unit_op.c.unit)
+    .outerjoin(device_last_good, device_last_good.c.name == unit_op.c.unit)
+    .where(unit_op.c.run == bindparam("of_run"))
+    .group_by(unit_op.c.window)
+)
 
 _NAMED: BindParameter[Any] = bindparam("of_names", expanding=True)
 _GOOD = select(last_good).where(last_good.c.name.in_(_NAMED))
@@ -109,6 +123,13 @@ def load_orders(conn: Connection, run: RunId) -> tuple[RecoveryOrder, ...]:
 def latest_order(conn: Connection, run: RunId) -> int:
     """A number that grows with every order of the run; 0 while there is none."""
     return ask_value(conn, _LATEST, of_run=run) or 0
+
+
+def mark_windows(conn: Connection, run: RunId) -> dict[WindowId, tuple[object, ...]]:
+    """For each window that has opened, what differs as soon as one of its units moves, or something else is known to be
+    good on it.
+    """
+    return {WindowId(window): tuple(marks) for window, *marks in conn.execute(_MARKS, {"of_run": run})}
 
 
 def load_undone(conn: Connection, updates: Iterable[UpdateId]) -> dict[tuple[NodeId, UpdateId], datetime]:

@@ -101,6 +101,10 @@ _BUSY = select(*_WRITERS, func.count()).where(_WRITES).group_by(*_WRITERS)
 _BUSY_BY_RUN = select(unit_op.c.run, *_WRITERS, func.count()).where(_WRITES).group_by(unit_op.c.run, *_WRITERS)
 _OF_RUN = select(unit_op).where(unit_op.c.run == bindparam("of_run")).order_by(unit_op.c.id)
 _OF_WINDOW = _OF_RUN.where(unit_op.c.window == bindparam("of_window"))
+_NAMED = _OF_WINDOW.where(unit_op.c.unit.in_(bindparam("of_units", expanding=True)))
+_TAKEN_AGAIN = select(unit_op.c.unit).where(
+    unit_op.c.run == bindparam("of_run"), unit_op.c.taken_again_at >= bindparam("since"), _IS_NODE
+)
 _LISTED = (
     select(unit_op)
     .where(unit_op.c.run == bindparam("of_run"), unit_op.c.tail_since.is_not(None), _WORKING)
@@ -145,6 +149,20 @@ def ops_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitO
 def ops_of_run(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every operation of a run, by id."""
     return tuple(_to_op(row) for row in ask(conn, _OF_RUN, of_run=run))
+
+
+def named_ops(conn: Connection, run: RunId, window: WindowId, units: Collection[str]) -> tuple[UnitOp, ...]:
+    """The operations on these units in a window; units that it does not have are absent."""
+    names, found = sorted(units), list[UnitOp]()
+    for start in range(0, len(names), NAMES_PER_STATEMENT):
+        chunk = names[start : start + NAMES_PER_STATEMENT]
+        found += [_to_op(r) for r in conn.execute(_NAMED, {"of_run": run, "of_window": window, "of_units": chunk})]
+    return tuple(found)
+
+
+def nodes_taken_again_since(conn: Connection, run: RunId, since: datetime) -> frozenset[NodeId]:
+    """Nodes that a run took out again at `since` or later, after they had been returned."""
+    return frozenset(NodeId(name) for (name,) in ask(conn, _TAKEN_AGAIN, of_run=run, since=since))
 
 
 def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:

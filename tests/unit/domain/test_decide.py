@@ -9,17 +9,42 @@ from tests.simulation import small
 from fermata.domain.decide import Seen, decide
 from fermata.domain.decide_begin import Facts
 from fermata.domain.decide_return import decide_return
-from fermata.domain.decisions import Accept, Begin, Decision, EndStep, HandBack, Leave, Prove, Repeat, Resume, Watch
+from fermata.domain.decisions import (
+    Accept,
+    Begin,
+    Decision,
+    EndStep,
+    HandBack,
+    Leave,
+    Postpone,
+    Prove,
+    Repeat,
+    Resume,
+    Watch,
+)
 from fermata.domain.evidence import case_of, note_progress
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId
 from fermata.domain.intents import EVERYWHERE, NO_INTENTS, Intent, Intents, ScopeKind
 from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
-from fermata.domain.observations import Accepted, DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
+from fermata.domain.observations import (
+    Accepted,
+    Answer,
+    DeviceSeen,
+    Failed,
+    Later,
+    NeverAsked,
+    NodeSeen,
+    Progress,
+    Running,
+    Succeeded,
+    Unsure,
+)
 from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.pending import find_pending
 from fermata.domain.readmission import Evidence, NotReadmitted, Reading, judge
 from fermata.domain.reasons import Code
+from fermata.domain.repairs import REPAIR
 from fermata.domain.run_states import Desired
 from fermata.domain.scripts import APPLY_PREFIX, GIVE_BACK, RESET_PREFIX, read_script
 from fermata.domain.settle import judge_answer
@@ -240,3 +265,32 @@ def test_node_is_back_when_its_return_is_accepted_unless_the_target_says_when_to
     coming = replace(op, asked=Asked.UNDER_WAY)
     assert decide_return(coming, Running(check_again_at=again), FACTS) == Watch(until=again)
     assert decide_return(coming, Succeeded(at=NOW), FACTS) == Leave(event=UnitEvent.GIVE_BACK, reason=None)
+
+
+@pytest.mark.parametrize(
+    ("state", "answer", "minutes"),
+    [
+        (UnitState.FAILED, Later(after=timedelta(days=1)), 10),
+        (UnitState.FAILED, Later(after=timedelta(minutes=2)), 2),
+        (UnitState.IN_REPAIR, Later(after=timedelta(days=1)), 10),
+        (UnitState.IN_REPAIR, Unsure(), 1),
+        (UnitState.LOCKED, Later(after=timedelta(days=1)), 24 * 60),
+    ],
+)
+def test_a_unit_is_looked_at_however_long_the_notifier_wants_to_be_left_alone(
+    state: UnitState, answer: Answer, minutes: int
+) -> None:
+    op = replace(reset_during("bmc", UnitKind.NODE), state=state, step=REPAIR, asked=Asked.INTENDED, failed_at=NOW)
+    assert judge_answer(op, answer, FACTS) == Postpone(until=NOW + timedelta(minutes=minutes))
+    if state is not UnitState.LOCKED:
+        late = replace(op, failed_at=NOW - timedelta(hours=1))
+        assert judge_answer(late, Unsure(), FACTS) == Postpone(until=NOW + timedelta(minutes=10))
+
+
+@pytest.mark.parametrize("state", [UnitState.FAILED, UnitState.IN_REPAIR])
+def test_what_is_seen_counts_though_nobody_could_be_told_yet_and_else_they_are_told_again(state: UnitState) -> None:
+    op = replace(reset_during("bmc", UnitKind.NODE), state=state, asked=Asked.INTENDED, failed_at=WINDOW.start)
+    assert isinstance(decide(op, Seen(node=seen_node()), FACTS), Repeat if state is UnitState.FAILED else Resume)
+    repaired = replace(seen_node(), repaired_at=NOW)
+    assert isinstance(decide(op, Seen(node=repaired), FACTS), Resume)
+    assert isinstance(decide(op, Seen(), FACTS), Repeat)
