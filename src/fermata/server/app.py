@@ -23,6 +23,7 @@ from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
 from fermata.server.doors.node_front import NodeFront
 from fermata.server.guard import Guard
+from fermata.server.kept_work import KeptWork
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
@@ -30,9 +31,21 @@ from fermata.server.once import Once
 from fermata.server.quota import Quota
 from fermata.server.sync_loop import run_sync_loop
 from fermata.server.watch import watch
-from fermata.server.web import capacity_page, fleet_page, journal_page, pages, query_page, requests_page
+from fermata.server.web import (
+    campaign_page,
+    capacity_page,
+    fleet_page,
+    journal_page,
+    pages,
+    policy_page,
+    query_page,
+    replan_page,
+    requests_page,
+    what_if_page,
+)
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
+from fermata.services.campaigns import CampaignDesk
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
@@ -40,7 +53,18 @@ from fermata.services.wall import WallDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
 NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
-SCREENS = (pages, fleet_page, capacity_page, requests_page, journal_page, query_page)
+SCREENS = (
+    pages,
+    campaign_page,
+    what_if_page,
+    replan_page,
+    policy_page,
+    fleet_page,
+    capacity_page,
+    requests_page,
+    journal_page,
+    query_page,
+)
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -73,6 +97,7 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         lifespan=_lifespan,
     )
     desk = MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2)
+    long_work = LongWork()
     app.state.context = context = Context(
         db=db,
         now=clock.now,
@@ -82,10 +107,12 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         live=live,
         desk=QueryDesk.of_store(db),
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
-        long_work=LongWork(),
+        long_work=long_work,
+        kept_work=KeptWork(long_work),
         channels=channels,
         maintenance=desk,
         wall=WallDesk(desk),
+        campaigns=CampaignDesk(db, brake),
         node_keys=NodeKeys(nodes.secret),
         sources=sources,
         brake=brake,
