@@ -62,7 +62,7 @@ class Kept:
         """Takes in what is told; raises Cancelled where the work is to end."""
         if self.is_cancelled:
             raise Cancelled
-        self.told = f"{stage}: {detail}" if detail else str(stage)
+        self.told = f"{stage}, {detail}" if detail else str(stage)
         self.steps += 1
 
     def cancel(self) -> None:

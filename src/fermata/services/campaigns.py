@@ -13,7 +13,7 @@ from fermata.domain.campaign import Campaign, Limit, LimitKind
 from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import CampaignId, ClusterId, NodeId
-from fermata.domain.openings import count_limits
+from fermata.domain.openings import Capacity, count_limits
 from fermata.domain.plans import Mode, Window
 from fermata.domain.reasons import Code, reason
 from fermata.domain.windows import calendar_day, days_between
@@ -22,12 +22,14 @@ from fermata.services.board import BoardReader
 from fermata.services.board_assembly import Subject
 from fermata.services.board_lanes import Conduct, forecast_end, make_chip, slip_of
 from fermata.services.board_views import Board, Chip, Curves, Slip
-from fermata.services.errors import Refusal, nearest
+from fermata.services.errors import Refusal, nearest, refusing_unknown
+from fermata.services.run_views import RunStatus
 from fermata.store import inventory, unit_ops
 from fermata.store import plans as plan_store
-from fermata.store.database import Database
+from fermata.store.database import Connection, Database
 
 FRESH_SECONDS = 1.0
+FLEET_SECONDS = 30.0  # who holds which cluster changes by import alone, and reading 20,000 nodes takes a while
 FOLLOWED_MOST = 4  # campaigns of which the plans and samples read so far are kept
 
 Steps = tuple[tuple[datetime, int], ...]  # from this instant on, so many
@@ -89,7 +91,7 @@ class LimitLine:
 class CampaignView:
     """One look. `board` has the figures, days and curves; the rest is empty without a plan. `risk`: what was foreseen
     last of the plan in force. `planned` and `returned`: nodes back so far. `customers` of clusters.
-    `windows`: those that are drawn.
+    `windows`: those that are drawn. `status` of the newest run.
     """
 
     campaign: Campaign
@@ -101,6 +103,7 @@ class CampaignView:
     risk: DeadlineRisk | None = None
     customers: Mapping[ClusterId, str] = field(default_factory=dict)
     windows: tuple[Window, ...] = ()
+    status: RunStatus | None = None
 
 
 class CampaignDesk:
@@ -115,7 +118,8 @@ class CampaignDesk:
         self._lock = threading.Lock()
         self._readers: dict[CampaignId, BoardReader] = {}
         self._views: dict[CampaignId, tuple[float, CampaignView]] = {}
-        self._fleet: tuple[str, Fleet] | None = None
+        self._fleet: tuple[float, Fleet] | None = None
+        self._counted: tuple[str, Capacity] | None = None
 
     def look(self, campaign: CampaignId, now: datetime) -> CampaignView:
         """The campaign at `now`. Raises Refusal for one that nobody knows, StoreUnavailable."""
@@ -135,6 +139,14 @@ class CampaignDesk:
         with self._db.read() as conn:
             return inventory.list_campaigns(conn)
 
+    def read_fleet(self) -> Fleet:
+        """The fleet on record, at most FLEET_SECONDS old."""
+        with self._lock:
+            if self._fleet is None or self._monotonic() - self._fleet[0] >= FLEET_SECONDS:
+                with refusing_unknown(), self._db.read() as conn:
+                    self._fleet = (self._monotonic(), inventory.load_fleet(conn))
+            return self._fleet[1]
+
     def _look(self, name: CampaignId, now: datetime) -> CampaignView:
         known = {campaign.id: campaign for campaign in self.list_campaigns()}
         if name not in known:
@@ -147,27 +159,29 @@ class CampaignDesk:
         subject, conduct = seen
         with self._db.read() as conn:
             returned = unit_ops.returns(conn, subject.status.run) if subject.status is not None else ()
-            fleet = self._read_fleet(subject, lambda sha: plan_store.load_fleet_snapshot(conn, sha))
+            capacity = self._count(conn, subject)
         windows = [w for w in subject.followed.windows if not conduct.is_cancelled(w)]
-        status = subject.status
+        status, fleet = subject.status, capacity.fleet
         risk = status.deadline_risk if status is not None else None
         return CampaignView(
             campaign=subject.campaign,
             board=board,
             rows=list_rows(windows, conduct, fleet, now),
-            limits=list_limits(subject.campaign, fleet, windows, board.curves),
+            limits=list_limits(capacity, windows, board.curves),
             planned=_add_up((window.end, len(window.nodes)) for window in windows),
             returned=_add_up(returned),
             customers={name: cluster.customer for name, cluster in fleet.clusters.items()},
             windows=tuple(windows),
+            status=status,
             risk=risk if risk is not None and risk.plan == board.head.plan else None,
         )
 
-    def _read_fleet(self, subject: Subject, load: Callable[[str], Fleet]) -> Fleet:
+    def _count(self, conn: Connection, subject: Subject) -> Capacity:
+        """Which nodes each limit counts, of the fleet that the plan was made from: asked again with another plan."""
         sha = subject.followed.plan.inputs.fleet
-        if self._fleet is None or self._fleet[0] != sha:
-            self._fleet = (sha, load(sha))
-        return self._fleet[1]
+        if self._counted is None or self._counted[0] != sha or self._counted[1].campaign != subject.campaign:
+            self._counted = (sha, count_limits(subject.campaign, plan_store.load_fleet_snapshot(conn, sha)))
+        return self._counted[1]
 
 
 def list_rows(windows: Iterable[Window], conduct: Conduct, fleet: Fleet, now: datetime) -> tuple[Row, ...]:
@@ -199,15 +213,14 @@ def _bar(window: Window, conduct: Conduct, now: datetime) -> Bar:
     )
 
 
-def list_limits(
-    campaign: Campaign, fleet: Fleet, windows: Sequence[Window], curves: Curves | None
-) -> tuple[LimitLine, ...]:
+def list_limits(capacity: Capacity, windows: Sequence[Window], curves: Curves | None) -> tuple[LimitLine, ...]:
     """Every limit of the campaign, in its order, from the first day to the last that counts."""
+    campaign, fleet = capacity.campaign, capacity.fleet
     zone = campaign.timezone
     days = [calendar_day(window.start, zone) for window in windows]
     every = tuple(days_between(min([campaign.first_day, *days]), max([campaign.deadline, *days])))
     lines = []
-    for number, (limit, members, allowed) in enumerate(count_limits(campaign, fleet).counted):
+    for number, (limit, members, allowed) in enumerate(capacity.counted):
         planned, most = _plan_of(limit, members, windows, campaign, fleet)
         used = _used_of(number, curves) if curves is not None else ()
         seen = _most_by_day(used, curves, zone) if curves is not None else {}

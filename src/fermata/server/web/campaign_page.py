@@ -74,7 +74,6 @@ def _render(given: Context, name: CampaignId) -> str:
     view = given.campaigns.look(name, given.now())
     zone, board = view.campaign.timezone, view.board
     on_board = given.reader.latest
-    status = find_status(given, name)
     return render.render_page(
         "campaign.html",
         **page_values(given, view, "overview"),
@@ -89,7 +88,7 @@ def _render(given: Context, name: CampaignId) -> str:
         out_words=render.say_out(board),
         links=on_board is not None and on_board.head is not None and on_board.head.id == view.campaign.id,
         pace=words.pace_text(board),
-        replan=status.last_replan if status is not None else None,
+        replan=view.status.last_replan if view.status is not None else None,
     )
 
 

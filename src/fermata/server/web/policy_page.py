@@ -175,10 +175,10 @@ def _show(
     first = asked.first or campaign.first_day
     days = tuple(days_between(first, first + (SPAN_DAYS - 1) * ONE_DAY))
     span = Interval(local_to_utc(days[0], time.min, zone), local_to_utc(days[-1] + ONE_DAY, time.min, zone))
-    settled = given.wall.picture.settled
+    fleet = given.campaigns.read_fleet()
     policy = freezes.read_policy(given.db)
     windows = view.windows
-    every = list_customers(settled.fleet, policy, windows, kind=asked.work, span=span) if policy is not None else ()
+    every = list_customers(fleet, policy, windows, kind=asked.work, span=span) if policy is not None else ()
     shown = [each for each in every if not asked.customer or each.customer == asked.customer]
     axis = _Axis(span, days, zone)
     html = render.render_page(
@@ -191,14 +191,14 @@ def _show(
         axis=axis.draw(view.board.now, campaign),
         customers=[(each, [axis.row(days_of, view) for days_of in each.clusters]) for each in shown],
         names=[each.customer for each in every],
-        freezes=list_freezes(settled.fleet, policy, windows, view.board.now) if policy is not None else (),
+        freezes=list_freezes(fleet, policy, windows, view.board.now) if policy is not None else (),
         works=WORK_WORDS,
         stances=STANCE_WORDS,
         levels=LEVELS,
         days=days,
         earlier=asked.link(first=(first - SPAN_DAYS // 2 * ONE_DAY).isoformat()),
         later=asked.link(first=(first + SPAN_DAYS // 2 * ONE_DAY).isoformat()),
-        clusters=sorted(settled.fleet.clusters),
+        clusters=sorted(fleet.clusters),
         no_policy=policy is None,
     )
     return HTMLResponse(html, status_code=status if refused else HTTPStatus.OK, headers=FRESH)
