@@ -1,11 +1,14 @@
 """A small campaign with a plan of its own in force, and a run that has come as far as a test wants it."""
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
 
+import httpx
 from tests.constraints import world as w
 from tests.server.conftest import HandClock
 
@@ -25,6 +28,7 @@ from fermata.services.runs import start
 from fermata.store import runs
 from fermata.store.database import Database
 
+SECONDS_MAX = 60
 SMALL = CampaignId("small")
 API = Where(conditions={"workload": frozenset({"api"})})
 LIMITS = (
@@ -115,3 +119,24 @@ def ran(db: Database, plan: Plan) -> datetime:
     look(db, first.start, len(first.nodes), limits)
     look(db, now, 0, tuple(0 for _ in limits))
     return now
+
+
+def wait_over(client: httpx.Client, address: str) -> str:
+    """Asks as the page does until the work is over; the page then."""
+    path, _, query = address.partition("?")
+    for _ in range(SECONDS_MAX * 10):
+        if "HX-Refresh" in client.get(f"{path}/work?{query}").headers:
+            return client.get(address).text
+        time.sleep(0.1)
+    raise AssertionError(f"{address} goes on for too long")
+
+
+def plan_again(client: httpx.Client) -> str:
+    client.post("/campaign/replan", data={"campaign": "small", "actor": "ann"})
+    return wait_over(client, "/campaign/replan?campaign=small")
+
+
+def proposal_of(text: str) -> int:
+    found = re.search(r"proposal=(\d+)", text)
+    assert found is not None, "no link to the second look"
+    return int(found.group(1))

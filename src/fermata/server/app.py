@@ -123,6 +123,12 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         app.include_router(screen.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
+    _stand_before(app, context)
+    return app
+
+
+def _stand_before(app: FastAPI, context: Context) -> None:
+    """What every request passes, the last one first."""
     app.add_middleware(Once, context=context, prefix=PREFIX)
     app.add_middleware(Conditional, prefix=PREFIX)
     app.add_middleware(
@@ -130,7 +136,6 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
     )
     app.add_middleware(Guard, hosts=frozenset(LOOPBACK_NAMES))
     app.add_middleware(NodeFront, doors=doors.NODE_DOORS)
-    return app
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.ids import CampaignId
+from fermata.domain.replans import Replan, ReplanOutcome
 from fermata.server.context import Context, Given
 from fermata.server.web import campaign_shapes, render, words
 from fermata.services.campaigns import CampaignView
@@ -58,6 +59,14 @@ def find_status(given: Context, campaign: CampaignId) -> RunStatus | None:
         return None
 
 
+def find_proposal(run: RunStatus | None) -> Replan | None:
+    """The proposal that waits for somebody to publish it, or None."""
+    last = run.last_replan if run is not None else None
+    if run is None or last is None or last.plan is None or last.outcome is not ReplanOutcome.PROPOSED:
+        return None
+    return last if last.parent == run.plan else None
+
+
 def page_values(given: Context, view: CampaignView, here: str) -> dict[str, Any]:
     """What the head of each page of a campaign shows."""
     return {
@@ -74,6 +83,7 @@ def _render(given: Context, name: CampaignId) -> str:
     view = given.campaigns.look(name, given.now())
     zone, board = view.campaign.timezone, view.board
     on_board = given.reader.latest
+    proposal = find_proposal(view.status)
     return render.render_page(
         "campaign.html",
         **page_values(given, view, "overview"),
@@ -88,7 +98,12 @@ def _render(given: Context, name: CampaignId) -> str:
         out_words=render.say_out(board),
         links=on_board is not None and on_board.head is not None and on_board.head.id == view.campaign.id,
         pace=words.pace_text(board),
-        replan=view.status.last_replan if view.status is not None else None,
+        needs=[
+            need
+            for need in board.needs
+            if proposal is None or proposal.needs is None or need != proposal.needs.sentence
+        ],
+        proposal=proposal,
     )
 
 

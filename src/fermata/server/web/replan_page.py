@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -14,20 +14,21 @@ from starlette.concurrency import run_in_threadpool
 from fermata.domain.ids import CampaignId, ClusterId
 from fermata.domain.plan_diff import Change
 from fermata.domain.replans import Replan, ReplanLine, ReplanOutcome
+from fermata.domain.windows import ONE_DAY
 from fermata.planning.inputs import Asked
 from fermata.planning.stages import Watch
 from fermata.server.context import Context, Given
 from fermata.server.errors import ServerBusy
 from fermata.server.kept_work import State
 from fermata.server.web import render
-from fermata.server.web.campaign_page import FRESH, NAME_MAX, find_chosen, find_status, page_values
+from fermata.server.web.campaign_page import FRESH, NAME_MAX, find_chosen, find_proposal, find_status, page_values
 from fermata.server.web.what_if_page import BUSY, tell_work
 from fermata.services import replans
 from fermata.services.errors import Refusal
 from fermata.services.plans import Wanted
-from fermata.services.run_views import RunStatus
 from fermata.services.words import span_words
 
+NO_TIME = timedelta(0)
 WHY_MAX = 2_000
 NO_NAME = "Your name is missing: it stands in the journal beside what you do."
 CHANGE_WORDS = {
@@ -135,7 +136,7 @@ def _show(
     view = given.campaigns.look(name, given.now())
     run = find_status(given, name)
     last = run.last_replan if run is not None else None
-    proposal = _find_open(run)
+    proposal = find_proposal(run)
     if second is not None and not refused and (proposal is None or proposal.seq != second):
         refused, second = "This proposal is none any more: below is what came of planning again last.", None
     html = render.render_page(
@@ -155,14 +156,6 @@ def _show(
     return HTMLResponse(html, status_code=status if refused else HTTPStatus.OK, headers=FRESH)
 
 
-def _find_open(run: RunStatus | None) -> Replan | None:
-    """The proposal that waits for somebody to publish it, or None."""
-    last = run.last_replan if run is not None else None
-    if run is None or last is None or last.plan is None or last.outcome is not ReplanOutcome.PROPOSED:
-        return None
-    return last if last.parent == run.plan else None
-
-
 def _tell_lines(lines: Iterable[ReplanLine], customers: Mapping[ClusterId, str]) -> list[dict[str, Any]]:
     return [
         {
@@ -179,22 +172,23 @@ def _tell_lines(lines: Iterable[ReplanLine], customers: Mapping[ClusterId, str])
 def _shift(was: datetime | None, now: datetime | None) -> str:
     if was is None or now is None or was == now:
         return ""
-    return f"{span_words(now - was)} {'later' if now > was else 'earlier'}"
+    by = abs(now - was)
+    told = f"{by.days} {'day' if by.days == 1 else 'days'}" if by % ONE_DAY == NO_TIME else span_words(by)
+    return f"{told} {'later' if now > was else 'earlier'}"
 
 
 def _tell_whom(lines: Iterable[ReplanLine], customers: Mapping[ClusterId, str]) -> list[tuple[str, str]]:
-    """For each customer how many of its windows change in which way, the most touched first."""
-    counts: dict[str, Counter[str]] = {}
+    """For each customer how many of its dates differ in which way, the most touched first."""
+    counts: dict[str, Counter[Change]] = {}
     for line in lines:
-        counts.setdefault(customers.get(line.cluster, "unknown"), Counter())[CHANGE_WORDS[line.change]] += 1
+        counts.setdefault(customers.get(line.cluster, "unknown"), Counter())[line.change] += 1
     ranked = sorted(counts.items(), key=lambda each: (-each[1].total(), each[0]))
-    return [
-        (name, ", ".join(f"{number:,} {_plural(word, number)}" for word, number in found.items()))
-        for name, found in ranked
-    ]
+    return [(name, ", ".join(_count(change, number) for change, number in found.items())) for name, found in ranked]
 
 
-def _plural(word: str, number: int) -> str:
+def _count(change: Change, number: int) -> str:
+    """1 window moves, 3 windows are dropped."""
     if number == 1:
-        return word
-    return {"moves": "move", "changes": "change"}.get(word, word.replace("is ", "are ", 1))
+        return f"1 window {CHANGE_WORDS[change]}"
+    verb = CHANGE_WORDS[change].replace("is ", "are ") if "is " in CHANGE_WORDS[change] else CHANGE_WORDS[change][:-1]
+    return f"{number:,} windows {verb}"

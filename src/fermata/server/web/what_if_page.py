@@ -275,19 +275,16 @@ def _tell_plainly(sides: list[dict[str, Any]]) -> list[str]:
     elif now["last"]:
         told.append(f"The last window stays on {words.day(now['last'])}.")
     told.append(_tell_late(now, then))
-    for key, one, many in (
-        ("windows", "window", "windows"),
-        ("working_days", "day with work", "days with work"),
-        ("weekend_days", "weekend day", "weekend days"),
+    for key, noun in (
+        ("windows", "Windows"),
+        ("working_days", "Days with work"),
+        ("weekend_days", "Weekend days with work"),
+        ("nodes", "Nodes with a window"),
     ):
-        by = then[key] - now[key]
-        if by:
-            told.append(f"{abs(by):,} {'more' if by > 0 else 'fewer'} {one if abs(by) == 1 else many}: {then[key]:,}.")
+        if then[key] != now[key]:
+            told.append(f"{noun}: {then[key]:,}, where it was {now[key]:,}.")
     if now["most"] != then["most"]:
         told.append(f"At most {then['most']:,} nodes are out at once, where it was {now['most']:,}.")
-    if now["nodes"] != then["nodes"]:
-        by = then["nodes"] - now["nodes"]
-        told.append(f"{abs(by):,} {'more' if by > 0 else 'fewer'} nodes get a window: {then['nodes']:,}.")
     return told
 
 
