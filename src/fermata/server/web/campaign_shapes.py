@@ -82,7 +82,6 @@ def _head_day(columns: Columns, number: int, day: date, campaign: Campaign) -> d
         "is_weekend": day.weekday() >= SATURDAY,
         "is_late": day > campaign.deadline,
         "is_deadline": day == campaign.deadline,
-        "names_month": number == 0 or day.day == 1,
     }
 
 
