@@ -1,10 +1,17 @@
 """`fermata plan --what-if`: a changed plan beside the plan of the files, prices, changes that fit nowhere."""
 
+from contextlib import closing
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from tests.cli.line import Line
 from tests.cli.test_plan import CLUSTERS, NODES, write_folder
+
+from fermata.domain.ids import CampaignId
+from fermata.formats.comparison import what_if_to_json
+from fermata.services.what_if import WhatIf, ask_what_if
+from fermata.store.database import Database
 
 
 @pytest.fixture
@@ -159,3 +166,21 @@ def test_room_that_buys_nothing_is_proven_worthless(
     assert isinstance(prices, list)
     assert {price["worth"] for price in prices} == {worth}
     assert words in line.run("plan", str(small), "--what-if", "price", store=False).out
+
+
+def test_a_store_answers_what_the_files_do(line: Line, folder: Path) -> None:
+    """The page of a campaign asks the store; both ways end in the same numbers."""
+    asked = ("limits[0].at_once=4", "extension_until=2026-01-06", "deadline=2026-01-06", "weekends=never")
+    of_files = ask(line, folder, *asked)
+    assert line.run("import", "scenario", str(folder)).code == 0
+    for name in ("sc-1", "sc-2"):
+        assert line.run("approve", "supercomputer", name).code == 0
+    wanted = WhatIf(nodes_out=4, deadline=date(2026, 1, 6), weekends=False)
+    with closing(Database(f"sqlite:///{line.store}")) as db:
+        answer = ask_what_if(db, CampaignId("small"), wanted, now=datetime(2026, 1, 2, 20, tzinfo=UTC))
+    assert answer.changes == asked
+    told = what_if_to_json(answer.changes, answer.now, answer.then, answer.comparison, ())
+    for side in ("now", "what_if"):
+        assert told[side].pop("plan")
+        of_files[side].pop("plan")  # type: ignore[attr-defined]  # ids of plans are minted or derived
+    assert told == of_files

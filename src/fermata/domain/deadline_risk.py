@@ -1,7 +1,7 @@
 """How likely a campaign misses its deadline as things stand, what drives it, and what would help."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from fermata.domain.ids import ClusterId, PlanId, RunId, WindowId
 from fermata.domain.reasons import Reason
@@ -31,13 +31,25 @@ class Remedy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FanDay:
+    """Nodes back, proven, by the end of a campaign day: in half of the plays, and in nine of ten, so many or more.
+    Nodes of windows that do not run on their day, and those on the tail list, are not counted.
+    """
+
+    day: date
+    median: int
+    bound: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlineRisk:
     """What was foreseen at `at` of the plan in force, over so many `plays` of what is left of it.
 
     `missed`: the share of plays in which enough nodes of some window are not back by the deadline. `late_node_days`:
     nodes times days after it, the mean and what one play in ten exceeds, tail list included. `homeless`: nodes that
     still need a window and have none. `drivers` by how often they miss it. `remedies` as tried at
-    `remedies_at`. `alert` None: not likely enough to tell.
+    `remedies_at`. `alert` None: not likely enough to tell. `fan`: from the first day with a window to come to the
+    deadline or the last window, whichever is later; empty when no window is left.
     """
 
     run: RunId
@@ -54,4 +66,5 @@ class DeadlineRisk:
     remedies: tuple[Remedy, ...] = ()
     remedies_at: datetime | None = None
     alert: Reason | None = None
+    fan: tuple[FanDay, ...] = ()
     seq: int = 0

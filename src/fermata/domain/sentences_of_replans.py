@@ -20,6 +20,11 @@ OF_REPLANS = {
     Code.REPLAN_WAITS: (
         "{plan} is ready to follow the plan in force: publish it with fermata replan --publish --campaign {campaign}."
     ),
+    Code.PROPOSAL_OVERTAKEN: (
+        "This proposal is none any more: {plan} is in force (by {by}).{newer} Look at what changed, then plan again if"
+        " something is left to change."
+    ),
+    Code.CHANGE_UNUSABLE: "{field} cannot be {value}: {why} Change that, then plan both again.",
     Code.REPLAN_BREAKS_DATES: (
         "The new plan takes back {windows} date(s) inside the notice, {example} at {start} first ({why}): a person has"
         " to say so, with fermata replan --publish --campaign {campaign}."

@@ -23,6 +23,7 @@ from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
 from fermata.server.doors.node_front import NodeFront
 from fermata.server.guard import Guard
+from fermata.server.kept_work import KeptWork
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
@@ -30,9 +31,22 @@ from fermata.server.once import Once
 from fermata.server.quota import Quota
 from fermata.server.sync_loop import run_sync_loop
 from fermata.server.watch import watch
-from fermata.server.web import capacity_page, fleet_page, journal_page, pages, query_page, requests_page, room_page
+from fermata.server.web import (
+    campaign_page,
+    capacity_page,
+    fleet_page,
+    journal_page,
+    pages,
+    policy_page,
+    query_page,
+    replan_page,
+    requests_page,
+    room_page,
+    what_if_page,
+)
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
+from fermata.services.campaigns import CampaignDesk
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
@@ -40,7 +54,19 @@ from fermata.services.wall import WallDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
 NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
-SCREENS = (pages, room_page, fleet_page, capacity_page, requests_page, journal_page, query_page)
+SCREENS = (
+    pages,
+    room_page,
+    campaign_page,
+    what_if_page,
+    replan_page,
+    policy_page,
+    fleet_page,
+    capacity_page,
+    requests_page,
+    journal_page,
+    query_page,
+)
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 
@@ -73,6 +99,7 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         lifespan=_lifespan,
     )
     desk = MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2)
+    long_work = LongWork()
     app.state.context = context = Context(
         db=db,
         now=clock.now,
@@ -82,10 +109,12 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         live=live,
         desk=QueryDesk.of_store(db),
         graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
-        long_work=LongWork(),
+        long_work=long_work,
+        kept_work=KeptWork(long_work),
         channels=channels,
         maintenance=desk,
         wall=WallDesk(desk),
+        campaigns=CampaignDesk(db, brake),
         node_keys=NodeKeys(nodes.secret),
         sources=sources,
         brake=brake,
@@ -96,6 +125,12 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         app.include_router(screen.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     errors.install(app)
+    _stand_before(app, context)
+    return app
+
+
+def _stand_before(app: FastAPI, context: Context) -> None:
+    """What every request passes, the last one first."""
     app.add_middleware(Once, context=context, prefix=PREFIX)
     app.add_middleware(Conditional, prefix=PREFIX)
     app.add_middleware(
@@ -103,7 +138,6 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
     )
     app.add_middleware(Guard, hosts=frozenset(LOOPBACK_NAMES))
     app.add_middleware(NodeFront, doors=doors.NODE_DOORS)
-    return app
 
 
 @asynccontextmanager

@@ -12,10 +12,12 @@ from fermata.formats.brake import BrakeFile
 from fermata.ports import Channel
 from fermata.server.callers import NodeKeys
 from fermata.server.demo import DemoInfo
+from fermata.server.kept_work import KeptWork
 from fermata.server.live import LiveBoard
 from fermata.server.long_work import LongWork
 from fermata.server.quota import Quota
 from fermata.services.board import BoardReader, Database
+from fermata.services.campaigns import CampaignDesk
 from fermata.services.inventory_sources import Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
@@ -27,8 +29,9 @@ NewId = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The store, the campaign's clock, the board made from both, the desks that answer queries, doors and the wall, the
-    keys of nodes, the channels that notices go out by, the sources of inventory, and the brake of this machine.
+    """The store, the campaign's clock, the board made from both, the desks that answer queries, doors, the wall and
+    pages of campaigns, the work that pages begin, the keys of nodes, the channels that notices go out by, the sources
+    of inventory, and the brake of this machine.
     """
 
     db: Database
@@ -43,6 +46,8 @@ class Context:
     channels: Mapping[ChannelKind, Channel]
     maintenance: MaintenanceDesk
     wall: WallDesk
+    campaigns: CampaignDesk
+    kept_work: KeptWork
     node_keys: NodeKeys
     sources: Sources
     brake: BrakeFile

@@ -47,6 +47,14 @@ class LongWork:
     beat_seconds: float = BEAT_SECONDS
     _taken: Lock = field(default_factory=Lock)
 
+    def take(self) -> bool:
+        """True when there was room, which is the caller's then until it gives it back."""
+        return self._taken.acquire(blocking=False)
+
+    def give_back(self) -> None:
+        """Lets others begin."""
+        self._taken.release()
+
     def stream(self, kind: Any, work: Work) -> Response:
         """Lines of JSON: `{"progress": ...}` each time that `work` tells some, at last `{"answer": ...}`, of type
         `kind`, or `{"problem": ...}`. What fails at once, before anything is told, is raised here and answered as ever.
@@ -54,7 +62,7 @@ class LongWork:
         When the other end leaves, the next thing told raises in `work`: it ends there, and nothing is stored.
         Raises ServerBusy while other work is on.
         """
-        if not self._taken.acquire(blocking=False):
+        if not self.take():
             raise ServerBusy
         told: SimpleQueue[_Told] = SimpleQueue()
         left = Event()
@@ -79,7 +87,7 @@ class LongWork:
             outcome = _Answer(value=work(tell))
         except Exception as error:  # noqa: BLE001  # handed over, not swallowed: the request answers with it
             outcome = error
-        self._taken.release()
+        self.give_back()
         told.put(outcome)
 
     def _lines(

@@ -32,14 +32,15 @@ __all__ = ["BoardReader", "Database", "StoreUnavailable"]
 
 
 class BoardReader:
-    """Reads the campaign that is being conducted, else the newest one that has a plan, else the newest.
+    """Reads one campaign; the one that is being conducted, else the newest one that has a plan, else the newest.
 
     For one caller at a time: it keeps the plans followed, the samples it has folded already and what is held of the
     inventory. `brake`: this machine's, which holds even what the store does not know of.
     """
 
-    def __init__(self, db: Database, brake: BrakeFile | None = None) -> None:
+    def __init__(self, db: Database, brake: BrakeFile | None = None, *, campaign: CampaignId | None = None) -> None:
         self._db = db
+        self._campaign = campaign
         self._brake = brake
         self._holds: Mapping[tuple[HoldId, str], Hold] = {}
         self._followed: tuple[tuple[PlanId, ...], Followed] | None = None
@@ -52,6 +53,11 @@ class BoardReader:
     def latest(self) -> Board | None:
         """The last snapshot, or None before the first."""
         return self._latest
+
+    @property
+    def seen(self) -> tuple[Subject, Conduct] | None:
+        """What the last snapshot of a plan was made of, or None."""
+        return self._seen
 
     def window(self, window_id: str) -> WindowView | None:
         """One window as of the last snapshot, or None when the plan in force has no such window."""
@@ -96,8 +102,8 @@ class BoardReader:
 
     def _take(self, now: datetime) -> Board:
         with self._db.read() as conn:
-            found = inventory.list_campaigns(conn)
-            run = run_rows.live_run(conn) or run_rows.latest_run(conn)
+            found = tuple(c for c in inventory.list_campaigns(conn) if self._campaign in (None, c.id))
+            run = run_rows.live_run(conn, self._campaign) or run_rows.latest_run(conn, self._campaign)
             in_force = {campaign.id: plans.published_plan_id(conn, campaign.id) for campaign in found}
         if not found:
             return no_campaign(now)

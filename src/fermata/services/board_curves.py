@@ -28,7 +28,8 @@ def planned_curve(windows: Iterable[Window]) -> tuple[tuple[datetime, int], ...]
 
 @dataclass(slots=True)
 class SampleBuckets:
-    """Samples of one run folded into equal steps from `start` on: most nodes out and fewest in service of each.
+    """Samples of one run folded into equal steps from `start` on: of each the most nodes out, the most used of each
+    limit, and the fewest in service.
 
     Fed with new samples only, in their order, so that a snapshot never reads a whole run again.
     """
@@ -37,6 +38,7 @@ class SampleBuckets:
     baseline: int
     out: list[int] = field(default_factory=list)
     in_service: list[int] = field(default_factory=list)
+    limits: list[tuple[int, ...]] = field(default_factory=list)
 
     def add(self, samples: Iterable[Sample]) -> None:
         """Folds samples in. A step without one repeats the last value seen."""
@@ -47,11 +49,14 @@ class SampleBuckets:
             if index < len(self.out):
                 self.out[-1] = max(self.out[-1], sample.nodes_out)
                 self.in_service[-1] = min(self.in_service[-1], sample.in_service)
+                self.limits[-1] = tuple(map(max, self.limits[-1], sample.limits)) or sample.limits
                 continue
             missing = index - len(self.out)
             self.out += [self.out[-1] if self.out else 0] * missing
             self.in_service += [self.in_service[-1] if self.in_service else self.baseline] * missing
+            self.limits += [self.limits[-1] if self.limits else ()] * missing
             self.out.append(sample.nodes_out)
+            self.limits.append(sample.limits)
             self.in_service.append(sample.in_service)
 
     def curves(self, end: datetime, planned: tuple[tuple[datetime, int], ...]) -> Curves:
@@ -62,5 +67,6 @@ class SampleBuckets:
             step=STEP,
             actual=tuple(self.out),
             in_service=tuple(self.in_service),
+            limits=tuple(self.limits),
             planned=planned,
         )

@@ -254,7 +254,7 @@ class WindowView:
 class Curves:
     """Nodes over time. `actual` holds one peak per `step` from `start` on, up to now; `planned` are steps.
 
-    `in_service` holds the lowest count per `step`.
+    `in_service` holds the lowest count per `step`, `limits` the most used of each limit of the campaign, in its order.
     """
 
     start: datetime
@@ -263,6 +263,7 @@ class Curves:
     actual: tuple[int, ...]
     in_service: tuple[int, ...]
     planned: tuple[tuple[datetime, int], ...]
+    limits: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

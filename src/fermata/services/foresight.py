@@ -9,7 +9,7 @@ from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.deadline_risk import ALERT_ABOVE, DeadlineRisk, Driver, Remedy
 from fermata.domain.deviation import DID_NOT_RUN, RunFacts
 from fermata.domain.ids import RunId
-from fermata.domain.node_states import UnitKind
+from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Run
 from fermata.domain.plans import Plan
 from fermata.domain.reasons import Code, Reason, reason
@@ -47,6 +47,7 @@ class _Left:
     now: PlanningInput
     facts: RunFacts
     tail: int
+    returned: int
     deadline: datetime
 
     @property
@@ -122,6 +123,11 @@ def _read(conn: Connection, run_id: RunId, now: datetime) -> _Left | None:
         inputs=load_inputs(conn, inputs.parent),
         now=inputs,
         facts=gather_facts(conn, run, inputs),
+        returned=sum(
+            c.units
+            for c in unit_ops.state_counts(conn, run_id)
+            if c.kind is UnitKind.NODE and c.state is UnitState.RETURNED
+        ),
         tail=sum(op.kind is UnitKind.NODE for op in unit_ops.tail_ops(conn, run_id)),
         deadline=hours.end,
     )
@@ -145,6 +151,7 @@ def _tell(left: _Left, seen: Foreseen, now: datetime) -> DeadlineRisk:
         windows=len(left.ahead.windows),
         homeless=left.homeless,
         drivers=(*sure, *seen.drivers),
+        fan=tuple(replace(day, median=left.returned + day.median, bound=left.returned + day.bound) for day in seen.fan),
     )
 
 

@@ -12,7 +12,7 @@ from fermata.services.approvers import find_approver, judge_scope
 from fermata.services.errors import Refusal, nearest, refusing_unknown
 from fermata.store import consent as consent_store
 from fermata.store import inventory, journal
-from fermata.store.database import Database
+from fermata.store.database import Database, NotStored
 
 NewId = Callable[[str], str]
 
@@ -57,6 +57,15 @@ def list_freezes(db: Database, *, now: datetime, over: bool = False) -> tuple[Fr
         FreezeView(freeze=freeze, exemptions=tuple(e for e in policy.exemptions if e.freeze == freeze.id))
         for freeze in lasting
     )
+
+
+def read_policy(db: Database) -> Policy | None:
+    """The policy with all its freezes and exemptions as of now; None before one was imported."""
+    with db.read() as conn:
+        try:
+            return inventory.load_policy(conn)
+        except NotStored:
+            return None
 
 
 def add_freeze(db: Database, order: FreezeOrder, *, now: datetime, new_id: NewId) -> Freeze:

@@ -188,7 +188,7 @@ def _observe(conn: Connection, inputs: PlanningInput) -> PlanningInput:
 
 def _plan(inputs: PlanningInput, plan_id: str, options: SearchOptions) -> PlanningOutcome:
     try:
-        return plan_campaign(inputs, new_plan_id=plan_id, hashes=_hash(inputs), options=options)
+        return plan_campaign(inputs, new_plan_id=plan_id, hashes=hash_inputs(inputs), options=options)
     except ParentRefused as refused:
         raise Refusal(refused.reason) from refused
 
@@ -202,7 +202,7 @@ def import_plan(db: Database, plan: Plan, *, now: datetime, actor: str) -> bool:
         if _is_stored(conn, plan):
             return False
         inputs = _inputs_of(conn, plan, at=now, recorded=plan.consent is ConsentBasis.RECORDED)
-        _refuse(check_hashes(plan, _hash(inputs)))
+        _refuse(check_hashes(plan, hash_inputs(inputs)))
         _refuse_violations(plan, check_plan(inputs, plan))
         keep_plan(conn, inputs, plan, now=now, actor=actor)
         return True
@@ -266,7 +266,7 @@ def publish_in(conn: Connection, given: PlanId | Plan, *, now: datetime, actor: 
     _refuse(_judge_standing(plan, current))
     _refuse(_judge_evidence(conn, plan, now))
     inputs = _inputs_of(conn, plan, at=now, recorded=True)
-    _refuse(check_hashes(plan, _hash(inputs)))
+    _refuse(check_hashes(plan, hash_inputs(inputs)))
     _refuse_violations(plan, check_plan(inputs, plan))
     if not is_stored:
         keep_plan(conn, inputs, plan, now=now, actor=actor)
@@ -278,7 +278,7 @@ def publish_in(conn: Connection, given: PlanId | Plan, *, now: datetime, actor: 
 def judge_inputs(conn: Connection, solved: "Solved", plan: Plan, now: datetime) -> Reason | None:
     """Why the plan is not to be taken although it was just made, or None: the store holds other inputs by now."""
     current = _inputs_of(conn, plan, at=now, recorded=True)
-    changed = check_hashes(plan, _hash(current))
+    changed = check_hashes(plan, hash_inputs(current))
     if changed is None and (current.observed, current.ledger) != (solved.inputs.observed, solved.inputs.ledger):
         return reason(PlanCode.PLAN_INPUTS_CHANGED, plan=plan.id, inputs="what came of its parent, or consent")
     return changed
@@ -347,7 +347,8 @@ def _gather(
     )
 
 
-def _hash(inputs: PlanningInput) -> InputHashes:
+def hash_inputs(inputs: PlanningInput) -> InputHashes:
+    """What a plan of these inputs says it was made from."""
     return InputHashes(
         fleet=fleet_sha256(inputs.fleet),
         updates=content_sha256(inputs.catalogue),

@@ -34,6 +34,7 @@ from fermata.services.plans import (
 from fermata.services.run_facts import gather_facts
 from fermata.services.runs import find_run, go_over
 from fermata.store import journal, replans, runs
+from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database
 from fermata.store.journal import Entry
 
@@ -126,6 +127,53 @@ def replan(
     return _plan_again(db, case, new_id=new_id)
 
 
+def propose(
+    db: Database,
+    campaign: CampaignId | None,
+    *,
+    now: datetime,
+    actor: str,
+    new_id: Callable[[str], str],
+    wanted: Wanted,
+) -> Replan:
+    """As `replan` without publishing. What `wanted.watch` raises ends the search; nothing is stored then. The moment is
+    where the run has come, whatever is wanted.
+    """
+    case = _asked(db, campaign, now=now, actor=actor, publish=False)
+    return _plan_again(db, case, new_id=new_id, wanted=replace(wanted, as_of=case.now))
+
+
+def publish_shown(db: Database, campaign: CampaignId | None, seq: int, *, actor: str, why: str = "") -> Replan:
+    """Puts in force the proposal of that number, as it was shown, and nothing else; a live run goes over to it.
+
+    Refused when it is not the newest of the campaign's run any more, telling what is in force instead and by whom; and
+    as `plans.publish`, when facts changed.
+    """
+    with refusing_unknown(), db.begin() as conn:
+        run = find_run(conn, campaign, live=False)
+        last = replans.latest_replan(conn, run.id)
+        if last is None or last.seq != seq or last.plan is None or last.outcome is not ReplanOutcome.PROPOSED:
+            raise Refusal(_say_overtaken(conn, run, last))
+        case = _Case(run=run, parent=last.parent, deviation=NO_DEVIATION, publishes=True, actor=actor, now=run.clock_at)
+        published = publish_in(conn, last.plan, now=case.now, actor=actor, why=why)
+        if published.already:
+            raise Refusal(_say_overtaken(conn, run, last))
+        if run.state in LIVE_RUNS:
+            go_over(conn, run, published.plan)
+        return _write(conn, replace(last, at=case.now, outcome=ReplanOutcome.PUBLISHED, needs=None, seq=0), case)
+
+
+def _say_overtaken(conn: Connection, run: Run, last: Replan | None) -> Reason:
+    """What is in force, since when and by whom, for one who looked at a proposal that is none any more."""
+    in_force = plan_store.published_plan_id(conn, run.campaign)
+    lines = journal.read(conn, subject=f"plan:{in_force}")
+    told = next((line for line in lines if line.event == "plan.published"), None)
+    by = f"{told.actor}, {told.at:%Y-%m-%d %H:%MZ}" if told is not None else "unknown"
+    newest = last.plan if last is not None and last.outcome is ReplanOutcome.PROPOSED and last.plan else None
+    newer = f" {newest} is the newest proposal." if newest is not None and newest != in_force else ""
+    return reason(Code.PROPOSAL_OVERTAKEN, plan=in_force or "no plan", by=by, newer=newer)
+
+
 def set_mode(
     db: Database, campaign: CampaignId | None, mode: ReplanMode, *, now: datetime, actor: str, why: str = ""
 ) -> Run:
@@ -150,9 +198,9 @@ def _asked(db: Database, campaign: CampaignId | None, *, now: datetime, actor: s
     return _Case(run=run, parent=run.plan, deviation=deviation, publishes=publish, actor=actor, now=run.clock_at)
 
 
-def _plan_again(db: Database, case: _Case, *, new_id: Callable[[str], str]) -> Replan:
+def _plan_again(db: Database, case: _Case, *, new_id: Callable[[str], str], wanted: Wanted | None = None) -> Replan:
     with refusing_faulted():
-        solved = solve(db, case.run.campaign, now=case.now, new_id=new_id, wanted=Wanted(as_of=case.now))
+        solved = solve(db, case.run.campaign, now=case.now, new_id=new_id, wanted=wanted or Wanted(as_of=case.now))
     outcome = solved.outcome
     if isinstance(outcome, Infeasible):
         return _record(db, _without_plan(case, _say_infeasible(case, outcome)), case)

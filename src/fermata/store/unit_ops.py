@@ -255,6 +255,18 @@ def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
     )
 
 
+def returns(conn: Connection, run: RunId) -> tuple[tuple[datetime, int], ...]:
+    """How many nodes came back, proven, at each instant, in no order."""
+    is_back = (
+        unit_op.c.run == run,
+        unit_op.c.kind == UnitKind.NODE.value,
+        unit_op.c.state == UnitState.RETURNED.value,
+        unit_op.c.finished_at.is_not(None),
+    )
+    query = select(unit_op.c.finished_at, func.count()).where(*is_back).group_by(unit_op.c.finished_at)
+    return tuple((row[0], row[1]) for row in conn.execute(query))
+
+
 def ops_of_open_windows(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every operation, finished or not, of the windows in which something is unfinished, by id."""
     return tuple(_to_op(row) for row in ask(conn, _OF_OPEN, of_run=run))

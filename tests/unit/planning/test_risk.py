@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from tests.unit.planning import bench as b
 
 from fermata.domain import campaign as c
 from fermata.domain.plans import Plan
+from fermata.domain.windows import days_between
 from fermata.planning.inputs import PlanningInput
+from fermata.planning.risk.deadline import foresee_deadline
 from fermata.planning.risk.figures import CampaignRisk
 from fermata.planning.risk.simulate import Simulation, simulate_plan
 
@@ -114,3 +117,36 @@ def test_every_window_and_limit_is_told_of() -> None:
     assert [found.allowed for found in mode.limits] == [SIZE, 1]  # chance breaks no limit on windows per day
     assert [found.is_on_nodes for found in mode.limits] == [True, False]
     assert {found.window for found in mode.windows} == {window.id for window in plan.windows}
+
+
+def test_the_fan_counts_who_is_back_by_the_end_of_each_day() -> None:
+    inputs, plan = make_case(c.Fallout(fraction=0.0, mean_days_to_repair=2))
+    seen = foresee_deadline(inputs, plan, plays=250, recovery_days=1)
+    days = [each.day for each in seen.fan]
+    assert days == list(days_between(min(days), inputs.campaign.deadline))
+    assert [each.median for each in seen.fan[:2]] == [SIZE, 2 * SIZE], "a cluster a day, and nobody falls out"
+
+
+def test_the_fan_opens_with_those_who_fall_out_and_never_promises_more_than_it_saw() -> None:
+    inputs, plan = make_case()
+    seen = foresee_deadline(inputs, plan, plays=1000, recovery_days=1)
+    first = seen.fan[0]
+    out = FALLOUT.fraction * math.exp(-((24 - 11) / 24) / FALLOUT.mean_days_to_repair)
+    mean = SIZE * (1 - out)
+    assert first.bound <= first.median <= SIZE
+    assert abs(first.median - mean) <= 1
+    shares = [math.comb(SIZE, k) * out**k * (1 - out) ** (SIZE - k) for k in range(SIZE + 1)]
+    lost, total = 0, shares[0]
+    while total < 0.9:
+        lost += 1
+        total += shares[lost]
+    assert first.bound == SIZE - lost, "one play in ten has fewer"
+    for before, after in pairwise(seen.fan):
+        assert after.median >= before.median
+        assert after.bound >= before.bound
+
+
+def test_a_window_that_finds_no_room_on_its_day_is_not_counted_as_back() -> None:
+    inputs, plan = make_case(c.Fallout(fraction=1.0, mean_days_to_repair=100))
+    seen = foresee_deadline(inputs, plan, plays=125, recovery_days=1)
+    assert seen.fan[-1].bound <= seen.fan[-1].median < SIZE

@@ -1,30 +1,34 @@
 """How likely what is left of a plan misses its campaign's deadline, and because of which windows: played many times."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fermata.domain.deadline_risk import Driver
+from fermata.domain.deadline_risk import Driver, FanDay
 from fermata.domain.plans import Plan
 from fermata.planning.inputs import PlanningInput, never
 from fermata.planning.risk.record import Record
 from fermata.planning.risk.simulate import Campaigns, Simulation
 from fermata.planning.risk.stage import Stage
 
+FAN_EXCEEDED = 0.1  # the bound of the fan: one play in ten has fewer nodes back
 DRIVERS_MOST = 5  # a list that fits into a sentence and a card
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """Over so many `plays`: the share that misses the deadline, late node-days, and who causes it most often."""
+    """Over so many `plays`: the share that misses the deadline, late node-days, who causes it most often, and how many
+    of the plan's nodes are back by the end of each day.
+    """
 
     plays: int
     missed: float
     late_node_days: float
     late_node_days_p90: float
     drivers: tuple[Driver, ...]
+    fan: tuple[FanDay, ...] = ()
 
 
 NOTHING_LEFT = Foreseen(plays=0, missed=0.0, late_node_days=0.0, late_node_days_p90=0.0, drivers=())
@@ -52,7 +56,15 @@ def foresee_deadline(
         if records and is_overdue():
             break
         records.append(campaigns.play(block)[-1])
-    return _judge(records[0].stage, records, recovery_days)
+    return replace(_judge(records[0].stage, records, recovery_days), fan=_open_fan(records))
+
+
+def _open_fan(records: Sequence[Record]) -> tuple[FanDay, ...]:
+    stage, back = records[0].stage, np.concatenate([record.returned for record in records]).cumsum(axis=1)
+    middle, least = (np.quantile(back, share, axis=0, method="lower") for share in (0.5, FAN_EXCEEDED))
+    return tuple(
+        FanDay(day=day, median=int(a), bound=int(b)) for day, a, b in zip(stage.fan_days, middle, least, strict=True)
+    )
 
 
 def _judge(stage: Stage, records: list[Record], recovery_days: int) -> Foreseen:

@@ -7,24 +7,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fermata.domain.campaign import LimitKind
+from fermata.planning.dice import Minutes
 from fermata.planning.risk.day import DayPlay, find_enough
 from fermata.planning.risk.figures import LimitRisk, ModeRisk, Spread, WindowRisk
-from fermata.planning.risk.stage import Counts, Stage
+from fermata.planning.risk.stage import DAY_MINUTES, Counts, Stage
 
-DAY_MINUTES = 24 * 60
 Floats = NDArray[np.float64]
 
 
 @dataclass(kw_only=True)
 class Record:
     """A block of runs, a row each. `most`: per day and limit, the largest use. Per window in the order they are due:
-    `waited` minutes (-1: missed its day) and `over`, minutes from its planned end to enough nodes back.
+    `waited` minutes (-1: missed its day) and `over`, minutes from its planned end to enough nodes back. `returned`:
+    per day of `stage.fan_days`, the nodes that come back on it.
     """
 
     stage: Stage
     most: Counts
     waited: Floats
     over: Floats
+    returned: Counts
     late_node_days: Floats
     lost_node_hours: Floats
 
@@ -37,6 +39,7 @@ class Record:
             most=np.zeros((runs, len(stage.days), len(stage.caps)), dtype=np.int32),
             waited=np.zeros((runs, windows)),
             over=np.zeros((runs, windows)),
+            returned=np.zeros((runs, len(stage.fan_days) if stage.days else 0), dtype=np.int32),
             late_node_days=np.zeros(runs),
             lost_node_hours=np.zeros(runs),
         )
@@ -53,6 +56,15 @@ class Record:
             self.lost_node_hours += np.where(is_open, back.sum(axis=1, dtype=np.float64) / 60, 0)
             days = np.ceil((back + (opened - self.stage.deadline_day_end)[:, None]) / DAY_MINUTES)
             self.late_node_days += np.where(is_open, np.maximum(days, 0).sum(axis=1), 0)
+            self._add_returned(opened[is_open], back[is_open], np.flatnonzero(is_open))
+
+    def _add_returned(self, opened: NDArray[np.int64], back: Minutes, rows: NDArray[np.intp]) -> None:
+        """Of a window, in the runs in which it opened. Who comes back after the last day counts nowhere."""
+        days = self.returned.shape[1]
+        on = np.searchsorted(self.stage.fan_ends, back + opened[:, None])
+        places = (on + rows[:, None] * (days + 1)).ravel()
+        counted = np.bincount(places, minlength=len(self.returned) * (days + 1)).reshape(-1, days + 1)
+        self.returned += counted[:, :days].astype(np.int32)
 
     def find_excess(self) -> Counts:
         """By how much each limit is exceeded at its worst instant, a row per run; what is below zero was left."""

@@ -12,10 +12,9 @@ from fermata.planning.risk.day import DayPlay, Tail
 from fermata.planning.risk.figures import CampaignRisk, PlannedFigures
 from fermata.planning.risk.luck import CORRELATION, ClusterFate, Fate, cluster_fates, draw_repairs
 from fermata.planning.risk.record import Record, judge
-from fermata.planning.risk.stage import Cap, Scene, Stage, set_stage
+from fermata.planning.risk.stage import DAY_MINUTES, Cap, Scene, Stage, set_stage
 
 BLOCK = 125  # runs at once: a day of 2,000 nodes is then 1 MB, and a caller can tell how far it is
-DAY_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,14 @@ from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.ids import ClusterId
 from fermata.domain.pending import find_pending
 from fermata.domain.plans import Plan, Step, VerifyStep, Window
-from fermata.domain.windows import ONE_DAY, calendar_day, day_interval
+from fermata.domain.windows import ONE_DAY, calendar_day, day_interval, days_between
 from fermata.planning.cast import Cast, find_cast, order_cast
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.limits import describe_limit, limit_capacity
 from fermata.planning.rehearsal import count_needed
 
 MINUTE = timedelta(minutes=1)
+DAY_MINUTES = 24 * 60
 Counts = NDArray[np.int32]
 
 
@@ -77,6 +78,17 @@ class Stage:
     def scenes(self) -> tuple[Scene, ...]:
         """All windows, in the order in which they are due."""
         return tuple(scene for _, scenes in self.days for scene in scenes)
+
+    @property
+    def fan_days(self) -> tuple[date, ...]:
+        """Every calendar day from the first window's to the deadline, or to the last window's if that is later."""
+        return tuple(days_between(self.days[0][0], max(self.days[-1][0], self.inputs.campaign.deadline)))
+
+    @property
+    def fan_ends(self) -> NDArray[np.int64]:
+        """The minute at which each of `fan_days` is over."""
+        to_deadline = [(day - self.inputs.campaign.deadline).days for day in self.fan_days]
+        return self.deadline_day_end + DAY_MINUTES * np.array(to_deadline, dtype=np.int64)
 
 
 def set_stage(inputs: PlanningInput, plan: Plan) -> Stage:

@@ -61,7 +61,7 @@ def render_fragments(board: Board, tail: TailPage, demo: DemoInfo | None) -> dic
     fragments = {name: _render(f"fragments/{name}.html", context) for name in HTML_FRAGMENTS}
     days = {f"{DAY}{day.day}": _render("fragments/day.html", context | {"d": day}) for day in board.days}
     fragments |= days | {"layout": " ".join(days)}
-    fragments["out-words"] = _out_words(board)
+    fragments["out-words"] = say_out(board)
     fragments["share-words"] = _share_words(board)
     return fragments
 
@@ -224,7 +224,8 @@ def _share(value: float, whole: float) -> float:
     return round(100 * min(max(value / whole, 0.0), 1.0), 2) if whole else 0.0
 
 
-def _out_words(board: Board) -> str:
+def say_out(board: Board) -> str:
+    """Nodes out now, at their peak and as planned, in words."""
     if board.curves is None or board.figures is None:
         return "Drawn once a plan is published."
     figures, curves = board.figures, board.curves
