@@ -106,10 +106,7 @@ class Work:
 
         def is_known() -> bool:
             found[:] = self.site.run("squeue", "-h", "-j", job, "-o", "%t %r").split(maxsplit=1)
-            return found[0] == "R" or found[1].strip() in (
-                "ReqNodeNotAvail, May be reserved for other job",
-                "Reservation",
-            )
+            return found[0] == "R" or "reserv" in found[1].lower()
 
         wait_for(is_known)
         self.site.run("scancel", job)
