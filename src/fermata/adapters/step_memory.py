@@ -7,10 +7,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Row, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Row, TextClause, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -80,6 +81,7 @@ class Memory:
     def __init__(self, where: Path | str | None) -> None:
         self._lock = threading.Lock()
         self._engine = _open(where)
+        self._conn: Connection | None = None
         try:
             with self._engine.connect() as conn:
                 for statement in _TABLES if self._engine.dialect.name == "sqlite" else (_SCHEMA, *_TABLES):
@@ -134,16 +136,27 @@ class Memory:
     def close(self) -> None:
         """Harmless twice."""
         with self._lock:
+            self._let_go()
             self._engine.dispose()
+
+    def _let_go(self) -> None:
+        """Another connection is made when one is needed: most calls find the one that there is."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.invalidate()
+            conn.close()
 
     def _do(self, statement: str, **words: object) -> tuple[Sequence[Row[Any]], int]:
         """A transaction of its own: the rows that it found, and how many it wrote."""
-        try:
-            with self._lock, self._engine.connect() as conn:
-                done = conn.execute(text(statement), words)
+        with self._lock:
+            try:
+                if self._conn is None:
+                    self._conn = self._engine.connect()
+                done = self._conn.execute(_text(statement), words)
                 return (done.all(), 0) if done.returns_rows else ((), done.rowcount)
-        except SQLAlchemyError as error:
-            raise OutcomeUnknown(f"the memory of steps does not answer: {_say(error)}") from error
+            except SQLAlchemyError as error:
+                self._let_go()
+                raise OutcomeUnknown(f"the memory of steps does not answer: {_say(error)}") from error
 
 
 def open_shared(file: Path | None, url_env: str | None) -> Memory:
@@ -158,6 +171,12 @@ def open_shared(file: Path | None, url_env: str | None) -> Memory:
     return Memory(url)
 
 
+@cache
+def _text(statement: str) -> TextClause:
+    """Read once: there are ten of them."""
+    return text(statement)
+
+
 def _open(where: Path | str | None) -> Engine:
     """Every statement is a transaction. Raises Refused for what is no URL of a PostgreSQL."""
     if isinstance(where, str):
@@ -166,7 +185,7 @@ def _open(where: Path | str | None) -> Engine:
         except ArgumentError as error:
             raise Refused("what is named as memory of steps is no URL of a PostgreSQL") from error
         options = {"options": f"-c search_path={SCHEMA} -c statement_timeout={WAIT_SECONDS}s", "connect_timeout": 10}
-        return create_engine(url, isolation_level="AUTOCOMMIT", pool_pre_ping=True, pool_size=1, connect_args=options)
+        return create_engine(url, isolation_level="AUTOCOMMIT", pool_size=1, connect_args=options)
     shared = {"connect_args": {"timeout": WAIT_SECONDS, "check_same_thread": False}, "isolation_level": "AUTOCOMMIT"}
     if where is None:
         return create_engine("sqlite://", poolclass=StaticPool, **shared)
