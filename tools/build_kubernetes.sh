@@ -82,5 +82,5 @@ make WHAT="${missing[*]/#/cmd/}"
 for program in "${missing[@]}"; do cp "_output/bin/$program" "$folder/bin/"; done
 "$folder/bin/kube-apiserver" --version
 cd "$folder"
-rm -rf apt cache packages source unpacked version
+rm -rf apt cache kubernetes_*.orig.tar.gz packages source unpacked version
 echo "FERMATA_TEST_KUBERNETES=$folder/bin"
