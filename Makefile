@@ -62,7 +62,7 @@ simulate: $(INSTALLED)  ## play SEEDS small campaigns with every fault, from FIR
 
 kubernetes: $(INSTALLED)  ## run the Kubernetes adapter's tests against a real API server, built into FOLDER first, see docs/kubernetes.md
 	@bash tools/build_kubernetes.sh $(FOLDER)
-	@FERMATA_TEST_KUBERNETES=$(abspath $(FOLDER))/bin $(BIN)/pytest -n 0 tests/adapters/test_kubernetes_real.py
+	@FERMATA_TEST_KUBERNETES=$(abspath $(FOLDER))/bin $(BIN)/pytest -n 0 $(ARGS) tests/adapters/test_kubernetes_real.py tests/adapters/test_scripted_day_kubernetes.py
 
 lock: $(INSTALLED)  ## write the lock files anew (ARGS=--upgrade for newer versions)
 	@echo "Locking the Python dependencies"

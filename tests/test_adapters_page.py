@@ -1,13 +1,16 @@
-"""docs/adapters.md has a section for every kind of adapter that we bring: its settings, what it was run against."""
+"""docs/adapters.md has a section for every kind of adapter that we bring: its settings, what it was run against; every
+port with all that may be asked of it, and every sentence of the suite.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from fermata.conformance.trials import SENTENCES
 from fermata.domain.routing import PortName
 from fermata.wiring.kinds import BUILT_IN, list_kinds
 
@@ -38,6 +41,35 @@ def test_every_kind_of_ours_stands_on_the_page() -> None:
     book = list_kinds()
     assert [kind.why for kind in book.unusable.values() if kind.origin == BUILT_IN] == []
     assert find_faults(PAGE, {name: kind for name, kind in book.kinds.items() if kind.origin == BUILT_IN}) == []
+
+
+def find_suite_faults(page: str, sentences: Collection[str], ports: Collection[str]) -> list[str]:
+    """Sentences that the suite has and the page has not, or the reverse, and ports that are no row of the table."""
+    table, _, rest = page.partition("```sh")
+    told = rest.partition("What it asks.")[2].partition("`open_proxy(")[0]
+    listed = [
+        sentence.strip().rstrip(".")
+        for line in told.splitlines()
+        if not line.endswith(":")
+        for sentence in re.sub(r"^(- )?([oO]f `\w+`: )?", "", line).split(";")
+        if sentence
+    ]
+    faults = [f"the suite has no sentence: {sentence}" for sentence in listed if sentence not in sentences]
+    faults += [f"the page lacks: {sentence}" for sentence in sentences if listed.count(sentence) != 1]
+    return faults + [f"no row for the port {port}" for port in ports if f"| `{port}` |" not in table]
+
+
+def test_every_sentence_of_the_suite_and_every_port_stand_on_the_page() -> None:
+    assert find_suite_faults(PAGE, [sentence.text for sentence in SENTENCES], list(PortName)) == []
+
+
+def test_what_a_page_tells_wrongly_of_the_suite_is_found() -> None:
+    asked = "What it asks. Of all:\n\n- a; b\n- of `power`: c, d\n\n`open_proxy("
+    page = f"| `power` | switches |\n```sh\n\n## The suite\n\n{asked}"
+    assert find_suite_faults(page, ["a", "b", "c, d"], ["power"]) == []
+    assert find_suite_faults(page, ["a", "c, d"], ["power"]) == ["the suite has no sentence: b"]
+    assert find_suite_faults(page, ["a", "b", "c, d", "e"], ["power"]) == ["the page lacks: e"]
+    assert find_suite_faults(page, ["a", "b", "c, d"], ["jobs"]) == ["no row for the port jobs"]
 
 
 @dataclass

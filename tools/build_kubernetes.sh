@@ -2,20 +2,33 @@
 # Builds kube-apiserver, kube-controller-manager and kube-scheduler from Debian 12's source package of Kubernetes, and
 # unpacks etcd beside them. Nothing is installed: compiler, libraries and results stay in the folder that is named.
 #
-#   DEBIAN_MIRROR=http://... tools/build_kubernetes.sh FOLDER [-j N]
+#   [DEBIAN_MIRROR=http://...] tools/build_kubernetes.sh FOLDER [-j N]
 #   FERMATA_TEST_KUBERNETES=FOLDER/bin .venv/bin/pytest tests/adapters/test_kubernetes_real.py
 #
-# Takes some ten minutes on two cores and 2 GB. What is built already is kept. Needs apt-get, dpkg and rsync.
+# The mirror: one that has the suite bookworm with its sources; left out, the one that this machine asks for packages.
+# Takes some ten minutes on two cores and 2 GB, of which the programs in FOLDER/bin are left. What is built already is
+# kept. Needs apt-get, dpkg-dev and rsync.
 set -euo pipefail
 
 folder=${1:?usage: tools/build_kubernetes.sh FOLDER [-j N]}
-mirror=${DEBIAN_MIRROR:?names a mirror of Debian that has the suite bookworm with its sources}
 jobs=2
 [ "${2:-}" = -j ] && jobs=${3:?-j needs a number}
 programs=(kube-apiserver kube-controller-manager kube-scheduler)
-mkdir -p "$folder"/{bin,packages,unpacked,apt/lists/partial,apt/cache/archives/partial}
+mkdir -p "$folder/bin"
 folder=$(cd "$folder" && pwd)
-command -v rsync >/dev/null || { echo "rsync not found: apt-get install rsync" >&2; exit 1; }
+exec 9>"$folder/lock"
+flock 9  # one build at a time; whoever waited finds what the other built
+lacks() { for program in "$@"; do [ -x "$folder/bin/$program" ] || echo "$program"; done; }
+if [ -z "$(lacks etcd "${programs[@]}")" ]; then
+  echo "FERMATA_TEST_KUBERNETES=$folder/bin"
+  exit 0
+fi
+for tool in rsync dpkg-source; do
+  command -v $tool >/dev/null || { echo "$tool not found: apt-get install rsync dpkg-dev" >&2; exit 1; }
+done
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' 'Label: Debian' | sort -u | head -1)}
+: "${mirror:?DEBIAN_MIRROR has to name a mirror of Debian that has the suite bookworm with its sources}"
+mkdir -p "$folder"/{packages,unpacked,apt/lists/partial,apt/cache/archives/partial}
 
 # Lists of our own, of sources and packages of the suite bookworm, whatever this machine asks for otherwise.
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -64,11 +77,10 @@ for part in src pkg/include test api misc; do
   [ -e "$from" ] && { mkdir -p "$(dirname "$GOROOT/$part")"; ln -sfn "$from" "$GOROOT/$part"; }
 done
 cd "$source"
-missing=()
-for program in "${programs[@]}"; do [ -x "$folder/bin/$program" ] || missing+=("cmd/$program"); done
-if [ ${#missing[@]} -gt 0 ]; then
-  make WHAT="${missing[*]}"
-  for program in "${missing[@]}"; do cp "_output/bin/${program#cmd/}" "$folder/bin/"; done
-fi
+mapfile -t missing < <(lacks "${programs[@]}")
+make WHAT="${missing[*]/#/cmd/}"
+for program in "${missing[@]}"; do cp "_output/bin/$program" "$folder/bin/"; done
 "$folder/bin/kube-apiserver" --version
+cd "$folder"
+rm -rf apt cache kubernetes_*.orig.tar.gz packages source unpacked version
 echo "FERMATA_TEST_KUBERNETES=$folder/bin"

@@ -25,6 +25,7 @@ from fermata.domain.metrics import Reading
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
 from fermata.domain.outside_asks import OutsideAsk
 from fermata.domain.replans import Replan
+from fermata.domain.routing import RouteTable
 from fermata.domain.subscriptions import Greeting, Subscription
 
 CALL_SIZE_MAX = 1000  # items of one call: real targets page at about this size, and 1,000 rows keep a transaction short
@@ -346,6 +347,7 @@ class Site:
     """All ports of one site. `replanner` None: nobody plans again while a campaign is conducted. `metrics` None: there
     are none, and whoever asks for them waits. `jobs` None: none are counted, and none kept off. `rooms` None: nobody
     is told of windows.
+    `served`: who serves what; None: everything is served.
     """
 
     inventory: Inventory
@@ -358,6 +360,7 @@ class Site:
     metrics: Metrics | None = None
     jobs: Jobs | None = None
     rooms: Rooms | None = None
+    served: RouteTable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

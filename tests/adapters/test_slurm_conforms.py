@@ -4,6 +4,8 @@ import itertools
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,46 @@ class Programs:
         return sum(_is_about(words, op, unit) for words in self.asked())
 
 
+@dataclass
+class Work:
+    """Jobs of the tests, and what keeps them off."""
+
+    site: SlurmSite
+    jobs: list[str] = field(default_factory=list)
+
+    def start(self, node: NodeId) -> str:
+        """Runs once it is told."""
+        self.jobs.append(self.site.sbatch(node, 600, "--time=240"))
+        wait_for(lambda: self._state(self.jobs[-1]) == "R")
+        return self.jobs[-1]
+
+    def begins(self, node: NodeId, lasting: timedelta) -> bool:
+        """False once Slurm says what such a job waits for."""
+        job = self.site.sbatch(node, 600, f"--time={lasting // timedelta(minutes=1)}")
+        self.jobs.append(job)
+        found: list[str] = []
+
+        def is_known() -> bool:
+            found[:] = self.site.run("squeue", "-h", "-j", job, "-o", "%t %r").split(maxsplit=1)
+            return found[0] == "R" or "reserv" in found[1].lower()
+
+        wait_for(is_known)
+        self.site.run("scancel", job)
+        wait_for(lambda: self._state(job) == "")
+        return found[0] == "R"
+
+    def count_kept(self, run: str) -> int:
+        return self.site.run("scontrol", "show", "reservations", "-o").count(f"ReservationName=fermata_{run}_")
+
+    def cancel(self) -> None:
+        if self.jobs:
+            self.site.run("scancel", *self.jobs)
+        wait_for(lambda: not any(map(self._state, self.jobs)))
+
+    def _state(self, job: str) -> str:
+        return self.site.run("squeue", "-h", "-t", "PD,R,CG", "-o", "%i %t").partition(f"{job} ")[2][:2].strip()
+
+
 def _is_about(words: Sequence[str], op: Op, unit: str) -> bool:
     told = dict(word.partition("=")[::2] for word in words)
     if op is Op.REBOOT:
@@ -120,6 +162,7 @@ def tried(slurm: SlurmSite, tmp_path: Path) -> Iterator[Bench]:
     def hold(node: NodeId) -> None:
         slurm.run("scontrol", "update", f"nodename={node}", "state=drain", "reason=mine")
 
+    work = Work(slurm)
     bench = Bench(
         ports=adapter.build(settings, clock),
         clock=clock,
@@ -135,9 +178,13 @@ def tried(slurm: SlurmSite, tmp_path: Path) -> Iterator[Bench]:
         hold_as_other=hold,
         is_held_by_other=lambda node: "Reason=mine [" in slurm.run("scontrol", "show", "node", node),
         run=f"run_{next(NUMBERS)}",
+        start_job=work.start,
+        begins_job=work.begins,
+        count_kept=work.count_kept,
     )
     yield bench
     bench.ports.close()
+    work.cancel()
     for name in NODES:
         wait_for(lambda name=name: _is_back(slurm, name))  # type: ignore[misc]
 

@@ -14,6 +14,7 @@ from tests.wiring.registered import register
 
 from fermata.cli import conducting, main
 from fermata.cli.simulating import chosen_settings
+from fermata.services.site_served import SUBJECT
 from fermata.store import journal
 from fermata.wiring import SystemClock, open_site
 from fermata.wiring.errors import SiteUnusable
@@ -114,6 +115,9 @@ def test_a_conductor_beside_the_board_takes_live_runs_and_lets_go_at_the_end(rig
             time.sleep(0.02)
         assert not over.is_set()
     assert lines(rig) != before
+    with rig.database.read() as conn:
+        (served,) = journal.read(conn, subject=SUBJECT)
+    assert served.data["routes"][0]["adapter"] == "all"
     assert all(t.name != "fermata-conductor" for t in threading.enumerate())
 
 

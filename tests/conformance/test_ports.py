@@ -15,9 +15,11 @@ from fermata.domain.observations import (
     Accepted,
     Answer,
     Denied,
+    Failed,
     Later,
     NeverAsked,
     Overtaken,
+    Progress,
     Running,
     Succeeded,
     Unsure,
@@ -49,6 +51,27 @@ MISHAPS: Mapping[Mishap, Callable[[Faults], Faults]] = {
 }
 
 
+class Doctor:
+    """The site's verifier, which finds those nodes unhealthy that a bench makes so: elsewhere dice say it."""
+
+    def __init__(self, fleet: "Fleet") -> None:
+        self.fleet = fleet
+        self.verifier = fleet.site.verifier
+
+    def check(self, asks: Sequence[Ask]) -> Mapping[StepKey, Answer]:
+        self.fleet.found_sick |= {ask.key for ask in asks if ask.unit in self.fleet.sick}
+        return self.verifier.check(asks)
+
+    def observe(self, asks: Sequence[Ask]) -> Mapping[StepKey, Progress]:
+        found = self.verifier.observe(asks)
+        return {
+            key: Failed(at=seen.at, why="errors")
+            if isinstance(seen, Succeeded) and key in self.fleet.found_sick
+            else seen
+            for key, seen in found.items()
+        }
+
+
 class Fleet:
     """A site with its own clock; its memory is a file when there is a path."""
 
@@ -56,11 +79,13 @@ class Fleet:
         self.clock = VirtualClock(small.NOW, None)
         self.faults = faults
         self.path = path
+        self.sick: set[NodeId] = set()
+        self.found_sick: set[StepKey] = set()
         self.open()
 
     def open(self) -> Site:
         self.world = open_world(small.fleet(nodes=12), small.catalogue(), faults=self.faults, seed=1, path=self.path)
-        self.site: Site = open_site(self.world, self.clock)
+        self.site: Site = open_site(self.world, self.clock, with_jobs=True)
         return self.site
 
     def later(self, by: timedelta = HOUR) -> None:
@@ -80,8 +105,9 @@ class Fleet:
             workloads=site.workloads,
             firmware=site.firmware,
             power=site.power,
-            verifier=site.verifier,
+            verifier=Doctor(self),
             notifier=site.notifier,
+            jobs=site.jobs,
         )
 
     def strike(self, mishap: Mishap | None, *, reads: bool = False) -> None:
@@ -113,7 +139,31 @@ class Fleet:
             count_effects=self.count,
             mishaps=frozenset(MISHAPS),
             strike=self.strike,
+            start_job=self.start_job,
+            begins_job=self.begins_job,
+            count_kept=self.count_kept,
+            make_unhealthy=self.make_unhealthy,
         )
+
+    def start_job(self, node: NodeId) -> str:
+        """Time goes on until the node has one that outlasts the trial."""
+        assert self.site.jobs is not None
+        while True:
+            for job in self.site.jobs.list_jobs([node]):
+                if job.ends_at is not None and job.ends_at > self.clock.now() + 4 * HOUR:
+                    return job.id
+            self.later()
+
+    def begins_job(self, node: NodeId, lasting: timedelta) -> bool:
+        now = self.clock.now()
+        kept = self.world.kept_free.get(node, ())
+        return not any(free.stood_at(now) and free.keeps_off(now, now + lasting) for free in kept)
+
+    def count_kept(self, run: str) -> int:
+        return sum(name.startswith(f"{run}/") for name in self.world.standing)
+
+    def make_unhealthy(self, node: NodeId, is_sick: bool) -> None:
+        self.sick = self.sick - {node} | ({node} if is_sick else set())
 
 
 TRIALS = [

@@ -1,48 +1,22 @@
 """Each sentence of the suite finds the adapter that breaks it: a table of planted bugs, over the simulated site."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conformance.bending import FORGETS, bend, raising
+from tests.conformance.bent_jobs import OF_JOBS
 from tests.conformance.test_ports import PORTS, TRIALS, Fleet
 
 from fermata.conformance import Bench, Broken, NotTried, Op, Trial, Verdict, list_trials, try_all
 from fermata.domain.ids import StepKey
 from fermata.domain.node_states import UnitKind
-from fermata.domain.observations import Accepted, Denied, Later, NeverAsked, Running, Succeeded, Unsure
+from fermata.domain.observations import Accepted, Denied, Failed, Later, NeverAsked, Running, Succeeded, Unsure
 from fermata.domain.routing import PortName
 from fermata.ports import CALL_SIZE_MAX, OutcomeUnknown, Refused
-
-
-@dataclass
-class Bent:
-    """A port as it is, but for some methods."""
-
-    port: Any
-    methods: Mapping[str, Callable[..., object]]
-
-    def __getattr__(self, name: str) -> object:
-        method = self.methods.get(name)
-        return getattr(self.port, name) if method is None else lambda *given: method(self.port, *given)
-
-
-def bend(port: PortName, **methods: Callable[..., object]) -> Callable[[Bench], None]:
-    def bend_bench(bench: Bench) -> None:
-        made = bench.reopen
-
-        def bent(ports: Any) -> Any:
-            return replace(ports, **{port.value: Bent(getattr(ports, port.value), methods)})
-
-        bench.ports = bent(bench.ports)
-        bench.reopen = (lambda: bent(made())) if made is not None else None
-
-    return bend_bench
-
-
-FORGETS = iter(range(10**6))
 
 
 def with_new_keys(port: Any, asks: Sequence[Any]) -> Mapping[StepKey, object]:
@@ -57,10 +31,6 @@ def all_or_nothing(port: Any, asks: Sequence[Any]) -> Mapping[StepKey, object]:
         raise Refused("one of them is unknown")
     found: Mapping[StepKey, object] = port.check(asks)
     return found
-
-
-def raising(*_: object) -> object:
-    raise KeyError("nodes")
 
 
 def retrying(port: Any, asks: Sequence[Any]) -> Mapping[StepKey, object]:
@@ -106,6 +76,15 @@ def anew(port: Any, asks: Sequence[Any]) -> Mapping[StepKey, object]:
     fresh = {ask.key: replace(ask, key=StepKey(f"{ask.key}{next(FORGETS)}")) for ask in asks}
     found = port.apply(list(fresh.values()))
     return {key: found[new.key] for key, new in fresh.items()}
+
+
+def remembering(port: Any, asks: Sequence[Any]) -> Mapping[StepKey, object]:
+    """One check of a node, whatever the attempt."""
+    return dict.fromkeys((ask.key for ask in asks), next(iter(port.observe([first_attempt(asks[0])]).values())))
+
+
+def first_attempt(ask: Any) -> Any:
+    return replace(ask, key=StepKey(f"{ask.key.rpartition('/')[0]}/1"))
 
 
 _V, _I = PortName.VERIFIER, PortName.INVENTORY
@@ -181,10 +160,24 @@ PLANTED: Mapping[str, tuple[Callable[[Bench], None], str]] = {
         bend(_I, observe_nodes=seen(lambda node: replace(node, locked=False))),
         "a node is taken and given back",
     ),
+    "finds everybody healthy": (
+        bend(_V, observe=progress(lambda found: Succeeded(at=found.at) if hasattr(found, "at") else found)),
+        "check: an unhealthy node fails, and says why",
+    ),
+    "fails without a word": (
+        bend(_V, observe=progress(lambda found: replace(found, why=" ") if isinstance(found, Failed) else found)),
+        "check: an unhealthy node fails, and says why",
+    ),
+    "fails the whole call": (
+        bend(_V, observe=progress(lambda found: Failed(at=found.at, why="?") if hasattr(found, "at") else found)),
+        "check: an unhealthy node fails, and says why",
+    ),
+    "remembers what a node was": (bend(_V, observe=remembering), "check: each attempt is a check of its own"),
     "does not drain": (
         bend(PortName.WORKLOADS, drain=lambda _port, asks: {ask.key: Accepted() for ask in asks}),
         "drain: asked twice, done once",
     ),
+    **OF_JOBS,
 }
 
 

@@ -30,7 +30,16 @@ from lightkube.resources.core_v1 import Node, Pod
 from pydantic import BaseModel, ConfigDict, Field
 
 from fermata.adapters.health_checks import OUTPUT_BYTES_MAX, Absent, Checks, Ended, Going, Job, Lost, PlanSettings, Seen
-from fermata.adapters.kubernetes_link import BUSY, CONFLICT, Rejected, connect, patience, told
+from fermata.adapters.kubernetes_link import (
+    BUSY,
+    CONFLICT,
+    Rejected,
+    connect,
+    connect_plainly,
+    patience,
+    read_field,
+    told,
+)
 from fermata.domain.health import shorten
 from fermata.domain.observations import Accepted, Answer, Denied, Later, Unsure
 from fermata.ports import AdapterPorts, Clock, Refused, TryLater
@@ -72,19 +81,27 @@ class KubernetesJobs:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
-        self._client = connect(settings.url, settings.token_file, settings.ca_file, ANSWER_SECONDS_MAX)
+        access = settings.url, settings.token_file, settings.ca_file, ANSWER_SECONDS_MAX
+        self._client, self._plain = connect(*access), connect_plainly(*access)
 
     def close(self) -> None:
         """Jobs go on; the next to ask finds them."""
         self._client.close()
+        self._plain.close()
 
     def probe(self) -> Mapping[str, str]:
-        """Whether Jobs of the namespace may be listed."""
+        """Its version, and whether Jobs of the namespace may be listed."""
+        version = str(read_field(self._plain, self._settings.url, "/version", "gitVersion"))
         with told(self._settings.url):
             jobs = len(
                 list(self._client.list(KubernetesJob, namespace=self._settings.namespace, labels={LABEL: "true"}))
             )
-        return {"product": "Kubernetes", "namespace": self._settings.namespace, "health checks on record": str(jobs)}
+        return {
+            "product": "Kubernetes",
+            "version": version,
+            "namespace": self._settings.namespace,
+            "health checks on record": str(jobs),
+        }
 
     def start(self, jobs: Sequence[Job]) -> Mapping[str, Answer]:
         """See Runner."""

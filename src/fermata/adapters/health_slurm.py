@@ -153,7 +153,8 @@ class SlurmJobs:
             return Accepted()
         if any(said in done.stderr for said in NOT_THERE):
             return Later(after=LATER)
-        if any(said in done.stderr for said in UNCERTAIN):
+        was_killed = done.returncode < 0 and not done.stderr.strip()  # before it told how the call ended
+        if was_killed or any(said in done.stderr for said in UNCERTAIN):
             return Unsure()
         return Denied(why=f"sbatch refuses a check of {job.unit}: {shorten(done.stderr)}")
 

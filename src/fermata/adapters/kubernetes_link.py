@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from lightkube import Client, SingleConfig
@@ -42,6 +43,17 @@ def connect_plainly(url: str, token_file: Path | None, ca_file: Path | None, ans
         return client_adapter.Client(_configure(url, token_file, ca_file), params)
     except (OSError, ConfigError, ssl.SSLError, ValueError) as error:
         raise Refused(f"{url} cannot be asked with these files: {error}") from error
+
+
+def read_field(plain: httpx2.Client, url: str, path: str, key: str) -> Any:
+    """Of the object at a path. Raises TryLater and Refused, also for one that has no such field: who answers is no API
+    server.
+    """
+    with told(url):
+        found = plain.get(path).raise_for_status().json()
+    if not isinstance(found, dict) or not found.get(key):
+        raise Refused(f"{url} is no API server of Kubernetes: {path} says no {key}")
+    return found[key]
 
 
 @contextmanager

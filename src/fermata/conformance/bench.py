@@ -106,9 +106,11 @@ class Bench:
     `strike` can make. `retry_after`: what a busy target says. `count_requests`: calls that were made; `count_struck`:
     those that a mishap befell. `await_hanging`: returns when a call hangs, False when none does in so many seconds.
     `hold_as_other`: somebody else takes a node out; `is_held_by_other`: their hold stands. `secrets`: canaries in
-    settings; `shown`: what else may tell them. `make_ready`: brings a unit to where an operation is allowed, if locking
-    and draining it is not the way. `tidy`: after each trial. `cannot`: by sentence, or by trial, why this target cannot
-    be tried with it.
+    settings; `shown`: what else may tell them. `start_job`: puts a job that lasts for hours on a node, and tells its
+    name; `begins_job`: whether one with such a limit begins there now. `count_kept`: for how many windows of a run the
+    target itself keeps nodes free of jobs. `make_unhealthy`: from now on a check finds the node so, or well.
+    `make_ready`: brings a unit to where an operation is allowed, if locking and draining it is not the way. `tidy`:
+    after each trial. `cannot`: by sentence, or by trial, why this target cannot be tried with it.
     """
 
     ports: AdapterPorts
@@ -130,6 +132,10 @@ class Bench:
     count_struck: Callable[[], int] | None = None
     hold_as_other: Callable[[NodeId], None] | None = None
     is_held_by_other: Callable[[NodeId], bool] | None = None
+    start_job: Callable[[NodeId], str] | None = None
+    begins_job: Callable[[NodeId, timedelta], bool] | None = None
+    count_kept: Callable[[str], int] | None = None
+    make_unhealthy: Callable[[NodeId, bool], None] | None = None
     secrets: Sequence[str] = ()
     shown: Sequence[object] = ()
     make_ready: Callable[[Op, str], None] | None = None

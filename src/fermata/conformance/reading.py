@@ -208,6 +208,9 @@ def _reads(bench: Bench) -> Iterator[Callable[[], object]]:
     yield bench.ports.probe
     if bench.ports.inventory is not None:
         yield lambda: look(bench, bench.units)
+    jobs = bench.ports.jobs
+    if jobs is not None:
+        yield lambda: jobs.list_jobs(bench.nodes)
     for op, port in PORT_OF.items():
         if (
             port in OBSERVING

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from fermata.conformance import acting, reading
+from fermata.conformance import acting, checking, keeping, reading
 from fermata.conformance.bench import OBSERVING, OF_DEVICES, PORT_OF, Bench, Broken, Mishap, NotTried, Op
 from fermata.conformance.sentences import Sentence, Subject
 from fermata.domain.node_states import UnitKind
 from fermata.domain.routing import PortName
 
-SENTENCES: tuple[Sentence, ...] = (*reading.SENTENCES, *acting.SENTENCES)
+SENTENCES: tuple[Sentence, ...] = (*reading.SENTENCES, *acting.SENTENCES, *checking.SENTENCES, *keeping.SENTENCES)
 
 
 @dataclass(frozen=True, slots=True)

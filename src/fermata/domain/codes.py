@@ -227,6 +227,7 @@ class Code(StrEnum):
     PLAN_CONSENT_ASSUMED = "PLAN_CONSENT_ASSUMED"
     PLAN_VIOLATES = "PLAN_VIOLATES"
     PLAN_PARENT_STALE = "PLAN_PARENT_STALE"
+    SITE_LACKS = "SITE_LACKS"
     # Planning again while a campaign is conducted, and conducting it
     WINDOW_NOT_RUN = "WINDOW_NOT_RUN"
     WINDOW_LEFT_NODES = "WINDOW_LEFT_NODES"

@@ -11,14 +11,16 @@ from fnmatch import fnmatchcase
 from typing import TypeVar
 
 from fermata.domain.fleet import Fleet
-from fermata.domain.ids import AdapterId, ClusterId, StepKey
+from fermata.domain.ids import AdapterId, ClusterId, DeviceId, NodeId, StepKey
 from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import NodeSeen
 from fermata.domain.plans import DeviceApplyStep, NodeApplyStep, Window
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scripts import APPLY_PREFIX, UNDO_PREFIX, undone_by
 from fermata.domain.updates import Catalogue
 
 T = TypeVar("T")
+ENTRIES_MOST = 4  # of what a site's file lacks, in one sentence
 _EDGES = 5  # run, window, unit, step, attempt: the parts of a key none of which has a slash
 
 
@@ -174,17 +176,45 @@ def find_gaps(table: RouteTable, windows: Iterable[Window], fleet: Fleet, catalo
     """What conducting these windows needs and nobody serves. Notices and power of devices are not asked for: without
     them a unit that fails stands on the tail list, and no node was taken for nothing.
     """
-    units = list_units(fleet)
     missing: dict[tuple[PortName, UnitKind, ClusterId, str | None], dict[str, None]] = {}
     for window in windows:
         for name, port, component in _list_needs(window, catalogue):
-            unit = units.get(name)
+            unit = _find_unit(fleet, name)
             if unit is not None and unit.cluster is not None and table.find(port, unit, component) is None:
                 missing.setdefault((port, unit.kind, unit.cluster, component), {})[name] = None
     return [
         Gap(port=port, cluster=cluster, kind=kind, units=tuple(names), component=component)
         for (port, kind, cluster, component), names in missing.items()
     ]
+
+
+def judge_served(
+    what: str, table: RouteTable, windows: Iterable[Window], fleet: Fleet, catalogue: Catalogue
+) -> Reason | None:
+    """Why `what`, a plan or a window of it, cannot be conducted over these routes, with what the site's file lacks; or
+    None.
+    """
+    gaps = find_gaps(table, windows, fleet, catalogue)
+    if not gaps:
+        return None
+    entries = dict.fromkeys(_say_entry(gap) for gap in gaps)
+    more = f" and {len(entries) - ENTRIES_MOST} more" if len(entries) > ENTRIES_MOST else ""
+    missing = ", ".join(list(entries)[:ENTRIES_MOST]) + more
+    return reason(Code.SITE_LACKS, what=what, example=gaps[0].units[0], missing=missing)
+
+
+def _say_entry(gap: Gap) -> str:
+    """What stands under `serves` where it is served."""
+    units = ', devices: ["*"]' if gap.kind is UnitKind.DEVICE else ', nodes: ["*"]'
+    component = f", components: [{gap.component}]" if gap.component is not None else ""
+    return f"{{ports: [{gap.port}], clusters: [{gap.cluster}]{units}{component}}}"
+
+
+def _find_unit(fleet: Fleet, name: str) -> Unit | None:
+    device, node = fleet.devices.get(DeviceId(name)), fleet.nodes.get(NodeId(name))
+    if device is not None:
+        return Unit(name=name, kind=UnitKind.DEVICE, cluster=device.cluster)
+    return Unit(name=name, kind=UnitKind.NODE, cluster=node.cluster) if node is not None else None
 
 
 def _list_needs(window: Window, catalogue: Catalogue) -> Iterator[tuple[str, PortName, str | None]]:

@@ -290,6 +290,10 @@ SENTENCES = MappingProxyType(
         ),
         Code.PLAN_VIOLATES: "{plan} breaks {count} rule(s), first {rule}: {sentence}",
         Code.PLAN_PARENT_STALE: "{plan} was made to follow {parent}, but {current} is in force: plan again.",
+        Code.SITE_LACKS: (
+            "{what} needs what no adapter of the site serves, for {example} among others. Add to an adapter's serves in"
+            " the site's file: {missing}; then start the conductor again."
+        ),
         Code.WAITS_FOR_DEVICE: (
             "{unit} waits for {device}, where {update} is {state}: it goes on by itself when that is proven."
         ),

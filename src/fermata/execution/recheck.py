@@ -1,7 +1,8 @@
-"""The plan checked once more, by the independent checker, just before a window opens."""
+"""The plan checked once more, by the independent checker, just before a window opens; and whether all is served."""
 
 from fermata.domain.operations import WindowRun
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.routing import judge_served
 from fermata.execution.stage import Stage
 from fermata.planning.case import CheckCase, build_case
 from fermata.planning.checker import check_case
@@ -25,8 +26,14 @@ OF_THE_WHOLE_PLAN = frozenset(
 
 
 def find_fault(stage: Stage, row: WindowRun) -> Reason | None:
-    """The first rule that the window breaks against the fleet it was planned for and today's policy, or None."""
+    """The first rule that the window breaks against the fleet it was planned for and today's policy, or what it needs
+    and no adapter of the site serves; None: it may go.
+    """
     score = stage.score(row.plan)
+    served, window = stage.site.served, stage.script(row.window).window
+    lacks = judge_served(row.window, served, [window], score.fleet, score.catalogue) if served is not None else None
+    if lacks is not None:
+        return lacks
     case = stage.cases.get(row.plan)
     if case is None:
         case = stage.cases[row.plan] = _build(stage, row)

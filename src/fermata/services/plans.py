@@ -24,6 +24,7 @@ from fermata.planning.search import SearchOptions
 from fermata.planning.stages import Watch, ignore_stage
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.services.observed import observe_plan
+from fermata.services.site_served import require_served
 from fermata.store import consent as consent_store
 from fermata.store import inventory, journal, runs
 from fermata.store import plans as plan_store
@@ -123,6 +124,8 @@ def solve(
     outcome = _plan(inputs, new_id("plan"), SearchOptions(is_overdue=wanted.asked.is_overdue, watch=wanted.watch))
     if isinstance(outcome, Planned):
         _refuse_violations(outcome.plan, check_plan(inputs, outcome.plan))
+        with db.read() as conn:
+            require_served(conn, outcome.plan, inputs.fleet, inputs.catalogue)
     return Solved(inputs=inputs, outcome=outcome)
 
 
@@ -248,9 +251,9 @@ def load_inputs(conn: Connection, plan: Plan) -> PlanningInput:
 def publish(db: Database, given: PlanId | Plan, *, now: datetime, actor: str, why: str = "") -> Published:
     """Puts a stored plan, or one made from files, which is stored with it, in force in the place of its parent.
 
-    Raises Refusal for a draft that assumes consent, for inputs that changed since, for a plan that breaks a rule or
-    outruns the consent of this moment, and for one whose parent is not in force. All of it is judged while nobody
-    else can write, so that what is in force was right when it came into force.
+    Raises Refusal for a draft that assumes consent, for inputs that changed since, for a plan that breaks a rule,
+    outruns the consent of this moment or needs more than the site serves, and for one whose parent is not in force. All
+    of it is judged while nobody else can write, so that what is in force was right when it came into force.
     """
     with refusing_unknown(), db.begin() as conn:
         return publish_in(conn, given, now=now, actor=actor, why=why)
@@ -268,6 +271,7 @@ def publish_in(conn: Connection, given: PlanId | Plan, *, now: datetime, actor: 
     inputs = _inputs_of(conn, plan, at=now, recorded=True)
     _refuse(check_hashes(plan, hash_inputs(inputs)))
     _refuse_violations(plan, check_plan(inputs, plan))
+    require_served(conn, plan, inputs.fleet, inputs.catalogue)
     if not is_stored:
         keep_plan(conn, inputs, plan, now=now, actor=actor)
     plan_store.publish_plan(conn, plan.id, now)

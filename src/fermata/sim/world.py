@@ -54,7 +54,7 @@ class World:
         self.generations: dict[str, int] = {}
         self.notices: dict[str, str] = {}
         self.kept_free: dict[str, list[KeptFree]] = {}
-        self._standing: dict[str, KeptFree] = {}
+        self.standing: dict[str, KeptFree] = {}
         self.nodes = {n.name: _machine(n) for n in fleet.nodes.values()}
         self.devices = {
             d.name: Machine(name=d.name, versions={d.component: d.version}, in_service=True)
@@ -105,7 +105,7 @@ class World:
 
     def keep_free(self, run: str, wanted: Sequence[Ahead], now: datetime) -> None:
         """Nodes that are kept free of jobs for a run from now on: these, and no others."""
-        gone, fresh = compare(self._standing, run, wanted)
+        gone, fresh = compare(self.standing, run, wanted)
         at = int(now.timestamp())
         if gone:
             self._log.append({"at": at, "op": "ahead_gone", "items": [[name, "", ""] for name in gone]})
@@ -117,12 +117,12 @@ class World:
             self._keep_free(name_of(run, ahead), ahead, now)
 
     def _keep_free(self, name: str, ahead: Ahead, now: datetime) -> None:
-        self._standing[name] = free = KeptFree(ahead=ahead, made_at=now)
+        self.standing[name] = free = KeptFree(ahead=ahead, made_at=now)
         for node in ahead.nodes:
             self.kept_free.setdefault(node, []).append(free)
 
     def _give_up(self, name: str, now: datetime) -> None:
-        self._standing.pop(name).gone_at = now
+        self.standing.pop(name).gone_at = now
 
     @contextmanager
     def turn(self) -> Iterator[None]:

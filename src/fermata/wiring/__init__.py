@@ -35,6 +35,7 @@ from fermata.server.serving import Application
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.replans import StoreReplanner
 from fermata.services.room_telling import StoreRooms
+from fermata.services.site_served import note_served
 from fermata.settings import Settings, read_settings
 from fermata.sim.clock import IdleClock, SharedClock, SystemClock, VirtualClock
 from fermata.sim.fates import Faults
@@ -164,6 +165,7 @@ class PacedClock(Clock, Protocol):
 
 def open_site_parts(database: Database, clock: PacedClock, site: RealSite, settings: Settings) -> Parts:
     """What one process of several conducts of any run on a real site. Raises SiteUnusable."""
+    note_served(database, site.book.table, now=clock.now())
     site.require(database)
     metrics = open_metrics(settings.metrics)
     rooms = StoreRooms(database, site.book.bridge)

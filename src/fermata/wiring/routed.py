@@ -368,6 +368,7 @@ def route_site(board: Switchboard) -> Site:
         power=RoutedPower(board),
         verifier=RoutedVerifier(board),
         notifier=RoutedNotifier(board),
+        served=board.table,
     )
 
 

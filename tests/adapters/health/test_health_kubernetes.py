@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ from fermata.wiring import UtcClock
 
 JOBS = "/apis/batch/v1/namespaces/fermata/jobs"
 PODS = "/api/v1/namespaces/fermata/pods"
+NODES = ("gpu001", "gpu002", "gpu003")
 ENDED = "2026-11-01T12:00:00Z"
 
 
@@ -57,12 +59,15 @@ class ApiServer:
         if self.reads != 200:
             return self.reads, _said("not now", self.reads)
         if path.startswith("/api/v1/nodes/"):
-            known = path.endswith("/gpu001")
-            return (200, {"metadata": {"name": "gpu001"}}) if known else (404, _said("nodes not found", 404))
-        if path == JOBS:
-            return 200, {"metadata": {}, "items": list(self.jobs.values())}
-        if path == PODS:
-            return 200, {"metadata": {}, "items": [pod for pods in self.pods.values() for pod in pods]}
+            name = path.rpartition("/")[2]
+            return (200, {"metadata": {"name": name}}) if name in NODES else (404, _said("nodes not found", 404))
+        told = {
+            "/version": {"gitVersion": "v1.34.1"},
+            JOBS: {"metadata": {}, "items": list(self.jobs.values())},
+            PODS: {"metadata": {}, "items": [pod for pods in self.pods.values() for pod in pods]},
+        }
+        if path in told:
+            return 200, told[path]
         return (200, self.log) if path.endswith("/log") else (404, _said("not found", 404))
 
 
@@ -77,6 +82,13 @@ def _said(message: str, code: int) -> dict[str, Any]:
 @pytest.fixture
 def api() -> Iterator[tuple[ApiServer, str]]:
     state = ApiServer()
+    with serving(state) as port:
+        yield state, f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def serving(state: ApiServer) -> Iterator[int]:
+    """Its port on loopback."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -109,10 +121,12 @@ def api() -> Iterator[tuple[ApiServer, str]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
-    yield state, f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def open_ports(url: str, **more: Any) -> AdapterPorts:

@@ -1,16 +1,20 @@
 """Which adapter serves which unit, what several say of one node, and what nobody serves."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 from tests.simulation import small
 
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import AdapterId, ClusterId, NodeId, StepKey, UpdateId
 from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import NodeSeen
+from fermata.domain.reasons import Code
 from fermata.domain.routing import (
+    ENTRIES_MOST,
     PortName,
     Route,
     RouteTable,
@@ -18,6 +22,7 @@ from fermata.domain.routing import (
     Unit,
     component_of,
     find_gaps,
+    judge_served,
     merge_looks,
     read_key,
     split,
@@ -179,3 +184,39 @@ def test_what_a_plan_needs_and_nobody_serves_is_found_and_nothing_else() -> None
     )
     assert {(gap.port, gap.component, gap.kind) for gap in found} == {(PortName.FIRMWARE, "gpu_fw", UnitKind.NODE)}
     assert {gap.cluster for gap in found} == {window.cluster for window in windows}
+
+
+def test_a_plan_that_needs_more_is_told_in_one_sentence_what_to_add_to_the_sites_file() -> None:
+    fleet, catalogue = small.fleet(), small.catalogue()
+    windows = small.plan(fleet, catalogue, small.campaign()).windows
+    assert judge_served("plan_1", table(route()), windows, fleet, catalogue) is None
+    no_power = route(ports=ALL - {PortName.POWER, PortName.FIRMWARE})
+    lacks = judge_served("plan_1", table(no_power, route(B, devices=("*",))), windows, fleet, catalogue)
+    assert lacks is not None
+    assert lacks.code is Code.SITE_LACKS
+    assert '{ports: [power], clusters: [c0], nodes: ["*"]}' in str(lacks)
+    assert "devices:" not in str(lacks)
+    without_leafs = judge_served("plan_1", table(route(nodes=("*",))), windows, fleet, catalogue)
+    assert '{ports: [firmware], clusters: [c0], devices: ["*"], components: [' in str(without_leafs)
+    assert str(lacks).count("ports:") == ENTRIES_MOST
+
+
+def test_what_a_sentence_says_to_add_serves_what_was_lacking() -> None:
+    """Entry by entry, as an operator does who copies it, until nothing is lacking."""
+    fleet, catalogue = small.fleet(), small.catalogue()
+    windows = small.plan(fleet, catalogue, small.campaign()).windows
+    routes = [route(clusters=frozenset({ClusterId("elsewhere")}))]
+    while lacks := judge_served("plan_1", table(*routes), windows, fleet, catalogue):
+        (first, *_) = re.findall(r"\{.*?\}", str(lacks))
+        said = yaml.safe_load(first)
+        routes.append(
+            route(
+                ports=frozenset(map(PortName, said["ports"])),
+                clusters=frozenset(said["clusters"]),
+                nodes=tuple(said.get("nodes", ())),
+                devices=tuple(said.get("devices", ())),
+                components=frozenset(said.get("components", ())),
+            )
+        )
+        assert len(routes) < 40
+    assert len(routes) > ENTRIES_MOST

@@ -20,6 +20,7 @@ from fermata.adapters.kubernetes_link import (
     connect,
     connect_plainly,
     patience,
+    read_field,
     read_status,
     told,
 )
@@ -122,11 +123,7 @@ class Cluster:
         return None
 
     def _read(self, path: str, key: str) -> Any:
-        with told(self.settings.url):
-            found = self.plain.get(path).raise_for_status().json()
-        if not isinstance(found, dict) or not found.get(key):
-            raise Refused(f"{self.settings.url} is no API server of Kubernetes: {path} says no {key}")
-        return found[key]
+        return read_field(self.plain, self.settings.url, path, key)
 
     def _node(self, name: str) -> Node | None:
         try:

@@ -7,7 +7,7 @@ from fermata.adapters.nvue.images import Installs
 from fermata.adapters.nvue.link import Link
 from fermata.adapters.nvue.settings import Settings
 from fermata.adapters.side_by_side import AGAIN, Desk, Loop
-from fermata.adapters.step_memory import Memory
+from fermata.adapters.step_memory import open_shared
 from fermata.domain.ids import DeviceId, NodeId, StepKey
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
 from fermata.ports import CALL_SIZE_MAX, AdapterPorts, ApplyAsk, Ask, Clock, Refused, TryLater
@@ -53,13 +53,14 @@ class NvueInventory(Desk):
 
 def build(settings: Settings, clock: Clock) -> AdapterPorts:
     """Nobody is asked before the first call. Raises Refused where the password or the certificates are missing."""
+    memory = open_shared(settings.memory, settings.memory_url_env)
     loop = Loop(KIND)
     try:
         link = loop.run(_open(settings))
     except BaseException:
         loop.close(_nothing)
+        memory.close()
         raise
-    memory = Memory(settings.memory)
     installs = Installs(link=link, memory=memory, clock=clock)
 
     def close() -> None:

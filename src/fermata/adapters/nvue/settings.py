@@ -35,6 +35,7 @@ class Settings(BaseModel):
     install: Mapping[str, bool | str] = {"force": True, "reboot": "yes"}
     restart_minutes: float = Field(20, gt=0, description="From asking until the new image has to run")
     memory: Path | None = None
+    memory_url_env: str | None = None
     verify_tls: bool = True
     ca_file: Path | None = None
     calls_at_once: int = Field(64, ge=1, le=4096)
@@ -46,6 +47,8 @@ class Settings(BaseModel):
     def _is_consistent(self) -> "Settings":
         if (self.password_env is None) == (self.password_file is None):
             raise ValueError("say where the password is: password_env or password_file, one of the two")
+        if self.memory is not None and self.memory_url_env is not None:
+            raise ValueError("say where steps are remembered: memory or memory_url_env, one of the two")
         for name, address in self.devices.items():
             if not re.match(ADDRESS, address):
                 raise ValueError(f"{name} is at no address of the form https://host:port")

@@ -9,7 +9,7 @@ from fermata.adapters.redfish.looking import Looks
 from fermata.adapters.redfish.power import Resets
 from fermata.adapters.redfish.settings import Settings
 from fermata.adapters.side_by_side import AGAIN, Desk, Loop
-from fermata.adapters.step_memory import Memory
+from fermata.adapters.step_memory import open_shared
 from fermata.domain.ids import DeviceId, NodeId, StepKey
 from fermata.domain.observations import Answer, DeviceSeen, NodeSeen, Progress
 from fermata.ports import AdapterPorts, ApplyAsk, Ask, Clock, Refused, TryLater
@@ -74,13 +74,14 @@ class RedfishInventory(Desk):
 
 def build(settings: Settings, clock: Clock) -> AdapterPorts:
     """Nobody is asked before the first call. Raises Refused where the password or the certificates are missing."""
+    memory = open_shared(settings.memory, settings.memory_url_env)
     loop = Loop(KIND)
     try:
         link = loop.run(_open(settings))
     except BaseException:
         loop.close(_nothing)
+        memory.close()
         raise
-    memory = Memory(settings.memory)
     looks = Looks(link=link, clock=clock)
 
     def close() -> None:

@@ -67,7 +67,8 @@ class Settings(_Strict):
 
     The password stands in the environment variable `password_env` or in the file `password_file`. `image` says where
     images are, with {component}, {version} and {update}: http and https addresses are pulled by the controller, a
-    path is pushed to it. `memory`: file that remembers which step became which task, for all processes of this machine.
+    path is pushed to it. `memory`: file that remembers which step became which task, for all processes of this machine;
+    `memory_url_env`: the variable with the URL of a PostgreSQL that does, for those of all machines.
     """
 
     nodes: Mapping[str, Unit] = Field(default_factory=dict)
@@ -79,6 +80,7 @@ class Settings(_Strict):
     sign_in: Literal["session", "basic"] = "session"
     image: str = "http://images/{component}-{version}.bin"
     memory: Path | None = None
+    memory_url_env: str | None = None
     verify_tls: bool = True
     ca_file: Path | None = None
     calls_at_once: int = Field(256, ge=1, le=4096)
@@ -92,6 +94,8 @@ class Settings(_Strict):
     def _is_consistent(self) -> "Settings":
         if (self.password_env is None) == (self.password_file is None):
             raise ValueError("say where the password is: password_env or password_file, one of the two")
+        if self.memory is not None and self.memory_url_env is not None:
+            raise ValueError("say where steps are remembered: memory or memory_url_env, one of the two")
         for name, unit in (*self.nodes.items(), *self.devices.items()):
             if unit.model not in self.models:
                 raise ValueError(f"{name} is of the model {unit.model}, which models does not describe")

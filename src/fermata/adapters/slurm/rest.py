@@ -8,6 +8,7 @@ import os
 import re
 import ssl
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from fermata.ports import OutcomeUnknown, Refused, TryLater
 
 CONNECT_SECONDS_MAX = 5.0
 BY_NAME_LEAST = 32  # nodes: asked for one by one in any case, in half a second
+BY_NAME_AT_ONCE = 8  # calls: 22.05 takes 13 ms for one and works in 3 of them; it has 20 threads
 BY_NAME_SHARE = 5  # of all nodes: one by itself took 22.05 as long as five in a list
 _VERSION = re.compile(r"^/slurm/v(\d+)\.(\d+)\.(\d+)/(nodes|jobs|reservations)/?$")
 _REFUSING = frozenset({401, 403, 511})
@@ -64,14 +66,17 @@ class Rest:
         return found
 
     def nodes(self, names: Collection[str] | None) -> list[Mapping[str, Any]]:
-        """Those of `names` that it knows, and perhaps others; None: all. Each by itself while that is quicker, as no
-        slurmrestd lists some of them. Raises TryLater or Refused.
+        """Those of `names` that it knows, and perhaps others; None: all. Each by itself while that is quicker, several
+        at a time: no slurmrestd lists some, and 22.05 takes a name, no list of names. Raises TryLater or Refused.
         """
         if names is not None and len(names) <= max(BY_NAME_LEAST, self._node_count // BY_NAME_SHARE):
-            try:
-                return [node for name in sorted(names) if is_name(name) for node in self._node(name)]
-            except (NotDone, OutcomeUnknown):
-                pass  # the list tells better what is wrong
+            self.abilities()  # asked once, and not by each thread
+            known = [name for name in sorted(names) if is_name(name)]
+            with ThreadPoolExecutor(BY_NAME_AT_ONCE, thread_name_prefix="slurmrestd") as pool:
+                try:
+                    return [node for found in pool.map(self._node, known) for node in found]
+                except (NotDone, OutcomeUnknown):
+                    pass  # the list tells better what is wrong
         found = self.listed("nodes")
         self._node_count = len(found)
         return found
