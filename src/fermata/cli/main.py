@@ -38,6 +38,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "replan": ("replan",),
     "publish": ("publish",),
     "runs": ("start", "status"),
+    "watch": ("watch",),
     "forecast": ("forecast",),
     "readmission": ("readmission",),
     "intents": ("pause", "resume", "stop", "abort"),

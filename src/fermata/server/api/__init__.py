@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from fermata.server.api import (
+    board,
     capacity,
     consent,
     forecasts,
@@ -44,6 +45,7 @@ NOUNS = (
     plans,
     standing,
     why,
+    board,
     runs,
     readmission,
     forecasts,
