@@ -51,6 +51,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "report": ("report",),
     "serve": ("serve",),
     "worker": ("worker",),
+    "metrics": ("metrics",),
     "node_key": ("node",),
     "adapters": ("adapters",),
     "bench": ("bench",),
