@@ -20,6 +20,10 @@ from fermata.cli.examples import EXAMPLES
 from fermata.cli.main import build_app
 
 ROOT = typer.main.get_command(build_app())
+FILES = (
+    *(f"january/{name}.yaml" for name in ("updates", "policy", "campaign", "workloads")),
+    "nic.yaml", "qualification.yaml", "policy.yaml", "approvals.csv",
+)  # fmt: skip
 FORBIDDEN = re.compile(r"\b(idempoten\w*|refactor\w*|TODO|utili[sz]e\w*|leverage\w*)\b")
 
 
@@ -60,6 +64,9 @@ def test_examples_are_of_commands_that_there_are() -> None:
 def test_an_example_is_understood(example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but the work itself is done: names of commands and options, and the values of these."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "january" / "fleet").mkdir(parents=True)
+    for name in FILES:
+        (tmp_path / name).touch()
     words = shlex.split(example.partition(" > ")[0].partition(" >> ")[0].partition(" < ")[0])
     assert words.pop(0) == "fermata"
     command, context = ROOT, ROOT.make_context("fermata", words, resilient_parsing=True)

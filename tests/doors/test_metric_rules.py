@@ -206,7 +206,7 @@ def scraping(folder: Path, target: str) -> Iterator[str]:
         )
     )  # fmt: skip
     child = subprocess.Popen(
-        ["prometheus", "--config.file=prometheus.json", f"--web.listen-address=127.0.0.1:{port}", 
+        ["prometheus", "--config.file=prometheus.json", f"--web.listen-address=127.0.0.1:{port}",
          "--storage.tsdb.path=data"],
         cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

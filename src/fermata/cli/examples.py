@@ -128,7 +128,7 @@ def add_examples(app: typer.Typer, path: tuple[str, ...] = ()) -> None:
         inner = group.typer_instance
         if inner is None:
             continue
-        name = str(group.name)
+        name = group.name if isinstance(group.name, str) else str(inner.info.name)
         if inner.registered_callback is not None:
             inner.registered_callback.epilog = _epilog(" ".join((*path, name)))
         add_examples(inner, (*path, name))
