@@ -56,7 +56,7 @@ def chart(
     except ModuleNotFoundError as error:
         raise typer.BadParameter("charts are drawn by an extra: pip install 'fermata[charts]'") from error
     if name in OF_REPORT:
-        with options.opened_place(store, server) as place:
+        with options.opened_place(store, server) as place, output.err.status("Adding up"):
             report = place.make_report(CampaignId(campaign) if campaign else None)
         chart_draw.draw_report(name, report, target, size)
     else:
