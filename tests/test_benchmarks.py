@@ -61,6 +61,10 @@ CASES = {
     "gating": ["twice the usual share", "gates", "stricter gates"],
     "controllers": ["bare GETs", "look", "update"],
     "doors": ["the same bytes", "scheduled events", "first look", "look after an approval", "acknowledge 1,000"],
+    "wall": [
+        "picture of the doors",
+        *(f"{what} by {shade}" for what in ("page", "cells") for shade in ("state", "pending", "consent", "version")),
+    ],
     "querying": [
         "plain loop over JSON",
         "load",
@@ -105,6 +109,7 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "campaigns": {"list schedule/nodes": NODES, "a cluster a day/nodes": NODES, "HiGHS, same model/nodes": NODES},
     "controllers": {"look/nodes": NODES, "update/updates": 2 * NODES},
     "doors": {"first look/nodes": NODES, "scheduled events/answered": 20 * NODES},
+    "wall": {"page by consent/nodes": NODES, "cells by state/cells": NODES, "cells by consent/cells": NODES},
     "gating": {"twice the usual share/campaigns": 4, "gates/campaigns": 4, "gates/good_stopped": 0},
     "varied": {"January/terms": 5, "January/near": 5},
     "querying": {"load/nodes": NODES, "count updates/counted": NODES * 12, "unfold, by status/counted": NODES * 12},

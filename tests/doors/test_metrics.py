@@ -78,7 +78,7 @@ def test_grafana_reads_rows_and_imports_a_dashboard_that_asks_for_metrics_there_
     names = {word for word in asked.replace("(", " ").replace(")", " ").split() if word.startswith("fermata_")}
     assert names
     assert all(f"# HELP {name.strip(chr(34) + ',')} " in text for name in names)
-    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]) == 11
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"]) == 12
 
 
 def test_a_scraper_may_ask_for_openmetrics(doors: Doors) -> None:

@@ -171,6 +171,15 @@ def test_the_wall_is_walked_by_keyboard_and_searched(page: Page, conducted: Door
 
 @pages
 @pytest.mark.browser
+def test_a_browser_without_script_waits_for_counts_that_take_a_while(browser: Browser, conducted: Doors) -> None:
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(f"{conducted.url}/fleet?shade=consent")
+    expect(page.locator("#marks")).to_contain_text("waits for an approval 3")
+    page.close()
+
+
+@pages
+@pytest.mark.browser
 def test_a_cell_says_what_it_is_and_opens_its_node(page: Page, conducted: Doors) -> None:
     page.goto(f"{conducted.url}/fleet?cluster=alpha")
     expect(page.locator("#wall-conn")).to_have_attribute("data-state", "live")

@@ -16,10 +16,11 @@ from fermata.domain.policy import ScopeLevel
 from fermata.domain.run_states import WindowState
 from fermata.domain.scheduled_events import Leads
 from fermata.formats.scenario import read_scenario
-from fermata.services import inventory, wall
+from fermata.services import inventory, wall, wall_views
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.node_views import view_node
-from fermata.services.wall import Asked, Shade, Wall, WallDesk
+from fermata.services.wall import WallDesk
+from fermata.services.wall_views import Asked, Shade, Wall
 from fermata.store import inventory as rows
 from fermata.store import journal, plans
 from fermata.store.database import Database
@@ -160,7 +161,7 @@ def test_consent_is_told_by_node(imported: Database) -> None:
     ],
 )
 def test_so_many_updates_have_one_colour(updates: int, label: str) -> None:
-    assert wall.COUNTS[wall.count_index(updates)][1].label == label
+    assert wall_views.COUNTS[wall_views.count_index(updates)][1].label == label
 
 
 def many(db: Database, versions: Sequence[str]) -> None:
@@ -258,6 +259,58 @@ def test_too_many_nodes_are_counted_and_shown_by_cluster_alone(
     assert not any(one.cells or one.racks for one in found.clusters)
     assert sum(found.totals) == len(stored(imported).nodes)
     assert desk(imported).look(Asked(cluster=ClusterId("nowhere"))) is None
+
+
+def test_of_too_many_nodes_work_is_counted_too_and_consent_asks_for_a_cluster(
+    imported: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish(imported)
+    world.conduct(imported, WindowState.OPEN, {"alpha-n0": UnitState.APPLYING}, planned=world.window())
+    every = {shade: desk(imported).look(Asked(shade=shade)) for shade in (Shade.STATE, Shade.VERSION)}
+    monkeypatch.setattr(wall, "CELLS_MAX", 2)
+    for shade, cells in every.items():
+        counted = desk(imported).look(Asked(shade=shade))
+        assert cells is not None
+        assert counted is not None
+        assert (counted.marks, counted.totals) == (cells.marks, cells.totals)
+        assert [one.counts for one in counted.clusters] == [one.counts for one in cells.clusters]
+    for shade in (Shade.PENDING, Shade.CONSENT):
+        asking = desk(imported).look(Asked(shade=shade))
+        assert asking is not None
+        assert not asking.is_painted
+        assert asking.nodes == len(stored(imported).nodes)
+
+
+def test_the_wall_says_of_each_node_what_its_own_page_says(imported: Database) -> None:
+    """It reads columns, the page of a node reads the picture of the doors."""
+    world.publish(imported)
+    units = {"alpha-n0": UnitState.RETURNED, "alpha-n1": UnitState.VERIFYING}
+    world.conduct(imported, WindowState.OPEN, units, planned=world.window())
+    with imported.begin() as conn:
+        rows.record_node_states(conn, {NodeId("alpha-n2"): NodeState.OUT_OF_SERVICE})
+    picture = MaintenanceDesk(imported, Leads()).look()
+    shown = of_alpha(imported)
+    assert shown == {name: wall.mark_state(picture, picture.fleet.nodes[NodeId(name)]).label for name in shown}
+    assert len(set(shown.values())) == 3
+
+
+def test_a_glance_shows_nodes_at_once_and_counts_once_they_are_known(
+    imported: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = desk(imported)
+    with monkeypatch.context() as patched:
+        patched.delattr(MaintenanceDesk, "look")  # whoever looks at all that doors answer from waits
+        states, consents = made.glance(Asked()), made.glance(Asked(shade=Shade.CONSENT))
+    whole = made.look(Asked(shade=Shade.CONSENT))
+    assert states is not None
+    assert consents is not None
+    assert whole is not None
+    assert states.is_painted
+    assert not consents.is_painted
+    assert consents.totals == ()
+    assert [(one.name, one.racks) for one in consents.clusters] == [(one.name, one.racks) for one in whole.clusters]
+    assert consents.shape == whole.shape
+    assert made.glance(Asked(shade=Shade.CONSENT)) is whole
 
 
 def test_a_node_is_told_with_what_is_due_its_windows_and_its_history(imported: Database) -> None:

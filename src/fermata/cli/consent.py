@@ -231,7 +231,7 @@ def make_orders(verdict: Verdict, words: Words) -> list[Order]:
 
 def decide(orders: list[Order], store: str, server: str | None, *, atomic: bool, as_json: bool) -> None:
     """Gives the orders and says what came of each; exits with 1 if any was refused."""
-    with options.opened_place(store, server) as place:
+    with options.opened_place(store, server) as place, output.err.status("Recording"):
         told = place.decide(orders, atomic=atomic)
     refused = [outcome for outcome in told if outcome.state is OutcomeState.REFUSED]
     if as_json:

@@ -11,6 +11,8 @@ from typer.exceptions import TyperException
 
 import fermata
 from fermata.cli import output
+from fermata.cli.completion import words_asked
+from fermata.cli.examples import add_examples
 from fermata.client import ServerRefusal
 from fermata.formats.faults import BadInput
 from fermata.services.errors import Refusal
@@ -39,6 +41,7 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "replan": ("replan",),
     "publish": ("publish",),
     "runs": ("start", "status"),
+    "watch": ("watch",),
     "forecast": ("forecast",),
     "rooms": ("room",),
     "readmission": ("readmission",),
@@ -50,13 +53,16 @@ NOUNS: Mapping[str, tuple[str, ...]] = {
     "capacity": ("capacity",),
     "tail": ("tail",),
     "report": ("report",),
+    "chart": ("chart",),
     "serve": ("serve",),
     "worker": ("worker",),
+    "metrics": ("metrics",),
     "node_key": ("node",),
     "adapters": ("adapters",),
     "audit": ("audit",),
     "backup": ("backup", "restore"),
     "bench": ("bench",),
+    "completion": ("completion",),
 }  # each file of this folder that has commands, in the order in which a campaign needs them, with their names
 REASONS_SHOWN = 50  # in full, as of faults; a server tells no more of them
 
@@ -78,6 +84,7 @@ def build_app(arguments: Sequence[str] = ()) -> typer.Typer:
     asked = [noun for noun, verbs in NOUNS.items() if arguments and arguments[0] in verbs]
     for noun in asked or (() if "--version" in arguments else NOUNS):
         import_module(f"fermata.cli.{noun}").register(app)
+    add_examples(app)
     return app
 
 
@@ -87,7 +94,10 @@ def main(argv: list[str] | None = None) -> NoReturn:
     arguments = sys.argv[1:] if argv is None else argv
     as_json = "--json" in arguments
     try:
-        code = build_app(arguments)(args=arguments, prog_name="fermata", standalone_mode=not as_json)
+        asked = words_asked()
+        code = build_app(arguments if asked is None else asked)(
+            args=arguments, prog_name="fermata", standalone_mode=not as_json
+        )
     except TyperException as wrong:  # with --json alone: else usage is told with a hint to --help
         output.fail("USAGE", wrong.format_message(), exit_code=output.BAD_INPUT, as_json=True)
         sys.exit(output.BAD_INPUT)

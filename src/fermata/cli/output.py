@@ -46,6 +46,17 @@ def print_json(value: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def print_line(text: str) -> None:
+    """One line of many on standard output, at once: somebody follows them."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def terminal_width() -> int:
+    """Columns of the terminal as they are now; of a pipe, enough for every table of ours."""
+    return _columns(sys.stdout)
+
+
 def with_z(value: Any) -> Any:
     """Plain values with their times in ISO 8601 with Z, as in every file of ours."""
     if isinstance(value, dict):

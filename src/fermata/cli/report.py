@@ -42,7 +42,7 @@ def report(
     as_json: options.JsonOption = False,
 ) -> None:
     """Shows how a campaign went: planned against actual, capacity, failures, limits, versions, tail."""
-    with options.opened_place(store, server) as place:
+    with options.opened_place(store, server) as place, output.err.status("Adding up"):
         made = place.make_report(CampaignId(campaign) if campaign else None)
     if html is not None:
         _write(html, render_report(made))

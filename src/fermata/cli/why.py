@@ -103,7 +103,7 @@ def why(
         planned = read_planned(Path(plan), scenario, workloads, Followed(parent=parent, observed=observed))
         found = _explain_file(*planned, name)
     else:
-        with options.opened_place(store, server) as place:
+        with options.opened_place(store, server) as place, output.err.status("Looking"):
             found = place.explain(name, PlanId(plan) if plan else None, CampaignId(campaign) if campaign else None)
     if html is not None:
         write_whole(render_why(found).encode(), html)

@@ -110,6 +110,34 @@ class ServerLink:
         self._refuse_problem(answer)
         return answer.content
 
+    def listen(self, path: str, silence: float) -> Iterator[tuple[str, Any]]:
+        """The events of a stream, by its path from the server's root: the id of each, and what it says. Never ends by
+        itself: raises Refusal when the connection breaks, or brings nothing for `silence` seconds.
+        """
+        timeout = httpx.Timeout(silence, connect=CONNECT_SECONDS_MAX)
+        request = self._client.build_request("GET", self._url + path, timeout=timeout)
+        with self._reached(request), closing(self._client.send(request, stream=True)) as answer:
+            if not answer.is_success:
+                answer.read()
+                self._refuse_problem(answer)
+            name, said = "", b""
+            for line in answer.iter_lines():
+                if line.startswith("id:"):
+                    name = line[3:].strip()
+                elif line.startswith("data:"):
+                    said = line[5:].strip().encode()
+                elif not line and name and said:
+                    yield name, self._parse(said)
+                    said = b""
+        why = "the stream ended"
+        raise Refusal(reason(Code.SERVER_UNREACHABLE, url=self._url, why=why, advice=_UNTOUCHED))
+
+    def _parse(self, said: bytes) -> Any:
+        try:
+            return orjson.loads(said)
+        except orjson.JSONDecodeError as error:
+            raise Refusal(self._not_understood(str(error))) from error
+
     def _read_lines(self, kind: type[T], lines: Iterable[str], tell: Tell) -> T:
         for line in lines:
             if not line:

@@ -1,6 +1,6 @@
 """Runs, reports, queries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,11 +16,14 @@ from fermata.domain.replans import Replan
 from fermata.domain.report import Report
 from fermata.domain.run_states import Desired, ReplanMode
 from fermata.server.api.query import QueryAnswer
+from fermata.services.board_views import Board
 from fermata.services.forecasts import Forecasts
 from fermata.services.intents import BrakeShown, Wanted
 from fermata.services.query import Answer as Answered
 from fermata.services.query import Column
 from fermata.services.run_views import RunStatus, TailEntry, TailView
+
+SILENCE_SECONDS = 15.0  # three heartbeats of the server
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,17 @@ class RunsVerbs(Part):
 
     def release_brake(self, *, actor: str, why: str) -> BrakeShown:
         return self.link.post(BrakeShown, "/brake/off", {"actor": actor, "why": why})
+
+    def show_board(self) -> Board:
+        """What the board shows, at most a second old."""
+        return self.link.get(Board, "/board")
+
+    def listen_board(self) -> Iterator[tuple[str, str | None]]:
+        """At each sign of life of the board: a text that changes with what it shows, and what keeps it from being
+        refreshed, if anything does. Raises Refusal when nothing is heard any more.
+        """
+        for version, said in self.link.listen("/board/stream?bare=true", SILENCE_SECONDS):
+            yield version, said.get("trouble")
 
     def show_status(self, campaign: CampaignId | None) -> RunStatus:
         return self.link.get(RunStatus, "/run", campaign_params(campaign))

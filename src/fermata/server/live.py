@@ -92,8 +92,10 @@ class LiveBoard:
                 self._set_trouble(TROUBLE)
             await asyncio.sleep(self.timing.refresh)
 
-    async def stream(self, last_event_id: str | None) -> AsyncIterator[bytes]:
-        """Events from what `last_event_id` has seen on, without end; a heartbeat when nothing changes."""
+    async def stream(self, last_event_id: str | None, *, bare: bool = False) -> AsyncIterator[bytes]:
+        """Events from what `last_event_id` has seen on, without end; a heartbeat when nothing changes. `bare`: only
+        that there is something new, for viewers that read the board elsewhere.
+        """
         seen = self._version_of(last_event_id)
         self.viewers += 1
         self._watched.set()
@@ -101,7 +103,7 @@ class LiveBoard:
             yield f"retry: {RETRY_MS}\n\n".encode()
             while True:
                 changed, version = self._changed, self._state.version
-                yield self._message(seen)
+                yield self._tick() if bare else self._message(seen)
                 seen = version
                 with suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), self.timing.heartbeat)
@@ -147,10 +149,12 @@ class LiveBoard:
         """
         if seen not in self._messages:
             events = [part.event for part in self._state.parts.values() if part.version > seen]
-            tick = orjson.dumps({"trouble": self._state.trouble}).decode()
-            events.append(_event("tick", tick, event_id=self.event_id))
+            events.append(self._tick())
             self._messages[seen] = b"".join(events)
         return self._messages[seen]
+
+    def _tick(self) -> bytes:
+        return _event("tick", orjson.dumps({"trouble": self._state.trouble}).decode(), event_id=self.event_id)
 
     def _version_of(self, event_id: str | None) -> int:
         epoch, _, version = (event_id or "").rpartition("-")

@@ -202,6 +202,11 @@ class MaintenanceDesk:
         self._documents: dict[NodeId, Document] = {}
 
     @property
+    def db(self) -> Database:
+        """The store that it reads."""
+        return self._db
+
+    @property
     def fresh(self) -> Picture | None:
         """The picture, if it need not be looked at again yet."""
         return self._picture if self._monotonic() - self._looked_at < self._fresh_seconds else None

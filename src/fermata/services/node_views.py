@@ -13,7 +13,8 @@ from fermata.domain.run_states import WindowState
 from fermata.domain.scheduled_events import OrderedWork
 from fermata.services.maintenance import Picture
 from fermata.services.readmission import NodeReturn, judge_nodes
-from fermata.services.wall import Mark, mark_state
+from fermata.services.wall import mark_state
+from fermata.services.wall_views import Mark
 from fermata.services.words import facts_words
 from fermata.store import journal
 from fermata.store.database import Database

@@ -98,6 +98,13 @@ def abort(database: Database, campaign: CampaignId | None, *, now: datetime, act
     return _want(database, campaign, Desired.ABORT, now, actor, why)
 
 
+def worked_until(db: Database) -> datetime | None:
+    """The instant up to which the live run, else the newest, was worked on; None before any."""
+    with db.read() as conn:
+        run = runs.live_run(conn) or runs.latest_run(conn)
+    return run.clock_at if run is not None else None
+
+
 def status(database: Database, campaign: CampaignId | None = None, *, now: datetime | None = None) -> RunStatus:
     """The newest run, of that campaign if one is named. `now` None: the instant up to which it was worked on.
 

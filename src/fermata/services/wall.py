@@ -1,282 +1,304 @@
 """The wall: every node as one cell, by cluster and rack, coloured by where it stands, what is pending on it, whether
 its work may begin, or which version it reports.
+
+Where nodes stand and what they report is read in columns, at once. What is pending, and whether it may begin, follows
+from the picture of the doors, which takes a second where nobody has looked for a while.
 """
 
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import cached_property
 from hashlib import sha256
 from itertools import groupby
 
 from fermata.domain.fleet import Cluster, Node, NodeState
-from fermata.domain.ids import ClusterId
+from fermata.domain.ids import ClusterId, NodeId, UpdateId
 from fermata.domain.node_states import UnitState
 from fermata.services.maintenance import ASKED, WAITING, MaintenanceDesk, Picture
+from fermata.services.wall_views import (
+    CONSENTS,
+    COUNTS,
+    STATES,
+    Asked,
+    ClusterWall,
+    Mark,
+    Shade,
+    Wall,
+    count_index,
+    mark_of,
+)
+from fermata.store import fleet_changes, inventory, runs, wall_rows
+from fermata.store.database import Connection
+from fermata.store.wall_rows import Place
 
-FRESH_SECONDS = 5.0  # a wall costs as much as a look at the whole fleet, and nobody reads 20,000 cells faster
+FRESH_SECONDS = 5.0  # nobody reads 20,000 cells faster
 CELLS_MAX = 60_000  # of one answer: beyond it a wall is asked for by cluster
 VERSIONS_MAX = 8  # colours that eyes tell apart; the rest is one of them
 
 
-class Shade(StrEnum):
-    """What cells are coloured by."""
-
-    STATE = "state"
-    PENDING = "pending"
-    CONSENT = "consent"
-    VERSION = "version"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """One colour and what it means. `tone` names it in the style sheet."""
-
-    tone: str
-    label: str
-
-
-IN_SERVICE = Mark(tone="quiet", label="in service")
-RETURNED = Mark(tone="good", label="returned, proven")
-DRAINING = Mark(tone="soft", label="draining")
-UPDATING = Mark(tone="open", label="being updated")
-VERIFYING = Mark(tone="verify", label="being verified")
-NOT_BACK = Mark(tone="bad", label="not back")
-OUT = Mark(tone="out", label="out of service")
-STATES = (IN_SERVICE, DRAINING, UPDATING, VERIFYING, RETURNED, NOT_BACK, OUT)
-OF_UNITS: Mapping[UnitState, Mark] = {
-    UnitState.LOCKED: DRAINING,
-    UnitState.DRAINING: DRAINING,
-    UnitState.DRAINED: DRAINING,
-    UnitState.APPLYING: UPDATING,
-    UnitState.REBOOTING: UPDATING,
-    UnitState.RESETTING: UPDATING,
-    UnitState.RECOVERING: UPDATING,
-    UnitState.VERIFYING: VERIFYING,
-    UnitState.PROVEN: VERIFYING,
-    UnitState.FAILED: NOT_BACK,
-    UnitState.IN_REPAIR: NOT_BACK,
-    UnitState.RETURNED: RETURNED,
-}
-NOTHING = Mark(tone="quiet", label="nothing pending")
-CONSENTS = (
-    NOTHING,
-    Mark(tone="good", label="may begin"),
-    Mark(tone="warn", label="waits for an approval"),
-    Mark(tone="bad", label="held: a no, a freeze or a policy"),
-)
-COUNTS = (
-    (0, NOTHING),
-    (1, Mark(tone="ramp-1", label="1 update")),
-    (2, Mark(tone="ramp-2", label="2 or 3")),
-    (4, Mark(tone="ramp-3", label="4 to 7")),
-    (8, Mark(tone="ramp-4", label="8 to 15")),
-    (16, Mark(tone="ramp-5", label="16 or more")),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterWall:
-    """One cluster: `racks` are names with their number of nodes, `cells` the index of each node's mark, rack by rack,
-    by name. Of a wall that is too large to be shown at once, `racks` and `cells` are empty. `counts`: nodes by mark.
-    """
-
-    name: ClusterId
-    supercomputer: str
-    customer: str
-    nodes: int
-    counts: tuple[int, ...]
-    racks: tuple[tuple[str, int], ...]
-    cells: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wall:
-    """All of it, or one cluster. `shape` is another text when nodes came, went or moved. `is_whole` False: there are
-    too many nodes to be shown at once. `components`: those that any node reports, by name.
-    """
-
-    shade: Shade
-    component: str | None
-    marks: tuple[Mark, ...]
-    clusters: tuple[ClusterWall, ...]
-    components: tuple[str, ...]
-    shape: str
-    is_whole: bool
-
-    @cached_property
-    def totals(self) -> tuple[int, ...]:
-        """Nodes by mark."""
-        return tuple(sum(cluster.counts[index] for cluster in self.clusters) for index in range(len(self.marks)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What of the wall. `component` None: the first there is."""
-
-    shade: Shade = Shade.STATE
-    component: str | None = None
-    cluster: ClusterId | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Hall:
-    """The nodes of one reading of the fleet in their order on the wall, which changes with the inventory alone."""
+    """The nodes that are shown, by cluster in their order on the wall; of too many, `places` is empty."""
 
-    clusters: tuple[tuple[Cluster, tuple[Node, ...]], ...]
+    clusters: Mapping[ClusterId, Cluster]
+    sizes: Mapping[ClusterId, int]
+    places: Mapping[ClusterId, Sequence[Place]]
     components: tuple[str, ...]
+    component: str | None
     shape: str
+
+    @property
+    def is_whole(self) -> bool:
+        """False when there are too many to be shown at once."""
+        return bool(self.places) or not self.sizes
+
+
+_Counts = Mapping[ClusterId, Counter[int]]
 
 
 class WallDesk:
-    """Answers from one picture for FRESH_SECONDS, however many look. Safe for many threads."""
+    """Answers for FRESH_SECONDS from what it read, however many look. Safe for many threads."""
 
     def __init__(self, desk: MaintenanceDesk, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._desk = desk
         self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._seen: tuple[float, Picture, _Hall] | None = None
-        self._walls: dict[Asked, Wall] = {}
+        self._locks = {shade: threading.Lock() for shade in Shade}  # who waits for a picture keeps nobody else waiting
+        self._reading = threading.Lock()
+        self._walls: dict[Asked, tuple[float, Wall]] = {}
+        self._halls: dict[tuple[ClusterId | None, str | None], tuple[int, _Hall]] = {}
 
     @property
     def picture(self) -> Picture:
-        """What walls show now."""
-        with self._lock:
-            return self._see()[0]
+        """What the doors answer from now."""
+        return self._desk.look()
 
     def look(self, asked: Asked) -> Wall | None:
         """The wall as asked for; None when the fleet has no such cluster."""
-        with self._lock:
-            picture, hall = self._see()
-            if asked.cluster is not None and asked.cluster not in picture.fleet.clusters:
-                return None
-            if asked not in self._walls:
-                self._walls[asked] = _paint(picture, hall, asked)
-            return self._walls[asked]
+        with self._locks[asked.shade]:
+            return self._at_hand(asked) or self._paint(asked)
+
+    def glance(self, asked: Asked) -> Wall | None:
+        """As `look`, at once: of what takes a while to be found out, nodes and racks alone."""
+        if asked.shade in (Shade.STATE, Shade.VERSION):
+            return self.look(asked)
+        found = self._at_hand(asked)
+        if found is not None:
+            return found
+        hall = self._hall(asked)
+        return None if hall is None else _assemble(asked, hall, _marks(asked.shade), None, {})
 
     def names(self, cluster: ClusterId | None) -> tuple[str, Mapping[ClusterId, tuple[str, ...]]]:
-        """The shape last shown, and the names of the nodes in it in their order, of one cluster or all."""
-        with self._lock:
-            _, hall = self._see()
-        return hall.shape, {
-            found.name: tuple(node.name for node in nodes)
-            for found, nodes in hall.clusters
-            if cluster is None or found.name == cluster
-        }
+        """The shape, and the names of the nodes in it in their order, of one cluster or all."""
+        hall = self._hall(Asked(cluster=cluster))
+        if hall is None:
+            return "", {}
+        return hall.shape, {name: tuple(place[3] for place in places) for name, places in hall.places.items()}
 
-    def _see(self) -> tuple[Picture, _Hall]:
-        if self._seen is None or self._monotonic() - self._seen[0] >= FRESH_SECONDS:
+    def _at_hand(self, asked: Asked) -> Wall | None:
+        at, wall = self._walls.get(asked, (float("-inf"), None))
+        return wall if self._monotonic() - at < FRESH_SECONDS else None
+
+    def _paint(self, asked: Asked) -> Wall | None:
+        now = self._monotonic()
+        hall = self._hall(asked)
+        if hall is None:
+            return None
+        wall = self._coloured(asked, hall)
+        self._walls = {key: kept for key, kept in self._walls.items() if now - kept[0] < FRESH_SECONDS}
+        self._walls[asked] = (now, wall)
+        return wall
+
+    def _coloured(self, asked: Asked, hall: _Hall) -> Wall:
+        if asked.shade in (Shade.PENDING, Shade.CONSENT):
+            if not hall.is_whole:
+                return _assemble(asked, hall, _marks(asked.shade), None, {})  # a cluster has to be named first
             picture = self._desk.look()
-            self._seen, self._walls = (self._monotonic(), picture, _arrange(picture)), {}
-        return self._seen[1:]
+            index_of = _pending_index(picture) if asked.shade is Shade.PENDING else _consent_index(picture)
+            cells = {name: tuple(index_of(place[3]) for place in places) for name, places in hall.places.items()}
+            return _assemble(asked, hall, _marks(asked.shade), _count(cells), cells)
+        with self._desk.db.read() as conn:
+            if asked.shade is Shade.STATE:
+                return _assemble(asked, hall, STATES, *_states(conn, hall, asked.cluster))
+            versions = wall_rows.count_places(conn, hall.component) if not hall.is_whole else _counted(hall)
+        marks, index = _versions(versions)
+        cells = {name: tuple(index[place[5]] for place in places) for name, places in hall.places.items()}
+        counts = _sum_up((cluster, index[version], count) for cluster, _, version, count in versions)
+        return _assemble(asked, hall, marks, counts, cells)
+
+    def _hall(self, asked: Asked) -> _Hall | None:
+        """Read again only when the inventory has changed."""
+        with self._reading, self._desk.db.read() as conn:
+            mark, key = fleet_changes.last_change(conn), (asked.cluster, _component_of(asked))
+            known = self._halls.get(key)
+            if known is None or known[0] != mark:
+                self._halls = {name: kept for name, kept in self._halls.items() if kept[0] == mark}
+                hall = _arrange(conn, asked)
+                if hall is None:
+                    return None
+                known = self._halls[key] = (mark, hall)
+            return known[1]
 
 
-def _arrange(picture: Picture) -> _Hall:
-    fleet = picture.fleet
-    clusters = sorted(
-        (cluster for name, cluster in fleet.clusters.items() if fleet.nodes_by_cluster.get(name)),
-        key=lambda cluster: cluster.name,
-    )
-    arranged = tuple(
-        (cluster, tuple(sorted(fleet.nodes_by_cluster[cluster.name], key=lambda n: (n.scalable_unit, n.rack, n.name))))
-        for cluster in clusters
-    )
+def _component_of(asked: Asked) -> str | None:
+    return (asked.component or "") if asked.shade is Shade.VERSION else None
+
+
+def _arrange(conn: Connection, asked: Asked) -> _Hall | None:
+    sizes = wall_rows.count_nodes(conn)
+    clusters = inventory.load_clusters(conn)
+    if asked.cluster is not None:
+        if asked.cluster not in clusters:
+            return None
+        sizes = {name: size for name, size in sizes.items() if name == asked.cluster}
+    components = wall_rows.list_components(conn)
+    component = asked.component or (components[0] if components else None)
+    component = component if asked.shade is Shade.VERSION else None
+    places: dict[ClusterId, Sequence[Place]] = {}
+    if sum(sizes.values()) <= CELLS_MAX:
+        found = wall_rows.read_places(conn, asked.cluster, component)
+        places = {name: tuple(group) for name, group in groupby(found, key=lambda place: place[0])}
     digest = sha256()
-    for cluster, nodes in arranged:
-        digest.update("\n".join((cluster.name, *(f"{node.rack} {node.name}" for node in nodes))).encode())
-    reported = {component for _, nodes in arranged for node in nodes for component in node.versions}
-    return _Hall(clusters=arranged, components=tuple(sorted(reported)), shape=digest.hexdigest()[:16])
+    for name in sizes:
+        digest.update("\n".join((name, *(f"{place[2]} {place[3]}" for place in places.get(name, ())))).encode())
+    return _Hall(
+        clusters=clusters,
+        sizes=sizes,
+        places=places,
+        components=components,
+        component=component,
+        shape=digest.hexdigest()[:16],
+    )
 
 
-def _paint(picture: Picture, hall: _Hall, asked: Asked) -> Wall:
-    shown = [pair for pair in hall.clusters if asked.cluster is None or pair[0].name == asked.cluster]
-    component = asked.component or (hall.components[0] if hall.components else None)
-    is_whole = sum(len(nodes) for _, nodes in shown) <= CELLS_MAX
-    marks, index_of = _palette(picture, shown, asked.shade, component)
+def _assemble(
+    asked: Asked, hall: _Hall, marks: tuple[Mark, ...], counts: _Counts | None, cells: Mapping[ClusterId, Sequence[int]]
+) -> Wall:
     return Wall(
         shade=asked.shade,
-        component=component if asked.shade is Shade.VERSION else None,
+        component=hall.component,
         marks=marks,
         clusters=tuple(
-            _cluster_wall(cluster, nodes, tuple(map(index_of, nodes)), len(marks), with_cells=is_whole)
-            for cluster, nodes in shown
+            ClusterWall(
+                name=name,
+                supercomputer=hall.clusters[name].supercomputer,
+                customer=hall.clusters[name].customer,
+                nodes=size,
+                counts=() if counts is None else tuple(counts[name][index] for index in range(len(marks))),
+                racks=_racks(hall.places.get(name, ())),
+                cells=tuple(cells.get(name, ())),
+            )
+            for name, size in hall.sizes.items()
         ),
         components=hall.components,
         shape=hall.shape,
-        is_whole=is_whole,
+        is_whole=hall.is_whole,
+        is_painted=counts is not None,
     )
 
 
-def _cluster_wall(
-    cluster: Cluster, nodes: Sequence[Node], cells: tuple[int, ...], marks: int, *, with_cells: bool
-) -> ClusterWall:
-    counted = Counter(cells)
-    racks = tuple((str(rack), sum(1 for _ in group)) for rack, group in groupby(nodes, key=lambda node: node.rack))
-    return ClusterWall(
-        name=cluster.name,
-        supercomputer=cluster.supercomputer,
-        customer=cluster.customer,
-        nodes=len(nodes),
-        counts=tuple(counted[index] for index in range(marks)),
-        racks=racks if with_cells else (),
-        cells=cells if with_cells else (),
+def _racks(places: Sequence[Place]) -> tuple[tuple[str, int], ...]:
+    return tuple((rack, sum(1 for _ in group)) for rack, group in groupby(places, key=lambda place: place[2]))
+
+
+def _marks(shade: Shade) -> tuple[Mark, ...]:
+    return CONSENTS if shade is Shade.CONSENT else tuple(mark for _, mark in COUNTS)
+
+
+def _count(cells: Mapping[ClusterId, Sequence[int]]) -> _Counts:
+    return {name: Counter(of) for name, of in cells.items()}
+
+
+def _sum_up(found: Iterable[tuple[ClusterId, int, int]]) -> _Counts:
+    counts: dict[ClusterId, Counter[int]] = {}
+    for cluster, index, count in found:
+        counts.setdefault(cluster, Counter())[index] += count
+    return counts
+
+
+def _states(
+    conn: Connection, hall: _Hall, cluster: ClusterId | None
+) -> tuple[_Counts, Mapping[ClusterId, Sequence[int]]]:
+    """Counts and cells of where nodes stand; no cells where they are too many."""
+    newest = (runs.latest_run(conn, campaign.id) for campaign in inventory.list_campaigns(conn))
+    taken: dict[NodeId, tuple[ClusterId, NodeState, list[UnitState]]] = {}
+    for of, name, seen, state in wall_rows.read_work(conn, [run.id for run in newest if run], cluster):
+        taken.setdefault(name, (of, seen, []))[2].append(state)
+    worked = {name: STATES.index(mark_of(seen, states)) for name, (_, seen, states) in taken.items()}
+    if hall.is_whole:
+        plain = {state: STATES.index(mark_of(state, ())) for state in NodeState}
+        cells = {
+            of: tuple(worked.get(place[3], plain[place[4]]) for place in places) for of, places in hall.places.items()
+        }
+        return _count(cells), cells
+    whole = ((of, STATES.index(mark_of(state, ())), n) for of, state, _, n in wall_rows.count_places(conn, None))
+    moved = (
+        pair
+        for name, (of, seen, _) in taken.items()
+        for pair in ((of, STATES.index(mark_of(seen, ())), -1), (of, worked[name], 1))
     )
-
-
-_Shown = Iterable[tuple[Cluster, Sequence[Node]]]
-
-
-def _palette(
-    picture: Picture, shown: _Shown, shade: Shade, component: str | None
-) -> tuple[tuple[Mark, ...], Callable[[Node], int]]:
-    """The marks of a shade, and which of them a node has."""
-    match shade:
-        case Shade.STATE:
-            return STATES, lambda node: STATES.index(mark_state(picture, node))
-        case Shade.PENDING:
-            return tuple(mark for _, mark in COUNTS), lambda node: count_index(len(picture.settled.updates_of(node)))
-        case Shade.CONSENT:
-            return CONSENTS, lambda node: _consent_index(picture, node)
-        case Shade.VERSION:
-            return _versions(shown, component)
+    return _sum_up((*whole, *moved)), {}
 
 
 def mark_state(picture: Picture, node: Node) -> Mark:
-    """Where the node stands: what a window does with it now, else whether it serves, and whether it went back since the
-    plan in force, proven.
-    """
-    found: Mark | None = None
+    """As `mark_of`, from the picture of the doors."""
+    return mark_of(node.state, _units_of(picture, node))
+
+
+def _units_of(picture: Picture, node: Node) -> Iterator[UnitState]:
     for planned in picture.settled.windows.get(node.name, ()):
         run = planned.run
         state = picture.units.get((run.run, run.window, node.name)) if run is not None else None
-        mark = OF_UNITS.get(state) if state is not None else None
-        if mark is not None and (found is None or found is RETURNED):
-            found = mark
-    if found is not None and (found is not RETURNED or node.state is NodeState.IN_SERVICE):
-        return found
-    return IN_SERVICE if node.state is NodeState.IN_SERVICE else OUT
+        if state is not None:
+            yield state
 
 
-def count_index(updates: int) -> int:
-    """Which of COUNTS so many updates are."""
-    return max(index for index, (least, _) in enumerate(COUNTS) if updates >= least)
+def _pending_index(picture: Picture) -> Callable[[NodeId], int]:
+    """Counted once for all nodes that have the same due on them and on their devices."""
+    settled, known = picture.settled, dict[tuple[object, ...], int]()
+    behind = {name: frozenset(item.update.id for item in unit.due) for name, unit in settled.pending.devices.items()}
+
+    def index_of(name: NodeId) -> int:
+        node = picture.fleet.nodes.get(name)
+        own = settled.pending.of_node(node).due if node is not None else ()
+        key = (*(item.update.id for item in own), None, *settled.devices_of.get(name, ()))
+        if key not in known:
+            due: set[UpdateId] = {item.update.id for item in own}
+            known[key] = count_index(len(due.union(*(behind[device] for device in settled.devices_of.get(name, ())))))
+        return known[key]
+
+    return index_of
 
 
-def _consent_index(picture: Picture, node: Node) -> int:
-    if not picture.settled.updates_of(node):
-        return 0
-    gap = picture.settled.gaps.get(node.name)
-    if gap is None:
-        return 1
-    return 2 if gap.code in ASKED | WAITING else 3
+def _consent_index(picture: Picture) -> Callable[[NodeId], int]:
+    settled = picture.settled
+
+    def index_of(name: NodeId) -> int:
+        node = picture.fleet.nodes.get(name)
+        if node is None or not (settled.pending.of_node(node).due or name in settled.devices_of):
+            return 0
+        gap = settled.gaps.get(name)
+        if gap is None:
+            return 1
+        return 2 if gap.code in ASKED | WAITING else 3
+
+    return index_of
 
 
-def _versions(shown: _Shown, component: str | None) -> tuple[tuple[Mark, ...], Callable[[Node], int]]:
-    """The versions that most nodes report, then all others, then nodes that say nothing."""
-    counted = Counter(node.versions.get(component or "", "") for _, nodes in shown for node in nodes)
+_Counted = Sequence[tuple[ClusterId, NodeState, str, int]]
+
+
+def _counted(hall: _Hall) -> _Counted:
+    found = Counter((place[0], place[4], place[5]) for places in hall.places.values() for place in places)
+    return [(*key, count) for key, count in found.items()]
+
+
+def _versions(found: _Counted) -> tuple[tuple[Mark, ...], Mapping[str, int]]:
+    """The versions that most nodes report, then all others, then nodes that say nothing; and which of them each is."""
+    counted: Counter[str] = Counter()
+    for _, _, version, count in found:
+        counted[version] += count
     counted.pop("", None)
     ranked = sorted(counted, key=lambda version: (-counted[version], version))
     named = ranked[:VERSIONS_MAX] if len(ranked) <= VERSIONS_MAX else ranked[: VERSIONS_MAX - 1]
@@ -285,5 +307,5 @@ def _versions(shown: _Shown, component: str | None) -> tuple[tuple[Mark, ...], C
     if others:
         marks.append(Mark(tone=f"version-{VERSIONS_MAX}", label=f"{others:,} others"))
     marks.append(Mark(tone="out", label="unknown"))
-    index = {version: number for number, version in enumerate(named)} | {"": len(marks) - 1}
-    return tuple(marks), lambda node: index.get(node.versions.get(component or "", ""), len(named))
+    index = {version: min(number, len(named)) for number, version in enumerate(ranked)}
+    return tuple(marks), {**index, "": len(marks) - 1}

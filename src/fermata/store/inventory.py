@@ -163,12 +163,17 @@ def named_devices(conn: Connection, names: Iterable[DeviceId]) -> dict[DeviceId,
     return {found.name: found for found in map(_to_device, _named(conn, device, names))}
 
 
+def load_clusters(conn: Connection) -> dict[ClusterId, Cluster]:
+    """Every cluster, by name."""
+    clusters = [Cluster(**row._asdict()) for row in ask(conn, _CLUSTERS)]
+    return {c.name: c for c in sorted(clusters, key=_name)}
+
+
 def load_parts(conn: Connection) -> Fleet:
     """The stored fleet without its nodes, of which there may be too many: clusters and devices, by name."""
-    clusters = [Cluster(**row._asdict()) for row in ask(conn, _CLUSTERS)]
     devices = [_to_device(row) for row in ask(conn, _DEVICES)]
     return Fleet(
-        clusters={c.name: c for c in sorted(clusters, key=_name)},
+        clusters=load_clusters(conn),
         nodes={},
         devices={d.name: d for d in sorted(devices, key=_name)},
     )

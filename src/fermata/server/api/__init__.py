@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from fermata.server.api import (
+    board,
     calendars,
     capacity,
     consent,
@@ -47,6 +48,7 @@ NOUNS = (
     calendars,
     standing,
     why,
+    board,
     runs,
     rooms,
     readmission,

@@ -1,6 +1,6 @@
-"""What waits, is overdue, approved or blocked, for Prometheus and Grafana. See docs/doors.md."""
+"""What waits, is overdue, approved or blocked, and where the run stands, for Prometheus. See docs/metrics.md."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,57 +14,83 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
 from fermata.server.context import Context, context_of
+from fermata.server.doors import metric_families as of
+from fermata.server.doors.dashboards import consent_dashboard
 from fermata.services.figures import Figures, Measure, count_figures
-
-OF_CLUSTER = ("customer", "supercomputer", "cluster")
-MEANINGS = {
-    Measure.NODES: "Nodes of the cluster",
-    Measure.PENDING: "Nodes with work that is due on them or on a device they hang on",
-    Measure.APPROVED: "Nodes with pending work, all of which consent covers",
-    Measure.UNAPPROVED: "Nodes with pending work that waits for consent",
-    Measure.OVERDUE: "Nodes with unapproved work whose time to choose is over",
-    Measure.HELD: "Nodes whose approval was taken back, or whose work a policy keeps off",
-    Measure.FROZEN: "Nodes with pending work that a freeze keeps in service now",
-    Measure.IN_MAINTENANCE: "Nodes that are being worked on",
-}
+from fermata.services.run_figures import RunFigures, limit_words, run_figures
+from fermata.services.run_views import WindowStatus
 
 
-class _Consent(Collector):
+class _Figures(Collector):
     """One scrape's figures."""
 
-    def __init__(self, figures: Figures) -> None:
-        self._figures = figures
+    def __init__(self, figures: Figures, run: RunFigures) -> None:
+        self._samples: dict[str, list[tuple[Sequence[str], float]]] = {family.name: [] for family in of.FAMILIES}
+        self._take_consent(figures)
+        self._take_run(run)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Every family, the same ones each time."""
-        for measure, meaning in MEANINGS.items():
-            family = GaugeMetricFamily(_name(measure), meaning, labels=OF_CLUSTER)
-            for cluster, counts in self._figures.clusters:
-                labels = (cluster.customer, cluster.supercomputer, cluster.name)
-                family.add_metric(labels, counts[measure])
-            yield family
-        rules = GaugeMetricFamily(
-            "fermata_nodes_blocked", "Nodes that wait because of a rule or a freeze", labels=(*OF_CLUSTER, "rule")
-        )
-        for blocked in self._figures.blocked:
-            cluster = blocked.cluster
-            rules.add_metric((cluster.customer, cluster.supercomputer, cluster.name, blocked.rule), blocked.nodes)
-        yield rules
-        updates = GaugeMetricFamily("fermata_update_nodes", "Nodes with the update pending", labels=("update",))
-        for update, nodes in self._figures.updates:
-            updates.add_metric((update,), nodes)
-        yield updates
-        due = GaugeMetricFamily("fermata_request_due_timestamp_seconds", "When the request is due", labels=("request",))
-        for request, at in self._figures.due:
-            due.add_metric((request,), at.timestamp())
-        yield due
+        for family in of.FAMILIES:
+            gauge = GaugeMetricFamily(family.name, family.meaning, labels=family.labels)
+            for labels, value in self._samples[family.name]:
+                gauge.add_metric(labels, value)
+            yield gauge
+
+    def _add(self, family: of.Family, labels: Sequence[str], value: float | None) -> None:
+        if value is not None:
+            self._samples[family.name].append((labels, value))
+
+    def _take_consent(self, figures: Figures) -> None:
+        for cluster, counts in figures.clusters:
+            for measure, family in of.MEASURED.items():
+                self._add(family, (cluster.customer, cluster.supercomputer, cluster.name), counts[measure])
+        for blocked in figures.blocked:
+            place = (blocked.cluster.customer, blocked.cluster.supercomputer, blocked.cluster.name)
+            self._add(of.BLOCKED, (*place, blocked.rule), blocked.nodes)
+        for update, nodes in figures.updates:
+            self._add(of.UPDATE_NODES, (update,), nodes)
+        for request, at in figures.due:
+            self._add(of.REQUEST_DUE, (request,), at.timestamp())
+
+    def _take_run(self, run: RunFigures) -> None:
+        status = run.status
+        if status is None:
+            return
+        campaign = (status.campaign,)
+        self._add(of.RUN_LIVE, campaign, float(run.is_live))
+        self._add(of.RUN_WORKED, campaign, status.as_of.timestamp())
+        self._add(of.RUN_PLANNED, campaign, status.nodes_planned)
+        self._add(of.RUN_RETURNED, campaign, status.nodes_returned)
+        self._add(of.RUN_OUT, campaign, status.nodes_out)
+        self._add(of.RUN_BASELINE, campaign, status.baseline_in_service)
+        self._add(of.RUN_IN_SERVICE, campaign, status.in_service)
+        self._add(of.TAIL_OLDEST, campaign, max((e.age.total_seconds() for e in status.tail), default=0.0))
+        for used in status.limits:
+            self._add(of.LIMIT_USED, (*campaign, limit_words(used)), used.used)
+            self._add(of.LIMIT_ALLOWED, (*campaign, limit_words(used)), used.allowed)
+        for family, counted in ((of.TAIL, run.tail), (of.NEEDS, run.needs)):
+            for code, number in counted.items():
+                self._add(family, (*campaign, code), number)
+        for window in run.opened:
+            self._take_window(window, (*campaign, window.cluster, window.window))
+
+    def _take_window(self, window: WindowStatus, labels: tuple[str, ...]) -> None:
+        self._add(of.WINDOW_BEHIND, labels, window.behind.total_seconds() if window.behind is not None else None)
+        made = window.forecast
+        if made is None or made.enough is None:
+            return
+        self._add(of.WINDOW_BACK, (*labels, "median"), made.enough.median.timestamp())
+        self._add(of.WINDOW_BACK, (*labels, "bound"), made.enough.bound.timestamp())
+        self._add(of.WINDOW_KEPT, labels, made.kept)
 
 
 async def get_metrics(request: Request) -> Response:
     """Prometheus's text, or OpenMetrics where the scraper asks for it."""
-    figures = await run_in_threadpool(_figures, context_of(request))
+    given = context_of(request)
+    collector = await run_in_threadpool(lambda: _Figures(_figures(given), run_figures(given.db)))
     registry = CollectorRegistry()
-    registry.register(_Consent(figures))
+    registry.register(collector)
     ProcessCollector(registry=registry)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
@@ -98,53 +124,12 @@ async def get_rows(request: Request) -> Response:
 
 
 def get_dashboard(_request: Request) -> Response:
-    """A dashboard over the metrics, to be imported into Grafana."""
-    expressions = [(f"sum({_name(measure)})", meaning) for measure, meaning in MEANINGS.items()]
-    panels = [_stat(number, title, expression) for number, (expression, title) in enumerate(expressions)]
-    tables = (
-        ("Unapproved nodes by cluster", f"topk(20, {_name(Measure.UNAPPROVED)} > 0)"),
-        ("Blocked nodes by rule", "sum by (rule) (fermata_nodes_blocked)"),
-        ("Pending nodes by update", "fermata_update_nodes"),
-    )
-    panels += [_series(len(panels) + number, title, query) for number, (title, query) in enumerate(tables)]
-    source = {"name": "source", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
-    return _json(
-        {
-            "title": "Fermata: consent and maintenance",
-            "uid": "fermata-consent",
-            "schemaVersion": 39,
-            "tags": ["fermata"],
-            "time": {"from": "now-7d", "to": "now"},
-            "refresh": "1m",
-            "templating": {"list": [source]},
-            "panels": panels,
-        }
-    )
+    """A dashboard over what waits for consent, to be imported into Grafana."""
+    return _json(consent_dashboard())
 
 
 def _figures(given: Context) -> Figures:
     return count_figures(given.maintenance.look(), given.now())
-
-
-def _name(measure: Measure) -> str:
-    return "fermata_nodes" if measure is Measure.NODES else f"fermata_nodes_{measure}"
-
-
-def _stat(number: int, title: str, expression: str) -> dict[str, Any]:
-    place = {"x": number % 4 * 6, "y": number // 4 * 4, "w": 6, "h": 4}
-    return _panel(number, "stat", title, expression, place)
-
-
-def _series(number: int, title: str, expression: str) -> dict[str, Any]:
-    return _panel(number, "timeseries", title, expression, {"x": 0, "y": number * 8, "w": 24, "h": 8})
-
-
-def _panel(number: int, kind: str, title: str, expression: str, place: dict[str, int]) -> dict[str, Any]:
-    source = {"type": "prometheus", "uid": "${source}"}
-    target = {"refId": "A", "expr": expression, "datasource": source}
-    return {
-        "id": number + 1, "type": kind, "title": title, "gridPos": place, "datasource": source, "targets": [target],
-    }  # fmt: skip
 
 
 def _json(body: Any) -> Response:

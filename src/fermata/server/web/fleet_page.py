@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fermata.domain.ids import CampaignId, ClusterId, NodeId
-from fermata.server.context import Context, Given
+from fermata.server.context import Given
 from fermata.server.web import render
 from fermata.server.web.why_page import render_why
 from fermata.services.errors import Refusal
 from fermata.services.node_views import view_node
 from fermata.services.readmission import MayReturn
-from fermata.services.wall import Asked, Shade, Wall
+from fermata.services.wall_views import Asked, Shade
 from fermata.services.why import explain_stored
 
 FRESH = {"Cache-Control": "no-store"}
@@ -41,19 +41,30 @@ Name = Annotated[str, Query(max_length=NAME_MAX)]
 
 
 @router.get("/fleet")
-def fleet_page(given: Given, shade: Shade = Shade.STATE, component: Name = "", cluster: Name = "") -> Response:
-    """The wall, of one cluster if it is named."""
-    wall = _look(given, shade, component, cluster)
-    html = render.render_page(
-        "fleet.html", wall=wall, shades=SHADE_WORDS, cluster=cluster, totals=wall.totals, nodes=sum(wall.totals)
-    )
+def fleet_page(
+    given: Given,
+    shade: Shade = Shade.STATE,
+    component: Name = "",
+    cluster: Name = "",
+    counted: Annotated[bool, Query()] = False,
+) -> Response:
+    """The wall, of one cluster if it is named, at once: where counts take a while, they come with the cells. A browser
+    without script asks for the page `counted`, and waits.
+    """
+    asked = _asked(shade, component, cluster)
+    wall = given.wall.look(asked) if counted else given.wall.glance(asked)
+    if wall is None:
+        raise _no_cluster(cluster)
+    html = render.render_page("fleet.html", wall=wall, shades=SHADE_WORDS, cluster=cluster)
     return HTMLResponse(html, headers=FRESH)
 
 
 @router.get("/fleet/cells")
 def fleet_cells(given: Given, shade: Shade = Shade.STATE, component: Name = "", cluster: Name = "") -> Response:
     """The colours of the wall: of each cluster, in its nodes' order, the number of the mark, one digit a node."""
-    wall = _look(given, shade, component, cluster)
+    wall = given.wall.look(_asked(shade, component, cluster))
+    if wall is None:
+        raise _no_cluster(cluster)
     clusters = [{"name": one.name, "cells": _digits(one.cells), "counts": one.counts} for one in wall.clusters]
     marks = [{"tone": mark.tone, "label": mark.label} for mark in wall.marks]
     return _json({"shape": wall.shape, "marks": marks, "totals": wall.totals, "clusters": clusters})
@@ -93,12 +104,8 @@ def why_node(given: Given, name: str) -> Response:
     return HTMLResponse(render_why(found), headers=FRESH | {"Content-Security-Policy": ALONE})
 
 
-def _look(given: Context, shade: Shade, component: str, cluster: str) -> Wall:
-    asked = Asked(shade=shade, component=component or None, cluster=ClusterId(cluster) if cluster else None)
-    wall = given.wall.look(asked)
-    if wall is None:
-        raise _no_cluster(cluster)
-    return wall
+def _asked(shade: Shade, component: str, cluster: str) -> Asked:
+    return Asked(shade=shade, component=component or None, cluster=ClusterId(cluster) if cluster else None)
 
 
 def _no_cluster(name: str) -> HTTPException:

@@ -83,12 +83,15 @@ async def board_page(given: Given, code: Code = "", page: Page = 1) -> Response:
 
 @router.get("/board/stream")
 async def stream(
-    given: Given, seen: Annotated[str, Query(max_length=64)] = "", last_event_id: Annotated[str | None, Header()] = None
+    given: Given,
+    seen: Annotated[str, Query(max_length=64)] = "",
+    bare: Annotated[bool, Query()] = False,
+    last_event_id: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Events from what the page, or the last event, has seen on."""
+    """Events from what the page, or the last event, has seen on; `bare`, only that there is something new."""
     if not given.live.admits:
         raise HTTPException(503, "Too many viewers: try again in a minute.", {"Retry-After": "60"})
-    events = given.live.stream(last_event_id or seen)
+    events = given.live.stream(last_event_id or seen, bare=bare)
     return _Stream(events, ping=0, send_timeout=given.live.timing.slow, headers=FRESH)
 
 
