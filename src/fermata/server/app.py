@@ -30,7 +30,7 @@ from fermata.server.once import Once
 from fermata.server.quota import Quota
 from fermata.server.sync_loop import run_sync_loop
 from fermata.server.watch import watch
-from fermata.server.web import capacity_page, fleet_page, journal_page, pages, query_page, requests_page
+from fermata.server.web import capacity_page, fleet_page, journal_page, pages, query_page, requests_page, updates_page
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
@@ -40,7 +40,7 @@ from fermata.services.wall import WallDesk
 
 GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
 NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
-SCREENS = (pages, fleet_page, capacity_page, requests_page, journal_page, query_page)
+SCREENS = (pages, fleet_page, capacity_page, requests_page, updates_page, journal_page, query_page)
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
 
 

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from fermata.domain.combinations import Combination, Together, find_combinations, pending_sets
+from fermata.domain.combinations import (
+    Combination,
+    Pair,
+    PairStanding,
+    Together,
+    find_combinations,
+    find_pairs,
+    pending_sets,
+)
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ClusterId, FreezeId, NodeId, PlanId, RunId, SupercomputerId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
@@ -47,6 +55,12 @@ def list_combinations(
         if plan is not None:
             sets = _planned(conn, plan, sets)
         return find_combinations(fleet, sets, _known(conn, fleet))
+
+
+def list_pairs(db: Database, seen: tuple[Fleet, FleetPending]) -> Mapping[Pair, PairStanding]:
+    """Every pair of updates that is pending together somewhere, or ran together. `seen` as in `list_combinations`."""
+    with db.read() as conn:
+        return find_pairs(pending_sets(*seen).values(), _known(conn, seen[0]))
 
 
 def list_piles(db: Database, *, now: datetime, freeze: FreezeId | None = None) -> tuple[Pile, ...]:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import orjson
 from fastapi import APIRouter, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from fermata.domain.ids import RequestId
 from fermata.domain.orders import NO_TERMS, Terms
@@ -18,8 +18,6 @@ from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.policy import AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.request_kinds import KIND_WORDS, RequestKind
 from fermata.domain.work_orders import Word
-from fermata.server.api.bodies import Body, Name, Text
-from fermata.server.api.consent import ScopeBody
 from fermata.server.context import Context, Given
 from fermata.server.web import cost_words, render, words
 from fermata.services import consent, order_words, request_costs, request_tree, request_words, requests
@@ -27,6 +25,7 @@ from fermata.services.errors import Refusal
 
 FRESH = {"Cache-Control": "no-store"}
 NAME_MAX = 200
+TEXT_MAX = 2000
 TIME_MAX = 40
 SCOPES_MAX = 5_000  # chosen at once: beyond it, choose what is wider
 SEQ_MAX = 2**53
@@ -39,6 +38,8 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 Named = Annotated[str, Query(max_length=NAME_MAX)]
 Seq = Annotated[int, Query(ge=0, le=SEQ_MAX)]
+Name = Annotated[str, Field(min_length=1, max_length=NAME_MAX)]
+Text = Annotated[str, Field(max_length=TEXT_MAX)]
 Time = Annotated[str, Field(max_length=TIME_MAX)]
 
 
@@ -66,17 +67,28 @@ def branches(
     return _json({"branches": [_plain_branch(branch) for branch in found.branches], "rest": found.rest})
 
 
-class CostBody(Body):
+class Chosen(BaseModel):
+    """A part of the fleet."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    level: ScopeLevel
+    name: Name
+
+
+class CostBody(BaseModel):
     """What was chosen, and who would speak; null: each customer's first approver."""
 
-    scopes: Annotated[list[ScopeBody], Field(min_length=1, max_length=SCOPES_MAX)]
+    model_config = ConfigDict(extra="forbid")
+
+    scopes: Annotated[list[Chosen], Field(min_length=1, max_length=SCOPES_MAX)]
     actor: Name | None = None
 
 
 @router.post("/requests/cost")
 def cost(given: Given, body: CostBody) -> Response:
     """What approving it would cost, in words. Nothing is recorded."""
-    scopes = [scope.to_scope() for scope in body.scopes]
+    scopes = [Scope(level=chosen.level, name=chosen.name) for chosen in body.scopes]
     priced = request_costs.price_words(given.db, scopes, actor=body.actor, now=given.now())
     return _json(
         {

@@ -141,38 +141,38 @@
       const focused = this.box.contains(document.activeElement);
       if (this.current && !this.items.has(this.current.key)) this.current = null;
       this.current = this.current ? this.items.get(this.current.key) : this.trunks[0] || null;
-      this.box.replaceChildren(...this.trunks.map((item, at) => this.row(item, 1, at, this.trunks.length)));
+      this.box.replaceChildren(...this.trunks.flatMap((item, at) => this.rows(item, 1, at, this.trunks.length)));
       if (focused && this.current) this.element(this.current)?.focus({ preventScroll: true });
+    }
+
+    // The row of a branch, and those of what is open below it: all are neighbours, told apart by their level.
+    rows(item, level, at, count) {
+      const found = [this.row(item, level, at, count)];
+      if (!item.open || !item.kids) return found;
+      const whole = item.kids.length + (item.rest ? 1 : 0);
+      found.push(...item.kids.flatMap((kid, place) => this.rows(kid, level + 1, place, whole)));
+      if (item.rest) found.push(this.more(item, level + 1, whole));
+      return found;
     }
 
     row(item, level, at, count) {
       const element = document.createElement("li");
       const state = this.state(item);
-      const id = `branch-${item.key}`;
-      element.id = id;
+      element.id = `branch-${item.key}`;
       element.dataset.key = item.key;
       element.setAttribute("role", "treeitem");
       element.setAttribute("aria-level", level);
       element.setAttribute("aria-posinset", at + 1);
       element.setAttribute("aria-setsize", count);
       element.setAttribute("aria-checked", state);
-      element.setAttribute("aria-labelledby", `${id}-name ${id}-says`);
       element.tabIndex = this.current === item ? 0 : -1;
       if (item.children) element.setAttribute("aria-expanded", item.open);
       if (!this.may(item)) element.setAttribute("aria-disabled", "true");
       const line = document.createElement("div");
       line.className = "branch";
-      line.append(this.part("twist", item.children ? "" : null), this.part("tick", ""), this.part("name", item.name, `${id}-name`),
-        this.part("says", this.says(item), `${id}-says`));
+      line.append(this.part("twist", item.children ? "" : null), this.part("tick", ""), this.part("name", item.name), " ",
+        this.part("says", this.says(item)));
       element.append(line);
-      if (item.open && item.kids) {
-        const group = document.createElement("ul");
-        group.setAttribute("role", "group");
-        const whole = item.kids.length + (item.rest ? 1 : 0);
-        group.append(...item.kids.map((kid, place) => this.row(kid, level + 1, place, whole)));
-        if (item.rest) group.append(this.more(item, level + 1, whole));
-        element.append(group);
-      }
       return element;
     }
 
@@ -193,12 +193,11 @@
       return element;
     }
 
-    part(name, text, id) {
+    part(name, text) {
       const element = document.createElement("span");
       element.className = name;
       if (text === null) element.classList.add("none");
       else element.textContent = text;
-      if (id) element.id = id;
       return element;
     }
 
@@ -248,7 +247,8 @@
         ArrowRight: () => { if (item && item.children) item.open ? go(at + 1) : this.open(item); },
         ArrowLeft: () => {
           if (item && item.open) this.open(item, false);
-          else this.focusRow(row.parentElement.closest("[role=treeitem]"));
+          else if (row.dataset.more) this.focus(this.items.get(row.dataset.more));
+          else if (item.parent) this.focus(item.parent);
         },
         " ": () => (item ? this.toggle(item) : this.showMore(row)),
         Enter: () => (item ? this.toggle(item) : this.showMore(row)),
