@@ -66,7 +66,7 @@ def test_a_supercomputer_is_approved_in_two_clicks_and_the_button_says_for_whom(
     expect(page.locator("#send")).to_have_text("Approve 3 nodes as lumen-capacity")
     page.locator("#send").click()
     expect(page.locator("#outcome")).to_contain_text("Recorded.")
-    expect(page.locator("#outcome")).to_contain_text("1 word on 3 nodes stands in the ledger")
+    expect(page.locator("#outcome")).to_contain_text("The ledger has 1 new word, on 3 nodes.")
     assert world.said(doors.db) == [APPROVED]
     expect(branch(page, "sc-1").locator(".says").first).to_contain_text("3 may go")
 

@@ -23,6 +23,7 @@ from fermata.store import inventory, journal
 from fermata.store.database import Database, recall, remember
 
 _MINUTES = "minutes that steps took"
+ENDED = ("step.ended", "unit.proven")  # the last step of a unit ends with its proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def list_durations(db: Database) -> tuple[Measured, ...]:
         catalogue = inventory.load_catalogue(conn)
         seq, known = recall(conn, _MINUTES) or (0, {})
         minutes: dict[str, Counter[int]] = {kind: Counter(counts) for kind, counts in known.items()}
-        for line in journal.read_events(conn, ("step.ended",), seq):
+        for line in journal.read_events(conn, ENDED, seq):
             seq = line.seq
             kind, took = kind_of(str(line.data.get("step") or "")), line.data.get("minutes")
             if kind is not None and took is not None and not (kind == DRAIN and took <= IDLE_DRAIN_MINUTES):

@@ -93,7 +93,7 @@ def cost(given: Given, body: CostBody) -> Response:
     return _json(
         {
             "nodes": priced.cost.nodes,
-            "html": render.render_page("fragments/cost.html", priced=priced, zone=_zone(given), say=cost_words),
+            "html": render.render_page("fragments/cost.html", priced=priced, zone="UTC", say=cost_words),
             "refused": [{"code": why.code, "sentence": why.sentence} for why in priced.refused],
         }
     )
@@ -233,11 +233,6 @@ def _instant(text: str) -> datetime | None:
     except ValueError:
         return None
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def _zone(given: Context) -> str:
-    board = given.reader.latest
-    return board.head.timezone if board is not None and board.head is not None else "UTC"
 
 
 def _json(told: Mapping[str, Any]) -> Response:

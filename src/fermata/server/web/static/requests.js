@@ -163,7 +163,7 @@
     } else {
       const stood = told.filter((line) => line.state === "stood").length;
       const nodes = told.reduce((sum, line) => sum + line.nodes, 0);
-      const lines = [word.title, `${counted(told.length - stood, "word")} on ${counted(nodes, "node")} stands in the ledger${stood ? `; ${counted(stood, "word")} stood so already` : ""}.`];
+      const lines = [word.title, `The ledger has ${counted(told.length - stood, "new word")}, on ${counted(nodes, "node")}${stood ? `; ${counted(stood, "word")} stood so already` : ""}.`];
       if (hasTree) {
         await look({ seen: true });
         tree.clear();
