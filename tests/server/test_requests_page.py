@@ -13,7 +13,7 @@ from tests.server.test_browser import Watched, browser
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, RackId
-from fermata.domain.policy import Verdict
+from fermata.domain.policy import ScopeLevel, Verdict
 from fermata.server.app import create_app
 from fermata.server.live import Timing
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
@@ -174,7 +174,7 @@ def test_what_came_into_the_request_meanwhile_is_named(page: Page, doors: Doors)
 def test_words_of_others_are_shown_while_the_page_is_open(page: Page, doors: Doors) -> None:
     page.clock.install()
     opened(page, doors)
-    world.approve(doors.db, world.ScopeLevel.CLUSTER, "alpha")
+    world.approve(doors.db, ScopeLevel.CLUSTER, "alpha")
     page.clock.run_for(10_000)
     expect(page.locator("#news")).to_contain_text("lumen-capacity approved cluster alpha")
     page.get_by_role("button", name="Show what stands now").click()
@@ -293,8 +293,8 @@ FORM = {"request": REQUEST, "incarnation": "1", "since": "0", "actor": "lumen-ca
 
 
 def test_a_form_that_is_older_than_the_last_word_records_nothing(doors: Doors) -> None:
-    world.withdraw(doors.db, world.ScopeLevel.CLUSTER, "alpha")
-    world.approve(doors.db, world.ScopeLevel.RACK, "alpha-r1")
+    world.withdraw(doors.db, ScopeLevel.CLUSTER, "alpha")
+    world.approve(doors.db, ScopeLevel.RACK, "alpha-r1")
     answer = httpx.post(f"{doors.url}/requests/word", data=FORM)
     assert answer.status_code == 409
     assert "Nothing was recorded." in answer.text

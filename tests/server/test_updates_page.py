@@ -18,12 +18,12 @@ CLAIMED = Duration(p50=15, p90=22)
 
 
 def test_each_update_says_where_it_is_blocked_and_by_what(doors: Doors) -> None:
-    lines = {line.view.update.id: line for line in list_lines(doors.db, now=world.NOW)}
-    blocks = {block.example.code: block for block in lines["host-os-2026.1"].blocks}
+    lines = {str(line.view.update.id): line for line in list_lines(doors.db, now=world.NOW)}
+    blocks = {str(block.example.code): block for block in lines["host-os-2026.1"].blocks}
     assert (blocks["APPROVAL_MISSING"].nodes, blocks["APPROVAL_MISSING"].supercomputers) == (2, ("sc-1",))
     assert [block.devices for block in lines["leaf-31.2016"].blocks] == [1]
     world.approve(doors.db, ScopeLevel.SUPERCOMPUTER, "sc-1")
-    after = {line.view.update.id: line for line in list_lines(doors.db, now=world.NOW)}
+    after = {str(line.view.update.id): line for line in list_lines(doors.db, now=world.NOW)}
     assert after["leaf-31.2016"].blocks == ()
 
 
