@@ -1,6 +1,6 @@
 """Which updates ran together before, and which pending sets never did: a risk that is told before it is taken."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -45,6 +45,30 @@ class Combination:
     def is_new(self) -> bool:
         """True when exactly this set never ran well together."""
         return self.ran_nodes == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairStanding:
+    """What is known of two updates in one outage, whatever else was with them: on `ran` nodes it went well, on `failed`
+    it did not. `pending`: on how many nodes both are due now.
+    """
+
+    pending: int = 0
+    ran: int = 0
+    failed: int = 0
+
+
+def find_pairs(sets: Iterable[frozenset[UpdateId]], known: Iterable[Together]) -> Mapping[Pair, PairStanding]:
+    """Every pair that is pending together somewhere, or ran together. `sets`: of each node, by `pending_sets`."""
+    pending, ran, failed = Counter[Pair](), Counter[Pair](), Counter[Pair]()
+    for updates, nodes in Counter(sets).items():
+        pending.update(dict.fromkeys(pairs_of(updates), nodes))
+    for one in known:
+        pairs = pairs_of(one.updates)
+        ran.update(dict.fromkeys(pairs, one.nodes))
+        failed.update(dict.fromkeys(pairs, one.failed))
+    found = sorted(pending.keys() | ran.keys() | failed.keys())
+    return {pair: PairStanding(pending=pending[pair], ran=ran[pair], failed=failed[pair]) for pair in found}
 
 
 def pending_sets(fleet: Fleet, pending: FleetPending) -> Mapping[NodeId, frozenset[UpdateId]]:

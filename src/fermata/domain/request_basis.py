@@ -91,6 +91,18 @@ class Basis:
             record=record,
         )
 
+    def gaps_with(self, decided: Decisions, clusters: frozenset[ClusterId]) -> Mapping[NodeId, Reason]:
+        """What nodes of these clusters would lack with another ledger."""
+        near = tied_to(self.fleet, decided, clusters)
+        part = FleetPending(
+            nodes=_only(self.pending.nodes, _nodes_in(self.fleet, near)),
+            devices=_only(self.pending.devices, _devices_in(self.fleet, near)),
+            asked=self.pending.asked,
+        )
+        desk = Desk(self.fleet, self.policy, part, decided)
+        nodes = [node for name in near for node in self.fleet.nodes_by_cluster[name]]
+        return hear_nodes(desk, desk.say_all(nodes)).gaps
+
     def said_anew(self, policy: Policy, decided: Decisions) -> "Basis":
         """With another policy or ledger: the same is pending, and all is judged anew."""
         return Basis(self.fleet, policy, self.pending, decided, Known(shares=dict(self._known.shares)))

@@ -79,6 +79,10 @@ OF_CONSENT = MappingProxyType(
             "Request {request} is at incarnation {current}, not {seen}: look at it again (fermata requests --request"
             " {request}) before deciding."
         ),
+        Code.SAID_MEANWHILE: (
+            "Since request {request} was looked at, {actor} {verdict} {scope} at {at}{more}: look at what stands there"
+            " now before deciding."
+        ),
         Code.WORK_STARTED: "Work on {nodes} has started: consent can be withdrawn until then; stop the run instead.",
         Code.TIME_WITHOUT_ZONE: "{member} is {time}, which has no zone: say it in UTC, with Z.",
         Code.TIME_PAST: "{member} is {time}, which is over already: name a time to come.",

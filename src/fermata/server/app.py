@@ -42,6 +42,7 @@ from fermata.server.web import (
     replan_page,
     requests_page,
     room_page,
+    updates_page,
     what_if_page,
 )
 from fermata.server.web.render import STATIC
@@ -64,6 +65,7 @@ SCREENS = (
     fleet_page,
     capacity_page,
     requests_page,
+    updates_page,
     journal_page,
     query_page,
 )

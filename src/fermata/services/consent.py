@@ -69,26 +69,35 @@ def withdraw(db: Database, scope: Scope, *, now: datetime, actor: str | None, ne
     return decide(db, [order], now=now, new_id=new_id)[0]
 
 
-def decide(db: Database, orders: Sequence[Order], *, now: datetime, new_id: NewId) -> tuple[Said, ...]:
+def decide(
+    db: Database, orders: Sequence[Order], *, now: datetime, new_id: NewId, since: int | None = None
+) -> tuple[Said, ...]:
     """Carries out all orders, in their order, or none. An order that changes nothing is reported, not refused.
 
-    Raises Refusal with every reason found: scope unknown or ambiguous, nothing pending there, not an approver,
-    request changed since it was seen, terms that cannot be recorded, work started.
+    `since`: the seq of the last word that was seen; None takes whatever was said. Raises Refusal with every reason
+    found: scope unknown or ambiguous, nothing pending there, not an approver, request changed or spoken of since it was
+    seen, terms that cannot be recorded, work started.
     """
     with refusing_unknown(), db.begin() as conn:
-        outcomes = _judge_all(open_desk(conn, now), orders, new_id)
+        desk = open_desk(conn, now)
+        refuse_all(desk.said_since(orders, since))
+        outcomes = _judge_all(desk, orders, new_id)
         refuse_all(outcome.refused for outcome in outcomes if outcome.refused is not None)
         stored = _store(conn, outcomes, now)
     return tuple(Said(order=o.order, nodes=o.nodes, entry=o.entry) for o in stored)
 
 
-def decide_each(db: Database, orders: Sequence[Order], *, now: datetime, new_id: NewId) -> tuple[Outcome, ...]:
-    """Carries out the orders that may be, in their order, and says of each what came of it.
+def decide_each(
+    db: Database, orders: Sequence[Order], *, now: datetime, new_id: NewId, since: int | None = None
+) -> tuple[Outcome, ...]:
+    """Carries out the orders that may be, in their order, and says of each what came of it. `since` as in `decide`.
 
     Raises Refusal with every reason found when no order may be: then nothing was changed.
     """
     with refusing_unknown(), db.begin() as conn:
-        outcomes = decide_in(conn, orders, now=now, new_id=new_id)
+        desk = open_desk(conn, now)
+        refuse_all(desk.said_since(orders, since))
+        outcomes = _store(conn, _judge_all(desk, orders, new_id), now)
         refused = [outcome.refused for outcome in outcomes if outcome.refused is not None]
         if len(refused) == len(outcomes):
             refuse_all(refused)

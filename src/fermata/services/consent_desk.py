@@ -1,6 +1,6 @@
 """What every order of consent is judged by: read once for a call, however many orders it carries."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -74,6 +74,20 @@ class Desk:
     now: datetime
     _asked: dict[SupercomputerId, Asked | None] = field(default_factory=dict)
     _approvers: dict[tuple[tuple[CustomerId, ...], str | None], str | Reason] = field(default_factory=dict)
+
+    def said_since(self, orders: Sequence[Order], since: int | None) -> Iterator[Reason]:
+        """What was said of the orders' requests after the word `since`, which was the last that was seen: a reason for
+        each request, with the newest word; nothing when `since` is None.
+        """
+        if since is None:
+            return
+        asked = {request_id(name) for order in orders for name in self.scopes.supercomputers(order.scope)}
+        later: dict[RequestId, list[ConsentEntry]] = {}
+        for entry in self.ledger:
+            if entry.seq > since and entry.request in asked:
+                later.setdefault(entry.request, []).append(entry)
+        for name, entries in sorted(later.items()):
+            yield say_since(name, [(e.actor, e.verdict, e.scope, e.at) for e in entries])
 
     def judge(self, order: Order) -> Reason | Heard:
         """Why the order is refused, or what it says."""
@@ -265,6 +279,20 @@ def open_desk(conn: Connection, now: datetime) -> Desk:
         decisions=Decisions(fleet, ledger),
         seq=ledger[-1].seq if ledger else 0,
         now=now,
+    )
+
+
+def say_since(request: RequestId, words: Sequence[tuple[str, str, Scope, datetime]]) -> Reason:
+    """That these words (who, what, of which part, when; oldest first) were said of a request after it was looked at."""
+    (actor, verdict, scope, at), others = words[-1], len(words) - 1
+    return reason(
+        Code.SAID_MEANWHILE,
+        request=request,
+        actor=actor,
+        verdict=verdict,
+        scope=scope,
+        at=f"{at:%Y-%m-%d %H:%MZ}",
+        more=f", and {others:,} more word{'' if others == 1 else 's'} came" if others else "",
     )
 
 

@@ -1,6 +1,6 @@
 """What customers say of work orders: yes, no until a date, or a word taken back. One call is one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from fermata.domain.requests import Request
 from fermata.domain.work_orders import OrderWord, Word, WorkOrder
 from fermata.services.approvers import find_approver, judge_scope
 from fermata.services.consent import store_words
+from fermata.services.consent_desk import say_since
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown, shorten
 from fermata.services.work_orders import Desk, NewId, open_desk
 from fermata.store import work_orders
@@ -46,17 +47,39 @@ class SaidWord:
 
 
 def decide_orders(
-    db: Database, request_id: RequestId, words: Sequence[WordOrder], *, now: datetime, new_id: NewId
+    db: Database,
+    request_id: RequestId,
+    words: Sequence[WordOrder],
+    *,
+    now: datetime,
+    new_id: NewId,
+    since: int | None = None,
 ) -> tuple[SaidWord, ...]:
-    """Carries out all words on one request, in their order, or none.
+    """Carries out all words on one request, in their order, or none. `since`: the seq of the last word on work orders
+    that was seen; None takes whatever was said.
 
     A word on an order speaks for every node behind its target that lies in the scope, and only who may speak for all
     who hold one of them may give it. Raises Refusal with every reason found.
     """
     with refusing_unknown(), db.begin() as conn:
-        told = decide_in(open_desk(conn, now), request_id, words, new_id=new_id)
+        desk = open_desk(conn, now)
+        refuse_all(_said_since(desk.inputs.words, request_id, since))
+        told = decide_in(desk, request_id, words, new_id=new_id)
         refuse_all(answer for answer in told if isinstance(answer, Reason))
         return tuple(answer for answer in told if isinstance(answer, SaidWord))
+
+
+def last_word(db: Database) -> int:
+    """The seq of the newest word on work orders, 0 for none."""
+    with db.read() as conn:
+        words = work_orders.load_words(conn)
+    return words[-1].seq if words else 0
+
+
+def _said_since(words: Sequence[OrderWord], request_id: RequestId, since: int | None) -> Iterator[Reason]:
+    later = [word for word in words if since is not None and word.seq > since and word.request == request_id]
+    if later:
+        yield say_since(request_id, [(w.actor, w.word, w.scope, w.at) for w in later])
 
 
 def decide_in(

@@ -267,11 +267,7 @@ def show_request(source: Database | Inputs, request_id: RequestId, *, now: datet
     id.
     """
     inputs = read_inputs(source, now) if isinstance(source, Database) else source
-    requests = {request.id: request for request in inputs.list_requests()}
-    if request_id not in requests:
-        known = nearest(request_id, requests)
-        raise Refusal(reason(Code.REQUEST_UNKNOWN, request=request_id, nearest=known))
-    request = requests[request_id]
+    request = _find(inputs, request_id)
     book, pending = inputs.open_book(now), inputs.basis.pending
     devices: tuple[DeviceWork, ...] = ()
     if request.kind is RequestKind.DEPLOYMENT:
@@ -284,8 +280,22 @@ def show_request(source: Database | Inputs, request_id: RequestId, *, now: datet
             history = journal.read(conn, limit=journal.LINES_MAX, subject=f"request:{request_id}")[-HISTORY_LINES:]
     risks: tuple[Reason, ...] = ()
     if isinstance(source, Database) and request.items:
-        risks = say_new(list_combinations(source, supercomputer=request.supercomputer))
+        seen = (inputs.fleet, pending)
+        risks = say_new(list_combinations(source, supercomputer=request.supercomputer, seen=seen))
     return replace(_view(inputs, book, request), devices=devices, orders=orders, risks=risks, history=history)
+
+
+def find_request(db: Database, request_id: RequestId, *, now: datetime) -> Request:
+    """What one request asks for. Raises Refusal for an unknown id."""
+    return _find(read_inputs(db, now), request_id)
+
+
+def _find(inputs: Inputs, request_id: RequestId) -> Request:
+    requests = {request.id: request for request in inputs.list_requests()}
+    if request_id not in requests:
+        known = nearest(request_id, requests)
+        raise Refusal(reason(Code.REQUEST_UNKNOWN, request=request_id, nearest=known))
+    return requests[request_id]
 
 
 def _view(inputs: Inputs, book: RequestBook, request: Request) -> RequestView:

@@ -5,11 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from fermata.domain.combinations import Combination, Together, find_combinations, pending_sets
+from fermata.domain.combinations import (
+    Combination,
+    Pair,
+    PairStanding,
+    Together,
+    find_combinations,
+    find_pairs,
+    pending_sets,
+)
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import ClusterId, FreezeId, NodeId, PlanId, RunId, SupercomputerId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
-from fermata.domain.pending import find_pending
+from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.piles import Pile, find_pile
 from fermata.domain.qualification import Result
 from fermata.domain.reasons import Code, reason
@@ -20,24 +28,39 @@ from fermata.store.signals import Worked
 
 
 def list_combinations(
-    db: Database, *, supercomputer: SupercomputerId | None = None, plan: PlanId | None = None
+    db: Database,
+    *,
+    supercomputer: SupercomputerId | None = None,
+    plan: PlanId | None = None,
+    seen: tuple[Fleet, FleetPending] | None = None,
 ) -> tuple[Combination, ...]:
     """Sets of updates that are pending on the same nodes, of one supercomputer or of all; of a plan, what its windows
-    bring together. New ones first. Raises Refusal for an unknown supercomputer or plan.
+    bring together. New ones first. `seen`: the fleet as stored and what is pending on it, if they are at hand. Raises
+    Refusal for an unknown supercomputer or plan.
     """
     with refusing_unknown(), db.read() as conn:
-        fleet, catalogue = inventory.load_fleet(conn), inventory.load_catalogue(conn)
-        sets = pending_sets(fleet, find_pending(fleet, catalogue))
+        fleet, pending = seen or _see(conn)
         if supercomputer is not None:
             own = {c.name for c in fleet.clusters.values() if c.supercomputer == supercomputer}
             if not own:
                 known = {c.supercomputer for c in fleet.clusters.values()}
                 near = nearest(supercomputer, known)
                 raise Refusal(reason(Code.SCOPE_UNKNOWN, level="supercomputer", name=supercomputer, nearest=near))
-            sets = {name: updates for name, updates in sets.items() if fleet.nodes[name].cluster in own}
+            pending = FleetPending(
+                nodes={name: unit for name, unit in pending.nodes.items() if fleet.nodes[name].cluster in own},
+                devices={name: unit for name, unit in pending.devices.items() if fleet.devices[name].cluster in own},
+                asked=pending.asked,
+            )
+        sets = pending_sets(fleet, pending)
         if plan is not None:
             sets = _planned(conn, plan, sets)
         return find_combinations(fleet, sets, _known(conn, fleet))
+
+
+def list_pairs(db: Database, seen: tuple[Fleet, FleetPending]) -> Mapping[Pair, PairStanding]:
+    """Every pair of updates that is pending together somewhere, or ran together. `seen` as in `list_combinations`."""
+    with db.read() as conn:
+        return find_pairs(pending_sets(*seen).values(), _known(conn, seen[0]))
 
 
 def list_piles(db: Database, *, now: datetime, freeze: FreezeId | None = None) -> tuple[Pile, ...]:
@@ -53,6 +76,11 @@ def list_piles(db: Database, *, now: datetime, freeze: FreezeId | None = None) -
         wanted = [f for f in freezes.values() if (f.start <= now if freeze is None else f.id == freeze)]
         wanted.sort(key=lambda stated: (stated.start, stated.id))
         return tuple(find_pile(fleet, pending, stated, known, now) for stated in wanted)
+
+
+def _see(conn: Connection) -> tuple[Fleet, FleetPending]:
+    fleet = inventory.load_fleet(conn)
+    return fleet, find_pending(fleet, inventory.load_catalogue(conn))
 
 
 def _planned(

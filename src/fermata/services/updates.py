@@ -11,7 +11,7 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.flights import Flight, end_flight, find_flights
 from fermata.domain.hashing import content_sha256
 from fermata.domain.ids import RequestId, SignalId, UpdateId
-from fermata.domain.pending import find_pending
+from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.qualification import (
     NeedStanding,
     QualificationRule,
@@ -89,10 +89,12 @@ class CatalogueChanged:
     requests: tuple[RequestId, ...]
 
 
-def list_updates(db: Database) -> tuple[UpdateView, ...]:
-    """The catalogue, by release, then id. Raises Refusal before the first import."""
+def list_updates(db: Database, seen: tuple[Fleet, FleetPending] | None = None) -> tuple[UpdateView, ...]:
+    """The catalogue, by release, then id. `seen`: the fleet as stored and what is pending on it, if they are at hand.
+    Raises Refusal before the first import.
+    """
     with refusing_unknown(), db.read() as conn:
-        return _views(conn)
+        return _views(conn, seen)
 
 
 def show_update(db: Database, name: UpdateId) -> UpdateView:
@@ -214,10 +216,13 @@ def save_rules(db: Database, path: Path, *, now: datetime, actor: str, why: str 
     return rules
 
 
-def _views(conn: Connection) -> tuple[UpdateView, ...]:
+def _views(conn: Connection, seen: tuple[Fleet, FleetPending] | None) -> tuple[UpdateView, ...]:
     catalogue = inventory.load_catalogue(conn)
-    fleet = inventory.load_fleet(conn)
-    pending = find_pending(fleet, catalogue)
+    if seen is None:
+        fleet = inventory.load_fleet(conn)
+        pending = find_pending(fleet, catalogue)
+    else:
+        fleet, pending = seen
     rules, recorded = signals.load_rules(conn), signals.load_signals(conn)
     flights = _flights(conn, fleet, catalogue)
     nodes = Counter(item.update.id for unit in pending.nodes.values() for item in unit.due)

@@ -111,10 +111,13 @@ class DeclineBody(OrderBody):
 
 
 class ManyBody(Body):
-    """What holds for all orders of a call."""
+    """What holds for all orders of a call. `since`: `seq` of the last word of the ledger that was seen; when another
+    was said since of one of these requests, nothing is recorded. Null does not ask.
+    """
 
     actor: Name | None = None
     atomic: bool = False
+    since: Annotated[int, Field(ge=0)] | None = None
 
 
 class ApprovalsBody(ManyBody):
@@ -196,10 +199,10 @@ def decide_all(
         for order in orders
     ]
     if body.atomic:
-        said = consent.decide(given.db, asked, now=given.now(), new_id=given.new_id)
+        said = consent.decide(given.db, asked, now=given.now(), new_id=given.new_id, since=body.since)
         told = tuple(consent.Outcome(order=s.order, nodes=s.nodes, entry=s.entry) for s in said)
     else:
-        told = consent.decide_each(given.db, asked, now=given.now(), new_id=given.new_id)
+        told = consent.decide_each(given.db, asked, now=given.now(), new_id=given.new_id, since=body.since)
     return [OutcomeLine.of(outcome) for outcome in told]
 
 

@@ -177,9 +177,12 @@ class WordBody(Body):
 
 
 class WordsBody(Body):
-    """All of them or none."""
+    """All of them or none. `since`: `seq` of the last word on work orders that was seen; when another was said since of
+    this request, nothing is recorded. Null does not ask.
+    """
 
     words: Annotated[list[WordBody], Field(min_length=1, max_length=ORDERS_MAX)]
+    since: Annotated[int, Field(ge=0)] | None = None
 
 
 @router.get("/requests")
@@ -229,7 +232,9 @@ def post_words(given: Given, request_id: str, body: WordsBody, if_match: IfMatch
         )
         for word in body.words
     ]
-    found = order_words.decide_orders(given.db, RequestId(request_id), words, now=given.now(), new_id=given.new_id)
+    found = order_words.decide_orders(
+        given.db, RequestId(request_id), words, now=given.now(), new_id=given.new_id, since=body.since
+    )
     return list(found)
 
 

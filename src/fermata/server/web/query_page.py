@@ -13,6 +13,7 @@ from fermata.server.web import render
 from fermata.services import query as queries
 
 ROWS_SHOWN = 200  # a screen; CSV has as many as one answer holds
+SERIES_MAX, LABELS_MAX, BARS_MAX = 3, 2, 40  # of a chart: more cannot be read
 TEXT_MAX = 64 * 1024
 NUMBERS = frozenset({"long", "int", "real", "decimal"})
 FRESH = {"Cache-Control": "no-store"}
@@ -100,4 +101,22 @@ def _shown(answer: queries.Answer) -> dict[str, Any]:
         "total": answer.total,
         "csv_rows": min(answer.total, queries.ROWS_MAX),
         "is_cut": answer.is_cut,
+        "chart": _chart(answer),
+    }
+
+
+def _chart(answer: queries.Answer) -> dict[str, Any] | None:
+    """What is drawn of an answer: its first numbers, by the texts before them. None where that says nothing."""
+    numbers = [at for at, column in enumerate(answer.columns) if column.kind in NUMBERS][:SERIES_MAX]
+    texts = [at for at, column in enumerate(answer.columns) if column.kind not in NUMBERS][:LABELS_MAX]
+    if not numbers or not texts or not 1 < len(answer.rows) <= BARS_MAX:
+        return None
+    names = [answer.columns[at].name for at in numbers]
+    by = ", ".join(answer.columns[at].name for at in texts)
+    return {
+        "says": f"{', '.join(names)} by {by}",
+        "labels": [", ".join(cell_text(row[at]) for at in texts) for row in answer.rows],
+        "series": [
+            {"name": name, "values": [row[at] for row in answer.rows]} for name, at in zip(names, numbers, strict=True)
+        ],
     }
