@@ -12,7 +12,7 @@ from fermata.domain.subscriptions import Subscription, SubscriptionState
 from fermata.ports import Clock, Notice, OutboxLook, OutcomeUnknown, Posted, Reached
 from fermata.ports import NoticeKind as Told
 from fermata.store.announcing import announce_all_in, clusters_of, find_deliveries
-from fermata.store.database import Connection, Database, OtherRelease, StoreUnavailable
+from fermata.store.database import Connection, Database, StoreUnavailable
 from fermata.store.outbox import Delivery
 from fermata.store.subscriptions import load_subscriptions
 
@@ -42,8 +42,6 @@ class StoreOutbox:
                 announce_all_in(conn, told, now=self.clock.now(), actor=ACTOR)
             with self.database.read() as conn:
                 return _read_back(conn, notices)
-        except OtherRelease:
-            raise
         except StoreUnavailable as lost:
             raise OutcomeUnknown(str(lost)) from lost
 
