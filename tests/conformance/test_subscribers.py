@@ -157,6 +157,15 @@ def test_what_the_conductor_tells_reaches_the_operators_crew_and_no_customer(des
     assert "alpha-n00: STEP_FAILED: reboot" in desk.channel.parcels[0].text
 
 
+def test_a_key_is_told_once_whatever_is_said_under_it(desk: Desk) -> None:
+    desk.subscribe("crew", customers=frozenset(), kinds=frozenset({NoticeKind.UNIT_NEEDS_REPAIR}))
+    ports = opened(StoreOutbox(desk.db, desk.clock), desk)
+    assert ports.notifier is not None
+    for sentence in ("it hangs", "it hangs still"):
+        ports.notifier.notify([replace(say(), sentence=sentence)])
+    assert told_of(desk, "alpha-n00") == 1
+
+
 def test_it_is_told_that_nobody_hears_and_who_subscribes_later_does(desk: Desk) -> None:
     ports = opened(StoreOutbox(desk.db, desk.clock), desk)
     assert ports.notifier is not None

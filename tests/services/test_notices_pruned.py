@@ -9,12 +9,14 @@ from sqlalchemy import func, select
 from tests.constraints import world as w
 from tests.services.notice_world import DAY, HOUR, Desk
 
+from fermata.domain.announcements import Announcement, Phase
 from fermata.domain.deliveries import DeliveryState, Rejected
 from fermata.domain.ids import SubscriptionId
 from fermata.domain.reasons import Code
 from fermata.execution import pruning
 from fermata.execution.delivering import KEPT, deliver_round, keep_delivering, prune_all
 from fermata.services import notices, subscriptions
+from fermata.services.announcements import announce
 from fermata.services.errors import Refusal
 from fermata.store import journal, outbox
 from fermata.store.database import Database
@@ -188,3 +190,18 @@ def test_who_delivers_also_prunes(desk: Desk) -> None:
     thread.join(10)
     assert pruned(desk) == [4]
     assert kinds(desk) == ["request.changed"] * 4
+
+
+def test_the_last_word_of_what_is_open_stays(desk: Desk) -> None:
+    desk.subscribe("noc", customers=frozenset())
+    for key, phases in (("open", (Phase.OPENED, Phase.UPDATED)), ("over", (Phase.OPENED, Phase.CLOSED))):
+        for phase in phases:
+            said = Announcement(key=key, phase=phase, subject=f"{key} is {phase}", text="")
+            announce(desk.db, said, now=desk.clock.at, actor="conductor")
+    deliver(desk)
+    before = rows(desk)[0]
+    desk.clock.at += KEPT + timedelta(seconds=1)
+    prune_all(desk.office)
+    left = [view.title for view in notices.list_notices(desk.db).notices if view.notice.facts.get("key")]
+    assert left == ["open is updated"]
+    assert rows(desk)[0] < before

@@ -123,7 +123,7 @@ def tell_announcement(change: Change, homes: Mapping[ClusterId, Home]) -> tuple[
     hears several of them needs only the first.
     """
     data = change.data
-    facts = {"key": change.name, "subject": data["subject"], "text": data["text"], **data["facts"]}
+    facts = {**data["facts"], "key": change.name, "subject": data["subject"], "text": data["text"]}
     kind = NoticeKind(change.event)
     concerned = _concerned(data, homes)
     told = [

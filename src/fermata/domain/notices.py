@@ -59,6 +59,7 @@ OF_WINDOWS = frozenset(kind for kind in NoticeKind if kind.value.startswith("win
 OF_NODES = frozenset(kind for kind in NoticeKind if kind.value.startswith("nodes."))
 OF_CONSENT = frozenset(kind for kind in NoticeKind if kind.value.startswith("consent."))
 OF_INCIDENTS = frozenset(kind for kind in NoticeKind if kind.value.startswith(("incident.", "unit.")))
+ENDING = frozenset({NoticeKind.INCIDENT_CLOSED, NoticeKind.UNIT_BACK})  # of incidents
 OF_FREEZES = frozenset(
     {
         NoticeKind.FREEZE_ADDED,

@@ -11,8 +11,8 @@ from fermata.domain.notices import NoticeKind
 from fermata.domain.subscriptions import Subscription, SubscriptionState
 from fermata.ports import Clock, Notice, OutboxLook, OutcomeUnknown, Posted, Reached
 from fermata.ports import NoticeKind as Told
-from fermata.store.announcing import announce_in, clusters_of, find_deliveries
-from fermata.store.database import Connection, Database, OtherRelease, StoreUnavailable
+from fermata.store.announcing import announce_all_in, clusters_of, find_deliveries
+from fermata.store.database import Connection, Database, StoreUnavailable
 from fermata.store.outbox import Delivery
 from fermata.store.subscriptions import load_subscriptions
 
@@ -35,14 +35,13 @@ class StoreOutbox:
         """See the port. The second transaction reads what the first one committed. Raises OutcomeUnknown."""
         try:
             with self.database.begin() as conn:
-                homes = clusters_of(conn, {notice.subject for notice in notices})
-                for notice in notices:
-                    said = _announcement(notice, homes.get(notice.subject))
-                    announce_in(conn, said, now=self.clock.now(), actor=ACTOR)
+                there = find_deliveries(conn, map(_about, notices))
+                fresh = [notice for notice in notices if _about(notice) not in there]
+                homes = clusters_of(conn, {notice.subject for notice in fresh})
+                told = [_announcement(notice, homes.get(notice.subject)) for notice in fresh]
+                announce_all_in(conn, told, now=self.clock.now(), actor=ACTOR)
             with self.database.read() as conn:
                 return _read_back(conn, notices)
-        except OtherRelease:
-            raise
         except StoreUnavailable as lost:
             raise OutcomeUnknown(str(lost)) from lost
 
@@ -82,8 +81,12 @@ def _key(notice: Notice) -> str:
     return f"{UNIT_KEY}{notice.subject}:{sha256(notice.key.encode()).hexdigest()[:16]}"
 
 
+def _about(notice: Notice) -> str:
+    return f"incident:{_key(notice)}"
+
+
 def _read_back(conn: Connection, notices: Sequence[Notice]) -> dict[StepKey, Posted]:
-    about = {notice.key: f"incident:{_key(notice)}" for notice in notices}
+    about = {notice.key: _about(notice) for notice in notices}
     found = find_deliveries(conn, about.values())
     lost = about.values() - found.keys()
     assert not lost, f"{sorted(lost)} is not in the outbox, though it was committed"

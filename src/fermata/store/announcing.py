@@ -35,11 +35,19 @@ def announce_in(conn: Connection, message: Announcement, *, now: datetime, actor
     if not says_something(message, last):
         return Announced(said=False)
     before = outbox.latest_notice(conn)
-    entry = journal.Entry(
-        at=now, actor=actor, event=message.event, subject=message.about, why=why, data=message.to_data()
-    )
-    journal.append(conn, entry)
+    announce_all_in(conn, [message], now=now, actor=actor, why=why)
     return Announced(said=True, notices=tuple(notice.id for notice in outbox.notices_after(conn, before)))
+
+
+def announce_all_in(
+    conn: Connection, messages: Iterable[Announcement], *, now: datetime, actor: str, why: str = ""
+) -> None:
+    """Tells all of it, whatever was said before."""
+    lines = [
+        journal.Entry(at=now, actor=actor, event=each.event, subject=each.about, why=why, data=each.to_data())
+        for each in messages
+    ]
+    journal.append_many(conn, lines)
 
 
 def find_deliveries(conn: Connection, subjects: Iterable[str]) -> dict[str, list[outbox.Delivery]]:

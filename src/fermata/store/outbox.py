@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from fermata.domain.deliveries import MOVES, OPEN, DeliveryState
 from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, UpdateId
-from fermata.domain.notices import ASKING, OF_INCIDENTS, Notice, NoticeKind
+from fermata.domain.notices import ASKING, ENDING, OF_INCIDENTS, Notice, NoticeKind
 from fermata.domain.notified import Notified
 from fermata.domain.updates import Impact
 from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
@@ -288,7 +288,7 @@ def open_incidents(conn: Connection, prefix: str = "") -> tuple[Notice, ...]:
     last = select(func.max(notice.c.seq)).where(notice.c.subject >= begins, notice.c.subject < begins[:-1] + ";")
     last = last.where(notice.c.kind.in_(_values(OF_INCIDENTS)))
     last = last.group_by(notice.c.customer, notice.c.subject)
-    is_open = notice.c.kind.not_in((NoticeKind.INCIDENT_CLOSED.value, NoticeKind.UNIT_BACK.value))
+    is_open = notice.c.kind.not_in(_values(ENDING))
     found = conn.execute(select(notice).where(notice.c.seq.in_(last), is_open).order_by(notice.c.seq))
     return tuple(_to_notice(row) for row in found)
 
@@ -307,9 +307,9 @@ def drop_settled(conn: Connection, before: datetime, limit: int) -> int:
     """Removes the oldest notices, at most `limit`, that were written and delivered before `before`, with their
     deliveries. Returns how many.
 
-    What is on its way stays, what is dead as long as it can be replayed, and the last that was said of each request:
-    who subscribes later is told by it, and that it is overdue is not told again. Since when customers know is kept
-    apart, and stays whatever goes.
+    What is on its way stays, what is dead as long as it can be replayed, and the last that was said of each request
+    and of each incident that is open: who subscribes later is told by it, and that it is overdue is not told again.
+    Since when customers know is kept apart, and stays whatever goes.
     """
     found = list(conn.scalars(select(notice.c.seq).where(*_settled(before)).order_by(notice.c.seq).limit(limit)))
     for first in range(0, len(found), NAMES_PER_STATEMENT):
@@ -325,7 +325,7 @@ def _settled(before: datetime) -> tuple[ColumnElement[bool], ...]:
     is_followed = select(later.c.seq).where(
         later.c.customer == notice.c.customer,
         later.c.subject == notice.c.subject,
-        later.c.kind.in_(_OF_REQUESTS),
+        later.c.kind.in_(_FOLLOWING),
         later.c.seq > notice.c.seq,
     )
     can_be_replayed = and_(
@@ -336,13 +336,16 @@ def _settled(before: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
         notice.c.seq < func.coalesce(first_young, _SEQ_MAX),  # so that the young ones are not even looked at
         notice.c.at < before,
-        or_(notice.c.kind.not_in((*_OF_REQUESTS, NoticeKind.REQUEST_OVERDUE.value)), is_followed.exists()),
+        or_(notice.c.kind.not_in(_FOLLOWED), is_followed.exists()),
         ~is_needed.exists(),
     )
 
 
 _SEQ_MAX = 2**63 - 1
 _OF_REQUESTS = sorted(kind.value for kind in (*ASKING, NoticeKind.REQUEST_CLOSED))
+
+_FOLLOWING = [*_OF_REQUESTS, *sorted(kind.value for kind in OF_INCIDENTS)]
+_FOLLOWED = [kind for kind in (*_FOLLOWING, NoticeKind.REQUEST_OVERDUE.value) if kind not in ENDING]
 
 
 def _joined() -> Select[Any]:

@@ -46,7 +46,8 @@ NAMES_PER_STATEMENT = 500
 SCOPED = frozenset(kind.value for kind in (*OF_CONSENT, *OF_FREEZES))
 REQUEST_EVENT, PLAN_EVENT = "request.changed", "plan.published"
 OVERDUE_EVENT = NoticeKind.REQUEST_OVERDUE.value
-EVENTS = frozenset({REQUEST_EVENT, OVERDUE_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS, *PHASES, *BACK_EVENTS})
+OTHERS = frozenset({OVERDUE_EVENT, PLAN_EVENT, *SCOPED, *WINDOW_EVENTS})
+EVENTS = frozenset({REQUEST_EVENT, *OTHERS, *PHASES, *BACK_EVENTS})
 
 
 def tell(conn: Connection, changes: Iterable[Change]) -> tuple[Notice, ...]:
@@ -61,7 +62,7 @@ def tell(conn: Connection, changes: Iterable[Change]) -> tuple[Notice, ...]:
     asked = [change for change in told if change.event == REQUEST_EVENT]
     stored = [put(conn, notice, subscriptions) for notice in _requests(conn, asked)]
     if subscriptions:
-        others = [change for change in told if change.event != REQUEST_EVENT]
+        others = [change for change in told if change.event in OTHERS]
         heard = (n for n in _others(conn, others) if any(each.hears(n) for each in subscriptions))
         stored += [put(conn, notice, subscriptions) for notice in heard]
     stored += _announce(conn, told, subscriptions)
