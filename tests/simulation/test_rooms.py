@@ -126,6 +126,23 @@ def test_messages_come_at_the_start_on_every_half_hour_and_at_the_end(tmp_path: 
     assert "the promise, back by 19:00, was kept" in made[-1].forecast
 
 
+def test_every_message_is_announced_once_in_its_own_words_under_one_key(tmp_path: Path) -> None:
+    found = rig(tmp_path)
+    found.conduct(until=small.START + 31 * MINUTE)
+    say(found, HandoverOrder(to="ann"))
+    found.conduct()
+    with found.database.read() as conn:
+        sent = journal.read(conn, limit=10_000, subject=f"incident:window:{WINDOW}")
+    made = told(found)
+    assert [line.data["subject"] for line in sent] == [message.title for message in made]
+    assert [line.data["text"].split("\n")[0] for line in sent] == [message.done or message.left for message in made]
+    assert [line.data["facts"]["returned"] for line in sent] == [message.figures.returned for message in made]
+    events = [line.event for line in sent]
+    assert (events[0], events[-1], events.count("incident.acknowledged")) == ("incident.opened", "incident.closed", 1)
+    assert {tuple(line.data["teams"]) for line in sent} == {("hosts", "switches")}
+    assert all(line.data["customers"] == line.data["clusters"] == [] for line in sent), "customers have notices"
+
+
 def test_the_site_s_bridge_is_set_before_the_first_message(tmp_path: Path) -> None:
     found = rig(tmp_path, bridge="https://meet.example/{cluster}/{window}")
     found.conduct(until=small.START + MINUTE)

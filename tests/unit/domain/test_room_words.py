@@ -236,6 +236,13 @@ def test_the_first_answer_of_a_team_stands_and_the_newest_of_all_else() -> None:
     assert (asked.word.is_go, asked.by, asked.is_open) == (False, "bo", False)
 
 
+def test_a_go_of_another_start_is_void_and_a_no_go_is_not() -> None:
+    for is_go, counts in ((True, False), (False, True)):
+        said = line(Go(topic=START, is_go=is_go, why="x", planned_start=OPENS - timedelta(days=1)))
+        (asked,) = read_book([said], TURNS, (START,), OPENS).asked
+        assert (asked.word is not None, asked.is_open) == (counts, not counts)
+
+
 @pytest.mark.parametrize(
     ("word", "asked", "start", "code"),
     [
