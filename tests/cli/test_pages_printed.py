@@ -28,7 +28,7 @@ def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
         report = request.getfixturevalue("troubled")
         assert isinstance(report, Report)
         page.write_text(render_report(report), encoding="utf-8")
-    yield page
+    return page
 
 
 @pytest.mark.browser
