@@ -314,10 +314,9 @@ class TailUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How it went, as the report has it. `late_minutes`: until enough was back, else until its end; negative: early."""
+    """How it went, as the report has it."""
 
     ready_at: datetime | None
-    late_minutes: int | None
     kept_promise: bool | None
 
 

@@ -192,7 +192,6 @@ def _ended(conn: Connection, run: Run, campaign: Campaign, window: WindowId) -> 
     line = line_of(row, ops, campaign)
     return Ended(
         ready_at=line.ready_at,
-        late_minutes=None if line.late is None else round(line.late / MINUTE),
         kept_promise=line.kept_promise,
     )
 
