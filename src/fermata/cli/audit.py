@@ -41,8 +41,6 @@ def verify(
     """Reads the whole journal and names the first line that was edited, removed, moved or put in. Exit code 1 then.
 
     That lines were cut off its end, or all of it written anew, only checkpoints can show that are kept elsewhere.
-
-    Example: fermata audit verify --checkpoint /srv/checkpoints --key audit.key.pub
     """
     if points and key is None:
         raise typer.BadParameter("whose signature is it? Name the public key with --key.", param_hint="--checkpoint")
@@ -77,30 +75,31 @@ def checkpoint(
         ),
     ] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
+    as_json: options.JsonOption = False,
 ) -> None:
-    """Signs what the journal's last line carries. Keep file and key where nobody who can write to the store can write.
-
-    Example, every hour by a timer: fermata audit checkpoint --key audit.key --out /srv/checkpoints
-    """
+    """Signs what the journal's last line carries. Keep file and key where nobody who writes to the store can write."""
     with options.opened_store(store) as database:
         point = audit.take_checkpoint(database, now=wiring.utc_now())
     text = checkpoints.sign(point, key)
-    if out is None:
+    if out is not None:
+        file = out / f"journal-{point.seq:012d}{checkpoints.SUFFIX}"
+        file.write_text(text, encoding="utf-8")
+    if out is None or as_json:
         typer.echo(text, nl=False)
         return
-    file = out / f"journal-{point.seq:012d}{checkpoints.SUFFIX}"
-    file.write_text(text, encoding="utf-8")
     output.out.print(escape(f"{file}: the journal up to line {point.seq:,}."), soft_wrap=True)
 
 
 def make_key(
     file: Annotated[Path, typer.Argument(help="Where the private key goes; the public one beside it.")],
+    *,
+    as_json: options.JsonOption = False,
 ) -> None:
-    """Makes a pair of Ed25519 keys for checkpoints. An existing file is left alone.
-
-    Example: fermata audit key audit.key
-    """
+    """Makes a pair of Ed25519 keys for checkpoints. An existing file is left alone."""
     public = checkpoints.make_key(file)
+    if as_json:
+        output.print_json({"private": str(file), "public": str(public)})
+        return
     output.out.print(
         escape(f"{file}: keep it away from the store. {public}: for everybody who verifies."), soft_wrap=True
     )
@@ -108,14 +107,18 @@ def make_key(
 
 def print_grants(
     role: Annotated[str, typer.Argument(help="The role that fermata signs in with, not the owner of the tables.")],
+    *,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Prints SQL for PostgreSQL: a role that works with the store, but cannot change or delete what is append-only.
 
     The owner of the tables runs it, and upgrades the store from then on: that role may not.
-
-    Example: fermata audit grants fermata_app | psql --dbname fermata
     """
-    typer.echo(audit.grants_of(role), nl=False)
+    sql = audit.grants_of(role)
+    if as_json:
+        output.print_json({"sql": sql})
+        return
+    typer.echo(sql, nl=False)
 
 
 def _plain(found: Verified, checkpoints_read: int) -> dict[str, object]:

@@ -27,10 +27,7 @@ def back_up(
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Writes the whole store, as it is at one moment, into one file. Everything else goes on meanwhile.
-
-    Example: fermata backup /srv/backups/fermata-2026-01-09.db
-    """
+    """Writes the whole store, as it is at one moment, into one file. Everything else goes on meanwhile."""
     database = Database(options.store_url(store))  # as it is: a backup upgrades nothing
     try:
         _tell("backed up", backups.back_up(database, file), as_json=as_json)
@@ -50,10 +47,6 @@ def restore(
 ) -> None:
     """Makes an empty store what the backup was, on either database, upgraded to this release, with the brake on: what
     the fleet did since then nobody there knows. Look at it, then release with fermata brake off.
-
-    Example, a drill: fermata restore /srv/backups/fermata-2026-01-09.db --verify
-
-    Example: fermata restore /srv/backups/fermata-2026-01-09.db --store postgresql://fermata@db/fermata
     """
     with _bar() as told:
         if verify:
