@@ -13,14 +13,15 @@ CHECK_SECONDS = 0.02
 
 
 class Service:
-    """`started`: how often a check was started on each node."""
+    """`started`: how often a check was started on each node. Those that are `sick` when it starts fail it."""
 
     def __init__(self, token: str, nodes: set[str]) -> None:
         self.port = 0
         self.token = token
         self.nodes = nodes
         self.started: Counter[str] = Counter()
-        self._ends: dict[str, float] = {}
+        self.sick: set[str] = set()
+        self._checks: dict[str, tuple[float, str]] = {}  # when each ends, and as what
         self._lock = threading.Lock()
 
     def answer(self, method: str, target: str, body: dict[str, str]) -> tuple[int, object]:
@@ -32,18 +33,18 @@ class Service:
             if url.path == "/":
                 return 200, {"product": "burn-in", "version": "2.1", "may_start": True}
             ids = parse_qs(url.query)["ids"][0].split(",")
-            return 200, {name: self._tell(self._ends[name]) for name in ids if name in self._ends}
+            return 200, {name: self._tell(*self._checks[name]) for name in ids if name in self._checks}
 
     def _put(self, name: str, node: str) -> tuple[int, object]:
         if node not in self.nodes:
             return 404, {"error": "no such node"}
-        if name not in self._ends:
-            self._ends[name] = time.time() + CHECK_SECONDS
+        if name not in self._checks:
+            self._checks[name] = time.time() + CHECK_SECONDS, "link down" if node in self.sick else "healthy"
             self.started[node] += 1
         return 200, {}
 
-    def _tell(self, ends: float) -> dict[str, object]:
-        return {"state": "running"} if time.time() < ends else {"state": "healthy", "ended": ends}
+    def _tell(self, ends: float, state: str) -> dict[str, object]:
+        return {"state": "running"} if time.time() < ends else {"state": state, "ended": ends}
 
 
 @contextmanager

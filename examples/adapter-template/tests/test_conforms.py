@@ -44,6 +44,7 @@ def open_bench() -> Iterator[Bench]:
             wait=lambda: time.sleep(0.005),
             reopen=lambda: fermata_burn_in.build(settings, WallClock()),
             count_effects=lambda op, unit: service.started[unit] if op is Op.CHECK else 0,
+            make_unhealthy=lambda node, is_sick: (service.sick.add if is_sick else service.sick.discard)(node),
             count_requests=lambda: len(proxy.passed),
             count_struck=proxy.count_struck,
             mishaps=frozenset(Mishap),
