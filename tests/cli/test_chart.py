@@ -12,12 +12,13 @@ from tests.cli.test_watch import db
 from tests.services.test_report import troubled
 
 from fermata.cli import chart_draw
-from fermata.cli.chart import CHARTS, OF_REPORT
+from fermata.cli.chart import CHARTS, OF_CAMPAIGN, OF_REPORT
 from fermata.domain.report import Report
+from fermata.store import inventory, plans
 from fermata.store.database import Database
 
 __all__ = ["db", "troubled"]
-OF_BOARD = [name for name in CHARTS if name not in OF_REPORT]
+OF_BOARD = [name for name in CHARTS if name not in OF_REPORT | OF_CAMPAIGN]
 
 
 def text_of(svg: Path) -> str:
@@ -55,6 +56,39 @@ def test_a_chart_of_the_board_has_title_units_and_zone(line: Line, db: Database,
         "calendar": "24 windows",
         "tail": "15 nodes",
     }[name] in told
+
+
+@pytest.mark.parametrize(
+    ("name", "shows"),
+    [
+        ("progress", ("nodes back", "planned", "deadline", "America/Los_Angeles")),
+        ("windows", ("24 windows, planned above actual", "ran in time", "America/Los_Angeles")),
+        ("limits", ("nodes out at once", "80 allowed", "7 Jan")),
+    ],
+)
+def test_a_chart_of_the_campaign_has_title_units_and_zone(
+    line: Line, db: Database, tmp_path: Path, name: str, shows: tuple[str, ...]
+) -> None:
+    with db.begin() as conn:
+        plans.save_snapshot(conn, "f", inventory.load_fleet(conn))
+    svg = tmp_path / f"{name}.svg"
+    assert line.run("chart", name, "--out", str(svg), "--json").json["files"] == [str(svg)]
+    told = text_of(svg)
+    assert "January repave: " in told
+    assert "as of Wed 7 Jan 14:40 PST" in told
+    assert [one for one in shows if one not in told] == []
+
+
+def test_a_chart_of_the_campaign_is_drawn_where_the_store_is(line: Line) -> None:
+    told = line.run("chart", "limits", "--server", "http://127.0.0.1:9", store=False)
+    assert (told.code, "--store" in told.err) == (2, True)
+
+
+def test_an_unknown_campaign_and_an_empty_store_are_refused(line: Line, db: Database, tmp_path: Path) -> None:
+    unknown = line.run("chart", "limits", "--campaign", "febuary")
+    assert (unknown.code, "CAMPAIGN_UNKNOWN" in unknown.err) == (1, True)
+    empty = line.run("chart", "limits", "--store", str(tmp_path / "empty.db"), store=False)
+    assert (empty.code, "NOT_IMPORTED" in empty.err) == (1, True)
 
 
 @pytest.mark.parametrize("name", sorted(OF_REPORT))

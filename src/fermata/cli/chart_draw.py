@@ -32,17 +32,17 @@ def draw_board(name: str, board: Board, target: Path, size: str) -> None:
     draw = {"out": _out, "share": _share, "today": _today, "calendar": _calendar, "tail": _tail}[name]
     title = board.head.title if board.head else "No campaign"
     zone = board.head.timezone if board.head else "UTC"
-    _picture(lambda axes: draw(axes, board, ZoneInfo(zone)), title, f"as of {_moment(board.now, zone)}", (target, size))
+    draw_picture(lambda axes: draw(axes, board, ZoneInfo(zone)), title, board.now, zone, (target, size))
 
 
 def draw_report(name: str, report: Report, target: Path, size: str) -> None:
     """Writes one of the report's charts."""
     draw = {"capacity": _capacity, "late": _late}[name]
-    as_of = f"as of {_moment(report.as_of, report.timezone)}"
-    _picture(lambda axes: draw(axes, report), report.title, as_of, (target, size))
+    draw_picture(lambda axes: draw(axes, report), report.title, report.as_of, report.timezone, (target, size))
 
 
-def _picture(draw: Callable[[Axes], str], title: str, as_of: str, to: tuple[Path, str]) -> None:
+def draw_picture(draw: Callable[[Axes], str], title: str, now: datetime, zone: str, to: tuple[Path, str]) -> None:
+    """A picture of one chart, into this file and of this size; `draw` says what it shows, beside the title."""
     inches, dots, points = SIZES[to[1]]
     figure = Figure(figsize=inches, dpi=dots, layout="constrained")
     axes = figure.add_subplot()
@@ -55,7 +55,7 @@ def _picture(draw: Callable[[Axes], str], title: str, as_of: str, to: tuple[Path
         axes.text(
             0.5, 0.5, "Nothing to show yet", transform=axes.transAxes, ha="center", fontsize=points + 2, color=GREY
         )
-    axes.set_title(f"{title}: {told}\n{as_of}", loc="left", fontsize=points, color=INK, wrap=True)
+    axes.set_title(f"{title}: {told}\n{say_as_of(now, zone)}", loc="left", fontsize=points, color=INK, wrap=True)
     axes.xaxis.label.set_size(points - 1)
     axes.yaxis.label.set_size(points - 1)
     legend = axes.get_legend()
@@ -65,11 +65,13 @@ def _picture(draw: Callable[[Axes], str], title: str, as_of: str, to: tuple[Path
     figure.savefig(to[0], metadata={"Date": None} if to[0].suffix == ".svg" else None)
 
 
-def _moment(at: datetime, zone: str) -> str:
-    return f"{words.moment(at, zone)} {words.zone_name(at, zone)}"
+def say_as_of(now: datetime, zone: str) -> str:
+    """The line below every title."""
+    return f"as of {words.moment(now, zone)} {words.zone_name(now, zone)}"
 
 
-def _legend(axes: Axes, handles: Sequence[Patch | Line2D] | None = None) -> None:
+def add_legend(axes: Axes, handles: Sequence[Patch | Line2D] | None = None) -> None:
+    """Below the chart: what is labelled, or these."""
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14), "ncols": 3, "frameon": False}
     if handles is None:
         axes.legend(**place)
@@ -77,7 +79,8 @@ def _legend(axes: Axes, handles: Sequence[Patch | Line2D] | None = None) -> None
         axes.legend(handles=handles, **place)
 
 
-def _days(axes: Axes, zone: ZoneInfo) -> None:
+def add_days(axes: Axes, zone: ZoneInfo) -> None:
+    """Days along the bottom, some six of them."""
     first, last = axes.get_xlim()
     locator = DayLocator(interval=max(1, round((last - first) / 6)), tz=zone)
     axes.xaxis.set_major_locator(locator)
@@ -100,15 +103,16 @@ def _out(axes: Axes, board: Board, zone: ZoneInfo) -> str:
         if figures.cap is not None:
             axes.axhline(figures.cap, color=RED, linestyle="--", linewidth=1.6, label=f"limit {figures.cap:,}")
         axes.axvline(board.now, color=INK, linestyle=":", linewidth=1.2, label="now")
-        _days(axes, zone)
-        _legend(axes)
+        add_days(axes, zone)
+        add_legend(axes)
     axes.set_ylim(bottom=0)
-    _counts(axes)
+    count_up(axes)
     axes.set_ylabel("nodes out")
     return "nodes out at once"
 
 
-def _counts(axes: Axes) -> None:
+def count_up(axes: Axes) -> None:
+    """Whole numbers up the side."""
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
@@ -120,7 +124,7 @@ def _share(axes: Axes, board: Board, zone: ZoneInfo) -> str:
         share = [count / figures.baseline for count in counts]
         axes.plot(at, share, drawstyle="steps-post", color=GREEN, linewidth=1.8)
         axes.set_ylim(min(0.9, min(share) - 0.02), 1.005)
-        _days(axes, zone)
+        add_days(axes, zone)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_ylabel("share of the baseline in service")
     return f"share of {figures.baseline:,} nodes in service" if figures else "nodes in service"
@@ -150,7 +154,7 @@ def _today(axes: Axes, board: Board, zone: ZoneInfo) -> str:
             Line2D([], [], color=INK, linestyle=":", label="now"),
             Line2D([], [], color=RED, linestyle="--", label="promised back"),
         ]
-        _legend(axes, [*marks, *lines])
+        add_legend(axes, [*marks, *lines])
     axes.set_xlabel(f"time of day, {zone.key}")
     day = words.day(board.lanes_day) if board.lanes_day else "no day"
     hidden = f", {len(lanes)} of {len(board.lanes)} shown" if len(board.lanes) > len(lanes) else ""
@@ -203,7 +207,7 @@ def _calendar(axes: Axes, board: Board, zone: ZoneInfo) -> str:
             (ORANGE, "//", "open or waiting"),
             (SKY, "//", "to come"),
         )
-        _legend(axes, [Patch(facecolor=c, hatch=h, edgecolor="white", label=text) for c, h, text in meanings])
+        add_legend(axes, [Patch(facecolor=c, hatch=h, edgecolor="white", label=text) for c, h, text in meanings])
     axes.set_xlabel(f"day, {zone.key}")
     hidden = f", {len(clusters)} of {len(every)} clusters shown" if len(every) > len(clusters) else ""
     return f"{len(chips):,} windows{hidden}"
@@ -229,8 +233,8 @@ def _capacity(axes: Axes, report: Report) -> str:
         axes.bar([x + 0.2 for x in at], [d.actual_node_hours for d in days], 0.38, color=BLUE, label="actual")
         every = max(1, len(days) // 8)
         axes.set_xticks(list(at)[::every], [f"{d.day.day} {d.day:%b}" for d in days[::every]])
-        _legend(axes)
-    _counts(axes)
+        add_legend(axes)
+    count_up(axes)
     axes.set_ylabel("node-hours out")
     axes.set_xlabel(f"day, {report.timezone}")
     return "node-hours out, day by day"
@@ -241,8 +245,8 @@ def _late(axes: Axes, report: Report) -> str:
     if minutes:
         axes.hist(minutes, bins=min(24, max(6, len(minutes) // 2)), color=BLUE, edgecolor="white")
         axes.axvline(0, color=RED, linestyle="--", linewidth=1.6, label="planned end")
-        _legend(axes)
-    _counts(axes)
+        add_legend(axes)
+    count_up(axes)
     axes.set_ylabel("windows")
     axes.set_xlabel("minutes after the planned end (left of 0: early)")
     return f"how late {len(minutes):,} windows ended"
