@@ -1,12 +1,15 @@
 """Flights in the store: approved, planned, heard again, shown, and over when the update is promoted or taken back."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
+import httpx
 import pytest
 from tests.constraints import world as w
+from tests.server.conftest import HandClock, make_app
 from tests.unit.domain import flying as f
 
 from fermata.domain.fleet import Fleet
@@ -19,11 +22,9 @@ from fermata.domain.policy import Blocked, Flighting, Policy, Scope, ScopeLevel,
 from fermata.domain.policy_trial import Outcome
 from fermata.domain.qualification import Need, QualificationRule, Result, Ring
 from fermata.domain.recovery import RecoveryOrder
-from fermata.domain.request_kinds import KIND_WORDS
 from fermata.planning.inputs import Planned
-from fermata.server.web import render
 from fermata.server.web.plan_page import render_plan
-from fermata.services import request_words, requests, runs, updates
+from fermata.services import requests, runs, updates
 from fermata.services.consent import Order, decide
 from fermata.services.errors import Refusal
 from fermata.services.inventory import ImportSet, import_set
@@ -263,22 +264,19 @@ def test_why_a_node_is_out_says_that_it_tries_a_flight_or_why_not(db: Database) 
     ]
 
 
+async def get_page(db: Database, path: str) -> str:
+    app = make_app(db, HandClock(w.NOW))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        return (await client.get(path)).text
+
+
 def test_pages_show_a_flight_as_one(db: Database) -> None:
     bring(db, w.with_versions(f.fleet(f.N0, f.N1), f.N1, gpu_fw="2.5"))
     say(db, f"node {f.N0}")
     say(db, f"node {f.N1}")
     made, inputs = load_plan_inputs(db, in_force(db).id)
     assert "nic (nic-3, a flight)" in render_plan(inputs, made)
-    html = render.render_page(
-        "requests.html",
-        one=requests.show_request(db, RequestId("req_sc-alpha_deployment"), now=w.NOW),
-        views=(),
-        kinds=KIND_WORDS,
-        words_next=request_words.next_words,
-        words_state=request_words.state_words,
-        say_meeting=request_words.say_meeting,
-        is_waited_for=request_words.is_waited_for,
-    )
+    html = asyncio.run(get_page(db, "/requests?request=req_sc-alpha_deployment"))
     assert "alpha-n01: alpha-n01 runs gpu_fw 2.5, not known to be qualified" in html
 
 
