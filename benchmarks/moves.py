@@ -19,7 +19,8 @@ from fermata.store.journal import journal
 from fermata.store.unit_ops import unit_op
 
 MOVE, LINE = "UPDATE unit_op SET state", "INSERT INTO journal "
-LINE_COLUMNS = tuple(column.name for column in journal.c if column.name != "seq")
+LINE_COLUMNS = tuple(column.name for column in journal.c)
+LATER = 10_000_000  # added to numbers of recorded lines: those that a store has of its own come before
 INSERT_LINE = f"INSERT INTO journal ({', '.join(LINE_COLUMNS)}) VALUES ({', '.join('?' * len(LINE_COLUMNS))})"  # noqa: S608 - our own names
 COPY_LINES = f"COPY journal ({', '.join(LINE_COLUMNS)}) FROM STDIN"
 Row = Sequence[Any]
@@ -76,9 +77,19 @@ def write_recording(database: Database, moves: Moves, file: Path) -> None:
     """What was kept, with the rows of units as they were in the end."""
     with database.engine.connect() as conn:
         rows = [list(row) for row in conn.exec_driver_sql(f"SELECT {_quoted(_columns())} FROM unit_op")]  # noqa: S608 - our own names
-    transactions = [{"moves": kept.moves, "lines": kept.lines} for kept in moves.kept]
+    transactions = [{"moves": kept.moves, "lines": [_to_text(line) for line in kept.lines]} for kept in moves.kept]
     told = {"statement": moves.statement, "rows": rows, "transactions": transactions}
     file.write_bytes(orjson.dumps(told))
+
+
+def _to_text(line: Row) -> Row:
+    """A line of the journal as JSON has it: its hash, the last of its columns, in digits."""
+    return [*line[:-1], bytes(line[-1]).hex()]
+
+
+def _to_line(told: Row) -> Row:
+    """The same as a driver takes it."""
+    return (told[0] + LATER, *told[1:-1], bytes.fromhex(told[-1]))
 
 
 def stand_ready(database: Database, file: Path) -> None:
@@ -112,7 +123,7 @@ def load_share(file: Path, worker: int, workers: int) -> tuple[str, list[Transac
     found: list[Transaction] = []
     for kept in told["transactions"]:
         moves: list[Row] = [_fit(row, is_truth) for row in kept["moves"]]
-        lines: list[Row] = kept["lines"]
+        lines: list[Row] = [_to_line(line) for line in kept["lines"]]
         found += _cut(moves, lines, window_of, own) if workers else [Transaction(moves=moves, lines=lines)]
     return told["statement"], found
 

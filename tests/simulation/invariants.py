@@ -287,6 +287,11 @@ def _samples_count_rows(sample: SampleRow, mirror: Mirror) -> Iterator[str]:
 
 
 def _no_early_ready(instant: Instant) -> Iterator[str]:
+    taken_back = {  # listed by an order to roll them back, not by a window that calls itself done
+        (after.window, after.unit)
+        for before, after in instant.moves
+        if isinstance(after, Row) and isinstance(before, Row) and before.state == "returned" != after.state
+    }
     for before, after in instant.moves:
         if (
             not isinstance(after, WindowRow)
@@ -300,7 +305,12 @@ def _no_early_ready(instant: Instant) -> Iterator[str]:
         need = after.in_service_at_open * instant.mirror.campaign.return_threshold - 1e-9
         was_listed = all(r.finished_at is not None or r.tail_since is not None for r in nodes)
         on_time = after.closed_at is not None and after.closed_at < after.back_by
-        listed_now = any(r.tail_since == after.closed_at and r.state not in ("failed", "in_repair") for r in nodes)
+        listed_now = any(
+            r.tail_since == after.closed_at
+            and r.state not in ("failed", "in_repair")
+            and (r.window, r.unit) not in taken_back
+            for r in nodes
+        )
         if back < need and on_time and (listed_now or not was_listed):
             yield f"{after.window} was called done with {back} of {after.in_service_at_open} nodes back"
 

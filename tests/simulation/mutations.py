@@ -223,7 +223,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         name="whoever takes over calls under the generation of the one before",
         invariant="one_owner",
         plant=_patched((Ownership, "generation", _always_first)),
-        seed=15,
+        seed=61,
     ),
     Mutation(
         name="flights go with the rest",

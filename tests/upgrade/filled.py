@@ -42,8 +42,10 @@ def plain(value: Any) -> Any:
     match value:
         case datetime():
             return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
-        case bytes():
+        case bytes() if value[:1] == b"\x78":  # what zlib's begin with
             return json.loads(zlib.decompress(value))
+        case bytes():
+            return value.hex()
         case _:
             return value
 
