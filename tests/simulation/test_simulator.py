@@ -24,6 +24,11 @@ def test_no_seed_breaks_an_invariant(first: int) -> None:
     assert score.moves > 100 * CHUNK
 
 
+def test_a_device_that_was_mended_is_not_written_again_without_a_word_of_who_serves_behind_it() -> None:
+    """The customer declined while the device was with its repairers: found by this seed."""
+    assert playing.play(347).broken is None
+
+
 def test_equal_seeds_meet_equal_ends() -> None:
     first, second = playing.play(4), playing.play(4)
     assert first == second

@@ -80,6 +80,9 @@ def find_refused(
     return found
 
 
+_MAY_BEGIN = (UnitState.PENDING, UnitState.FAILED, UnitState.IN_REPAIR)  # what was mended is written at once
+
+
 def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mapping[DeviceId, Reason]:
     """Of the devices among `ops` that may be written next while nodes behind them serve, which the window took or not:
     those for which consent lacks something now.
@@ -87,7 +90,7 @@ def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mappi
     found: dict[DeviceId, Reason] = {}
     said: Said | None = None
     for op in ops:
-        if op.kind is not UnitKind.DEVICE or op.state is not UnitState.PENDING or op.undo:
+        if op.kind is not UnitKind.DEVICE or op.state not in _MAY_BEGIN or op.undo:
             continue
         name = DeviceId(op.unit)
         if stage.script(op.window).devices[name].update.needs_drain:
