@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.verifying import verifying
 from fermata.formats import checkpoints
 from fermata.services import audit
 from fermata.services.audit import Verified
@@ -45,18 +45,8 @@ def verify(
     if points and key is None:
         raise typer.BadParameter("whose signature is it? Name the public key with --key.", param_hint="--checkpoint")
     signed = checkpoints.read_checkpoints(points, key) if points and key else ()
-    columns = (
-        TextColumn("Verifying the journal"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}"),
-        TimeElapsedColumn(),
-    )
-    with (
-        options.opened_store(store) as database,
-        Progress(*columns, console=output.err, transient=True, disable=not output.err.is_terminal) as progress,
-    ):
-        bar = progress.add_task("", total=None)
-        found = audit.verify(database, signed, lambda seq, last: progress.update(bar, completed=seq, total=last))
+    with options.opened_store(store) as database, verifying() as told:
+        found = audit.verify(database, signed, told)
     if as_json:
         output.print_json(_plain(found, len(signed)))
     else:

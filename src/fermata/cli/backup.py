@@ -1,15 +1,13 @@
 """`fermata backup` and `fermata restore`: the whole store as one file, and back."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.verifying import verifying
 from fermata.services import backups
 from fermata.services.backups import Backup
 from fermata.store.database import Database
@@ -48,26 +46,13 @@ def restore(
     """Makes an empty store what the backup was, on either database, upgraded to this release, with the brake on: what
     the fleet did since then nobody there knows. Look at it, then release with fermata brake off.
     """
-    with _bar() as told:
+    with verifying() as told:
         if verify:
             made = backups.rehearse(file, told)
         else:
             now = wiring.utc_now()
             made = backups.restore(file, options.store_url(store), told, now=now, actor=actor)
     _tell("can be restored" if verify else "restored, the brake is on", made, as_json=as_json)
-
-
-@contextmanager
-def _bar() -> Iterator[Callable[[int, int], None]]:
-    columns = (
-        TextColumn("Verifying the journal"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=output.err, transient=True, disable=not output.err.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        yield lambda seq, last: progress.update(bar, completed=seq, total=last)
 
 
 def _tell(what: str, made: Backup, *, as_json: bool) -> None:
