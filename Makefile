@@ -8,17 +8,20 @@ INSTALLED := $(VENV)/.installed
 CLIENTS   := tests/npm/node_modules/.package-lock.json
 ARGS  ?=
 OUT   ?=
-BENCHMARKS := importing pending approving planning campaigns varied sequencing standing querying doors conducting transitions deciding simulating gating controllers auditing
 JOBS  ?= 2
 SEEDS ?= 100
 FIRST_SEED ?= 0
-FOLDER ?= $(VENV)/kubernetes
+SECONDS ?= 1800
+FINDS ?= fuzz-finds
+TAMPER := tests/services/test_audit.py tests/services/test_archives.py tests/cli/test_audit.py tests/store/test_sealing.py
+DRILL := tests/services/test_backups.py tests/cli/test_backup.py tests/store/test_point_in_time.py
+FOLDER ?= $(VENV)/$@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fast format lint types contracts pytest simulate kubernetes lock reasons build clean
+.PHONY: help setup demo test check fast format lint types contracts pytest simulate fuzz fuzz-api tamper drill kubernetes slurm lock reasons roles sbom build clean bench bench-full bench-page
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 demo: $(INSTALLED)  ## start server, board and simulated fleet on loopback (ARGS="--resume")
 	@$(BIN)/fermata demo $(ARGS)
@@ -32,8 +35,14 @@ fast: $(INSTALLED) $(CLIENTS)  ## the quick loop: lint, contracts, tests not mar
 	@$(BIN)/lint-imports --no-logo > $(VENV)/contracts.log || { cat $(VENV)/contracts.log; exit 1; }
 	@$(BIN)/pytest -q -x -n $(JOBS) --dist loadgroup -m "not slow" $(ARGS)
 
-bench: $(INSTALLED)  ## speed and memory beside plain baselines, see docs/benchmarks.md (ARGS="--runs 5")
-	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(ARGS) $(if $(OUT),--json $(OUT)/$$name.json) || exit 1; done
+bench: $(INSTALLED)  ## every table at 20,000 nodes, under 15 quiet minutes, see docs/benchmarks.md (OUT=folder ARGS="--only importing")
+	@$(BIN)/python benchmarks/bench.py --plan bench $(if $(OUT),--out $(OUT)) $(ARGS)
+
+bench-full: $(INSTALLED)  ## the tables from 1,000 to 1,000,000 nodes, under 90 quiet minutes (OUT=folder)
+	@$(BIN)/python benchmarks/bench.py --plan full $(if $(OUT),--out $(OUT)) $(ARGS)
+
+bench-page: $(INSTALLED)  ## write docs/benchmarks-results.md and its charts from the figures of runs (OUT="folder folder")
+	@$(BIN)/python benchmarks/page.py $(OUT) $(ARGS)
 
 setup: $(INSTALLED) $(CLIENTS)  ## create .venv and install everything, then stop
 
@@ -60,9 +69,25 @@ pytest: $(INSTALLED) $(CLIENTS)
 simulate: $(INSTALLED)  ## play SEEDS small campaigns with every fault, from FIRST_SEED on, see docs/simulator.md
 	@$(BIN)/python tools/simulate.py --seeds $(SEEDS) --first-seed $(FIRST_SEED) --jobs $(JOBS) $(ARGS)
 
+fuzz: $(INSTALLED)  ## give every reader of files and texts hostile input for SECONDS each, see docs/limits.md (ARGS="--only policy")
+	@$(BIN)/python tools/fuzz.py --seconds $(SECONDS) --jobs $(JOBS) --finds $(FINDS) $(ARGS)
+
+fuzz-api: $(INSTALLED)  ## ask every operation of the API as callers of every kind, SECONDS in all, see docs/limits.md (ARGS="--only viewer")
+	@$(BIN)/python tools/fuzz_api.py --seconds $(SECONDS) --finds $(FINDS) $(ARGS)
+
+tamper: $(INSTALLED)  ## write to the journal, its archives and checkpoints in every way we know, and see each found out, see docs/audit.md
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS) $(TAMPER)
+
+drill: $(INSTALLED)  ## lose stores and bring them back, from backups and to a point in time, on SQLite and PostgreSQL, see docs/operating.md
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS) $(DRILL)
+
 kubernetes: $(INSTALLED)  ## run the Kubernetes adapter's tests against a real API server, built into FOLDER first, see docs/kubernetes.md
 	@bash tools/build_kubernetes.sh $(FOLDER)
 	@FERMATA_TEST_KUBERNETES=$(abspath $(FOLDER))/bin $(BIN)/pytest -n 0 $(ARGS) tests/adapters/test_kubernetes_real.py tests/adapters/test_scripted_day_kubernetes.py
+
+slurm: $(INSTALLED)  ## run the Slurm adapter's tests against Slurm 24.11, unpacked into FOLDER first, as root, see docs/slurm.md
+	@bash tools/build_slurm.sh $(FOLDER)
+	@FERMATA_TEST_SLURM=$(abspath $(FOLDER))/bin $(BIN)/pytest -n 0 $(ARGS) tests/adapters/test_slurm_real.py tests/adapters/test_slurm_jobs.py tests/adapters/test_scripted_day.py tests/adapters/test_slurm_conforms.py
 
 lock: $(INSTALLED)  ## write the lock files anew (ARGS=--upgrade for newer versions)
 	@echo "Locking the Python dependencies"
@@ -76,6 +101,12 @@ UV_FLAGS := --quiet --universal --python-version 3.11 --generate-hashes \
 
 reasons: $(INSTALLED)  ## write docs/reasons.md from the code
 	@$(BIN)/python tools/write_reasons.py
+
+sbom: $(INSTALLED)  ## write SBOMs (CycloneDX) and licences of all that is locked into OUT, .venv/sbom without it
+	@$(BIN)/python tools/write_sbom.py $(or $(OUT),$(VENV)/sbom)
+
+roles: $(INSTALLED)  ## write docs/access-roles.md from the policies
+	@$(BIN)/python tools/write_roles.py
 
 build: $(INSTALLED)  ## build the wheel into dist/
 	@$(BIN)/hatchling build -t wheel

@@ -27,9 +27,10 @@ from fermata.services.consent import Order, OutcomeState, decide_each
 from fermata.services.inventory import ImportSet, import_set
 from fermata.sim.clock import VirtualClock
 from fermata.store.consent import consent_entry
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
 from fermata.store.inventory import node
 from fermata.store.journal import journal
+from fermata.store.opening import open_database
 from fleets import write_scenario
 from harness import Benchmark, Case, Place, Sample, Watch
 

@@ -12,7 +12,8 @@ import stores
 from fermata.services import audit
 from fermata.store import journal
 from fermata.store.bulk import insert_rows
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
+from fermata.store.opening import open_database
 from harness import Benchmark, Case, Place, Sample, Watch, read_options, run
 
 LINES = 100_000
@@ -82,7 +83,7 @@ def read(place: Place) -> Sample:
 def verify(place: Place) -> Sample:
     """As `fermata audit verify` does."""
     with Watch() as watch:
-        found = audit.verify(Database(place["store_sqlite"]), (), lambda *_: None)
+        found = audit.verify(Database(place["store_sqlite"]), audit.Evidence(), lambda *_: None)
     assert found.holds, found
     return watch.sample(lines=found.lines)
 

@@ -43,7 +43,11 @@ LATE_WEIGHT = 1000  # of a late node-day against a window, so that one solve kee
 
 def main() -> None:
     """Makes the scenario once, then measures."""
-    options = harness.read_options(__doc__ or "", runs=1, has_multiples=True)
+    parser = harness.options_parser(__doc__ or "", runs=1)
+    parser.add_argument("--times", type=harness.positive, default=1, help="Januaries in one campaign (default 1)")
+    parser.add_argument("--without-highs", action="store_true", help="leave out what takes minutes beside the planner")
+    asked = parser.parse_args()
+    options = harness.to_options(asked)
     with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
         folder = Path(name)
         is_multiple = options.times > 1
@@ -52,7 +56,7 @@ def main() -> None:
         )
         target = PLAN_SECONDS.get(options.times)
         cases = [Case(name="list schedule", run=schedule), Case(name="a cluster a day", run=take_turns)]
-        if options.times <= HIGHS_TIMES_MOST:
+        if options.times <= HIGHS_TIMES_MOST and not asked.without_highs:
             cases.append(Case(name="HiGHS, same model", run=solve_plainly, baseline="list schedule"))
         harness.run(
             Benchmark(

@@ -29,7 +29,8 @@ from fermata.sim.fates import Faults
 from fermata.sim.site import open_site
 from fermata.sim.world import open_world
 from fermata.store import consent, inventory, plans, runs, unit_ops
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
+from fermata.store.opening import open_database
 
 
 def main() -> None:

@@ -28,8 +28,9 @@ from fermata.sim.log import CommandLog
 from fermata.sim.site import open_site
 from fermata.sim.world import Command, World
 from fermata.store import journal, runs, unit_ops
-from fermata.store.database import migrate, open_database
+from fermata.store.database import migrate
 from fermata.store.journal import Entry
+from fermata.store.opening import open_database
 
 LOOK = timedelta(minutes=10)
 AFTER = timedelta(days=12)  # of conducting after the last planned end: repairs take two days on average

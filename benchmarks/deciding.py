@@ -3,6 +3,7 @@ fleet in which nothing goes wrong, and each batch timed from what was seen of it
 looks, store and calls. Baseline: the same rows copied once each.
 """
 
+import gc
 import tempfile
 import time
 from dataclasses import replace
@@ -21,7 +22,7 @@ from fermata.formats.plans import read_plan, write_plan
 from fermata.formats.scenario import read_scenario
 from fermata.services import runs as run_service
 from fermata.sim.clock import VirtualClock
-from fermata.store.database import open_database
+from fermata.store.opening import open_database
 from fleets import write_largest
 from harness import Benchmark, Case, Place, Sample, Watch
 
@@ -58,6 +59,7 @@ def prepare(scenario: Path, plan: Path, nodes: int | None) -> None:
 
 def time_batches(place: Place, *, copies: bool) -> Sample:
     """Conducts the window; `copies`: what is timed is a copy of each row in place of the decision."""
+    gc.set_threshold(100_000, 20, 100)  # as the command does: a collection of a whole fleet is no part of a decision
     scenario, plan = read_scenario(Path(place["scenario"])), read_plan(Path(place["plan"]))
     database = open_database(place["copied_sqlite" if copies else "decided_sqlite"])
     fill(database, scenario, plan)

@@ -33,10 +33,12 @@ from fermata.services import consent
 from fermata.services.event_approvals import Hearing, acknowledge_events
 from fermata.services.inventory import ImportSet, import_set
 from fermata.services.maintenance import MaintenanceDesk
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
+from fermata.store.opening import open_database
 from fermata.store.query_rows import read_nodes
 from fleets import write_scenario
 from harness import Benchmark, Case, Place, Sample, Watch
+from stores import copied_store
 
 NODES = 20_000
 GETS = 10_000
@@ -81,7 +83,7 @@ def main() -> None:
                     Case(name="look after an approval", run=look_again),
                     Case(name=f"acknowledge {ACKNOWLEDGED:,}", run=acknowledge),
                 ],
-                each_run=lambda: _copied(Path(name, "fleet.db")),
+                each_run=lambda: copied_store(Path(name, "fleet.db")),
             ),
             options,
         )
@@ -212,15 +214,6 @@ def _import(scenario: str, store: str) -> None:
 def _hearing(db: Database, desk: MaintenanceDesk) -> Hearing:
     numbers = count()
     return Hearing(db=db, desk=desk, now=NOW, new_id=lambda p: f"{p}_{os.urandom(4).hex()}_{next(numbers)}", why="")
-
-
-@contextmanager
-def _copied(store: Path) -> Iterator[Place]:
-    """Each run has a copy: its approvals are its own."""
-    with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
-        target = Path(name, "fleet.db")
-        target.write_bytes(store.read_bytes())
-        yield {"store": f"sqlite:///{target}"}
 
 
 @contextmanager

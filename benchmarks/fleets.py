@@ -62,10 +62,10 @@ def write_alike(folder: Path, nodes: int, *, has_spread: bool) -> Path:
         size = nodes * (number + 1) // clusters - nodes * number // clusters
         _add_copy(made, found["clusters"][0], _cut(found, size), turn + 1)
     _write_made(folder, tables, made)
-    campaign = _read_yaml(folder / "campaign.yaml")
-    _write_yaml(folder / "campaign.yaml", campaign | {"deadline": campaign["first_day"], "limits": []})
+    campaign = read_yaml(folder / "campaign.yaml")
+    write_yaml(folder / "campaign.yaml", campaign | {"deadline": campaign["first_day"], "limits": []})
     if not has_spread:
-        _write_yaml(folder / "updates.yaml", _make_certain(_read_yaml(folder / "updates.yaml")))
+        write_yaml(folder / "updates.yaml", _make_certain(read_yaml(folder / "updates.yaml")))
     return folder
 
 
@@ -80,8 +80,8 @@ def write_largest(folder: Path, nodes: int | None) -> Path:
         own = {name: [row for row in tables[name] if row["cluster"] == cluster] for name in TABLES}
         _add_copy(made, own["clusters"][0], _cut(own, FEW_NODES if number else min(size, nodes or size)), 1)
     _write_made(folder, tables, made)
-    campaign = _read_yaml(folder / "campaign.yaml")
-    _write_yaml(folder / "campaign.yaml", campaign | {"deadline": campaign["first_day"], "limits": []})
+    campaign = read_yaml(folder / "campaign.yaml")
+    write_yaml(folder / "campaign.yaml", campaign | {"deadline": campaign["first_day"], "limits": []})
     return folder
 
 
@@ -103,12 +103,12 @@ def _write_made(folder: Path, tables: Mapping[str, Sequence[Row]], made: Mapping
         write_rows(folder / "fleet" / f"{name}.csv", list(tables[name][0]), made[name])
     (folder / "updates.yaml").write_bytes((january / "updates.yaml").read_bytes())
     known = {row["cluster"] for row in made["clusters"]}
-    policy = _read_yaml(january / "policy.yaml")
+    policy = read_yaml(january / "policy.yaml")
     policy["freezes"] = [freeze for freeze in policy["freezes"] if freeze["scope"]["cluster"] in known]
-    _write_yaml(folder / "policy.yaml", policy)
-    campaign = _read_yaml(january / "campaign.yaml")
+    write_yaml(folder / "policy.yaml", policy)
+    campaign = read_yaml(january / "campaign.yaml")
     campaign["limits"] = [limit for limit in campaign["limits"] if "at_once_fraction" not in limit]
-    _write_yaml(folder / "campaign.yaml", campaign)
+    write_yaml(folder / "campaign.yaml", campaign)
 
 
 def write_multiple(folder: Path, times: int, *, seed: int) -> Path:
@@ -120,13 +120,13 @@ def write_multiple(folder: Path, times: int, *, seed: int) -> Path:
     made = _multiply(tables, times, Random(seed))
     for name in TABLES:
         write_rows(folder / "fleet" / f"{name}.csv", list(tables[name][0]), made[name])
-    documents = {name: _read_yaml(january / f"{name}.yaml") for name in ("updates", "policy", "campaign")}
+    documents = {name: read_yaml(january / f"{name}.yaml") for name in ("updates", "policy", "campaign")}
     documents["updates"]["teams"] = [_times(team, times) for team in documents["updates"]["teams"]]
     copies = range(1, times + 1)
     documents["policy"]["freezes"] = [_copy_freeze(f, n) for n in copies for f in documents["policy"]["freezes"]]
     documents["campaign"]["limits"] = [_times(limit, times) for limit in documents["campaign"]["limits"]]
     for name, document in documents.items():
-        _write_yaml(folder / f"{name}.yaml", document)
+        write_yaml(folder / f"{name}.yaml", document)
     return folder
 
 
@@ -140,17 +140,17 @@ def write_varied(folder: Path, seed: int) -> Path:
     made = _vary(tables, dice)
     for name in TABLES:
         write_rows(folder / "fleet" / f"{name}.csv", list(tables[name][0]), made[name])
-    documents = {name: _read_yaml(january / f"{name}.yaml") for name in ("updates", "policy", "campaign")}
+    documents = {name: read_yaml(january / f"{name}.yaml") for name in ("updates", "policy", "campaign")}
     documents["policy"]["freezes"] = _vary_freezes(documents["policy"]["freezes"], made["clusters"], dice)
     _vary_rules(documents["campaign"], len(made["nodes"]) / len(tables["nodes"]), dice)
     for name, document in documents.items():
-        _write_yaml(folder / f"{name}.yaml", document)
+        write_yaml(folder / f"{name}.yaml", document)
     return folder
 
 
 def _vary(tables: Mapping[str, Sequence[Row]], dice: Random) -> dict[str, list[Row]]:
     """As many clusters as the dice say, each drawn from January, with another share of its racks at another place."""
-    blueprints = _find_blueprints(tables)
+    blueprints = find_blueprints(tables)
     made: dict[str, list[Row]] = {name: [] for name in TABLES}
     drawn: dict[str, int] = defaultdict(int)
     for _ in range(dice.randint(*CLUSTERS)):
@@ -161,7 +161,7 @@ def _vary(tables: Mapping[str, Sequence[Row]], dice: Random) -> dict[str, list[R
         cluster = blueprint.cluster | {column: place[column] for column in PLACE}
         built = blueprint.build(max(1, round(len(blueprint.racks) * dice.uniform(*SHARES))))
         for table, rows in (("clusters", [cluster]), ("nodes", built["nodes"]), ("devices", built["devices"])):
-            made[table] += [_rename(row, drawn[name], name) for row in rows]
+            made[table] += [rename(row, drawn[name], name) for row in rows]
     return made
 
 
@@ -209,7 +209,7 @@ def _copy_freeze(freeze: dict[str, Any], copy: int) -> dict[str, Any]:
 
 
 def _multiply(tables: Mapping[str, Sequence[Row]], times: int, dice: Random) -> dict[str, list[Row]]:
-    blueprints = _find_blueprints(tables)
+    blueprints = find_blueprints(tables)
     made: dict[str, list[Row]] = {name: [] for name in TABLES}
     for copy in range(1, times + 1):
         for blueprint in blueprints:
@@ -219,12 +219,12 @@ def _multiply(tables: Mapping[str, Sequence[Row]], times: int, dice: Random) -> 
             racks = max(1, round(len(blueprint.racks) * dice.uniform(*SHARES))) if copy > 1 else len(blueprint.racks)
             built = blueprint.build(racks)
             for table, rows in (("clusters", [cluster]), ("nodes", built["nodes"]), ("devices", built["devices"])):
-                made[table] += [_rename(row, copy, name) for row in rows]
+                made[table] += [rename(row, copy, name) for row in rows]
     return made
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Blueprint:
+class Blueprint:
     """One January cluster: its nodes and rack devices by rack, and its other devices."""
 
     cluster: Row
@@ -245,7 +245,8 @@ class _Blueprint:
         return {"nodes": nodes, "devices": devices + [d for d in self.devices if d["scope_id"] in places]}
 
 
-def _find_blueprints(tables: Mapping[str, Sequence[Row]]) -> list[_Blueprint]:
+def find_blueprints(tables: Mapping[str, Sequence[Row]]) -> list[Blueprint]:
+    """Of every cluster, in the order of the table."""
     nodes: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
     shared: dict[str, list[Row]] = defaultdict(list)
     others: dict[str, list[Row]] = defaultdict(list)
@@ -257,7 +258,7 @@ def _find_blueprints(tables: Mapping[str, Sequence[Row]]) -> list[_Blueprint]:
         else:
             others[row["cluster"]].append(row)
     return [
-        _Blueprint(
+        Blueprint(
             cluster=row,
             racks=tuple((rack, members, shared[rack]) for rack, members in nodes[row["cluster"]].items()),
             devices=tuple(others[row["cluster"]]),
@@ -266,14 +267,14 @@ def _find_blueprints(tables: Mapping[str, Sequence[Row]]) -> list[_Blueprint]:
     ]
 
 
-def write_changed_fleet(source: Path, folder: Path, changes: int) -> Path:
-    """The fleet folder `source` with `changes` nodes, evenly spread, that report another version of one component."""
+def write_changed_fleet(source: Path, folder: Path, changes: int, version: str = CHANGED_VERSION) -> Path:
+    """The fleet folder `source` with `changes` nodes, evenly spread, that report this version of one component."""
     for name in TABLES:
         rows = read_rows(source / f"{name}.csv")
         if name == "nodes":
             step = max(1, len(rows) // changes)
             for row in rows[: step * changes : step]:
-                row[CHANGED_COMPONENT] = CHANGED_VERSION
+                row[CHANGED_COMPONENT] = version
         write_rows(folder / f"{name}.csv", list(rows[0]), rows)
     return folder
 
@@ -321,7 +322,7 @@ def _cut(found: Mapping[str, list[Row]], size: int) -> dict[str, list[Row]]:
 
 def _add_copy(made: dict[str, list[Row]], cluster: Row, own: Mapping[str, list[Row]], copy: int) -> None:
     for name, rows in (("clusters", [cluster]), *own.items()):
-        made[name] += [_rename(row, copy, cluster["cluster"]) for row in rows]
+        made[name] += [rename(row, copy, cluster["cluster"]) for row in rows]
 
 
 def _clusters_for_ever(clusters: Sequence[Row]) -> Iterator[tuple[Row, int]]:
@@ -338,7 +339,8 @@ def _clusters_for_ever(clusters: Sequence[Row]) -> Iterator[tuple[Row, int]]:
         yield from ((cluster, copy) for cluster in (*first, *rest))
 
 
-def _rename(row: Row, copy: int, cluster: str) -> Row:
+def rename(row: Row, copy: int, cluster: str) -> Row:
+    """The row of that copy of the cluster, 1 for itself: names that come from the cluster's are made its own."""
     if copy == 1:
         return row
     renamed = {c: v.replace(cluster, f"{cluster}-x{copy}", 1) for c, v in row.items() if c in NAMED_AFTER_CLUSTER}
@@ -347,9 +349,11 @@ def _rename(row: Row, copy: int, cluster: str) -> Row:
     return row | renamed
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """A document of ours."""
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def _write_yaml(path: Path, value: dict[str, Any]) -> None:
+def write_yaml(path: Path, value: dict[str, Any]) -> None:
+    """Keys in their order."""
     path.write_text(yaml.safe_dump(value, sort_keys=False), encoding="utf-8")

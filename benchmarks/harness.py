@@ -8,12 +8,16 @@ import os
 import platform
 import resource
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -22,30 +26,44 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 Place = Mapping[str, str]  # what the cases of one run share: folders, files, database URLs by name
 Figures = Mapping[str, float]
-SCHEMA = "fermata.benchmark/1"
+SCHEMA = "fermata.benchmark/1"  # schema.json beside this describes it
+STARTED_VARIABLE = "FERMATA_BENCHMARK_STARTED"  # by the clock that processes share, from bench.py
+STARTED = float(os.environ.get(STARTED_VARIABLE, time.monotonic()))  # what a script prepares counts against its budget
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """What the command line asked for; `nodes` None is the whole of January, or the script's own default.
 
-    `times`: Januaries in one campaign, for the scripts that plan multiples.
+    `times`: Januaries in one campaign, for the scripts that plan multiples. `budget`: seconds of the whole script,
+    after which no case goes on.
     """
 
     runs: int
     nodes: int | None
     json: Path | None
     times: int = 1
+    budget: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What one run of a case took. `peak_mib` is of the whole process, its preparation included."""
+    """What one run of a case took. `peak_mib` is of the whole process, its preparation included, unless the case says
+    another: that of a server which it looks at.
+    """
 
     seconds: float
     cpu_seconds: float
     figures: Figures
     peak_mib: float = 0.0
+
+
+class RunFailed(SystemExit):
+    """A run of a case ended without figures. Its code is a sentence."""
+
+
+class OutOfTime(RunFailed):
+    """A run of a case was ended, since the budget is spent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,12 +122,9 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def read_options(about: str, *, runs: int = 5, has_multiples: bool = False) -> Options:
+def read_options(about: str, *, runs: int = 5) -> Options:
     """The options that every benchmark has; `runs` is how often it runs unless told."""
-    parser = options_parser(about, runs=runs)
-    if has_multiples:
-        parser.add_argument("--times", type=positive, default=1, help="Januaries in one campaign (default 1)")
-    return to_options(parser.parse_args())
+    return to_options(options_parser(about, runs=runs).parse_args())
 
 
 def options_parser(about: str, *, runs: int) -> argparse.ArgumentParser:
@@ -117,34 +132,48 @@ def options_parser(about: str, *, runs: int) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--runs", "--repeats", type=positive, default=runs, help=f"runs of each case (default {runs})")
     parser.add_argument("--nodes", type=positive, help="size of the fleet")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too, after every round")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="no round begins that would last longer")
     return parser
 
 
 def to_options(asked: argparse.Namespace) -> Options:
     """What was asked for of a parser of `options_parser`."""
-    return Options(runs=asked.runs, nodes=asked.nodes, json=asked.json, times=getattr(asked, "times", 1))
+    times = getattr(asked, "times", 1)
+    return Options(runs=asked.runs, nodes=asked.nodes, json=asked.json, times=times, budget=asked.budget)
 
 
-def in_own_process(call: Callable[..., T], *given: Any) -> T:
-    """The answer of `call`, made by a fresh interpreter that shares nothing with this one and ends with it.
+def in_own_process(call: Callable[..., T], *given: Any, seconds: float | None = None) -> T:
+    """The answer of `call`, made by a process of its own that has imported what this one has, shares nothing else with
+    it, and ends with it.
 
-    Raises SystemExit when that interpreter failed; it has said why.
+    Raises RunFailed when that process failed, it has said why; OutOfTime when it took longer than `seconds`.
     """
-    context = get_context("spawn")
+    context = _context()
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sender, call, given), daemon=True)
     process.start()
     sender.close()
     try:
+        if seconds is not None and not receiver.poll(max(0.0, seconds)):
+            process.kill()
+            raise OutOfTime("ended, since the time of its table was over")
         answer: T = receiver.recv()
     except EOFError:
         process.join()
-        raise SystemExit(f"a run ended with exit code {process.exitcode}") from None
+        raise RunFailed(f"a run ended with exit code {process.exitcode}") from None
     finally:
         receiver.close()
     process.join()
     return answer
+
+
+@cache
+def _context() -> ForkServerContext:
+    """Processes are copies of one that did nothing but import: no figure has that in it, and it is done once."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload([name for name in sys.modules if name.partition(".")[0] == "fermata"])
+    return context
 
 
 def _answer(sender: Connection, call: Callable[..., T], given: Sequence[Any]) -> None:
@@ -152,20 +181,84 @@ def _answer(sender: Connection, call: Callable[..., T], given: Sequence[Any]) ->
 
 
 def run(benchmark: Benchmark, options: Options) -> None:
-    """Runs every case `options.runs` times, in turns, then prints the table and writes the JSON file."""
-    samples: dict[str, list[Sample]] = {case.name: [] for case in benchmark.cases}
-    load_before = os.getloadavg()[0]
-    for _ in range(options.runs):
+    """Runs every case `options.runs` times, in turns, as far as the budget lets it; prints the table. The JSON file is
+    written anew after every round.
+
+    A case that fails is left out from then on. Raises SystemExit at the end when one did, or has no figures at all.
+    """
+    machine = {**describe_machine(benchmark.versions), "load_before": round(os.getloadavg()[0], 1)}
+    taken = _Taken(benchmark, options, machine)
+    longest = 0.0
+    for number in range(options.runs):
+        began = time.monotonic()
+        if number and _spent() + longest > (options.budget or float("inf")):
+            break
         with benchmark.each_run() as place:
-            for case in benchmark.cases:
-                samples[case.name].append(in_own_process(_measure, case.run, place))
-    machine = {**describe_machine(benchmark.versions), "load_before": round(load_before, 1)}
-    lines = [_summarise(case, samples) for case in benchmark.cases]
-    print("\n".join(_render(benchmark, options, machine, lines)), flush=True)
-    if options.json:
-        told = {"schema": SCHEMA, "benchmark": benchmark.name, "title": benchmark.title, "runs": options.runs}
-        document = {**told, "machine": machine, "cases": lines, "notes": list(benchmark.notes)}
-        options.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            is_over = taken.add_round(place)
+        longest = max(longest, time.monotonic() - began)
+        taken.write()
+        if is_over:
+            break
+    print("\n".join(_render(taken.document())), flush=True)
+    if taken.missing:
+        raise SystemExit("; ".join(f"{one['name']}: {one['why']}" for one in taken.missing))
+
+
+def _spent() -> float:
+    """Seconds since the script began."""
+    return time.monotonic() - STARTED
+
+
+class _Taken:
+    """What was measured until now, and what could not be."""
+
+    def __init__(self, benchmark: Benchmark, options: Options, machine: Mapping[str, Any]) -> None:
+        self._benchmark, self._options, self._machine = benchmark, options, machine
+        self._samples: dict[str, list[Sample]] = {case.name: [] for case in benchmark.cases}
+        self._failed: dict[str, str] = {}
+
+    def add_round(self, place: Place) -> bool:
+        """Each case once, but for those that failed; True when there is no time left."""
+        for case in self._benchmark.cases:
+            if case.name in self._failed:
+                continue
+            budget = self._options.budget
+            left = None if budget is None else budget - _spent()
+            try:
+                self._samples[case.name].append(in_own_process(_measure, case.run, place, seconds=left))
+            except OutOfTime:
+                return True
+            except RunFailed as failed:
+                self._failed[case.name] = str(failed)
+        return False
+
+    @property
+    def missing(self) -> list[dict[str, str]]:
+        """Cases that failed, and those that no time was left for."""
+        late = f"not done within {self._options.budget or 0:g} s"
+        found = {name: late for name, samples in self._samples.items() if not samples} | self._failed
+        return [{"name": name, "why": found[name]} for name in self._samples if name in found]
+
+    def document(self) -> dict[str, Any]:
+        """As the JSON file has it."""
+        benchmark, options = self._benchmark, self._options
+        return {
+            "schema": SCHEMA,
+            "benchmark": benchmark.name,
+            "title": benchmark.title,
+            "runs": options.runs,
+            "machine": self._machine,
+            "cases": [_summarise(case, self._samples) for case in benchmark.cases if self._samples[case.name]],
+            "missing": self.missing,
+            "notes": list(benchmark.notes),
+        }
+
+    def write(self) -> None:
+        """All at once: who reads the file meanwhile has the round before."""
+        if self._options.json is not None:
+            beside = self._options.json.with_suffix(".part")
+            beside.write_text(json.dumps(self.document(), indent=2) + "\n", encoding="utf-8")
+            beside.replace(self._options.json)
 
 
 def describe_machine(versions: Mapping[str, str]) -> dict[str, Any]:
@@ -175,10 +268,30 @@ def describe_machine(versions: Mapping[str, str]) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30), 1),
         "system": f"{platform.system()} {platform.machine()}",
+        "commit": find_commit(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         **versions,
     }
+
+
+def find_commit() -> str:
+    """Of the tree that this file is in, with a mark when files differ from it; empty outside of git."""
+    asked = [
+        "git",
+        "-C",
+        str(Path(__file__).parent),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=12",
+        "--exclude",
+        "*",
+    ]
+    try:
+        return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 @contextmanager
@@ -189,9 +302,7 @@ def nothing_shared() -> Iterator[Place]:
 
 def _measure(call: Callable[[Place], Sample], place: Place) -> Sample:
     taken = call(place)
-    return Sample(
-        seconds=taken.seconds, cpu_seconds=taken.cpu_seconds, figures=dict(taken.figures), peak_mib=peak_mib()
-    )
+    return replace(taken, figures=dict(taken.figures), peak_mib=taken.peak_mib or peak_mib())
 
 
 def _summarise(case: Case, samples: Mapping[str, Sequence[Sample]]) -> dict[str, Any]:
@@ -208,8 +319,8 @@ def _summarise(case: Case, samples: Mapping[str, Sequence[Sample]]) -> dict[str,
         "ratio": None,
         "target_seconds": case.target_seconds,
     }
-    if case.baseline is not None:
-        pairs = zip(own, samples[case.baseline], strict=True)
+    if case.baseline is not None and samples[case.baseline]:
+        pairs = zip(own, samples[case.baseline], strict=False)  # the last round may have ended between the two
         line["ratio"] = median(sample.seconds / max(base.seconds, 1e-9) for sample, base in pairs)
     return line
 
@@ -217,13 +328,13 @@ def _summarise(case: Case, samples: Mapping[str, Sequence[Sample]]) -> dict[str,
 HEADS = ("case", "median", "min - max", "CPU", "peak memory", "against baseline", "target")
 
 
-def _render(
-    benchmark: Benchmark, options: Options, machine: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]
-) -> Iterator[str]:
+def _render(document: Mapping[str, Any]) -> Iterator[str]:
+    machine, lines, runs = document["machine"], document["cases"], document["runs"]
     rows = [HEADS, *(_row(line) for line in lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADS))]
-    yield f"== {benchmark.name}: {benchmark.title}; {options.runs} {'run' if options.runs == 1 else 'runs'} of each"
-    databases = "".join(f", {name} {version}" for name, version in benchmark.versions.items())
+    yield f"== {document['benchmark']}: {document['title']}; {runs} {'run' if runs == 1 else 'runs'} of each"
+    told = {"cpu", "cores", "memory_gib", "system", "commit", "python", "sqlite", "load_before"}
+    databases = "".join(f", {name} {version}" for name, version in machine.items() if name not in told)
     yield (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
         f"Python {machine['python']}, SQLite {machine['sqlite']}{databases}; load before {machine['load_before']}"
@@ -234,9 +345,12 @@ def _render(
         yield "  ".join((first, *middle, last)).rstrip()
     for line in lines:
         if line["figures"]:
-            told = ", ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in line["figures"].items())
-            yield f"  {line['name']}: {told}"
-    yield from (f"  {note}" for note in benchmark.notes)
+            told_of = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in line["figures"].items())
+            yield f"  {line['name']}: {told_of}"
+        if len(line["seconds"]["all"]) < runs:
+            yield f"  {line['name']}: {len(line['seconds']['all'])} of {runs} runs"
+    yield from (f"  {missing['name']}: no figures, {missing['why']}" for missing in document["missing"])
+    yield from (f"  {note}" for note in document["notes"])
     yield ""
 
 
@@ -255,7 +369,8 @@ def _row(line: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """With three digits, or whole."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
 
 

@@ -31,7 +31,8 @@ from fermata.services.inventory import ImportSet, import_set
 from fermata.services.request_record import read_inputs_in
 from fermata.services.requests import list_requests, refresh_requests
 from fermata.store import inventory
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
+from fermata.store.opening import open_database
 from fleets import Row, read_rows, write_scenario
 from harness import Benchmark, Case, Place, Sample, Watch
 

@@ -24,7 +24,8 @@ from fermata.services.foresight import foresee
 from fermata.services.plans import Wanted, read_inputs
 from fermata.services.replans import StoreReplanner
 from fermata.store import consent, plans
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
+from fermata.store.opening import open_database
 from fleets import write_scenario
 from harness import Benchmark, Case, Place, Sample, Watch
 

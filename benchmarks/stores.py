@@ -60,6 +60,15 @@ def fresh_stores(server: URL | None, names: Sequence[str], shared: Place) -> Ite
 
 
 @contextmanager
+def copied_store(store: Path) -> Iterator[Place]:
+    """A copy of an SQLite store for one run: what it writes is its own."""
+    with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
+        target = Path(name, "fleet.db")
+        target.write_bytes(store.read_bytes())
+        yield {"store": f"sqlite:///{target}"}
+
+
+@contextmanager
 def _fresh_database(server: URL) -> Iterator[str]:
     name = f"fermata_bench_{secrets.token_hex(6)}"
     _execute(server, f'CREATE DATABASE "{name}" TEMPLATE template0')

@@ -34,7 +34,8 @@ from fermata.services import runs as run_service
 from fermata.services.errors import Refusal
 from fermata.sim.clock import VirtualClock
 from fermata.store import unit_ops
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
+from fermata.store.opening import open_database
 from fleets import write_alike
 from harness import Benchmark, Case, Place, Sample, Watch
 from moves import Moves, load_share, replay, stand_ready, write_recording

@@ -21,7 +21,8 @@ from fermata.services.inventory import ImportSet, import_set
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.wall import WallDesk
 from fermata.services.wall_views import Asked, Shade
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
+from fermata.store.opening import open_database
 from fleets import write_scenario
 from harness import Benchmark, Case, Place, Sample, Watch
 

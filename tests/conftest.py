@@ -28,6 +28,7 @@ from fermata.store.database import migrate
 
 settings.register_profile("fermata", deadline=None)  # how fast an example is, is nobody's business: machines are busy
 settings.load_profile("fermata")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what tests start would compile all of it anew each time
 DATABASES = ("sqlite", "postgresql")
 START_SECONDS_MAX = 30
 NO_POSTGRES = (

@@ -16,7 +16,7 @@ CASES = {
     "importing": [
         f"{backend}: {case}"
         for backend in ("sqlite", "postgresql")
-        for case in ("raw rows", "import", "again, unchanged", "again, 50 changed")
+        for case in ("raw rows", "import", "again, unchanged", "again, 50 changed", "again, 0.5 % changed")
     ],
     "pending": [
         "plain loop: due",
@@ -58,9 +58,19 @@ CASES = {
         "postgresql: temporal, 2 workers",
     ],
     "auditing": ["bare rows", "append", "read", "verify"],
+    "rolling": ["naive, 5% out", "naive, 25% out", "conductor"],
+    "starting": [
+        "empty store: serving",
+        "first start: serving",
+        "restart: serving",
+        "all asked: memory",
+        "worker: memory",
+    ],
+    "viewing": ["the same bytes", "viewers"],
     "gating": ["twice the usual share", "gates", "stricter gates"],
     "controllers": ["bare GETs", "look", "update"],
     "doors": ["the same bytes", "scheduled events", "first look", "look after an approval", "acknowledge 1,000"],
+    "hostile": ["people beside hostile callers"],
     "wall": [
         "picture of the doors",
         *(f"{what} by {shade}" for what in ("page", "cells") for shade in ("state", "pending", "consent", "version")),
@@ -77,6 +87,8 @@ CASES = {
 ARGUMENTS = {
     "transitions": ["--workers", "2"],
     "gating": ["--campaigns", "4"],
+    "hostile": ["--seconds", "5", "--slice", "5"],
+    "viewing": ["--viewers", "4", "--seconds", "3"],
 }  # of benchmarks with options of their own
 WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that are no times
     "auditing": {f"{case}/lines": NODES for case in ("bare rows", "append", "read", "verify")},
@@ -87,6 +99,8 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
         "postgresql: again, unchanged/changed": 0,
         "sqlite: again, 50 changed/changed": NODES,
         "postgresql: again, 50 changed/changed": NODES,
+        "sqlite: again, 0.5 % changed/changed": 1,
+        "postgresql: again, 0.5 % changed/changed": 1,
     },
     "pending": {
         "plain loop: due/due": 152,
@@ -110,9 +124,13 @@ WHOLE_WORK: dict[str, dict[str, float]] = {  # figures of a fleet of NODES that 
     "controllers": {"look/nodes": NODES, "update/updates": 2 * NODES},
     "doors": {"first look/nodes": NODES, "scheduled events/answered": 20 * NODES},
     "wall": {"page by consent/nodes": NODES, "cells by state/cells": NODES, "cells by consent/cells": NODES},
+    "hostile": {"people beside hostile callers/alone_refused": 0},
     "gating": {"twice the usual share/campaigns": 4, "gates/campaigns": 4, "gates/good_stopped": 0},
     "varied": {"January/terms": 5, "January/near": 5},
     "querying": {"load/nodes": NODES, "count updates/counted": NODES * 12, "unfold, by status/counted": NODES * 12},
+    "rolling": {"naive, 25% out/nodes": NODES, "conductor/nodes": NODES},
+    "starting": {},
+    "viewing": {"the same bytes/refused": 0, "viewers/refused": 0},
     "conducting": {"bare event queue/nodes": NODES, "sqlite: conduct/nodes": NODES},
     "simulating": {"conducted and watched/nodes": NODES},
     "deciding": {"rows decided/nodes": NODES},

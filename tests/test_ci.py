@@ -1,4 +1,4 @@
-"""What CI makes of Kubernetes: built beside the other tests, tested against last, and said aloud when it was not."""
+"""What CI makes of Kubernetes, built beside the other tests, and of another Slurm; said aloud where not tested."""
 
 import os
 import shutil
@@ -11,15 +11,18 @@ from tests.adapters.slurm_site import wait_for
 ROOT = Path(__file__).parents[1]
 
 
-def run_ci(folder: Path, build: str, fails: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+def run_ci(
+    folder: Path, build: str, fails: str = "", slurm: str = "echo no root here; exit 1", **settings: str
+) -> subprocess.CompletedProcess[str]:
     """`.ci/run` as it is, on a machine where nothing is installed, `make` says its words, and `build` is the recipe of
-    Kubernetes. `fails`: the target of `make` that does.
+    Kubernetes, `slurm` that of Slurm. `fails`: the target of `make` that does.
     """
     (folder / ".ci").mkdir()
     (folder / "tools").mkdir()
     (folder / "bin").mkdir()
     shutil.copy(ROOT / ".ci/run", folder / ".ci/run")
     (folder / "tools/build_kubernetes.sh").write_text(build, encoding="utf-8")
+    (folder / "tools/build_slurm.sh").write_text(slurm, encoding="utf-8")
     for name, text in {
         "apt-get": "exit 0",
         "sudo": "exit 0",
@@ -63,7 +66,35 @@ def test_ci_fails_with_the_tests_and_leaves_no_build_behind(fails: str, tmp_path
     build = f"sleep 300 & echo $! >{tmp_path}/pid; wait" if fails == "test" else "true"
     ended = run_ci(tmp_path, build, fails)
     assert ended.returncode != 0
-    assert "NOT TESTED" not in ended.stdout
+    assert "NOT TESTED against a real Kubernetes" not in ended.stdout
     assert ended.stdout.rstrip().splitlines()[-1].startswith(f"made {fails}")
     if fails == "test":
         wait_for(lambda: not Path("/proc", (tmp_path / "pid").read_text().strip()).exists())
+
+
+def test_ci_tests_against_another_slurm_where_it_can_be_had(tmp_path: Path) -> None:
+    ended = run_ci(tmp_path, "exit 3", slurm=f'echo "with $1" >{tmp_path}/built')
+    (against,) = [line for line in ended.stdout.splitlines() if line.startswith("made slurm")]
+    folder = against.split("FOLDER=")[1].split(" ")[0]
+    assert against.endswith(f", with {folder}")
+    assert Path(folder).parent == tmp_path / "cache"
+    assert "NOT TESTED against Slurm" not in ended.stdout
+
+
+def test_ci_without_another_slurm_says_so_and_goes_on(tmp_path: Path) -> None:
+    ended = run_ci(tmp_path, "true")
+    assert ended.returncode == 0
+    assert "== NOT TESTED against Slurm 24.11: it cannot be unpacked or run here." in ended.stdout
+    assert "no root here" in ended.stdout
+    assert "made kubernetes" in ended.stdout
+
+
+@pytest.mark.parametrize("name", ["TAMPER", "DRILL"])
+def test_what_a_target_of_make_runs_is_there_and_runs_in_ci(name: str) -> None:
+    line = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith(f"{name} := "))
+    files = line.split()[2:]
+    assert len(files) > 2
+    for file in files:
+        text = (ROOT / file).read_text()
+        assert "def test_" in text
+        assert "pytest.mark.skip" not in text, f"make test runs {file}"

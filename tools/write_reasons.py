@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fermata.domain.reasons import SENTENCES, Code, PlanCode
+from fermata.domain.reasons import CODES, SENTENCES
 
 HEAD = """# Reason codes
 
@@ -17,7 +17,7 @@ of their own: [rules.md](rules.md). Written by `make reasons`.
 
 def main() -> None:
     """Replaces the file; the order is that of the source, which groups codes by what they are about."""
-    lines = [f"| `{code}` | {SENTENCES[code].replace('|', '/')} |" for code in (*Code, *PlanCode)]
+    lines = [f"| `{code}` | {SENTENCES[code].replace('|', '/')} |" for code in CODES]
     Path("docs/reasons.md").write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
 
 

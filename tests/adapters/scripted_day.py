@@ -295,8 +295,8 @@ def read_ops(day: Day, run: Any) -> dict[str, UnitOp]:
 
 
 def conduct(day: Day, site: Path, also: Callable[[Mapping[str, UnitOp]], bool] = lambda _: True) -> dict[str, UnitOp]:
-    """As `fermata worker --site` does, until every node is back or on the tail list, and `also` holds: a minute at the
-    longest.
+    """As `fermata worker --site` does, until every node is back or on the tail list, and `also` holds. On two quiet
+    cores that takes half a minute.
     """
     of = small.campaign().id
     run = services.start(day.database, of, now=day.clock.now(), actor="dana", new_id=mint_id).id
@@ -315,7 +315,7 @@ def conduct(day: Day, site: Path, also: Callable[[Mapping[str, UnitOp]], bool] =
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         try:
-            wait_for(lambda: not thread.is_alive() or is_done(read_ops(day, run)))
+            wait_for(lambda: not thread.is_alive() or is_done(read_ops(day, run)), seconds=140)
         finally:
             stop.set()
             thread.join(30)

@@ -1,5 +1,6 @@
 """A real Slurm on loopback, from Debian's packages, in a folder of its own: munged, slurmctld, slurmrestd and a slurmd
-for each node, which reboots for real. Everything it starts is ended with it, however the tests end.
+for each node, which reboots for real. Everything it starts is ended with it, however the tests end. FERMATA_TEST_SLURM
+names a folder with the programs of another release, as tools/build_slurm.sh makes it.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmrestd", "scontrol", "squeue", "sbatch", "scancel")
@@ -29,7 +31,7 @@ AuthType=auth/munge
 AuthInfo=socket={at}/munge/socket
 AuthAltTypes=auth/jwt
 AuthAltParameters=jwt_key={at}/state/jwt_hs256.key
-CryptoType=crypto/munge
+{authority}
 StateSaveLocation={at}/state
 SlurmdSpoolDir={at}/spool/%n
 SlurmctldPidFile={at}/log/slurmctld.pid
@@ -80,6 +82,11 @@ def lacking() -> str | None:
     return f"{', '.join(missing)} not found: apt-get install {PACKAGES}" if missing else None
 
 
+def programs_elsewhere() -> str | None:
+    """The folder with the programs of another release than this machine's, or None."""
+    return os.environ.get("FERMATA_TEST_SLURM")
+
+
 @dataclass
 class SlurmSite:
     """One running Slurm. Its nodes are gpu001 and so on."""
@@ -90,6 +97,13 @@ class SlurmSite:
     rest_url: str = ""
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _ports: list[int] = field(default_factory=list)
+
+    @cached_property
+    def release(self) -> tuple[int, int]:
+        """Year and month of it."""
+        told = subprocess.run(["slurmctld", "-V"], env=self._env(), capture_output=True, text=True, check=True).stdout
+        year, month = told.split()[-1].split(".")[:2]
+        return int(year), int(month)
 
     @property
     def config(self) -> str:
@@ -194,7 +208,9 @@ class SlurmSite:
         jwt.write_bytes(os.urandom(32))
         jwt.chmod(0o600)
         self._ports = free_ports(2 if self.cloud else len(self.nodes) + 2)
-        conf = _CONF.format(at=self.at, port=self._ports[0], nodes=self._node_lines())
+        authority = "CryptoType=crypto/munge" if self.release < (24, 11) else "CredType=cred/munge"
+        conf = _CONF.format(at=self.at, port=self._ports[0], nodes=self._node_lines(), authority=authority)
+        (self.at / "etc/cgroup.conf").write_text("CgroupPlugin=disabled\n" if self.release >= (24, 11) else "")
         (self.at / "etc/slurm.conf").write_text(conf)
         for name, text in (("reboot.sh", _REBOOT), ("reset.sh", _RESET)):
             program = self.at / "etc" / name
@@ -218,24 +234,26 @@ class SlurmSite:
         token.write_text(self.run("scontrol", "token", "username=root", "lifespan=7200"))
         token.chmod(0o600)
         address = f"127.0.0.1:{self._ports[1]}"
-        daemon = ("slurmrestd", "-a", "rest_auth/jwt", "-s", "openapi/v0.0.38", address)
-        self._start("env", "SLURM_JWT=daemon", *daemon, user="nobody")
+        parts = ("openapi/v0.0.38",) if self.release < (24, 11) else ("slurmctld", "-d", "v0.0.42")
+        self._start("slurmrestd", "-a", "rest_auth/jwt", "-s", *parts, address, user="nobody", SLURM_JWT="daemon")
         self.rest_url = f"http://{address}"
         wait_for(lambda: _succeeds(lambda: socket.create_connection(("127.0.0.1", self._ports[1]), 1).close()))
 
-    def _start(self, *words: str, user: str = "root") -> None:
+    def _start(self, *words: str, user: str = "root", **env: str) -> None:
+        whose = pwd.getpwnam(user)
+        elsewhere = programs_elsewhere() is not None  # there they become that user themselves, once they are there
         log = (self.at / "log/started").open("ab")
         with log:
             process = subprocess.Popen(
                 words,
-                env=self._env(),
+                env=self._env() | {"RUN_AS": f"{whose.pw_uid}:{whose.pw_gid}"} | env,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                user=user,
-                group=pwd.getpwnam(user).pw_gid,
+                user=0 if elsewhere else whose.pw_uid,
+                group=0 if elsewhere else whose.pw_gid,
                 extra_groups=[],
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - it takes no lock, and threads wait here
             )
@@ -257,12 +275,12 @@ def serving_slurm(at: Path, count: int, *, cloud: bool = False) -> Iterator[Slur
         site.stop()
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
-    """Returns once `holds` says so; fails after a minute."""
-    end = time.monotonic() + WAIT_SECONDS_MAX
+def wait_for(holds: Callable[[], bool], seconds: float = WAIT_SECONDS_MAX) -> None:
+    """Returns once `holds` says so; fails after a minute, or as long as is said."""
+    end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
-            raise AssertionError("not within a minute")
+            raise AssertionError(f"not within {seconds:g} s")
         time.sleep(0.1)
 
 

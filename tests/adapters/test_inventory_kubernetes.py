@@ -9,6 +9,7 @@ import pytest
 from tests.adapters.loopback import Answer, Asked, serving
 
 from fermata.adapters.inventory_kubernetes import KubernetesNodes
+from fermata.domain.secrets import ref_of_file
 from fermata.domain.sources import Kubernetes
 from fermata.ports import Refused, TryLater
 
@@ -53,7 +54,7 @@ def test_all_pages_are_read_with_the_selector_and_the_token(tmp_path: Path) -> N
     token.write_text("s3cret\n")
     names = [f"gpu{index}" for index in range(7)]
     with serving(paged(names)) as (url, asked):
-        reach = Kubernetes(url=url, token_file=str(token), selector="fermata/fleet=main")
+        reach = Kubernetes(url=url, token=ref_of_file(token), selector="fermata/fleet=main")
         found = KubernetesNodes(reach, page_size=3)()
     assert [facts.name for facts in found] == names
     assert [request.query.get("continue") for request in asked] == [None, "3", "6"]
@@ -145,7 +146,7 @@ def test_a_second_page_that_fails_fails_the_list() -> None:
     ("reach", "error", "said"),
     [
         (Kubernetes(url=UNREACHABLE), TryLater, "does not answer"),
-        (Kubernetes(url=UNREACHABLE, token_file="nowhere/token"), Refused, "nowhere/token cannot be read"),
+        (Kubernetes(url=UNREACHABLE, token=ref_of_file("nowhere/token")), Refused, "nowhere/token cannot be opened"),
         (Kubernetes(url=UNREACHABLE, ca_file="nowhere/ca"), Refused, "nowhere/ca holds no certificates"),
     ],
 )
@@ -157,5 +158,5 @@ def test_what_cannot_be_reached_is_told(reach: Kubernetes, error: type[Exception
 def test_an_empty_token_is_not_sent(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("\n")
-    with pytest.raises(Refused, match="holds no token"):
-        KubernetesNodes(Kubernetes(url=UNREACHABLE, token_file=str(token)))()
+    with pytest.raises(Refused, match="SECRET_UNFIT"):
+        KubernetesNodes(Kubernetes(url=UNREACHABLE, token=ref_of_file(token)))()

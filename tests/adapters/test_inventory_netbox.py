@@ -8,6 +8,7 @@ import pytest
 from tests.adapters.loopback import Answer, Asked, serving
 
 from fermata.adapters.inventory_netbox import NetBoxDevices
+from fermata.domain.secrets import ref_of_file
 from fermata.domain.sources import NetBox
 from fermata.ports import Refused, TryLater
 
@@ -51,7 +52,7 @@ def test_all_pages_are_read_with_the_query_and_the_token(tmp_path: Path) -> None
     token = tmp_path / "token"
     token.write_text("s3cret")
     with serving(listing(*(device(number) for number in range(5)))) as (url, asked):
-        reach = NetBox(url=url, token_file=str(token), query={"role": "gpu-node", "site": "sea1"})
+        reach = NetBox(url=url, token=ref_of_file(token), query={"role": "gpu-node", "site": "sea1"})
         found = NetBoxDevices(reach, page_size=2)()
     assert [facts.name for facts in found] == [f"gpu{number}" for number in range(5)]
     assert [request.query["offset"] for request in asked] == ["0", "2", "4"]

@@ -13,6 +13,7 @@ from tests.adapters.kubernetes.operator import API, Operator
 from fermata.adapters.requests_kubernetes import KubernetesAsks
 from fermata.domain.ids import NodeId, SourceId
 from fermata.domain.request_kinds import RequestKind
+from fermata.domain.secrets import ref_of_file
 from fermata.domain.sources import AskKind, Operators
 from fermata.ports import Refused, TryLater
 
@@ -173,4 +174,4 @@ def test_end_of_ours_that_is_refused_is_told(kube: Kube, api: ApiServer) -> None
 
 def test_token_is_shown(kube: Kube, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot be read"):
-        reading(kube, token_file=str(tmp_path / "none")).read()
+        reading(kube, token=ref_of_file(tmp_path / "none")).read()

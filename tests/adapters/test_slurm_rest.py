@@ -19,13 +19,14 @@ NAMES = [f"gpu{number:03d}" for number in range(32)]
 
 
 class Restd:
-    """A double that knows nodes. `odd`: the name of one that it answers with this status."""
+    """A double that knows nodes. `odd`: the name of one that it answers with this status; `told`: with that error."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.at_once = 0
         self.most_at_once = 0
         self.odd: dict[str, int] = {}
+        self.told: dict[str, dict[str, object]] = {}
         self.lock = threading.Lock()
 
     def answer(self, path: str) -> tuple[int, object]:
@@ -44,6 +45,8 @@ class Restd:
             self.at_once -= 1
         if name in self.odd:
             return self.odd[name], {"errors": [{"error": "odd"}]}
+        if name in self.told:
+            return 200, {"nodes": [], "errors": [self.told[name]]}
         if name not in NAMES:
             return 500, {"errors": [{"description": "Invalid node name specified"}]}
         return 200, {"nodes": [{"name": name}]}
@@ -93,6 +96,19 @@ def test_nodes_are_asked_for_by_name_several_at_a_time(restd: tuple[Restd, Rest]
 def test_a_name_that_it_does_not_know_hides_no_other(restd: tuple[Restd, Rest]) -> None:
     _, rest = restd
     assert names_of(rest, "gpu001", "nobody", "gpu002") == ["gpu001", "gpu002"]
+
+
+def test_a_node_that_release_24_11_has_not_hides_no_other(restd: tuple[Restd, Rest]) -> None:
+    state, rest = restd
+    state.told["gpu002"] = {"error_number": 0, "description": "Failure to query node gpu002"}
+    assert names_of(rest, "gpu001", "gpu002") == ["gpu001"]
+
+
+def test_a_node_that_could_not_be_looked_for_is_asked_for_again_later(restd: tuple[Restd, Rest]) -> None:
+    state, rest = restd
+    state.told["gpu002"] = {"error_number": 1007, "description": "Failure to query node gpu002"}
+    with pytest.raises(TryLater, match="gpu002"):
+        names_of(rest, "gpu001", "gpu002")
 
 
 def test_all_are_listed_where_one_cannot_be_told(restd: tuple[Restd, Rest]) -> None:

@@ -68,3 +68,21 @@ def test_a_key_is_not_written_over(imported: Line, checkpoint: Path, tmp_path: P
     before = (tmp_path / "audit.key").read_bytes()
     assert imported.run("audit", "key", str(tmp_path / "audit.key"), store=False).code == 1
     assert (tmp_path / "audit.key").read_bytes() == before
+
+
+def test_old_lines_go_into_an_archive_and_all_of_it_is_verified(
+    imported: Line, checkpoint: Path, tmp_path: Path
+) -> None:
+    key, file = str(tmp_path / "audit.key"), tmp_path / "old.journal.gz"
+    words = ("archive", "--before", "2999-01-01", "--to", str(file), "--key", key, "--as", "ann")
+    made = imported.run("audit", *words)
+    assert (made.code, f"{file.name}: lines 1 to " in made.out.replace("\n", "")) == (0, True), made.err
+    assert "archive that was not given" in imported.run("audit", "verify").out.replace("\n", " ")
+    words = ("verify", "--archive", str(tmp_path), "--key", f"{key}.pub", "--checkpoint", str(checkpoint))
+    told = imported.run("audit", *words)
+    assert (told.code, "Archives: " in told.out, "1 checkpoint agrees" in told.out) == (0, True, True), told.out
+    file.write_bytes(file.read_bytes()[:-9])
+    told = imported.run("audit", *words)
+    assert (told.code, "ARCHIVE_UNREADABLE" in told.out) == (1, True)
+    again = imported.run("audit", "archive", "--before", "2999-01-01", "--to", str(file), "--key", key, "--json")
+    assert (again.code, again.json["error"]["code"]) == (1, "ARCHIVE_EXISTS")

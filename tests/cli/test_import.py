@@ -2,7 +2,7 @@
 
 from tests.cli.line import Line
 
-from fermata.store.database import open_database
+from fermata.store.opening import open_database
 
 
 def test_a_folder_is_imported_once_and_says_what_it_brought(line: Line) -> None:

@@ -23,6 +23,42 @@ def test_addresses_that_others_can_reach_are_refused(host: str, line: Line) -> N
     assert (answer.code, answer.json["error"]["code"]) == (1, "NOT_LOOPBACK")
 
 
+@pytest.mark.parametrize(
+    ("text", "words", "missing"),
+    [
+        (None, (), "nobody would have to sign in"),
+        ("grants: []", (), "nobody could come in"),
+        ("oidc: {issuer: 'https://idp.example', client_id: f}\ngrants: []", (), "would not be encrypted"),
+        (
+            "oidc: {issuer: 'https://idp.example', client_id: f}\ngrants: []\ntrusted_proxy: {addresses: [10.0.0.5]}",
+            (),
+            "no browser could call it",
+        ),
+    ],
+)
+def test_what_others_can_reach_needs_sign_in_encryption_and_a_name(
+    tmp_path: Path, line: Line, text: str | None, words: tuple[str, ...], missing: str
+) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text(text or "")
+    named = ["--access", str(path)] if text else []
+    answer = line.run("serve", "--host", "0.0.0.0", *named, *words, "--json")
+    assert (answer.code, answer.json["error"]["code"]) == (1, "NOT_LOOPBACK")
+    assert missing in answer.json["error"]["sentence"]
+
+
+def test_with_all_three_it_gets_as_far_as_the_port(tmp_path: Path, line: Line) -> None:
+    path = tmp_path / "access.yaml"
+    path.write_text(
+        "oidc: {issuer: 'https://idp.example', client_id: f}\ngrants: []\ntrusted_proxy: {addresses: [10.0.0.5]}"
+    )
+    taken = bind_socket("0.0.0.0", 0)
+    words = ["--host", "0.0.0.0", "--port", str(taken.getsockname()[1]), "--names", "fermata.example"]
+    answer = line.run("serve", *words, "--access", str(path), "--json")
+    taken.close()
+    assert (answer.code, answer.json["error"]["code"]) == (1, "PORT_TAKEN")
+
+
 def test_a_port_that_is_taken_is_refused(line: Line) -> None:
     taken = bind_socket("127.0.0.1", 0)
     answer = line.run("serve", "--port", str(taken.getsockname()[1]), "--json")

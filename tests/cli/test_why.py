@@ -1,6 +1,7 @@
 """`fermata why`: files, a store, names that nobody has."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -48,6 +49,24 @@ def test_json_has_the_plan_the_kind_and_stable_keys(planned: tuple[Line, Path, P
     assert node["consent"]["reason"] == "CONSENT_ASSUMED"
     cluster = line.run("why", "alpha", *files, store=False).json
     assert [reason["reason"] for reason in cluster["reasons"]] == ["WHOLE_ONLY"]
+
+
+def test_a_window_that_is_less_sure_than_asked_says_why_wherever_it_is_told(line: Line, tmp_path: Path) -> None:
+    folder, plan, page, why = (tmp_path / name for name in ("small", "plan.json", "plan.html", "why.html"))
+    campaign = write_folder(folder, nodes_out=10) / "campaign.yaml"
+    text = campaign.read_text(encoding="utf-8")
+    campaign.write_text(re.sub("fallout: {fraction: [0-9.]+", "fallout: {fraction: 0.015", text), encoding="utf-8")
+    told = line.run(
+        *("plan", str(folder), "--confidence", "0.99", "--out", str(plan), "--html", str(page)), store=False
+    )
+    assert told.code == 0
+    files = ("--plan", str(plan), "--scenario", str(folder))
+    sentence = "END_UNSURE_FALLOUT"
+    window = window_of(plan)
+    assert sentence in line.run("why", window, *files, "--html", str(why), store=False).out
+    assert line.run("why", window, *files, "--json", store=False).json["unsure"]["reason"] == sentence
+    assert sentence in page.read_text(encoding="utf-8")
+    assert sentence in why.read_text(encoding="utf-8")
 
 
 def test_a_name_that_nobody_has_is_refused_with_the_nearest(planned: tuple[Line, Path, Path]) -> None:

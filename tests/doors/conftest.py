@@ -15,6 +15,7 @@ from fermata.domain.ids import NodeId
 from fermata.formats.scenario import read_scenario
 from fermata.server.app import create_app
 from fermata.server.callers import NodeAccess, NodeKeys
+from fermata.server.limits.bounds import BOUNDS, Bounds
 from fermata.server.live import Timing
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.services import inventory
@@ -79,7 +80,13 @@ def db(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def doors(db: Database) -> Iterator[Doors]:
+def bounds() -> Bounds:
+    """How much one caller may ask."""
+    return BOUNDS
+
+
+@pytest.fixture
+def doors(db: Database, bounds: Bounds) -> Iterator[Doors]:
     """Serves it. What changes in the store is seen at once."""
     clock, numbers = HandClock(world.NOW), iter(range(1, 100_000))
     app = create_app(
@@ -88,6 +95,7 @@ def doors(db: Database) -> Iterator[Doors]:
         new_id=lambda prefix: f"{prefix}_{next(numbers)}",
         timing=Timing(refresh=0.0),
         nodes=NodeAccess(secret=SECRET),
+        bounds=bounds,
     )
     listener = bind_socket("127.0.0.1", 0)
     server = BackgroundServer(app, listener)

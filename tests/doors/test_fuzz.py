@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -24,7 +25,7 @@ from fermata.domain.ids import CustomerId, NodeId
 from fermata.formats.scenario import read_scenario
 from fermata.server.app import create_app
 from fermata.server.callers import NodeAccess, NodeKeys
-from fermata.server.doors import node_front
+from fermata.server.limits.bounds import BOUNDS
 from fermata.services import inventory
 from fermata.store.database import Database
 
@@ -115,14 +116,13 @@ def app(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> Iter
     inventory.import_set(db, given, now=world.NOW, actor="tests")
     world.publish(db)
     numbers = iter(range(1_000_000))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(node_front, "CALLS", 1_000_000)  # one node asks all the time here
-        yield create_app(
-            db,
-            HandClock(world.NOW),
-            new_id=lambda prefix: f"{prefix}_{next(numbers)}",
-            nodes=NodeAccess(secret=SECRET),
-        )
+    yield create_app(
+        db,
+        HandClock(world.NOW),
+        new_id=lambda prefix: f"{prefix}_{next(numbers)}",
+        nodes=NodeAccess(secret=SECRET),
+        bounds=replace(BOUNDS, node_calls=1_000_000),  # one node asks all the time here
+    )
     db.close()
 
 

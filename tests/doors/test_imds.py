@@ -1,6 +1,7 @@
 """Azure's door inside a node: what the wire contract says, version by version, and every way to be refused."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from fermata.domain.node_states import UnitState
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.run_states import WindowState
 from fermata.server.callers import ISSUER, BadToken, NodeKeys
-from fermata.server.doors import node_front
+from fermata.server.limits.bounds import BOUNDS, Bounds
 
 EVENTS = "http://169.254.169.254/metadata/scheduledevents"
 NEWEST = {"api-version": "2020-07-01"}
@@ -199,16 +200,11 @@ def test_a_node_learns_what_it_is(inside: httpx.Client) -> None:
     assert {"2017-03-01", "2020-07-01"} <= set(inside.get(f"{base}/versions").json()["apiVersions"])
 
 
-@pytest.fixture
-def long_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow this machine is, 26 calls are too many."""
-    monkeypatch.setattr(node_front, "CALL_SECONDS", 3600.0)
-
-
-def test_a_node_that_asks_all_the_time_is_slowed_down(long_memory: None, doors: Doors) -> None:
+@pytest.mark.parametrize("bounds", [replace(BOUNDS, node_seconds=3600.0)], ids=["however slow this machine is"])
+def test_a_node_that_asks_all_the_time_is_slowed_down(bounds: Bounds, doors: Doors) -> None:
     inside = doors.inside("alpha-n1", Metadata="true")
-    codes = [inside.get(EVENTS, params=NEWEST).status_code for _ in range(node_front.CALLS + 1)]
-    assert codes == [*[200] * node_front.CALLS, 429]
+    codes = [inside.get(EVENTS, params=NEWEST).status_code for _ in range(bounds.node_calls + 1)]
+    assert codes == [*[200] * bounds.node_calls, 429]
     assert doors.inside("alpha-n0", Metadata="true").get(EVENTS, params=NEWEST).status_code == 200
 
 

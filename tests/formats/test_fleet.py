@@ -11,7 +11,9 @@ from pyarrow import parquet
 
 from fermata.domain.fleet import DeviceScope, NodeState, Role
 from fermata.domain.hashing import fleet_sha256
+from fermata.formats.faults import FaultLog
 from fermata.formats.fleet import read_fleet
+from fermata.formats.parquet import read_columns
 
 
 def places(faults):
@@ -262,3 +264,22 @@ def test_damaged_parquet_is_refused(small, refused):
     small.write("fleet/devices.parquet", b"PAR1 nothing else PAR1")
     (fault,) = refused(lambda: read_fleet(small.path("fleet")))
     assert "Parquet" in fault.sentence
+
+
+def test_a_parquet_file_that_unpacks_into_too_much_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "nodes.parquet"
+    parquet.write_table(pa.table({"node": ["a" * 2**22, "b"]}), path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 2**13
+    log = FaultLog(path)
+    assert read_columns(path, log, bytes_max=2**20) is None
+    (fault,) = log.shown()
+    assert "once it is unpacked" in fault.sentence
+
+
+def test_a_text_that_a_parquet_file_repeats_is_held_once(tmp_path):
+    path = tmp_path / "nodes.parquet"
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 2000), ["a" * 2**18])
+    parquet.write_table(pa.table({"node": texts}), path, compression="zstd", store_schema=False)
+    assert path.stat().st_size < 2**13
+    ((_, values),) = read_columns(path, FaultLog(path))
+    assert len({id(value) for value in values}) == 1

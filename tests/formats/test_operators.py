@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fermata.domain.ids import SourceId
+from fermata.domain.secrets import ref_of_file
 from fermata.domain.sources import AskKind, Operators
 from fermata.formats.faults import BadInput
 from fermata.formats.sources import read_sources
@@ -34,7 +35,7 @@ def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
             asks=frozenset({AskKind.NODE_MAINTENANCE}),
             every=timedelta(minutes=1),
             requestor="maintenance.fermata.io",
-            token_file=str(tmp_path / "tokens/k8s-east"),
+            token=ref_of_file(tmp_path / "tokens/k8s-east"),
         )
     }
 
@@ -43,7 +44,7 @@ def test_a_short_entry_takes_what_the_page_says(tmp_path: Path) -> None:
     path = tmp_path / "sources.yaml"
     path.write_text(GOOD)
     (found,) = read_sources(path).requests.values()
-    assert (found.every, found.requestor, found.token_file) == (timedelta(minutes=1), "maintenance.fermata.io", None)
+    assert (found.every, found.requestor, found.token) == (timedelta(minutes=1), "maintenance.fermata.io", None)
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,7 @@ steps = st.one_of(
         name_lists,
     ),
 )
+reasons = st.builds(Reason, code=st.sampled_from(Code), sentence=names)
 windows = st.builds(
     lambda span, **rest: Window(**span, **rest),
     spans,
@@ -161,6 +162,7 @@ windows = st.builds(
     steps=st.lists(steps, max_size=5).map(tuple),
     reboots_per_node=counts,
     end_confidence=st.floats(0, 1),
+    unsure=st.none() | reasons,
 )
 plans = st.builds(
     Plan,
@@ -176,7 +178,7 @@ plans = st.builds(
             Unplanned,
             cluster=names,
             nodes=name_lists,
-            reason=st.builds(Reason, code=st.sampled_from(Code), sentence=names),
+            reason=reasons,
         ),
         max_size=2,
     ).map(tuple),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fermata.domain.ids import ClusterId, SourceId
+from fermata.domain.secrets import ref_of_file
 from fermata.domain.sources import Files, Kubernetes, NetBox, Push, Rule, Slurm
 from fermata.formats.faults import BadInput
 from fermata.formats.sources import read_sources
@@ -45,7 +46,7 @@ def test_the_example_of_the_page_is_read(tmp_path: Path) -> None:
     )  # fmt: skip
     kubernetes = book.sources[SourceId("k8s-east")].reach
     assert isinstance(kubernetes, Kubernetes)
-    assert kubernetes.token_file == str(tmp_path / "tokens/k8s-east")
+    assert kubernetes.token == ref_of_file(tmp_path / "tokens/k8s-east")
     assert book.sources[SourceId("lab")].stale_after == timedelta(hours=2)
     assert book.clusters[ClusterId("west-1")].customer == "lumen"
 

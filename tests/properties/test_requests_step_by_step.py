@@ -1,12 +1,18 @@
 """What is carried from one step to the next is what would be worked out anew, whatever changed and was said."""
 
+from collections import Counter
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.constraints import world as w
 from tests.properties import walks
 from tests.properties.walks import Change, Put, Walk, Wire, Word
 
-from fermata.domain.fleet import Fleet, NodeState, places_of
+from fermata.domain.consent import hear_devices, hear_nodes
+from fermata.domain.fleet import Fleet, Node, NodeState, places_of
+from fermata.domain.hearing import Desk
+from fermata.domain.ids import ClusterId
 from fermata.domain.ledger import Decisions
 from fermata.domain.policy import ConsentEntry
 from fermata.domain.request_basis import Basis, found_basis
@@ -24,11 +30,24 @@ RECORD = OnRecord(now=w.NOW, scheduled=frozenset({"n0", "n1", "alpha-r0-mgr"}), 
     before=st.lists(walks.words(), max_size=3),
     steps=st.lists(st.one_of(walks.changes, walks.changes, walks.words()), min_size=1, max_size=6),
     told=st.booleans(),
+    layered=st.booleans(),
 )
 def test_each_step_gives_what_all_of_it_anew_gives(
-    wires: list[Wire], yes: bool, before: list[Word], steps: list[list[Change] | Word], told: bool
+    wires: list[Wire], yes: bool, before: list[Word], steps: list[list[Change] | Word], told: bool, layered: bool
 ) -> None:
-    """`yes`: everything that is due at first was approved, so that one node may keep others waiting."""
+    """`yes`: everything that is due at first was approved, so that one node may keep others waiting. `layered`: as of
+    a fleet that is too large to be copied.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        if layered:
+            patched.setattr("fermata.domain.layered.LAYERED_FROM", 0)
+            patched.setattr("fermata.domain.layered.CHANGES_MAX", 4)
+        take_steps(wires, yes=yes, before=before, steps=steps, told=told)
+
+
+def take_steps(
+    wires: list[Wire], *, yes: bool, before: list[Word], steps: list[list[Change] | Word], told: bool
+) -> None:
     policy, walk = walks.policy(told=told), Walk()
     walk.take([*START, *wires])
     said = [*(walks.YES if yes else ()), *before]
@@ -50,10 +69,37 @@ def compare(basis: Basis, walk: Walk, ledger: list[ConsentEntry]) -> None:
     assert basis.pending == anew.pending
     assert basis.judged.consent == anew.judged.consent
     assert basis.judged == anew.judged
+    one_by_one = OneByOne(anew.fleet, basis.policy, anew.pending, Decisions(anew.fleet, ledger))
+    said = one_by_one.say_all()
+    assert basis.judged.said == said
+    heard = hear_nodes(one_by_one, said)
+    assert basis.judged.consent == heard
+    assert basis.judged.device_gaps == hear_devices(one_by_one, heard.gaps, anew.pending.devices)
     requests = anew.requests({}, ())
     assert basis.requests({}, ()) == requests
+    for cluster in basis.fleet.clusters:
+        compare_tallies(basis, cluster)
     for request in requests:
         assert basis.deployments(RECORD).weigh(request) == anew.deployments(RECORD).weigh(request)
+
+
+class OneByOne(Desk):
+    """Asks of each node for itself, as if somebody had named every one."""
+
+    def _is_named(self, node: Node) -> bool:
+        return True
+
+
+def compare_tallies(basis: Basis, cluster: ClusterId) -> None:
+    """What is told of a cluster in sums is what its nodes sum up to, one by one."""
+    gaps, working = basis.judged.consent.gaps, basis.share(cluster).working
+    tally = basis.tally(cluster)
+    assert tally.racks == len({basis.fleet.nodes[name].rack for name in working})
+    assert (tally.coverage is None) == (not working)
+    if tally.coverage is not None:
+        assert tally.coverage.nodes == len(working)
+        assert tally.coverage.covered == sum(name not in gaps for name in working)
+        assert dict(tally.coverage.missing) == Counter(gaps[name] for name in working if name in gaps)
 
 
 def compare_fleets(fleet: Fleet, anew: Fleet) -> None:

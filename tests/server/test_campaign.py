@@ -113,6 +113,20 @@ def test_the_answer_is_the_service_s_and_a_reload_finds_it(served: world.Served,
     assert len(records.list_plans(served.db, world.SMALL)) == 1, "a question is not a plan"
 
 
+def test_any_change_that_the_command_takes_is_asked_beside_the_typed_ones(
+    served: world.Served, client: httpx.Client
+) -> None:
+    changes = "return_threshold=0.5\r\n  limits[0].at_once=9  \r\n"
+    begun = client.post("/campaign/what-if", data={"campaign": "small", "nodes_out": "8", "changes": changes})
+    text = world.wait_over(client, str(begun.url.raw_path, "ascii"))
+    assert "What if <code>limits[0].at_once=8, return_threshold=0.5, limits[0].at_once=9</code>" in text
+    asked = WhatIf(nodes_out=8, changes=("return_threshold=0.5", "limits[0].at_once=9"))
+    answer = ask_what_if(served.db, world.SMALL, asked, now=served.clock.at)
+    assert (answer.changed.limits[0].at_once, answer.changed.return_threshold) == (9, 0.5)
+    assert isinstance(answer.then, Planned)
+    assert f"<dt>windows</dt><dd>{len(answer.then.plan.windows)}</dd>" in text
+
+
 def test_without_a_plan_the_page_says_which_rules_clash(client: httpx.Client) -> None:
     client.post("/campaign/what-if", data={"campaign": "small", "nodes_out": "1"})
     text = world.wait_over(client, "/campaign/what-if?campaign=small&nodes_out=1")
@@ -132,7 +146,10 @@ def test_without_a_plan_the_page_says_which_rules_clash(client: httpx.Client) ->
         ({"rolling": "0"}, "more than 0"),
         ({"rolling": "nan"}, "more than 0"),
         ({"rolling": "400"}, "at most 1"),
-        ({}, "at least one of the four"),
+        ({"changes": "limits[9].at_once=4"}, "There is no entry 9"),
+        ({"changes": "limit[0].at_once=4"}, "did you mean limits"),
+        ({"changes": "scope.cluster=alhpa"}, "Did you mean"),
+        ({}, "at least one thing"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused_with_what_would(

@@ -27,6 +27,7 @@ def test_every_answer_carries_the_security_headers(client: httpx.Client, path: s
     [
         {"Origin": "https://elsewhere.example"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
@@ -46,8 +47,9 @@ def test_reading_from_another_site_is_left_to_the_browser(client: httpx.Client) 
     assert client.get("/api/v1/imports", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
 
 
-def test_name_that_is_not_ours_gets_no_answer(client: httpx.Client) -> None:
-    answer = client.get("/", headers={"Host": "rebound.example"})
+@pytest.mark.parametrize("name", ["rebound.example", "[", "[x]:80", "a]b", "127.0.0.1@elsewhere", "[::1"])
+def test_name_that_is_not_ours_gets_no_answer(client: httpx.Client, name: str) -> None:
+    answer = client.get("/", headers={"Host": name})
     assert (answer.status_code, answer.json()["code"]) == (421, "HOST_UNKNOWN")
 
 
@@ -60,6 +62,13 @@ def test_body_over_the_limit_is_refused_whether_it_says_its_length_or_not(client
     )
     assert [answer.status_code for answer in (said, streamed)] == [413, 413]
     assert said.json()["code"] == streamed.json()["code"] == "BODY_TOO_LARGE"
+
+
+def test_a_body_over_the_limit_that_carries_a_key_is_refused_as_any_other(client: httpx.Client) -> None:
+    chunks = BODY_BYTES_MAX // 65536 + 1
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "k1"}
+    answer = client.post(PUBLISH, content=(b" " * 65536 for _ in range(chunks)), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "BODY_TOO_LARGE")
 
 
 def test_page_has_no_inline_script_nor_style_nor_foreign_address(client: httpx.Client, in_progress: object) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from markupsafe import escape
 from playwright.sync_api import Browser, expect
 from tests.server.conftest import HandClock, make_app
 from tests.server.test_browser import CONTRAST, SIZES, Watched, browser
@@ -83,6 +84,17 @@ def test_page_and_api_and_terminal_show_the_same_message(client: httpx.Client, f
     assert shown["figures"]["returned"] == last.figures.returned
     listed = client.get("/api/v1/rooms").json()["rooms"]
     assert [one["last"]["title"] for one in listed] == [last.title]
+
+
+def test_what_its_customer_was_told_stands_in_the_room_the_newest_word_first(
+    client: httpx.Client, found: stagehand.Rig
+) -> None:
+    heard = [message.own for message in reversed(told(found)) if message.own is not None]
+    assert len(heard) > 1, "a customer hears more than the opening"
+    shown = client.get(PAGE).text.partition("What its customer was told")[2].partition("Roll-call")[0]
+    assert all(str(escape(line)) in shown for own in heard for line in own.lines)
+    titles = [shown.find(str(escape(own.lines[0]))) for own in heard]
+    assert titles == sorted(titles)
 
 
 def test_the_room_is_reached_from_today_and_from_its_window(client: httpx.Client) -> None:
@@ -195,7 +207,7 @@ def test_what_is_said_shows_without_reload_and_what_is_open_stays_open(
     say(found.database, NoteOrder(text="the switch is back"), "ann", found)
     found.conduct(until=small.START + 121 * small.MINUTE)
     StoreRooms(found.database).tend(found.run, found.clock.now())
-    expect(page.locator(".entries")).to_contain_text("the switch is back", timeout=15000)
+    expect(page.locator(".entries").last).to_contain_text("the switch is back", timeout=15000)
     expect(page.locator("#told-title")).to_have_text(told(found)[-1].title, timeout=15000)
     assert page.evaluate("window.kept") == "not reloaded"
     assert page.locator("details[data-key=m3]").get_attribute("open") is not None

@@ -1,6 +1,7 @@
 """Every documented operation, asked with what its description allows and with what it forbids: no surprise.
 
-Schemathesis makes the requests from the OpenAPI document itself. A failure prints how to repeat it.
+Schemathesis makes the requests from the OpenAPI document itself. A failure prints how to repeat it. Where people sign
+in `make fuzz-api` asks for half an hour as callers of every kind; a little of that is here.
 """
 
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.formats.conftest import Small
+from tests.fuzz.api_callers import list_callers
+from tests.fuzz.api_run import ask_all, build_world
 from tests.server.conftest import HandClock
 
 from fermata.services import inventory
@@ -43,3 +46,21 @@ def test_the_api_keeps_what_its_description_says(url: str, imported: None, tmp_p
     lines = "\n".join(line[:400] for line in ran.stdout.splitlines())
     assert ran.returncode == 0, lines[-SHOWN:] + ran.stderr[-SHOWN:]
     assert "operations" in ran.stdout.lower() or "Tested" in ran.stdout
+
+
+@pytest.fixture(scope="module")
+def two_customers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_world(tmp_path_factory.mktemp("api"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(2 * SECONDS_MAX + 60)
+@pytest.mark.parametrize("key", ["nobody", "approver-of-a-customer"])
+def test_where_people_sign_in_nobody_is_answered_beyond_what_is_theirs(
+    two_customers: Path, key: str, tmp_path: Path
+) -> None:
+    words = ["--phases", "fuzzing", "--max-examples", "1", "--seed", "1"]
+    ran = ask_all(list_callers()[key], two_customers, tmp_path, words, seconds=SECONDS_MAX)
+    assert not ran.faults, "\n".join(ran.faults)
+    assert ran.requests > 100
+    assert (len(ran.done) > 20) == (key != "nobody")

@@ -19,8 +19,9 @@ from fermata.formats.faults import BadInput
 from fermata.services import audit
 from fermata.services.errors import Refusal
 from fermata.store import journal
-from fermata.store.database import Database, StoreUnavailable, migrate, open_database
+from fermata.store.database import Database, StoreUnavailable, migrate
 from fermata.store.journal import Entry
+from fermata.store.opening import open_database
 
 ENTRY = Entry(at=w.NOW, actor="ops", event="node.changed", subject="node:n1", why="moved", data={"n": 1, "share": 0.5})
 ODD = {
@@ -65,7 +66,7 @@ def run(sql: str) -> Callable[[Connection], object]:
 
 
 def verify(db: Database, *points: Checkpoint) -> audit.Verified:
-    return audit.verify(db, points, lambda *_: None)
+    return audit.verify(db, audit.Evidence(checkpoints=points), lambda *_: None)
 
 
 def test_lines_as_written_fit_on_either_database(db: Database) -> None:

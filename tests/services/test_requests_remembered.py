@@ -18,9 +18,10 @@ from tests.properties.walks import Change, Put, Walk, Word
 from fermata.domain.fleet import Fleet, NodeState
 from fermata.domain.ids import ClusterId, NodeId, UpdateId
 from fermata.domain.pending_lines import PendingFilter
+from fermata.services import fleets
 from fermata.services.inventory import ImportSet, import_fleet, import_set
 from fermata.services.requests import list_pending, list_requests, refresh_in, refresh_requests, watch_requests
-from fermata.store import consent, fleet_changes, inventory
+from fermata.store import consent, inventory
 from fermata.store.database import Database
 
 ALL = PendingFilter()
@@ -129,7 +130,7 @@ def test_more_changes_than_are_worth_following_are_read_whole(db: Database, monk
     walk = Walk()
     prepare(db, walk)
     refresh_requests(db, now=w.NOW)
-    monkeypatch.setattr(fleet_changes, "CHANGES_MAX", 2)
+    monkeypatch.setattr(fleets, "CHANGES_MIN", 2)
     with db.begin() as conn:
         inventory.record_versions(conn, {NodeId(f"n{number}"): {"nic_fw": "1.0"} for number in range(3)})
     (query,) = reads_of_nodes(db, lambda: refresh_requests(db, now=w.NOW))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from tests.simulation.facts import Effect, Truth, Words
-from tests.simulation.mirror import Mirror
+from tests.simulation.mirror import OWN, Mirror
 
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import NodeId
@@ -88,18 +88,29 @@ def _find_unagreed_write(effect: Effect, update: Update, mirror: Mirror) -> Iter
 
 
 def find_too_many(effect: Effect, mirror: Mirror) -> Iterator[str]:
-    """The share of `cap` that approvals set: so many nodes a day."""
+    """The share of `cap` that approvals set: so many nodes a day. What is said of updates bounds the outages that are
+    made for them; who goes to the people of an order goes by what is said of that, and is bound by this as soon as
+    an update is written there too (on a later day than it went, that was judged before).
+    """
     ledger = effect.words.ledger
-    if effect.op != "lock" or all(entry.conditions.nodes_per_day is None for entry in ledger):
+    if all(entry.conditions.nodes_per_day is None for entry in ledger) or not _goes(effect, mirror):
         return
     last = {name: _last_word(node, mirror.fleet, ledger) for name, node in mirror.fleet.nodes.items()}
-    entry = last[NodeId(effect.unit)]
-    if entry is None or entry.conditions.nodes_per_day is None:
-        return
     today = calendar_day(effect.now, mirror.campaign.timezone)
-    went = mirror.taken_on({name for name, e in last.items() if e == entry}, today)
-    if went > entry.conditions.nodes_per_day:
-        yield f"{went} nodes of {entry.scope} went on {today}, {entry.conditions.nodes_per_day} a day are approved"
+    for entry in {last[NodeId(name)] for name in mirror.nodes_at(effect.unit)}:
+        if entry is None or entry.conditions.nodes_per_day is None:
+            continue
+        went = mirror.taken_on({name for name, e in last.items() if e == entry}, today)
+        if went > entry.conditions.nodes_per_day:
+            yield f"{went} nodes of {entry.scope} went on {today}, {entry.conditions.nodes_per_day} a day are approved"
+
+
+def _goes(effect: Effect, mirror: Mirror) -> bool:
+    """True when by this call nodes go for updates that did not before."""
+    if not effect.window.startswith(OWN):
+        return effect.op == "lock"
+    today = calendar_day(effect.now, mirror.campaign.timezone)
+    return effect.op == "apply" and not effect.undoes and mirror.is_of_day(effect.window, today)
 
 
 def _last_word(node: Node, fleet: Fleet, ledger: tuple[ConsentEntry, ...]) -> ConsentEntry | None:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 
 from fermata.domain.campaign import Campaign, Limit, LimitKind
 from fermata.domain.fleet import Fleet
-from fermata.domain.ids import ClusterId, NodeId, UpdateId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, UpdateId
 from fermata.domain.node_states import OUT
 from fermata.domain.updates import Catalogue, Update
 from fermata.domain.versions import is_at_least
@@ -21,6 +21,7 @@ from fermata.domain.windows import calendar_day
 HELD = frozenset(state.value for state in OUT)
 WRITING = "applying"
 APPLY = "apply:"
+OWN = "rep-"  # begins the names of windows of work orders' own, which no plan has
 UNDO = "undo:"
 _UNIT = ("id", "run", "window", "unit", "kind", "cluster", "fault_domain", "state", "step", "attempt", "asked",
          "version", "next_at", "tail_since", "finished_at")  # fmt: skip
@@ -203,6 +204,7 @@ class Mirror:
     due: list[tuple[datetime, int]] = field(default_factory=list)
     limits: tuple[tuple[Limit, frozenset[NodeId]], ...] = ()
     orders: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    served: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def __post_init__(self) -> None:
         clusters = self.fleet.clusters
@@ -249,6 +251,8 @@ class Mirror:
             update = self.catalogue.updates[UpdateId(written)]
             self.teams[update.owner_team] += by
             self.writing[row.window, update.id][row.fault_domain] += by
+        if row.state == WRITING:
+            self.served[row.window].update(self.nodes_at(row.unit))
 
     def used(self, index: int, now: datetime) -> int:
         """What is used of a limit of the campaign."""
@@ -313,8 +317,23 @@ class Mirror:
             heapq.heappop(self.due)
         return None
 
+    def nodes_at(self, unit: str) -> tuple[str, ...]:
+        """The node, or those behind the device."""
+        device = self.fleet.devices.get(DeviceId(unit))
+        return (unit,) if device is None else tuple(node.name for node in self.fleet.nodes_behind(device))
+
+    def is_of_day(self, window: str, day: date) -> bool:
+        """True when it opened on that day."""
+        opened = self.windows[window].opened_at
+        return opened is not None and calendar_day(opened, self.campaign.timezone) == day
+
     def taken_on(self, nodes: Collection[str], day: date) -> int:
-        """How many of these went in windows that opened on that day."""
-        zone = self.campaign.timezone
-        opened = [w for w in self.windows.values() if w.opened_at and calendar_day(w.opened_at, zone) == day]
-        return sum(name in nodes for w in opened for name in self.members.get(w.window, {}))
+        """How many of these went for updates in windows that opened on that day, however often each. Windows of work
+        orders' own go by what was said of those: a node there counts from the first update that is written to it.
+        """
+        went: set[str] = set()
+        for window in self.windows:
+            if self.is_of_day(window, day):
+                members = self.members.get(window, {}).keys()
+                went |= members & self.served[window] if window.startswith(OWN) else members
+        return len(went & set(nodes))

@@ -11,6 +11,7 @@ import pytest
 from tests.simulation import small, stagehand
 from tests.simulation.test_kill import ROUGH, TINY, journal_of
 
+from fermata.domain.ids import RunId
 from fermata.domain.node_states import UnitState
 from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, RunState
@@ -251,6 +252,107 @@ def test_two_workers_never_let_more_than_a_team_may_write_at_once(store_url: str
     assert max(at_once) == limit
     assert set(busy_in) == {"win-c0", "win-c1"}
     stagehand.assert_nothing_lost(rig)
+
+
+class Dies(Exception):
+    """The end of a worker's process."""
+
+
+@dataclass(kw_only=True)
+class Succession:
+    """A cohort whose first worker dies while its nodes write, and that another takes over some instants later; and a
+    second cohort beside it. `together`: how often as many wrote as may.
+    """
+
+    rig: stagehand.Rig
+    wall: Wall
+    limit: int
+    died_with: int = 0
+    turns_without: int = 0
+    together: int = 0
+    hands: dict[str, Worker] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = ("lead", "first", "second", "heir")
+        self.lead, self.first, self.second, self.heir = (hire(self.rig, n, self.wall, adopts=False) for n in names)
+        self.lead.take(LEAD)
+        self.hands = {"win-c0": self.first, "win-c1": self.second}
+        for hand in (self.first, self.second, self.heir):
+            hand.stage.crash = self.die if hand is self.first else self.count
+            hand.stage.catalogue = small.catalogue(team_limit=self.limit)
+
+    def count(self, point: str) -> None:
+        """Never more write than may."""
+        if point in ("intended", "recorded"):
+            writing = self.writing()
+            assert len(writing) <= self.limit
+            self.together += len(writing) == self.limit
+
+    def writing(self) -> list[str]:
+        """The window of each node that writes."""
+        return [op.window for op in self.rig.ops() if op.state is UnitState.APPLYING and op.fault_domain]
+
+    def die(self, point: str) -> None:
+        """The end of the first worker, with the answers of its calls written down."""
+        self.count(point)
+        if point == "recorded" and "win-c0" in self.writing():
+            self.died_with = self.writing().count("win-c0")
+            raise Dies
+
+    def present(self) -> list[Worker]:
+        """Who has a turn now."""
+        if self.died_with and self.hands["win-c0"] is self.first:
+            self.turns_without += 1
+            if self.turns_without < 4:
+                return [hand for hand in (self.second, self.lead) if hand.stage.ownership.held]
+            self.wall.pass_lease()
+            self.hands["win-c0"] = self.heir
+        with self.rig.database.read() as conn:
+            there = leases.cohorts(conn, self.rig.run)
+        for window, hand in self.hands.items():
+            if window in there and not hand.stage.ownership.held:
+                hand.take(window)
+        return [*(hand for hand in self.hands.values() if hand.stage.ownership.held), self.lead]
+
+
+def test_what_a_dead_workers_nodes_write_counts_once_before_and_after_they_are_taken_over(
+    store_url: str, tmp_path: Path
+) -> None:
+    rig = stagehand.set_up(store_url, tmp_path, fleet=small.fleet(clusters=2), faults=NO_FAULTS)
+    played = Succession(rig=rig, wall=Wall(), limit=5)
+    with pytest.raises(Dies):
+        conduct(rig, played.present)
+    assert played.died_with
+    assert conduct(rig, played.present).state is RunState.FINISHED
+    assert played.together
+    stagehand.assert_nothing_lost(rig)
+
+
+def test_a_worker_reads_its_own_leases_alone(store_url: str, tmp_path: Path) -> None:
+    rig = stagehand.set_up(store_url, tmp_path)
+    wall = Wall()
+    first, second = hire(rig, "first", wall), hire(rig, "second", wall)
+    first.take(LEAD, "win-c0")
+    second.take("win-c1")
+    with rig.database.begin() as conn:
+        first.stage.ownership.rouse_others(conn)
+        assert leases.load_marks(conn, rig.run, "first") == {LEAD: (1, 0), "win-c0": (1, 0)}
+        assert leases.load_marks(conn, rig.run, "second") == {"win-c1": (1, 1)}
+        assert leases.load_marks(conn, RunId("another"), "first") == {}
+
+
+def test_a_worker_that_lost_one_lease_keeps_the_others(store_url: str, tmp_path: Path) -> None:
+    rig = stagehand.set_up(store_url, tmp_path)
+    wall = Wall()
+    first, second = hire(rig, "first", wall), hire(rig, "second", wall)
+    first.take(LEAD, "win-c0", "win-c1")
+    wall.pass_lease()
+    second.take("win-c1")
+    with rig.database.read() as conn:
+        first.stage.ownership.drop_lost(conn)
+    assert first.stage.ownership.held == {LEAD: 1, "win-c0": 1}
+    with rig.database.begin() as conn:
+        first.stage.ownership.check(conn)  # and is not told that they are another's
 
 
 def test_what_a_living_worker_holds_is_taken_by_nobody_else(store_url: str, tmp_path: Path) -> None:

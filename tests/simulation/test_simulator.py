@@ -29,6 +29,12 @@ def test_a_device_that_was_mended_is_not_written_again_without_a_word_of_who_ser
     assert playing.play(347).broken is None
 
 
+@pytest.mark.parametrize("seed", [389, 407, 546])
+def test_what_a_device_runs_after_its_reset_or_repair_is_not_written_again(seed: int) -> None:
+    """Nobody could read it after the reset; its last known good, and its target, after a repair."""
+    assert playing.play(seed).broken is None
+
+
 def test_equal_seeds_meet_equal_ends() -> None:
     first, second = playing.play(4), playing.play(4)
     assert first == second

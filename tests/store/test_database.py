@@ -1,6 +1,7 @@
 """Transactions: whole or not at all, one writer at a time, readers see one moment; and what happens when it fails."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from tests.store.test_append_only import ENTRY
 
 from fermata.domain.reasons import Code
 from fermata.store import inventory, journal
-from fermata.store.database import Database, OtherRelease, StoreUnavailable, migrate, open_database
+from fermata.store.database import Database, OtherRelease, StoreUnavailable, migrate
+from fermata.store.opening import open_database
+
+THREADS = 40  # that a server has for handlers
 
 
 def test_an_error_inside_a_transaction_undoes_all_of_it(db: Database) -> None:
@@ -34,6 +38,32 @@ def test_a_reader_sees_one_moment_while_others_write(db: Database) -> None:
         assert journal.read(reader) == ()
     with db.read() as reader:
         assert len(journal.read(reader)) == 1
+
+
+def test_however_many_wait_to_write_others_read(db: Database) -> None:
+    begun = threading.Semaphore(0)
+
+    def write() -> None:
+        begun.release()
+        with db.begin() as conn:
+            journal.append(conn, ENTRY)
+
+    writers = [threading.Thread(target=write) for _ in range(THREADS - 1)]
+    with db.begin() as conn:
+        for writer in writers:
+            writer.start()
+            begun.acquire()
+        deadline = time.monotonic() + 10
+        while db.engine.pool.checkedout() < THREADS and time.monotonic() < deadline:  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        assert db.engine.pool.checkedout() == THREADS  # type: ignore[attr-defined]
+        with db.read() as reader:
+            assert journal.read(reader) == ()
+        journal.append(conn, ENTRY)
+    for writer in writers:
+        writer.join()
+    with db.read() as reader:
+        assert len(journal.read(reader)) == THREADS
 
 
 def test_a_second_writer_waits_and_then_sees_what_the_first_wrote(db: Database) -> None:

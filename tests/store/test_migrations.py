@@ -11,8 +11,10 @@ from sqlalchemy import inspect
 from fermata import store
 from fermata.domain.workloads import WorkloadMap
 from fermata.store import inventory
-from fermata.store.database import Database, migrate, open_database
+from fermata.store.database import Database, migrate
+from fermata.store.opening import open_database
 from fermata.store.schema import metadata
+from fermata.store.workloads import find_workloads, save_workloads
 
 NO_SERVICES = WorkloadMap(services={}, assignments={})
 for found in pkgutil.iter_modules(store.__path__, "fermata.store."):
@@ -52,14 +54,14 @@ def test_an_up_to_date_store_opens_while_somebody_writes(store_url: str) -> None
     """It opens at once, sees nothing unfinished, and does not disturb the writer."""
     writer = Database(store_url)
     with writer.begin() as conn:
-        assert inventory.save_workloads(conn, NO_SERVICES)
+        assert save_workloads(conn, NO_SERVICES)
         before = MigrationContext.configure(conn).get_current_revision()
         opened = open_database(store_url)
         with opened.read() as reading:
-            assert inventory.find_workloads(reading) is None
+            assert find_workloads(reading) is None
             assert MigrationContext.configure(reading).get_current_revision() == before is not None
     with opened.read() as reading:
-        assert inventory.find_workloads(reading) == NO_SERVICES
+        assert find_workloads(reading) == NO_SERVICES
     opened.close()
     writer.close()
 

@@ -25,7 +25,8 @@ from fermata.domain.run_states import Desired, RunState
 from fermata.domain.tail import CONDUCTOR
 from fermata.services import runs as verbs
 from fermata.store import capacity, intents, journal, leases, runs, tail
-from fermata.store.database import Database, migrate, open_database
+from fermata.store.database import Database, migrate
+from fermata.store.opening import open_database
 
 __all__ = ["closed_stores"]
 

@@ -83,7 +83,7 @@ def last_said(text: str) -> dict[str, Any]:
 
 def open_once(url: str, source: Path) -> None:
     """As any command of that release does."""
-    command = [sys.executable, "-c", "import sys; from fermata.store.database import *; open_database(sys.argv[1])"]
+    command = [sys.executable, "-c", "import sys; from fermata.store.opening import *; open_database(sys.argv[1])"]
     subprocess.run([*command, url], env={**os.environ, "PYTHONPATH": str(source)}, check=True, timeout=60)
 
 

@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 import apprise
 
-from fermata.adapters.outbound import NotAllowed, NotReached, Outbound
+from fermata.adapters.chat_reach import judged_by
+from fermata.adapters.outbound import TIMEOUT, NotAllowed, NotReached, Outbound
 from fermata.domain.deliveries import NotNow, Outcome, Rejected, Taken
+from fermata.domain.harmless import unmark
 from fermata.domain.ids import StepKey
 from fermata.domain.subscriptions import ChannelKind, Consented, Greeting, Subscription
 from fermata.ports import Parcel
@@ -35,9 +38,11 @@ class Chat:
             return f"{scheme or 'nothing'} is no kind of chat room that is known here: {', '.join(sorted(ROOMS))}"
         if scheme in PLAIN and not self._outbound.allow_local:
             return f"{scheme}:// is not encrypted: use {scheme}s://"
-        room = apprise.Apprise.instantiate(url, suppress_exceptions=True)
-        if not isinstance(room, apprise.NotifyBase):
+        room = _open(url)
+        if room is None:
             return f"Apprise cannot make out a room of {scheme} from its URL"
+        if not room.verify_certificate:
+            return "its URL turns off that the certificate of the chat is checked (verify)"
         host = _host(url, room)
         return self._outbound.find_fault(f"https://{host}") if host else None
 
@@ -48,21 +53,32 @@ class Chat:
     def send(self, subscription: Subscription, parcels: Sequence[Parcel]) -> Mapping[StepKey, Outcome]:
         """In this order; after one that failed, the rest waits with it."""
         url = str(subscription.target["url"])
-        room = apprise.Apprise.instantiate(url, suppress_exceptions=True)
-        if not isinstance(room, apprise.NotifyBase):
-            return {parcel.key: Rejected(why="Apprise cannot make out a room from its URL") for parcel in parcels}
-        try:
-            if _host(url, room):
-                self._outbound.look_up(_host(url, room), 443)
-        except NotAllowed as refused:
-            return {parcel.key: Rejected(why=str(refused)) for parcel in parcels}
-        except NotReached as silent:
-            return {parcel.key: NotNow(why=str(silent)) for parcel in parcels}
-        outcomes: dict[StepKey, Outcome] = {}
-        for parcel in parcels:
-            took = room.notify(body=parcel.text, title=parcel.title, body_format=apprise.NotifyFormat.TEXT)
-            outcomes[parcel.key] = Taken() if took else NotNow(why="the chat did not take it")
-        return outcomes
+        room = _open(url)
+        fault = self.find_fault(subscription)
+        if room is None or fault is not None:
+            return {parcel.key: Rejected(why=fault or "Apprise makes no room of it") for parcel in parcels}
+        with judged_by(self._outbound):
+            return {parcel.key: _say(room, parcel) for parcel in parcels}
+
+
+def _say(room: apprise.NotifyBase, parcel: Parcel) -> Outcome:
+    try:
+        took = room.notify(body=unmark(parcel.text), title=unmark(parcel.title), body_format=apprise.NotifyFormat.TEXT)
+    except NotAllowed as refused:
+        return Rejected(why=str(refused))
+    except NotReached as silent:
+        return NotNow(why=str(silent))
+    return Taken() if took else NotNow(why="the chat did not take it")
+
+
+def _open(url: str) -> apprise.NotifyBase | None:
+    """The room, which follows no redirect and waits no longer than a webhook may take, whatever its URL says."""
+    room = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    if not isinstance(room, apprise.NotifyBase):
+        return None
+    room.redirects = False
+    room.socket_read_timeout = room.socket_connect_timeout = TIMEOUT / timedelta(seconds=1)
+    return room
 
 
 def _host(url: str, room: apprise.NotifyBase) -> str:

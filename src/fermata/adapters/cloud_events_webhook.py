@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from fermata.adapters.outbound import NotAllowed, NotReached, Outbound, Reply, deliver
-from fermata.domain.deliveries import Outcome, Taken
+from fermata.adapters.outbound import NotAllowed, NotReached, Outbound, Reply
+from fermata.adapters.signing import Signer
+from fermata.adapters.vault import NO_VAULT, Vault
+from fermata.adapters.webhook_posts import post_all
+from fermata.domain.deliveries import Outcome
 from fermata.domain.ids import StepKey
 from fermata.domain.subscriptions import ByHand, ChannelKind, Consented, Greeting, NoConsent, Subscription
 from fermata.ports import Clock, Parcel
@@ -13,14 +16,17 @@ ANY = "*"
 
 
 class CloudEventsWebhook:
-    """`target`: `url`, `rate` (sends a minute to ask for), `max_events` of one post. `origin` is our DNS name."""
+    """`target`: `url`, `rate` (sends a minute to ask for), `max_events` of one post, `secret` that signs. `origin` is
+    our DNS name.
+    """
 
-    def __init__(self, outbound: Outbound, clock: Clock, origin: str) -> None:
-        self._outbound, self._clock, self._origin = outbound, clock, origin
+    def __init__(self, outbound: Outbound, clock: Clock, origin: str, vault: Vault = NO_VAULT) -> None:
+        self._outbound, self._clock, self._origin, self._signer = outbound, clock, origin, Signer(vault)
 
     def find_fault(self, subscription: Subscription) -> str | None:
         """Why its address is never called."""
-        return self._outbound.find_fault(str(subscription.target.get("url", "")))
+        fault = self._outbound.find_fault(str(subscription.target.get("url", "")))
+        return fault or self._signer.find_fault(subscription)
 
     def greet(self, subscription: Subscription, address: str | None) -> Greeting:
         """Consent is the header that names our origin; a status says nothing."""
@@ -44,11 +50,7 @@ class CloudEventsWebhook:
 
     def _send(self, subscription: Subscription, parcel: Parcel) -> Outcome:
         headers = {"Content-Type": f"{parcel.content_type}; charset=utf-8", "WebHook-Request-Origin": self._origin}
-        for body in parcel.posts:
-            outcome = deliver(self._outbound, str(subscription.target["url"]), headers, body, self._clock.now())
-            if not isinstance(outcome, Taken):
-                return outcome
-        return Taken()
+        return post_all(self._outbound, self._signer, subscription, parcel, headers, self._clock.now())
 
     def _judge(self, reply: Reply, asked: int | None, *, may_come_later: bool) -> Greeting:
         allowed = [origin.strip().lower() for origin in reply.headers.get("webhook-allowed-origin", "").split(",")]

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from fermata.adapters.outbound import NotAllowed, NotReached, Outbound, deliver
-from fermata.domain.deliveries import Outcome, Taken
+from fermata.adapters.outbound import NotAllowed, NotReached, Outbound
+from fermata.adapters.signing import Signer
+from fermata.adapters.vault import NO_VAULT, NoSecret, Vault
+from fermata.adapters.webhook_posts import post_all
+from fermata.domain.deliveries import Outcome
 from fermata.domain.ids import StepKey
 from fermata.domain.subscriptions import ByHand, ChannelKind, Consented, Greeting, NoConsent, Subscription
 from fermata.ports import Clock, Parcel
@@ -15,14 +18,15 @@ VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 
 class EventGridWebhook:
-    """`target`: `url`, and `max_events` of one post."""
+    """`target`: `url`, `max_events` of one post, and `secret` that signs."""
 
-    def __init__(self, outbound: Outbound, clock: Clock) -> None:
-        self._outbound, self._clock = outbound, clock
+    def __init__(self, outbound: Outbound, clock: Clock, vault: Vault = NO_VAULT) -> None:
+        self._outbound, self._clock, self._signer = outbound, clock, Signer(vault)
 
     def find_fault(self, subscription: Subscription) -> str | None:
         """Why its address is never called."""
-        return self._outbound.find_fault(str(subscription.target.get("url", "")))
+        fault = self._outbound.find_fault(str(subscription.target.get("url", "")))
+        return fault or self._signer.find_fault(subscription)
 
     def greet(self, subscription: Subscription, address: str | None) -> Greeting:
         """Whoever echoes the code agrees; who merely answers 200 may do so by hand, at `address`."""
@@ -37,12 +41,13 @@ class EventGridWebhook:
             "metadataVersion": "1",
             "dataVersion": "2",
         }
+        body, headers = orjson.dumps([event]), _headers(subscription, "SubscriptionValidation", attempt=1)
         try:
-            headers = _headers(subscription, "SubscriptionValidation", attempt=1)
-            reply = self._outbound.call("POST", str(subscription.target["url"]), headers, orjson.dumps([event]))
+            signed = self._signer.sign(subscription, "validation", self._clock.now(), body)
+            reply = self._outbound.call("POST", str(subscription.target["url"]), {**headers, **signed}, body)
         except NotAllowed as refused:
             return NoConsent(why=str(refused))
-        except NotReached as silent:
+        except (NotReached, NoSecret) as silent:
             return NoConsent(why=str(silent), again=True)
         if reply.status == 200:
             return Consented() if _echo(reply.body) == subscription.code else ByHand()
@@ -54,11 +59,7 @@ class EventGridWebhook:
 
     def _send(self, subscription: Subscription, parcel: Parcel) -> Outcome:
         headers = _headers(subscription, "Notification", attempt=parcel.attempt)
-        for body in parcel.posts:
-            outcome = deliver(self._outbound, str(subscription.target["url"]), headers, body, self._clock.now())
-            if not isinstance(outcome, Taken):
-                return outcome
-        return Taken()
+        return post_all(self._outbound, self._signer, subscription, parcel, headers, self._clock.now())
 
 
 def _headers(subscription: Subscription, kind: str, *, attempt: int) -> dict[str, str]:

@@ -6,7 +6,6 @@ deadline and no second try. Its pod's exit code and log are the result. See docs
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 
 import httpx2
 from lightkube.models.batch_v1 import JobSpec
@@ -27,9 +26,10 @@ from lightkube.models.core_v1 import (
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.batch_v1 import Job as KubernetesJob
 from lightkube.resources.core_v1 import Node, Pod
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from fermata.adapters.health_checks import OUTPUT_BYTES_MAX, Absent, Checks, Ended, Going, Job, Lost, PlanSettings, Seen
+from fermata.adapters.kubernetes_access import ServerSettings
 from fermata.adapters.kubernetes_link import (
     BUSY,
     CONFLICT,
@@ -53,15 +53,10 @@ PAGE_SIZE = 500
 _NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 
 
-class Settings(BaseModel):
+class Settings(ServerSettings):
     """Which API server, and what the pods of checks are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     checks: PlanSettings
-    url: str = Field(pattern=r"^https?://[^\s@]+$")
-    token_file: Path | None = Field(None, description="Bearer token; read anew when the server refuses it")
-    ca_file: Path | None = None
     namespace: str = Field("fermata", pattern=_NAME)
     image: str = Field(min_length=1, description="Image that has the commands of the checks")
     service_account: str | None = Field(None, pattern=_NAME)
@@ -81,7 +76,7 @@ class KubernetesJobs:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings, self._clock = settings, clock
-        access = settings.url, settings.token_file, settings.ca_file, ANSWER_SECONDS_MAX
+        access = settings.url, settings.secret, settings.ca_file, ANSWER_SECONDS_MAX
         self._client, self._plain = connect(*access), connect_plainly(*access)
 
     def close(self) -> None:

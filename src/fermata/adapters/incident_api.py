@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from fermata.adapters.outbound import NotAllowed, NotReached, Outbound, Reply, judge_reply
-from fermata.adapters.vault import NoSecret, Vault
+from fermata.adapters.vault import REFUSING, NoSecret, Vault
 from fermata.domain.announcements import Incident, Phase
 from fermata.domain.deliveries import NotNow, Outcome, Rejected, Taken
 from fermata.domain.ids import StepKey
@@ -48,14 +48,14 @@ class IncidentApi:
 
     def send(self, subscription: Subscription, parcels: Sequence[Parcel]) -> Mapping[StepKey, Outcome]:
         """An event each."""
-        url = _url(subscription)
+        url, secret = _url(subscription), str(subscription.target.get("secret", ""))
         try:
-            routing_key = self._vault.read(url, str(subscription.target.get("secret", "")))
+            routing_key = self._vault.read(url, secret)
         except NoSecret as missing:
             return {parcel.key: NotNow(why=str(missing)) for parcel in parcels}
-        return {parcel.key: self._send(url, routing_key, parcel) for parcel in parcels}
+        return {parcel.key: self._send(url, secret, routing_key, parcel) for parcel in parcels}
 
-    def _send(self, url: str, routing_key: str, parcel: Parcel) -> Outcome:
+    def _send(self, url: str, secret: str, routing_key: str, parcel: Parcel) -> Outcome:
         for event in _events(parcel):
             body = orjson.dumps({"routing_key": routing_key, **event})
             try:
@@ -64,6 +64,8 @@ class IncidentApi:
                 return Rejected(why=str(refused))
             except NotReached as silent:
                 return NotNow(why=str(silent))
+            if reply.status in REFUSING:
+                self._vault.forget(url, secret)
             outcome = judge_reply(reply, self._clock.now())
             if isinstance(outcome, Taken) and not _confirms(reply, str(event["dedup_key"])):
                 return NotNow(why=f"it answered {reply.status} without a word on our dedup_key: nothing proves it")

@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from fermata.adapters.client_logs import quiet_clients
+from fermata.adapters.secrets import read_line
+from fermata.domain.hiding import hide
+from fermata.domain.secrets import Secret
 from fermata.ports import Refused, TryLater
 
 CONNECT_SECONDS_MAX = 5.0
@@ -23,13 +26,13 @@ BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Where a server is and how it knows us. `scheme` is the word before the token. Files are read for each list, so
-    that a token may change; proxies of the environment are not asked.
+    """Where a server is and how it knows us. `scheme` is the word before the token. Files are read for each list, and a
+    token that is not taken is read anew; proxies of the environment are not asked.
     """
 
     url: str
     scheme: str
-    token_file: str | None = None
+    token: Secret | None = None
     ca_file: str | None = None
 
 
@@ -39,11 +42,14 @@ class Asking(AbstractContextManager["Asking"]):
 
     access: Access
     _client: httpx.Client = field(init=False)
+    _token: str = field(init=False, default="", repr=False)
 
     def __post_init__(self) -> None:
+        quiet_clients()
         headers = {"Accept": "application/json"}
-        if self.access.token_file is not None:
-            headers["Authorization"] = f"{self.access.scheme} {_read_token(self.access.token_file)}"
+        if self.access.token is not None:
+            self._token = read_line(self.access.token)
+            headers["Authorization"] = f"{self.access.scheme} {self._token}"
         timeout = httpx.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
         self._client = httpx.Client(headers=headers, timeout=timeout, trust_env=False, verify=self._trust())
 
@@ -79,6 +85,18 @@ class Asking(AbstractContextManager["Asking"]):
             self._check(answer)
 
     def _ask(self, method: str, path: str, params: Mapping[str, str], merged: Any = None) -> httpx.Response:
+        answer = self._send(method, path, params, merged)
+        token = self.access.token
+        if token is None or answer.status_code != httpx.codes.UNAUTHORIZED:
+            return answer
+        token.forget()
+        renewed = read_line(token)
+        if renewed == self._token:
+            return answer
+        self._token, self._client.headers["Authorization"] = renewed, f"{self.access.scheme} {renewed}"
+        return self._send(method, path, params, merged)
+
+    def _send(self, method: str, path: str, params: Mapping[str, str], merged: Any) -> httpx.Response:
         url = f"{self.access.url}{path}"
         try:
             if merged is None:
@@ -86,14 +104,22 @@ class Asking(AbstractContextManager["Asking"]):
             kind = {"Content-Type": "application/merge-patch+json"}
             return self._client.request(method, url, params=dict(params), json=merged, headers=kind)
         except httpx.HTTPError as error:
-            raise TryLater(AGAIN, f"{url} does not answer: {str(error) or type(error).__name__}") from error
+            why = hide(str(error), self._token) or type(error).__name__
+        raise TryLater(AGAIN, f"{url} does not answer: {why}")  # beside the error, whose words may have the token
 
     def _check(self, answer: httpx.Response) -> None:
         url = answer.url.copy_with(query=None)
         if answer.status_code in BUSY:
-            raise TryLater(_patience(answer), f"{url} answers {_say(answer)}")
+            raise TryLater(_patience(answer), f"{url} answers {self._say(answer)}")
         if not answer.is_success:
-            raise Refused(f"{url} answers {_say(answer)}: see its address and its token in the settings of sources")
+            raise Refused(
+                f"{url} answers {self._say(answer)}: see its address and its token in the settings of sources"
+            )
+
+    def _say(self, answer: httpx.Response) -> str:
+        """What it says of itself, but for a token that it says back to us."""
+        said = " ".join(hide(answer.text, self._token).split())[:SAID_MAX]
+        return f"{answer.status_code} ({said})" if said else str(answer.status_code)
 
     def _trust(self) -> ssl.SSLContext | bool:
         if self.access.ca_file is None:
@@ -116,21 +142,6 @@ def listed(value: Any, key: str, url: str) -> list[Any]:
     return found
 
 
-def _read_token(file: str) -> str:
-    try:
-        token = Path(file).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"the token in {file} cannot be read: {error}") from error
-    if not token or not token.isprintable():
-        raise Refused(f"{file} holds no token")
-    return token
-
-
 def _patience(answer: httpx.Response) -> timedelta:
     said = answer.headers.get("retry-after", "")
     return timedelta(seconds=min(int(said), 3600)) if said.isascii() and said.isdigit() else AGAIN
-
-
-def _say(answer: httpx.Response) -> str:
-    said = " ".join(answer.text.split())[:SAID_MAX]
-    return f"{answer.status_code} ({said})" if said else str(answer.status_code)

@@ -7,8 +7,10 @@ from typing import Any
 from fermata.adapters.inventory_fields import flat
 from fermata.adapters.inventory_http import Access
 from fermata.adapters.kubernetes_lists import PAGE_SIZE, read_list
+from fermata.adapters.secrets import PLAIN, bind
 from fermata.domain.fleet import NodeState
 from fermata.domain.inventory_reports import Facts
+from fermata.domain.secrets import SecretSource
 from fermata.domain.sources import Kubernetes
 from fermata.ports import Refused
 
@@ -21,11 +23,12 @@ class KubernetesNodes:
 
     reach: Kubernetes
     page_size: int = PAGE_SIZE
+    secrets: SecretSource = PLAIN
 
     def __call__(self) -> Sequence[Facts]:
         """Every node. Raises TryLater or Refused."""
         access = Access(
-            url=self.reach.url, scheme="Bearer", token_file=self.reach.token_file, ca_file=self.reach.ca_file
+            url=self.reach.url, scheme="Bearer", token=bind(self.reach.token, self.secrets), ca_file=self.reach.ca_file
         )
         params = {"labelSelector": self.reach.selector} if self.reach.selector else {}
         return [_to_facts(item, self.reach.url) for item in read_list(access, PATH, params, self.page_size)]

@@ -6,8 +6,10 @@ from typing import Any
 
 from fermata.adapters.inventory_fields import flat
 from fermata.adapters.inventory_http import AGAIN, PAGES_MAX, Access, Asking, Gone, listed
+from fermata.adapters.secrets import PLAIN, bind
 from fermata.domain.fleet import NodeState
 from fermata.domain.inventory_reports import Facts
+from fermata.domain.secrets import SecretSource
 from fermata.domain.sources import NetBox
 from fermata.ports import Refused, TryLater
 
@@ -32,11 +34,12 @@ class NetBoxDevices:
 
     reach: NetBox
     page_size: int = PAGE_SIZE
+    secrets: SecretSource = PLAIN
 
     def __call__(self) -> Sequence[Facts]:
         """Every device of the query. Raises TryLater or Refused."""
         access = Access(
-            url=self.reach.url, scheme="Token", token_file=self.reach.token_file, ca_file=self.reach.ca_file
+            url=self.reach.url, scheme="Token", token=bind(self.reach.token, self.secrets), ca_file=self.reach.ca_file
         )
         found: dict[int, Facts] = {}
         with Asking(access) as asking:

@@ -1,4 +1,6 @@
-"""What adapters of Kubernetes share: the client, and what its errors mean."""
+"""What adapters of Kubernetes share: the client, and what its errors mean. The token goes in, and is hidden where it
+comes back, in one place below the client.
+"""
 
 import json
 import ssl
@@ -14,8 +16,12 @@ from lightkube.config import client_adapter
 from lightkube.config.models import Cluster, Context, User
 from lightkube.core.exceptions import ConfigError
 
+from fermata.adapters.client_logs import quiet_clients
+from fermata.adapters.secrets import check, read_line
 from fermata.domain.health import shorten
+from fermata.domain.hiding import ERRORS_FROM, find_credentials, hide, hide_bytes
 from fermata.domain.observations import Answer, Denied, Later, Unsure
+from fermata.domain.secrets import Secret
 from fermata.ports import Refused, TryLater
 
 LATER = timedelta(minutes=1)
@@ -27,22 +33,83 @@ NO_ANSWER = (httpx2.HTTPError, RuntimeError, ValueError, TypeError, LookupError)
 Rejected = httpx2.HTTPStatusError  # ApiError is one; what a proxy in between says is none of those
 
 
-def connect(url: str, token_file: Path | None, ca_file: Path | None, answer_seconds: float) -> Client:
+def connect(url: str, token: Secret | None, ca_file: Path | None, answer_seconds: float) -> Client:
     """Typed objects. Calls nobody. Raises Refused for files that cannot be read."""
-    config = _configure(url, token_file, ca_file)
+    config, transport = _configure(url, token, ca_file)
     try:
-        return Client(config, timeout=httpx2.Timeout(answer_seconds), lazy=False, trust_env=False)
+        timeout = httpx2.Timeout(answer_seconds)
+        return Client(config, timeout=timeout, lazy=False, trust_env=False, transport=transport)
     except (OSError, ConfigError, ssl.SSLError, ValueError) as error:
         raise Refused(f"{url} cannot be asked with these files: {error}") from error
 
 
-def connect_plainly(url: str, token_file: Path | None, ca_file: Path | None, answer_seconds: float) -> httpx2.Client:
+def connect_plainly(url: str, token: Secret | None, ca_file: Path | None, answer_seconds: float) -> httpx2.Client:
     """JSON at paths, for what lightkube has no types for; trust and token are as with `connect`, and so is Refused."""
-    params = client_adapter.ConnectionParams(timeout=httpx2.Timeout(answer_seconds), trust_env=False)
+    config, transport = _configure(url, token, ca_file)
+    timeout = httpx2.Timeout(answer_seconds)
+    params = client_adapter.ConnectionParams(timeout=timeout, trust_env=False, transport=transport)
     try:
-        return client_adapter.Client(_configure(url, token_file, ca_file), params)
+        return client_adapter.Client(config, params)
     except (OSError, ConfigError, ssl.SSLError, ValueError) as error:
         raise Refused(f"{url} cannot be asked with these files: {error}") from error
+
+
+class TokenTransport(httpx2.BaseTransport):
+    """Sends each request with the token as it is then, once more when the server does not take it and it was renewed;
+    what comes back of it is hidden. Raises TryLater or Refused where the token cannot be read.
+    """
+
+    def __init__(self, token: Secret | None, inner: httpx2.BaseTransport) -> None:
+        self._token, self._inner = token, inner
+        quiet_clients()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """See httpx2."""
+        if self._token is None:
+            return self._send(request)
+        tried = read_line(self._token)
+        request.headers["Authorization"] = f"Bearer {tried}"
+        answer = self._send(request)
+        if answer.status_code != httpx2.codes.UNAUTHORIZED:
+            return answer
+        self._token.forget()
+        renewed = read_line(self._token)
+        if renewed == tried:
+            return answer
+        request.headers["Authorization"] = f"Bearer {renewed}"
+        return self._send(request)
+
+    def close(self) -> None:
+        """See httpx2."""
+        self._inner.close()
+
+    def _send(self, request: httpx2.Request) -> httpx2.Response:
+        told = find_credentials(request.headers)
+        try:
+            answer = self._inner.handle_request(request)
+            return _hidden(answer, told) if answer.status_code >= ERRORS_FROM else answer
+        except httpx2.ProtocolError as error:
+            why = hide(str(error), *told)
+        raise httpx2.RemoteProtocolError(why, request=request)
+
+
+def _hidden(answer: httpx2.Response, told: tuple[str, ...]) -> httpx2.Response:
+    """An error, whose words may have our credentials in them."""
+    body = hide_bytes(answer.read(), told, answer.status_code)
+    answer.close()
+    kept = [
+        (name, value)
+        for name, value in answer.headers.multi_items()
+        if name not in ("content-encoding", "content-length", "transfer-encoding")
+    ]
+    said = {key: value for key, value in answer.extensions.items() if key == "http_version"}
+    reason = hide(answer.reason_phrase, *told).encode("ascii", "replace")
+    return httpx2.Response(
+        answer.status_code,
+        headers=[(name, hide(value, *told)) for name, value in kept],
+        content=body,
+        extensions={**said, "reason_phrase": reason},
+    )
 
 
 def read_field(plain: httpx2.Client, url: str, path: str, key: str) -> Any:
@@ -112,12 +179,16 @@ def read_status(answer: httpx2.Response) -> tuple[frozenset[str], str] | None:
         return None
 
 
-def _configure(url: str, token_file: Path | None, ca_file: Path | None) -> SingleConfig:
-    for file in (token_file, ca_file):
-        if file is not None and not file.is_file():
-            raise Refused(f"{file} cannot be read: see token_file and ca_file")
+def _configure(url: str, token: Secret | None, ca_file: Path | None) -> tuple[SingleConfig, TokenTransport]:
+    check(token)
+    if ca_file is not None and not ca_file.is_file():
+        raise Refused(f"{ca_file} cannot be read: see ca_file")
     certificates = str(ca_file) if ca_file else None
     # without TLS there is nothing to trust, and the system's certificates take long to read
     cluster = Cluster(server=url, certificate_auth=certificates, insecure=url.startswith("http://"))
-    user = User(token_file=str(token_file) if token_file else None)
-    return SingleConfig(context_name="fermata", context=Context(cluster="fermata"), cluster=cluster, user=user)
+    config = SingleConfig(context_name="fermata", context=Context(cluster="fermata"), cluster=cluster, user=User())
+    try:
+        trust = client_adapter.verify_cluster(cluster, User(), config.abs_file, trust_env=False)
+        return config, TokenTransport(token, httpx2.HTTPTransport(verify=trust, trust_env=False))
+    except (OSError, ssl.SSLError, ValueError) as error:
+        raise Refused(f"{url} cannot be asked with these files: {error}") from error

@@ -1,10 +1,12 @@
-"""HTTP to addresses that strangers gave us: no redirects, no machine of ours, bounded in time and size."""
+"""HTTP to addresses that strangers gave us: no redirects, nothing but the public internet and networks that an operator
+listed, bounded in time and size.
+"""
 
-import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -13,13 +15,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from fermata.domain.deliveries import Gone, NotNow, Outcome, Rejected, Taken
+from fermata.domain.reach import Network, Reach, find_address_fault, find_host_fault, show_url
 
 TIMEOUT = timedelta(seconds=30)  # as Event Grid's: who needs longer answers 202 and works on
 REPLY_BYTES_MAX = 64 * 1024  # of what is read of an answer: consent is a line
 RETRY_AFTER_MAX = timedelta(hours=24)
 DELIVERED = frozenset({200, 201, 202, 203, 204})
 FOR_GOOD = frozenset({400, 401, 403, 413, 415})  # the same body will be refused again
-LOCAL = "it is on this machine or its link, and FERMATA_LOCAL_TARGETS does not allow that"
 
 
 class NotReached(Exception):
@@ -39,27 +41,41 @@ class Reply:
     body: bytes
 
 
+def look_up_all(host: str, port: int) -> Sequence[str]:
+    """Every address of a name, in the order in which they are to be tried. Raises OSError, UnicodeError."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
-    """`allow_local`: plain http, and machines that only this one reaches, are called too."""
+    """`allow_local`: plain http, and this machine, are called too. `networks`: those that are beside the public
+    internet. `look_up_all`: who knows the addresses of names.
+    """
 
     allow_local: bool = False
+    networks: tuple[Network, ...] = ()
     timeout: timedelta = TIMEOUT
+    look_up_all: Callable[[str, int], Sequence[str]] = field(default=look_up_all)
+
+    @property
+    def reach(self) -> Reach:
+        """What may be called."""
+        return Reach(networks=self.networks, local=self.allow_local)
 
     def find_fault(self, url: str) -> str | None:
         """Why `url` is never called, or None as far as can be told without looking its name up."""
         try:
-            parts = urlsplit(url)
-            host, _port = parts.hostname, parts.port
-        except ValueError as error:
-            return f"{_shown(url)} is no address ({error})"
-        if parts.scheme not in ("https", "http") or not host or parts.username or parts.fragment:
-            return f"{_shown(url)} is no plain https address"
+            parts, asked = urlsplit(url), httpx.URL(url)
+            host, _port, user, called = parts.hostname, parts.port, parts.username, asked.raw_host.decode("ascii")
+        except (ValueError, httpx.InvalidURL):
+            return f"{show_url(url)} is no address"
+        is_odd = not url.isprintable() or any(letter.isspace() or letter == "\\" for letter in url)
+        if parts.scheme not in ("https", "http") or not host or user is not None or parts.fragment or is_odd:
+            return f"{show_url(url)} is no plain https address"
         if parts.scheme == "http" and not self.allow_local:
-            return f"{_shown(url)} is not https"
-        if not self.allow_local and (host == "localhost" or host.endswith(".localhost") or _is_local(host)):
-            return f"{_shown(url)} is not called: {LOCAL}"
-        return None
+            return f"{show_url(url)} is not https"
+        fault = find_host_fault(called.strip("[]"), self.reach)
+        return None if fault is None else f"{show_url(url)} is not called: {fault}"
 
     def call(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, most: int = REPLY_BYTES_MAX
@@ -73,31 +89,35 @@ class Outbound:
         if fault is not None:
             raise NotAllowed(fault)
         parts = httpx.URL(url)
-        address = self.look_up(parts.host, parts.port or (443 if parts.scheme == "https" else 80))
+        name = parts.raw_host.decode("ascii")
+        address = self.look_up(name, parts.port or (443 if parts.scheme == "https" else 80))
         asked = parts.copy_with(host=address)
-        sent = {**headers, "Host": parts.netloc.decode("ascii")}
+        sent = {**headers, "Host": parts.netloc.decode("ascii"), "Accept-Encoding": "identity"}
         seconds = self.timeout / timedelta(seconds=1)
         try:
             with (
                 httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False, verify=_trust()) as client,
-                client.stream(
-                    method, asked, headers=sent, content=body, extensions={"sni_hostname": parts.host}
-                ) as answer,
+                client.stream(method, asked, headers=sent, content=body, extensions={"sni_hostname": name}) as answer,
             ):
-                return Reply(status=answer.status_code, headers=_lower(answer.headers), body=_read(answer, most))
+                return Reply(
+                    status=answer.status_code, headers=_lower(answer.headers), body=_read(answer, most, seconds)
+                )
         except httpx.HTTPError as error:
-            raise NotReached(f"{_shown(url)} gave no answer ({type(error).__name__})") from error
+            raise NotReached(f"{show_url(url)} gave no answer ({type(error).__name__})") from error
 
     def look_up(self, host: str, port: int) -> str:
         """An address of `host` that may be called. Raises NotAllowed when any of them may not, NotReached."""
         try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = self.look_up_all(host, port)
         except (OSError, UnicodeError) as error:
             raise NotReached(f"{host} is not known") from error
-        addresses = [str(entry[4][0]) for entry in found]
-        if not self.allow_local and any(_is_local(address) for address in addresses):
-            raise NotAllowed(f"{host} is not called: {LOCAL}")
-        return addresses[0]
+        for address in found:
+            fault = find_address_fault(address, self.reach)
+            if fault is not None:
+                raise NotAllowed(f"{host} is not called: {fault}")
+        if not found:
+            raise NotReached(f"{host} is not known")
+        return found[0]
 
 
 def judge_reply(reply: Reply, now: datetime) -> Outcome:
@@ -139,17 +159,6 @@ def _retry_after(text: str | None, now: datetime) -> timedelta | None:
     return max(timedelta(0), min(after, RETRY_AFTER_MAX))
 
 
-def _is_local(host: str) -> bool:
-    """Loopback, link-local, multicast, unspecified; an IPv4 address in IPv6's clothes is what it is underneath."""
-    try:
-        address: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified
-
-
 @cache
 def _trust() -> ssl.SSLContext:
     """What this machine trusts, its operator's own authorities included."""
@@ -160,15 +169,13 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _read(answer: httpx.Response, most: int) -> bytes:
-    body = b""
-    for chunk in answer.iter_bytes():
+def _read(answer: httpx.Response, most: int, seconds: float) -> bytes:
+    """As it came: nothing is unpacked that we did not ask to be packed. Who sends it drop by drop is not waited for."""
+    body, until = b"", time.monotonic() + seconds
+    for chunk in answer.iter_raw():
         body += chunk
         if len(body) >= most:
             break
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout("the answer takes too long")
     return body[:most]
-
-
-def _shown(url: str) -> str:
-    """Without what may be secret in it."""
-    return url.partition("?")[0]

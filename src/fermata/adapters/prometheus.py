@@ -35,8 +35,8 @@ class PrometheusMetrics:
         try:
             with Asking(self.access) as asking:
                 found |= {name: self._read(asking, self.rules[name]) for name in known}
-        except Refused as refused:  # of its files: nothing was asked
-            found |= dict.fromkeys(known, Unread(why=refused.why))
+        except (Refused, TryLater) as refused:  # of its files and its token: nothing was asked
+            found |= dict.fromkeys(known, Unread(why=str(refused)))
         return found
 
     def _read(self, asking: Asking, rule: MetricRule) -> Reading:
@@ -71,7 +71,7 @@ def _by_node(samples: Sequence[Any], query: str, label: str) -> Mapping[NodeId, 
         try:
             name = str(sample["metric"][label]).partition(":")[0]
             value = float(sample["value"][1])
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, OverflowError) as error:
             raise Refused(f"the query {query} gives a sample without a label {label} or a value") from error
         found[NodeId(name)].append(value)
     return {node: tuple(values) for node, values in found.items()}

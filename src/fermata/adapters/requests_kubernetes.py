@@ -9,10 +9,12 @@ from typing import Any
 
 from fermata.adapters.inventory_http import Access, Asking
 from fermata.adapters.kubernetes_lists import AGREED, PAGE_SIZE, read_list
+from fermata.adapters.secrets import PLAIN, bind
 from fermata.domain.health import shorten
 from fermata.domain.ids import NodeId
 from fermata.domain.outside_asks import OutsideAsk
 from fermata.domain.request_kinds import RequestKind
+from fermata.domain.secrets import SecretSource
 from fermata.domain.sources import AskKind, Operators
 from fermata.ports import Refused
 
@@ -29,6 +31,7 @@ class KubernetesAsks:
 
     reach: Operators
     page_size: int = PAGE_SIZE
+    secrets: SecretSource = PLAIN
 
     def read(self) -> Sequence[OutsideAsk]:
         """All but our own. Raises TryLater, or Refused for an object that cannot be read too: if it were passed over,
@@ -72,7 +75,7 @@ class KubernetesAsks:
 
     def _access(self) -> Access:
         reach = self.reach
-        return Access(url=reach.url, scheme="Bearer", token_file=reach.token_file, ca_file=reach.ca_file)
+        return Access(url=reach.url, scheme="Bearer", token=bind(reach.token, self.secrets), ca_file=reach.ca_file)
 
 
 def _read(kind: AskKind, item: Any, reach: Operators) -> OutsideAsk | None:

@@ -8,7 +8,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
 from fermata.domain.deliveries import NotNow, Outcome, Rejected, Taken
+from fermata.domain.harmless import show_line, show_lines
 from fermata.domain.ids import StepKey
+from fermata.domain.secrets import Missing, Secret
 from fermata.domain.subscriptions import ChannelKind, Consented, Greeting, Subscription
 from fermata.ports import Clock, Parcel
 
@@ -24,8 +26,12 @@ class MailServer:
     port: int = 25
     sender: str = "fermata@localhost"
     user: str = ""
-    password: str = ""
+    password: Secret | None = None
     starttls: bool = False
+
+
+class NoPassword(smtplib.SMTPException):
+    """It cannot be read; says where it was looked for."""
 
 
 class Mail:
@@ -66,8 +72,25 @@ class Mail:
         if server.starttls:
             session.starttls(context=ssl.create_default_context())
         if server.user:
-            session.login(server.user, server.password)
+            self._sign_in(session)
         return session
+
+    def _sign_in(self, session: smtplib.SMTP) -> None:
+        """With the password as it is; once more when it was renewed. Raises SMTPException."""
+        secret = self._server.password
+        if secret is None:
+            raise NoPassword(
+                "FERMATA_SMTP_USER is set, and neither FERMATA_SMTP_PASSWORD nor FERMATA_SMTP_PASSWORD_FROM"
+            )
+        tried = _read(secret)
+        try:
+            session.login(self._server.user, tried)
+        except smtplib.SMTPAuthenticationError:
+            secret.forget()
+            renewed = _read(secret)
+            if renewed == tried:
+                raise
+            session.login(self._server.user, renewed)
 
     def _send(self, session: smtplib.SMTP, subscription: Subscription, parcel: Parcel) -> Outcome:
         to = [str(address) for address in subscription.target["to"]]
@@ -86,12 +109,12 @@ class Mail:
         message = EmailMessage()
         message["From"] = self._server.sender
         message["To"] = ", ".join(to)
-        message["Subject"] = " ".join(parcel.title.split())
+        message["Subject"] = show_line(" ".join(parcel.title.split()))
         message["Date"] = format_datetime(self._clock.now())
         message["Message-ID"] = f"<{_word(parcel.key)}@fermata>"
         message["References"] = f"<{_word(parcel.thread)}@fermata>"
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(parcel.text)
+        message.set_content(show_lines(parcel.text))
         if parcel.calendar is not None:
             text = parcel.calendar.decode()
             message.add_attachment(text, subtype="calendar", params={"method": "PUBLISH"}, filename="maintenance.ics")
@@ -106,5 +129,14 @@ def _word(text: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "-_." else "." for letter in text)
 
 
+def _read(secret: Secret) -> str:
+    found = secret.look()
+    if isinstance(found, Missing):
+        raise NoPassword(str(found.reason))
+    return found
+
+
 def _say(error: Exception) -> str:
+    if isinstance(error, NoPassword):
+        return str(error)
     return type(error).__name__ if not isinstance(error, OSError) or error.strerror is None else error.strerror

@@ -6,9 +6,10 @@ from typing import Any
 import orjson
 
 from fermata.adapters.outbound import NotAllowed, NotReached, Outbound, Reply, judge_reply
-from fermata.adapters.vault import NoSecret, Vault
+from fermata.adapters.vault import REFUSING, NoSecret, Vault
 from fermata.domain.announcements import Incident, Phase
 from fermata.domain.deliveries import NotNow, Outcome, Rejected, Taken
+from fermata.domain.harmless import unmark
 from fermata.domain.ids import StepKey
 from fermata.domain.subscriptions import ChannelKind, Consented, Greeting, Subscription
 from fermata.ports import Clock, Parcel
@@ -36,9 +37,9 @@ PLANNED = {
 class _Over(Exception):
     """The try is over, with this outcome."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, *, is_refusal: bool = False) -> None:
         super().__init__()
-        self.outcome = outcome
+        self.outcome, self.is_refusal = outcome, is_refusal  # a refusal: of the key
 
 
 class StatusPage:
@@ -94,6 +95,8 @@ class StatusPage:
             if _number(stands) < incident.number:
                 return NotNow(why="the page does not show what was written: nothing proves it")
         except _Over as over:
+            if over.is_refusal:
+                self._vault.forget(_url(subscription), str(subscription.target.get("secret", "")))
             return over.outcome
         return Taken()
 
@@ -120,6 +123,8 @@ class StatusPage:
             raise _Over(Rejected(why=str(refused))) from None
         except NotReached as silent:
             raise _Over(NotNow(why=str(silent))) from None
+        if reply.status in REFUSING:
+            raise _Over(judge_reply(reply, self._clock.now()), is_refusal=True)
         if reply.status == 422:
             raise _Over(Rejected(why="it answered 422: it does not want that as it is"))
         outcome = judge_reply(reply, self._clock.now())
@@ -138,13 +143,13 @@ def _read(reply: Reply) -> Any:
 def _body(incident: Incident, subscription: Subscription) -> dict[str, Any]:
     is_planned = incident.start is not None and incident.end is not None
     body: dict[str, Any] = {
-        "name": incident.subject[:NAME_MAX],
+        "name": unmark(incident.subject)[:NAME_MAX],
         "status": (PLANNED if is_planned else LIVE)[incident.phase],
-        "body": (incident.text or incident.subject)[:BODY_MAX],
+        "body": unmark(incident.text or incident.subject)[:BODY_MAX],
         "metadata": {OURS: {"key": incident.key, "number": incident.number}},
     }
     if incident.start is not None and incident.end is not None:
-        if incident.phase is not Phase.CLOSED and incident.at < incident.start:
+        if incident.phase is not Phase.CLOSED and incident.is_ahead:
             body["status"] = "scheduled"
         body |= {"scheduled_for": incident.start.isoformat(), "scheduled_until": incident.end.isoformat()}
     components = subscription.target.get("components")

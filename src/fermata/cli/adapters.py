@@ -117,7 +117,7 @@ def try_adapter(
     if write and not (node or device):
         raise typer.BadParameter("--write takes units: name those that may be taken by --node or --device")
     chosen = _find_kind(kind, list_kinds())
-    given = read_settings_file(settings, chosen)
+    given = read_settings_file(settings, chosen, wiring.in_context(wiring.open_secrets(), settings.parent))
     clock, run = wiring.SystemClock(), wiring.mint_id("try")
 
     def build() -> AdapterPorts:

@@ -20,15 +20,28 @@ def register(app: typer.Typer) -> None:
 
 
 def back_up(
-    file: Annotated[Path, typer.Argument(help="The new file; never written over.", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(help="The new file; never written over. With --keep the folder of all.", show_default=False),
+    ],
     *,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=1, help="Name it after the time, and keep so many of them.", show_default=False),
+    ] = None,
     store: options.StoreOption = options.DEFAULT_STORE,
     as_json: options.JsonOption = False,
 ) -> None:
     """Writes the whole store, as it is at one moment, into one file. Everything else goes on meanwhile."""
     database = Database(options.store_url(store))  # as it is: a backup upgrades nothing
     try:
-        _tell("backed up", backups.back_up(database, file), as_json=as_json)
+        if keep is None:
+            made = backups.back_up(database, file)
+        elif file.is_dir():
+            made = backups.back_up_in(database, file, now=wiring.utc_now(), keep=keep)
+        else:
+            raise typer.BadParameter(f"{file} is no folder: --keep names the backups in one", param_hint="FILE")
+        _tell("backed up", made, as_json=as_json)
     finally:
         database.close()
 

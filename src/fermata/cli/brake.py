@@ -4,12 +4,11 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
+from fermata.cli.credentials import connect
 from fermata.cli.simulating import chosen_settings
-from fermata.client import connect
 from fermata.domain.hashing import to_plain
 from fermata.domain.intents import Intent
 from fermata.services import intents
@@ -86,13 +85,13 @@ def _tell(shown: BrakeShown, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"schema": "fermata.brake/1", "on": shown.is_on, **output.with_z(to_plain(shown))})
         return
-    output.out.print(f"The brake is [bold]{'on: nothing new begins' if shown.is_on else 'off'}[/].")
+    output.out.print(output.styled("The brake is ", ("on: nothing new begins" if shown.is_on else "off", "bold"), "."))
     _line(f"this machine ({shown.path})", shown.file)
     _line("the store, for every machine", shown.row)
     if shown.row_missing:
-        output.err.print(escape(f"Other machines do not know: {shown.row_missing}. Pull it there, or try again."))
+        output.err.print(f"Other machines do not know: {shown.row_missing}. Pull it there, or try again.")
 
 
 def _line(where: str, word: Intent | None) -> None:
     if word is not None:
-        output.out.print(escape(f"  {where}: since {output.utc(word.at)}, {word.who}"))
+        output.out.print(f"  {where}: since {output.utc(word.at)}, {word.who}")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.domain.capacity_ledger import CapacityLine, GroupBy
@@ -35,7 +34,7 @@ def capacity(
         return
     as_of = output.utc(found.as_of) if found.as_of else "no run yet"
     lines = [*found.lines, found.total] if len(found.lines) > 1 else list(found.lines)
-    output.out.print(account_table(f"Capacity of {escape(found.campaign)}, {as_of}", by.value, lines))
+    output.out.print(account_table(f"Capacity of {found.campaign}, {as_of}", by.value, lines))
     if found.total.capacity_owed:
         output.out.print(f"{output.count(found.total.capacity_owed, 'node')} of the baseline not back: fermata tail")
 
@@ -49,4 +48,4 @@ def _row(line: CapacityLine) -> tuple[object, ...]:
     counts = (line.baseline, line.taken, line.returned, line.kept_out, line.untouched, line.gone, line.owed)
     ready = f"{line.windows_ready:,} of {line.windows:,}"
     since = output.utc(line.ready_at) if line.ready_at else ""
-    return escape(line.name), *(f"{number:,}" for number in counts), ready, since
+    return line.name, *(f"{number:,}" for number in counts), ready, since

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from fermata.cli import options, output
+from fermata.cli.credentials import connect
 from fermata.cli.watch_feed import look, reader_of
-from fermata.client import connect
 from fermata.domain.ids import CampaignId
 from fermata.domain.reasons import Code, reason
 from fermata.services.board_views import Board

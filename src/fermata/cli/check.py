@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.cli.check_follow import Followed, ObservedFileOption, ParentFileOption, read_planned
@@ -114,14 +113,14 @@ def _tell(verdict: _Verdict) -> None:
         if rule.code in grouped:
             _tell_rule(rule.code, rule.sentence, grouped[rule.code])
     found = len(verdict.violations)
-    outcome = f"[bold red]{output.count(found, 'violation')}[/]" if found else "[bold green]No violation[/]"
+    outcome = (output.count(found, "violation"), "bold red") if found else ("No violation", "bold green")
     counts = _counts(verdict.plan) if verdict.plan else {}
     parts = [output.count(len(list_rules()), "rule")]
     if counts:
         parts += [output.count(counts["windows"], "window"), output.count(counts["nodes"], "node")]
         parts += [f"{counts['unplanned']:,} unplanned"]
     output.out.print(
-        f"{outcome} in {escape(verdict.plan_id)}: {', '.join(parts)} checked in {verdict.seconds:.1f} s",
+        output.styled(outcome, f" in {verdict.plan_id}: {', '.join(parts)} checked in {verdict.seconds:.1f} s"),
         soft_wrap=True,
     )
 

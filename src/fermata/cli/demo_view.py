@@ -135,7 +135,7 @@ class LiveTeller(PlainTeller):
     def finish(self, step: str, sentence: str, seconds: float, **facts: Any) -> None:
         """Says what came of it and how long it took."""
         self._live.update(Text(""), refresh=True)
-        output.out.print(f"{sentence} [dim]({seconds:.1f} s)[/]")
+        output.out.print(output.styled(sentence, (f" ({seconds:.1f} s)", "dim")))
 
     def status(self, status: RunStatus) -> None:
         """Redraws the status."""

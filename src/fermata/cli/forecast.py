@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.domain.forecasts import Forecast
@@ -56,7 +55,7 @@ def _print_all(found: Forecasts) -> None:
 
 def _row(made: Forecast) -> tuple[object, ...]:
     if made.enough is None:
-        return made.window, "", "", "", output.utc(made.promised), "", escape(str(made.none or ""))
+        return made.window, "", "", "", output.utc(made.promised), "", str(made.none or "")
     return (
         made.window,
         pace(made),
@@ -64,21 +63,21 @@ def _row(made: Forecast) -> tuple[object, ...]:
         output.utc(made.enough.bound),
         output.utc(made.promised),
         _chance(made.kept),
-        escape(made.why),
+        made.why,
     )
 
 
 def _print_one(made: Forecast, name: str) -> None:
     if made.enough is None:
-        output.out.print(f"[bold]{escape(name)}[/]  {escape(str(made.none))}")
+        output.out.print(output.styled((name, "bold"), f"  {made.none}"))
         return
-    output.out.print(f"[bold]{escape(name)}[/]  {pace(made)}, as of {output.utc(made.at)}")
+    output.out.print(output.styled((name, "bold"), f"  {pace(made)}, as of {output.utc(made.at)}"))
     output.out.print(
         f"{100 * made.enough.share:.0f} % back by {output.utc(made.promised)}, as promised: {_chance(made.kept)};"
         f" by {output.utc(made.planned_end)}, as planned: {_chance(made.kept_end)}"
     )
     if made.why:
-        output.say(escape(made.why))
+        output.say(made.why)
     rows = [
         (f"{100 * level.share:.0f} %", f"{level.nodes:,}", _when(level.median, made), _when(level.bound, made))
         for level in made.back
@@ -89,9 +88,10 @@ def _print_one(made: Forecast, name: str) -> None:
 
 def _print_helps(made: Forecast) -> None:
     if made.is_alarming:
-        output.out.print(f"[bold]{escape(made.window or 'The run')} needs you:[/] kept with {_chance(made.kept)}.")
+        needed = (f"{made.window or 'The run'} needs you:", "bold")
+        output.out.print(output.styled(needed, f" kept with {_chance(made.kept)}."))
         for one in made.helps:
-            output.say(f"  {chance_words(one.kept)} if you {escape(one.sentence)}")
+            output.say(f"  {chance_words(one.kept)} if you {one.sentence}")
         if not made.helps:
             output.out.print("  Nothing that was tried would help.")
 

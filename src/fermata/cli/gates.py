@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.domain.gates import GateState, GateWord
@@ -103,7 +102,7 @@ def _say(
     if as_json:
         output.print_json({"schema": "fermata.gate/1", "gate": output.with_z(to_plain(state))})
     else:
-        output.out.print(f"{state.judged.verdict}: {escape(state.judged.reason.sentence)}")
+        output.out.print(f"{state.judged.verdict}: {state.judged.reason.sentence}")
 
 
 def print_gates(found: GatesView) -> None:
@@ -112,7 +111,7 @@ def print_gates(found: GatesView) -> None:
     rows = [_row(view) for view in found.gates]
     output.out.print(output.table(f"Gates of {found.run}", headings, rows, right=(3, 4, 5, 6, 7)))
     for view in found.gates[:1]:
-        output.out.print(escape(_terms(view)))
+        output.out.print(_terms(view))
 
 
 def _row(view: GateView) -> tuple[object, ...]:
@@ -127,7 +126,7 @@ def _row(view: GateView) -> tuple[object, ...]:
         known.regressed,
         known.open,
         view.waiting,
-        escape(_why(state)),
+        _why(state),
     )
 
 

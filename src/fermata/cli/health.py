@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
@@ -44,7 +43,7 @@ def learn(
         output.print_json(told)
         return
     rows = [
-        (escape(each.sku), escape(each.figure), f"{each.nodes:,}", f"{each.median:.4g}", f"{each.spread:.2g}")
+        (each.sku, each.figure, f"{each.nodes:,}", f"{each.median:.4g}", f"{each.spread:.2g}")
         for each in found.baselines
     ]
     if not rows:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.cli.runs import CampaignArgument, named, tell
@@ -142,6 +141,6 @@ def _tell_words(words: Sequence[Intent], *, as_json: bool) -> None:
         output.print_json({"schema": "fermata.intents/1", "intents": output.with_z(to_plain(words))})
         return
     for word in words[:SHOWN]:
-        output.out.print(escape(f"{word.place} {_OUTCOMES[word.desired]}"))
+        output.out.print(f"{word.place} {_OUTCOMES[word.desired]}")
     if len(words) > SHOWN:
         output.out.print(f"and {len(words) - SHOWN:,} more")

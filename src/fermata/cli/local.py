@@ -8,7 +8,7 @@ from typing import assert_never
 
 from fermata import wiring
 from fermata.cli.local_files import ask_desk
-from fermata.cli.local_rooms import RoomVerbs
+from fermata.cli.local_tokens import TokenVerbs
 from fermata.client.words import OrderEnding, RunChange
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.combinations import Combination
@@ -91,7 +91,7 @@ from fermata.settings import read_settings
 
 
 @dataclass(frozen=True, slots=True)
-class StoreVerbs(RoomVerbs):
+class StoreVerbs(TokenVerbs):
     """The services, on real time, called as they are. `sources` of inventory are those of the settings file named."""
 
     sources: inventory_sources.Sources = inventory_sources.NOTHING_CONFIGURED

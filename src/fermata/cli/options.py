@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fermata import wiring
-from fermata.client import connect
+from fermata.cli.credentials import connect
+from fermata.settings import BadSetting, read_settings
 from fermata.store.database import Database
 
 if TYPE_CHECKING:
@@ -112,7 +113,11 @@ def store_url(text: str) -> str:
 @contextmanager
 def opened_store(text: str) -> Iterator[Database]:
     """The store the user named, closed at the end of the block. Raises StoreUnavailable."""
-    database = wiring.open_database(store_url(text))
+    try:
+        seal_key = wiring.find_seal_key(read_settings())
+    except BadSetting as bad:
+        raise typer.BadParameter(str(bad)) from bad
+    database = wiring.open_database(store_url(text), seal_key=seal_key)
     try:
         yield database
     finally:

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -11,10 +11,12 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markup import escape
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
+
+from fermata.domain.harmless import escape_json, show_line, show_lines
 
 DONE = 0
 REFUSED = 1
@@ -34,21 +36,37 @@ def _columns(stream: TextIO) -> int:
     return shutil.get_terminal_size().columns if stream.isatty() else _PIPED_COLUMNS
 
 
+class Plainly(Console):
+    """Whatever is printed is text: brackets and colons in a name mean nothing, and a character that could move the
+    cursor, change the terminal or turn a line around is shown by its number. Styles come from `styled` alone.
+    """
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """What goes out, piece by piece."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(show_lines(segment.text), segment.style)
+
+
 _ROOM = _columns(sys.stdout)
-out = Console(highlight=False, width=max(_ROOM, _LEAST_COLUMNS))
-err = Console(stderr=True, highlight=False, width=_columns(sys.stderr))
+out = Plainly(highlight=False, markup=False, emoji=False, width=max(_ROOM, _LEAST_COLUMNS))
+err = Plainly(stderr=True, highlight=False, markup=False, emoji=False, width=_columns(sys.stderr))
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """One text of parts, each plain or with its style."""
+    return Text.assemble(*parts)
 
 
 def print_json(value: Any) -> None:
     """The machine's answer: JSON, keys in the order given, and nothing else on standard output."""
     text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-    sys.stdout.buffer.write(text)
+    sys.stdout.buffer.write(escape_json(text.decode()).encode())
     sys.stdout.buffer.flush()
 
 
 def print_line(text: str) -> None:
     """One line of many on standard output, at once: somebody follows them."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{show_lines(text)}\n")
     sys.stdout.flush()
 
 
@@ -115,12 +133,15 @@ def table(
 
     A narrow terminal folds the first column and those of prose; numbers and dates stay whole.
     """
-    built = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    head = Text(title, style="bold")
+    built = Table(title=head, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for index, heading in enumerate(headings):
         foldable = index == 0 or heading in PROSE
-        built.add_column(heading, justify="right" if index in right else "left", overflow="fold", no_wrap=not foldable)
+        built.add_column(
+            Text(heading), justify="right" if index in right else "left", overflow="fold", no_wrap=not foldable
+        )
     for row in rows:
-        built.add_row(*(str(cell) for cell in row))
+        built.add_row(*(Text(show_line(str(cell))) for cell in row))
     return Fitted(built)
 
 
@@ -149,4 +170,4 @@ def fail(code: str, sentence: str, *, exit_code: int, as_json: bool, detail: dic
     if as_json:
         print_json({"error": {"code": code, "sentence": sentence, "exit_code": exit_code, **(detail or {})}})
         return
-    err.print(f"[bold red]{code}[/]  {escape(sentence)}", soft_wrap=True)
+    err.print(styled((code, "bold red"), f"  {sentence}"), soft_wrap=True)

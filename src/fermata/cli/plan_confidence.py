@@ -45,13 +45,19 @@ def tell_confidence(made: Plan, campaign: Campaign, *, wanted: float) -> None:
     expected = f"; about {late:,} may end late" if late else ""
     output.say(f"{len(weak):,} of {windows} {verb} {asked}{expected}.", style="yellow")
     counts = Counter(found.reason.code for found in weak)
-    for code, why in ((Code.END_UNSURE_ROOM, _say_room(campaign)), (Code.END_UNSURE_FALLOUT, _FALLOUT)):
+    said = {
+        Code.END_UNSURE_ROOM: _say_room(campaign),
+        Code.END_UNSURE_NEXT: _NEXT,
+        Code.END_UNSURE_FALLOUT: _FALLOUT,
+    }
+    for code, why in said.items():
         if counts[code]:
             output.say(f"  {counts[code]:,} {code}: {why}")
     least = ", ".join(f"{found.window.id} {found.window.end_confidence:.0%}" for found in weak[:WEAK_SHOWN])
     output.say(f"  Least sure: {least}. fermata simulate tells what late ends do to limits and deadline.")
 
 
+_NEXT = "what comes after them that day leaves them no more time: fermata why names it."
 _FALLOUT = "more nodes may fall out than may be missing. Time does not help: keep spare nodes, or expect it."
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
@@ -169,8 +168,8 @@ def _preview_json(found: PolicyPreview) -> dict[str, Any]:
 
 def _tell(found: Trial) -> None:
     style = STYLES.get(found.outcome, "bold red")
-    told = f"{escape(found.update)} on {escape(found.node)} at {output.utc(found.at)}"
-    output.out.print(f"{told}: [{style}]{WORDS[found.outcome]}[/]", soft_wrap=True)
+    told = f"{found.update} on {found.node} at {output.utc(found.at)}"
+    output.out.print(output.styled(f"{told}: ", (WORDS[found.outcome], style)), soft_wrap=True)
     output.out.print(f"Decided by {found.rule}: {found.stance.replace('_', ' ')}.", markup=False, soft_wrap=True)
     for why in found.why:
         output.out.print(f"  {why}", markup=False, soft_wrap=True)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.cli.requests import opened_listing
@@ -73,8 +72,8 @@ def _print_rows(answer: Answer) -> None:
         _print_list(names, cells)
     else:
         right = [index for index, column in enumerate(answer.columns) if column.kind in NUMBERS]
-        short = [[escape(_shorten(cell)) for cell in row] for row in cells]
-        output.out.print(output.table("", [escape(name) for name in names], short, right=right))
+        short = [[_shorten(cell) for cell in row] for row in cells]
+        output.out.print(output.table("", list(names), short, right=right))
     if answer.is_cut:
         more = output.count(answer.total - len(cells), "more row")
         output.out.print(f"... {more}: --limit shows up to {ROWS_MAX:,}, or ask for less")
@@ -93,7 +92,7 @@ def _print_list(names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     """Too wide for a table: a block per row, without what is empty."""
     widest = max(len(name) for name in names)
     for number, row in enumerate(cells, start=1):
-        output.out.print(f"[dim]row {number}[/]")
+        output.out.print(f"row {number}", style="dim")
         for name, cell in zip(names, row, strict=True):
             if cell:
-                output.out.print(f"  {escape(name.ljust(widest))}  {escape(cell)}", soft_wrap=True)
+                output.out.print(f"  {name.ljust(widest)}  {cell}", soft_wrap=True)

@@ -4,7 +4,6 @@ from collections import Counter
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.domain.hashing import to_plain
@@ -80,4 +79,4 @@ def recover(
 
 
 def _row(option: RecoveryOption) -> tuple[object, ...]:
-    return option.unit, option.update, option.option, option.to_version, escape(option.reason.sentence)
+    return option.unit, option.update, option.option, option.to_version, option.reason.sentence

@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.cli.runs import WhyOption
@@ -72,7 +71,7 @@ def replan_mode(
     if as_json:
         output.print_json({"schema": "fermata.run/1", "run": output.with_z(to_plain(run))})
     else:
-        output.out.print(escape(f"{run.id} {_MODES[run.replan]}"))
+        output.out.print(f"{run.id} {_MODES[run.replan]}")
 
 
 def replan_json(made: Replan) -> dict[str, Any]:
@@ -112,4 +111,4 @@ def _headline(made: Replan) -> str:
 def _row(line: ReplanLine) -> tuple[object, ...]:
     named = line.windows[0] if len(line.windows) == 1 else f"{line.cluster}, {len(line.windows)} windows"
     was, now = (output.utc(at) if at is not None else "-" for at in (line.was, line.now))
-    return named, line.change.value, was, now, line.nodes, escape(line.cause.sentence)
+    return named, line.change.value, was, now, line.nodes, line.cause.sentence

@@ -8,6 +8,7 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+from rich.text import Text
 
 from fermata.cli import capacity, options, output, tail
 from fermata.domain.ids import CampaignId
@@ -63,7 +64,7 @@ def _write(path: Path, text: str) -> None:
         raise typer.BadParameter(f"{path} cannot be written: {error.strerror}") from error
 
 
-def report_parts(made: Report) -> Iterator[output.Fitted | str]:
+def report_parts(made: Report) -> Iterator[output.Fitted | Text | str]:
     """The terminal's version, top to bottom; reads well in 100 columns."""
     yield _headline(made)
     yield _standing(made)
@@ -85,18 +86,19 @@ def report_parts(made: Report) -> Iterator[output.Fitted | str]:
         yield output.table("Not taken", ("nodes", "code", "reason"), rows, right=(0,))
 
 
-def _headline(made: Report) -> str:
+def _headline(made: Report) -> Text:
     state = "complete" if made.is_complete else "not complete"
     ended = [line for line in made.windows if line.punctuality is not None]
     paces = Counter(line.punctuality for line in ended)
     pace = ", ".join(f"{paces[kind]} {kind.replace('_', ' ')}" for kind in Punctuality)
     broken = sum(line.kept_promise is False for line in ended)
     exceeded = sum(use.exceeded for use in made.limits)
-    return (
-        f"[bold]{made.title}[/]: {state} as of {output.utc(made.as_of)}\n"
+    return output.styled(
+        (made.title, "bold"),
+        f": {state} as of {output.utc(made.as_of)}\n"
         f"{len(ended)} of {output.count(len(made.windows), 'window')} ended: {pace}; "
         f"{output.count(broken, 'promise')} broken; "
-        f"{output.count(exceeded, 'limit')} exceeded"
+        f"{output.count(exceeded, 'limit')} exceeded",
     )
 
 

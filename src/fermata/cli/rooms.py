@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from typer.core import TyperGroup
 
 from fermata.cli import options, output
@@ -215,7 +214,7 @@ def _plain(found: RoomView) -> dict[str, Any]:
 
 def _print_list(found: RoomList) -> None:
     rows = [
-        (one.window, one.state, output.utc(one.planned_start), escape(one.last.title) if one.last else "")
+        (one.window, one.state, output.utc(one.planned_start), one.last.title if one.last else "")
         for one in found.rooms
     ]
     title = f"Rooms of {found.run} as of {output.utc(found.as_of)}"
@@ -225,7 +224,7 @@ def _print_list(found: RoomList) -> None:
 def _print_room(found: RoomView) -> None:
     facts = found.gathered.facts
     head = f"Room of {facts.place.window}, {facts.place.cluster}, {facts.figures.state}"
-    output.out.print(f"[bold]{escape(head)}[/]  as of {output.utc(found.as_of)}")
+    output.out.print(output.styled((head, "bold"), f"  as of {output.utc(found.as_of)}"))
     output.say(f"Bridge: {facts.book.bridge or 'none'}")
     output.say(f"Has the room: {facts.book.holder or 'nobody'}")
     if found.opens_at is not None:
@@ -257,8 +256,8 @@ def _roll_row(one: Called, found: RoomView) -> tuple[object, ...]:
         ", ".join(one.updates),
         output.utc(one.starts_at),
         answered,
-        escape(one.answered_by),
-        escape(note_of),
+        one.answered_by,
+        note_of,
     )
 
 
@@ -270,9 +269,9 @@ def _print_words(found: RoomView) -> None:
         (
             "its start" if one.topic == START else one.topic,
             "waited for" if one.is_open else "nothing" if one.word is None else "go" if one.word.is_go else "no-go",
-            escape(one.by),
+            one.by,
             output.utc(one.at) if one.at else "",
-            escape(one.word.why) if one.word else "",
+            one.word.why if one.word else "",
         )
         for one in asked
     ]
@@ -285,12 +284,12 @@ def _print_history(found: RoomView) -> None:
     if rest:
         output.out.print()
         hidden = len(rest) - MESSAGES_SHOWN
-        output.out.print("[bold]Told before[/]" + (f" ({hidden} more: --json)" if hidden > 0 else ""))
+        output.out.print(output.styled(("Told before", "bold"), f" ({hidden} more: --json)" if hidden > 0 else ""))
         for message in rest[:MESSAGES_SHOWN]:
             output.say(message.title)
     if found.lines:
         output.out.print()
         hidden = len(found.lines) - LINES_SHOWN
-        output.out.print("[bold]Said[/]" + (f" ({hidden} more: --json)" if hidden > 0 else ""))
+        output.out.print(output.styled(("Said", "bold"), f" ({hidden} more: --json)" if hidden > 0 else ""))
         for line in found.lines[:LINES_SHOWN]:
             output.say(f"{output.utc(line.at)} {line.actor}: {say_line(line)}")

@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.cli.conducting import SiteOption, check_site, conduct_until_over, live_run
@@ -110,7 +109,7 @@ def tell(run: Run, sentence: str, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"schema": "fermata.run/1", "run": output.with_z(to_plain(run))})
     else:
-        output.out.print(escape(sentence))
+        output.out.print(sentence)
 
 
 def _plain(found: RunStatus) -> dict[str, Any]:
@@ -127,9 +126,10 @@ def _plain(found: RunStatus) -> dict[str, Any]:
 
 def _print_head(found: RunStatus) -> None:
     wanted = "" if found.desired.value == "run" else f", asked to {found.desired}"
-    output.out.print(f"[bold]{escape(found.campaign)}[/]  {found.state}{wanted} as of {output.utc(found.as_of)}")
+    told = f"  {found.state}{wanted} as of {output.utc(found.as_of)}"
+    output.out.print(output.styled((found.campaign, "bold"), told))
     for word in found.words:
-        output.out.print(escape(word.sentence))
+        output.out.print(word.sentence)
     output.out.print(
         f"{output.count(found.nodes_returned, 'node')} back of {found.nodes_planned:,} planned, "
         f"{found.nodes_kept_out:,} proven but left out as found, {found.nodes_out:,} out, "
@@ -189,8 +189,8 @@ def _print_jobs(found: RunStatus, *, everything: bool) -> None:
         return
     headings = ("window", "start", "jobs a drain would meet", "jobs to come", "reason")
     rows = [
-        (w.window, output.utc(w.opened_at or w.planned_start), escape(say_cost(w.jobs, output.utc)),
-         escape(say_keeping(w.jobs)), escape(w.jobs.why.sentence) if w.jobs.why else "")
+        (w.window, output.utc(w.opened_at or w.planned_start), say_cost(w.jobs, output.utc),
+         say_keeping(w.jobs), w.jobs.why.sentence if w.jobs.why else "")
         for w in shown if w.jobs is not None
     ]  # fmt: skip
     hidden = len(known) - len(shown)
@@ -221,7 +221,7 @@ def _window_row(window: WindowStatus) -> tuple[object, ...]:
         window.returned + window.kept_out,
         window.working,
         window.in_tail,
-        escape(window.reason.sentence) if window.reason else "",
+        window.reason.sentence if window.reason else "",
     )
 
 
@@ -240,10 +240,8 @@ def _print_gates(found: GatesView | None) -> None:
         judged = view.gate.judged
         if view.gate.is_closed:
             waiting = output.count(view.waiting, "unit")
-            output.out.print(
-                f"[bold]Gate of {escape(view.gate.update)}: {judged.verdict}[/], {waiting} waiting."
-                f" {escape(judged.reason.sentence)}"
-            )
+            head = (f"Gate of {view.gate.update}: {judged.verdict}", "bold")
+            output.out.print(output.styled(head, f", {waiting} waiting. {judged.reason.sentence}"))
 
 
 def _print_tail(found: RunStatus) -> None:
@@ -254,4 +252,4 @@ def _print_tail(found: RunStatus) -> None:
 
 
 def _tail_row(entry: TailEntry) -> tuple[object, ...]:
-    return entry.unit, age_words(entry.age), entry.state, escape(entry.owner), escape(str(entry.reason))
+    return entry.unit, age_words(entry.age), entry.state, entry.owner, str(entry.reason)

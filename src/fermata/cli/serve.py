@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.conducting import conducting
 from fermata.cli.node_key import node_access
+from fermata.cli.serve_access import (
+    AccessOption,
+    CertificateOption,
+    KeyOption,
+    NamesOption,
+    find_access,
+    refuse_open_door,
+    with_clients,
+)
 from fermata.cli.simulating import begin_run, chosen_settings, conduct_simulated
 from fermata.domain.operations import Run
 from fermata.domain.reasons import Code, reason
@@ -22,11 +30,12 @@ from fermata.domain.run_states import LIVE_RUNS
 from fermata.execution.delivering import keep_delivering
 from fermata.ports import Clock
 from fermata.server.callers import NodeAccess
+from fermata.server.identity.admission import Admission
 from fermata.server.serving import PortTaken, Tls, TlsUnusable, bind_socket, serve_until_signal, url_of
 from fermata.services import records
 from fermata.services.errors import Refusal
 from fermata.services.inventory_sources import Sources
-from fermata.settings import Settings, is_loopback
+from fermata.settings import Settings
 
 ACTOR = "serve --simulate"
 LOOK_SECONDS = 1.0  # for a plan in force, while there is nothing to conduct
@@ -43,14 +52,8 @@ def serve(
     store: options.StoreOption = options.DEFAULT_STORE,
     host: Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one.", show_default="8321")] = None,
-    tls_cert: Annotated[
-        Path | None,
-        typer.Option("--tls-cert", help="Serve https with this certificate (PEM).", show_default=False),
-    ] = None,
-    tls_key: Annotated[
-        Path | None,
-        typer.Option("--tls-key", help="Its key, if it stands in another file.", show_default=False),
-    ] = None,
+    tls_cert: CertificateOption = None,
+    tls_key: KeyOption = None,
     simulate: Annotated[
         Path | None,
         typer.Option(
@@ -73,9 +76,11 @@ def serve(
         Path | None,
         typer.Option("--sources", help="File with the sources of inventory, asked by the clock.", show_default=False),
     ] = None,
+    access: AccessOption = None,
+    names: NamesOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Serves the board and the API of a store until Ctrl-C. Loopback only: there is no sign-in yet."""
+    """Serves the board and the API of a store until Ctrl-C: to this machine alone, or to whom --access lets in."""
     settings = chosen_settings(
         store=store,
         host=host,
@@ -86,13 +91,17 @@ def serve(
         site=site,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        access=access,
+        names=names,
     )
     if simulate is not None:
         _refuse_real(settings)
     asked = wiring.open_sources(settings.sources)
-    nodes, tls = node_access(settings), _find_tls(settings)
+    nodes, let_in = node_access(settings), find_access(settings)
+    tls = with_clients(_find_tls(settings), let_in.book)
+    refuse_open_door(settings, let_in, tls)
     with _listen(settings) as listener, options.opened_store(settings.store) as database:
-        place = Served(database=database, settings=settings, listener=listener, tls=tls, nodes=nodes)
+        place = Served(database=database, settings=settings, listener=listener, tls=tls, nodes=nodes, access=let_in)
         url = url_of(listener, tls)
         if simulate is None:
             place.serve_real(asked, lambda: _say(url, as_json=as_json))
@@ -117,6 +126,7 @@ class Served:
     listener: socket.socket
     tls: Tls | None
     nodes: NodeAccess
+    access: Admission
 
     def serve_real(self, sources: Sources, say: Callable[[], None]) -> None:
         """By real time, with a conductor where the settings name a site. Raises BadInput, SiteUnusable."""
@@ -128,7 +138,13 @@ class Served:
         ):
             say()
             app = wiring.make_app(
-                self.database, clock, simulated_at=None, settings=self.settings, nodes=self.nodes, sources=sources
+                self.database,
+                clock,
+                simulated_at=None,
+                settings=self.settings,
+                nodes=self.nodes,
+                sources=sources,
+                access=self.access,
             )
             serve_until_signal(app, self.listener, over, self.tls)
 
@@ -144,6 +160,7 @@ class Served:
                 simulated_at=self.settings.speed,
                 settings=self.settings,
                 nodes=self.nodes,
+                access=self.access,
             )
             serve_until_signal(app, self.listener, over, self.tls)
         simulation.end()
@@ -207,7 +224,7 @@ class Simulation:
             try:
                 run = self._live_run()
             except Refusal as refusal:
-                output.err.print(escape(str(refusal.reason)))
+                output.err.print(str(refusal.reason))
                 self._stop.wait(LOOK_SECONDS)
                 continue
             if run is not None:
@@ -246,8 +263,6 @@ def _find_tls(settings: Settings) -> Tls | None:
 
 
 def _listen(settings: Settings) -> socket.socket:
-    if not is_loopback(settings.host):
-        raise Refusal(reason(Code.NOT_LOOPBACK, host=settings.host))
     try:
         return bind_socket(settings.host, settings.port)
     except PortTaken as taken:

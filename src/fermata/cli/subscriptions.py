@@ -32,7 +32,7 @@ SecretOption = Annotated[
     str | None,
     typer.Option(
         "--secret",
-        help="Name of an incident API's or status page's key in FERMATA_CHANNEL_SECRETS.",
+        help="Name of a status page's or incident API's key, or of what signs, in FERMATA_CHANNEL_SECRETS.",
         show_default=False,
     ),
 ]

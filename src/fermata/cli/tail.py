@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from fermata.cli import options, output
 from fermata.domain.hashing import to_plain
@@ -48,7 +47,7 @@ def tail(
     if as_json:
         output.print_json(_plain(found))
         return
-    of = f" of {escape(owner)}" if owner else ""
+    of = f" of {owner}" if owner else ""
     title = f"Tail{of}: {output.count(len(found.tail), 'unit')} as of {output.utc(found.as_of)}"
     headings = ("unit", "age", "owner", "next", "at", "order", "reason")
     output.out.print(output.table(title, headings, [_row(entry) for entry in found.tail], right=(1,)))
@@ -95,7 +94,7 @@ def _tell(entry: TailEntry, sentence: str, *, as_json: bool) -> None:
     if as_json:
         output.print_json({"schema": "fermata.tail_entry/1", **_entry(entry)})
     else:
-        output.out.print(escape(sentence))
+        output.out.print(sentence)
 
 
 def _plain(found: TailView) -> dict[str, Any]:
@@ -114,8 +113,8 @@ def _entry(entry: TailEntry) -> dict[str, Any]:
 def _row(entry: TailEntry) -> tuple[object, ...]:
     step = "another try" if entry.retry_wanted else NEXT[entry.next_step]
     at = output.utc(entry.next_at) if entry.next_at else ""
-    reason = escape(entry.reason.sentence)
-    return entry.unit, age_words(entry.age), escape(entry.owner), step, at, entry.order or "", reason
+    reason = entry.reason.sentence
+    return entry.unit, age_words(entry.age), entry.owner, step, at, entry.order or "", reason
 
 
 def age_words(age: timedelta) -> str:
@@ -126,9 +125,7 @@ def age_words(age: timedelta) -> str:
 
 def repair_table(repairs: Sequence[RepairTime]) -> output.Fitted:
     """How long repairs took, and take."""
-    rows = [
-        (line.group, escape(line.name), f"{line.repaired:,}", f"{line.open_now:,}", *_hours(line)) for line in repairs
-    ]
+    rows = [(line.group, line.name, f"{line.repaired:,}", f"{line.open_now:,}", *_hours(line)) for line in repairs]
     headings = ("by", "name", "repaired", "open", "mean", "median")
     return output.table("Hours to repair (open ones: at least)", headings, rows, right=(2, 3, 4, 5))
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.domain.report import Report
     from fermata.domain.room import RoomLine
     from fermata.domain.run_states import Desired, ReplanMode
+    from fermata.domain.sessions import ApiToken
     from fermata.domain.subscriptions import SubscriptionOrder
     from fermata.domain.work_orders import WorkOrder
     from fermata.planning.inputs import Violation
@@ -56,6 +57,7 @@ if TYPE_CHECKING:  # nobody calls these here, and the planner takes half a secon
     from fermata.services.forecasts import Forecasts
     from fermata.services.freezes import EndedFreeze, FreezeOrder, FreezeView
     from fermata.services.gates import GatesView
+    from fermata.services.identity import MadeToken, NewToken
     from fermata.services.import_files import ImportKind
     from fermata.services.intents import Wanted
     from fermata.services.inventory import ImportSet, ImportSummary, WorkloadsRemoved
@@ -337,6 +339,15 @@ class Verbs(Listing, Protocol):
 
     def retry_tail(self, unit: str, *, actor: str, why: str) -> TailEntry:
         """Asks for one more try."""
+
+    def list_tokens(self) -> Sequence[ApiToken]:
+        """Tokens that who asks may know of."""
+
+    def make_token(self, wanted: NewToken) -> MadeToken:
+        """Makes a token in the name of who asks; its secret is told this once."""
+
+    def revoke_token(self, token: str) -> ApiToken:
+        """It is good for nothing from now on."""
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         """How the campaign went."""

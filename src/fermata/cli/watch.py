@@ -8,11 +8,11 @@ from rich.console import Group
 from rich.live import Live
 
 from fermata.cli import options, output
+from fermata.cli.credentials import connect
 from fermata.cli.keys import Keys
 from fermata.cli.watch_feed import Feed, look, open_feed, reader_of
 from fermata.cli.watch_frame import DRAWN, FOOT_LINES, HEAD_LINES, TYPED, Heard, Screen, draw
 from fermata.cli.watch_lines import changes, facts
-from fermata.client import connect
 from fermata.services.board_views import Board
 
 KEY_SECONDS = 0.25  # how long a key, or news, may wait to be seen

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from fermata import wiring
 from fermata.cli import options
+from fermata.cli.credentials import connect
 from fermata.cli.watch_frame import Heard
-from fermata.client import ServerRefusal, connect
+from fermata.client import ServerRefusal
 from fermata.services import runs
 from fermata.services.board import BoardReader
 from fermata.services.board_views import Board

@@ -153,6 +153,8 @@ def _tell_window(why: WindowWhy) -> None:
     part = "all" if why.mode is Mode.WHOLE else f"part {why.part} of {why.parts}"
     _say(f"{part} of {why.cluster}: {output.count(why.nodes, 'node')}")
     _say(f"out {span_text(why.start, why.end, why.timezone)}; {why.end_confidence:.0%} sure to be back by then")
+    if why.unsure is not None:
+        _say(f"{why.unsure.code}  {why.unsure.sentence}")
     output.out.print()
     if not why.earlier:
         _say("No earlier day exists for it: it starts on the first day of the campaign that is left.")

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from fermata import wiring
 from fermata.cli import options, output
@@ -114,7 +113,7 @@ class Sayer:
             print(json.dumps({"event": "ready", "engine": engine, "worker": name_owner(parts.owner)}), flush=True)
         else:
             words = f"Working ({engine}) as {name_owner(parts.owner)}; Ctrl-C ends it and frees what it holds."
-            output.out.print(escape(words))
+            output.out.print(words)
 
     def ended(self) -> None:
         """Everything was let go of."""

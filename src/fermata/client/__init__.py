@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["ServerRefusal", "connect"]
 
 
-def connect(url: str) -> AbstractContextManager["ServerVerbs"]:
-    """The verbs of the server at `url`; its connection is closed at the end of the block."""
+def connect(url: str, *, token: str = "", ca_file: str | None = None) -> AbstractContextManager["ServerVerbs"]:
+    """The verbs of the server at `url`; its connection is closed at the end of the block. `token` says who calls, ""
+    where nobody has to; `ca_file` holds the authorities whose certificates are believed, None for the usual ones.
+    """
     from fermata.client import server  # noqa: PLC0415 - the API's bodies take a second to load
 
-    return server.connect(url)
+    return server.connect(url, token=token, ca_file=ca_file)

@@ -1,5 +1,6 @@
 """The HTTP link to a server: one request at a time, and what goes wrong with it as a refusal with its code."""
 
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from types import MappingProxyType, TracebackType
@@ -49,13 +50,17 @@ class ServerLink:
     """Answers are read as the values that they were on the server.
 
     Raises Refusal when there is no answer or none of ours, ServerRefusal and BadInput when that is the answer.
-    Proxies of the environment are not asked: the server listens on loopback.
+    Proxies of the environment are not asked: most servers listen on loopback. `token` goes with every request.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, token: str = "", ca_file: str | None = None) -> None:
         self._url = url
         timeout = httpx.Timeout(ANSWER_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
-        self._client = httpx.Client(base_url=url + PREFIX, timeout=timeout, trust_env=False)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        verify = ssl.create_default_context(cafile=ca_file) if ca_file else True
+        self._client = httpx.Client(
+            base_url=url + PREFIX, timeout=timeout, trust_env=False, headers=headers, verify=verify
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fermata.client.access import AccessVerbs
 from fermata.client.catalogue import CatalogueVerbs
 from fermata.client.consent import ConsentVerbs
 from fermata.client.gates import GatesVerbs
@@ -16,6 +17,7 @@ from fermata.client.readmission import ReadmissionVerbs
 from fermata.client.requests import RequestsVerbs
 from fermata.client.rooms import RoomsVerbs
 from fermata.client.runs import RunsVerbs
+from fermata.client.tokens import TokensVerbs
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,14 @@ class ServerVerbs(
     ReadmissionVerbs,
     RoomsVerbs,
     RunsVerbs,
+    TokensVerbs,
+    AccessVerbs,
 ):
     """The verbs of the command line, over the API."""
 
 
 @contextmanager
-def connect(url: str) -> Iterator[ServerVerbs]:
+def connect(url: str, *, token: str = "", ca_file: str | None = None) -> Iterator[ServerVerbs]:
     """The verbs of the server at `url`; its connection is closed at the end of the block."""
-    with ServerLink(url) as link:
+    with ServerLink(url, token=token, ca_file=ca_file) as link:
         yield ServerVerbs(link)

@@ -69,6 +69,7 @@ class Mishap(StrEnum):
     CUT = "half an answer"
     STALE = "an older answer instead of a new one"
     HANG = "no answer, and no end"
+    ECHO = "an error that says back all it was told, credentials too"
 
 
 class Broken(AssertionError):

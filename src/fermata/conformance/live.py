@@ -12,6 +12,7 @@ from fermata.domain.ids import DeviceId, NodeId
 from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import Accepted, NeverAsked
 from fermata.domain.routing import PortName
+from fermata.domain.secrets import Secret
 from fermata.ports import AdapterPorts, Clock
 
 MOMENTS_SECONDS = (0.05, 2.0)  # the first wait of a trial and the longest: each is half as long again as the last
@@ -63,12 +64,15 @@ def make_live_bench(  # noqa: PLR0913 - all that whoever tries it may say
 
 
 def find_secrets(settings: object) -> Sequence[str]:
-    """What the settings name: values of environment variables (`..._env`) and of files of secrets (`..._file`)."""
+    """What the settings name: secrets, environment variables (`..._env`) and files of secrets (`..._file`)."""
     found: list[str] = []
     for name, value in vars(settings).items():
+        if isinstance(value, Secret):
+            is_there = value.look()
+            found.append(is_there if isinstance(is_there, str) else "")
         if isinstance(value, str | Path) and name.endswith("_env"):
             found.append(os.environ.get(str(value), ""))
-        if isinstance(value, str | Path) and name.endswith(("token_file", "password_file", "key_file")):
+        if isinstance(value, str | Path) and name.endswith(("token_file", "password_file", "key_file", "secret_file")):
             path = Path(value)
             found.append(path.read_text(encoding="utf-8", errors="replace").strip() if path.is_file() else "")
     return [secret for secret in found if len(secret) >= SECRET_LENGTH_MIN]

@@ -4,6 +4,7 @@ passed. HTTP/1.1 without TLS, a request at a time; or plain TCP, a connection at
 
 import asyncio
 import contextlib
+import json
 import socket
 import struct
 import threading
@@ -33,6 +34,7 @@ class FaultKind(StrEnum):
     STATUS = "status"  # it does not arrive; the answer is `status`, with Retry-After if `retry_after` says so
     CUT = "cut"  # it arrives; of the answer's body half comes back, then the connection ends
     STALE = "stale"  # the oldest answer that this path gave to a GET, in place of a new one
+    ECHO = "echo"  # it does not arrive; the answer is `status`, with all of the request in its words, headers and body
     HANG = "hang"  # it does not arrive, and nothing comes back until the script is changed or the caller leaves
 
 
@@ -196,6 +198,8 @@ class FaultProxy:
                 return None, False
             case FaultKind.STATUS:
                 return _made_up(fault), False
+            case FaultKind.ECHO:
+                return _said_back(fault, request), False
             case FaultKind.HANG:
                 await self._hang(reader)
                 return None, False
@@ -302,6 +306,7 @@ def _as_fault(mishap: Mishap, *, reads: bool, acts: Callable[[str, str], bool] |
         Mishap.CUT: FaultKind.CUT,
         Mishap.STALE: FaultKind.STALE,
         Mishap.HANG: FaultKind.HANG,
+        Mishap.ECHO: FaultKind.ECHO,
     }
     is_busy, hits_all = mishap is Mishap.BUSY, reads or mishap is Mishap.STALE
     return Fault(
@@ -309,7 +314,7 @@ def _as_fault(mishap: Mishap, *, reads: bool, acts: Callable[[str, str], bool] |
         times=None,
         acts_only=not hits_all and acts is None,
         matches=None if hits_all else acts,
-        status=429 if is_busy else 500,
+        status=429 if is_busy else 400 if mishap is Mishap.ECHO else 500,
         retry_after=RETRY_AFTER if is_busy else None,
     )
 
@@ -319,6 +324,16 @@ def _made_up(fault: Fault) -> Message:
     if fault.retry_after is not None:
         headers.append(("Retry-After", str(round(fault.retry_after.total_seconds()))))
     return Message(start=f"HTTP/1.1 {fault.status} Made up", headers=tuple(headers), body=b"by the fault proxy")
+
+
+def _said_back(fault: Fault, request: Message) -> Message:
+    """As servers write errors: Kubernetes, Azure, Redfish, NVUE and slurmrestd each find their own words in it."""
+    told = " ".join((*(value for _, value in request.headers), request.body.decode("utf-8", "replace")))
+    error = {"code": "Echo", "message": told, "@Message.ExtendedInfo": [{"Message": told}]}
+    body = {"kind": "Status", "message": told, "detail": told, "error": error, "errors": [{"description": told}]}
+    plain = told.encode("ascii", "replace").decode().replace("\r", " ").replace("\n", " ")
+    headers = (("Content-Type", "application/json"), ("X-Echo", plain), ("Location", f"/{plain}"))
+    return Message(start=f"HTTP/1.1 {fault.status} {plain[:1000]}", headers=headers, body=json.dumps(body).encode())
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

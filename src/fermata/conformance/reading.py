@@ -119,10 +119,12 @@ def empty_calls_get_empty_answers(bench: Bench, subject: Subject, _mishap: Misha
 
 
 def nothing_secret_is_told(bench: Bench, _subject: Subject, _mishap: Mishap | None) -> None:
-    """Not in logs of any level, nor in errors, nor in what is shown of the adapter, whatever happens to its calls."""
+    """Not in logs of any level, nor in errors, nor in what is shown of the adapter, whatever happens to its calls, and
+    though the target says back what it was told.
+    """
     told = [repr(bench.ports), *(f"{thing!r} {thing}" for thing in bench.shown)]
     with _logs() as lines:
-        for mishap in (None, *(m for m in AWAY if m in bench.mishaps)):
+        for mishap in (None, *(m for m in (*AWAY, Mishap.ECHO) if m in bench.mishaps)):
             if bench.strike is not None:
                 bench.strike(mishap, reads=True)
             for read in _reads(bench):

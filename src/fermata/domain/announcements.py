@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from fermata.domain.ids import ClusterId, CustomerId, SupercomputerId, TeamId
-from fermata.domain.notices import OF_INCIDENTS, Change, Home, Notice, NoticeKind, make_notice
+from fermata.domain.notices import OF_INCIDENTS, Audience, Change, Home, Notice, NoticeKind, make_notice
+from fermata.domain.run_states import NOT_OPENED_YET
 
 KEY_LENGTH_MAX = 200  # incident APIs take 255, and ours stands behind a word
 NOBODY = CustomerId("")  # whom the operator's own subscriptions hear for
@@ -31,6 +32,7 @@ class Topic(StrEnum):
     """What kind of thing an announcement is about: subscriptions choose by it."""
 
     INCIDENT = "incident"  # what customers, teams or the operator read
+    SCHEDULE = "schedule"  # a window of a published plan, on status pages; once it is due, its key is an incident's
     REPAIR = "repair"  # a unit that somebody has to repair
     ASTRAY = "astray"  # a node that is out of the conductor's hands
 
@@ -40,6 +42,9 @@ KINDS: Mapping[tuple[Topic, Phase], NoticeKind] = {
     (Topic.INCIDENT, Phase.UPDATED): NoticeKind.INCIDENT_UPDATED,
     (Topic.INCIDENT, Phase.ACKNOWLEDGED): NoticeKind.INCIDENT_ACKNOWLEDGED,
     (Topic.INCIDENT, Phase.CLOSED): NoticeKind.INCIDENT_CLOSED,
+    (Topic.SCHEDULE, Phase.OPENED): NoticeKind.MAINTENANCE_SCHEDULED,
+    (Topic.SCHEDULE, Phase.UPDATED): NoticeKind.MAINTENANCE_MOVED,
+    (Topic.SCHEDULE, Phase.CLOSED): NoticeKind.MAINTENANCE_WITHDRAWN,
     (Topic.REPAIR, Phase.OPENED): NoticeKind.UNIT_NEEDS_REPAIR,
     (Topic.REPAIR, Phase.CLOSED): NoticeKind.UNIT_BACK,
     (Topic.ASTRAY, Phase.OPENED): NoticeKind.UNIT_ASTRAY,
@@ -53,7 +58,8 @@ SEVERITIES = ("critical", "error", "warning", "info")
 class Announcement:
     """`key` names what it is about, the same in every phase: `window:win_1`. `subject` is one line, `text` what stands
     below it, ready to be read: no channel writes words of its own. `facts` are JSON-ready and say the same in numbers;
-    channels know three of them: `severity`, one of SEVERITIES, and `start` and `end` (ISO 8601) of a maintenance.
+    channels know four of them: `severity`, one of SEVERITIES, `start` and `end` (ISO 8601) of a maintenance, and the
+    `state` of its window.
 
     Who hears: the customers of `clusters`, only those of `customers` if any are named; customers alone: all that is
     theirs; and `teams`, as teams. Nobody named: the operator's own subscriptions, as with `to_operator`, which then
@@ -71,6 +77,7 @@ class Announcement:
     teams: frozenset[TeamId] = frozenset()
     topic: Topic = Topic.INCIDENT
     to_operator: bool = False
+    audience: Audience = Audience.ALL
 
     def __post_init__(self) -> None:
         """Raises ValueError for a key or a subject that a channel could not carry."""
@@ -84,7 +91,7 @@ class Announcement:
     @property
     def about(self) -> str:
         """The subject of its lines in the journal and of its notices."""
-        return f"incident:{self.key}"
+        return subject_of(self.key)
 
     @property
     def event(self) -> str:
@@ -101,7 +108,13 @@ class Announcement:
             "clusters": sorted(self.clusters),
             "teams": sorted(self.teams),
             "to_operator": self.to_operator,
+            "audience": self.audience.value,
         }
+
+
+def subject_of(key: str) -> str:
+    """What the lines and notices of a key are about."""
+    return f"incident:{key}"
 
 
 def says_something(message: Announcement, last: Change | None) -> bool:
@@ -124,6 +137,7 @@ def tell_announcement(change: Change, homes: Mapping[ClusterId, Home]) -> tuple[
     """
     data = change.data
     facts = {**data["facts"], "key": change.name, "subject": data["subject"], "text": data["text"]}
+    facts["audience"] = data.get("audience", Audience.ALL.value)  # older lines say none
     kind = NoticeKind(change.event)
     concerned = _concerned(data, homes)
     told = [
@@ -151,7 +165,9 @@ def tell_back(change: Change, opened: Notice) -> Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """What an incident API or a status page has to know of a notice. `number` grows with every word under the `key`."""
+    """What an incident API or a status page has to know of a notice. `number` grows with every word under the `key`.
+    `is_ahead`: the maintenance has not begun, whatever the clock says.
+    """
 
     key: str
     number: int
@@ -162,6 +178,7 @@ class Incident:
     severity: str
     start: datetime | None
     end: datetime | None
+    is_ahead: bool
     source: str
     clusters: tuple[str, ...]
 
@@ -171,7 +188,7 @@ def incident_of(notice: Notice) -> Incident | None:
     if notice.kind not in OF_INCIDENTS:
         return None
     facts = notice.facts
-    severity = facts.get("severity")
+    severity, start, state = facts.get("severity"), _instant(facts.get("start")), facts.get("state")
     return Incident(
         key=facts["key"],
         number=notice.seq,
@@ -180,8 +197,9 @@ def incident_of(notice: Notice) -> Incident | None:
         text=facts["text"],
         at=notice.at,
         severity=severity if severity in SEVERITIES else "warning",
-        start=_instant(facts.get("start")),
+        start=start,
         end=_instant(facts.get("end")),
+        is_ahead=state in NOT_OPENED_YET if state else start is not None and notice.at < start,
         source=notice.supercomputer or "fermata",
         clusters=tuple(facts.get("clusters", ())),
     )

@@ -53,16 +53,34 @@ class _Count:
     failed: int = 0
     succeeded: int = 0
 
-    def add(self, op: UnitOp, sign: int) -> None:
-        """Who ran it before proves nothing of it."""
-        own = self.script.nodes.get(NodeId(op.unit))
-        bit = self.script.bits[self.update.id]
-        if own is None or not own.due & bit:
+    @property
+    def bit(self) -> int:
+        """Of the update, in the masks of rows."""
+        return self.script.bits[self.update.id]
+
+    def add(self, op: UnitOp) -> None:
+        """Takes in a node of the window that is new."""
+        if not self._is_due(op):
             return
-        self.domains[op.fault_domain] += sign
-        self.failed += sign * count_failed(op, APPLY_PREFIX + self.update.id)
-        if (op.applied | op.active) & bit:
-            self.succeeded += sign * (not _ran_before(op, self.update))
+        self.domains[op.fault_domain] += 1
+        self.failed += count_failed(op, APPLY_PREFIX + self.update.id)
+        self.succeeded += self._has_taken(op)
+
+    def move(self, before: UnitOp, after: UnitOp) -> None:
+        """A node that was taken in stands otherwise now."""
+        if not self._is_due(after):
+            return
+        label = APPLY_PREFIX + self.update.id
+        self.failed += count_failed(after, label) - count_failed(before, label)
+        self.succeeded += self._has_taken(after) - self._has_taken(before)
+
+    def _is_due(self, op: UnitOp) -> bool:
+        own = self.script.nodes.get(NodeId(op.unit))
+        return own is not None and bool(own.due & self.bit)
+
+    def _has_taken(self, op: UnitOp) -> bool:
+        """Who ran it before proves nothing of it."""
+        return bool((op.applied | op.active) & self.bit) and not _ran_before(op, self.update)
 
     def tell(self, catalogue: Catalogue) -> Tried:
         """With the bounds of the update and its team."""
@@ -84,7 +102,7 @@ def _count(script: WindowScript, update: Update, standing: Callable[[str], UnitO
     for name in script.nodes:
         op = standing(name)
         if op is not None:
-            found.add(op, 1)
+            found.add(op)
     return found
 
 
@@ -108,10 +126,12 @@ class TryBook:
         """A row is new, or is another now."""
         if before is None:
             self._counts.pop(after.window, None)
-        elif (counts := self._counts.get(after.window)) and _tells_other(before, after):
+        elif counts := self._counts.get(after.window):
+            written = (before.applied | before.active) ^ (after.applied | after.active)
+            is_other = _tells_other(before, after)
             for found in counts.values():
-                found.add(before, -1)
-                found.add(after, 1)
+                if is_other or written & found.bit:
+                    found.move(before, after)
 
     def drop(self, window: WindowId) -> None:
         """Nothing is asked of it any more."""
@@ -119,10 +139,11 @@ class TryBook:
 
 
 def _tells_other(before: UnitOp, after: UnitOp) -> bool:
-    """False when the two count alike, as after most decisions."""
+    """False when the two count alike for every update but those of which one has more written, as after most
+    decisions.
+    """
     return (
-        (before.applied | before.active) != (after.applied | after.active)
-        or before.retries != after.retries
+        before.retries != after.retries
         or before.state in _GAVE_UP
         or after.state in _GAVE_UP
         or before.versions_before != after.versions_before

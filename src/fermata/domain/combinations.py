@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
-from fermata.domain.fleet import Fleet
+from fermata.domain.fleet import Fleet, Place, place_of, places_of
 from fermata.domain.ids import ClusterId, NodeId, UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.reasons import Code, Reason, reason
 
 Pair = tuple[UpdateId, UpdateId]  # in the order of their names
+NONE: frozenset[UpdateId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +73,25 @@ def find_pairs(sets: Iterable[frozenset[UpdateId]], known: Iterable[Together]) -
 
 
 def pending_sets(fleet: Fleet, pending: FleetPending) -> Mapping[NodeId, frozenset[UpdateId]]:
-    """For every node with due work, its own updates and those of the devices that it hangs on."""
-    due_on = {name: frozenset(i.update.id for i in unit.due) for name, unit in pending.devices.items() if unit.due}
-    found: dict[NodeId, set[UpdateId]] = defaultdict(set)
-    for device, updates in due_on.items():
-        for node in fleet.nodes_behind(fleet.devices[device]):
-            found[node.name].update(updates)
-    for name, unit in pending.nodes.items():
-        if unit.due:
-            found[name].update(item.update.id for item in unit.due)
-    return {name: frozenset(found[name]) for name in sorted(found)}
+    """For every node with due work, its own updates and those of the devices that it hangs on: one set for all nodes of
+    which it is the same.
+    """
+    units = {id(unit): unit for unit in (*pending.nodes.values(), *pending.devices.values())}
+    due = {key: frozenset(item.update.id for item in unit.due) for key, unit in units.items()}
+    at: dict[Place, frozenset[UpdateId]] = {}
+    for name, unit in pending.devices.items():
+        place = place_of(fleet.devices[name])
+        at[place] = at.get(place, NONE) | due[id(unit)]
+    known: dict[tuple[frozenset[UpdateId], ...], frozenset[UpdateId]] = {}
+    found: dict[NodeId, frozenset[UpdateId]] = {}
+    for node in fleet.nodes.values():
+        key = (due.get(id(pending.nodes.get(node.name)), NONE), *(at.get(place, NONE) for place in places_of(node)))
+        updates = known.get(key)
+        if updates is None:
+            updates = known[key] = NONE.union(*key)
+        if updates:
+            found[node.name] = updates
+    return {name: found[name] for name in sorted(found)}
 
 
 def find_combinations(

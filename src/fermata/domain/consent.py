@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from fermata.domain.allowances import Allowance
-from fermata.domain.fleet import Cluster, Fleet, Node
+from fermata.domain.fleet import Cluster, Fleet, Node, Place, place_of
 from fermata.domain.hearing import Desk, Heard, NodeSaid
 from fermata.domain.ids import ClusterId, DeviceId, NodeId
 from fermata.domain.ledger import Decisions, nodes_in, say_missing
@@ -15,6 +15,7 @@ from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.reasons import Code, Reason, reason
 
 _NAME_OF: Callable[[Node], NodeId] = attrgetter("name")
+DRAINING = 0  # whatever is due: no value in memory is known by it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +72,23 @@ def device_gaps(
 def hear_devices(desk: Desk, gaps: Mapping[NodeId, Reason], names: Iterable[DeviceId]) -> Mapping[DeviceId, Reason]:
     """As `device_gaps`, of these devices. `gaps`: of the nodes behind them."""
     found: dict[DeviceId, Reason] = {}
+    lacks: dict[tuple[Place, int], list[NodeId]] = {}  # the same of all devices at a place of which the same is due
+    units = {id(unit): unit for unit in desk.pending.devices.values()}
+    drains = {key: unit.drains for key, unit in units.items()}
     for name in sorted(names):
         unit = desk.pending.devices.get(name)
         if unit is None or not unit.due:
             continue
-        behind = desk.fleet.nodes_behind(desk.fleet.devices[name])
-        if unit.drains:
-            lacking = [node.name for node in behind if node.name in gaps]
-        else:
-            lacking = [node.name for node in behind if desk.hear(node, desk.due(unit)).is_lacking]
+        place = place_of(desk.fleet.devices[name])
+        key = (place, DRAINING if drains[id(unit)] else id(unit))
+        lacking = lacks.get(key)
+        if lacking is None:
+            behind = desk.fleet.nodes_at(place)
+            if drains[id(unit)]:
+                lacking = [node.name for node in behind if node.name in gaps]
+            else:
+                lacking = [node.name for node in behind if desk.hear(node, desk.due(unit)).is_lacking]
+            lacks[key] = lacking
         if lacking:
             found[name] = _shared(name, lacking)
     return found

@@ -1,20 +1,22 @@
 """What a unit may begin next, and every reason why it may not yet: the second half of `decide`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 from fermata.domain.batch_size import PAYS, CountTries, Tried, count_tries
+from fermata.domain.blocking import blocking_nodes
 from fermata.domain.decisions import Begin, Decision, HandOver, Leave, Park
 from fermata.domain.fleet import Node
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.intents import Intent, Intents, say_paused
 from fermata.domain.intents import Standing as Wanted
-from fermata.domain.node_states import DEVICE_AT_WORK, EMPTY, FINAL, UnitEvent, UnitState
+from fermata.domain.node_states import DEVICE_AT_WORK, FINAL, UnitEvent, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.plans import NodeApplyStep, Step, VerifyStep
 from fermata.domain.policy import Freeze
+from fermata.domain.queues import CountQueue, Standing, count_queue
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.repairs import REPAIR, Handed, is_written, why_kept
 from fermata.domain.scripts import (
@@ -27,7 +29,7 @@ from fermata.domain.scripts import (
     NodeScript,
     WindowScript,
 )
-from fermata.domain.tally import Tally, count_queue
+from fermata.domain.tally import Tally
 from fermata.domain.updates import Catalogue, IsolationBy, Update
 from fermata.domain.versions import is_at_least
 
@@ -35,7 +37,7 @@ HANG_FACTOR = 2.5  # times the 90th percentile: of lognormal steps, fewer than 1
 _ENDS_BY_ITSELF = frozenset({Gate.TEAM, Gate.ISOLATION})  # others write, and will have written: they wait for nobody
 GATE_LOOK = timedelta(hours=1)  # fallback only: whoever opens a gate wakes those who wait at it
 
-Standing = Callable[[str], UnitOp | None]  # where a unit of the window stands; None: it was not taken
+Behind = Mapping[NodeId, UnitOp | None]  # where the nodes behind a device stand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class Facts:
     first. `lacking`: devices that were to be written next and to which consent lacks something. `closed`: updates
     whose gate lets nobody begin, and why. `undo_targets`: of nodes on which updates are rolled back, by window and
     node, the versions to roll them back to. `looked_at`: when the last answer of a target came in; `now` was before
-    that. `count_tries`: what came of an update in the window.
+    that. `count_tries`, `count_queue`: what came of an update in the window, and who is still to be let in to it.
     """
 
     now: datetime
@@ -72,6 +74,19 @@ class Facts:
     undo_targets: Mapping[tuple[WindowId, str], Mapping[UpdateId, str]] = field(default_factory=dict)
     looked_at: datetime | None = None
     count_tries: CountTries = count_tries
+    count_queue: CountQueue = count_queue
+    _holding: dict[tuple[int, tuple[DeviceId, ...]], list[DeviceId]] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
+
+    def holding(self, own: NodeScript, index: int) -> list[DeviceId]:
+        """The devices that a node hangs on because of which it may not begin the step `index` of the script. All nodes
+        of a rack hang on the same ones: it is found once while these facts are true.
+        """
+        key = (index, own.devices)
+        if key not in self._holding:
+            self._holding[key] = [n for n in own.devices if n in self.unproven and _holds_node(n, index, self)]
+        return self._holding[key]
 
     def undo_to(self, op: UnitOp) -> Mapping[UpdateId, str]:
         """What the updates on the node are rolled back to."""
@@ -182,10 +197,11 @@ def begin_device(op: UnitOp, facts: Facts) -> Decision:
         return due_to_people
     device = facts.script.devices[DeviceId(op.unit)]
     label = facts.script.labels[device.step]
-    barred = _find_gone(device, facts) or facts.lacking.get(device.device)
+    behind = {name: facts.standing(name) for name in device.behind}
+    barred = _find_gone(device, behind, facts) or facts.lacking.get(device.device)
     if barred is not None:
         return Leave(event=UnitEvent.LEAVE_OUT, reason=barred)
-    blocked = _closed_device_gate(op, device, facts) or not_admitted(op, device.update, facts)
+    blocked = _device_gate(op, device, behind, facts) or not_admitted(op, device.update, facts)
     if blocked is not None:
         return _park(device.step, label, *blocked, facts)
     return _begin(op, facts, UnitEvent.APPLY, device.step)
@@ -238,7 +254,7 @@ def _closed_gate(op: UnitOp, own: NodeScript, index: int, facts: Facts) -> tuple
         if facts.begin_again_at is not None and not op.begun:
             until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
             return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
-    held = [name for name in own.devices if _holds_node(name, index, facts)]
+    held = facts.holding(own, index)
     if held:
         return Gate.DEVICE, _kept_or_last(op, Gate.DEVICE, [_say_device(op, name, facts) for name in held])
     if isinstance(step, NodeApplyStep):
@@ -273,9 +289,9 @@ def _unmet_requirement(op: UnitOp, own: NodeScript, update: Update, facts: Facts
 
 
 def _holds_node(name: DeviceId, index: int, facts: Facts) -> bool:
-    """True when a node that hangs on the device may not begin that step before the device is through."""
-    state = facts.unproven.get(name)
-    if state in (None, UnitState.LEFT_OUT):
+    """True when a node that hangs on the device, which is not proven, may not begin that step before it is through."""
+    state = facts.unproven[name]
+    if state is UnitState.LEFT_OUT:
         return False
     step = facts.script.devices[name].step
     is_busy = state in DEVICE_AT_WORK and facts.script.waits_for(step, index)
@@ -317,7 +333,7 @@ def not_admitted(op: UnitOp, update: Update, facts: Facts) -> tuple[Gate, Reason
     if too_fast is not None:
         return Gate.PACE, say_pace(op, update, too_fast)
     nodes = len(facts.script.nodes)
-    queue = partial(count_queue, facts.script, update, facts.standing)
+    queue = partial(facts.count_queue, facts.script, update, facts.standing)
     gate = facts.tally.admit(update, op.window, op.fault_domain, nodes=nodes, queue=queue)
     if gate is None:
         return None
@@ -342,15 +358,14 @@ def say_pace(op: UnitOp, update: Update, tried: Tried) -> Reason:
     )
 
 
-def _closed_device_gate(op: UnitOp, device: DeviceScript, facts: Facts) -> tuple[Gate, Reason] | None:
-    behind = [facts.standing(name) for name in device.behind]
-    pause = pause_of_device(op, device, behind, facts)
+def _device_gate(op: UnitOp, device: DeviceScript, behind: Behind, facts: Facts) -> tuple[Gate, Reason] | None:
+    pause = pause_of_device(op, device, behind.values(), facts)
     if pause is not None:
         return Gate.PAUSE, say_paused(pause, op.unit)
-    if facts.begin_again_at is not None and not op.begun and not any(s is not None and s.begun for s in behind):
+    if facts.begin_again_at is not None and not any(s is not None and s.begun for s in (op, *behind.values())):
         until = f"{facts.begin_again_at:%Y-%m-%d %H:%MZ}"
         return Gate.HARD_STOP, reason(Code.HARD_STOP_PASSED, unit=op.unit, until=until)
-    busy = blocking_nodes(device, facts.script, facts.standing)
+    busy = blocking_nodes(device, facts.script, lambda name: behind[NodeId(name)])
     if busy:
         return Gate.NODES, reason(Code.WAITS_FOR_NODES, unit=op.unit, nodes=len(busy), example=busy[0])
     return at_gate(op, device.update.id, facts)
@@ -364,34 +379,12 @@ def pause_of_device(op: UnitOp, device: DeviceScript, behind: Iterable[UnitOp | 
     return next((word for word in words if word is not None), None)
 
 
-def _find_gone(device: DeviceScript, facts: Facts) -> Reason | None:
+def _find_gone(device: DeviceScript, behind: Behind, facts: Facts) -> Reason | None:
     """Why a device is left out that needs its nodes empty: one of them goes back, or went, before its turn came."""
     if not device.update.needs_drain:
         return None
-    for name in device.behind:
-        node = facts.standing(name)
-        if node is not None and (node.state in FINAL or facts.wanted(node).abort is not None):
+    said = bool(facts.intents.words)  # asked once: there are dozens of nodes behind each of hundreds of devices
+    for name, node in behind.items():
+        if node is not None and (node.state in FINAL or (said and facts.wanted(node).abort is not None)):
             return reason(Code.BEHIND_RETURNED, unit=device.device, example=name)
     return None
-
-
-def blocking_nodes(device: DeviceScript, script: WindowScript, standing: Standing) -> tuple[NodeId, ...]:
-    """Nodes behind a device because of which it may not be touched: not empty, or not yet as far as the plan wants."""
-    return tuple(name for name in device.behind if not _lets_device_begin(device, script, standing(name)))
-
-
-def is_blocked(device: DeviceScript, script: WindowScript, standing: Standing) -> bool:
-    """True when there is such a node."""
-    return any(not _lets_device_begin(device, script, standing(name)) for name in device.behind)
-
-
-def _lets_device_begin(device: DeviceScript, script: WindowScript, standing: UnitOp | None) -> bool:
-    if not device.update.needs_drain:
-        return True
-    if standing is None or standing.state not in EMPTY or standing.astray_since is not None:
-        return False
-    if script.follows_people and (standing.state is UnitState.IN_REPAIR or not standing.retries.get(REPAIR)):
-        return False  # its people come first, and may change what hangs on the device
-    if standing.state in (UnitState.FAILED, UnitState.IN_REPAIR):
-        return standing.step not in (LOCK, DRAIN)
-    return script.is_through(NodeId(standing.unit), standing.position, device.step)

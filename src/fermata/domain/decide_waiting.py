@@ -39,7 +39,8 @@ def _look_at_failed(op: UnitOp, found: NodeSeen | DeviceSeen | None, node: NodeS
         return Watch(until=facts.now + TAIL_LOOK)
     if op.step in (LOCK, DRAIN) and op.astray_since is None:
         return Resume(event=UnitEvent.LOCK, applied=op.applied, active=op.active, retries=bump(op.retries, (op.step,)))
-    return _mended(op, node, facts, op.step.removeprefix(RESET_PREFIX), is_restarted=True)
+    done = _find_done(op, found, facts)
+    return done or _mended(op, node, facts, op.step.removeprefix(RESET_PREFIX), is_restarted=True)
 
 
 def _next_look(op: UnitOp, now: datetime) -> datetime:
@@ -64,11 +65,18 @@ def _look_at_repair(op: UnitOp, node: NodeSeen | None, device: DeviceSeen | None
         return Watch(until=facts.now + TAIL_LOOK)
     if found.repaired_at is not None and found.observed_at < found.repaired_at:
         return Watch(until=facts.now + TAIL_LOOK)  # what it ran before its repair says nothing of it now
-    if op.kind is UnitKind.DEVICE and device is not None and not op.undo:
-        update = facts.script.devices[facts.device_id(op)].update
-        if is_at_least(device.version, update.to_version):
-            return Prove(active=facts.script.bits[update.id])
-    return _mended(op, node, facts, REPAIR, is_restarted=found.repaired_at is not None and found.repaired_at >= since)
+    is_restarted = found.repaired_at is not None and found.repaired_at >= since
+    return _find_done(op, found, facts) or _mended(op, node, facts, REPAIR, is_restarted=is_restarted)
+
+
+def _find_done(op: UnitOp, found: NodeSeen | DeviceSeen, facts: Facts) -> Prove | None:
+    """Of a mended device that runs by its own word what was to be written there: it is not written again."""
+    if not isinstance(found, DeviceSeen):
+        return None
+    update = facts.script.devices[facts.device_id(op)].update
+    if op.undo:
+        return Prove(active=0) if found.version == facts.undo_to(op)[update.id] else None
+    return Prove(active=facts.script.bits[update.id]) if is_at_least(found.version, update.to_version) else None
 
 
 def _mended(op: UnitOp, node: NodeSeen | None, facts: Facts, failed_in: str, *, is_restarted: bool) -> Resume:

@@ -333,6 +333,7 @@ def _prove(op: UnitOp, decision: Prove, now: datetime) -> UnitOp:
         reason=decision.reason,
         next_at=None if is_final else now,
         limit_at=None,
+        failed_at=None,
         finished_at=now if is_final else None,
         version=op.version + 1,
     )

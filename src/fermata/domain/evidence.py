@@ -1,7 +1,6 @@
 """Rows and evidence: what is written down of a node as its steps end, and what its return is judged by."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from fermata.domain.decisions import Begin, Resume
@@ -19,6 +18,7 @@ _OVER = FINAL | {UnitState.PROVEN}
 _CHANGES = frozenset({UnitState.APPLYING, UnitState.REBOOTING, UnitState.RESETTING, UnitState.RECOVERING})
 _IS_READ = frozenset({UnitState.VERIFYING, UnitState.PROVEN})  # what is read earlier proves nothing...
 _IS_IDLE = frozenset({UnitState.LOCKED, UnitState.DRAINING, UnitState.DRAINED})  # ...but of what goes back by an abort
+_IS_NOTED = _IS_READ | _IS_IDLE
 
 
 def note_progress(op: UnitOp, progress: Progress | None, seen: NodeSeen | None, script: WindowScript) -> UnitOp:
@@ -30,11 +30,20 @@ def note_progress(op: UnitOp, progress: Progress | None, seen: NodeSeen | None, 
         if op.state in _CHANGES:
             found = Evidence(changed_at=progress.at)
         elif op.state is UnitState.VERIFYING:
-            found = replace(found, checked_at=progress.at, healthy=isinstance(progress, Succeeded))
-    if seen is not None and op.state in (_IS_READ | _IS_IDLE):
-        if seen.repaired_at is not None and (found.changed_at is None or found.changed_at < seen.repaired_at):
-            found = replace(found, changed_at=seen.repaired_at)
-        found = replace(found, reading=_read(seen, script.targets(NodeId(op.unit), op.undo)))
+            is_healthy = isinstance(progress, Succeeded)
+            found = Evidence(
+                changed_at=found.changed_at, checked_at=progress.at, healthy=is_healthy, reading=found.reading
+            )
+    if seen is not None and op.state in _IS_NOTED:
+        changed_at = found.changed_at
+        if seen.repaired_at is not None and (changed_at is None or changed_at < seen.repaired_at):
+            changed_at = seen.repaired_at
+        found = Evidence(
+            changed_at=changed_at,
+            checked_at=found.checked_at,
+            healthy=found.healthy,
+            reading=_read(seen, script.targets(NodeId(op.unit), op.undo)),
+        )
     return op if found is op.evidence else moved(op, evidence=found)
 
 
@@ -100,9 +109,10 @@ def _under_way(op: UnitOp) -> str:
 
 
 def _read(seen: NodeSeen, targets: tuple[Target, ...]) -> Reading:
+    found = seen.versions
     return Reading(
         at=seen.observed_at,
-        versions={target.component: seen.versions.get(target.component, "") for target in targets},
+        versions={target.component: found.get(target.component, "") for target in targets},
         reachable=seen.reachable,
         in_service=seen.state is NodeState.IN_SERVICE,
         locked=seen.locked,

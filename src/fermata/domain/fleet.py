@@ -10,6 +10,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
+from fermata.domain.layered import put
 
 
 class Role(StrEnum):
@@ -206,26 +207,23 @@ Changes = Iterable[tuple[U | None, U | None]]  # each unit as it was and as it i
 
 def _with(units: Mapping[N, U], changes: Mapping[N, U | None]) -> Mapping[N, U]:
     """In the order of names, if they were."""
-    found = dict(units)
-    for name, unit in changes.items():
-        if unit is None:
-            found.pop(name, None)
-        else:
-            found[name] = unit
-    return found if changes.keys() <= units.keys() else {name: found[name] for name in sorted(found)}
+    fresh = {name: unit for name, unit in changes.items() if unit is not None}
+    found = put(units, fresh, changes.keys() - fresh.keys())
+    return found if fresh.keys() <= units.keys() else {name: found[name] for name in sorted(found)}
 
 
 def _regroup(
     groups: Mapping[K, tuple[U, ...]], changes: Changes[U], keys_of: Callable[[U], tuple[K, ...]]
-) -> dict[K, tuple[U, ...]]:
+) -> Mapping[K, tuple[U, ...]]:
     """The groups after the changes, each by name; those that nobody is left in are empty."""
-    found = dict(groups)
-    rest = [(before, after) for before, after in changes if not _swap(found, before, after, keys_of)]
+    found: dict[K, tuple[U, ...]] = {}  # what is another than in `groups`
+    rest = [(before, after) for before, after in changes if not _swap(groups, found, before, after, keys_of)]
     touched: dict[K, dict[str, U]] = {}
     for before, after in rest:
         for unit in (before, after):
             for key in keys_of(unit) if unit is not None else ():
-                touched.setdefault(key, {member.name: member for member in found.get(key, ())})
+                members = found.get(key, groups.get(key, ()))
+                touched.setdefault(key, {member.name: member for member in members})
         if before is not None:
             for key in keys_of(before):
                 touched[key].pop(before.name, None)
@@ -233,17 +231,21 @@ def _regroup(
             for key in keys_of(after):
                 touched[key][after.name] = after
     found.update({key: tuple(units[name] for name in sorted(units)) for key, units in touched.items()})
-    return found
+    return put(groups, found, ())
 
 
 def _swap(
-    groups: dict[K, tuple[U, ...]], before: U | None, after: U | None, keys_of: Callable[[U], tuple[K, ...]]
+    groups: Mapping[K, tuple[U, ...]],
+    found: dict[K, tuple[U, ...]],
+    before: U | None,
+    after: U | None,
+    keys_of: Callable[[U], tuple[K, ...]],
 ) -> bool:
     """Puts a unit that stays in its groups where it was. False: it comes, goes or moves, and nothing was done."""
     if before is None or after is None or before.name != after.name or keys_of(before) != keys_of(after):
         return False
     for key in keys_of(after):
-        groups[key] = _put_in_place(groups[key], after)
+        found[key] = _put_in_place(found.get(key) or groups[key], after)
     return True
 
 
@@ -254,13 +256,11 @@ def _put_in_place(members: tuple[U, ...], unit: U) -> tuple[U, ...]:
 
 
 def _without_empty(
-    groups: dict[K, tuple[U, ...]], changes: Changes[U], keys_of: Callable[[U], tuple[K, ...]]
-) -> dict[K, tuple[U, ...]]:
-    for before, _ in changes:
-        for key in keys_of(before) if before is not None else ():
-            if key in groups and not groups[key]:
-                del groups[key]
-    return groups
+    groups: Mapping[K, tuple[U, ...]], changes: Changes[U], keys_of: Callable[[U], tuple[K, ...]]
+) -> Mapping[K, tuple[U, ...]]:
+    left = {key for before, _ in changes if before is not None for key in keys_of(before)}
+    empty = [key for key in left if not groups.get(key, (None,))]
+    return put(groups, {}, empty) if empty else groups
 
 
 def _cluster_of(unit: Node | Device) -> tuple[ClusterId, ...]:

@@ -60,10 +60,14 @@ def fleet_sha256(fleet: Fleet) -> str:
     digest = hashlib.sha256()
     for cluster_name in sorted(fleet.clusters):
         digest.update(repr(to_plain(fleet.clusters[cluster_name])).encode())
+    reported: dict[int, tuple[str, ...]] = {}  # by the mapping, which most nodes share with others
     for node_name in sorted(fleet.nodes):
         n = fleet.nodes[node_name]
+        versions = reported.get(id(n.versions))
+        if versions is None:
+            versions = reported[id(n.versions)] = tuple(f"{k}={n.versions[k]}" for k in sorted(n.versions))
         fields = (n.name, n.cluster, n.rack, n.fault_domain, n.scalable_unit, n.role.value, n.workload, n.state.value)
-        digest.update("\x1f".join((*fields, *(f"{k}={n.versions[k]}" for k in sorted(n.versions)))).encode() + b"\n")
+        digest.update("\x1f".join((*fields, *versions)).encode() + b"\n")
     for device_name in sorted(fleet.devices):
         d = fleet.devices[device_name]
         line = (d.name, d.kind, d.cluster, d.scope.value, d.scope_id, d.component, d.version)

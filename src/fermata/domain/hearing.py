@@ -12,7 +12,7 @@ from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.ledger import Decisions, approves, time_bounds
 from fermata.domain.notified import NotifiedTimes
 from fermata.domain.pending import FleetPending, UnitPending
-from fermata.domain.policy import AfterDue, ConsentEntry, Policy, Stance, Verdict
+from fermata.domain.policy import AfterDue, ConsentEntry, Policy, ScopeLevel, Stance, Verdict
 from fermata.domain.updates import Stage, Update
 
 
@@ -83,6 +83,8 @@ class Desk:
         self._said: dict[object, NodeSaid] = {}
         self._due: dict[int, frozenset[UpdateId]] = {}  # by what is pending, which many units share
         self._works: dict[Place, _Work] = {}
+        self._kinds_of_work: dict[frozenset[int], _Work] = {}  # by what is pending on the devices of a place
+        self._heard_of_kind: dict[tuple[object, ...], Heard] = {}
 
     @cached_property
     def draining(self) -> Mapping[DeviceId, frozenset[UpdateId]]:
@@ -114,11 +116,49 @@ class Desk:
         they are.
         """
         if nodes is None:
-            own = (self.fleet.nodes[name] for name in self.pending.nodes)
-            places = {place_of(self.fleet.devices[name]) for name, unit in self.pending.devices.items() if unit.due}
-            nodes = {n.name: n for n in (*own, *(n for place in places for n in self.fleet.nodes_at(place)))}.values()
-        told = ((node.name, self._say(node)) for node in nodes)
-        return {name: said for name, said in told if said is not None}
+            nodes = self._concerned()
+        known: dict[tuple[object, ...], NodeSaid | None] = {}
+        told: dict[NodeId, NodeSaid] = {}
+        for node in nodes:
+            if self._is_named(node):
+                said = self._say(node)
+            else:
+                kind = self._kind(node)
+                if kind not in known:
+                    known[kind] = self._say(node)
+                said = known[kind]
+            if said is not None:
+                told[node.name] = said
+        return told
+
+    def _kind(self, node: Node) -> tuple[object, ...]:
+        """Equal for nodes of which the same is said, if nobody named them."""
+        rack, unit, _ = places_of(node)
+        due = self.pending.nodes.get(node.name)
+        return node.cluster, node.role, id(due), id(self._work_at(rack)), id(self._work_at(unit))
+
+    def _is_named(self, node: Node) -> bool:
+        """True when the ledger or a rule may speak of it otherwise than of its cluster."""
+        for names in (self.decided.narrow, self._ruled):
+            if names and (node.name in names or node.rack in names or node.cluster in names):
+                return True
+        return False
+
+    def _concerned(self) -> Iterable[Node]:
+        """The nodes on which anything is pending, or on a device behind which they are."""
+        known = self.fleet.nodes
+        own = {name: known[name] for name in self.pending.nodes}
+        if len(own) == len(known):
+            return own.values()
+        is_due = {id(unit): bool(unit.due) for unit in self.pending.devices.values()}
+        places = {place_of(self.fleet.devices[name]) for name, u in self.pending.devices.items() if is_due[id(u)]}
+        return {**own, **{n.name: n for place in places for n in self.fleet.nodes_at(place)}}.values()
+
+    @cached_property
+    def _ruled(self) -> frozenset[str]:
+        """Nodes and racks that rules of customers name."""
+        scopes = (scope for found in self._scopes.values() for _, scope in found)
+        return frozenset(s.name for s in scopes if s.level in (ScopeLevel.NODE, ScopeLevel.RACK))
 
     def _say(self, node: Node) -> NodeSaid | None:
         unit = self.pending.nodes.get(node.name)
@@ -150,21 +190,31 @@ class Desk:
         found = self._works.get(place)
         if found is None:
             units = [self.pending.devices.get(device.name) for device in self.fleet.devices_at(place)]
-            known = {id(unit): unit for unit in units if unit is not None and unit.due}.values()
-            found = self._works[place] = _Work(
-                draining=frozenset().union(*(self.due(unit) for unit in known if unit.drains)),
-                quiet=frozenset(self.due(unit) for unit in known if not unit.drains),
-            )
+            kinds = frozenset([id(unit) for unit in units if unit is not None])
+            found = self._kinds_of_work.get(kinds)
+            if found is None:
+                known = [unit for unit in units if unit is not None and unit.due]
+                found = self._kinds_of_work[kinds] = _Work(
+                    draining=frozenset().union(*(self.due(unit) for unit in known if unit.drains)),
+                    quiet=frozenset(self.due(unit) for unit in known if not unit.drains),
+                )
+            self._works[place] = found
         return found
 
     def hear(self, node: Node, updates: frozenset[UpdateId]) -> Heard:
         """What is said of these updates on `node`."""
-        outage: frozenset[UpdateId] = frozenset()
         if self.decided.asks_together:
             unit = self.pending.nodes.get(node.name)
-            outage = self.due(unit) if unit is not None else outage
+            outage = self.due(unit) if unit is not None else frozenset()
             outage = outage.union(*(self._work_at(place).draining for place in places_of(node)))
-        return self._hear(node, updates, outage, self.decided.standing(node))
+            return self._hear(node, updates, outage, self.decided.standing(node))
+        if self._is_named(node):
+            return self._hear(node, updates, frozenset(), self.decided.standing(node))
+        kind = (self.decided.last, node.cluster, node.role, updates)
+        found = self._heard_of_kind.get(kind)
+        if found is None:
+            found = self._heard_of_kind[kind] = self._hear(node, updates, frozenset(), self.decided.standing(node))
+        return found
 
     def _hear(
         self,

@@ -26,6 +26,7 @@ StepKey = NewType("StepKey", str)
 SourceId = NewType("SourceId", str)
 HoldId = NewType("HoldId", str)
 AdapterId = NewType("AdapterId", str)
+BreakGlassId = NewType("BreakGlassId", str)
 
 
 def step_key(run: RunId, window: WindowId, subject: str, step: str, attempt: int) -> StepKey:

@@ -27,6 +27,8 @@ class Decisions:
     """Who decided what, node by node.
 
     `asks_together`: some entry holds only with other updates. `companions`: entries that hold only with other nodes.
+    `narrow`: nodes and racks of which something was said by their name, and clusters where that was of a group: of all
+    others what was said of their cluster holds. `last`: the newest entry.
     """
 
     def __init__(self, fleet: Fleet, ledger: Iterable[ConsentEntry]) -> None:
@@ -36,6 +38,8 @@ class Decisions:
         self._has_parts = self._has_groups = False
         self.asks_together = False
         self.companions: list[ConsentEntry] = []
+        self.narrow: set[str] = set()
+        self.last = 0
         self._around: dict[ClusterId, tuple[_Key, _Key, RequestId]] = {}
         for entry in sorted(ledger, key=lambda entry: entry.seq):
             self.add(entry)
@@ -48,6 +52,11 @@ class Decisions:
         self.asks_together = self.asks_together or bool(entry.conditions.with_updates)
         if entry.conditions.with_scope is not None:
             self.companions.append(entry)
+        self.last = entry.seq
+        if entry.scope.level in (ScopeLevel.NODE, ScopeLevel.RACK):
+            self.narrow.add(entry.scope.name)
+        elif entry.place is not None:
+            self.narrow.add(entry.place[0])
         key = self._key(entry)
         spoken = self._said.get(key)
         if spoken is None:

@@ -135,6 +135,7 @@ DEVICE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = Mapping
         (_S.RESETTING, _E.PROVE): _S.PROVEN,
         (_S.RESETTING, _E.GIVE_UP): _S.FAILED,
         (_S.FAILED, _E.REPAIRED): _S.PENDING,
+        (_S.FAILED, _E.PROVE): _S.PROVEN,
         (_S.PENDING, _E.HAND_OVER): _S.IN_REPAIR,
         (_S.FAILED, _E.HAND_OVER): _S.IN_REPAIR,
         (_S.IN_REPAIR, _E.REPAIRED): _S.PENDING,

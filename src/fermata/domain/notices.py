@@ -48,6 +48,9 @@ class NoticeKind(StrEnum):
     INCIDENT_UPDATED = "incident.updated"
     INCIDENT_ACKNOWLEDGED = "incident.acknowledged"
     INCIDENT_CLOSED = "incident.closed"
+    MAINTENANCE_SCHEDULED = "maintenance.scheduled"  # a window of a published plan, for status pages alone
+    MAINTENANCE_MOVED = "maintenance.moved"
+    MAINTENANCE_WITHDRAWN = "maintenance.withdrawn"
     UNIT_NEEDS_REPAIR = "unit.needs_repair"  # what the conductor tells whoever repairs
     UNIT_ASTRAY = "unit.astray"
     UNIT_BACK = "unit.back"  # neither any more
@@ -58,8 +61,9 @@ ASKING = frozenset({NoticeKind.REQUEST_OPENED, NoticeKind.REQUEST_CHANGED})  # t
 OF_WINDOWS = frozenset(kind for kind in NoticeKind if kind.value.startswith("window."))
 OF_NODES = frozenset(kind for kind in NoticeKind if kind.value.startswith("nodes."))
 OF_CONSENT = frozenset(kind for kind in NoticeKind if kind.value.startswith("consent."))
-OF_INCIDENTS = frozenset(kind for kind in NoticeKind if kind.value.startswith(("incident.", "unit.")))
-ENDING = frozenset({NoticeKind.INCIDENT_CLOSED, NoticeKind.UNIT_BACK})  # of incidents
+OF_SCHEDULES = frozenset(kind for kind in NoticeKind if kind.value.startswith("maintenance."))
+OF_INCIDENTS = OF_SCHEDULES | {kind for kind in NoticeKind if kind.value.startswith(("incident.", "unit."))}
+ENDING = frozenset({NoticeKind.INCIDENT_CLOSED, NoticeKind.UNIT_BACK, NoticeKind.MAINTENANCE_WITHDRAWN})  # of incidents
 OF_FREEZES = frozenset(
     {
         NoticeKind.FREEZE_ADDED,
@@ -68,6 +72,14 @@ OF_FREEZES = frozenset(
         NoticeKind.EXEMPTION_CONFIRMED,
     }
 )
+
+
+class Audience(StrEnum):
+    """For whom the words of an announcement are, beyond whom it concerns."""
+
+    ALL = "all"
+    CREW = "crew"  # those who do the work: never on a status page, which strangers read
+    CUSTOMERS = "customers"  # subscriptions that name customers, and status pages; the operator has the crew's words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,7 @@ class WindowRun:
     version: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: `moving` copies it as one dictionary, and much copies it
 class UnitOp:
     """All work on one node or device in one window. `version` fences: only who read the row last may change it.
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 
 from fermata.domain.fleet import Cluster, Fleet
-from fermata.domain.ids import ClusterId, CustomerId, NodeId, SupercomputerId, UpdateId
-from fermata.domain.pending import FleetPending, UnitPending
+from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, SupercomputerId, UpdateId
+from fermata.domain.pending import NOTHING, FleetPending, UnitPending
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, reason
 from fermata.domain.updates import Catalogue, Impact, Update
@@ -89,25 +89,66 @@ class PendingGroup:
     due_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineKind:
+    """So many lines of a cluster that tell the same but of which unit."""
+
+    kind: UnitKind
+    cluster: ClusterId
+    update: UpdateId
+    from_version: str
+    standing: Standing
+    due_at: datetime | None
+    lines: int
+
+
+class Listing:
+    """The lines that pass a filter: read cluster by cluster, or counted, for which no line is made."""
+
+    def __init__(
+        self, fleet: Fleet, catalogue: Catalogue, policy: Policy | None, pending: FleetPending, wanted: PendingFilter
+    ) -> None:
+        self._fleet, self._catalogue, self._pending, self._wanted = fleet, catalogue, pending, wanted
+        self._maker = _LineMaker(catalogue, policy, wanted.updates)
+        self._devices: set[str] = set(wanted.devices)
+        for name in wanted.nodes & fleet.nodes.keys():
+            self._devices.update(device.name for device in fleet.devices_of(fleet.nodes[NodeId(name)]))
+        self._names_units = bool(wanted.nodes or wanted.devices)
+        self.clusters = tuple(name for name in sorted(fleet.clusters) if wanted.takes(fleet.clusters[name]))
+
+    def lines(self, cluster: ClusterId) -> Iterator[PendingLine]:
+        """Of one cluster: nodes before devices, then by unit."""
+        on, nodes, devices = self._fleet.clusters[cluster], self._pending.nodes, self._pending.devices
+        for name in self._nodes(cluster):
+            yield from self._maker.lines(UnitKind.NODE, on, name, nodes.get(name, NOTHING))
+        for device in self._devices_of(cluster):
+            yield from self._maker.lines(UnitKind.DEVICE, on, device, devices.get(device, NOTHING))
+
+    def count(self, cluster: ClusterId) -> Iterator[LineKind]:
+        """The same, counted: units share what is pending on them."""
+        nodes = map(self._pending.nodes.get, self._nodes(cluster))
+        devices = map(self._pending.devices.get, self._devices_of(cluster))
+        for kind, found in ((UnitKind.NODE, list(nodes)), (UnitKind.DEVICE, list(devices))):
+            counts = Counter(map(id, found))
+            for unit in {id(unit): unit for unit in found if unit is not None}.values():
+                yield from self._maker.kinds(kind, cluster, unit, counts[id(unit)])
+
+    def _nodes(self, cluster: ClusterId) -> list[NodeId]:
+        names = self._fleet.names_in(cluster)
+        return [name for name in names if name in self._wanted.nodes] if self._names_units else names
+
+    def _devices_of(self, cluster: ClusterId) -> list[DeviceId]:
+        names = [device.name for device in self._fleet.devices_by_cluster[cluster]]
+        return [name for name in names if name in self._devices] if self._names_units else names
+
+
 def list_lines(
     fleet: Fleet, catalogue: Catalogue, policy: Policy | None, pending: FleetPending, wanted: PendingFilter
 ) -> Iterator[PendingLine]:
-    """Lines by cluster, nodes before devices, then unit, standing and update: as `place_of` has it."""
-    devices: set[str] = set(wanted.devices)
-    for name in wanted.nodes & fleet.nodes.keys():
-        devices.update(device.name for device in fleet.devices_of(fleet.nodes[NodeId(name)]))
-    names_units = bool(wanted.nodes or wanted.devices)
-    maker = _LineMaker(catalogue, policy, wanted.updates)
-    for cluster_name, nodes in fleet.nodes_by_cluster.items():
-        cluster = fleet.clusters[cluster_name]
-        if not wanted.takes(cluster):
-            continue
-        for node in nodes:
-            if not names_units or node.name in wanted.nodes:
-                yield from maker.lines(UnitKind.NODE, cluster, node.name, pending.of_node(node))
-        for device in fleet.devices_by_cluster[cluster_name]:
-            if not names_units or device.name in devices:
-                yield from maker.lines(UnitKind.DEVICE, cluster, device.name, pending.of_device(device))
+    """Lines by cluster, nodes before devices, then unit: as `place_of` has it, but for those of one unit."""
+    listing = Listing(fleet, catalogue, policy, pending, wanted)
+    for cluster in listing.clusters:
+        yield from listing.lines(cluster)
 
 
 def place_of(line: PendingLine) -> tuple[str, int, str, int, str]:
@@ -118,16 +159,33 @@ def place_of(line: PendingLine) -> tuple[str, int, str, int, str]:
 
 def group_lines(lines: Iterable[PendingLine], catalogue: Catalogue) -> tuple[PendingGroup, ...]:
     """Lines counted by update and standing: what is due first, each by due date, then by update."""
+    return group_kinds(map(_kind_of, lines), catalogue)
+
+
+def _kind_of(line: PendingLine) -> LineKind:
+    return LineKind(
+        kind=line.kind,
+        cluster=line.cluster,
+        update=line.update,
+        from_version=line.from_version,
+        standing=line.standing,
+        due_at=line.due_at,
+        lines=1,
+    )
+
+
+def group_kinds(kinds: Iterable[LineKind], catalogue: Catalogue) -> tuple[PendingGroup, ...]:
+    """As `group_lines`, of lines that are counted already."""
     counts: Counter[tuple[UpdateId, Standing, UnitKind]] = Counter()
     clusters: dict[tuple[UpdateId, Standing], set[ClusterId]] = {}
     versions: dict[tuple[UpdateId, Standing], set[str]] = {}
     due_at: dict[UpdateId, datetime | None] = {}
-    for line in lines:
-        key = (line.update, line.standing)
-        counts[*key, line.kind] += 1
-        clusters.setdefault(key, set()).add(line.cluster)
-        versions.setdefault(key, set()).add(line.from_version)
-        due_at[line.update] = line.due_at
+    for found in kinds:
+        key = (found.update, found.standing)
+        counts[*key, found.kind] += found.lines
+        clusters.setdefault(key, set()).add(found.cluster)
+        versions.setdefault(key, set()).add(found.from_version)
+        due_at[found.update] = found.due_at
     groups = [
         PendingGroup(
             update=update,
@@ -192,6 +250,20 @@ class _LineMaker:
         for fact in _facts(name, unit, self._catalogue):
             if _allows(self._updates, fact.update.id):
                 yield self._line(kind, cluster, name, fact)
+
+    def kinds(self, kind: UnitKind, cluster: ClusterId, unit: UnitPending, units: int) -> Iterator[LineKind]:
+        """The lines of so many units, of any name."""
+        for fact in _facts("", unit, self._catalogue):
+            if _allows(self._updates, fact.update.id):
+                yield LineKind(
+                    kind=kind,
+                    cluster=cluster,
+                    update=fact.update.id,
+                    from_version=fact.from_version,
+                    standing=fact.standing,
+                    due_at=self._due_at[fact.update.id],
+                    lines=units,
+                )
 
     def _line(self, kind: UnitKind, cluster: Cluster, name: str, fact: _Fact) -> PendingLine:
         update = fact.update

@@ -88,7 +88,9 @@ Step = DrainStep | DeviceApplyStep | NodeApplyStep | RebootStep | VerifyStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """Nodes of one cluster on one day, out over `[start, end)`, UTC. `nodes` are sorted by name."""
+    """Nodes of one cluster on one day, out over `[start, end)`, UTC. `nodes` are sorted by name. `unsure`: why its end
+    is less sure than was asked, and what would make it surer; None: it is as sure as that.
+    """
 
     id: WindowId
     cluster: ClusterId
@@ -102,6 +104,7 @@ class Window:
     steps: tuple[Step, ...]
     reboots_per_node: int
     end_confidence: float
+    unsure: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

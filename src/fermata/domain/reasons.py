@@ -2,13 +2,35 @@
 
 from dataclasses import dataclass
 
+from fermata.domain.access_codes import AccessCode
+from fermata.domain.audit_codes import AuditCode
 from fermata.domain.codes import Code
+from fermata.domain.doctor_codes import DoctorCode
+from fermata.domain.identity_codes import IdentityCode
 from fermata.domain.plan_codes import PlanCode
+from fermata.domain.secret_codes import SecretCode
 from fermata.domain.sentences import SENTENCES
 
-__all__ = ["ASTRAY", "SENTENCES", "AnyCode", "Code", "PlanCode", "Reason", "code_of", "reason"]
+__all__ = [
+    "ASTRAY",
+    "CODES",
+    "SENTENCES",
+    "AccessCode",
+    "AnyCode",
+    "AuditCode",
+    "Code",
+    "DoctorCode",
+    "IdentityCode",
+    "PlanCode",
+    "Reason",
+    "SecretCode",
+    "code_of",
+    "reason",
+]
 
-AnyCode = Code | PlanCode
+AnyCode = Code | PlanCode | DoctorCode | AuditCode | IdentityCode | AccessCode | SecretCode
+CODES: tuple[AnyCode, ...] = (*Code, *PlanCode, *DoctorCode, *AuditCode, *IdentityCode, *AccessCode, *SecretCode)
+_BY_NAME = {code.name: code for code in CODES}
 
 ASTRAY = frozenset({Code.NODE_ASTRAY, Code.NODE_UNLOCKED, Code.ASTRAY_STUCK})  # nodes out of our hands
 
@@ -31,4 +53,6 @@ def reason(code: AnyCode, **fields: object) -> Reason:
 
 def code_of(name: str) -> AnyCode:
     """The code of that name. Raises ValueError when there is none."""
-    return PlanCode(name) if name in PlanCode.__members__ else Code(name)
+    if name not in _BY_NAME:
+        raise ValueError(f"there is no reason code {name!r}")
+    return _BY_NAME[name]

@@ -1,15 +1,16 @@
 """What requests follow from, worked out cluster by cluster: after a change only for the clusters that it touches."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from fermata.domain.cluster_evidence import ClusterEvidence, Weighing
 from fermata.domain.consent import Consent, hear_devices, hear_nodes
 from fermata.domain.fleet import Device, Fleet, Node, Place, place_of, places_of
 from fermata.domain.hearing import Desk, NodeSaid
 from fermata.domain.ids import ClusterId, DeviceId, NodeId, RequestId, SupercomputerId
+from fermata.domain.layered import put
 from fermata.domain.ledger import Decisions
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.policy import ConsentEntry, Policy, ScopeLevel
@@ -18,12 +19,20 @@ from fermata.domain.request_evidence import Deployments
 from fermata.domain.request_kinds import request_id
 from fermata.domain.request_shares import ClusterShare, share_of
 from fermata.domain.request_standing import OnRecord
-from fermata.domain.requests import Request, build_deployment, clusters_by_supercomputer, join_requests
+from fermata.domain.requests import (
+    Coverage,
+    Request,
+    build_deployment,
+    clusters_by_supercomputer,
+    cover_clusters,
+    join_requests,
+)
 from fermata.domain.updates import Catalogue
 from fermata.domain.work_orders import WorkOrder
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +45,22 @@ class Judged:
     clusters: Mapping[ClusterId, ClusterEvidence]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """Of one cluster: how far consent reaches, None without nodes with work, and in how many racks those are."""
+
+    coverage: Coverage | None
+    racks: int
+
+
 @dataclass(kw_only=True)
 class Known:
-    """What was worked out of a basis so far."""
+    """What was worked out of a basis so far. `counted` of clusters: each with the evidence that it is of."""
 
     shares: dict[ClusterId, ClusterShare] = field(default_factory=dict)
     built: dict[SupercomputerId, Request] = field(default_factory=dict)
     judged: Judged | None = None
+    counted: dict[tuple[str, ClusterId], tuple[ClusterEvidence, object]] = field(default_factory=dict)
 
 
 class Basis:
@@ -77,6 +95,25 @@ class Basis:
             device_gaps = hear_devices(desk, consent.gaps, self.pending.devices)
             self._known.judged = self._weigh(said, consent, device_gaps, {}, self.fleet.clusters)
         return self._known.judged
+
+    def once(self, what: str, cluster: ClusterId, count: Callable[[ClusterId], T]) -> T:
+        """What is counted of a cluster, once for as long as nothing of it changes."""
+        evidence = self.judged.clusters[cluster]
+        of, found = self._known.counted.get((what, cluster), (None, None))
+        if of is not evidence:
+            found = count(cluster)
+            self._known.counted[what, cluster] = (evidence, found)
+        return cast(T, found)
+
+    def tally(self, cluster: ClusterId) -> Tally:
+        """How far consent reaches in a cluster."""
+        return self.once("tally", cluster, self._tally)
+
+    def _tally(self, cluster: ClusterId) -> Tally:
+        working = self.judged.clusters[cluster].working
+        covered = cover_clusters({cluster: working}, self.judged.consent.gaps)
+        racks = len({self.fleet.nodes[name].rack for name in working})
+        return Tally(coverage=covered[0] if covered else None, racks=racks)
 
     def requests(self, previous: Mapping[RequestId, Request], orders: Iterable[WorkOrder]) -> tuple[Request, ...]:
         """All requests, as `build_requests` finds them."""
@@ -129,6 +166,7 @@ class Basis:
         known = Known(
             shares={name: share for name, share in self._known.shares.items() if name not in touched},
             built={name: request for name, request in self._known.built.items() if name not in concerned},
+            counted=dict(self._known.counted),
         )
         after = Basis(fleet, self.policy, pending, self.decided, known)
         if self._known.judged is not None:
@@ -273,10 +311,6 @@ def _only(known: Mapping[K, V], names: Iterable[K]) -> dict[K, V]:
     return {name: known[name] for name in names if name in known}
 
 
-def _put(known: Mapping[K, V], names: Iterable[K], fresh: Mapping[K, V]) -> dict[K, V]:
+def _put(known: Mapping[K, V], names: Iterable[K], fresh: Mapping[K, V]) -> Mapping[K, V]:
     """`fresh` in place of what was known of `names`."""
-    found = dict(known)
-    for name in [name for name in names if name not in fresh] if known else ():
-        found.pop(name, None)
-    found.update(fresh)
-    return found
+    return put(known, fresh, [name for name in names if name not in fresh])

@@ -15,7 +15,7 @@ from fermata.domain.request_evidence import Deployments, Ordered
 from fermata.domain.request_kinds import SEQUENCE, RequestKind, request_id
 from fermata.domain.request_standing import OnRecord, Standing, stand
 from fermata.domain.request_states import Evidence, RequestState, derive
-from fermata.domain.requests import Coverage, Request, cover_clusters
+from fermata.domain.requests import Coverage, Request
 from fermata.domain.work_orders import OrderDesk, OrderWord, Places, WorkOrder, list_open
 
 
@@ -81,8 +81,8 @@ class RequestBook:
         """How far consent reaches in each cluster that the request concerns."""
         if request.kind is RequestKind.DEPLOYMENT:
             clusters = self.basis.supercomputers.get(request.supercomputer, ())
-            working = {name: self.basis.share(name).working for name in clusters}
-            return cover_clusters(working, self.basis.judged.consent.gaps)
+            found = (self.basis.tally(name).coverage for name in clusters)
+            return tuple(coverage for coverage in found if coverage is not None)
         gaps: dict[NodeId, Reason] = {}
         nodes: set[NodeId] = set()
         for shown in request.orders:

@@ -173,11 +173,20 @@ def cover_clusters(
     found = []
     for name, taken in working.items():
         if taken:
-            lacking = Counter(gaps[node] for node in taken if node in gaps)
+            lacking = _count_reasons([gaps[node] for node in taken if node in gaps])
             missing = tuple(sorted(lacking.items(), key=lambda pair: (-pair[1], pair[0].sentence)))
             covered = len(taken) - lacking.total()
             found.append(Coverage(cluster=name, nodes=len(taken), covered=covered, missing=missing))
     return tuple(found)
+
+
+def _count_reasons(found: Sequence[Reason]) -> Counter[Reason]:
+    """Many nodes share a reason: it is compared once for all of them."""
+    counted: Counter[Reason] = Counter()
+    shared = Counter(map(id, found))
+    for why in dict(zip(map(id, found), found, strict=True)).values():
+        counted[why] += shared[id(why)]
+    return counted
 
 
 def nodes_concerned(fleet: Fleet, pending: FleetPending) -> frozenset[NodeId]:

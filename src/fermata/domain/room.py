@@ -66,10 +66,23 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OwnWords:
+    """What the customer of the window is told along with a message, of the message's own figures: all of a window's
+    nodes are of one cluster, which is one customer's. `waits`: for what, as far as it concerns a customer. `is_first`:
+    it was told nothing of the window's day before.
+    """
+
+    lines: tuple[str, ...]
+    waits: str
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """What is told of a window at one moment, the same wherever it is shown. `number` counts from 1 in its room.
 
     Times in the text are on the clock of `timezone`. `roll`: the teams, in the first message. Empty texts are left out.
+    `own`: None where its customer is told nothing, since nothing changed for it.
     """
 
     number: int
@@ -89,6 +102,7 @@ class Message:
     holder: str
     figures: Figures
     marks: Marks
+    own: OwnWords | None = None
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -136,9 +136,13 @@ def find_marks(facts: RoomFacts) -> Marks:
 
 
 def _is_nothing_new(before: Message, now: Message) -> bool:
+    """True when nothing that is counted or said of it has changed."""
+    return counts_alike(before.figures, now.figures) and before.needs == now.needs and before.left == now.left
+
+
+def counts_alike(then: Figures, here: Figures) -> bool:
     """True when all that is counted is as it was, and the forecast has moved by no more than it can tell."""
-    then, here = before.figures, now.figures
-    if _counted(then) != _counted(here) or before.needs != now.needs or before.left != now.left:
+    if _counted(then) != _counted(here):
         return False
     if then.median is None or here.median is None:
         return then.median is here.median
@@ -154,7 +158,7 @@ def _hush(facts: RoomFacts, made: Message, full: Message) -> Message:
     since = say_time(facts, full.at)
     counts = _counts(facts.figures)
     needs = f"Still needed: {len(made.needs)}, as told at {since}." if made.needs else ""
-    title = f"{_name(facts.place)}: nothing new since {since}, {counts}, as of {_now(facts)}"
+    title = f"{say_place(facts.place)}: nothing new since {since}, {counts}, as of {say_now(facts)}"
     return replace(made, kind=MessageKind.QUIET, title=title, done="", left=needs, needs=())
 
 
@@ -172,7 +176,7 @@ def _tell(facts: RoomFacts, kind: MessageKind, number: int) -> Message:
         title=_title(facts),
         done=_done(facts),
         left=_left(facts),
-        forecast=_sentence(foretold(facts.forecast, facts.place.timezone)) if is_open else _ended(facts),
+        forecast=say_forecast(facts) if is_open else _ended(facts),
         needs=open_needs(facts),
         roll=_roll(facts) if kind is MessageKind.OPENED else (),
         bridge=book.bridge,
@@ -182,11 +186,13 @@ def _tell(facts: RoomFacts, kind: MessageKind, number: int) -> Message:
     )
 
 
-def _name(place: Place) -> str:
+def say_place(place: Place) -> str:
+    """alpha, or alpha part 1 of 2."""
     return place.cluster + (f" part {place.part} of {place.parts}" if place.parts > 1 else "")
 
 
-def _now(facts: RoomFacts) -> str:
+def say_now(facts: RoomFacts) -> str:
+    """The time of a message, with its zone."""
     zone = facts.place.timezone
     return f"{clock(facts.at, zone)} {zone_name(facts.at, zone)}"
 
@@ -203,7 +209,7 @@ def _title(facts: RoomFacts) -> str:
     pace = ""
     if figures.behind_minutes is not None and figures.state in (WindowState.OPEN, WindowState.CLOSED):
         pace = f", {pace_words(figures.behind_minutes)}"
-    return f"{_name(facts.place)}: {_STATES[figures.state]}{pace}, as of {_now(facts)}"
+    return f"{say_place(facts.place)}: {_STATES[figures.state]}{pace}, as of {say_now(facts)}"
 
 
 def pace_words(minutes: int) -> str:
@@ -253,6 +259,11 @@ def _tail(tail: Sequence[TailUnit]) -> str:
 
 
 def _ended(facts: RoomFacts) -> str:
+    ended = say_ended(facts)
+    return f"{ended} All of it: `fermata report`." if ended else ""
+
+
+def say_ended(facts: RoomFacts) -> str:
     """Of a window that is closed, what the report says of it."""
     if facts.ended is None or facts.opened_at is None or facts.closed_at is None:
         return ""
@@ -263,7 +274,7 @@ def _ended(facts: RoomFacts) -> str:
         ready = f"Enough was back to ramp up at {say_time(facts, facts.ended.ready_at)}"
     kept = "kept" if facts.ended.kept_promise else "broken"
     promise = f"the promise, back by {say_time(facts, facts.back_by)}, was {kept}"
-    return f"Planned {planned}, open {actual}. {ready}; {promise}. All of it: `fermata report`."
+    return f"Planned {planned}, open {actual}. {ready}; {promise}."
 
 
 def open_needs(facts: RoomFacts) -> tuple[str, ...]:
@@ -315,8 +326,9 @@ def _say_called(facts: RoomFacts, one: Called) -> str:
     return f"{one.team} ({', '.join(one.updates)}) from {say_time(facts, one.starts_at)}: {said}"
 
 
-def _sentence(text: str) -> str:
-    """With a capital and a full stop; nothing stays nothing."""
+def say_forecast(facts: RoomFacts) -> str:
+    """As board and status have it, with a capital and a full stop; nothing stays nothing."""
+    text = foretold(facts.forecast, facts.place.timezone)
     if not text:
         return ""
     return f"Forecast: {text}" + ("" if text.endswith(".") else ".")

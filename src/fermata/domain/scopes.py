@@ -6,12 +6,24 @@ from functools import cached_property
 
 from fermata.domain.fleet import Fleet, Node, Place, place_of
 from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, SupercomputerId
+from fermata.domain.names import Names
 from fermata.domain.policy import Scope, ScopeLevel
 
+SUGGESTED_MAX = 20  # names that are not there and get the nearest one told, of each level
 LEVELS = tuple(ScopeLevel)  # widest first
 FREEZE_LEVELS = tuple(
     level for level in ScopeLevel if level is not ScopeLevel.GROUP
 )  # a freeze is of places, not devices
+
+
+@dataclass(slots=True)
+class _Suggester:
+    names: Names
+    given: int = 0
+
+    def suggest(self, wrong: str) -> str | None:
+        self.given += 1
+        return self.names.nearest(wrong) if self.given <= SUGGESTED_MAX else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +64,19 @@ class Scopes:
             case ScopeLevel.NODE:
                 node = self.fleet.nodes.get(NodeId(scope.name))
                 return (node,) if node is not None else ()
+
+    @cached_property
+    def _suggesters(self) -> dict[ScopeLevel, "_Suggester"]:
+        return {}
+
+    def nearest(self, scope: Scope) -> str | None:
+        """The name at its level most like the scope's that is no such thing; None when none is near, or when so many
+        were asked for that nobody reads on: each takes milliseconds, and one call may name thousands.
+        """
+        found = self._suggesters.get(scope.level)
+        if found is None:
+            found = self._suggesters[scope.level] = _Suggester(Names(self.names(scope.level)))
+        return found.suggest(scope.name)
 
     def names(self, level: ScopeLevel) -> Iterable[str]:
         """Every name at that level."""

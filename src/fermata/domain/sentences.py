@@ -4,35 +4,37 @@ from types import MappingProxyType
 
 from fermata.domain.codes import Code
 from fermata.domain.plan_codes import PlanCode
+from fermata.domain.sentences_of_access import OF_ACCESS
 from fermata.domain.sentences_of_audit import OF_AUDIT
 from fermata.domain.sentences_of_consent import OF_CONSENT
+from fermata.domain.sentences_of_doctor import OF_DOCTOR
 from fermata.domain.sentences_of_forecasts import OF_FORECASTS
 from fermata.domain.sentences_of_gates import OF_GATES
+from fermata.domain.sentences_of_identity import OF_IDENTITY
 from fermata.domain.sentences_of_intents import OF_INTENTS
 from fermata.domain.sentences_of_replans import OF_REPLANS
 from fermata.domain.sentences_of_requests import OF_REQUESTS
 from fermata.domain.sentences_of_return import OF_RETURN
+from fermata.domain.sentences_of_secrets import OF_SECRETS
 from fermata.domain.sentences_of_servers import OF_SERVERS
+from fermata.domain.sentences_of_sources import OF_SOURCES
 
 SENTENCES = MappingProxyType(
     {
+        **OF_ACCESS,
         **OF_AUDIT,
         **OF_CONSENT,
+        **OF_DOCTOR,
         **OF_FORECASTS,
         **OF_GATES,
+        **OF_IDENTITY,
         **OF_INTENTS,
         **OF_REQUESTS,
         **OF_RETURN,
         **OF_REPLANS,
+        **OF_SECRETS,
         **OF_SERVERS,
-        Code.SOURCE_SAYS_TOO_LITTLE: (
-            "{source} names {unit}, but not its {column}: {why}. Mend the source, or the rule {column} in its settings."
-        ),
-        Code.SOURCE_NAMES_TWICE: "{source} names {unit} {times} times: which is meant nobody knows. Mend the source.",
-        Code.SOURCE_CONFLICT: (
-            "{unit} belongs to source {owner}, and {source} says something of it too: narrow the rules `only` of one of"
-            " them, or end the other with fermata inventory forget."
-        ),
+        **OF_SOURCES,
         Code.CLUSTER_UNSTATED: (
             "{unit} stands in cluster {cluster}, whose customer, time zone and the rest nobody stated: write it under"
             " `clusters` in the settings of sources, or import it."
@@ -72,13 +74,6 @@ SENTENCES = MappingProxyType(
         Code.INVENTORY_STALE: (
             "{source} was last heard at {at}, more than {limit} ago, so nobody knows what its nodes run or where they"
             " are: see fermata inventory sources, and sync it."
-        ),
-        Code.SOURCE_FAILED: "{source} could not be read, nothing was changed: {why}",
-        Code.SOURCE_UNKNOWN: "No source {source} stands in the settings of sources{nearest}.",
-        Code.SOURCE_ONLY_PUSHED: "{source} is pushed by others, there is nothing to ask: see fermata inventory held.",
-        Code.SOURCE_NOT_PUSHED: "{source} is asked by us ({kind}); only a source of kind push takes what is sent.",
-        Code.SOURCE_IN_USE: (
-            "{source} stands in the settings of sources and would be back with its next sync: take it out there first."
         ),
         Code.REPORT_OUTDATED: (
             "{source} was heard at {known} already, and this is of {at}: nothing was changed, the newer word stands."
@@ -237,11 +232,16 @@ SENTENCES = MappingProxyType(
         Code.END_UNSURE_FALLOUT: (
             "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: of its"
             " {nodes} nodes {spare}, and with the campaign's fallout no more are in {most} %. Time does not help:"
-            " keep spare nodes, or expect it."
+            " {helps}keep spare nodes, or expect it."
         ),
         Code.END_UNSURE_ROOM: (
             "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: its {nodes} nodes"
-            " need longer than that day leaves it. Widen daily_window (back by {back_by} now), or expect it late."
+            " need longer than that day leaves it{until}. Widen daily_window (back by {back_by} now), or expect it"
+            " late."
+        ),
+        Code.END_UNSURE_NEXT: (
+            "{window} has enough nodes back by {end} in {percent} % of cases, {wanted} % were asked: its {nodes} nodes"
+            " need longer{until}, and {next} comes first. Move what comes, or expect it late."
         ),
         Code.BREACH_UNAVOIDABLE: (
             "No plan was found that keeps the chance of exceeding a limit at {wanted} %: {best} % is the least found."

@@ -2,6 +2,7 @@
 
 from types import MappingProxyType
 
+from fermata.domain.audit_codes import AuditCode
 from fermata.domain.codes import Code
 
 OF_AUDIT = MappingProxyType(
@@ -32,6 +33,37 @@ OF_AUDIT = MappingProxyType(
         Code.RESTORED_OTHERWISE: (
             "Table {table} has {found} rows after the restore where the backup has {wanted}: take another empty"
             " store, and find out who else writes to this one."
+        ),
+        AuditCode.ARCHIVE_EXISTS: "{file} is there already, and no archive is written over: name another file.",
+        AuditCode.ARCHIVE_EMPTY: "No line of the journal is older than {before}: nothing is there to archive.",
+        AuditCode.ARCHIVE_NEEDED: (
+            "{what} is not over, and needs what was written since {since}: archive lines before that, or end it first."
+        ),
+        AuditCode.ARCHIVE_FORBIDDEN: (
+            "Role {role} may not delete lines of the journal, which is as it should be: archive as the owner of the"
+            " tables."
+        ),
+        AuditCode.ARCHIVE_BROKEN: (
+            "{why} Nothing was archived: a journal that does not fit stays as it is, for whoever looks into it."
+        ),
+        AuditCode.ARCHIVE_UNREADABLE: "{file} is no archive of a journal, or is damaged ({why}).",
+        AuditCode.ARCHIVE_UNSIGNED: (
+            "{file} was not signed with the private key of {key}, or its first line was changed since: it proves"
+            " nothing."
+        ),
+        AuditCode.ARCHIVE_CHANGED: (
+            "Line {seq} in {file} is the first that does not fit: it, or the line before it, is not what was archived."
+        ),
+        AuditCode.ARCHIVE_MISSING: (
+            "Lines {first} to {last} are neither in the store nor in an archive that was given: add it with --archive."
+        ),
+        AuditCode.CUT_UNMET: (
+            "Line {seq} carries another hash, or the archive other bytes, than was written down when lines were"
+            " archived at {at} into {file}: the journal was written anew since, or the archive is not that one."
+        ),
+        AuditCode.CUT_UNSIGNED: (
+            "The journal begins after line {seq}, and that cut was not signed with the private key of {key}: lines"
+            " before it may have been taken away by anybody who can write to the database."
         ),
     }
 )

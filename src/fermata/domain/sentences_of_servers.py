@@ -7,7 +7,8 @@ from fermata.domain.codes import Code
 OF_SERVERS = MappingProxyType(
     {
         Code.NOT_LOOPBACK: (
-            "{host} can be reached from other machines and there is no sign-in yet: use 127.0.0.1 and a tunnel."
+            "{host} can be reached from other machines, and {why}: mend that, or use 127.0.0.1 and a tunnel. See"
+            " docs/access.md."
         ),
         Code.PORT_TAKEN: "Port {port} of {host} is taken by another process: stop it, or name a free one with --port.",
         Code.TLS_UNUSABLE: (
@@ -18,6 +19,10 @@ OF_SERVERS = MappingProxyType(
         Code.SERVER_NOT_UNDERSTOOD: (
             "{url} does not answer as a Fermata server of version {version} does ({why}): mend --server, or use the"
             " same version on both sides."
+        ),
+        Code.STORE_CAME_BACK: (
+            "PostgreSQL was restored to a point in time, or another server took its place: nothing was saved, and the"
+            " brake is on. Look at the fleet, then release it with fermata brake off --reason, and try again."
         ),
         Code.DEMO_RUNNING: "A demo runs in {folder} (process {process}): stop it, or name another folder with --dir.",
         Code.DEMO_HAS_STATE: "{folder} holds a demo: go on with --resume, or delete it and start anew with --fresh.",

@@ -8,6 +8,7 @@ from typing import assert_never
 
 from fermata.domain.fleet import Cluster
 from fermata.domain.ids import ClusterId, SourceId
+from fermata.domain.secrets import SecretRef
 
 
 class SourceKind(StrEnum):
@@ -41,10 +42,10 @@ class Slurm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kubernetes:
-    """An API server. `token_file` and `ca_file` are read each time; `selector` is a label selector."""
+    """An API server. `token` and `ca_file` are read each time; `selector` is a label selector."""
 
     url: str
-    token_file: str | None = None
+    token: SecretRef | None = None
     ca_file: str | None = None
     selector: str = ""
 
@@ -54,7 +55,7 @@ class NetBox:
     """A NetBox server. `query`: the filters of its device list."""
 
     url: str
-    token_file: str | None = None
+    token: SecretRef | None = None
     ca_file: str | None = None
     query: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -137,7 +138,7 @@ class AskKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operators:
     """An API server whose operators ask for nodes by `asks`, and how often it is read. `requestor`: whose
-    NodeMaintenances are our own. `token_file` and `ca_file` are read each time.
+    NodeMaintenances are our own. `token` and `ca_file` are read each time.
     """
 
     id: SourceId
@@ -145,7 +146,7 @@ class Operators:
     asks: frozenset[AskKind]
     every: timedelta
     requestor: str
-    token_file: str | None = None
+    token: SecretRef | None = None
     ca_file: str | None = None
 
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES, Patience
 from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, TeamId
-from fermata.domain.notices import ASKING, OF_INCIDENTS, OF_NODES, OF_WINDOWS, Notice, NoticeKind
+from fermata.domain.notices import (
+    ASKING,
+    OF_INCIDENTS,
+    OF_NODES,
+    OF_SCHEDULES,
+    OF_WINDOWS,
+    Audience,
+    Notice,
+    NoticeKind,
+)
 
 
 class ChannelKind(StrEnum):
@@ -59,8 +68,8 @@ FILTER_KEYS = frozenset(
     {"event_types", "subject_begins", "subject_ends", "subject_case"}
 )  # which of a webhook's events it wants
 TARGET_KEYS: Mapping[ChannelKind, frozenset[str]] = {
-    ChannelKind.EVENT_GRID: frozenset({"url", "max_events", "name", *FILTER_KEYS}),
-    ChannelKind.CLOUD_EVENTS: frozenset({"url", "max_events", "name", "rate", *FILTER_KEYS}),
+    ChannelKind.EVENT_GRID: frozenset({"url", "max_events", "name", "secret", *FILTER_KEYS}),
+    ChannelKind.CLOUD_EVENTS: frozenset({"url", "max_events", "name", "rate", "secret", *FILTER_KEYS}),
     ChannelKind.PULL: frozenset({"topic", "key", "key_sha256"}),
     ChannelKind.MAIL: frozenset({"to", "calendar", "provider"}),
     ChannelKind.CHAT: frozenset({"url"}),
@@ -68,9 +77,9 @@ TARGET_KEYS: Mapping[ChannelKind, frozenset[str]] = {
     ChannelKind.STATUS_PAGE: frozenset({"url", "page", "secret", "components"}),
 }  # what a target may say
 CARRIED: Mapping[ChannelKind, frozenset[NoticeKind]] = {
-    ChannelKind.INCIDENT_API: OF_INCIDENTS | {NoticeKind.TEST},
+    ChannelKind.INCIDENT_API: OF_INCIDENTS - OF_SCHEDULES | {NoticeKind.TEST},
     ChannelKind.STATUS_PAGE: OF_INCIDENTS | {NoticeKind.TEST},
-}  # the others: all
+}  # the others: all but schedules, of which a published plan tells
 SHAKING = frozenset({SubscriptionState.UNCONFIRMED, SubscriptionState.AWAITING_MANUAL})
 WITH_HANDSHAKE = frozenset({ChannelKind.EVENT_GRID, ChannelKind.CLOUD_EVENTS})
 MANUAL_WITHIN = timedelta(minutes=10)  # to open the validation address, as Event Grid allows
@@ -118,8 +127,15 @@ class Subscription:
         return (
             (not self.kinds or kind in self.kinds)
             and (self.shape not in HEARD or kind in HEARD[self.shape])
-            and (self.channel not in CARRIED or kind in CARRIED[self.channel])
+            and (kind in CARRIED[self.channel] if self.channel in CARRIED else kind not in OF_SCHEDULES)
         )
+
+    def is_meant(self, audience: object) -> bool:
+        """True when words for this audience are for it. A status page is read by customers whosever it is."""
+        is_page = self.channel is ChannelKind.STATUS_PAGE
+        if audience == Audience.CUSTOMERS:
+            return is_page or bool(self.customers)
+        return audience != Audience.CREW or not is_page
 
     def hears(self, notice: Notice) -> bool:
         """True when the notice is meant for it."""
@@ -128,6 +144,7 @@ class Subscription:
             and (not self.supercomputers or notice.supercomputer in self.supercomputers)
             and (not self.teams or not self.teams.isdisjoint(notice.facts.get("teams", ())))
             and self.hears_kind(notice.kind)
+            and self.is_meant(notice.facts.get("audience"))
         )
 
     def stands_for(self, customer: CustomerId, supercomputer: SupercomputerId) -> bool:

@@ -2,57 +2,15 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import assert_never
 
 from fermata.domain.batch_size import Tried
 from fermata.domain.ids import TeamId, UpdateId, WindowId
-from fermata.domain.node_states import UnitState
 from fermata.domain.operations import Busy, Gate, UnitOp
-from fermata.domain.scripts import APPLY_PREFIX, WindowScript
+from fermata.domain.queues import Queue
+from fermata.domain.scripts import APPLY_PREFIX
 from fermata.domain.updates import NODE_TARGET, Catalogue, IsolationBy, Update
-
-# A fault domain keeps letting nodes in until this share of them is in: its last few come after the domains that wait
-# for its place. What is left over all domains has to fit, with the fallout, into what a return threshold leaves.
-TURN_SHARE = 0.97
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
-    """The nodes of a window on which one update is due, counted by fault domain.
-
-    `stragglers`: how many may come last. `to_come`: neither written nor being written, and still conducted; who is let
-    in is taken off. `waiting`: domains in which a node waits for its turn.
-    """
-
-    stragglers: Mapping[str, int]
-    to_come: dict[str, int]
-    waiting: frozenset[str]
-
-
-def count_queue(script: WindowScript, update: Update, standing: Callable[[str], UnitOp | None]) -> Queue:
-    """The queue of `update` as the window's nodes stand now."""
-    bit = script.bits[update.id]
-    sizes: Counter[str] = Counter()
-    to_come: dict[str, int] = defaultdict(int)
-    waiting: set[str] = set()
-    for own in script.nodes.values():
-        op = standing(own.node)
-        if op is None or not own.due & bit:
-            continue
-        sizes[op.fault_domain] += 1
-        is_writing = op.state is UnitState.APPLYING and op.step == APPLY_PREFIX + update.id
-        if (op.applied | op.active) & bit or is_writing or op.tail_since is not None or op.finished_at is not None:
-            continue
-        to_come[op.fault_domain] += 1
-        if op.gate is Gate.ISOLATION and op.step == APPLY_PREFIX + update.id:
-            waiting.add(op.fault_domain)
-    return Queue(
-        stragglers={domain: int(size * (1 - TURN_SHARE) + _ALMOST) for domain, size in sizes.items()},
-        to_come=to_come,
-        waiting=frozenset(waiting),
-    )
 
 
 def in_turn(waiting: Sequence[UnitOp], catalogue: Catalogue) -> list[UnitOp]:
@@ -65,9 +23,6 @@ def in_turn(waiting: Sequence[UnitOp], catalogue: Catalogue) -> list[UnitOp]:
         return -crowd[op.window, op.step, op.fault_domain] if by_domain else 0, op.rank, op.id
 
     return sorted(waiting, key=key)
-
-
-_ALMOST = 1e-6  # (1 - 0.97) x 100 is a little more or less than 3 in floating point
 
 
 class Tally:
@@ -174,8 +129,9 @@ def _isolation_allows(update: Update, domains: Mapping[str, int], fault_domain: 
         case IsolationBy.NONE:
             return True
         case IsolationBy.FAULT_DOMAIN:
-            taken = {domain for domain, units in domains.items() if units}
-            return fault_domain in taken or len(taken) < update.isolation.at_once
+            if domains.get(fault_domain):
+                return True
+            return sum(1 for units in domains.values() if units) < update.isolation.at_once
         case IsolationBy.PERCENT:
             return sum(domains.values()) < max(1, nodes * update.isolation.at_once // 100)
         case _:

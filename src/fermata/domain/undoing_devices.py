@@ -12,7 +12,6 @@ from fermata.domain.decide_begin import (
     GATE_LOOK,
     HANG_FACTOR,
     Facts,
-    Standing,
     bump,
     hand_over,
     not_admitted,
@@ -25,6 +24,7 @@ from fermata.domain.intents import say_paused
 from fermata.domain.node_states import UnitEvent, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, Progress, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
+from fermata.domain.queues import Standing
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.recovery import with_dependents
 from fermata.domain.scripts import (
@@ -55,6 +55,8 @@ def decide_device_undo(op: UnitOp, progress: Progress | None, seen: DeviceSeen |
             return _written(op, seen, facts)
         case UnitState.RECOVERING | UnitState.RESETTING if _runs_anyway(op, progress, seen, facts):
             return Prove(active=0)
+        case UnitState.RESETTING if isinstance(progress, Succeeded) and (seen is None or not seen.reachable):
+            return wait_for_report(op, facts, is_seen=seen is not None)
         case UnitState.FAILED if seen is not None and seen.reachable:
             return _recover(op, facts)
         case _:
@@ -214,8 +216,8 @@ def _has_a_try(op: UnitOp, device: DeviceScript, version: str) -> bool:
 def _runs_anyway(op: UnitOp, progress: Progress | None, seen: DeviceSeen | None, facts: Facts) -> bool:
     """True when a write that is said to have failed, or that was given up, is seen to have come right."""
     is_over = isinstance(progress, Failed if op.state is UnitState.RECOVERING else Succeeded)
-    tried = op.step.removeprefix(RESET_PREFIX)
-    return is_over and tried.startswith(UNDO_PREFIX) and _runs_last_good(op, seen, facts)
+    is_way_back = op.step.removeprefix(RESET_PREFIX).startswith(UNDO)
+    return is_over and is_way_back and _runs_last_good(op, seen, facts)
 
 
 def _runs_last_good(op: UnitOp, seen: DeviceSeen | None, facts: Facts) -> bool:

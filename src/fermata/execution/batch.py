@@ -43,6 +43,7 @@ from fermata.store.database import Connection
 from fermata.store.recovery import note_returned
 
 DUE_MAX = 1000  # units of one batch step: a transaction stays short, and a port call holds as many
+_CALLS, _GOES_ON = (Begin, Repeat), (EndStep, Resume, Prove)  # made once: a union of classes is made at every look
 DECISIONS_IN_A_ROW_MAX = 6  # repaired, locked, ... : more means that two decisions undo each other
 
 
@@ -187,15 +188,15 @@ def _decide_one(op: UnitOp, seen: Seen, facts: Facts, nodes: Mapping[NodeId, Nod
     for _ in range(DECISIONS_IN_A_ROW_MAX):
         op = note_progress(op, seen.progress, seen.node, facts.script)
         decision = decide(op, seen, facts)
-        if isinstance(decision, Begin | Repeat):
+        if isinstance(decision, _CALLS):
             decision = hold_unseen(op, decision, unseen(op, facts, nodes), facts.now + POLL) or decision
         after = note_decision(decision, carry_out(op, decision, facts.now), seen.node, facts.now)
         marks.append(Mark(before=op, decision=decision, after=after, seen=seen))
         is_final = after.next_at is None
         is_mended = op.state is UnitState.IN_REPAIR  # what it is due for is found anew first
-        if is_final or is_mended or not isinstance(decision, EndStep | Resume | Prove):
+        if is_final or is_mended or not isinstance(decision, _GOES_ON):
             return marks
-        op, seen = after, replace(seen, progress=None)
+        op, seen = after, Seen(node=seen.node, device=seen.device, looked=seen.looked)
     raise AssertionError(f"{op.unit} in {op.window}: decisions go round in a circle at {op.step}")
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from functools import partial
 
+from fermata.domain.blocking import is_blocked
 from fermata.domain.brought_along import Grounds, find_along
 from fermata.domain.combining import why_held
 from fermata.domain.daily_caps import find_daily_caps
 from fermata.domain.decide import NOTHING_SEEN, Seen
-from fermata.domain.decide_begin import is_blocked
 from fermata.domain.devices_along import NOTHING_ALONG, Along, Shared, find_all_along, find_due, judge_device
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.hearing import Desk

@@ -26,6 +26,7 @@ from fermata.ports import Channel, Clock
 from fermata.store import journal, outbox, subscriptions
 from fermata.store.database import Connection, Database, OtherRelease, StoreUnavailable
 from fermata.store.outbox import Delivery
+from fermata.store.sealing import CannotSeal
 from fermata.store.telling import mark_known
 
 LEASE = timedelta(minutes=5)  # longer than any try may take; after it, whoever made the try counts as dead
@@ -76,6 +77,7 @@ def keep_delivering(office: PostOffice, stop: threading.Event) -> None:
     prune_at = office.clock.now()
     with ThreadPoolExecutor(max_workers=HANDS_MAX, thread_name_prefix="fermata-notices") as pool:
         hands = _Hands(office=office, pool=pool)
+        _seal(office)
         while not stop.is_set():
             try:
                 busy = hands.look()
@@ -90,6 +92,17 @@ def keep_delivering(office: PostOffice, stop: threading.Event) -> None:
                 continue
             if not busy:
                 stop.wait(LOOK_SECONDS)
+
+
+def _seal(office: PostOffice) -> None:
+    """Addresses that an older release left open in the store."""
+    try:
+        with office.database.begin() as conn:
+            subscriptions.seal_all(conn)
+    except CannotSeal:
+        LOG.exception("notices.not_sealed")
+    except StoreUnavailable:
+        LOG.exception("notices.store_unavailable")
 
 
 @dataclass(kw_only=True)
@@ -152,7 +165,8 @@ def _claim_greetings(office: PostOffice, *, but: Collection[SubscriptionId] = ()
 
 
 def _due_greetings(conn: Connection, now: datetime, but: Collection[SubscriptionId]) -> list[Subscription]:
-    known = [each for name, each in subscriptions.load_subscriptions(conn).items() if name not in but]
+    known = [each for each in subscriptions.load_subscriptions(conn).values() if each.id not in but]
+    known = [each for each in known if subscriptions.is_open(each)]
     return [each for each in known if each.next_greeting_at is not None and each.next_greeting_at <= now]
 
 
@@ -220,6 +234,7 @@ def _ready(office: PostOffice, conn: Connection, now: datetime) -> dict[Subscrip
         each.id: each
         for each in subscriptions.load_subscriptions(conn).values()
         if each.state is SubscriptionState.OPEN
+        and subscriptions.is_open(each)
         and each.channel in office.channels
         and (each.not_before is None or each.not_before <= now)
     }

@@ -99,6 +99,8 @@ def _changed(stage: Stage, run: Run, stop: Callable[[], bool]) -> Callable[[], b
             found = read_news(conn, run.id)
         if found is None or found.gate_word != stage.gates.latest_word or found.intent != seq:
             return True
+        if found.room_word != stage.rooms.newest:
+            return True
         return (found.run.plan, found.run.replan) != (run.plan, run.replan) or found.order != stage.undo.latest
 
     return check

@@ -29,7 +29,6 @@ from fermata.store.journal import Entry
 RUN_EVERY = timedelta(hours=1)  # the run's own end moves by days, and is the dearer one to forecast
 SURE = 0.99  # kept so surely, a promise does not come to be at risk from one look to the next
 SURE_EVERY = timedelta(minutes=20)
-HELPS_EVERY = timedelta(minutes=30)
 
 
 def forecast(stage: Stage, run: Run, now: datetime) -> None:
@@ -57,7 +56,7 @@ def forecast(stage: Stage, run: Run, now: datetime) -> None:
         for row in rows
     ]
     for one in made:
-        _note_helps(stage, one)
+        memory.note_helps(one)
     whole = _forecast_run(stage, run, ops, learned, now)
     if made or whole:
         _keep(stage, made, whole, rows, now)
@@ -108,25 +107,14 @@ def _layout(stage: Stage, row: WindowRun) -> Layout:
     return layouts[row.window]
 
 
-def _note_helps(stage: Stage, made: Forecast) -> None:
-    """What would help is tried again once in a while: each remedy costs as much as the forecast itself."""
-    helped = stage.memory.helped
-    assert made.window is not None
-    if not made.is_alarming:
-        helped.pop(made.window, None)
-    elif made.none is None and (made.window not in helped or made.at - helped[made.window][0] >= HELPS_EVERY):
-        helped[made.window] = made.at, made.helps
-
-
 def _asked(stage: Stage, run: Run, window: WindowId, unseen: frozenset[str], now: datetime) -> Asked:
     before = _before(stage, window)
-    tried_at, helps = stage.memory.helped.get(window, (now - HELPS_EVERY, ()))
     return Asked(
         threshold=stage.campaign.return_threshold,
         was_alarming=before is not None and before.is_alarming,
         is_paused=run.desired is Desired.PAUSE,
         unseen=unseen,
-        helps=helps if now - tried_at < HELPS_EVERY else None,
+        helps=stage.memory.helps(window, now),
     )
 
 

@@ -14,6 +14,7 @@ from fermata.planning.forecast.standing import Layout
 
 LITTLE = 0.02  # of the steps that are known: so many more move a median by a hundredth of what is uncertain about it
 LEARNED_FOR = timedelta(minutes=30)  # after that, steps that do not end say something too
+HELPS_EVERY = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,3 +58,18 @@ class Memory:
     latest: dict[WindowId | None, Forecast] | None = None
     learned: tuple[LearnedFrom, Lessons] | None = None
     helped: dict[WindowId, tuple[datetime, tuple[Help, ...]]] = field(default_factory=dict)
+
+    def note_helps(self, made: Forecast) -> None:
+        """Keeps what would help a window at risk, when that was tried with this forecast; of a window that is safe
+        again, nothing. What nothing can be said of keeps what it had.
+        """
+        assert made.window is not None
+        if not made.is_alarming:
+            self.helped.pop(made.window, None)
+        elif made.none is None and self.helps(made.window, made.at) is None:
+            self.helped[made.window] = made.at, made.helps
+
+    def helps(self, window: WindowId, now: datetime) -> tuple[Help, ...] | None:
+        """What was found to help not long ago; None: it is to be tried now. Each remedy costs as much as a forecast."""
+        tried = self.helped.get(window)
+        return None if tried is None or now - tried[0] >= HELPS_EVERY else tried[1]

@@ -239,7 +239,7 @@ def wake_waiting(stage: Stage, conn: Connection, now: datetime) -> None:
         if row.recheck_at != now:
             after = replace(row, recheck_at=now)
             runs.save_window(conn, after)
-            stage.windows[row.window] = moved(after, version=row.version + 1)
+            stage.windows[row.window] = replace(after, version=row.version + 1)
 
 
 def _in_play(stage: Stage) -> frozenset[UpdateId]:

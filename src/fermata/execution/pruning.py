@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from fermata.store import journal, outbox
+from fermata.store import journal, settled
 from fermata.store.database import Connection, Database
 
 ACTOR = "notices"
@@ -20,17 +20,17 @@ def prune(database: Database, *, now: datetime, kept: timedelta) -> int:
     """
     with database.read() as conn:
         database.look(conn)
-        if not outbox.has_settled(conn, _before(conn, now, kept)):
+        if not settled.has_settled(conn, _before(conn, now, kept)):
             return 0
     with database.begin() as conn:
         before = _before(conn, now, kept)
         if _is_settled_today(journal.read_last(conn, SUBJECT), now):
-            return outbox.drop_settled(conn, before, BATCH_MAX)
-        data = {"notices": outbox.count_settled(conn, before), "before": before.isoformat()}
+            return settled.drop_settled(conn, before, BATCH_MAX)
+        data = {"notices": settled.count_settled(conn, before), "before": before.isoformat()}
         why = f"delivered longer ago than the {kept / timedelta(days=1):g} days that notices are kept"
         line = journal.Entry(at=now, actor=ACTOR, event="notices.pruned", subject=SUBJECT, why=why, data=data)
         journal.append(conn, line)
-        return outbox.drop_settled(conn, before, BATCH_MAX)
+        return settled.drop_settled(conn, before, BATCH_MAX)
 
 
 def _before(conn: Connection, now: datetime, kept: timedelta) -> datetime:

@@ -6,13 +6,14 @@ Units of cohorts that other workers conduct may be on it too: they are seen and 
 
 import heapq
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from fermata.domain.batch_size import TryBook
 from fermata.domain.ids import DeviceId, WindowId
 from fermata.domain.node_states import OUT, UnitKind, UnitState
 from fermata.domain.operations import Busy, Gate, UnitOp
+from fermata.domain.queues import QueueBook
 
 
 class Roster:
@@ -32,6 +33,7 @@ class Roster:
         self._waiting: set[int] = set()
         self._unsettled: dict[WindowId, set[int]] = {}
         self.tries = TryBook()
+        self.queues = QueueBook()
         self.put(ops)
 
     def put(self, ops: Iterable[UnitOp]) -> None:
@@ -45,6 +47,7 @@ class Roster:
             self._ops[op.id] = op
             self._sort_in(op)
             self.tries.note(before, op)
+            self.queues.note(before, op)
             if not self.is_own(op.window):
                 continue
             if op.state is UnitState.APPLYING:
@@ -124,9 +127,13 @@ class Roster:
 
     def parked(self, gate: Gate, window: WindowId | None = None) -> list[UnitOp]:
         """Those that wait at `gate`, of one window or of all, in the plan's order."""
+        return sorted(self.at_gate(gate, window), key=lambda op: (op.rank, op.id))
+
+    def at_gate(self, gate: Gate, window: WindowId | None = None) -> Iterator[UnitOp]:
+        """The same in no order."""
         windows = self._parked[gate]
         ids = windows.get(window, ()) if window is not None else [i for found in windows.values() for i in found]
-        return sorted((self._ops[i] for i in ids), key=lambda op: (op.rank, op.id))
+        return (self._ops[i] for i in ids)
 
     def of_window(self, window: WindowId) -> list[UnitOp]:
         """Every unit of a window that is on the roster."""
@@ -179,6 +186,7 @@ class Roster:
         self._unproven.pop(window, None)
         self._unsettled.pop(window, None)
         self.tries.drop(window)
+        self.queues.drop(window)
         return True
 
 

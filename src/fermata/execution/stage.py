@@ -189,6 +189,7 @@ class Stage:
             undo_targets=self.undo.targets,
             looked_at=looked_at,
             count_tries=self.roster.tries.count,
+            count_queue=self.roster.queues.count,
         )
 
     def closed_to(self, window: WindowId) -> dict[UpdateId, Reason]:

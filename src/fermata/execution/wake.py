@@ -9,14 +9,15 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from fermata.domain.decide_begin import is_blocked, waits_as_before
+from fermata.domain.blocking import is_blocked
+from fermata.domain.decide_begin import waits_as_before
 from fermata.domain.decisions import EndStep, GiveUp, HandOver, Leave, Prove, Resume
 from fermata.domain.ids import DeviceId, NodeId, UpdateId, WindowId
 from fermata.domain.moving import moved
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Gate, UnitOp
 from fermata.domain.scripts import APPLY_PREFIX
-from fermata.domain.tally import Tally, count_queue, in_turn
+from fermata.domain.tally import Tally, in_turn
 from fermata.domain.undoing_devices import nodes_in_the_way
 from fermata.execution.room import count_elsewhere
 from fermata.execution.stage import Stage
@@ -111,25 +112,37 @@ def _admitted(stage: Stage, freed: set[WindowId]) -> Iterable[UnitOp]:
     """As many as fit. Teams' limits are of the whole fleet, isolation is of the window."""
     if not freed:
         return
-    waiting = stage.roster.parked(Gate.TEAM)
-    for window in sorted(freed):
-        waiting += stage.roster.parked(Gate.ISOLATION, window)
-        waiting += stage.roster.parked(Gate.PACE, window)
+    waiting = list(stage.roster.at_gate(Gate.TEAM))
+    for window in freed:
+        waiting += stage.roster.at_gate(Gate.ISOLATION, window)
+        waiting += stage.roster.at_gate(Gate.PACE, window)
     yield from _fitting(stage, waiting)
 
 
 def _fitting(stage: Stage, waiting: Sequence[UnitOp]) -> Iterable[UnitOp]:
-    """As many as fit, the longest queue of a fault domain first."""
+    """As many as fit, the longest queue of a fault domain first. Nothing frees room on the way: where one was refused,
+    no other of its update and fault domain fits.
+    """
     if not waiting:
         return
     tally = stage.tally()
+    refused: set[tuple[WindowId, str, str]] = set()
     for op in in_turn(waiting, stage.catalogue):
-        update = stage.catalogue.updates[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
-        script = stage.script(op.window)
-        standing = partial(stage.roster.standing, op.window)
-        tried = partial(stage.roster.tries.count, script, update, standing, stage.catalogue)
-        if tally.is_too_fast(update, op.window, tried) is not None:
+        place = (op.window, op.step, op.fault_domain)
+        if place in refused:
             continue
-        queue = partial(count_queue, script, update, standing)
-        if tally.admit(update, op.window, op.fault_domain, nodes=len(script.nodes), queue=queue) is None:
+        if _fits(stage, tally, op):
             yield op
+        else:
+            refused.add(place)
+
+
+def _fits(stage: Stage, tally: Tally, op: UnitOp) -> bool:
+    update = stage.catalogue.updates[UpdateId(op.step.removeprefix(APPLY_PREFIX))]
+    script = stage.script(op.window)
+    standing = partial(stage.roster.standing, op.window)
+    tried = partial(stage.roster.tries.count, script, update, standing, stage.catalogue)
+    if tally.is_too_fast(update, op.window, tried) is not None:
+        return False
+    queue = partial(stage.roster.queues.count, script, update, standing)
+    return tally.admit(update, op.window, op.fault_domain, nodes=len(script.nodes), queue=queue) is None

@@ -43,7 +43,7 @@ class BrakeFile:
             return _word(str(told["actor"]), str(told["why"]), at)
         except FileNotFoundError:
             return None  # released since
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return _word("somebody", f"{UNREADABLE}: {self.path}", datetime.fromtimestamp(0, UTC))
 
     def pull(self, actor: str, why: str, at: datetime) -> Intent:

@@ -10,7 +10,7 @@ from fermata.formats import campaign_phases, campaign_rules
 from fermata.formats.changes import Change, ChangedFile, apply_changes
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_zone
-from fermata.formats.spots import Kind
+from fermata.formats.spots import Kind, Spot
 from fermata.formats.values import WEEKDAYS
 from fermata.formats.where import decode_where
 from fermata.formats.yamltext import read_yaml
@@ -52,8 +52,11 @@ def read_campaign(path: Path) -> Campaign:
 def decode_campaign(path: Path, document: Document, changes: Sequence[Change] = ()) -> Campaign | None:
     """The campaign, with `changes`; not to be used, or None, when the document's log has faults."""
     root = apply_changes(read_yaml(path, document.log), changes, document.log, ChangedFile.CAMPAIGN)
-    if root is None:
-        return None
+    return None if root is None else decode_root(document, root)
+
+
+def decode_root(document: Document, root: Spot) -> Campaign:
+    """As `decode_campaign`, of values at hand."""
     top = Fields(document, root, required=ROOT_REQUIRED, optional=ROOT_OPTIONAL)
     first_day, deadline, extension_until = _days(top)
     fallout = top.fields("fallout", required=FALLOUT_KEYS)

@@ -17,9 +17,9 @@ from fermata.domain.campaign import (
     Where,
     WorkloadOrder,
 )
+from fermata.domain.names import Names
 from fermata.formats.faults import one_of
 from fermata.formats.fields import Document, Fields, check_choice, check_unique, say
-from fermata.formats.names import Names
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.values import WEEKDAYS
 from fermata.formats.where import decode_where

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from fermata.domain.names import Names
 from fermata.formats.faults import FaultLog, Place, one_of, quote, raise_faults
-from fermata.formats.names import Names
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.yamltext import parse_yaml
 

@@ -43,15 +43,28 @@ def make_key(file: Path) -> Path:
 
 def sign(point: Checkpoint, key_file: Path) -> str:
     """The text of a checkpoint's file. Raises BadInput where the key cannot be used."""
-    signature = _private(key_file).sign(point.signed)
     told = {
         "schema": SCHEMA,
         "seq": point.seq,
         "head": point.head,
         "at": point.at.astimezone(UTC).isoformat(),
-        "signature": base64.b64encode(signature).decode(),
+        "signature": signature_of(point, key_file),
     }
     return json.dumps(told, indent=2) + "\n"
+
+
+def signature_of(point: Checkpoint, key_file: Path) -> str:
+    """In base64. Raises BadInput where the key cannot be used."""
+    return base64.b64encode(_private(key_file).sign(point.signed)).decode()
+
+
+def is_signed(point: Checkpoint, signature: str, key_file: Path) -> bool:
+    """True when the private key of this public one signed it. Raises BadInput where the key cannot be used."""
+    try:
+        _public(key_file).verify(base64.b64decode(signature, validate=True), point.signed)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 def read_checkpoints(places: Iterable[Path], key_file: Path) -> tuple[Checkpoint, ...]:
@@ -73,10 +86,10 @@ def _read(log: FaultLog, key: Ed25519PublicKey, key_file: Path) -> Checkpoint | 
         told = json.loads(log.file.read_bytes())
         if told["schema"] != SCHEMA:
             raise ValueError
-        at = datetime.fromisoformat(told["at"])
+        at = datetime.fromisoformat(told["at"]).astimezone(UTC)  # a time that UTC has, too
         point = Checkpoint(seq=int(told["seq"]), head=str(told["head"]), at=at)
         signature = base64.b64decode(str(told["signature"]), validate=True)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         log.add(f"This is no checkpoint ({SCHEMA}): take one with fermata audit checkpoint.")
         return None
     try:

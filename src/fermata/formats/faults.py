@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fermata.formats.names import Names
+from fermata.domain.names import Names
 
 FAULTS_SHOWN = 50  # of each file in full; more than a person corrects before trying again
 QUOTED_LENGTH_MAX = 60

@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from typing import TypeVar
 
+from fermata.domain.names import Names
 from fermata.formats import values
 from fermata.formats.faults import NOWHERE, FaultLog, Place, one_of, quote
-from fermata.formats.names import Names
 from fermata.formats.spots import Kind, Spot
 
 COMPONENT_OF = "component of "  # a kind of reference, followed by what has the component: node, or a kind of device

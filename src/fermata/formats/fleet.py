@@ -5,9 +5,9 @@ from pathlib import Path
 
 from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, NodeState, Role
 from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
+from fermata.domain.names import Names
 from fermata.domain.updates import NODE_TARGET
 from fermata.formats.faults import FaultLog, quote, raise_faults
-from fermata.formats.names import Names
 from fermata.formats.tablefiles import SUFFIXES, find_table, read_table
 from fermata.formats.tables import (
     Columns,

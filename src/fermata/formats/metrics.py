@@ -7,11 +7,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fermata.domain.metrics import COMMON_METRICS, STALE_AFTER, MetricRule
+from fermata.domain.reach import find_trusted_url_fault
+from fermata.domain.secrets import SecretRef
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document, Fields, check_unique
+from fermata.formats.secret_names import choose_ref
 from fermata.formats.yamltext import read_yaml
 
-REACH_KEYS = ("token_file", "ca_file")
+REACH_KEYS = ("token", "token_file", "ca_file")
 METRIC_REQUIRED = ("name", "query", "series", "label")
 METRIC_OPTIONAL = ("above", "below", "stale_after_seconds")
 STALE_SECONDS_MAX = 3600
@@ -23,7 +26,7 @@ class MetricsFile:
     """Where metrics are read, and which there are: those of the file beside the common ones, whose place they take."""
 
     url: str
-    token_file: str | None
+    token: SecretRef | None
     ca_file: str | None
     rules: Mapping[str, MetricRule]
 
@@ -47,11 +50,10 @@ def _decode(document: Document, top: Fields, folder: Path) -> MetricsFile:
     listed = [Fields(document, spot, required=METRIC_REQUIRED, optional=METRIC_OPTIONAL) for spot in spots]
     check_unique((fields.spot("name") for fields in listed), document.log, "Metric")
     rules = [_rule(fields) for fields in listed]
-    files = {key: str(folder / reach.text(key)) if reach.has(key) else None for key in REACH_KEYS}
     return MetricsFile(
         url=_url(reach),
-        token_file=files["token_file"],
-        ca_file=files["ca_file"],
+        token=choose_ref(reach, "token", folder),
+        ca_file=str(folder / reach.text("ca_file")) if reach.has("ca_file") else None,
         rules={rule.name: rule for rule in (*COMMON_METRICS, *rules)},
     )
 
@@ -67,6 +69,8 @@ def _url(reach: Fields) -> str:
         is_good = False
     if not is_good or parts.query or parts.fragment:
         reach.fault("url", "It must be an http or https address without user, password, query and fragment.")
+    elif (fault := find_trusted_url_fault(url)) is not None:
+        reach.fault("url", f"It is never called: {fault}.")
     return url
 
 

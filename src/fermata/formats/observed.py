@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, UpdateId, WindowId
+from fermata.domain.names import Names
 from fermata.domain.observed import RAN, Fate, Observed, Stretch, TailNode, WindowSeen, Withdrawal
 from fermata.domain.plans import Plan, Window
 from fermata.domain.updates import Catalogue
@@ -17,7 +18,6 @@ from fermata.formats import references
 from fermata.formats.faults import FaultLog, quote, raise_faults
 from fermata.formats.fields import Document, Fields, check_unique
 from fermata.formats.jsontext import read_json
-from fermata.formats.names import Names
 from fermata.formats.policy_rules import decode_scope
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.yamltext import read_yaml

@@ -5,13 +5,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from fermata.domain.ids import SourceId
+from fermata.domain.reach import find_trusted_url_fault, show_url
 from fermata.domain.sources import AskKind, Operators
 from fermata.formats.faults import quote
 from fermata.formats.fields import Document, Fields, check_choice
+from fermata.formats.secret_names import choose_ref
 from fermata.formats.spots import Spot
 
 REQUIRED = ("id", "url", "asks")
-OPTIONAL = ("token_file", "ca_file", "every_minutes", "requestor")
+OPTIONAL = ("token", "token_file", "ca_file", "every_minutes", "requestor")
 REQUESTOR = "maintenance.fermata.io"
 MINUTES_MAX = 60
 
@@ -30,7 +32,7 @@ def read_operators(fields: Fields, folder: Path) -> Operators:
         asks=_asks(fields),
         every=timedelta(minutes=every),
         requestor=fields.text("requestor") if fields.has("requestor") else REQUESTOR,
-        token_file=read_file(fields, "token_file", folder),
+        token=choose_ref(fields, "token", folder),
         ca_file=read_file(fields, "ca_file", folder),
     )
 
@@ -52,7 +54,10 @@ def read_url(fields: Fields) -> str:
     except ValueError:
         good = False
     if url and not good:
-        fields.fault("url", f"{quote(url)} is no URL of a server, such as https://netbox.example; it names no user.")
+        shown = quote(show_url(url))
+        fields.fault("url", f"{shown} is no URL of a server, such as https://netbox.example; it names no user.")
+    elif url and (fault := find_trusted_url_fault(url)) is not None:
+        fields.fault("url", f"{quote(show_url(url))} is never called: {fault}.")
     return url.rstrip("/")
 
 

@@ -57,6 +57,8 @@ WINDOW_KEYS = (
     "reboots_per_node",
     "end_confidence",
 )
+UNSURE_KEY = "unsure"
+REASON_KEYS = ("reason", "sentence")
 SPAN_KEYS = ("step", "start", "end")
 NODE_APPLY_KEYS = ("step", "update", "batch", "batches", "nodes", "start", "end")
 DEVICE_APPLY_KEYS = ("step", "update", "batch", "batches", "devices", "start", "end")
@@ -105,7 +107,7 @@ def decode_plan(document: Document, root: Spot) -> Plan | None:
 
 
 def _window(document: Document, spot: Spot) -> Window:
-    fields = Fields(document, spot, required=WINDOW_KEYS)
+    fields = Fields(document, spot, required=WINDOW_KEYS, optional=(UNSURE_KEY,))
     start, end = _span(fields)
     return Window(
         id=WindowId(fields.name("id")),
@@ -120,7 +122,12 @@ def _window(document: Document, spot: Spot) -> Window:
         steps=tuple(_step(document, step) for step in fields.items("steps")),
         reboots_per_node=fields.integer("reboots_per_node"),
         end_confidence=fields.number("end_confidence", above=None, least=0.0, most=1.0),
+        unsure=_unsure(fields.fields(UNSURE_KEY, required=REASON_KEYS)) if fields.has(UNSURE_KEY) else None,
     )
+
+
+def _unsure(fields: Fields) -> Reason:
+    return Reason(code=fields.choice("reason", Code), sentence=fields.text("sentence"))
 
 
 def _span(fields: Fields) -> tuple[datetime, datetime]:

@@ -25,6 +25,7 @@ from fermata.domain.plans import (
     VerifyStep,
     Window,
 )
+from fermata.domain.reasons import Reason
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document
 from fermata.formats.jsontext import read_json
@@ -112,7 +113,11 @@ def _window(window: Window) -> dict[str, Any]:
         "steps": [_step(step) for step in window.steps],
         "reboots_per_node": window.reboots_per_node,
         "end_confidence": window.end_confidence,
-    }
+    } | ({"unsure": _unsure(window.unsure)} if window.unsure is not None else {})
+
+
+def _unsure(why: Reason) -> dict[str, str]:
+    return {"reason": why.code.value, "sentence": why.sentence}
 
 
 def _step(step: Step) -> dict[str, Any]:

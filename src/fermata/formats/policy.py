@@ -13,6 +13,7 @@ from fermata.formats.changes import Change, ChangedFile, apply_changes
 from fermata.formats.faults import FaultLog, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_unique
 from fermata.formats.policy_rules import decode_after_due, decode_rules, decode_scope, decode_windows
+from fermata.formats.spots import Spot
 from fermata.formats.yamltext import read_yaml
 
 ROOT_REQUIRED = ("customers",)
@@ -41,8 +42,11 @@ def read_policy(path: Path) -> Policy:
 def decode_policy(path: Path, document: Document, changes: Sequence[Change] = ()) -> Policy | None:
     """The policy, with `changes`; not to be used, or None, when the document's log has faults."""
     root = apply_changes(read_yaml(path, document.log), changes, document.log, ChangedFile.POLICY)
-    if root is None:
-        return None
+    return None if root is None else decode_root(document, root)
+
+
+def decode_root(document: Document, root: Spot) -> Policy:
+    """As `decode_policy`, of values at hand."""
     top = Fields(document, root, required=ROOT_REQUIRED, optional=ROOT_OPTIONAL)
     customers = [
         Fields(document, spot, required=CUSTOMER_REQUIRED, optional=CUSTOMER_OPTIONAL)

@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import TypeVar
 
 from fermata.domain.fleet import Role
+from fermata.domain.names import Names
 from fermata.domain.policy import AfterDue, MaintenanceKind, PolicyRule, Scope, ScopeLevel, Stance
 from fermata.domain.recurrence import BadRecurrence, Recurrence, RecurringWindow, parse_recurrence
 from fermata.domain.scopes import FREEZE_LEVELS
 from fermata.domain.updates import Criticality, Impact
 from fermata.formats.faults import one_of, quote
 from fermata.formats.fields import Fields, check_choice, check_unique, check_zone
-from fermata.formats.names import Names
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.values import YEAR_MAX, YEAR_MIN
 

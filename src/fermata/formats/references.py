@@ -5,10 +5,10 @@ from functools import cache
 
 from fermata.domain.campaign import NODE_KEYS, SCOPE_KEYS
 from fermata.domain.fleet import Fleet
+from fermata.domain.names import Names
 from fermata.domain.updates import NODE_TARGET, Catalogue, Stage
 from fermata.formats.faults import quote
 from fermata.formats.fields import COMPONENT_OF, Document
-from fermata.formats.names import Names
 
 
 def check_against_fleet(documents: Sequence[Document], fleet: Fleet, customers: Sequence[str]) -> None:

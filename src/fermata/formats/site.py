@@ -4,6 +4,7 @@ Each kind of adapter brings the model of its own settings; what it refuses is to
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +13,19 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ValidationError
 
 from fermata.domain.ids import AdapterId, ClusterId
+from fermata.domain.names import Names
+from fermata.domain.reach import find_trusted_url_fault
 from fermata.domain.room import BRIDGE_SCHEMES, fill_bridge, is_bridge
 from fermata.domain.routing import PortName, Route, RouteTable
 from fermata.formats.faults import NOWHERE, FaultLog, quote, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_unique
-from fermata.formats.names import Names
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.values import is_name
 from fermata.formats.yamltext import read_yaml
 
 FILE_SUFFIX = "_file"  # settings of that name are paths, relative to the folder of the file they stand in
 _TRUE = ("true", "yes", "on")
+_SERVICE = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 SettingsModel = type[BaseModel]
 
 
@@ -60,29 +63,41 @@ class SiteBook:
     bridge: str = ""
 
 
-def read_site(path: Path, kinds: Mapping[str, KnownKind], *, unusable: Mapping[str, str]) -> SiteBook:
-    """Read the file `path`. `unusable`: kinds that are there and cannot be used, with why. Raises BadInput."""
+def read_site(
+    path: Path,
+    kinds: Mapping[str, KnownKind],
+    *,
+    unusable: Mapping[str, str],
+    context: Mapping[str, Any] | None = None,
+) -> SiteBook:
+    """Read the file `path`. `unusable`: kinds that are there and cannot be used, with why. `context`: what models of
+    settings are validated with. Raises BadInput.
+    """
     document = Document(log=FaultLog(path))
     root = read_yaml(path, document.log)
-    book = _decode(path, document, root, kinds, unusable) if root is not None else None
+    book = _decode(path, document, root, (kinds, unusable, context)) if root is not None else None
     raise_faults([document.log])
     assert book is not None, "a file without faults is read"
     return book
 
 
-def read_settings_file(path: Path, kind: KnownKind) -> BaseModel:
-    """The settings of one adapter, alone in a file. Raises BadInput."""
+def read_settings_file(path: Path, kind: KnownKind, context: Mapping[str, Any] | None = None) -> BaseModel:
+    """The settings of one adapter, alone in a file; `context` as in `read_site`. Raises BadInput."""
     log = FaultLog(path)
     root = read_yaml(path, log)
-    found = _settings(root, kind.settings, path.parent, log) if root is not None else None
+    found = _settings(root, kind.settings, path.parent, log, None, context) if root is not None else None
     raise_faults([log])
     assert found is not None, "a file without faults is read"
     return found
 
 
 def _decode(
-    path: Path, document: Document, root: Spot, kinds: Mapping[str, KnownKind], unusable: Mapping[str, str]
+    path: Path,
+    document: Document,
+    root: Spot,
+    known: tuple[Mapping[str, KnownKind], Mapping[str, str], Mapping[str, Any] | None],
 ) -> SiteBook | None:
+    kinds, unusable, context = known
     top = Fields(document, root, required=("adapters",), optional=("bridge",))
     entries = [
         Fields(document, spot, required=("id", "kind"), optional=("settings", "serves"))
@@ -98,7 +113,7 @@ def _decode(
         kind = _kind(fields, kinds, unusable)
         if kind is None:
             continue
-        settings = _settings(fields.spot("settings"), kinds[kind].settings, path.parent, document.log, fields)
+        settings = _settings(fields.spot("settings"), kinds[kind].settings, path.parent, document.log, fields, context)
         routes += _routes(fields, name, kinds[kind])
         if settings is not None:
             adapters[name] = ConfiguredAdapter(id=name, kind=kind, settings=settings)
@@ -168,18 +183,34 @@ def _some(fields: Fields, key: str) -> tuple[str, ...]:
 
 
 def _settings(
-    spot: Spot | None, model: SettingsModel, folder: Path, log: FaultLog, around: Fields | None = None
+    spot: Spot | None,
+    model: SettingsModel,
+    folder: Path,
+    log: FaultLog,
+    around: Fields | None,
+    context: Mapping[str, Any] | None,
 ) -> BaseModel | None:
     """None when they are refused, with the faults in `log`."""
     if spot is not None and spot.kind is not Kind.MAPPING:
         log.add(f"{spot.place.field or 'The document'} is {spot.kind}; it must be a mapping of settings.", spot.place)
         return None
+    if spot is not None and _names_forbidden(spot, log):
+        return None
     try:
-        return model.model_validate(_plain(spot, folder) if spot is not None else {})
+        return model.model_validate(_plain(spot, folder) if spot is not None else {}, context=context)
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False):
             _tell(fault, spot, model, log, around)
         return None
+
+
+def _names_forbidden(spot: Spot, log: FaultLog) -> bool:
+    """Whatever the adapter: every address of a service is one that may be called at all. Faults go to the log."""
+    found = [_names_forbidden(inner, log) for inner in (*spot.keys.values(), *spot.items)]
+    fault = find_trusted_url_fault(spot.raw) if _SERVICE.match(spot.raw or "") else None
+    if fault is not None:
+        log.add(f"This address is never called: {fault}.", spot.place)
+    return fault is not None or any(found)
 
 
 def _tell(

@@ -25,6 +25,7 @@ from fermata.formats.faults import FaultLog, quote, raise_faults
 from fermata.formats.fields import Document, Fields, check_choice, check_unique, check_zone
 from fermata.formats.fleet import CLUSTERS, DIVISIONS
 from fermata.formats.operators import open_operators, read_file, read_operators, read_url
+from fermata.formats.secret_names import choose_ref
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.yamltext import read_yaml
 
@@ -40,8 +41,8 @@ REACH_REQUIRED: Mapping[SourceKind, tuple[str, ...]] = {
 REACH_OPTIONAL: Mapping[SourceKind, tuple[str, ...]] = {
     SourceKind.FILES: (),
     SourceKind.SLURM: ("scontrol",),
-    SourceKind.KUBERNETES: ("token_file", "ca_file", "selector"),
-    SourceKind.NETBOX: ("token_file", "ca_file", "query"),
+    SourceKind.KUBERNETES: ("token", "token_file", "ca_file", "selector"),
+    SourceKind.NETBOX: ("token", "token_file", "ca_file", "query"),
     SourceKind.PUSH: (),
 }
 MAPPED = (SourceKind.SLURM, SourceKind.KUBERNETES, SourceKind.NETBOX)  # the others speak in our own words
@@ -154,7 +155,7 @@ def _reach(kind: SourceKind, fields: Fields, folder: Path) -> Reach:
         case SourceKind.KUBERNETES:
             return Kubernetes(
                 url=read_url(fields),
-                token_file=read_file(fields, "token_file", folder),
+                token=choose_ref(fields, "token", folder),
                 ca_file=read_file(fields, "ca_file", folder),
                 selector=fields.text("selector") if fields.has("selector") else "",
             )
@@ -162,7 +163,7 @@ def _reach(kind: SourceKind, fields: Fields, folder: Path) -> Reach:
             query = fields.spot("query")
             return NetBox(
                 url=read_url(fields),
-                token_file=read_file(fields, "token_file", folder),
+                token=choose_ref(fields, "token", folder),
                 ca_file=read_file(fields, "ca_file", folder),
                 query=_texts(fields, query, "query") if query else {},
             )

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fermata.domain.names import Names
 from fermata.formats.faults import FaultLog, Place, one_of, quote
 from fermata.formats.jsontext import Pairs, load_json
-from fermata.formats.names import Names
 from fermata.formats.tables import Columns, Table, key_column
 from fermata.formats.text import read_text
 from fermata.formats.values import is_name

@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from fermata.domain.names import Names
 from fermata.formats.faults import FaultLog, Place, one_of, quote
-from fermata.formats.names import Names
 from fermata.formats.values import (
     INSTANT_RULE,
     NAME_RULE,

@@ -6,6 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from fermata.domain.ids import TeamId, UpdateId
+from fermata.domain.names import Names
 from fermata.domain.updates import (
     NODE_TARGET,
     AppliesTo,
@@ -24,7 +25,6 @@ from fermata.domain.updates import (
 from fermata.formats.changes import Change, ChangedFile, apply_changes
 from fermata.formats.faults import FaultLog, quote, raise_faults
 from fermata.formats.fields import COMPONENT_OF, Document, Fields, check_unique
-from fermata.formats.names import Names
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.yamltext import read_yaml
 

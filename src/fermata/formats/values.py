@@ -5,7 +5,8 @@ from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib import resources
 
-from fermata.formats.names import Names
+from fermata.domain.harmless import CONTROLS, HIDING
+from fermata.domain.names import Names
 
 NAME_LENGTH_MAX = 200
 TEXT_LENGTH_MAX = 20_000
@@ -20,7 +21,7 @@ INSTANT_RULE = 'a time with its offset, such as "2026-01-31T19:00:00Z"'
 DAY_RULE = 'a calendar day such as "2026-01-31"'
 CLOCK_RULE = 'a time of day such as "19:00"'
 
-_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_UNPRINTABLE = CONTROLS + HIDING
 _NAME = re.compile(rf"(?!\s)[^{_UNPRINTABLE}]{{1,{NAME_LENGTH_MAX}}}(?<!\s)")
 _VERSION = re.compile(rf"[^\s{_UNPRINTABLE}]{{0,{VERSION_LENGTH_MAX}}}")
 _TEXT = re.compile(rf"[^{_UNPRINTABLE}]{{0,{TEXT_LENGTH_MAX}}}")

@@ -36,6 +36,7 @@ def window_why_to_json(why: WindowWhy) -> dict[str, Any]:
         "end": _time(why.end),
         "nodes": why.nodes,
         "end_confidence": why.end_confidence,
+        "unsure": _reason(why.unsure) if why.unsure is not None else None,
         "timezone": why.timezone,
         "earliest_alone": _time(why.earliest_alone) if why.earliest_alone else None,
         "earlier": [{"day": day.day.isoformat(), "reasons": _reasons(day.reasons)} for day in why.earlier],

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.ids import NodeId, ServiceId
+from fermata.domain.names import Names
 from fermata.domain.workloads import LENDER_CLASSES, RANKS, SHARING_MOST, Minimum, Service, WorkloadMap
 from fermata.formats.faults import FaultLog, one_of, quote, raise_faults
 from fermata.formats.fields import Document, Fields, check_unique
-from fermata.formats.names import Names
 from fermata.formats.spots import Kind, Spot
 from fermata.formats.tablefiles import read_table
 from fermata.formats.tables import Columns, Table, check_known, check_names

@@ -42,6 +42,14 @@ def _fit(back: Sequence[float], rank: int, least: int, longest: int) -> int:
     return max(least, min(minutes, longest))
 
 
+def find_needed(back: Sequence[float], wanted: float) -> float:
+    """The minutes after which enough nodes were back in a share `wanted` of the rehearsals; inf when they never were,
+    or when there are none.
+    """
+    rank = _rank(wanted, len(back))
+    return back[rank - 1] if rank else math.inf
+
+
 def find_end_confidence(back: Sequence[float], minutes: int) -> float:
     """The share, to two decimals, of rehearsals in which enough nodes were back after `minutes`."""
     return round(bisect_right(back, minutes) / len(back), 2)

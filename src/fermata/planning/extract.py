@@ -1,7 +1,7 @@
 """Writes a plan from the spots that were found: which part stands where, its steps in UTC, what it is worth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from fermata.domain.campaign import Preference, SpreadEvenly
@@ -13,9 +13,10 @@ from fermata.planning.promises import Promise, stretch_promise
 from fermata.planning.search import Found, TermResult
 from fermata.planning.sequence import extend_verify, shift_steps
 from fermata.planning.service_days import find_service_days
-from fermata.planning.stretch import find_longest
+from fermata.planning.stretch import Room, find_longest
 from fermata.planning.terms import SHARE_SCALE, count_where, place_of
 from fermata.planning.ways import Part
+from fermata.planning.weak_promises import explain_unsure
 
 OPTIMAL = "optimal"
 FEASIBLE = "feasible"
@@ -29,6 +30,7 @@ class _Seat:
     spot: Spot
     part: Part
     promise: Promise
+    room: Room
 
 
 def write_plan(problem: Problem, found: Found, *, plan_id: str, hashes: InputHashes) -> Plan:
@@ -65,16 +67,16 @@ def _write_windows(problem: Problem, spots: Sequence[Spot]) -> tuple[Window, ...
     return tuple(sorted(windows, key=lambda window: (window.start, window.cluster)))
 
 
-def _seat(problem: Problem, spot: Spot, part: Part, longest: int) -> _Seat:
-    promise = stretch_promise(part.promise, longest=longest, wanted=problem.inputs.confidence)
-    return _Seat(spot=spot, part=part, promise=promise)
+def _seat(problem: Problem, spot: Spot, part: Part, room: Room) -> _Seat:
+    promise = stretch_promise(part.promise, longest=room.minutes, wanted=problem.inputs.confidence)
+    return _Seat(spot=spot, part=part, promise=promise, room=room)
 
 
 def _write_window(problem: Problem, seat: _Seat, number: int, parts: int) -> Window:
     way, part, day = problem.ways[seat.spot.way], seat.part, problem.days[seat.spot.day]
     steps = extend_verify(part.steps, seat.promise.minutes)
     start = day.at(seat.spot.start)
-    return Window(
+    window = Window(
         id=WindowId(f"{way.cluster.name}-{day.date:%Y%m%d}"),
         cluster=way.cluster.name,
         mode=way.mode,
@@ -88,6 +90,7 @@ def _write_window(problem: Problem, seat: _Seat, number: int, parts: int) -> Win
         reboots_per_node=part.steps.reboots_per_node,
         end_confidence=seat.promise.end_confidence,
     )
+    return replace(window, unsure=explain_unsure(window, problem.inputs, back=seat.promise.back, room=seat.room))
 
 
 def _write_terms(

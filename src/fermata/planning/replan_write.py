@@ -17,16 +17,23 @@ from fermata.planning.replan_search import Placed
 from fermata.planning.replan_tasks import Kind, Task
 from fermata.planning.sequence import extend_verify, shift_steps
 from fermata.planning.service_days import find_service_days
-from fermata.planning.stretch import find_longest
+from fermata.planning.stretch import Room, find_longest
 from fermata.planning.ways import Part, Way
+from fermata.planning.weak_promises import explain_unsure
+
+_NO_ROOM = Room(minutes=0)  # of a window that is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
-    """A window, and whether it stands as the parent had it, so that its number may not change."""
+    """A window, and whether it stands as the parent had it, so that its number may not change. `back` and `room`: as
+    `explain_unsure` wants them.
+    """
 
     window: Window
     is_carried: bool
+    back: Sequence[float] = ()
+    room: Room = _NO_ROOM
 
 
 def write_replan(inputs: PlanningInput, agenda: Agenda, placed: Placed, *, plan_id: str, hashes: InputHashes) -> Plan:
@@ -83,8 +90,9 @@ def _draft_windows(agenda: Agenda, placed: Placed) -> list[_Draft]:
             start = agenda.days[spot.day].at(spot.start)
             part = waiting[spot.group].pop(0)
             if not task.is_same:
-                part = _stretch(part, longest[spot], agenda.ahead.confidence)
-            drafts.append(_draft(task, way, part, start, is_home=is_home))
+                part = _stretch(part, longest[spot].minutes, agenda.ahead.confidence)
+            draft = _draft(task, way, part, start, is_home=is_home)
+            drafts.append(replace(draft, back=part.promise.back, room=longest.get(spot, _NO_ROOM)))
     return drafts
 
 
@@ -125,8 +133,13 @@ def _name(inputs: PlanningInput, drafts: Sequence[_Draft]) -> list[_Draft]:
     for draft in drafts:
         name = draft.window.id or _free_name(inputs, draft.window, ran)
         ran.add(name)
-        named.append(draft if draft.is_carried else replace(draft, window=replace(draft.window, id=name)))
+        named.append(draft if draft.is_carried else replace(draft, window=_tell_unsure(inputs, draft, name)))
     return named
+
+
+def _tell_unsure(inputs: PlanningInput, draft: _Draft, name: WindowId) -> Window:
+    window = replace(draft.window, id=name)
+    return replace(window, unsure=explain_unsure(window, inputs, back=draft.back, room=draft.room))
 
 
 def _free_name(inputs: PlanningInput, window: Window, taken: set[WindowId]) -> WindowId:

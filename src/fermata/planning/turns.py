@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fermata.domain.tally import TURN_SHARE
+from fermata.domain.queues import TURN_SHARE
 from fermata.planning.dice import Minutes
 
 Truth = NDArray[np.bool_]

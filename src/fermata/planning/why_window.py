@@ -17,6 +17,7 @@ from fermata.domain.windows import Interval, calendar_day, days_between
 from fermata.planning.days import Day
 from fermata.planning.encoding import Closed
 from fermata.planning.inputs import PlanningInput
+from fermata.planning.weak_promises import tell_unsure
 from fermata.planning.why_load import Collision, Loads, starts_of
 from fermata.planning.why_worth import Worth
 
@@ -36,6 +37,8 @@ class DayWhy:
 class WindowWhy:
     """What holds a window. `earlier`: each day before its own on which the campaign could work, first to last.
 
+    `unsure`: why its end is less sure than was asked; None: it is as sure.
+
     `earliest_alone`: the first start, UTC, that it could have with no other cluster in the fleet; None when the
     window stands outside the campaign's days. `timezone` is the campaign's, of its calendar days.
     """
@@ -52,6 +55,7 @@ class WindowWhy:
     timezone: str
     earliest_alone: datetime | None
     earlier: tuple[DayWhy, ...]
+    unsure: Reason | None = None
     kind: Literal["window"] = "window"
 
     @property
@@ -94,6 +98,7 @@ class WindowExplainer:
             timezone=self._inputs.campaign.timezone,
             earliest_alone=self._find_earliest(window, closed),
             earlier=self._explain_days(window, closed),
+            unsure=window.unsure or tell_unsure(window, self._inputs.campaign, wanted=self._inputs.confidence),
         )
 
     def _find_earliest(self, window: Window, closed: Sequence[Closed]) -> datetime | None:

@@ -26,6 +26,7 @@ KEPT_ENVIRONMENT = frozenset({"PATH", "LD_LIBRARY_PATH", "LANG"})  # no secret o
 class EngineLimits:
     """What queries may take. `grace_seconds`: how long after its time a query may still end by itself; then its process
     is ended. `wait_seconds`: how long a query waits for others. `start_seconds`: for tables of a million nodes.
+    `niceness`: how far its process stands back behind all others of the machine.
     """
 
     seconds: float = 10.0
@@ -34,6 +35,7 @@ class EngineLimits:
     start_seconds: float = 120.0
     threads: int = 2
     memory_mib: int = 1024
+    niceness: int = 10
 
 
 DEFAULT_LIMITS = EngineLimits()
@@ -134,6 +136,7 @@ class Engine:
         assert process.stdin is not None
         assert process.stdout is not None
         bounds = {"threads": self._limits.threads, "memory_mib": self._limits.memory_mib}
+        bounds["niceness"] = self._limits.niceness
         write_frame(process.stdin, orjson.dumps({**bounds, "tables": list(tables)}))
         for body in tables.values():
             write_frame(process.stdin, body)

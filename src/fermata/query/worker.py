@@ -5,6 +5,7 @@ that keeps the campaign is another one.
 """
 
 import contextlib
+import os
 import resource
 import signal
 import sys
@@ -29,6 +30,7 @@ def main() -> None:
         head = orjson.loads(read_frame(asked))
         bounds = Bounds(threads=head["threads"], memory_mib=head["memory_mib"])
         _lock_down(head["memory_mib"])
+        os.nice(head["niceness"])
         duck = Duck({name: pa.ipc.open_stream(read_frame(asked)).read_all() for name in head["tables"]}, bounds)
         write_frame(answers, b"{}")
         while True:

@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from types import MappingProxyType
+from functools import cache
+from types import MappingProxyType, ModuleType
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
+from starlette.routing import BaseRoute
 from starlette.staticfiles import StaticFiles
 
 import fermata
+from fermata.authority.engine import shipped
+from fermata.authority.needs_elsewhere import NEEDS
 from fermata.domain.subscriptions import ChannelKind
 from fermata.formats.brake import BrakeFile, brake_file
 from fermata.ports import Channel, Clock
@@ -17,19 +21,32 @@ from fermata.server import doors, errors
 from fermata.server.api import PREFIX
 from fermata.server.api import router as api_router
 from fermata.server.asks_loop import run_asks_loop
+from fermata.server.authority import Authority
+from fermata.server.banner import Banner
 from fermata.server.callers import NO_NODES, NodeAccess, NodeKeys
 from fermata.server.conditional import Conditional
 from fermata.server.context import Context
 from fermata.server.demo import DemoInfo
-from fermata.server.doors.node_front import NodeFront
+from fermata.server.doors.node_front import NodeFront, is_for_nodes
+from fermata.server.first_look import StillReading, board_is_read, fleet_is_read
 from fermata.server.guard import Guard
+from fermata.server.guarded_routes import guard_routes, seal, was_judged
+from fermata.server.identity.admission import LOCAL_ADMISSION, Admission
+from fermata.server.identity.doorkeeper import Doorkeeper
+from fermata.server.identity.known import identity_of
 from fermata.server.kept_work import KeptWork
+from fermata.server.limits.again import Again
+from fermata.server.limits.bounds import BOUNDS, Bounds
+from fermata.server.limits.front import Limits
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
 from fermata.server.once import Once
 from fermata.server.quota import Quota
+from fermata.server.sights import Sights
 from fermata.server.sync_loop import run_sync_loop
+from fermata.server.unseen import Unseen
+from fermata.server.warming import say_reading, warm_desks
 from fermata.server.watch import watch
 from fermata.server.web import (
     campaign_page,
@@ -42,9 +59,11 @@ from fermata.server.web import (
     replan_page,
     requests_page,
     room_page,
+    sign_in_page,
     updates_page,
     what_if_page,
 )
+from fermata.server.web.refused_page import RefusedPages
 from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
 from fermata.services.campaigns import CampaignDesk
@@ -53,7 +72,6 @@ from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
 from fermata.services.wall import WallDesk
 
-GRAPH_QUERIES, GRAPH_SECONDS = 15, 5.0  # of one client of Resource Graph's door: the default over there
 NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
 SCREENS = (
     pages,
@@ -68,8 +86,21 @@ SCREENS = (
     updates_page,
     journal_page,
     query_page,
+    sign_in_page,
 )
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "::1")
+
+
+READ_FIRST: Mapping[ModuleType, tuple[Callable[..., object], ...]] = MappingProxyType(
+    {
+        pages: (board_is_read,),
+        campaign_page: (board_is_read,),
+        requests_page: (fleet_is_read,),
+        updates_page: (fleet_is_read,),
+        policy_page: (fleet_is_read,),
+    }
+)
+
+GUARDED = [Depends(was_judged)]
 
 
 def create_app(  # noqa: PLR0913 - the seams of the whole server
@@ -83,14 +114,14 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
     nodes: NodeAccess = NO_NODES,
     sources: Sources = NOTHING_CONFIGURED,
     brake: BrakeFile | None = None,
+    access: Admission = LOCAL_ADMISSION,
+    bounds: Bounds = BOUNDS,
 ) -> FastAPI:
-    """The whole server over one open store. Browsers reach it under LOOPBACK_NAMES; `nodes` says how clients inside
-    nodes are known and when they learn what awaits them. `sources` of inventory are asked by the clock while it runs.
-    `brake`: this machine's, if it is not where the store's is by itself.
+    """The whole server over one open store. `access` says who is let in, under which names of the server; `nodes` how
+    clients inside nodes are known, and when they learn what awaits them. `sources` of inventory are asked by the clock.
+    `brake`: this machine's, if not where the store's is by itself. `bounds`: how much one caller may ask.
     """
     brake = brake or brake_file(db.url)
-    reader = BoardReader(db, brake)
-    live = LiveBoard(pages.renderer(reader, clock.now, demo), timing)
     app = FastAPI(
         title="Fermata",
         version=fermata.__version__,
@@ -99,56 +130,93 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan,
+        dependencies=GUARDED,
     )
-    desk = MaintenanceDesk(db, nodes.leads, fresh_seconds=timing.refresh / 2)
-    long_work = LongWork()
-    app.state.context = context = Context(
-        db=db,
-        now=clock.now,
-        new_id=new_id,
-        demo=demo,
-        reader=reader,
-        live=live,
-        desk=QueryDesk.of_store(db),
-        graph_quota=Quota(most=GRAPH_QUERIES, seconds=GRAPH_SECONDS),
-        long_work=long_work,
-        kept_work=KeptWork(long_work),
-        channels=channels,
-        maintenance=desk,
-        wall=WallDesk(desk),
-        campaigns=CampaignDesk(db, brake),
-        node_keys=NodeKeys(nodes.secret),
-        sources=sources,
-        brake=brake,
-    )
-    app.include_router(api_router)
-    app.router.routes.extend(doors.ROUTES)
-    for screen in SCREENS:
-        app.include_router(screen.router)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    errors.install(app)
-    _stand_before(app, context)
+    long_work, node_keys, quota = LongWork(), NodeKeys(nodes.secret), _graph_quota(bounds)
+    identity = identity_of(db, access, node_keys, clock.now, is_demo=demo is not None)
+
+    def look_over(store: Database) -> Context:
+        desk, reader = MaintenanceDesk(store, nodes.leads, fresh_seconds=timing.refresh / 2), BoardReader(store, brake)
+        return Context(
+            db=store,
+            now=clock.now,
+            new_id=new_id,
+            demo=demo,
+            reader=reader,
+            live=LiveBoard(pages.renderer(reader, clock.now, demo), timing),
+            desk=QueryDesk.of_store(store),
+            graph_quota=quota,
+            long_work=long_work,
+            kept_work=KeptWork(long_work),
+            channels=channels,
+            maintenance=desk,
+            wall=WallDesk(desk),
+            campaigns=CampaignDesk(store, brake),
+            node_keys=node_keys,
+            sources=sources if store is db else NOTHING_CONFIGURED,
+            brake=brake,
+            identity=identity,
+        )
+
+    app.state.context = context = look_over(db)
+    app.state.sights = Sights(context, look_over)
+    app.router.routes.extend(_routes())
+    _stand_before(app, context, access, bounds)
     return app
 
 
-def _stand_before(app: FastAPI, context: Context) -> None:
-    """What every request passes, the last one first."""
+def _graph_quota(bounds: Bounds) -> Quota:
+    return Quota(most=bounds.graph_queries, seconds=bounds.graph_seconds)
+
+
+@cache
+def _routes() -> tuple[BaseRoute, ...]:
+    """Of every application of this process: to find out what all of them take and answer is a second of work."""
+    app = FastAPI(dependencies=GUARDED, openapi_url=None, docs_url=None, redoc_url=None)
+    app.include_router(api_router)
+    app.router.routes.extend(doors.ROUTES)
+    for screen in SCREENS:
+        app.include_router(screen.router, dependencies=[Depends(first) for first in READ_FIRST.get(screen, ())])
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    return tuple(app.router.routes)
+
+
+def _stand_before(app: FastAPI, context: Context, access: Admission, bounds: Bounds) -> None:
+    """What every request passes, the last one first. Raises RouteUnguarded for what nobody said the needs of."""
+    errors.install(app)
+
+    def wait(_request: Request, _error: Exception) -> Response:
+        return say_reading(context)
+
+    app.add_exception_handler(StillReading, wait)
+    routes = guard_routes(app, NEEDS)
+    seal(app)
+    app.add_middleware(Unseen, foreign=app.state.sights.foreign)
+    app.add_middleware(Banner, db=context.db, now=context.now)
+    app.add_middleware(Authority, context=context, routes=routes, engine=shipped())
     app.add_middleware(Once, context=context, prefix=PREFIX)
     app.add_middleware(Conditional, prefix=PREFIX)
     app.add_middleware(
         GZipMiddleware, minimum_size=1024, exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, LINES_TYPE)
     )
-    app.add_middleware(Guard, hosts=frozenset(LOOPBACK_NAMES))
-    app.add_middleware(NodeFront, doors=doors.NODE_DOORS)
+    again = Again()
+    app.add_middleware(Limits, bounds=bounds, again=again)  # whoever finds out who calls is added below it
+    app.add_middleware(RefusedPages)
+    app.add_middleware(Guard, hosts=access.names)
+    app.add_middleware(NodeFront, doors=doors.NODE_DOORS, bounds=bounds)
+    for_nodes = is_for_nodes(doors.NODE_DOORS)
+    app.add_middleware(Doorkeeper, identity=context.identity, is_for_nodes=for_nodes, again=again, bounds=bounds)
 
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
-    tasks = [
-        asyncio.create_task(work)
-        for work in (context.live.run(), watch(context.db, context.now), run_sync_loop(context), run_asks_loop(context))
-    ]
+    app.state.sights.run_on(asyncio.get_running_loop())
+    works = [context.live.run(), watch(context.db, context.now), run_sync_loop(context), run_asks_loop(context)]
+    if context.live.timing.warms:
+        context.warmth.begin()
+        works.append(warm_desks(context))
+    tasks = [asyncio.create_task(work) for work in works]
     try:
         yield
     finally:
@@ -157,4 +225,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in tasks:
             with suppress(asyncio.CancelledError):
                 await task
+        app.state.sights.close()
         context.desk.close()

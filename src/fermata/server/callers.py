@@ -52,8 +52,13 @@ def read_secret(path: Path) -> bytes:
         raise BadSecret(f"{path} cannot be read: {error.strerror}") from error
     if mode & OTHERS_MAY:
         raise BadSecret(f"{path} may be read by others: run chmod 600 on it")
+    return check_secret(secret, path)
+
+
+def check_secret(secret: bytes, place: object) -> bytes:
+    """The same secret. Raises BadSecret for one that is too short."""
     if len(secret) < SECRET_BYTES_MIN:
-        raise BadSecret(f"{path} holds {len(secret)} bytes, of at least {SECRET_BYTES_MIN} random ones")
+        raise BadSecret(f"{place} holds {len(secret)} bytes, of at least {SECRET_BYTES_MIN} random ones")
     return secret
 
 

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.routing import Match
 
-from fermata.domain.reasons import Code
+from fermata.domain.reasons import AccessCode, Code
 from fermata.formats.faults import BadInput
 from fermata.services.board import StoreUnavailable
 from fermata.services.errors import Refusal
@@ -41,6 +41,7 @@ NOT_FOUND = frozenset(
         Code.HOLD_UNKNOWN,
         Code.NODE_UNKNOWN,
         Code.RUN_WINDOW_UNKNOWN,
+        AccessCode.BREAK_GLASS_UNKNOWN,
     }
 )
 
@@ -58,6 +59,19 @@ class BodyTooLarge(Rejected):
 
     def __init__(self, bytes_max: int) -> None:
         super().__init__(TOO_LARGE, f"A request body holds at most {bytes_max:,} bytes: send it in parts.")
+
+
+class ActorNotCaller(Rejected):
+    """Somebody else is named as who speaks than who sent it."""
+
+    code = "ACTOR_IS_NOT_CALLER"
+
+    def __init__(self, named: str, caller: str) -> None:
+        sentence = (
+            f"{named} is named as who speaks, and {caller} sent it: leave actor out, or name yourself. Nothing was"
+            " changed."
+        )
+        super().__init__(HTTPStatus.FORBIDDEN, sentence)
 
 
 class TagStale(Rejected):
@@ -183,7 +197,9 @@ def _place(parts: Iterable[str | int]) -> str:
 
 def _rejected(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Rejected)
-    return problem(error.status_code, error.code, error.detail)
+    answer = problem(error.status_code, error.code, error.detail)
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 def _known_before(_request: Request, error: Exception) -> Response:

@@ -48,9 +48,9 @@ class Guard:
         refusal = self._refusal(scope["method"], headers, bytes_max)
         if refusal is not None:
             status, code, sentence = refusal
-            await problem(status, code, sentence)(scope, receive, _with_headers(send))
+            await problem(status, code, sentence)(scope, receive, with_headers(send))
             return
-        await self.app(scope, _limited(receive, bytes_max), _with_headers(send))
+        await self.app(scope, _limited(receive, bytes_max), with_headers(send))
 
     def _refusal(self, method: str, headers: Headers, bytes_max: int) -> tuple[int, str, str] | None:
         host = headers.get("host", "")
@@ -71,11 +71,15 @@ def _same_origin(headers: Headers, host: str) -> bool:
     if site is not None and site not in {"same-origin", "none"}:
         return False
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host
+    return origin is None or origin.partition("://")[2] == host
 
 
 def _host_name(host: str) -> str:
-    return urlsplit(f"//{host}").hostname or ""
+    """Without its port; "" for what is no name."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # brackets without an address in them
+        return ""
 
 
 def _limited(receive: Receive, bytes_max: int) -> Receive:
@@ -92,12 +96,14 @@ def _limited(receive: Receive, bytes_max: int) -> Receive:
     return receive_some
 
 
-def _with_headers(send: Send) -> Send:
-    async def send_with_headers(message: Message) -> None:
+def with_headers(send: Send) -> Send:
+    """Adds HEADERS to an answer that has none of its own in their place."""
+
+    async def sendwith_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
         await send(message)
 
-    return send_with_headers
+    return sendwith_headers

@@ -18,11 +18,14 @@ TROUBLE = "The board cannot be refreshed: the figures are old. Look at the serve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """In seconds. `slow`: a viewer that takes nothing for so long is dropped; its browser comes back by itself."""
+    """In seconds. `slow`: a viewer that takes nothing for so long is dropped; its browser comes back by itself.
+    `warms`: what first looks at pages need is read as soon as the server runs.
+    """
 
     refresh: float = 1.0  # at most one snapshot a second, however many watch
     heartbeat: float = 5.0  # board.js calls its figures old after three of them
     slow: float = 20.0
+    warms: bool = False
 
 
 DEFAULT_TIMING = Timing()

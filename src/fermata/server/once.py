@@ -13,9 +13,12 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fermata.domain.identity import PrincipalKind
 from fermata.server.context import Context
 from fermata.server.errors import UNPROCESSABLE, answer_to, problem
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
+from fermata.server.principals import find_principal
+from fermata.server.whole_body import read_all, replay
 from fermata.services.board import Database, StoreUnavailable
 from fermata.services.once import Kept, Key, find_kept, keep_answer, under_key
 
@@ -50,9 +53,12 @@ class Once:
             await self._once(name, scope, receive, send)
 
     async def _once(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        body = await _read(receive)
+        body = await read_all(receive)
         if body is None:
             return
+        caller, named = find_principal(scope), name
+        if caller is not None and caller.kind is not PrincipalKind.LOCAL:
+            name = f"{caller.name} {name}"  # what others were answered under the same key is theirs
         key = Key(key=name, asked_sha256=_fingerprint(scope, body), at=self.context.now())
         try:
             kept = await run_in_threadpool(find_kept, self.context.db, name)
@@ -60,10 +66,10 @@ class Once:
             await answer_to(error)(scope, receive, send)
             return
         if kept is not None:
-            await _repeat(kept, key)(scope, receive, send)
+            await _repeat(kept, key, named)(scope, receive, send)
             return
         with under_key(key):
-            await self.app(scope, _replay(body, receive), _Answer(self.context.db, key, send).send)
+            await self.app(scope, replay(body, receive), _Answer(self.context.db, key, send).send)
 
 
 class _Answer:
@@ -76,15 +82,18 @@ class _Answer:
         self._status = 0
         self._media_type = ""
         self._body = bytearray()
+        self._is_secret = False  # an answer that is told this once
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._status = message["status"]
-            self._media_type = Headers(raw=message["headers"]).get("content-type", "")
+            headers = Headers(raw=message["headers"])
+            self._media_type = headers.get("content-type", "")
+            self._is_secret = "no-store" in headers.get("cache-control", "")
         elif len(self._body) <= ANSWER_BYTES_MAX and not self._media_type.startswith(LINES_TYPE):
             self._body += message.get("body", b"")
             is_whole = not message.get("more_body", False) and len(self._body) <= ANSWER_BYTES_MAX
-            if is_whole and self._key.is_done:
+            if is_whole and self._key.is_done and not self._is_secret:
                 await run_in_threadpool(self._keep)
         await self._send(message)
 
@@ -95,43 +104,22 @@ class _Answer:
             _log.warning("once.answer_not_kept", exc_info=error)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body, which the guard bounds; None when the other end has left."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    is_given = False
-
-    async def give() -> Message:
-        nonlocal is_given
-        if is_given:
-            return await receive()
-        is_given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return give
-
-
 def _fingerprint(scope: Scope, body: bytes) -> str:
-    asked = (scope["method"].encode(), scope["path"].encode(), scope["query_string"], body)
+    """Another caller's key is another request: nobody is given the answer that somebody else was."""
+    caller = find_principal(scope)
+    who = () if caller is None or caller.kind is PrincipalKind.LOCAL else (caller.name.encode(),)
+    asked = (scope["method"].encode(), scope["path"].encode(), scope["query_string"], body, *who)
     return hashlib.sha256(b"\0".join(asked)).hexdigest()
 
 
-def _repeat(kept: Kept, key: Key) -> Response:
+def _repeat(kept: Kept, key: Key, named: str) -> Response:
+    """`named`: the key as the caller wrote it."""
     if kept.asked_sha256 != key.asked_sha256:
-        sentence = f"{HEADER} {key.key} was used for another request: use a new one. Nothing was changed."
+        sentence = f"{HEADER} {named} was used for another request: use a new one. Nothing was changed."
         return problem(UNPROCESSABLE, "KEY_REUSED", sentence)
     if kept.status is None or kept.body is None:
         sentence = (
-            f"The request with {HEADER} {key.key} was carried out before, and its answer was not kept:"
+            f"The request with {HEADER} {named} was carried out before, and its answer was not kept:"
             " read what it changed. Nothing was changed now."
         )
         return problem(HTTPStatus.CONFLICT, "ANSWER_NOT_KEPT", sentence)

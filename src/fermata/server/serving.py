@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,13 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from fermata.server.limits.bounds import CONNECTION_BOUNDS, ConnectionBounds
+from fermata.server.limits.connections import bounded_protocol
+
 Application = ASGIApp
 START_SECONDS_MAX = 20  # imports and the first event loop on a busy two-core machine take about one
 GRACE_SECONDS = 1  # an open event stream never ends by itself; Ctrl-C has to be through in two seconds
+SWITCH_SECONDS = 0.0005  # until a thread that computes lets others go on: at Python's 0.005 a dozen hold up the loop
 _BACKLOG = 512
 
 
@@ -29,10 +34,13 @@ class TlsUnusable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """What a server shows its clients: files in PEM, read when it starts. `key` may be the certificate's own file."""
+    """What a server shows its clients: files in PEM, read when it starts. `key` may be the certificate's own file.
+    `client_authority`: who signs certificates of clients; they may show one, and a wrong one ends the connection.
+    """
 
     certificate: Path
     key: Path
+    client_authority: Path | None = None
 
     def check(self) -> None:
         """Raises TlsUnusable, so that a wrong file is told of before anybody listens."""
@@ -81,6 +89,7 @@ def serve_until_signal(
 ) -> None:
     """Serves until SIGINT or SIGTERM, or until `over` is set; returns within about GRACE_SECONDS of it."""
     server = _server(app, tls)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
     def end() -> None:
         over.wait()
@@ -93,9 +102,9 @@ def serve_until_signal(
 class BackgroundServer:
     """The application served by a thread of its own, so that whatever the main thread does, the board answers."""
 
-    def __init__(self, app: Application, listener: socket.socket) -> None:
+    def __init__(self, app: Application, listener: socket.socket, bounds: ConnectionBounds = CONNECTION_BOUNDS) -> None:
         self._listener = listener
-        self._server = _server(app)
+        self._server = _server(app, bounds=bounds)
         self._thread = threading.Thread(target=self._run, name="fermata-server", daemon=True)
 
     def start(self) -> None:
@@ -119,14 +128,23 @@ class BackgroundServer:
         self._server.run(sockets=[self._listener])
 
 
-def _server(app: Application, tls: Tls | None = None) -> uvicorn.Server:
+def _server(
+    app: Application, tls: Tls | None = None, *, bounds: ConnectionBounds = CONNECTION_BOUNDS
+) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
+        http=bounded_protocol(bounds),
+        ws="none",  # nothing here speaks it, and a connection that changed over would be nobody's any more
+        proxy_headers=False,  # the doorkeeper knows whom to believe
+        timeout_keep_alive=int(bounds.idle_seconds),
         log_config=None,
+        log_level="error",  # a line for each thing that is no request would fill a disk for whoever likes
         access_log=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         server_header=False,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
+        ssl_ca_certs=str(tls.client_authority) if tls and tls.client_authority else None,
+        ssl_cert_reqs=ssl.CERT_OPTIONAL if tls and tls.client_authority else ssl.CERT_NONE,
     )
     return uvicorn.Server(config)

@@ -1,4 +1,6 @@
-"""Looks at requests once a minute, so that a due date that passes is on record although nobody asked."""
+"""Looks once a minute at what time alone changes, so that it is on record although nobody asked: due dates of requests
+that pass, and roles taken in an emergency that are over.
+"""
 
 import asyncio
 import logging
@@ -6,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from fermata.services.board import Database
+from fermata.services.emergencies import end_over
 from fermata.services.requests import watch_requests
 
 _log = logging.getLogger("fermata.requests")
@@ -18,6 +21,11 @@ async def watch(db: Database, now: Callable[[], datetime], seconds: float = LOOK
     while True:
         await asyncio.sleep(seconds)
         try:
-            await asyncio.to_thread(watch_requests, db, now=now())
+            await asyncio.to_thread(_look, db, now())
         except Exception:  # noqa: BLE001 - top of the loop: the next minute tries again
             _log.exception("requests.look_failed")
+
+
+def _look(db: Database, now: datetime) -> None:
+    watch_requests(db, now=now)
+    end_over(db, now)

@@ -6,13 +6,14 @@ from fermata.domain.ids import CustomerId
 from fermata.domain.policy import Policy, Scope
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scopes import Scopes
-from fermata.services.errors import nearest
+from fermata.services.errors import say_nearest
+from fermata.services.speaking import find_speaker
 
 
 def judge_scope(scopes: Scopes, scope: Scope) -> Reason | None:
     """Why nothing can be said about `scope`, or None when the fleet holds it once."""
     if not scopes.nodes(scope):
-        near = nearest(scope.name, scopes.names(scope.level))
+        near = say_nearest(lambda: scopes.nearest(scope))
         return reason(Code.SCOPE_UNKNOWN, level=scope.level, name=scope.name, nearest=near)
     supercomputers = scopes.supercomputers(scope)
     if len(supercomputers) > 1:
@@ -21,7 +22,10 @@ def judge_scope(scopes: Scopes, scope: Scope) -> Reason | None:
 
 
 def find_approver(policy: Policy, customers: Sequence[CustomerId], actor: str | None) -> str | Reason:
-    """`actor` when every one of `customers` lets it decide, or, for None, the first whom they all let; else why not."""
+    """`actor` when every one of `customers` lets it decide, or, for None, who is signed in, or else the first whom they
+    all let; else why not.
+    """
+    actor = actor if actor is not None else find_speaker()
     allowed = [policy.customers[name].approvers if name in policy.customers else () for name in customers]
     spoken = [actor] if actor is not None else list(allowed[0])
     for candidate in spoken:

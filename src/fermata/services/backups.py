@@ -1,10 +1,11 @@
 """Backups of the whole store as one file, and what has to be true before a restored one is worked with."""
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fermata.domain.intents import EVERYWHERE, Intent, ScopeKind
@@ -12,10 +13,13 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import Desired
 from fermata.services import audit
 from fermata.services.errors import Refusal
-from fermata.store import copies, intents, journal
-from fermata.store.database import Database, open_database
+from fermata.store import copies, intents, journal, leases
+from fermata.store.database import Database
+from fermata.store.opening import open_database
 
 Told = Callable[[int, int], None]
+OWN = 0o600  # a backup holds what all customers said: nobody else on the machine reads it
+_NAME, _NAMED = "fermata-%Y%m%dT%H%M%SZ.db", re.compile(r"fermata-\d{8}T\d{6}Z\.db")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +48,23 @@ def back_up(database: Database, file: Path) -> Backup:
         finally:
             copied.close()
         copies.make_single(fresh)
+        fresh.chmod(OWN)
         fresh.replace(file)
     finally:
         fresh.unlink(missing_ok=True)
+    return made
+
+
+def back_up_in(database: Database, folder: Path, *, now: datetime, keep: int) -> Backup:
+    """A backup named after the time, in a folder of which the `keep` newest of such names stay. Nothing else there is
+    touched, and nothing at all before the new one is whole.
+
+    Raises Refusal and StoreUnavailable, as `back_up` does.
+    """
+    made = back_up(database, folder / now.astimezone(UTC).strftime(_NAME))
+    named = sorted(path for path in folder.iterdir() if _NAMED.fullmatch(path.name))
+    for path in named[:-keep]:
+        path.unlink()
     return made
 
 
@@ -120,7 +138,7 @@ def _refuse_full(url: str) -> None:
 
 
 def _refuse_broken(database: Database, told: Told) -> None:
-    found = audit.verify(database, (), told)
+    found = audit.verify(database, audit.Evidence(), told)
     if found.broken is not None:
         raise Refusal(found.broken)
 
@@ -131,7 +149,7 @@ def _settle(database: Database, made: Backup, *, now: datetime, actor: str) -> N
     why = f"restored from a backup that knows nothing after {at}: look at the fleet, then release"
     word = Intent(kind=ScopeKind.BRAKE, scope=EVERYWHERE, desired=Desired.PAUSE, actor=actor, why=why, at=now)
     with database.begin() as conn:
-        copies.outdate_leases(conn)
+        leases.outdate(conn)
         intents.append_intent(conn, word)
         facts = {"file": made.file.name, "line": made.seq}
         line = journal.Entry(at=now, actor=actor, event="store.restored", subject="store", why=why, data=facts)

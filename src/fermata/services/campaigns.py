@@ -23,13 +23,13 @@ from fermata.services.board_assembly import Subject
 from fermata.services.board_lanes import Conduct, forecast_end, make_chip, slip_of
 from fermata.services.board_views import Board, Chip, Curves, Slip
 from fermata.services.errors import Refusal, nearest, refusing_unknown
+from fermata.services.fleets import read_fleet
 from fermata.services.run_views import RunStatus
 from fermata.store import inventory, unit_ops
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database
 
 FRESH_SECONDS = 1.0
-FLEET_SECONDS = 30.0  # who holds which cluster changes by import alone, and reading 20,000 nodes takes a while
 FOLLOWED_MOST = 4  # campaigns of which the plans and samples read so far are kept
 
 Steps = tuple[tuple[datetime, int], ...]  # from this instant on, so many
@@ -118,7 +118,6 @@ class CampaignDesk:
         self._lock = threading.Lock()
         self._readers: dict[CampaignId, BoardReader] = {}
         self._views: dict[CampaignId, tuple[float, CampaignView]] = {}
-        self._fleet: tuple[float, Fleet] | None = None
         self._counted: tuple[str, Capacity] | None = None
 
     def look(self, campaign: CampaignId, now: datetime) -> CampaignView:
@@ -140,12 +139,9 @@ class CampaignDesk:
             return inventory.list_campaigns(conn)
 
     def read_fleet(self) -> Fleet:
-        """The fleet on record, at most FLEET_SECONDS old."""
-        with self._lock:
-            if self._fleet is None or self._monotonic() - self._fleet[0] >= FLEET_SECONDS:
-                with refusing_unknown(), self._db.read() as conn:
-                    self._fleet = (self._monotonic(), inventory.load_fleet(conn))
-            return self._fleet[1]
+        """The fleet on record."""
+        with refusing_unknown(), self._db.read() as conn:
+            return read_fleet(conn)
 
     def _look(self, name: CampaignId, now: datetime) -> CampaignView:
         known = {campaign.id: campaign for campaign in self.list_campaigns()}

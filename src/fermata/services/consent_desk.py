@@ -12,7 +12,6 @@ from fermata.domain.ledger import Decisions
 from fermata.domain.notified import NotifiedTimes
 from fermata.domain.order_scopes import judge_companions, judge_flight
 from fermata.domain.orders import NO_TERMS, Asked, Spoken, Terms, find_spoken, is_naive, judge_terms, names_flight
-from fermata.domain.pending import find_pending
 from fermata.domain.policy import NO_CONDITIONS, ConsentEntry, Policy, Scope, Verdict
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.requests import Request, RequestItem, empty_request, nodes_concerned, request_id
@@ -20,8 +19,7 @@ from fermata.domain.scopes import Scopes, is_as_wide
 from fermata.domain.updates import Update
 from fermata.services.approvers import find_approver, judge_scope
 from fermata.services.errors import shorten
-from fermata.store import consent as consent_store
-from fermata.store import inventory
+from fermata.services.request_basis import read_told
 from fermata.store import requests as request_store
 from fermata.store.database import Connection
 from fermata.store.unit_ops import nodes_in_work
@@ -34,7 +32,7 @@ class Order:
     """One word on one scope. `seen` is the incarnation that was looked at; None takes the current one. `at` (UTC) is
     when the word was given; None is when it is recorded.
 
-    `actor` None lets the customer's first approver speak: for a machine of one's own, there is no sign-in yet.
+    `actor` None lets the customer's first approver speak: for a machine of one's own, where nobody signs in.
     """
 
     scope: Scope
@@ -265,15 +263,14 @@ _OPEN = (Verdict.APPROVED, Verdict.OFFERED, Verdict.DECLINED)  # what a withdraw
 
 def open_desk(conn: Connection, now: datetime) -> Desk:
     """Everything on record that orders are judged by."""
-    fleet = inventory.load_fleet(conn)
-    ledger = consent_store.load_ledger(conn)
-    catalogue = inventory.load_catalogue(conn)
+    told = read_told(conn)
+    fleet, ledger = told.basis.fleet, told.ledger
     return Desk(
         scopes=Scopes(fleet=fleet),
-        policy=inventory.load_policy(conn, known=True),
-        updates=catalogue.updates,
+        policy=told.basis.policy,
+        updates=told.catalogue.updates,
         requests=request_store.load_requests(conn),
-        concerned=nodes_concerned(fleet, find_pending(fleet, catalogue)),
+        concerned=nodes_concerned(fleet, told.basis.pending),
         in_work=nodes_in_work(conn),
         ledger=list(ledger),
         decisions=Decisions(fleet, ledger),

@@ -1,11 +1,11 @@
 """How a service says no: an expected refusal carries its reasons; CLI and API turn it into their own form."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from fermata.domain.names import Names
 from fermata.domain.reasons import Code, Reason, reason
-from fermata.formats.names import Names
-from fermata.store.database import NotStored
+from fermata.store.database import NotStored, serves_a_part
 
 NAMES_SHOWN = 5
 
@@ -43,8 +43,15 @@ def refusing_unknown() -> Iterator[None]:
 
 
 def nearest(wrong: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown name: `; the nearest is X`, or nothing."""
-    found = Names(known).nearest(wrong)
+    """The end of a sentence about an unknown name: `; the nearest is X`, or nothing. Nothing too in a change for who
+    sees a part of the fleet: the nearest may be out of sight.
+    """
+    return say_nearest(lambda: Names(known).nearest(wrong))
+
+
+def say_nearest(find: Callable[[], str | None]) -> str:
+    """As `nearest`, of what `find` finds; it is not asked where nothing is said."""
+    found = None if serves_a_part() else find()
     return f"; the nearest is {found}" if found else ""
 
 

@@ -10,6 +10,7 @@ from fermata.domain.reasons import Code, reason
 from fermata.domain.scopes import Scopes
 from fermata.services.approvers import find_approver, judge_scope
 from fermata.services.errors import Refusal, nearest, refusing_unknown
+from fermata.services.fleets import read_fleet
 from fermata.store import consent as consent_store
 from fermata.store import inventory, journal
 from fermata.store.database import Database, NotStored
@@ -21,7 +22,7 @@ NewId = Callable[[str], str]
 class FreezeOrder:
     """A freeze to be added over `[start, end)`, UTC. `customer` None is the one that holds the scope.
 
-    `actor` None lets the customer's first approver speak: for a machine of one's own, there is no sign-in yet.
+    `actor` None lets the customer's first approver speak: for a machine of one's own, where nobody signs in.
     """
 
     scope: Scope
@@ -76,7 +77,7 @@ def add_freeze(db: Database, order: FreezeOrder, *, now: datetime, new_id: NewId
         raise Refusal(reason(Code.REASON_MISSING, what=f"A freeze of {order.scope}"))
     with refusing_unknown(), db.begin() as conn:
         policy = inventory.load_policy(conn)
-        customer = _judge(Scopes(fleet=inventory.load_fleet(conn)), order)
+        customer = _judge(Scopes(fleet=read_fleet(conn)), order)
         actor = _approver(policy, customer, order.actor)
         freeze = Freeze(
             id=FreezeId(new_id("freeze")),

@@ -18,8 +18,9 @@ from fermata.domain.updates import Catalogue
 from fermata.domain.workloads import WorkloadMap, find_serving
 from fermata.services.consent import end_words_of_others
 from fermata.services.errors import Refusal, nearest, refuse_all, shorten
+from fermata.services.registrants import refuse_import_alone
 from fermata.services.requests import refresh_in
-from fermata.store import inventory, journal
+from fermata.store import inventory, journal, workloads
 from fermata.store.database import Connection, Database, NotStored
 from fermata.store.unit_ops import nodes_in_work
 
@@ -121,6 +122,8 @@ def import_set(db: Database, given: ImportSet, *, now: datetime, actor: str, why
 
 def import_in(conn: Connection, given: ImportSet, *, now: datetime, actor: str, why: str) -> Imported:
     """As `import_set`, beside whatever else the transaction holds."""
+    if given.catalogue is not None:
+        refuse_import_alone(conn, given.catalogue, actor)
     documents = _save_documents(conn, given)
     _check_campaign(conn, given.campaign)
     _check_workloads(conn, given)
@@ -146,7 +149,7 @@ def remove_workloads(db: Database, *, now: datetime, actor: str, why: str = "") 
     to be made again. Removing it again changes nothing and journals nothing.
     """
     with db.begin() as conn:
-        removed = inventory.remove_workloads(conn)
+        removed = workloads.remove_workloads(conn)
         if removed:
             journal.append(conn, _entry("workloads.removed", "workloads", {}, now=now, actor=actor, why=why))
         return WorkloadsRemoved(removed=removed)
@@ -160,7 +163,7 @@ def _save_documents(conn: Connection, given: ImportSet) -> tuple[str, ...]:
         changed.append("policy")
     if given.campaign is not None and inventory.save_campaign(conn, given.campaign):
         changed.append("campaign")
-    if given.workloads is not None and inventory.save_workloads(conn, given.workloads):
+    if given.workloads is not None and workloads.save_workloads(conn, given.workloads):
         changed.append("workloads")
     return tuple(changed)
 

@@ -3,20 +3,18 @@
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from hashlib import sha256
 
-from fermata.domain.consent import consent_gaps
 from fermata.domain.fleet import Fleet, Node
 from fermata.domain.hearing import notice_over
 from fermata.domain.ids import DeviceId, NodeId, OrderId, RequestId, RunId, WindowId
 from fermata.domain.node_states import UnitState
 from fermata.domain.notified import NotifiedTimes
 from fermata.domain.operations import WindowRun
-from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.pending import FleetPending
 from fermata.domain.plans import Window
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason
@@ -33,10 +31,11 @@ from fermata.domain.scheduled_events import (
 )
 from fermata.domain.scopes import Scopes
 from fermata.domain.updates import Catalogue, Impact, Update
+from fermata.services.fleets import read_fleet
 from fermata.services.ordered_work import hand_over, read_ordered_work
 from fermata.services.query import read_windows
-from fermata.store import consent as consent_store
-from fermata.store import event_rows, handovers, inventory
+from fermata.services.request_basis import read_told
+from fermata.store import event_rows, handovers
 from fermata.store import requests as request_store
 from fermata.store.database import Connection, Database, NotStored
 from fermata.store.event_rows import Marks
@@ -266,17 +265,19 @@ def _first_number(events: Iterable[ScheduledEvent]) -> int:
 
 
 def _read_settled(conn: Connection) -> Settled:
-    fleet = inventory.load_fleet(conn)
-    pending, gaps = FleetPending(nodes={}, devices={}), dict[NodeId, Reason]()
+    pending = FleetPending(nodes={}, devices={})
     requests = request_store.load_requests(conn)
     ordered: Mapping[NodeId, tuple[OrderedWork, ...]] = {}
     catalogue: Catalogue | None = None
     policy: Policy | None = None
-    with suppress(NotStored):  # before all is imported nothing is pending
-        catalogue, policy = inventory.load_catalogue(conn), inventory.load_policy(conn, known=True)
-    if catalogue is not None and policy is not None:
-        pending = find_pending(fleet, catalogue)
-        gaps = dict(consent_gaps(fleet, policy, pending, consent_store.load_ledger(conn)))
+    gaps: Mapping[NodeId, Reason] = {}
+    try:
+        told = read_told(conn)
+    except NotStored:  # before all is imported nothing is pending
+        fleet = read_fleet(conn)
+    else:
+        fleet, catalogue, policy, pending = told.basis.fleet, told.catalogue, told.basis.policy, told.basis.pending
+        gaps = told.basis.judged.consent.gaps
         ordered = read_ordered_work(conn, fleet, policy, requests)
     windows: dict[NodeId, list[PlannedStay]] = {}
     runs: set[RunId] = set()

@@ -26,7 +26,7 @@ class WordOrder:
     """One word on one scope; None: all of the supercomputer. `orders`: which ones it speaks of, None for all that the
     request holds. `seen`: the incarnation that was looked at, None takes the current one. `until`: of a no, UTC.
 
-    `actor` None lets the customer's first approver speak: for a machine of one's own, there is no sign-in yet.
+    `actor` None lets the customer's first approver speak: for a machine of one's own, where nobody signs in.
     """
 
     word: Word
@@ -67,13 +67,6 @@ def decide_orders(
         told = decide_in(desk, request_id, words, new_id=new_id)
         refuse_all(answer for answer in told if isinstance(answer, Reason))
         return tuple(answer for answer in told if isinstance(answer, SaidWord))
-
-
-def last_word(db: Database) -> int:
-    """The seq of the newest word on work orders, 0 for none."""
-    with db.read() as conn:
-        words = work_orders.load_words(conn)
-    return words[-1].seq if words else 0
 
 
 def _said_since(words: Sequence[OrderWord], request_id: RequestId, since: int | None) -> Iterator[Reason]:

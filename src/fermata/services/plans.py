@@ -24,9 +24,10 @@ from fermata.planning.search import SearchOptions
 from fermata.planning.stages import Watch, ignore_stage
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.services.observed import observe_plan
+from fermata.services.posting import post_published
 from fermata.services.site_served import require_served
 from fermata.store import consent as consent_store
-from fermata.store import inventory, journal, runs
+from fermata.store import inventory, journal, runs, workloads
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database, NotStored
 from fermata.store.flights import load_flown, planned_flights
@@ -266,8 +267,7 @@ def publish_in(conn: Connection, given: PlanId | Plan, *, now: datetime, actor: 
     current = plan_store.published_plan_id(conn, plan.campaign)
     if current == plan.id:
         return Published(plan=plan, already=True)
-    _refuse(_judge_standing(plan, current))
-    _refuse(_judge_evidence(conn, plan, now))
+    _refuse(_judge_standing(plan, current) or _judge_evidence(conn, plan, now))
     inputs = _inputs_of(conn, plan, at=now, recorded=True)
     _refuse(check_hashes(plan, hash_inputs(inputs)))
     _refuse_violations(plan, check_plan(inputs, plan))
@@ -276,6 +276,7 @@ def publish_in(conn: Connection, given: PlanId | Plan, *, now: datetime, actor: 
         keep_plan(conn, inputs, plan, now=now, actor=actor)
     plan_store.publish_plan(conn, plan.id, now)
     journal.append(conn, _entry("plan.published", plan, now=now, actor=actor, why=why))
+    post_published(conn, plan, now=now, actor=actor)
     return Published(plan=plan, already=False)
 
 
@@ -346,7 +347,7 @@ def _gather(
         now=asked.moment,
         seed=asked.seed,
         parent=parent,
-        workloads=inventory.find_workloads(conn),
+        workloads=workloads.find_workloads(conn),
         held=held_nodes(conn, fleet, asked.moment) if recorded else {},
     )
 
@@ -383,9 +384,8 @@ def _refuse(why: Reason | None) -> None:
 
 def _refuse_violations(plan: Plan, violations: tuple[Violation, ...]) -> None:
     if violations:
-        first = violations[0]
-        fields = {"count": len(violations), "rule": first.rule, "sentence": first.sentence}
-        raise Refusal(reason(Code.PLAN_VIOLATES, plan=plan.id, **fields))
+        said = {"count": len(violations), "rule": violations[0].rule, "sentence": violations[0].sentence}
+        raise Refusal(reason(Code.PLAN_VIOLATES, plan=plan.id, **said))
 
 
 def _entry(event: str, plan: Plan, *, now: datetime, actor: str, why: str) -> journal.Entry:

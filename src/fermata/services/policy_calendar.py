@@ -1,6 +1,6 @@
 """Which clusters of whom may be worked on when: what policies say of a kind of work, and the freezes that beat them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,8 @@ from fermata.domain.policy import (
     Policy,
     PolicyRule,
     Ruling,
+    Scope,
+    ScopeLevel,
     Stance,
     Work,
 )
@@ -91,16 +93,22 @@ class CustomerDays:
 
 
 def list_customers(
-    fleet: Fleet, policy: Policy, windows: Iterable[Window], *, kind: WorkKind, span: Interval
+    fleet: Fleet,
+    policy: Policy,
+    windows: Iterable[Window],
+    *,
+    kind: WorkKind,
+    span: Interval,
+    only: Collection[ClusterId] | None = None,
 ) -> tuple[CustomerDays, ...]:
-    """Customers by name, over `span`."""
+    """Customers by name, over `span`, with all their clusters that have nodes, or those of `only`."""
     of_cluster: dict[ClusterId, list[Window]] = {}
     for window in windows:
         if Interval(window.start, window.end).overlaps(span):
             of_cluster.setdefault(window.cluster, []).append(window)
     found: dict[CustomerId, list[ClusterDays]] = {}
-    for name, cluster in sorted(fleet.clusters.items()):
-        nodes = fleet.nodes_by_cluster.get(name, ())
+    for name in sorted(fleet.clusters if only is None else only):
+        cluster, nodes = fleet.clusters[name], fleet.nodes_by_cluster.get(name, ())
         if nodes:
             days = _cluster_days(cluster, nodes, policy, of_cluster.get(name, ()), kind, span)
             found.setdefault(cluster.customer, []).append(days)
@@ -133,7 +141,7 @@ def _cluster_days(
         for interval in window.intervals(span.start, span.end)
     }
     frozen = [f for f in policy.freezes if Interval(f.start, f.end).overlaps(span)]
-    counted = [(f, sum(f.scope.covers(node, cluster) for node in nodes)) for f in frozen]
+    counted = [(f, _count_covered(f.scope, nodes, cluster)) for f in frozen]
     return ClusterDays(
         cluster=cluster.name,
         customer=cluster.customer,
@@ -143,6 +151,12 @@ def _cluster_days(
         freezes=tuple((freeze, count) for freeze, count in counted if count),
         windows=tuple(windows),
     )
+
+
+def _count_covered(scope: Scope, nodes: Sequence[Node], cluster: Cluster) -> int:
+    if scope.level in (ScopeLevel.SUPERCOMPUTER, ScopeLevel.CLUSTER):
+        return len(nodes) if scope.covers(nodes[0], cluster) else 0  # one speaks for all
+    return sum(scope.covers(node, cluster) for node in nodes)
 
 
 def _rulings(cluster: Cluster, nodes: Sequence[Node], policy: Policy, kind: WorkKind) -> Iterator[Ruling]:

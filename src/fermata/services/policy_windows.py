@@ -100,7 +100,7 @@ def remove_assignment(db: Database, customer: CustomerId, name: str, scope: Scop
 
 
 def _change(db: Database, name: CustomerId, change: Change, *, now: datetime, why: str) -> Customer:
-    """What the customer's policy was before. The first of its approvers speaks: there is no sign-in yet."""
+    """What the customer's policy was before. The first of its approvers speaks where nobody signs in."""
     with refusing_unknown(), db.begin() as conn:
         policy = inventory.load_stated_policy(conn)
         actor = find_approver(policy, [name], None)

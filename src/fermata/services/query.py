@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from fermata.domain import arm
@@ -25,6 +26,7 @@ from fermata.query.facts import (
 from fermata.query.tables import build_tables
 from fermata.query.views import COLUMNS
 from fermata.services.errors import Refusal, nearest, refuse_all
+from fermata.services.lanes import SLOW_AFTER_SECONDS, Lane, Lanes
 from fermata.services.ordered_work import hand_over, read_ordered_work
 from fermata.services.requests import Inputs
 from fermata.store import board as board_rows
@@ -40,7 +42,7 @@ __all__ = [
 
 ROWS_USUAL = 1000
 ROWS_MAX = 10_000  # of one answer; the next ones are asked for with `skip`
-ENGINES_MAX = 3  # processes, each with tables of its own: one for all customers, and those who asked last for some
+ENGINES_MAX = 4  # processes, each with tables of its own: those who asked last, quick or slow, of all customers or some
 CODES = {
     FaultKind.UNPARSABLE: Code.QUERY_UNREADABLE,
     FaultKind.UNKNOWN_FUNCTION: Code.QUERY_UNKNOWN_NAME,
@@ -76,8 +78,9 @@ class QueryDesk:
         self._mark = mark
         self._limits = limits
         self._lock = threading.Lock()
+        self._lanes = Lanes()
         self._loaded: object = None
-        self._engines: dict[Customers, Engine] = {}
+        self._engines: dict[tuple[Customers, Lane], Engine] = {}
 
     @classmethod
     def of_store(cls, db: Database, limits: EngineLimits = DEFAULT_LIMITS) -> "QueryDesk":
@@ -101,9 +104,20 @@ class QueryDesk:
     def ask(self, question: Question, customers: Customers = None) -> Answer:
         """The answer, over what those customers hold alone if any are named. Raises QueryRefused."""
         try:
-            return self._engine(customers).ask(question)
+            return self._ask(question, customers)
         except QueryFault as error:
             raise QueryRefused(error.fault) from error
+
+    def _ask(self, question: Question, customers: Customers) -> Answer:
+        """In the quick lane for as long as a quick query takes; then in the other, with whoever else is there."""
+        if self._lanes.lane() is Lane.QUICK:
+            try:
+                return self._engine(customers, Lane.QUICK).ask(question)
+            except QueryFault as error:
+                if error.fault.kind is not FaultKind.STOPPED:
+                    raise
+                self._lanes.note_slow()
+        return self._engine(customers, Lane.SLOW).ask(question)
 
     def close(self) -> None:
         """Ends every process."""
@@ -112,23 +126,27 @@ class QueryDesk:
                 engine.retire()
             self._engines = {}
 
-    def _engine(self, customers: Customers) -> Engine:
+    def _engine(self, customers: Customers, lane: Lane) -> Engine:
         with self._lock:
             mark = self._mark()
             if mark != self._loaded:
                 for old in self._engines.values():
                     old.retire()
                 self._engines, self._loaded = {}, mark
-            engine = self._engines.pop(customers, None)
+            engine = self._engines.pop((customers, lane), None)
             if engine is None:
                 facts = self._load()
-                engine = Engine(
-                    build_tables(facts if customers is None else only_customers(facts, customers)), self._limits
-                )
-            self._engines[customers] = engine  # the one asked last is the last to go
+                tables = build_tables(facts if customers is None else only_customers(facts, customers))
+                engine = Engine(tables, self._limits if lane is Lane.SLOW else quick(self._limits))
+            self._engines[customers, lane] = engine  # the one asked last is the last to go
             for stale in list(islice(self._engines, max(0, len(self._engines) - ENGINES_MAX))):
                 self._engines.pop(stale).retire()
             return engine
+
+
+def quick(limits: EngineLimits) -> EngineLimits:
+    """Of the quick lane: what takes longer is no failure there, so that it is ended at once."""
+    return replace(limits, seconds=min(limits.seconds, SLOW_AFTER_SECONDS), niceness=0)
 
 
 def find_customers(db: Database, subscriptions: frozenset[str]) -> frozenset[CustomerId]:

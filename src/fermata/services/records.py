@@ -50,7 +50,7 @@ class ImportsLine:
 def list_imports(db: Database) -> ImportsLine:
     """Counts of everything imported."""
     with db.read() as conn:
-        fleet = inventory.load_fleet(conn)
+        fleet = inventory.count_units(conn)
         campaigns = inventory.list_campaigns(conn)
         in_force = {campaign.id: plans.published_plan_id(conn, campaign.id) for campaign in campaigns}
         try:
@@ -61,9 +61,14 @@ def list_imports(db: Database) -> ImportsLine:
             policy = inventory.load_policy(conn)
         except NotStored:
             policy = None
-    have = {"fleet": bool(fleet.nodes), "updates": bool(updates), "policy": bool(policy), "campaign": bool(campaigns)}
+    have = {
+        "fleet": bool(fleet["nodes"]),
+        "updates": bool(updates),
+        "policy": bool(policy),
+        "campaign": bool(campaigns),
+    }
     return ImportsLine(
-        fleet={"clusters": len(fleet.clusters), "nodes": len(fleet.nodes), "devices": len(fleet.devices)},
+        fleet=fleet,
         updates=updates,
         policy_customers=len(policy.customers) if policy else 0,
         freezes=len(policy.freezes) if policy else 0,

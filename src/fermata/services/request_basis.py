@@ -14,6 +14,7 @@ from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.request_basis import Basis, found_basis
 from fermata.domain.run_states import NOT_OPENED_YET
 from fermata.domain.updates import Catalogue
+from fermata.services.fleets import keep_fleet, read_changes, read_fleet
 from fermata.services.observed import find_rows
 from fermata.store import consent as consent_store
 from fermata.store import fleet_changes, inventory, plans
@@ -45,6 +46,7 @@ def read_told(conn: Connection, fleet: Fleet | None = None) -> Told:
         found = _read_anew(conn, catalogue, policy, before, fleet)
     if found is not before and found.basis.fleet is not fleet:  # one at hand may say less than the store does
         remember(conn, _TOLD, found)
+        keep_fleet(conn, found.basis.fleet, found.change)
     return found
 
 
@@ -56,7 +58,7 @@ def _move_on(conn: Connection, before: Told, policy: Policy) -> Told | None:
         ledger = (*ledger, *consent_store.load_ledger(conn, after_seq=before.word))
         basis = basis.said_anew(policy, Decisions(basis.fleet, ledger))
     if change != before.change:
-        changes = fleet_changes.read_changes(conn, after=before.change)
+        changes = read_changes(conn, basis.fleet, before.change)
         if changes is None:
             return None
         basis = basis.moved_on(before.catalogue, changes.nodes, changes.devices)
@@ -75,7 +77,7 @@ def _read_anew(
     ledger = before.ledger if before is not None else ()
     ledger = (*ledger, *consent_store.load_ledger(conn, after_seq=before.word if before is not None else 0))
     return Told(
-        basis=found_basis(fleet or inventory.load_fleet(conn), catalogue, policy, ledger),
+        basis=found_basis(fleet or read_fleet(conn), catalogue, policy, ledger),
         catalogue=catalogue,
         ledger=ledger,
         change=fleet_changes.last_change(conn),

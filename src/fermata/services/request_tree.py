@@ -1,20 +1,23 @@
 """What requests for updates ask of which part of the fleet, branch by branch: a branch is read when it is opened."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from fermata.domain.ids import ClusterId, CustomerId, NodeId, RequestId, SupercomputerId
 from fermata.domain.policy import ConsentEntry, Policy, Scope, ScopeLevel
-from fermata.domain.reasons import Code, reason
+from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_standing import Standing
 from fermata.domain.requests import Request
+from fermata.domain.work_orders import OrderWord
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.services.maintenance import WAITING
 from fermata.services.request_record import Inputs, read_inputs_in
-from fermata.store import inventory
 from fermata.store.database import Database
+
+P = TypeVar("P")
 
 BRANCHES_MAX = 500  # of one answer: more are asked for
 WORDS_MAX = 20
@@ -54,7 +57,7 @@ class Branches:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trunk:
-    """An open request for updates, as the branch of its supercomputer."""
+    """An open request, as the branch of its supercomputer."""
 
     request: Request
     standing: Standing
@@ -78,7 +81,7 @@ class Grove:
     seq: int
     trunks: tuple[Trunk, ...]
     speakers: tuple[Speaker, ...]
-    words: tuple[ConsentEntry, ...]
+    words: tuple[ConsentEntry | OrderWord, ...]
 
 
 def read_grove(db: Database, *, now: datetime, since: int | None = None, only: RequestId | None = None) -> Grove:
@@ -101,7 +104,7 @@ def read_grove(db: Database, *, now: datetime, since: int | None = None, only: R
     ids = {request.id for request in found}
     new = [e for e in inputs.ledger if e.seq > since and e.request in ids] if since is not None else []
     return Grove(
-        seq=seq, trunks=trunks, speakers=_speakers(inputs.policy, sorted(concerned)), words=tuple(new[-WORDS_MAX:])
+        seq=seq, trunks=trunks, speakers=list_speakers(inputs.policy, sorted(concerned)), words=tuple(new[-WORDS_MAX:])
     )
 
 
@@ -113,19 +116,23 @@ def list_branches(db: Database, below: Scope, *, now: datetime, start: int = 0, 
         inputs = read_inputs_in(conn, now)
     match below.level:
         case ScopeLevel.SUPERCOMPUTER:
-            found = _clusters(inputs, SupercomputerId(below.name))
+            return _page(_clusters(inputs, SupercomputerId(below.name)), below, start, lambda branch: branch)
         case ScopeLevel.CLUSTER:
             found = _racks(inputs, ClusterId(below.name))
         case _:
             found = _nodes(inputs, ClusterId(cluster), below.name)
+    return _page(found, below, start, lambda part: _count(inputs, part))
+
+
+def _page(found: Sequence[P], below: Scope, start: int, to_branch: Callable[[P], Branch]) -> Branches:
     if not found:
         raise Refusal(reason(Code.NOTHING_PENDING, scope=below))
     end = start + BRANCHES_MAX
-    return Branches(branches=tuple(_count(inputs, part) for part in found[start:end]), rest=max(0, len(found) - end))
+    return Branches(branches=tuple(map(to_branch, found[start:end])), rest=max(0, len(found) - end))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
+class Part:
     """A branch before it is counted."""
 
     level: ScopeLevel
@@ -136,23 +143,30 @@ class _Part:
     children: int = 0
 
 
-def _clusters(inputs: Inputs, supercomputer: SupercomputerId) -> list[_Part]:
-    basis, fleet = inputs.basis, inputs.fleet
-    return [
-        _Part(
-            level=ScopeLevel.CLUSTER,
-            name=name,
-            nodes=share.working,
-            customers=[fleet.clusters[name].customer],
-            devices=share.shared,
-            children=len({fleet.nodes[node].rack for node in share.working}),
+def _clusters(inputs: Inputs, supercomputer: SupercomputerId) -> list[Branch]:
+    """Those with work, from what is counted of each once for all who look."""
+    basis, found = inputs.basis, list[Branch]()
+    for name in basis.supercomputers.get(supercomputer, ()):
+        share, tally = basis.share(name), basis.tally(name)
+        if not (share.working or share.shared):
+            continue
+        coverage = tally.coverage
+        found.append(
+            Branch(
+                level=ScopeLevel.CLUSTER,
+                name=name,
+                nodes=coverage.nodes if coverage is not None else 0,
+                covered=coverage.covered if coverage is not None else 0,
+                waiting=sum(n for why, n in coverage.missing if why.code in WAITING) if coverage is not None else 0,
+                devices=share.shared,
+                children=tally.racks,
+                speakers=_may_speak(inputs.policy, [inputs.fleet.clusters[name].customer]),
+            )
         )
-        for name in basis.supercomputers.get(supercomputer, ())
-        if (share := basis.share(name)).working or share.shared
-    ]
+    return found
 
 
-def _racks(inputs: Inputs, cluster: ClusterId) -> list[_Part]:
+def _racks(inputs: Inputs, cluster: ClusterId) -> list[Part]:
     fleet = inputs.fleet
     if cluster not in fleet.clusters:
         return []
@@ -161,14 +175,14 @@ def _racks(inputs: Inputs, cluster: ClusterId) -> list[_Part]:
         racks.setdefault(fleet.nodes[node].rack, []).append(node)
     customers = [fleet.clusters[cluster].customer]
     return [
-        _Part(level=ScopeLevel.RACK, name=rack, nodes=nodes, customers=customers, children=len(nodes))
+        Part(level=ScopeLevel.RACK, name=rack, nodes=nodes, customers=customers, children=len(nodes))
         for rack, nodes in sorted(racks.items())
     ]
 
 
-def _nodes(inputs: Inputs, cluster: ClusterId, rack: str) -> list[_Part]:
+def _nodes(inputs: Inputs, cluster: ClusterId, rack: str) -> list[Part]:
     return [
-        _Part(level=ScopeLevel.NODE, name=node, nodes=[node], customers=part.customers)
+        Part(level=ScopeLevel.NODE, name=node, nodes=[node], customers=part.customers)
         for part in _racks(inputs, cluster)
         if part.name == rack
         for node in part.nodes
@@ -176,22 +190,25 @@ def _nodes(inputs: Inputs, cluster: ClusterId, rack: str) -> list[_Part]:
 
 
 def _trunk(inputs: Inputs, request: Request) -> Branch:
-    parts = _clusters(inputs, request.supercomputer)
-    return _count(
-        inputs,
-        _Part(
-            level=ScopeLevel.SUPERCOMPUTER,
-            name=request.supercomputer,
-            nodes=[node for part in parts for node in part.nodes],
-            customers=request.customers,
-            devices=sum(part.devices for part in parts),
-            children=len(parts),
-        ),
+    branches = _clusters(inputs, request.supercomputer)
+    return Branch(
+        level=ScopeLevel.SUPERCOMPUTER,
+        name=request.supercomputer,
+        nodes=sum(branch.nodes for branch in branches),
+        covered=sum(branch.covered for branch in branches),
+        waiting=sum(branch.waiting for branch in branches),
+        devices=sum(branch.devices for branch in branches),
+        children=len(branches),
+        speakers=_may_speak(inputs.policy, request.customers),
     )
 
 
-def _count(inputs: Inputs, part: _Part) -> Branch:
-    gaps = inputs.basis.judged.consent.gaps
+def _count(inputs: Inputs, part: Part) -> Branch:
+    return count_part(part, inputs.basis.judged.consent.gaps, inputs.policy)
+
+
+def count_part(part: Part, gaps: Mapping[NodeId, Reason], policy: Policy) -> Branch:
+    """The branch of a part of which nodes lack a word as `gaps` says."""
     lacking = [gaps[node] for node in part.nodes if node in gaps]
     return Branch(
         level=part.level,
@@ -201,25 +218,20 @@ def _count(inputs: Inputs, part: _Part) -> Branch:
         waiting=sum(why.code in WAITING for why in lacking),
         devices=part.devices,
         children=part.children,
-        speakers=_may_speak(inputs, part.customers),
+        speakers=_may_speak(policy, part.customers),
         why=lacking[0].sentence if part.level is ScopeLevel.NODE and lacking else "",
     )
 
 
-def _may_speak(inputs: Inputs, customers: Sequence[CustomerId]) -> tuple[str, ...]:
+def _may_speak(policy: Policy, customers: Sequence[CustomerId]) -> tuple[str, ...]:
     """Those whom every one of the customers lets speak, as `find_approver` asks."""
-    known = inputs.policy.customers
+    known = policy.customers
     allowed = [known[name].approvers if name in known else () for name in customers]
     return tuple(name for name in allowed[0] if all(name in others for others in allowed)) if allowed else ()
 
 
-def list_speakers(db: Database, customers: Sequence[CustomerId]) -> tuple[Speaker, ...]:
-    """Everybody who may speak for any of the customers, by how many of them. Raises Refusal before the import."""
-    with refusing_unknown(), db.read() as conn:
-        return _speakers(inventory.load_policy(conn), customers)
-
-
-def _speakers(policy: Policy, customers: Sequence[CustomerId]) -> tuple[Speaker, ...]:
+def list_speakers(policy: Policy, customers: Sequence[CustomerId]) -> tuple[Speaker, ...]:
+    """Everybody who may speak for any of the customers, by how many of them."""
     names: dict[str, list[CustomerId]] = {}
     for customer in customers:
         for name in policy.customers[customer].approvers if customer in policy.customers else ():

@@ -1,6 +1,5 @@
 """What is pending and what is asked for: kept up to date in the store, listed from the store or from files alone."""
 
-from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,10 +11,12 @@ from fermata.domain.freshness import OldWord, find_old
 from fermata.domain.ids import NodeId, OrderId, RequestId, UpdateId
 from fermata.domain.pending import FleetPending
 from fermata.domain.pending_lines import (
+    Listing,
     PendingFilter,
     PendingGroup,
     PendingLine,
     Standing,
+    group_kinds,
     group_lines,
     list_lines,
     place_of,
@@ -30,6 +31,7 @@ from fermata.domain.request_states import ENDED
 from fermata.domain.requests import Coverage, Request, shared_devices
 from fermata.domain.work_orders import RequestOrder
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown
+from fermata.services.pending_pages import count_once, take_lines
 from fermata.services.request_record import (
     ACTOR,
     Inputs,
@@ -227,18 +229,19 @@ def page_pending(
     is as if older updates did not exist.
     """
     inputs = read_inputs(source, now) if isinstance(source, Database) else source
-    found = list_pending(inputs, wanted)
-    taken = {cluster.name for cluster in inputs.fleet.clusters.values() if wanted.takes(cluster)}
+    _refuse_unknown(inputs, wanted)
+    listing = Listing(inputs.fleet, inputs.catalogue, inputs.policy, inputs.basis.pending, wanted)
     hidden = () if superseded else (Standing.SUPERSEDED,)
-    lines = [line for line in found.lines if line.standing not in hidden]
-    start = 0 if after is None else bisect_right(lines, after, key=place_of)
-    end = len(lines) if limit is None else min(start + limit, len(lines))
+    count = count_once(inputs, wanted) if isinstance(source, Database) else listing.count
+    kinds = {cluster: [k for k in count(cluster) if k.standing not in hidden] for cluster in listing.clusters}
+    counts = {cluster: sum(kind.lines for kind in found) for cluster, found in kinds.items()}
+    lines, passed = take_lines(listing, hidden, counts, after, limit)
     return PendingPage(
-        total=len(lines),
-        rest=len(lines) - end,
-        lines=tuple(lines[start:end]),
-        groups=tuple(group for group in found.groups if group.standing not in hidden),
-        stale=find_old(inputs.stale, taken, now),
+        total=sum(counts.values()),
+        rest=sum(counts.values()) - passed - len(lines),
+        lines=tuple(lines),
+        groups=group_kinds((kind for found in kinds.values() for kind in found), inputs.catalogue),
+        stale=find_old(inputs.stale, frozenset(listing.clusters), now),
     )
 
 

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import quote
 
-from fermata.domain.announcements import KEY_LENGTH_MAX, Announcement, Phase
 from fermata.domain.campaign import Campaign
 from fermata.domain.control import choose_control
-from fermata.domain.hashing import to_plain
+from fermata.domain.customer_words import add_own_words
 from fermata.domain.ids import ClusterId, PlanId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind
 from fermata.domain.operations import Run
@@ -17,7 +15,6 @@ from fermata.domain.room import (
     Ended,
     Figures,
     Message,
-    MessageKind,
     Place,
     RoomLine,
     TailUnit,
@@ -27,7 +24,7 @@ from fermata.domain.room import (
     read_book,
 )
 from fermata.domain.room_words import RoomFacts, next_message, open_needs
-from fermata.domain.run_states import GONE, WindowState
+from fermata.domain.run_states import GONE
 from fermata.services.report import line_of
 from fermata.services.run_views import RunStatus, WindowStatus
 from fermata.store import handovers, inventory, plans, runs, unit_ops
@@ -44,8 +41,9 @@ class Gathered:
     is_planned: bool
 
     def message(self) -> Message | None:
-        """What is due."""
-        return next_message(self.facts)
+        """What is due, with what the window's customer is told of it."""
+        made = next_message(self.facts)
+        return add_own_words(self.facts, made) if made is not None else None
 
     def open_points(self) -> tuple[str, ...]:
         """What waits for a person."""
@@ -194,41 +192,3 @@ def _ended(conn: Connection, run: Run, campaign: Campaign, window: WindowId) -> 
         ready_at=line.ready_at,
         kept_promise=line.kept_promise,
     )
-
-
-def announce_room(message: Message, window: WindowId, last: Message | None) -> Announcement:
-    """The message as channels carry it: to the operator's own subscriptions and to the window's teams. Customers hear
-    of their windows by notices of their own: what a room needs from people, and where they meet, is not theirs.
-    """
-    title, *rest = (*message.lines, *message.door)
-    figures = message.figures
-    return Announcement(
-        key=f"window:{quote(window, safe='')}"[:KEY_LENGTH_MAX],
-        phase=_phase(message, last),
-        subject="".join(char if char.isprintable() else " " for char in title),
-        text="\n".join(rest) or title,
-        facts={
-            "severity": _severity(message),
-            "start": message.planned_start.isoformat(),
-            "end": message.planned_end.isoformat(),
-            "window": window,
-            **to_plain(figures),
-        },
-        teams=frozenset(message.teams),
-    )
-
-
-def _phase(message: Message, last: Message | None) -> Phase:
-    if message.kind is MessageKind.CLOSED:
-        return Phase.CLOSED
-    if last is None:
-        return Phase.OPENED
-    is_taken = bool(message.holder) and not last.holder
-    return Phase.ACKNOWLEDGED if is_taken else Phase.UPDATED
-
-
-def _severity(message: Message) -> str:
-    """As incident APIs name them."""
-    if message.figures.state is WindowState.MISSED:
-        return "error"
-    return "warning" if message.marks.is_alarming or message.figures.state is WindowState.WAITING else "info"

@@ -27,6 +27,7 @@ from fermata.services.errors import Refusal, nearest, refuse_all
 from fermata.store import inventory, journal, outbox
 from fermata.store import subscriptions as subscription_store
 from fermata.store.database import Connection, Database
+from fermata.store.sealing import CannotSeal
 from fermata.store.telling import notify_left_alone, put_to
 
 NewId = Callable[[str], str]
@@ -84,11 +85,18 @@ def add_in(
     refuse_all(_faults(conn, made, known, channels))
     added = [each for each in made if each.id not in known]
     for each in added:
-        subscription_store.save_subscription(conn, each)
+        _save(conn, each)
         _catch_up(conn, each, now)
     journal.append_many(conn, [_entry("subscription.added", each, now=now, actor=actor) for each in added])
     stands = subscription_store.load_subscriptions(conn)
     return tuple(_view(conn, stands[order.id]) for order in orders)
+
+
+def _save(conn: Connection, added: Subscription) -> None:
+    try:
+        subscription_store.save_subscription(conn, added)
+    except CannotSeal as why:
+        raise Refusal(reason(Code.TARGET_REFUSED, subscription=added.id, why=str(why))) from why
 
 
 def remove_subscription(

@@ -13,6 +13,7 @@ from uuid import uuid5
 from fermata.domain import arm
 from fermata.domain.ids import CustomerId, SubscriptionId
 from fermata.domain.subscriptions import ChannelKind, EventShape, SubscriptionOrder, SubscriptionState
+from fermata.services.speaking import find_speaker
 from fermata.services.subscriptions import Channels, NewId, SubscriptionView, add_in, remove_in
 from fermata.services.subscriptions import show_in as show_subscription_in
 from fermata.store import inventory, subscriptions
@@ -147,7 +148,7 @@ def put_event_subscription(
             attempts_max=wanted.attempts_max,
             lives=wanted.lives,
         )
-        add_in(conn, [order], now=now, actor=ACTOR, new_id=new_id, channels=channels)
+        add_in(conn, [order], now=now, actor=find_speaker() or ACTOR, new_id=new_id, channels=channels)
         kept = {"of": path.key, "name": name, "properties": dict(wanted.properties)}
         subscriptions.save_topic(conn, key, kept)
         return _found(conn, path, name, kept)
@@ -224,7 +225,7 @@ def _found(conn: Connection, path: TopicPath, name: str, kept: Mapping[str, Any]
 def _delete(conn: Connection, path: TopicPath, name: str, now: datetime) -> None:
     subscriptions.remove_topic(conn, _key(path, name))
     if _id(path, name) in subscriptions.load_subscriptions(conn):  # an operator may have removed it
-        remove_in(conn, _id(path, name), now=now, actor=ACTOR)
+        remove_in(conn, _id(path, name), now=now, actor=find_speaker() or ACTOR)
 
 
 def _key(path: TopicPath, name: str) -> str:

@@ -22,6 +22,7 @@ from fermata.domain.piles import Pile, find_pile
 from fermata.domain.qualification import Result
 from fermata.domain.reasons import Code, reason
 from fermata.services.errors import Refusal, nearest, refusing_unknown
+from fermata.services.fleets import read_fleet
 from fermata.store import handovers, inventory, plans, runs, signals
 from fermata.store.database import Connection, Database
 from fermata.store.signals import Worked
@@ -68,7 +69,7 @@ def list_piles(db: Database, *, now: datetime, freeze: FreezeId | None = None) -
     unknown freeze.
     """
     with refusing_unknown(), db.read() as conn:
-        fleet, catalogue = inventory.load_fleet(conn), inventory.load_catalogue(conn)
+        fleet, catalogue = read_fleet(conn), inventory.load_catalogue(conn)
         freezes = {stated.id: stated for stated in inventory.load_policy(conn).freezes}
         if freeze is not None and freeze not in freezes:
             raise Refusal(reason(Code.FREEZE_UNKNOWN, freeze=freeze, nearest=nearest(freeze, freezes)))
@@ -79,7 +80,7 @@ def list_piles(db: Database, *, now: datetime, freeze: FreezeId | None = None) -
 
 
 def _see(conn: Connection) -> tuple[Fleet, FleetPending]:
-    fleet = inventory.load_fleet(conn)
+    fleet = read_fleet(conn)
     return fleet, find_pending(fleet, inventory.load_catalogue(conn))
 
 

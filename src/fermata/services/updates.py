@@ -1,7 +1,7 @@
 """Operator verbs of the update catalogue: register, judge, promote, take back. One transaction each."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from fermata.domain.fleet import Fleet
 from fermata.domain.flights import Flight, end_flight, find_flights
 from fermata.domain.hashing import content_sha256
 from fermata.domain.ids import RequestId, SignalId, UpdateId
-from fermata.domain.pending import FleetPending, find_pending
+from fermata.domain.pending import FleetPending, UnitPending, find_pending
 from fermata.domain.qualification import (
     NeedStanding,
     QualificationRule,
@@ -23,6 +23,7 @@ from fermata.domain.qualification import (
     judge_promotion,
 )
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.two_people import judge_promoter, judge_registration
 from fermata.domain.updates import Catalogue, Stage, Update
 from fermata.domain.versions import compare_versions
 from fermata.formats.catalogue import read_added
@@ -30,6 +31,8 @@ from fermata.formats.qualification import read_qualification
 from fermata.formats.updates import read_updates
 from fermata.services.consent import store_entries
 from fermata.services.errors import Refusal, nearest, refuse_all, refusing_unknown
+from fermata.services.fleets import read_fleet
+from fermata.services.registrants import find_registrants
 from fermata.services.requests import refresh_in
 from fermata.store import inventory, journal, plans, runs, signals
 from fermata.store.consent import load_ledger
@@ -121,7 +124,9 @@ def register_updates(db: Database, path: Path, *, now: datetime, actor: str, why
             after, known = read_added(path, before), dict(before.updates)
         changed = sorted(name for name, update in after.updates.items() if known.get(name) != update)
         refuse_all(why_not for name in changed if name in known for why_not in _in_use(conn, name))
-        refuse_all(_unqualified(conn, [after.updates[name] for name in changed], known))
+        new = [after.updates[name] for name in changed]
+        registrants = find_registrants(conn, changed)
+        refuse_all((*_unqualified(conn, new, known), *judge_registration(new, known, registrants, actor)))
         return _save(conn, after, changed, _Word(event="update.registered", now=now, actor=actor, why=why))
 
 
@@ -142,15 +147,17 @@ def withdraw_update(db: Database, name: UpdateId, *, now: datetime, actor: str, 
 def promote_update(db: Database, name: UpdateId, *, now: datetime, actor: str, why: str = "") -> CatalogueChanged:
     """Makes a flight-ready update production-ready: from now on it is pending wherever it applies.
 
-    Raises Refusal with every signal that its rule names and that is missing, or when another brings the same version.
+    Raises Refusal with every signal that its rule names and that is missing, when another brings the same version, and
+    when `actor` registered it.
     """
     with refusing_unknown(), db.begin() as conn:
         catalogue = inventory.load_catalogue(conn)
         update = _find(catalogue, name)
         if update.stage is Stage.PRODUCTION_READY:
             raise Refusal(reason(Code.STAGE_ALREADY, update=name, stage="production-ready"))
+        alone = judge_promoter(name, find_registrants(conn, [name])[name], actor)
         missing = judge_promotion(signals.load_rules(conn), update, signals.load_signals(conn))
-        refuse_all((*missing, *_twins(catalogue, update)))
+        refuse_all((*([alone] if alone else ()), *missing, *_twins(catalogue, update)))
         word = _Word(event="update.promoted", now=now, actor=actor, why=why)
         return _stage(conn, catalogue, update, Stage.PRODUCTION_READY, word)
 
@@ -219,14 +226,13 @@ def save_rules(db: Database, path: Path, *, now: datetime, actor: str, why: str 
 def _views(conn: Connection, seen: tuple[Fleet, FleetPending] | None) -> tuple[UpdateView, ...]:
     catalogue = inventory.load_catalogue(conn)
     if seen is None:
-        fleet = inventory.load_fleet(conn)
+        fleet = read_fleet(conn)
         pending = find_pending(fleet, catalogue)
     else:
         fleet, pending = seen
     rules, recorded = signals.load_rules(conn), signals.load_signals(conn)
     flights = _flights(conn, fleet, catalogue)
-    nodes = Counter(item.update.id for unit in pending.nodes.values() for item in unit.due)
-    devices = Counter(item.update.id for unit in pending.devices.values() for item in unit.due)
+    nodes, devices = _count_due(pending.nodes.values()), _count_due(pending.devices.values())
     return tuple(
         replace(
             _view(update, nodes[update.id], devices[update.id], rules, recorded),
@@ -234,6 +240,16 @@ def _views(conn: Connection, seen: tuple[Fleet, FleetPending] | None) -> tuple[U
         )
         for update in sorted(catalogue.updates.values(), key=lambda update: (update.released_at, update.id))
     )
+
+
+def _count_due(found: Collection[UnitPending]) -> Counter[UpdateId]:
+    """On how many units each update is due: of many, few kinds."""
+    units = Counter(map(id, found))
+    counted: Counter[UpdateId] = Counter()
+    for unit in {id(unit): unit for unit in found}.values():
+        for item in unit.due:
+            counted[item.update.id] += units[id(unit)]
+    return counted
 
 
 def _flights(conn: Connection, fleet: Fleet, catalogue: Catalogue) -> tuple[Flight, ...]:
@@ -263,7 +279,7 @@ def _end_flight(conn: Connection, name: UpdateId, why: str, *, now: datetime, ac
     """What customers said of it as a flight is over: it flies nowhere before they are asked anew."""
     ledger = load_ledger(conn)
     if any(entry.flight == name for entry in ledger):
-        fleet = inventory.load_fleet(conn)
+        fleet = read_fleet(conn)
         store_entries(conn, tuple(end_flight(fleet, ledger, name, now=now, actor=actor, why=why)), now)
 
 

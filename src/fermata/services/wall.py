@@ -40,7 +40,9 @@ VERSIONS_MAX = 8  # colours that eyes tell apart; the rest is one of them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Hall:
-    """The nodes that are shown, by cluster in their order on the wall; of too many, `places` is empty."""
+    """The nodes that are shown, by cluster in their order on the wall; of too many, `places` is empty, and `counted`
+    has how many there are in each state, with each version.
+    """
 
     clusters: Mapping[ClusterId, Cluster]
     sizes: Mapping[ClusterId, int]
@@ -48,6 +50,7 @@ class _Hall:
     components: tuple[str, ...]
     component: str | None
     shape: str
+    counted: "_Counted" = ()
 
     @property
     def is_whole(self) -> bool:
@@ -121,7 +124,7 @@ class WallDesk:
         with self._desk.db.read() as conn:
             if asked.shade is Shade.STATE:
                 return _assemble(asked, hall, STATES, *_states(conn, hall, asked.cluster))
-            versions = wall_rows.count_places(conn, hall.component) if not hall.is_whole else _counted(hall)
+        versions = _counted(hall) if hall.is_whole else hall.counted
         marks, index = _versions(versions)
         cells = {name: tuple(index[place[5]] for place in places) for name, places in hall.places.items()}
         counts = _sum_up((cluster, index[version], count) for cluster, _, version, count in versions)
@@ -156,7 +159,10 @@ def _arrange(conn: Connection, asked: Asked) -> _Hall | None:
     component = asked.component or (components[0] if components else None)
     component = component if asked.shade is Shade.VERSION else None
     places: dict[ClusterId, Sequence[Place]] = {}
-    if sum(sizes.values()) <= CELLS_MAX:
+    counted: _Counted = ()
+    if sum(sizes.values()) > CELLS_MAX:
+        counted = wall_rows.count_places(conn, component)
+    else:
         found = wall_rows.read_places(conn, asked.cluster, component)
         places = {name: tuple(group) for name, group in groupby(found, key=lambda place: place[0])}
     digest = sha256()
@@ -169,6 +175,7 @@ def _arrange(conn: Connection, asked: Asked) -> _Hall | None:
         components=components,
         component=component,
         shape=digest.hexdigest()[:16],
+        counted=counted,
     )
 
 
@@ -232,7 +239,7 @@ def _states(
             of: tuple(worked.get(place[3], plain[place[4]]) for place in places) for of, places in hall.places.items()
         }
         return _count(cells), cells
-    whole = ((of, STATES.index(mark_of(state, ())), n) for of, state, _, n in wall_rows.count_places(conn, None))
+    whole = ((of, STATES.index(mark_of(state, ())), n) for of, state, _, n in hall.counted)
     moved = (
         pair
         for name, (of, seen, _) in taken.items()

@@ -13,6 +13,7 @@ from fermata.domain.ids import CampaignId
 from fermata.domain.outlines import outline_days
 from fermata.domain.reasons import Code, reason
 from fermata.domain.windows import days_between
+from fermata.formats.changed_inputs import Changeable, change_inputs, parse_changes
 from fermata.planning.inputs import Asked, Planned, PlanningInput, PlanningOutcome
 from fermata.planning.planner import plan_campaign
 from fermata.planning.search import SearchOptions
@@ -20,7 +21,7 @@ from fermata.planning.stages import Stage, Watch, ignore_stage
 from fermata.planning.what_if import Comparison, compare_plans
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.services.plans import DEFAULT_ASKED, Wanted, hash_inputs, read_inputs, refusing_faulted
-from fermata.store import runs
+from fermata.store import inventory, runs
 from fermata.store.database import Database
 
 DAYS_MOST = 1000  # from the first day to the last of the extension, as in a campaign's file
@@ -30,12 +31,14 @@ DAYS_MOST = 1000  # from the first day to the last of the extension, as in a cam
 class WhatIf:
     """What to change; None stays as it is. `nodes_out`: at once, under the campaign's first limit on nodes out over its
     whole scope. `rolling`: the largest share of a cluster's nodes that one day of a rolling one takes, 0 to 1.
+    `changes`: any other, KEY=VALUE as `fermata plan --what-if` takes them, made after those.
     """
 
     nodes_out: int | None = None
     deadline: date | None = None
     weekends: bool | None = None
     rolling: float | None = None
+    changes: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -180,18 +183,15 @@ def ask_what_if(
     if is_rest:
         inputs = replace(inputs, fleet=inputs.fleet_to_come, now=inputs.now + inputs.lead)
     inputs = replace(inputs, parent=None, observed=None)
-    changed, texts = change_campaign(inputs.campaign, what)
-    outcomes = [
-        _plan(replace(inputs, campaign=each), asked, watch, words)
-        for each, words in ((inputs.campaign, "as it is"), (changed, "what if"))
-    ]
+    changed, texts = _change(inputs, what)
+    outcomes = [_plan(each, asked, watch, words) for each, words in ((inputs, "as it is"), (changed, "what if"))]
     before, after = outcomes
     comparison = None
     if isinstance(before, Planned) and isinstance(after, Planned):
         comparison = compare_plans(texts, before.plan, after.plan, inputs.campaign.timezone)
     return Answer(
         campaign=inputs.campaign,
-        changed=changed,
+        changed=changed.campaign,
         changes=texts,
         as_of=inputs.now,
         is_rest=is_rest,
@@ -199,6 +199,31 @@ def ask_what_if(
         then=after,
         comparison=comparison,
     )
+
+
+def judge_what_if(db: Database, campaign: CampaignId, what: WhatIf) -> None:
+    """Refuses a question that makes no sense before anything is planned. Raises Refusal; of `changes` BadInput or
+    ValueError, as a file with them would be refused.
+    """
+    with refusing_unknown(), db.read() as conn:
+        of = inventory.load_campaign(conn, campaign)
+        changed, _ = change_campaign(of, what)
+        changes = parse_changes(what.changes)
+        if changes:
+            found = Changeable(
+                campaign=changed, policy=inventory.load_policy(conn), catalogue=inventory.load_catalogue(conn)
+            )
+            change_inputs(found, inventory.load_fleet(conn), changes)
+
+
+def _change(inputs: PlanningInput, what: WhatIf) -> tuple[PlanningInput, tuple[str, ...]]:
+    """The inputs with the changes, and these in the words of `--what-if`."""
+    campaign, texts = change_campaign(inputs.campaign, what)
+    found = Changeable(campaign=campaign, policy=inputs.policy, catalogue=inputs.catalogue)
+    if what.changes:
+        found = change_inputs(found, inputs.fleet, parse_changes(what.changes))
+    changed = replace(inputs, campaign=found.campaign, policy=found.policy, catalogue=found.catalogue)
+    return changed, (*texts, *what.changes)
 
 
 def _plan(inputs: PlanningInput, asked: Asked, watch: Watch, words: str) -> PlanningOutcome:

@@ -26,17 +26,19 @@ class Announced:
 
 def announce_in(conn: Connection, message: Announcement, *, now: datetime, actor: str, why: str = "") -> Announced:
     """Tells everybody who subscribed, once the caller's transaction is committed. Saying the same again is harmless."""
-    line = journal.read_last(conn, message.about)
-    last = None
-    if line is not None:
-        last = Change(
-            at=line.at, actor=line.actor, event=line.event, subject=line.subject, why=line.why, data=line.data
-        )
-    if not says_something(message, last):
+    if not says_something(message, read_word(conn, message.about)):
         return Announced(said=False)
     before = outbox.latest_notice(conn)
     announce_all_in(conn, [message], now=now, actor=actor, why=why)
     return Announced(said=True, notices=tuple(notice.id for notice in outbox.notices_after(conn, before)))
+
+
+def read_word(conn: Connection, about: str) -> Change | None:
+    """The last that was announced of it; None: nothing yet."""
+    line = journal.read_last(conn, about)
+    if line is None:
+        return None
+    return Change(at=line.at, actor=line.actor, event=line.event, subject=line.subject, why=line.why, data=line.data)
 
 
 def announce_all_in(
@@ -73,6 +75,18 @@ def clusters_of(conn: Connection, units: Iterable[str]) -> dict[str, ClusterId]:
         for table in (inventory.device, inventory.node):
             query = select(table.c.name, table.c.cluster).where(table.c.name.in_(chunk))
             found |= {row.name: ClusterId(row.cluster) for row in conn.execute(query)}
+    return found
+
+
+def clusters_of_racks(conn: Connection, racks: Iterable[str]) -> dict[str, frozenset[ClusterId]]:
+    """The clusters that have nodes in each of these racks; a rack that nobody knows is absent."""
+    asked = sorted(set(racks))
+    found: dict[str, frozenset[ClusterId]] = {}
+    columns = (inventory.node.c.rack, inventory.node.c.cluster)
+    for start in range(0, len(asked), NAMES_PER_STATEMENT):
+        chunk = asked[start : start + NAMES_PER_STATEMENT]
+        for row in conn.execute(select(*columns).where(inventory.node.c.rack.in_(chunk)).distinct()):
+            found[row.rack] = found.get(row.rack, frozenset()) | {ClusterId(row.cluster)}
     return found
 
 

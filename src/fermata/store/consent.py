@@ -12,7 +12,9 @@ from fermata.domain.policy import ConsentEntry, Exemption, Freeze, MaintenanceKi
 from fermata.store.asking import ask, ask_value
 from fermata.store.bulk import insert_rows
 from fermata.store.consent_terms import read_terms, write_terms
+from fermata.store.parts import Part, part_of
 from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
+from fermata.store.tenancy.owners import SOMEBODY
 
 consent_entry = Table(
     "consent_entry",
@@ -108,7 +110,15 @@ def load_ledger(conn: Connection, after_seq: int = 0) -> tuple[ConsentEntry, ...
         if updates is None:
             updates = known[names] = frozenset(UpdateId(name) for name in names)
         found.append(_from_row(row, updates))
-    return tuple(found)
+    part = part_of(conn)
+    return tuple(found) if part is None else _told(found, part, after_seq)
+
+
+def _told(found: Sequence[ConsentEntry], part: Part, after_seq: int) -> tuple[ConsentEntry, ...]:
+    """With the reasons of those who spoke for who sees a part, as far as they may be told there."""
+    tell = part.teller()
+    said = {row.seq: row.reason for row in part.read(lambda whole: ask(whole, _ENTRIES, after=after_seq))}
+    return tuple(entry if entry.actor == SOMEBODY else replace(entry, reason=tell(said[entry.seq])) for entry in found)
 
 
 def last_seq(conn: Connection) -> int:

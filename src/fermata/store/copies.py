@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, delete, func, inspect, select, text, update
+from sqlalchemy import Connection, Table, delete, func, inspect, select, text
 
 from fermata import store
 from fermata.store.bulk import insert_rows
-from fermata.store.database import Database, open_database
+from fermata.store.database import Database
 from fermata.store.fleet_changes import fleet_change
-from fermata.store.leases import lease
+from fermata.store.opening import open_database
 from fermata.store.schema import metadata
+from fermata.store.servers import store_server
 
 ROWS = 2_000  # at once: a copy needs no more memory than they do
-AHEAD = 1 << 20  # how far generations of leases go up: past all that were given after a copy was taken
 
 
 class Unreadable(Exception):
@@ -80,27 +80,22 @@ def make_single(file: Path) -> None:
 
 def copy_rows(source: Connection, target: Connection) -> None:
     """Every row of every table into an empty store of the same schema, either of them on either database."""
-    for table in (*(table for table in _tables() if table is not fleet_change), fleet_change):
+    for table in (*(table for table in list_tables() if table is not fleet_change), fleet_change):
         if table is fleet_change:
             target.execute(delete(table))  # what triggers noted of the rows before
         found = source.execution_options(yield_per=ROWS).execute(select(table)).mappings()
         for rows in found.partitions(ROWS):
             insert_rows(target, table, [dict(row) for row in rows])
     if target.dialect.name == "postgresql":
-        for table in _tables():
+        for table in list_tables():
             _count_on(target, table)
 
 
 def count_rows(conn: Connection) -> Mapping[str, int]:
     """How many rows each table has; an older release lacks some of them."""
     there = set(inspect(conn).get_table_names())
-    tables = [table for table in _tables() if table.name in there]
+    tables = [table for table in list_tables() if table.name in there]
     return {table.name: conn.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
-
-
-def outdate_leases(conn: Connection) -> None:
-    """Whoever held a lease of the store that was copied holds none of this one, and is older than all who will."""
-    conn.execute(update(lease).values(generation=lease.c.generation + AHEAD, owner=""))
 
 
 def _count_on(conn: Connection, table: Table) -> None:
@@ -116,8 +111,8 @@ def _count_on(conn: Connection, table: Table) -> None:
         )
 
 
-def _tables() -> Sequence[Table]:
+def list_tables() -> Sequence[Table]:
     """All of them, those first that others point to. Modules that nobody needed yet register theirs now."""
     for module in pkgutil.iter_modules(store.__path__, "fermata.store."):
         importlib.import_module(module.name)
-    return metadata.sorted_tables
+    return [table for table in metadata.sorted_tables if table is not store_server]  # it is of the server, not stored

@@ -4,6 +4,7 @@ import copy
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,18 +14,23 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from fermata.domain.identity import EVERYTHING, Sight
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.store.asking import ask_value
 from fermata.store.once import mark_done, storing_key
 from fermata.store.schema import JSON_CODEC
+from fermata.store.sealing import OPTION as SEAL_KEY
+from fermata.store.sealing import SealKey, key_beside
+from fermata.store.tenancy.walls import stand_around
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-__all__ = ["Connection", "Database", "NotStored", "OtherRelease", "StoreUnavailable", "migrate", "open_database"]
+__all__ = ["Connection", "Database", "NotStored", "OtherRelease", "StoreUnavailable", "migrate"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30  # how long a writer waits its turn: longer than any transaction, shorter than a caller's patience
+OVERFLOW = 40  # connections beside the five that are kept: who waits to write has one, and readers need theirs
 WRITER_LOCK = 0x4645524D  # PostgreSQL's advisory lock "FERM": one writer at a time there as well
 
 
@@ -45,6 +51,18 @@ class OtherRelease(StoreUnavailable):
         self.code = why.code.value
 
 
+class CameBack(StoreUnavailable):
+    """The store was restored under us: the brake was put on, and nothing else was changed. Trying again finds it on."""
+
+    def __init__(self, why: Reason) -> None:
+        super().__init__(why.sentence)
+        self.code = why.code.value
+
+
+class SeesOnly(Exception):
+    """Something wrote through a view of a part of the store, which nothing does: a bug."""
+
+
 class NotStored(LookupError):
     """The store holds no such thing: `kind` is the noun (plan, policy, ...), `name` is "" where there is only one."""
 
@@ -55,11 +73,23 @@ class NotStored(LookupError):
 
 
 _SCHEMA = select(column("version_num", String)).select_from(table("alembic_version"))
+LIFE_SEEN = "fermata_life_seen"  # of a connection: a server that begins another life ends all of them
+_WHOLE, _SIGHT = "fermata_whole", "fermata_sight"  # of a view: the store that it shows a part of, and which
 _KEPT, _FRESH = "fermata_kept", "fermata_fresh"  # what is remembered, and what will be once it is committed
 READ_ONLY: Mapping[str, Mapping[str, Any]] = {
     "sqlite": {"fermata_readonly": True},
     "postgresql": {"fermata_readonly": True, "isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
 }
+
+
+_FOR_A_PART: ContextVar[bool] = ContextVar("for who sees a part", default=False)
+
+
+def serves_a_part() -> bool:
+    """True while a change is made for who sees a part of the store: what it says names nothing that it was not asked
+    about.
+    """
+    return _FOR_A_PART.get()
 
 
 def recall(conn: Connection, name: str) -> Any:
@@ -80,23 +110,65 @@ def remember(conn: Connection, name: str, value: object) -> None:
         kept[name] = value
 
 
+def sight_of(conn: Connection) -> tuple["Database", Sight] | None:
+    """The whole store and what this connection shows of it; None for one that shows everything."""
+    options = conn.get_execution_options()
+    return (options[_WHOLE], options[_SIGHT]) if _WHOLE in options else None
+
+
 class Database:
     """One store. `begin()` writes, `read()` reads; both are short and never held across a port call.
 
     `revision`: the schema that it was opened with, outside of which nothing is written; None: nobody looks.
+    `seal_key`: file with the key that secrets are sealed with, or the secret that is it; else the one beside a file.
+    `look_at_life`: looks first in each transaction of PostgreSQL that writes, until the connection has `LIFE_SEEN`;
+    what it finds is committed, and told instead of writing anything else.
     """
 
-    def __init__(self, url: str, revision: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        revision: str | None = None,
+        *,
+        seal_key: SealKey | None = None,
+        look_at_life: Callable[[Connection], Reason | None] | None = None,
+    ) -> None:
         self.url = url
         self.revision = revision
         self.engine = _engine(url)
+        self.engine.update_execution_options(**{SEAL_KEY: seal_key or key_beside(url)})
         self._readers = self.engine.execution_options(**READ_ONLY[self.engine.dialect.name])
         self._guard: Callable[[Connection], None] | None = None
+        self._life = look_at_life
+        self._is_view = False
+        self._whole: Database | None = None  # where a view begins what is written, if it may
 
     def guarded(self, guard: Callable[[Connection], None]) -> "Database":
         """The same store, where `guard` looks first in every write transaction: what it raises ends it."""
         found = copy.copy(self)
         found._guard = guard  # noqa: SLF001 - of another object of this very class
+        return found
+
+    def seen_by(self, sight: Sight) -> "Database":
+        """The same store as who has that sight sees it: every read, whoever wrote the statement, finds what is in sight
+        and nothing else; see `tenancy`. Nothing is written through it. Close it: its connections are its own.
+        """
+        if sight == EVERYTHING:
+            return self
+        found = copy.copy(self)
+        found.engine = _engine(self.url)
+        stand_around(found.engine, sight)
+        options = {**READ_ONLY[found.engine.dialect.name], _WHOLE: self, _SIGHT: sight}
+        found._readers = found.engine.execution_options(**options)  # noqa: SLF001 - of another object of this very class
+        found._is_view = True  # noqa: SLF001
+        return found
+
+    def written_whole(self, whole: "Database") -> "Database":
+        """This view, for a change that was allowed: what is read is in sight, what is written begins in `whole`, since
+        what is decided there needs all rows.
+        """
+        found = copy.copy(self)
+        found._whole = whole  # noqa: SLF001 - of another object of this very class
         return found
 
     @contextmanager
@@ -105,17 +177,31 @@ class Database:
 
         It waits for its turn first: one writer at a time, on either database, so that what is read inside cannot go
         stale before it commits. Raises StoreUnavailable when the database says no, OtherRelease when it was upgraded
-        since it was opened, DoneBefore as in `once`.
+        since it was opened, CameBack when it was restored, DoneBefore as in `once`. Raises SeesOnly in a view.
         """
+        if self._is_view:
+            if self._whole is None:
+                raise SeesOnly
+            token = _FOR_A_PART.set(True)
+            try:
+                with self._whole.begin() as connection:
+                    yield connection
+            finally:
+                _FOR_A_PART.reset(token)
+            return
         fresh: dict[str, object] = {}
         try:
             with self.engine.begin() as connection:
                 self.look(connection)
-                with storing_key(connection):
-                    if self._guard is not None:
-                        self._guard(connection)
-                    connection.execution_options(**{_FRESH: fresh})
-                    yield connection
+                came_back = self._look_at_life(connection)
+                if came_back is None:
+                    with storing_key(connection):
+                        if self._guard is not None:
+                            self._guard(connection)
+                        connection.execution_options(**{_FRESH: fresh})
+                        yield connection
+            if came_back is not None:
+                raise CameBack(came_back)
             mark_done()
             self.engine.get_execution_options()[_KEPT].update(fresh)
         except DBAPIError as error:
@@ -141,6 +227,11 @@ class Database:
         if found != self.revision:
             raise OtherRelease(_say_other(found, self.revision))
 
+    def _look_at_life(self, conn: Connection) -> Reason | None:
+        if self._life is None or self.engine.dialect.name != "postgresql" or conn.info.get(LIFE_SEEN):
+            return None
+        return self._life(conn)
+
     def _refusal(self, error: DBAPIError) -> StoreUnavailable:
         """What to say of an error: if a table has changed under us, that it has."""
         if not error.connection_invalidated:
@@ -156,11 +247,6 @@ class Database:
     def close(self) -> None:
         """Gives all connections back."""
         self.engine.dispose()
-
-
-def open_database(url: str) -> Database:
-    """Opens the store at a SQLAlchemy URL and brings its schema up to date. Raises StoreUnavailable, OtherRelease."""
-    return Database(url, migrate(url))
 
 
 def migrate(url: str, revision: str = "head") -> str:
@@ -193,6 +279,18 @@ def migrate(url: str, revision: str = "head") -> str:
     return wanted.revision
 
 
+def read_revision(database: Database) -> tuple[str, str]:
+    """The schema that a store has, "" when it has none, and the one of this release. Nothing is upgraded.
+
+    Raises StoreUnavailable.
+    """
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - as above
+
+    with database.read() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    return found or "", str(_scripts().get_current_head())
+
+
 @cache
 def _scripts() -> "ScriptDirectory":
     """The migrations of this release, which stay what they are while a process lives: reading them is most of what
@@ -209,7 +307,7 @@ def _say_other(found: str | None, known: str) -> Reason:
 
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
-    options: Mapping[str, Any] = {**JSON_CODEC, "execution_options": {_KEPT: {}}}
+    options: Mapping[str, Any] = {**JSON_CODEC, "execution_options": {_KEPT: {}}, "max_overflow": OVERFLOW}
     if parsed.get_backend_name() != "sqlite":
         wait = f"-c lock_timeout={BUSY_SECONDS * 1000}"
         engine = create_engine(parsed, pool_pre_ping=True, connect_args={"options": wait}, **options)

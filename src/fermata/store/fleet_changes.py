@@ -10,8 +10,6 @@ from fermata.domain.ids import DeviceId, NodeId
 from fermata.store.inventory import named_devices, named_nodes
 from fermata.store.schema import Sequence64, metadata
 
-CHANGES_MAX = 1_000  # beyond it reading the whole fleet is as quick, as long as fleets have some 20,000 nodes
-
 fleet_change = Table(  # written by triggers: a row for each unit that ever changed, with its last change
     "fleet_change",
     metadata,
@@ -36,11 +34,11 @@ def last_change(conn: Connection) -> int:
     return conn.execute(select(func.max(fleet_change.c.seq))).scalar() or 0
 
 
-def read_changes(conn: Connection, after: int) -> Changes | None:
-    """All since then; None when a cluster is among them, or when they are too many to be worth it."""
+def read_changes(conn: Connection, after: int, most: int) -> Changes | None:
+    """All since then; None when a cluster is among them, or when they are more than `most`."""
     query = select(fleet_change.c.kind, fleet_change.c.name).where(fleet_change.c.seq > after)
-    found = conn.execute(query.limit(CHANGES_MAX + 1)).all()
-    if len(found) > CHANGES_MAX or any(kind == "cluster" for kind, _ in found):
+    found = conn.execute(query.limit(most + 1)).all()
+    if len(found) > most or any(kind == "cluster" for kind, _ in found):
         return None
     nodes = [NodeId(name) for kind, name in found if kind == "node"]
     devices = [DeviceId(name) for kind, name in found if kind == "device"]

@@ -1,6 +1,7 @@
 """Forecasts of windows and runs: the newest of each half hour is kept, so that a curve can be drawn for ever."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from fermata.domain.ids import RunId, WindowId
 from fermata.domain.reasons import Reason, code_of
 from fermata.store.asking import ask, change
 from fermata.store.bulk import insert_rows
+from fermata.store.parts import Told, part_of
 from fermata.store.schema import Json, UtcTime, metadata
 
 Latest = Mapping[WindowId | None, Forecast]
@@ -52,14 +54,31 @@ def keep(conn: Connection, made: Iterable[Forecast]) -> None:
 
 def latest(conn: Connection, run: RunId) -> Latest:
     """The newest forecast of each window of a run, and of the run itself under None."""
-    return {one.window: one for one in map(_from_row, ask(conn, _LATEST, of_run=run))}
+    return {one.window: one for one in _read(conn, lambda store: ask(store, _LATEST, of_run=run))}
 
 
 def of_window(conn: Connection, run: RunId, window: WindowId | None) -> tuple[Forecast, ...]:
     """Every forecast that was kept of a window, or with None of the run itself, oldest first."""
     query = select(forecast).where(forecast.c.run == run, forecast.c.window == (window or WHOLE_RUN))
-    rows = conn.execute(query.order_by(forecast.c.slot).limit(LISTED_MAX))
-    return tuple(_from_row(row) for row in rows)
+    query = query.order_by(forecast.c.slot).limit(LISTED_MAX)
+    return _read(conn, lambda store: store.execute(query).all())
+
+
+def _read(conn: Connection, select_: Callable[[Connection], Sequence[Any]]) -> tuple[Forecast, ...]:
+    """The forecasts that it selects; for who sees a part of the fleet those in sight, without sentences that name
+    others.
+    """
+    part, rows = part_of(conn), select_(conn)
+    if part is None:
+        return tuple(_from_row(row) for row in rows)
+    seen, tell = {(row.window, row.slot) for row in rows}, part.teller()
+    return tuple(_cut(_from_row(row), tell) for row in part.read(select_) if (row.window, row.slot) in seen)
+
+
+def _cut(one: Forecast, tell: Told) -> Forecast:
+    none = replace(one.none, sentence=tell(one.none.sentence)) if one.none is not None else None
+    helps = tuple(help_ for help_ in one.helps if tell(help_.sentence) == help_.sentence)
+    return replace(one, why=tell(one.why), helps=helps, none=none)
 
 
 def _to_row(made: Forecast) -> dict[str, Any]:

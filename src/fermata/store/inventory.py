@@ -6,36 +6,41 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    BindParameter,
     Boolean,
     Column,
     Connection,
     ForeignKey,
     Index,
     Integer,
+    Select,
     String,
     Table,
     Text,
     bindparam,
     delete,
+    func,
     insert,
     select,
 )
 
 from fermata.domain.campaign import Campaign
-from fermata.domain.fleet import Cluster, Device, DeviceScope, Fleet, Node, NodeState, Role
+from fermata.domain.fleet import Cluster, Device, Fleet, Node, NodeState
 from fermata.domain.fleet_diff import FleetDiff, Unit, UnitChange, diff_fleets, to_row
 from fermata.domain.hashing import content_sha256
-from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, RackId, SupercomputerId
+from fermata.domain.ids import CampaignId, ClusterId, CustomerId, DeviceId, NodeId, SupercomputerId
 from fermata.domain.notified import Notified
 from fermata.domain.policy import AfterDue, Freeze, Policy
 from fermata.domain.updates import Catalogue
-from fermata.domain.workloads import WorkloadMap
 from fermata.store import consent, outbox
 from fermata.store.asking import ask, ask_value
 from fermata.store.bulk import delete_names, insert_rows, update_rows
 from fermata.store.codec import from_json, to_json
+from fermata.store.cut_bodies import cut_campaign, cut_known, cut_policy
 from fermata.store.database import NotStored, recall, remember
+from fermata.store.parts import part_of
 from fermata.store.schema import Json, metadata
+from fermata.store.unit_rows import ROWS_AT_ONCE, json_text, to_devices, to_nodes
 
 T = TypeVar("T")
 _NOTIFIED = "since when customers know"  # under which it is remembered
@@ -100,11 +105,17 @@ document = Table(  # read and written whole, never asked by column: the text is 
 _BODY = select(document.c.body).where(document.c.kind == bindparam("of_kind"), document.c.name == bindparam("of_name"))
 _DEVICE_VERSIONS = select(device.c.name, device.c.version)
 _CLUSTERS = select(*(cluster.c[name] for name in Cluster.__slots__))
-_NODES = select(node)
-_DEVICES = select(device)
-_NAMED = {
-    table: select(table).where(table.c.name.in_(bindparam("of_names", expanding=True))) for table in (node, device)
+_NODES = {
+    dialect: select(
+        *(json_text(c, dialect) if c.name == "versions" else c for c in (node.c[n] for n in Node.__slots__))
+    )
+    for dialect in ("sqlite", "postgresql")
 }
+_DEVICES = select(*(device.c[name] for name in Device.__slots__))
+_NAMES: BindParameter[Any] = bindparam("of_names", expanding=True)
+_NAMED_NODES = {dialect: query.where(node.c.name.in_(_NAMES)) for dialect, query in _NODES.items()}
+_NAMED_DEVICES = _DEVICES.where(device.c.name.in_(_NAMES))
+_VERSIONS = select(node.c.name, node.c.versions).where(node.c.name.in_(_NAMES))
 
 
 def save_fleet(conn: Connection, fleet: Fleet, stored: Fleet | None = None) -> FleetDiff:
@@ -137,7 +148,7 @@ def apply_diff(conn: Connection, diff: FleetDiff, fleet: Fleet) -> None:
 def load_fleet(conn: Connection) -> Fleet:
     """The stored fleet, every mapping in the order of names; empty when nothing was imported."""
     parts = load_parts(conn)
-    nodes = [_to_node(row) for row in conn.execute(_NODES)]
+    nodes = to_nodes(_read(conn, _NODES[conn.dialect.name]))
     return dataclasses.replace(parts, nodes={n.name: n for n in sorted(nodes, key=_name)})
 
 
@@ -145,7 +156,8 @@ def load_fleet_of(conn: Connection, supercomputers: Iterable[SupercomputerId]) -
     """As `load_fleet`, of those supercomputers alone: clusters, nodes and devices."""
     parts, wanted = load_parts(conn), frozenset(supercomputers)
     clusters = {name: c for name, c in parts.clusters.items() if c.supercomputer in wanted}
-    nodes = [_to_node(row) for row in conn.execute(select(node).where(node.c.cluster.in_(list(clusters))))]
+    query = _NODES[conn.dialect.name].where(node.c.cluster.in_(list(clusters)))
+    nodes = to_nodes(_read(conn, query))
     return Fleet(
         clusters=clusters,
         nodes={n.name: n for n in sorted(nodes, key=_name)},
@@ -155,12 +167,12 @@ def load_fleet_of(conn: Connection, supercomputers: Iterable[SupercomputerId]) -
 
 def named_nodes(conn: Connection, names: Iterable[NodeId]) -> dict[NodeId, Node]:
     """Those of `names` that are stored."""
-    return {found.name: found for found in map(_to_node, _named(conn, node, names))}
+    return {found.name: found for found in to_nodes(_named(conn, _NAMED_NODES[conn.dialect.name], names))}
 
 
 def named_devices(conn: Connection, names: Iterable[DeviceId]) -> dict[DeviceId, Device]:
     """Those of `names` that are stored."""
-    return {found.name: found for found in map(_to_device, _named(conn, device, names))}
+    return {found.name: found for found in to_devices(_named(conn, _NAMED_DEVICES, names))}
 
 
 def load_clusters(conn: Connection) -> dict[ClusterId, Cluster]:
@@ -171,12 +183,25 @@ def load_clusters(conn: Connection) -> dict[ClusterId, Cluster]:
 
 def load_parts(conn: Connection) -> Fleet:
     """The stored fleet without its nodes, of which there may be too many: clusters and devices, by name."""
-    devices = [_to_device(row) for row in ask(conn, _DEVICES)]
+    devices = to_devices(_read(conn, _DEVICES))
     return Fleet(
         clusters=load_clusters(conn),
         nodes={},
         devices={d.name: d for d in sorted(devices, key=_name)},
     )
+
+
+def count_units(conn: Connection) -> dict[str, int]:
+    """How many clusters, nodes and devices are stored."""
+    return {
+        f"{kind}s": conn.execute(select(func.count()).select_from(table)).scalar_one() for kind, table in TABLES.items()
+    }
+
+
+def count_by_cluster(conn: Connection) -> dict[ClusterId, int]:
+    """How many nodes each cluster has that has any."""
+    found = conn.execute(select(node.c.cluster, func.count()).group_by(node.c.cluster))
+    return {ClusterId(name): number for name, number in found}
 
 
 def list_customers(conn: Connection) -> frozenset[CustomerId]:
@@ -197,7 +222,7 @@ def record_versions(conn: Connection, versions: Mapping[NodeId, Mapping[str, str
 
     A node that is not stored any more is passed over: inventory, not the reporter, says which nodes exist.
     """
-    found = {row.name: dict(row.versions) for row in _named(conn, node, versions)}
+    found = {row.name: dict(row.versions) for row in _named(conn, _VERSIONS, versions)}
     rows = [{"name": name, "versions": old | dict(versions[NodeId(name)])} for name, old in found.items()]
     update_rows(conn, node, [row for row in rows if row["versions"] != found[row["name"]]])
 
@@ -249,6 +274,9 @@ def load_policy(conn: Connection, *, known: bool = False) -> Policy:
     them, and with what customers know of: where that counts for what may begin, or in any case if `known`, which when
     their time to choose is over follows from. Raises NotStored.
     """
+    part = part_of(conn)
+    if part is not None:
+        return cut_policy(part.read(lambda whole: load_policy(whole, known=known)), part)
     policy = _load_document(conn, "policy", "", Policy)
     counts = any(customer.after_due is AfterDue.PROCEED for customer in policy.customers.values())
     return dataclasses.replace(
@@ -288,55 +316,16 @@ def load_campaign(conn: Connection, campaign_id: CampaignId) -> Campaign:
 
 def list_campaigns(conn: Connection) -> tuple[Campaign, ...]:
     """All campaigns, by first day, then id."""
+    part = part_of(conn)
+    if part is not None:
+        return tuple(cut_campaign(each, part) for each in part.read(list_campaigns))
     bodies = conn.execute(select(document.c.body).where(document.c.kind == "campaign")).scalars()
     found = [from_json(Campaign, body) for body in bodies]
     return tuple(sorted(found, key=lambda campaign: (campaign.first_day, campaign.id)))
 
 
-def save_workloads(conn: Connection, workloads: WorkloadMap) -> bool:
-    """Replaces the workload map. False when it was stored already."""
-    return save_document(conn, "workloads", "", workloads)
-
-
-def find_workloads(conn: Connection) -> WorkloadMap | None:
-    """The workload map; None when none was imported."""
-    return find_document(conn, "workloads", "", WorkloadMap)
-
-
-def remove_workloads(conn: Connection) -> bool:
-    """From now on no service is known. False when none was."""
-    return bool(conn.execute(delete(document).where(document.c.kind == "workloads")).rowcount)
-
-
 def _name(unit: Unit) -> str:
     return unit.name
-
-
-def _to_node(row: Any) -> Node:
-    return Node(
-        name=NodeId(row[0]),
-        cluster=ClusterId(row[1]),
-        rack=RackId(row[2]),
-        fault_domain=row[3],
-        scalable_unit=row[4],
-        role=Role(row[5]),
-        workload=row[6],
-        state=NodeState(row[7]),
-        versions=row[8],
-        gpus=row[9],
-    )
-
-
-def _to_device(row: Any) -> Device:
-    return Device(
-        name=DeviceId(row[0]),
-        kind=row[1],
-        cluster=ClusterId(row[2]),
-        scope=DeviceScope(row[3]),
-        scope_id=row[4],
-        component=row[5],
-        version=row[6],
-    )
 
 
 def _write(conn: Connection, table: Table, units: Mapping[Any, Unit], changes: Iterable[UnitChange]) -> None:
@@ -350,11 +339,15 @@ def _write(conn: Connection, table: Table, units: Mapping[Any, Unit], changes: I
     update_rows(conn, table, changed)
 
 
-def _named(conn: Connection, table: Table, names: Iterable[str]) -> list[Any]:
+def _read(conn: Connection, query: Select[Any]) -> Iterable[Any]:
+    return conn.execute(query, execution_options={"yield_per": ROWS_AT_ONCE})
+
+
+def _named(conn: Connection, query: Select[Any], names: Iterable[str]) -> list[Any]:
     wanted = list(names)
     found: list[Any] = []
     for start in range(0, len(wanted), 500):
-        found.extend(conn.execute(_NAMED[table], {"of_names": wanted[start : start + 500]}))
+        found.extend(conn.execute(query, {"of_names": wanted[start : start + 500]}))
     return found
 
 
@@ -377,7 +370,10 @@ def _load_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> 
 
 
 def find_document(conn: Connection, kind: str, name: str, as_type: type[T]) -> T | None:
-    """The document of that kind and name; None when there is none."""
+    """The document of that kind and name; None when there is none, or none that is cut for who sees a part."""
+    part = part_of(conn)
+    if part is not None:
+        return cut_known(part, as_type, lambda whole: find_document(whole, kind, name, as_type))
     body = ask_value(conn, _BODY, of_kind=kind, of_name=name)
     asked: Any = as_type
     found: T | None = None if body is None else _from_body(asked, body)

@@ -5,7 +5,7 @@ What customers have to know of it becomes a notice in the same transaction.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -28,8 +28,10 @@ from sqlalchemy import (
 
 from fermata.domain.notices import Change
 from fermata.store.asking import ask
-from fermata.store.bulk import insert_rows
+from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
 from fermata.store.chain import START, link
+from fermata.store.cut_journal import OWN_FACTS, cut_facts
+from fermata.store.parts import Told, part_of
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 from fermata.store.telling import EVENTS, tell
 
@@ -107,7 +109,7 @@ def read(conn: Connection, after_seq: int = 0, limit: int = 1000, subject: str |
     query = select(*_LINE).where(journal.c.seq > after_seq).order_by(journal.c.seq).limit(min(limit, LINES_MAX))
     if subject is not None:
         query = query.where(journal.c.subject == subject)
-    return tuple(_from_row(row) for row in conn.execute(query))
+    return _seen(conn, query)
 
 
 def read_events(conn: Connection, events: Collection[str], after_seq: int = 0) -> Iterator[Entry]:
@@ -135,7 +137,33 @@ def read_latest(
         query = query.where(journal.c.subject == subject)
     if before_seq is not None:
         query = query.where(journal.c.seq < before_seq)
-    return tuple(_from_row(row) for row in conn.execute(query))
+    return _seen(conn, query)
+
+
+def _seen(conn: Connection, query: Select[Any]) -> tuple[Entry, ...]:
+    """The lines that it selects; for who sees a part of the fleet, of each what is told there."""
+    found = tuple(_from_row(row) for row in conn.execute(query))
+    part = part_of(conn)
+    if part is None or not found:
+        return found
+    tell, named = part.teller(), [line.seq for line in found if line.event in OWN_FACTS]
+    whole = part.read(lambda everything: _facts(everything, named))
+    return tuple(_cut(line, whole[line.seq], tell) if line.seq in whole else line for line in found)
+
+
+def _cut(line: Entry, said: tuple[Mapping[str, Any], str], tell: Told) -> Entry:
+    data, why = cut_facts(line.event, line.actor, said, tell)
+    return replace(line, data=data, why=why)
+
+
+def _facts(conn: Connection, named: Sequence[int]) -> dict[int, tuple[Mapping[str, Any], str]]:
+    """What these lines say, and why."""
+    found: dict[int, tuple[Mapping[str, Any], str]] = {}
+    of = journal.c
+    for start in range(0, len(named), NAMES_PER_STATEMENT):
+        chunk = select(of.seq, of.data, of.why).where(of.seq.in_(named[start : start + NAMES_PER_STATEMENT]))
+        found |= {row.seq: (row.data, row.why) for row in conn.execute(chunk)}
+    return found
 
 
 def read_last(conn: Connection, subject: str) -> Entry | None:
@@ -152,6 +180,11 @@ def read_head(conn: Connection) -> tuple[int, bytes | None]:
     """The seq and the hash of the last line; 0 and START when there is none."""
     found = ask(conn, _LAST)
     return tuple(found[0]) if found else (0, START)
+
+
+def read_first(conn: Connection) -> Entry | None:
+    """The oldest line there is, or None."""
+    return next(iter(read(conn, limit=1)), None)
 
 
 def hash_of(entry: Entry, previous: bytes) -> bytes:

@@ -19,6 +19,8 @@ LEAD = WindowId("")  # in place of a window: the lead of the run
 _NOBODY = ""
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
+AHEAD = 1 << 20  # how far generations of leases go up: past all that were given after a copy was taken
+
 lease = Table(
     "lease",
     metadata,
@@ -69,6 +71,12 @@ def load_leases(conn: Connection, run: RunId) -> dict[WindowId, Lease]:
     """All leases of a run, by window."""
     found = (_to_lease(*row) for row in ask(conn, _OF_RUN, of_run=run))
     return {each.window: each for each in found}
+
+
+def list_held(conn: Connection) -> tuple[Lease, ...]:
+    """Every lease that somebody holds, of all runs, by run and window."""
+    query = select(lease).where(lease.c.owner != _NOBODY).order_by(lease.c.run, lease.c.window)
+    return tuple(_to_lease(*row) for row in conn.execute(query))
 
 
 def load_marks(conn: Connection, run: RunId, owner: str) -> dict[WindowId, tuple[int, int]]:
@@ -141,3 +149,8 @@ def cohorts(conn: Connection, run: RunId) -> tuple[WindowId, ...]:
 
 def _to_lease(run: str, window: str, owner: str, generation: int, until: datetime, rouse: int) -> Lease:
     return Lease(run=RunId(run), window=WindowId(window), owner=owner, generation=generation, until=until, rouse=rouse)
+
+
+def outdate(conn: Connection) -> None:
+    """Of a store that came back: whoever held a lease before holds none now, and is older than all who will."""
+    conn.execute(update(lease).values(generation=lease.c.generation + AHEAD, owner=""))

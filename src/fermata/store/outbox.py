@@ -1,13 +1,12 @@
 """The outbox: notices, their deliveries, and since when customers know. Written with the change that they tell of."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Column,
-    ColumnElement,
     Connection,
     ForeignKey,
     Index,
@@ -17,25 +16,24 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    and_,
-    delete,
     func,
     insert,
-    or_,
     select,
     update,
 )
 
 from fermata.domain.deliveries import MOVES, OPEN, DeliveryState
 from fermata.domain.ids import CustomerId, SubscriptionId, SupercomputerId, UpdateId
-from fermata.domain.notices import ASKING, ENDING, OF_INCIDENTS, Notice, NoticeKind
+from fermata.domain.notices import ASKING, ENDING, OF_INCIDENTS, Audience, Notice, NoticeKind
 from fermata.domain.notified import Notified
 from fermata.domain.updates import Impact
 from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows
+from fermata.store.parts import part_of, tell_each
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
-from fermata.store.subscriptions import subscription as subscription_table
+from fermata.store.tenancy.owners import SOMEBODY
 
 DELIVERIES_MAX = 10_000  # of one read
+_NO_WORDS = frozenset({"audience", "clusters", "end", "key", "severity", "start", "state", "window"})  # of facts
 
 notice = Table(
     "notice",
@@ -229,7 +227,7 @@ def end_deliveries(conn: Connection, subscription: SubscriptionId, state: Delive
 def find_notice(conn: Connection, seq: int) -> Notice | None:
     """One notice, or None."""
     row = conn.execute(select(notice).where(notice.c.seq == seq)).one_or_none()
-    return None if row is None else _to_notice(row)
+    return None if row is None else _seen(conn, [_to_notice(row)])[0]
 
 
 def find_last(conn: Connection, like: Notice) -> Notice | None:
@@ -259,7 +257,7 @@ def list_notices(
         query = query.where(notice.c.customer.in_(sorted(customers)))
     if before is not None:
         query = query.where(notice.c.seq < before)
-    return tuple(_to_notice(row) for row in conn.execute(query))
+    return _seen(conn, [_to_notice(row) for row in conn.execute(query)])
 
 
 def list_deliveries(
@@ -271,7 +269,9 @@ def list_deliveries(
         query = query.where(delivery.c.notice.in_(notices))
     if states:
         query = query.where(delivery.c.state.in_(_values(states)))
-    return tuple(_to_delivery(row) for row in conn.execute(query.limit(min(limit, DELIVERIES_MAX))))
+    found = [_to_delivery(row) for row in conn.execute(query.limit(min(limit, DELIVERIES_MAX)))]
+    seen = _seen(conn, [each.notice for each in found])
+    return tuple(replace(each, notice=notice) for each, notice in zip(found, seen, strict=True))
 
 
 def latest_asking(conn: Connection) -> tuple[Notice, ...]:
@@ -279,7 +279,7 @@ def latest_asking(conn: Connection) -> tuple[Notice, ...]:
     last = select(func.max(notice.c.seq)).where(notice.c.kind.in_(_OF_REQUESTS))
     last = last.group_by(notice.c.customer, notice.c.subject)
     found = conn.execute(select(notice).where(notice.c.seq.in_(last)).order_by(notice.c.seq))
-    return tuple(each for each in (_to_notice(row) for row in found) if each.kind in ASKING)
+    return _seen(conn, [each for each in (_to_notice(row) for row in found) if each.kind in ASKING])
 
 
 def open_incidents(conn: Connection, prefix: str = "") -> tuple[Notice, ...]:
@@ -290,62 +290,34 @@ def open_incidents(conn: Connection, prefix: str = "") -> tuple[Notice, ...]:
     last = last.group_by(notice.c.customer, notice.c.subject)
     is_open = notice.c.kind.not_in(_values(ENDING))
     found = conn.execute(select(notice).where(notice.c.seq.in_(last), is_open).order_by(notice.c.seq))
-    return tuple(_to_notice(row) for row in found)
+    return _seen(conn, [_to_notice(row) for row in found])
 
 
-def has_settled(conn: Connection, before: datetime) -> bool:
-    """True when `drop_settled` would remove something."""
-    return conn.execute(select(notice.c.seq).where(*_settled(before)).limit(1)).first() is not None
+def _seen(conn: Connection, found: Sequence[Notice]) -> tuple[Notice, ...]:
+    """As who sees a part of the fleet reads them: what was said to those who do the work is not told."""
+    part = part_of(conn)
+    if part is None:
+        return tuple(found)
+    whole, tell = part.read(lambda everything: _facts(everything, [each.seq for each in found])), part.teller()
+    return tuple(replace(each, facts=tell_each(_for_customers(whole[each.seq]), tell)) for each in found)
 
 
-def count_settled(conn: Connection, before: datetime) -> int:
-    """How many notices `drop_settled` would remove."""
-    return int(conn.execute(select(func.count()).select_from(notice).where(*_settled(before))).scalar_one())
+def _facts(conn: Connection, seqs: Sequence[int]) -> dict[int, Mapping[str, Any]]:
+    found: dict[int, Mapping[str, Any]] = {}
+    for start in range(0, len(seqs), NAMES_PER_STATEMENT):
+        chunk = select(notice.c.seq, notice.c.facts).where(notice.c.seq.in_(seqs[start : start + NAMES_PER_STATEMENT]))
+        found |= {row.seq: row.facts for row in conn.execute(chunk)}
+    return found
 
 
-def drop_settled(conn: Connection, before: datetime, limit: int) -> int:
-    """Removes the oldest notices, at most `limit`, that were written and delivered before `before`, with their
-    deliveries. Returns how many.
-
-    What is on its way stays, what is dead as long as it can be replayed, and the last that was said of each request
-    and of each incident that is open: who subscribes later is told by it, and that it is overdue is not told again.
-    Since when customers know is kept apart, and stays whatever goes.
-    """
-    found = list(conn.scalars(select(notice.c.seq).where(*_settled(before)).order_by(notice.c.seq).limit(limit)))
-    for first in range(0, len(found), NAMES_PER_STATEMENT):
-        seqs = found[first : first + NAMES_PER_STATEMENT]
-        conn.execute(delete(delivery).where(delivery.c.notice.in_(seqs)))
-        conn.execute(delete(notice).where(notice.c.seq.in_(seqs)))
-    return len(found)
+def _for_customers(facts: Mapping[str, Any]) -> dict[str, Any]:
+    if facts.get("audience") != Audience.CREW:
+        return dict(facts)
+    own = {key: value for key, value in facts.items() if key in _NO_WORDS or isinstance(value, int | float)}
+    return {**own, "subject": SOMEBODY, "text": SOMEBODY}
 
 
-def _settled(before: datetime) -> tuple[ColumnElement[bool], ...]:
-    first_young = select(notice.c.seq).where(notice.c.at >= before).order_by(notice.c.seq).limit(1).scalar_subquery()
-    later = notice.alias("later")
-    is_followed = select(later.c.seq).where(
-        later.c.customer == notice.c.customer,
-        later.c.subject == notice.c.subject,
-        later.c.kind.in_(_FOLLOWING),
-        later.c.seq > notice.c.seq,
-    )
-    can_be_replayed = and_(
-        delivery.c.state == DeliveryState.DEAD.value, delivery.c.subscription.in_(select(subscription_table.c.id))
-    )
-    needed = or_(delivery.c.state.in_(_values(OPEN)), can_be_replayed, delivery.c.delivered_at >= before)
-    is_needed = select(delivery.c.id).where(delivery.c.notice == notice.c.seq, needed)
-    return (
-        notice.c.seq < func.coalesce(first_young, _SEQ_MAX),  # so that the young ones are not even looked at
-        notice.c.at < before,
-        or_(notice.c.kind.not_in(_FOLLOWED), is_followed.exists()),
-        ~is_needed.exists(),
-    )
-
-
-_SEQ_MAX = 2**63 - 1
 _OF_REQUESTS = sorted(kind.value for kind in (*ASKING, NoticeKind.REQUEST_CLOSED))
-
-_FOLLOWING = [*_OF_REQUESTS, *sorted(kind.value for kind in OF_INCIDENTS)]
-_FOLLOWED = [kind for kind in (*_FOLLOWING, NoticeKind.REQUEST_OVERDUE.value) if kind not in ENDING]
 
 
 def _joined() -> Select[Any]:

@@ -1,7 +1,7 @@
 """Plans as made, what was published when, and the inputs they were made from, kept by content."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -29,7 +29,9 @@ from fermata.domain.plans import ConsentBasis, Plan
 from fermata.domain.workloads import WorkloadMap
 from fermata.store.asking import ask_value
 from fermata.store.codec import from_json, to_json
+from fermata.store.cut_bodies import CUTS, cut_plan
 from fermata.store.database import NotStored
+from fermata.store.parts import Part, part_of
 from fermata.store.schema import Sequence64, UtcTime, metadata
 
 T = TypeVar("T")
@@ -70,7 +72,7 @@ snapshot = Table(
     Column("sha256", String, primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )
-_BODY = select(plan.c.body).where(plan.c.id == bindparam("of_plan"))
+BODY = select(plan.c.body).where(plan.c.id == bindparam("of_plan"))
 _SNAPSHOT = select(snapshot.c.body).where(snapshot.c.sha256 == bindparam("of_sha"))
 
 
@@ -110,7 +112,10 @@ def save_plan(conn: Connection, made: Plan, now: datetime) -> None:
 
 def load_plan(conn: Connection, plan_id: PlanId) -> Plan:
     """The plan of that id. Raises NotStored."""
-    body = ask_value(conn, _BODY, of_plan=plan_id)
+    part = part_of(conn)
+    if part is not None:
+        return cut_plan(part.read(lambda whole: load_plan(whole, plan_id)), part)
+    body = ask_value(conn, BODY, of_plan=plan_id)
     if body is None:
         raise NotStored("plan", plan_id)
     found: Plan = _known(Plan, body) if len(body) <= KNOWN_MOST_BYTES else _decode(Plan, body)
@@ -125,7 +130,19 @@ def list_plans(conn: Connection, campaign_id: CampaignId | None = None) -> tuple
     if campaign_id is not None:
         query = query.where(plan.c.campaign == campaign_id)
     rows = conn.execute(query.order_by(plan.c.saved_at, plan.c.id)).mappings()
-    return tuple(_to_line(row) for row in rows)
+    part = part_of(conn)
+    return tuple(_to_line(row) if part is None else _count_own(_to_line(row), part) for row in rows)
+
+
+def _count_own(line: PlanLine, part: Part) -> PlanLine:
+    """The line of a plan for who sees a part of it."""
+    own = cut_plan(part.read(lambda whole: load_plan(whole, line.id)), part)
+    return replace(
+        line,
+        windows=len(own.windows),
+        nodes=sum(len(window.nodes) for window in own.windows),
+        unplanned=sum(len(left.nodes) for left in own.unplanned),
+    )
 
 
 def publish_plan(conn: Connection, plan_id: PlanId, now: datetime) -> None:
@@ -159,12 +176,20 @@ def load_fleet_snapshot(conn: Connection, sha: str) -> Fleet:
 
 
 def load_workloads_snapshot(conn: Connection, sha: str | None) -> WorkloadMap | None:
-    """The workload map that a plan was made from, kept under `sha`; None for one made without."""
-    return None if sha is None else load_snapshot(conn, sha, WorkloadMap)
+    """The workload map that a plan was made from, kept under `sha`; None for one made without, or for who sees a part
+    of the fleet: services are the whole's.
+    """
+    return None if sha is None or part_of(conn) is not None else load_snapshot(conn, sha, WorkloadMap)
 
 
 def load_snapshot(conn: Connection, sha: str, as_type: type[T]) -> T:
-    """The input kept under `sha`. Raises NotStored."""
+    """The input kept under `sha`. Raises NotStored, for who sees a part of the fleet of a kind that is not cut, too."""
+    part = part_of(conn)
+    if part is not None:
+        if as_type not in CUTS:
+            raise NotStored("snapshot", sha)
+        own: T = CUTS[as_type](part.read(lambda whole: load_snapshot(whole, sha, as_type)), part)
+        return own
     body = ask_value(conn, _SNAPSHOT, of_sha=sha)
     if body is None:
         raise NotStored("snapshot", sha)

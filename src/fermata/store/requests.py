@@ -5,6 +5,7 @@ that they were last seen in.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from sqlalchemy import Column, Connection, String, Table, Text, delete, insert, select, update
 
@@ -13,7 +14,11 @@ from fermata.domain.request_states import RequestState
 from fermata.domain.requests import Request
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_json, to_json
+from fermata.store.cut_bodies import cut_request
+from fermata.store.parts import Part, part_of
 from fermata.store.schema import Sequence64, UtcTime, metadata
+
+REQUESTS_KNOWN = 4_096  # decoded: every look at requests reads all of them, and few have changed
 
 request = Table(
     "request",
@@ -66,12 +71,29 @@ def load_requests(conn: Connection, names: Iterable[RequestId] | None = None) ->
     """Every request ever opened, those with nothing pending any more included, by id; of `names` those that there are,
     if they are given.
     """
+    part = part_of(conn)
+    if part is not None:
+        return _load_own(conn, part, names)
     query = select(request.c.body).order_by(request.c.id)
     if names is not None:
         query = query.where(request.c.id.in_(sorted(names)))
     bodies = conn.execute(query).scalars()
-    found = [from_json(Request, body) for body in bodies]
+    found = map(_from_body, bodies)
     return {each.id: each for each in sorted(found, key=lambda each: each.id)}
+
+
+@lru_cache(maxsize=REQUESTS_KNOWN)
+def _from_body(body: str) -> Request:
+    return from_json(Request, body)
+
+
+def _load_own(conn: Connection, part: Part, names: Iterable[RequestId] | None) -> dict[RequestId, Request]:
+    """As `load_requests`, for who sees a part of the fleet."""
+    seen = frozenset(conn.execute(select(request.c.id)).scalars())
+    wanted = sorted(seen if names is None else seen.intersection(names))
+    found = part.read(lambda whole: load_requests(whole, [RequestId(name) for name in wanted]))
+    tell = part.teller()
+    return {name: cut_request(each, part, tell) for name, each in found.items()}
 
 
 def load_states(conn: Connection) -> Mapping[RequestId, SeenState]:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Select,
     String,
     Table,
     UniqueConstraint,
@@ -23,6 +24,8 @@ from fermata.domain.ids import RunId, WindowId
 from fermata.domain.room import Answer, Bridge, Go, Handover, Message, Note, RoomLine, Said
 from fermata.store.asking import ask
 from fermata.store.codec import from_plain, to_plain
+from fermata.store.cut_rooms import cut_line
+from fermata.store.parts import part_of
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
 
 KINDS: dict[str, type[Said]] = {
@@ -89,19 +92,29 @@ def append_line(conn: Connection, line: RoomLine) -> RoomLine:
 
 def load_lines(conn: Connection, run: RunId, window: WindowId) -> Sequence[RoomLine]:
     """All lines of one room, oldest first."""
-    return [_line(row) for row in ask(conn, _LINES, of_run=run, of_window=window)]
+    return _read(conn, _LINES, of_run=run, of_window=window)
 
 
 def last_messages(conn: Connection, run: RunId) -> dict[WindowId, Message]:
     """The last message of every room of a run."""
-    found = [_line(row) for row in ask(conn, _LAST_MESSAGES, of_run=run)]
+    found = _read(conn, _LAST_MESSAGES, of_run=run)
     return {line.window: line.what for line in found if isinstance(line.what, Message)}
 
 
 def go_words(conn: Connection, run: RunId) -> dict[tuple[WindowId, str], RoomLine]:
     """The newest go or no-go of each window and topic of a run."""
-    found = [_line(row) for row in ask(conn, _GO, of_run=run)]
+    found = _read(conn, _GO, of_run=run)
     return {(line.window, line.what.topic): line for line in found if isinstance(line.what, Go)}
+
+
+def _read(conn: Connection, query: Select[Any], **given: str) -> list[RoomLine]:
+    """The lines that it selects; for who sees a part of the fleet, of rooms in sight, as they are told there."""
+    part = part_of(conn)
+    if part is None:
+        return [_line(row) for row in ask(conn, query, **given)]
+    seen = {row.seq for row in ask(conn, query, **given)}
+    tell = part.teller()
+    return [cut_line(line, tell) for line in part.read(lambda whole: _read(whole, query, **given)) if line.seq in seen]
 
 
 def _line(row: Any) -> RoomLine:

@@ -1,6 +1,7 @@
 """Jobs on the nodes of windows that are near: what was seen of them last, and how others are kept off."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from fermata.domain.ids import RunId, WindowId
 from fermata.domain.jobs import DrainCost, Job
 from fermata.domain.reasons import Reason, code_of
 from fermata.store.bulk import insert_rows
+from fermata.store.parts import Told, part_of
 from fermata.store.schema import Json, UtcTime, metadata
 
 MINUTE = timedelta(minutes=1)
@@ -36,8 +38,17 @@ def save(conn: Connection, run: RunId, found: Iterable[JobsAhead], gone: Collect
 
 def load(conn: Connection, run: RunId) -> Mapping[WindowId, JobsAhead]:
     """All that is known, by window."""
-    rows = conn.execute(select(window_jobs).where(window_jobs.c.run == run)).mappings()
-    return {one.window: one for one in map(_from_row, rows)}
+    part = part_of(conn)
+    if part is None:
+        rows = conn.execute(select(window_jobs).where(window_jobs.c.run == run)).mappings()
+        return {one.window: one for one in map(_from_row, rows)}
+    seen = frozenset(conn.execute(select(window_jobs.c.window).where(window_jobs.c.run == run)).scalars())
+    found, tell = part.read(lambda whole: load(whole, run)), part.teller()
+    return {name: replace(one, why=_told(one.why, tell)) for name, one in found.items() if name in seen}
+
+
+def _told(why: Reason | None, tell: Told) -> Reason | None:
+    return replace(why, sentence=tell(why.sentence)) if why is not None else None
 
 
 def _to_row(one: JobsAhead) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Work orders, and the ledger of what customers say of them, append-only like the journal."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, String, Table, Text, bindparam, delete, func, insert, select
+from sqlalchemy import Column, Connection, Index, Select, String, Table, Text, bindparam, delete, func, insert, select
 
 from fermata.domain.fleet import Fleet
 from fermata.domain.ids import NodeId, OrderId, RequestId
@@ -24,7 +25,10 @@ from fermata.store import inventory
 from fermata.store.asking import ask
 from fermata.store.bulk import insert_rows
 from fermata.store.codec import from_json, to_json
+from fermata.store.cut_bodies import cut_order
+from fermata.store.parts import part_of
 from fermata.store.schema import Json, Sequence64, UtcTime, metadata
+from fermata.store.tenancy.owners import SOMEBODY
 
 ORDERS_KNOWN = 4096  # decoded: the conductor reads those that are not over every few minutes, and few of them change
 
@@ -57,7 +61,8 @@ order_word = Table(
     sqlite_autoincrement=True,
 )
 
-_OPEN = select(work_order.c.body).where(work_order.c.ended_at.is_(None))
+_BODIES = select(work_order.c.body)
+_OPEN = _BODIES.where(work_order.c.ended_at.is_(None))
 _ENDED = select(work_order.c.id).where(
     work_order.c.ended_at.is_not(None), work_order.c.id.in_(bindparam("of_names", expanding=True))
 )
@@ -79,7 +84,7 @@ def save_orders(conn: Connection, orders: Sequence[WorkOrder]) -> None:
 
 def load_orders(conn: Connection) -> dict[OrderId, WorkOrder]:
     """Every order ever opened, those that are over included, by id."""
-    found = [_from_body(body) for body in conn.execute(select(work_order.c.body)).scalars()]
+    found = _read(conn, _BODIES)
     return {order.id: order for order in sorted(found, key=lambda order: order.id)}
 
 
@@ -93,12 +98,24 @@ def append_words(conn: Connection, words: Sequence[OrderWord]) -> tuple[int, ...
 
 def load_words(conn: Connection) -> tuple[OrderWord, ...]:
     """All words, oldest first."""
-    return tuple(_to_word(row) for row in ask(conn, _WORDS))
+    words = tuple(_to_word(row) for row in ask(conn, _WORDS))
+    part = part_of(conn)
+    if part is None:
+        return words
+    said, seen, tell = {word.seq: word for word in part.read(load_words)}, load_orders(conn).keys(), part.teller()
+    return tuple(
+        replace(
+            word,
+            orders=said[word.seq].orders & seen,
+            reason="" if word.actor == SOMEBODY else tell(said[word.seq].reason),
+        )
+        for word in words
+    )
 
 
 def load_open(conn: Connection) -> dict[OrderId, WorkOrder]:
     """Those that are not over, by when they were opened."""
-    found = [_from_body(row.body) for row in ask(conn, _OPEN)]
+    found = _read(conn, _OPEN)
     return {order.id: order for order in list_open(found)}
 
 
@@ -106,29 +123,31 @@ def load_named(conn: Connection, names: Collection[OrderId]) -> dict[OrderId, Wo
     """Those of `names` that are on record."""
     if not names:
         return {}
-    query = select(work_order.c.body).where(work_order.c.id.in_(sorted(names)))
-    found = (_from_body(body) for body in conn.execute(query).scalars())
-    return {order.id: order for order in found}
+    query = _BODIES.where(work_order.c.id.in_(sorted(names)))
+    return {order.id: order for order in _read(conn, query)}
 
 
 def load_opened(conn: Connection, kind: RequestKind, since: datetime) -> tuple[WorkOrder, ...]:
     """Orders of a kind that were opened after `since`, those that are over included, by id."""
     meant = (work_order.c.kind == kind.value, work_order.c.opened_at > since)
-    query = select(work_order.c.body).where(*meant).order_by(work_order.c.id)
-    return tuple(_from_body(body) for body in conn.execute(query).scalars())
+    return tuple(_read(conn, _BODIES.where(*meant).order_by(work_order.c.id)))
 
 
 def load_ended(conn: Connection, most: int) -> tuple[WorkOrder, ...]:
     """The last ones that went away, at most so many, the newest first."""
     of = work_order.c
-    query = select(of.body).where(of.ended_at.is_not(None)).order_by(of.ended_at.desc(), of.id).limit(most)
-    return tuple(_from_body(body) for body in conn.execute(query).scalars())
+    query = _BODIES.where(of.ended_at.is_not(None)).order_by(of.ended_at.desc(), of.id)
+    if part_of(conn) is None:
+        query = query.limit(most)
+    return tuple(_read(conn, query)[:most])
 
 
 def ended_orders(conn: Connection, names: Collection[OrderId]) -> frozenset[OrderId]:
     """Those of `names` that are over."""
     if not names:
         return frozenset()
+    if part_of(conn) is not None:
+        return frozenset(name for name, order in load_named(conn, names).items() if order.ended is not None)
     return frozenset(OrderId(name) for name in conn.execute(_ENDED, {"of_names": sorted(names)}).scalars())
 
 
@@ -136,6 +155,9 @@ def signature(conn: Connection) -> tuple[int, int, int, int]:
     """Changes whenever an order is opened, begun or ends, or somebody says something of one. The first number counts
     those that are not over.
     """
+    part = part_of(conn)
+    if part is not None:
+        return part.read(signature)
     ((still, opened, written, last),) = ask(conn, _SIGNATURE)
     return int(still), int(opened), int(written), int(last)
 
@@ -143,11 +165,10 @@ def signature(conn: Connection) -> tuple[int, int, int, int]:
 def left_since(conn: Connection, since: datetime) -> Mapping[NodeId, Reason]:
     """Nodes that left the fleet or their place with an order that was completed after `since`, each with why."""
     kinds = sorted(kind.value for kind in LEAVING)
-    query = select(work_order.c.body).where(work_order.c.ended_at > since, work_order.c.kind.in_(kinds))
-    over = (_from_body(body) for body in conn.execute(query).scalars())
+    query = _BODIES.where(work_order.c.ended_at > since, work_order.c.kind.in_(kinds))
     return {
         name: reason(Code.LEFT_BY_ORDER, unit=name, order=order.id, kind=order.kind)
-        for order in over
+        for order in _read(conn, query)
         if order.ended is not None and order.ended.how is RequestState.COMPLETED
         for name in order.held
     }
@@ -172,6 +193,19 @@ def open_book(conn: Connection, fleet: Fleet, orders: Mapping[OrderId, WorkOrder
         orders=orders,
         words=load_words(conn),
     )
+
+
+def _read(conn: Connection, query: Select[Any]) -> list[WorkOrder]:
+    """The orders whose bodies it selects; for who sees a part of the fleet, what it sees of them: whose an order is,
+    stands in its body alone.
+    """
+    part = part_of(conn)
+    if part is None:
+        bodies = [row.body for row in ask(conn, query)] if query is _OPEN else conn.execute(query).scalars()
+        return [_from_body(body) for body in bodies]
+    tell = part.teller()
+    seen = (cut_order(order, part, tell) for order in part.read(lambda whole: _read(whole, query)))
+    return [order for order in seen if order is not None]
 
 
 @lru_cache(maxsize=ORDERS_KNOWN)

@@ -1,5 +1,6 @@
 """The composition root: settings in, objects out. The only module that knows which world the ports stand for."""
 
+import logging
 import secrets
 import threading
 import time
@@ -19,6 +20,7 @@ from fermata.adapters.incident_api import IncidentApi
 from fermata.adapters.inventory_http import Access
 from fermata.adapters.outbound import Outbound
 from fermata.adapters.prometheus import PrometheusMetrics
+from fermata.adapters.secrets import bind, in_context
 from fermata.adapters.smtp import Mail, MailServer
 from fermata.adapters.status_page import StatusPage
 from fermata.adapters.vault import Vault
@@ -31,6 +33,7 @@ from fermata.formats.metrics import read_metrics
 from fermata.ports import Channel, Clock, Metrics, Site
 from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
+from fermata.server.identity.admission import LOCAL_ADMISSION, Admission
 from fermata.server.serving import Application
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.replans import StoreReplanner
@@ -42,10 +45,12 @@ from fermata.sim.fates import Faults
 from fermata.sim.site import open_site as open_simulated_ports
 from fermata.sim.world import open_world
 from fermata.store import inventory, plans
-from fermata.store.database import Database, OtherRelease, StoreUnavailable, open_database
+from fermata.store.database import Database, OtherRelease, StoreUnavailable
 from fermata.store.leases import LEAD
+from fermata.store.opening import open_database
 from fermata.store.wakes import listening
 from fermata.wiring.errors import SiteUnusable
+from fermata.wiring.named_secrets import find_password, find_seal_key, open_secrets, read_node_secret
 from fermata.wiring.site import RealSite, open_site
 from fermata.wiring.sources import open_sources
 
@@ -60,6 +65,8 @@ __all__ = [
     "StoreUnavailable",
     "SystemClock",
     "UtcClock",
+    "find_seal_key",
+    "in_context",
     "listening",
     "make_app",
     "mint_id",
@@ -68,10 +75,12 @@ __all__ = [
     "open_database",
     "open_metrics",
     "open_office",
+    "open_secrets",
     "open_simulated_site",
     "open_site",
     "open_site_parts",
     "open_sources",
+    "read_node_secret",
     "utc_now",
 ]
 
@@ -284,20 +293,23 @@ def open_channels(settings: Settings, clock: Clock) -> Mapping[ChannelKind, Chan
     """Every kind of channel that notices are sent by."""
     from fermata.adapters.chat import Chat  # noqa: PLC0415 - Apprise takes a tenth of a second; most commands send nothing
 
-    outbound = Outbound(allow_local=settings.local_targets)
+    for name in ("httpx", "httpcore", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # below, they log the addresses they call, which are secrets
+    outbound = Outbound(allow_local=settings.local_targets, networks=settings.outbound_networks)
     server = MailServer(
         host=settings.smtp_host,
         port=settings.smtp_port,
         sender=settings.smtp_sender,
         user=settings.smtp_user,
-        password=settings.smtp_password.get_secret_value(),
+        password=find_password(settings),
         starttls=settings.smtp_starttls,
     )
-    vault = Vault(settings.channel_secrets)
+    secrets = open_secrets(settings)
+    vault = Vault(settings.channel_secrets, secrets.book.channels, secrets)
     origin = urlsplit(settings.public_url).hostname or "fermata"
     return {
-        ChannelKind.EVENT_GRID: EventGridWebhook(outbound, clock),
-        ChannelKind.CLOUD_EVENTS: CloudEventsWebhook(outbound, clock, origin),
+        ChannelKind.EVENT_GRID: EventGridWebhook(outbound, clock, vault),
+        ChannelKind.CLOUD_EVENTS: CloudEventsWebhook(outbound, clock, origin, vault),
         ChannelKind.MAIL: Mail(server, clock),
         ChannelKind.CHAT: Chat(outbound),
         ChannelKind.INCIDENT_API: IncidentApi(outbound, clock, vault),
@@ -317,7 +329,7 @@ def open_office(database: Database, settings: Settings, clock: Clock) -> PostOff
     )
 
 
-def make_app(
+def make_app(  # noqa: PLR0913 - the seams of the whole server
     database: Database,
     clock: Clock,
     *,
@@ -325,15 +337,26 @@ def make_app(
     settings: Settings,
     nodes: NodeAccess = NO_NODES,
     sources: Sources = NOTHING_CONFIGURED,
+    access: Admission = LOCAL_ADMISSION,
 ) -> Application:
     """Board, API and doors over one store. `simulated_at`: the speed of a simulated fleet, None where it is real."""
     from fermata.server.app import create_app  # noqa: PLC0415 - doors and API take a second; most commands serve nothing
+    from fermata.server.live import Timing  # noqa: PLC0415 - likewise
 
     demo = None if simulated_at is None else DemoInfo(speed=simulated_at)
     channels = open_channels(settings, clock)
     brake = open_brake(database.url, settings)
     return create_app(
-        database, clock, new_id=mint_id, demo=demo, channels=channels, nodes=nodes, sources=sources, brake=brake
+        database,
+        clock,
+        new_id=mint_id,
+        demo=demo,
+        timing=Timing(warms=True),
+        channels=channels,
+        nodes=nodes,
+        sources=sources,
+        brake=brake,
+        access=replace(access, now=utc_now),
     )
 
 
@@ -359,7 +382,8 @@ def open_metrics(path: Path | None) -> Metrics | None:
     if path is None:
         return None
     found = read_metrics(path)
-    access = Access(url=found.url, scheme="Bearer", token_file=found.token_file, ca_file=found.ca_file)
+    token = bind(found.token, open_secrets())
+    access = Access(url=found.url, scheme="Bearer", token=token, ca_file=found.ca_file)
     return PrometheusMetrics(access=access, rules=found.rules)
 
 

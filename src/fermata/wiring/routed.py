@@ -25,6 +25,7 @@ from fermata.ports import (
     Site,
     TryLater,
 )
+from fermata.wiring.in_time import InTime
 
 _log = logging.getLogger("fermata.site")
 A = TypeVar("A", Ask, ApplyAsk, Notice)
@@ -359,7 +360,11 @@ def _keeping(run: RunId, wanted: Sequence[Ahead]) -> Callable[[AdapterPorts], Ke
 
 
 def route_site(board: Switchboard) -> Site:
-    """All ports of a site over the adapters of a board."""
+    """All ports of a site over the adapters of a board. Nobody waits long for a notifier."""
+    patient = {
+        name: ports if ports.notifier is None else replace(ports, notifier=InTime(ports.notifier))
+        for name, ports in board.adapters.items()
+    }
     return Site(
         jobs=RoutedJobs(board) if board.serving(PortName.JOBS) else None,
         inventory=RoutedInventory(board),
@@ -367,7 +372,7 @@ def route_site(board: Switchboard) -> Site:
         firmware=RoutedFirmware(board),
         power=RoutedPower(board),
         verifier=RoutedVerifier(board),
-        notifier=RoutedNotifier(board),
+        notifier=RoutedNotifier(replace(board, adapters=patient)),
         served=board.table,
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from fermata.adapters.secrets import in_context
 from fermata.domain.ids import AdapterId
 from fermata.domain.routing import Gap, Unit, component_of, find_gaps, list_units
 from fermata.domain.updates import Catalogue
@@ -18,6 +19,7 @@ from fermata.store import inventory, plans
 from fermata.store.database import Connection, Database, NotStored
 from fermata.wiring.errors import SiteUnusable
 from fermata.wiring.kinds import KindBook, list_kinds
+from fermata.wiring.named_secrets import open_secrets
 from fermata.wiring.routed import Switchboard, route_site
 
 LOOK_AGAIN = timedelta(minutes=1)  # for a unit that is not in the fleet: units join it while a campaign runs
@@ -176,7 +178,7 @@ def open_site(path: Path, clock: Clock, *, book: KindBook | None = None) -> Real
     """
     known = book or list_kinds()
     unusable = {name: found.why for name, found in known.unusable.items()}
-    read = read_site(path, known.kinds, unusable=unusable)
+    read = read_site(path, known.kinds, unusable=unusable, context=in_context(open_secrets(), path.parent))
     adapters: dict[AdapterId, AdapterPorts] = {}
     unbuilt: dict[AdapterId, str] = {}
     for adapter, entry in read.adapters.items():

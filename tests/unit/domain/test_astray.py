@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tests.unit.domain.test_decide import FACTS, FLEET, NODE, NOW, SCRIPT, WINDOW
 
 from fermata.domain.astray import hold_unseen, judge_sighting, mark_astray
+from fermata.domain.blocking import blocking_nodes
 from fermata.domain.decide import Seen, decide
-from fermata.domain.decide_begin import begin_device, blocking_nodes
+from fermata.domain.decide_begin import begin_device
 from fermata.domain.decisions import Begin, HandBack, Leave, Park, Prove, Repeat, Watch, carry_out
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import DeviceId, RunId

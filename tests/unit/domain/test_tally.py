@@ -5,13 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fermata.domain.ids import ClusterId, NodeId, RunId, TeamId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import Busy, Gate, UnitOp
 from fermata.domain.plans import Mode, Window
+from fermata.domain.queues import Queue, QueueBook, count_queue
 from fermata.domain.scripts import APPLY_PREFIX, NodeScript, WindowScript
-from fermata.domain.tally import Queue, Tally, count_queue, in_turn
+from fermata.domain.tally import Tally, in_turn
 from fermata.domain.updates import (
     AppliesTo,
     Catalogue,
@@ -186,3 +189,34 @@ def test_share_of_a_fault_domain_that_may_come_last(nodes: int, stragglers: int)
     scripts = {NodeId(n): NodeScript(node=NodeId(n), steps=(), due=1, devices=(), rank=0) for n in ops}
     script = WindowScript(window=EMPTY_WINDOW, steps=(), updates=(update(),), nodes=scripts, devices={})
     assert count_queue(script, update(), ops.get).stragglers == {"a": stragglers}
+
+
+MOVES = st.fixed_dictionaries(
+    {},
+    optional={
+        "state": st.sampled_from([UnitState.APPLYING, UnitState.FAILED, UnitState.DRAINED]),
+        "step": st.sampled_from([APPLY_PREFIX + "os", APPLY_PREFIX + "nic"]),
+        "gate": st.sampled_from([None, Gate.ISOLATION, Gate.TEAM]),
+        "applied": st.integers(0, 3),
+        "active": st.integers(0, 3),
+        "tail_since": st.none() | st.just(NOW),
+        "finished_at": st.none() | st.just(NOW),
+    },
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), MOVES)), st.sets(st.integers(0, 30)))
+def test_a_book_that_follows_rows_finds_the_queue_that_is_counted_from_rows(
+    moves: list[tuple[int, dict[str, object]]], asked_after: set[int]
+) -> None:
+    ops = {f"n{i}": waiting(i, "ab"[i % 2]) for i in range(8)}
+    scripts = {NodeId(n): NodeScript(node=NodeId(n), steps=(), due=int(n != "n7"), devices=(), rank=0) for n in ops}
+    book, asked = QueueBook(), update()
+    script = WindowScript(window=EMPTY_WINDOW, steps=(), updates=(asked,), nodes=scripts, devices={})
+    for turn, (at, changes) in enumerate(moves):
+        before, after = ops[f"n{at}"], replace(ops[f"n{at}"], **changes)
+        ops[f"n{at}"] = after
+        book.note(before, after)
+        if turn in asked_after:
+            assert book.count(script, asked, ops.get) == count_queue(script, asked, ops.get)
+    assert book.count(script, asked, ops.get) == count_queue(script, asked, ops.get)

@@ -1,5 +1,6 @@
 """The copy of rows in memory answers what a look at every row would answer, whatever changed before."""
 
+from collections import Counter
 from datetime import timedelta
 
 from hypothesis import given
@@ -40,6 +41,9 @@ def test_every_answer_is_that_of_a_look_at_all_rows(moves: list[tuple[int, UnitS
         changed = {"state": state, "next_at": next_at, "tail_since": tail_since, "finished_at": finished_at}
         rows[number] = moved(rows[number], **changed)
         roster.put([rows[number]])
+    writes = Counter((op.window, op.step, op.fault_domain) for op in rows.values() if op.state is UnitState.APPLYING)
+    busy = [((one.window, one.step, one.fault_domain), one.units) for one in roster.busy()]
+    assert sorted(busy) == sorted(writes.items())  # and nobody who wrote once: it is gone through in every batch
     working = [op for op in rows.values() if op.finished_at is None]
     assert sorted(roster.working(), key=lambda op: op.id) == working
     out = [op for op in working if op.kind is UnitKind.NODE and op.state in OUT]

@@ -244,3 +244,32 @@ def test_repair_never_makes_a_plan_worse_and_leaves_nothing_on_the_board(kinds: 
     assert not np.any(tally.total())
     board.take(best)
     assert board.is_kept()
+
+
+def compile_sized(sizes: str, *, at_once: int, days: int, frozen: str = "") -> Problem:
+    """A cluster per pair of letter and digit, its nodes; so many nodes out at once; `frozen` have no first day."""
+    kinds = list(zip(sizes[::2], map(int, sizes[1::2]), strict=True))
+    clusters = [b.make_cluster(f"c{n}", division=KINDS[kind]) for n, (kind, _) in enumerate(kinds)]
+    nodes = [n for cluster, (_, size) in zip(clusters, kinds, strict=True) for n in b.make_nodes(cluster, [size])]
+    last = FIRST + timedelta(days=days - 1)
+    limit = c.Limit(what=c.LimitKind.NODES_OUT, at_once=at_once)
+    campaign = b.make_campaign(
+        first_day=FIRST, deadline=last, extension_until=last, limits=(limit,), preferences=PREFERENCES
+    )
+    day = b.datetime(2026, 1, 5, tzinfo=b.UTC)
+    freezes = [b.make_freeze(f"c{n}", day, day + timedelta(days=1, hours=12)) for n in map(int, frozen)]
+    fleet = b.make_fleet(clusters, nodes)
+    return compile_problem(b.make_inputs(fleet, b.make_catalogue(b.LONG_NIC), campaign, *freezes))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "at_once", "days", "frozen", "least", "bound"),
+    [("r1a4r1a4", 4, 3, "2", 2, 1), ("r1r8r5a3a6", 8, 4, "012", 1, 0)],
+)
+def test_the_program_by_days_splits_clusters_and_cannot_bound_what_comes_of_keeping_them_whole(
+    sizes: str, at_once: int, days: int, frozen: str, least: int, bound: int
+) -> None:
+    """Why such bounds stay far: the best plan's own value as cutoff helps no more."""
+    problem = compile_sized(sizes, at_once=at_once, days=days, frozen=frozen)
+    assert min(worth[2] for worth in worths_of(problem)) == least
+    assert make_bound(problem).find(least) == bound

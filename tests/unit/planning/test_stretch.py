@@ -1,5 +1,6 @@
 """Windows less sure than asked get time that nobody else needs, and no limit bears more than before."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -52,6 +53,7 @@ def test_window_that_is_sure_enough_stays_as_short_as_it_is() -> None:
     plan = b.planned(inputs)
     assert all(window.end - window.start < timedelta(hours=3) for window in plan.windows)
     assert find_weak_promises(plan, inputs.campaign, wanted=0.9) == ()
+    assert [window.unsure for window in plan.windows] == [None, None]
 
 
 def test_windows_one_after_the_other_under_a_limit_do_not_stretch_into_each_other() -> None:
@@ -73,6 +75,29 @@ def test_window_less_sure_than_asked_says_why(fallout: float, code: Code) -> Non
     weak = find_weak_promises(b.planned(make_inputs(campaign=campaign)), campaign, wanted=0.9)
     assert [found.reason.code for found in weak] == [code, code]
     assert "None" not in str(weak[0].reason)
+
+
+def test_plan_states_with_each_window_what_keeps_its_end_from_being_as_sure_as_asked() -> None:
+    inputs = make_inputs(frozen_after=timedelta(hours=7, minutes=45))
+    plan = b.planned(inputs)
+    why = {window.cluster: window.unsure for window in plan.windows}
+    assert why["alpha"] is not None
+    assert why["beta"] is not None
+    assert why["alpha"].code is Code.END_UNSURE_NEXT
+    assert f"and {inputs.policy.freezes[0].id} comes first" in why["alpha"].sentence
+    assert why["beta"].code is Code.END_UNSURE_ROOM
+    assert re.search(r"leaves it, until about \d\d:\d\d\. Widen daily_window", why["beta"].sentence)
+    told = find_weak_promises(plan, inputs.campaign, wanted=0.9)
+    assert {found.window.cluster: found.reason for found in told} == why
+
+
+def test_fallout_says_how_many_would_have_to_be_allowed_to_be_missing() -> None:
+    lost = c.Fallout(fraction=0.05, mean_days_to_repair=2)
+    plan = b.planned(make_inputs(campaign=b.make_campaign(return_threshold=1.0, fallout=lost)))
+    (why, _) = [window.unsure for window in plan.windows]
+    assert why is not None
+    assert "a return_threshold that lets 2 be missing does; else keep spare nodes" in why.sentence
+    assert find_chance_of_enough(20, 1, 0.05) < 0.9 <= find_chance_of_enough(20, 2, 0.05)
 
 
 @pytest.mark.parametrize(

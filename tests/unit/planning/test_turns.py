@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fermata.domain.tally import TURN_SHARE
+from fermata.domain.queues import TURN_SHARE
 from fermata.planning.dice import Minutes
 from fermata.planning.turns import take_turns, wait_for_room
 

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
 
+from fermata.adapters.client_logs import quiet_clients
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import (
     Accepted,
@@ -67,6 +68,7 @@ class _Line:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
+        quiet_clients()  # a service may say our token back, in the head of its answer
         headers = {"Accept": "application/json"}
         name = self.settings.token_env
         if name is not None:

@@ -4,21 +4,25 @@ Whatever the client says of a request that broke off, a write is unsure then: it
 and one that was lost after the request with the same error.
 """
 
-from collections.abc import Awaitable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Self
 
 from azure.core.credentials import AccessToken
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import ClientSecretCredential, ManagedIdentityCredential
 from azure.mgmt.compute.aio import ComputeManagementClient
 
 from fermata.adapters.azure_scale_sets.settings import Settings
+from fermata.adapters.controller_http import open_hiding_session
+from fermata.adapters.secrets import check, read_line
 from fermata.domain.health import shorten
 from fermata.domain.observations import Accepted, Answer, Denied, Later, Unsure
+from fermata.domain.secrets import Secret
 from fermata.ports import Refused, TryLater
 
 LATER = timedelta(minutes=1)
@@ -30,18 +34,15 @@ FOR_PEOPLE = frozenset({"ScopeLocked", "ReadOnlyDisabledSubscription", "RequestD
 BROKEN_OFF = (AzureError, TimeoutError, OSError, ValueError, TypeError, LookupError)  # half an answer, or none
 
 
-class TokenFile:
-    """A token that somebody else keeps fresh in a file; read for each request."""
+class ReadyToken:
+    """A token that somebody else keeps fresh; read for each request."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, secret: Secret) -> None:
+        self._secret = secret
 
     async def get_token(self, *_scopes: str, **_more: Any) -> AccessToken:
         """As the client asks for it; `expires_on` 0: not to be kept."""
-        try:
-            return AccessToken(self._path.read_text(encoding="utf-8").strip(), 0)
-        except (OSError, UnicodeDecodeError) as error:
-            raise ClientAuthenticationError(f"{self._path} cannot be read: see token_file") from error
+        return AccessToken(await _ask(self._secret), 0)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -51,6 +52,70 @@ class TokenFile:
 
     async def __aexit__(self, *_error: object) -> None:
         """Nothing is open."""
+
+
+class ReadSecret:
+    """Signs in with the secret of an application as it is then; one that is not taken is read anew, and tried again
+    when it is another.
+    """
+
+    def __init__(self, settings: Settings, secret: Secret) -> None:
+        self._settings, self._secret = settings, secret
+        self._known: tuple[str, ClientSecretCredential] | None = None
+
+    async def get_token(self, *scopes: str, **more: Any) -> AccessToken:
+        """As the client asks for it."""
+        secret = await _ask(self._secret)
+        try:
+            return await (await self._with(secret)).get_token(*scopes, **more)
+        except ClientAuthenticationError:
+            self._secret.forget()
+            renewed = await _ask(self._secret)
+            if renewed == secret:
+                raise
+        return await (await self._with(renewed)).get_token(*scopes, **more)
+
+    async def _with(self, secret: str) -> ClientSecretCredential:
+        if self._known is not None and self._known[0] == secret:
+            return self._known[1]
+        await self.close()
+        settings = self._settings
+        assert settings.tenant_id is not None
+        assert settings.client_id is not None
+        credential = ClientSecretCredential(
+            settings.tenant_id,
+            settings.client_id,
+            secret,
+            authority=settings.authority,
+            transport=_transport(lambda: (secret,)),
+        )
+        self._known = secret, credential
+        return credential
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+        known, self._known = self._known, None
+        if known is not None:
+            await known[1].close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self.close()
+
+
+async def _ask(secret: Secret) -> str:
+    """What it is now. Raises ClientAuthenticationError, as the client expects it of whoever gives tokens."""
+    try:
+        return await asyncio.to_thread(read_line, secret) if secret.ref.kind.is_kept else read_line(secret)
+    except (Refused, TryLater) as error:
+        raise ClientAuthenticationError(str(error)) from error
+
+
+def _transport(more: Callable[[], Iterable[str]] = tuple) -> AioHttpTransport:
+    """Where credentials that come back are hidden; no redirects, no cookies, no proxy of the environment."""
+    return AioHttpTransport(session=open_hiding_session(more), session_owner=True, use_env_settings=False)
 
 
 def open_client(settings: Settings) -> tuple[ComputeManagementClient, AsyncTokenCredential]:
@@ -65,29 +130,24 @@ def open_client(settings: Settings) -> tuple[ComputeManagementClient, AsyncToken
         credential_scopes=[settings.scope],
         polling_interval=settings.poll_seconds,
         retry_total=0,
+        transport=_transport(),
         connection_timeout=settings.answer_seconds,
         read_timeout=settings.answer_seconds,
         connection_verify=str(settings.ca_file) if settings.ca_file else True,
-        use_env_settings=False,
+        permit_redirects=False,
         proxies={"http": settings.proxy, "https": settings.proxy} if settings.proxy else None,
     )
     return client, credential
 
 
 def _sign_in(settings: Settings) -> AsyncTokenCredential:
-    if settings.token_file is not None:
-        if not settings.token_file.is_file():
-            raise Refused(f"{settings.token_file} cannot be read: see token_file")
-        return TokenFile(settings.token_file)
-    if settings.secret_file is None:
-        return ManagedIdentityCredential(client_id=settings.client_id)
-    try:
-        secret = settings.secret_file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{settings.secret_file} cannot be read: see secret_file") from error
-    assert settings.tenant_id is not None
-    assert settings.client_id is not None
-    return ClientSecretCredential(settings.tenant_id, settings.client_id, secret, authority=settings.authority)
+    check(settings.ready_token)
+    check(settings.client_secret)
+    if settings.ready_token is not None:
+        return ReadyToken(settings.ready_token)
+    if settings.client_secret is not None:
+        return ReadSecret(settings, settings.client_secret)
+    return ManagedIdentityCredential(client_id=settings.client_id)
 
 
 @contextmanager

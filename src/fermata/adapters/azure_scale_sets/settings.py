@@ -6,6 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fermata.adapters.secrets import NamedSecret, choose
+from fermata.domain.secrets import Secret
+
 _SOURCE = r"^(osVersion|agentVersion|tag:\S+)$"
 _LOOPBACK = re.compile(r"^http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?/?$")
 GROUP_SIZE = 100  # instances that a placement group takes, as Azure documents it
@@ -24,9 +27,11 @@ class Settings(BaseModel):
     node_name: Literal["vm", "computer"] = "vm"
     url: str = Field("https://management.azure.com", pattern=r"^https?://[^\s@?#]+$")
     scope: str = "https://management.azure.com/.default"
+    token: NamedSecret | None = None
     token_file: Path | None = None
     tenant_id: str | None = None
     client_id: str | None = None
+    secret: NamedSecret | None = None
     secret_file: Path | None = None
     authority: str = Field("https://login.microsoftonline.com", pattern=r"^https://[^\s@?#]+$")
     ca_file: Path | None = None
@@ -46,8 +51,18 @@ class Settings(BaseModel):
     def _fit(self) -> Self:
         if self.url.startswith("http://") and not _LOOPBACK.match(self.url):
             raise ValueError("url is https, but on this machine: a token that goes over http is everybody's")
-        if self.secret_file is not None and not (self.tenant_id and self.client_id):
-            raise ValueError("secret_file needs tenant_id and client_id")
-        if self.token_file is not None and self.secret_file is not None:
-            raise ValueError("token_file and secret_file are two ways to sign in: name one")
+        if self.client_secret is not None and not (self.tenant_id and self.client_id):
+            raise ValueError("secret and secret_file need tenant_id and client_id")
+        if [self.token, self.token_file, self.secret, self.secret_file].count(None) < 3:
+            raise ValueError("token, token_file, secret and secret_file are ways to sign in: name one")
         return self
+
+    @property
+    def ready_token(self) -> Secret | None:
+        """Where a token is that somebody else keeps fresh."""
+        return choose(self.token, self.token_file)
+
+    @property
+    def client_secret(self) -> Secret | None:
+        """Where the secret of the application is."""
+        return choose(self.secret, self.secret_file)

@@ -37,7 +37,7 @@ class Cluster:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        access = settings.url, settings.token_file, settings.ca_file, settings.answer_seconds
+        access = settings.url, settings.secret, settings.ca_file, settings.answer_seconds
         self._client, self.plain = connect(*access), connect_plainly(*access)
 
     def close(self) -> None:

@@ -1,9 +1,10 @@
 """What a site says of its Kubernetes."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from fermata.adapters.kubernetes_access import ServerSettings
 
 _SOURCE = r"^(kernelVersion|kubeletVersion|osImage|containerRuntimeVersion|label:\S+|annotation:\S+)$"
 
@@ -20,16 +21,11 @@ class MaintenanceOperator(BaseModel):
     drains: bool = False
 
 
-class Settings(BaseModel):
+class Settings(ServerSettings):
     """Which API server, and how nodes are emptied there. `components`: by name of a component, what of a node tells its
     version: a field of its nodeInfo, `label:KEY` or `annotation:KEY`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    url: str = Field(pattern=r"^https?://[^\s@]+$")
-    token_file: Path | None = None
-    ca_file: Path | None = None
     prefix: str = Field("maintenance.fermata.io", pattern=r"^[a-z0-9]([a-z0-9.-]{0,60}[a-z0-9])?$")
     drain_minutes_max: int = Field(60, ge=1)
     again_seconds: int = Field(30, ge=1)

@@ -18,11 +18,15 @@ from fermata.adapters.controller_http import (
     Busy,
     Lost,
     Rejected,
+    Said,
+    ask_secret,
     open_client,
     read_retry_after,
+    renew,
     send,
 )
-from fermata.adapters.nvue.settings import Settings, read_password
+from fermata.adapters.nvue.settings import Settings
+from fermata.adapters.secrets import check
 
 ROOT = "/nvue_v1"
 SAID_MAX = 200  # characters of what a switch says about an error
@@ -58,7 +62,8 @@ class Link:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._entry = aiohttp.encode_basic_auth(settings.user, read_password(settings))
+        self._secret = settings.secret
+        check(self._secret)
         self._turns = asyncio.Semaphore(settings.calls_at_once)
         self._client = open_client(
             calls_at_once=settings.calls_at_once, verify_tls=settings.verify_tls, ca_file=settings.ca_file
@@ -99,15 +104,20 @@ class Link:
         """Ends the connections."""
         await self._client.close()
 
-    async def _ask(self, address: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        headers = {"Accept": "application/json", "Authorization": self._entry}
-        data = None
+    async def _send(self, url: str, method: str, body: Mapping[str, Any] | None, password: str) -> Said:
+        entry = aiohttp.encode_basic_auth(self.settings.user, password)
+        headers, data = {"Accept": "application/json", "Authorization": entry}, None
         if body is not None:
             data, headers["Content-Type"] = orjson.dumps(body), "application/json"
         timeout = aiohttp.ClientTimeout(total=self.settings.answer_seconds, sock_connect=self.settings.connect_seconds)
+        return await send(self._client, method, url, data=data, headers=headers, timeout=timeout)
+
+    async def _ask(self, address: str, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         async with self._turns:
-            url = f"{address}{ROOT}{path}"
-            said = await send(self._client, method, url, data=data, headers=headers, timeout=timeout)
+            password = await ask_secret(self._secret)
+            said = await self._send(f"{address}{ROOT}{path}", method, body, password)
+            if said.status == 401 and (renewed := await renew(self._secret, password)) is not None:
+                said = await self._send(f"{address}{ROOT}{path}", method, body, renewed)
         answer = _parse(said.body)
         what = f"{method} {path} answers {said.status}{_say(answer)}"
         if said.status in FAILED_WITHIN and method != "GET":

@@ -1,6 +1,5 @@
 """Which switches there are, where their images are, and how we get in. The password stands elsewhere."""
 
-import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,7 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fermata.ports import Refused
+from fermata.adapters.secrets import NamedSecret, choose
+from fermata.domain.secrets import Secret
 
 ADDRESS = r"^https?://[^/\s?#@]+$"
 _FILE = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")
@@ -20,7 +20,8 @@ class Settings(BaseModel):
     `devices`: by name, scheme, host and port of each, for example https://leaf01:8765. `image_file`: name of an image
     that lies on the switch, with {component}, {version} and {update}. `build_id`: what the switch calls a version, with
     {version}. `install`: parameters of an install: the switch restarts by itself once the image is written. The
-    password stands in the environment variable `password_env` or in the file `password_file`. `memory`: file that
+    password is the secret named by `password`, or stands in the environment variable `password_env` or in the file
+    `password_file`. `memory`: file that
     remembers which step became which job, for all processes of this machine.
     """
 
@@ -28,6 +29,7 @@ class Settings(BaseModel):
 
     devices: Mapping[str, str]
     user: str = Field(min_length=1)
+    password: NamedSecret | None = None
     password_env: str | None = None
     password_file: Path | None = None
     image_file: str = "nvos-{version}.bin"
@@ -45,8 +47,8 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Settings":
-        if (self.password_env is None) == (self.password_file is None):
-            raise ValueError("say where the password is: password_env or password_file, one of the two")
+        if [self.password, self.password_env, self.password_file].count(None) != 2:
+            raise ValueError("say where the password is: password, password_env or password_file, one of them")
         if self.memory is not None and self.memory_url_env is not None:
             raise ValueError("say where steps are remembered: memory or memory_url_env, one of the two")
         for name, address in self.devices.items():
@@ -72,22 +74,13 @@ class Settings(BaseModel):
         return build_id[len(before) : len(build_id) - len(after)] if fits else build_id
 
     @property
+    def secret(self) -> Secret:
+        """Where the password is."""
+        found = choose(self.password, self.password_file, self.password_env)
+        assert found is not None, "settings say where it is"
+        return found
+
+    @property
     def busy(self) -> timedelta:
         """See `busy_seconds`."""
         return timedelta(seconds=self.busy_seconds)
-
-
-def read_password(settings: Settings) -> str:
-    """Raises Refused where there is none; says the name of its place, never what is in it."""
-    if settings.password_env is not None:
-        found, place = os.environ.get(settings.password_env, ""), f"the environment variable {settings.password_env}"
-    else:
-        assert settings.password_file is not None
-        place = f"the file {settings.password_file}"
-        try:
-            found = settings.password_file.read_text(encoding="utf-8").rstrip("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Refused(f"{place} with the password of the switches cannot be read") from error
-    if not found:
-        raise Refused(f"{place} holds no password of the switches")
-    return found

@@ -18,11 +18,14 @@ from fermata.adapters.controller_http import (
     Lost,
     Rejected,
     Unreachable,
+    ask_secret,
     open_client,
     read_retry_after,
+    renew,
     send,
 )
-from fermata.adapters.redfish.settings import Settings, read_password
+from fermata.adapters.redfish.settings import Settings
+from fermata.adapters.secrets import check
 
 ROOT = "/redfish/v1/"
 SAID_MAX = 200  # characters of what a controller says about an error
@@ -64,7 +67,8 @@ class Link:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._controllers: dict[str, Controller] = {}
-        self._password = read_password(settings)
+        self._secret = settings.secret
+        check(self._secret)
         self._turns = asyncio.Semaphore(settings.calls_at_once)
         self._client = open_client(
             calls_at_once=settings.calls_at_once, verify_tls=settings.verify_tls, ca_file=settings.ca_file
@@ -95,18 +99,18 @@ class Link:
         `form`: makes the parts of a push, for each try.
         """
         async with controller.turns, self._turns:
+            if self.settings.sign_in == "basic":
+                return self._judge(await self._ask_basic(controller, method, path, body, form), method, path)
             stale = controller.token
             headers = await self._entry(controller, stale=None)
             reply = await self._send(controller, method, path, body, form() if form else None, headers)
-            if reply.status == 401 and self.settings.sign_in == "session":
+            if reply.status == 401:
                 headers = await self._entry(controller, stale=stale or controller.token)
                 reply = await self._send(controller, method, path, body, form() if form else None, headers)
         return self._judge(reply, method, path)
 
     async def _entry(self, controller: Controller, stale: str | None) -> Mapping[str, str]:
         """The headers that let us in. `stale`: a token that is worth nothing any more."""
-        if self.settings.sign_in == "basic":
-            return {"Authorization": aiohttp.encode_basic_auth(self.settings.user, self._password)}
         async with controller.signing_in:
             if controller.token is None or controller.token == stale:
                 controller.token = None
@@ -114,11 +118,32 @@ class Link:
         assert controller.token is not None
         return {"X-Auth-Token": controller.token}
 
+    async def _ask_basic(
+        self,
+        controller: Controller,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        form: "Callable[[], aiohttp.FormData] | None",
+    ) -> Reply:
+        """The password with each request; one that was renewed meanwhile is taken at the second try."""
+        password = await ask_secret(self._secret)
+        reply = await self._send(controller, method, path, body, form() if form else None, self._basic(password))
+        if reply.status == 401 and (renewed := await renew(self._secret, password)) is not None:
+            reply = await self._send(controller, method, path, body, form() if form else None, self._basic(renewed))
+        return reply
+
+    def _basic(self, password: str) -> Mapping[str, str]:
+        return {"Authorization": aiohttp.encode_basic_auth(self.settings.user, password)}
+
     async def _sign_in(self, controller: Controller) -> None:
         path = controller.path("SessionService/Sessions")
-        body = {"UserName": self.settings.user, "Password": self._password}
         try:
-            reply = self._judge(await self._send(controller, "POST", path, body, None, {}), "POST", path)
+            password = await ask_secret(self._secret)
+            reply = await self._open_session(controller, path, password)
+            if reply.status == 401 and (renewed := await renew(self._secret, password)) is not None:
+                reply = await self._open_session(controller, path, renewed)
+            self._judge(reply, "POST", path)
         except Lost as lost:  # a session too many at worst: nothing of what we were asked for was sent
             raise Unreachable(str(lost)) from lost
         token = reply.headers.get("x-auth-token")
@@ -127,6 +152,10 @@ class Link:
         controller.token = token
         location = reply.headers.get("location") or str(reply.body.get("@odata.id") or "")
         controller.session = urlsplit(location).path or None
+
+    async def _open_session(self, controller: Controller, path: str, password: str) -> Reply:
+        body = {"UserName": self.settings.user, "Password": password}
+        return await self._send(controller, "POST", path, body, None, {})
 
     async def _send(
         self,
@@ -141,11 +170,12 @@ class Link:
         url = f"{split.scheme}://{split.netloc}{path}"
         plain = {"OData-Version": "4.0", "Accept": "application/json", **headers}
         data: Any = form
+        hidden = (str(body["Password"]),) if body is not None and "Password" in body else ()
         if body is not None:
             data, plain["Content-Type"] = orjson.dumps(body), "application/json"
         seconds = self.settings.push_seconds if form is not None else self.settings.answer_seconds
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=self.settings.connect_seconds)
-        said = await send(self._client, method, url, data=data, headers=plain, timeout=timeout)
+        said = await send(self._client, method, url, data=data, headers=plain, hidden=hidden, timeout=timeout)
         return Reply(status=said.status, body=_parse(said.body), headers=said.headers)
 
     def _judge(self, reply: Reply, method: str, path: str) -> Reply:

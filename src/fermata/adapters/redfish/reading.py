@@ -176,7 +176,12 @@ async def _body(link: Link, controller: Controller, path: str | None) -> Mapping
 
 def _id(link: Any) -> str | None:
     path = link.get("@odata.id") if isinstance(link, Mapping) else None
-    return urlsplit(path).path.rstrip("/") if isinstance(path, str) and path else None
+    if not isinstance(path, str) or not path:
+        return None
+    try:
+        return urlsplit(path).path.rstrip("/")
+    except ValueError:  # brackets around what is no address
+        return None
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

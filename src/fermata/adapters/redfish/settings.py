@@ -1,6 +1,5 @@
 """Which controllers there are, what their components are called, and how we get in. Secrets stand elsewhere."""
 
-import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fermata.adapters.redfish.quirks import QUIRKS, Quirks
-from fermata.ports import Refused
+from fermata.adapters.secrets import NamedSecret, choose
+from fermata.domain.secrets import Secret
 
 
 class _Strict(BaseModel):
@@ -65,7 +65,8 @@ class Unit(_Strict):
 class Settings(_Strict):
     """Everything about the controllers of one site.
 
-    The password stands in the environment variable `password_env` or in the file `password_file`. `image` says where
+    The password is the secret named by `password`, or stands in the environment variable `password_env` or in the file
+    `password_file`. `image` says where
     images are, with {component}, {version} and {update}: http and https addresses are pulled by the controller, a
     path is pushed to it. `memory`: file that remembers which step became which task, for all processes of this machine;
     `memory_url_env`: the variable with the URL of a PostgreSQL that does, for those of all machines.
@@ -75,6 +76,7 @@ class Settings(_Strict):
     devices: Mapping[str, Unit] = Field(default_factory=dict)
     models: Mapping[str, Model]
     user: str = Field(min_length=1)
+    password: NamedSecret | None = None
     password_env: str | None = None
     password_file: Path | None = None
     sign_in: Literal["session", "basic"] = "session"
@@ -92,8 +94,8 @@ class Settings(_Strict):
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Settings":
-        if (self.password_env is None) == (self.password_file is None):
-            raise ValueError("say where the password is: password_env or password_file, one of the two")
+        if [self.password, self.password_env, self.password_file].count(None) != 2:
+            raise ValueError("say where the password is: password, password_env or password_file, one of them")
         if self.memory is not None and self.memory_url_env is not None:
             raise ValueError("say where steps are remembered: memory or memory_url_env, one of the two")
         for name, unit in (*self.nodes.items(), *self.devices.items()):
@@ -115,6 +117,13 @@ class Settings(_Strict):
         return self.models[unit.model]
 
     @property
+    def secret(self) -> Secret:
+        """Where the password is."""
+        found = choose(self.password, self.password_file, self.password_env)
+        assert found is not None, "settings say where it is"
+        return found
+
+    @property
     def busy(self) -> timedelta:
         """See `busy_seconds`."""
         return timedelta(seconds=self.busy_seconds)
@@ -130,20 +139,3 @@ def fill(template: str, update: str, component: str, version: str) -> str:
         return template.format(update=update, component=component, version=version)
     except (KeyError, IndexError) as error:
         raise ValueError(f"{template} has a field that is none of update, component and version") from error
-
-
-def read_password(settings: Settings) -> str:
-    """Raises Refused where there is none; says the name of its place, never what is in it."""
-    if settings.password_env is not None:
-        found = os.environ.get(settings.password_env, "")
-        place = f"the environment variable {settings.password_env}"
-    else:
-        assert settings.password_file is not None
-        place = f"the file {settings.password_file}"
-        try:
-            found = settings.password_file.read_text(encoding="utf-8").rstrip("\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Refused(f"{place} with the password of the controllers cannot be read") from error
-    if not found:
-        raise Refused(f"{place} holds no password of the controllers")
-    return found

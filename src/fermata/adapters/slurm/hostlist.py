@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 NAMES_MAX = 1_000_000  # more is a slip of the pen, and would take all memory
+DIGITS_MAX = 64  # of one number: whole names are no longer
 _NUMBERED = re.compile(r"^(.*?)(\d+)$")
 _SAFE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
@@ -18,9 +19,7 @@ def expand(text: str) -> list[str]:
     """The names of a list, in its order. Raises ValueError for one that is not closed or far too long."""
     names: list[str] = []
     for item in _split(text):
-        names.extend(_expand_item(item))
-        if len(names) > NAMES_MAX:
-            raise ValueError(f"more than {NAMES_MAX:,} names in a list of nodes")
+        names.extend(_expand_item(item, NAMES_MAX - len(names)))
     return names
 
 
@@ -78,26 +77,33 @@ def _split(text: str) -> Iterator[str]:
     yield from (item for item in (text[start:],) if item)
 
 
-def _expand_item(item: str) -> list[str]:
-    """One item; of several brackets the last runs fastest, as in Slurm."""
-    head, bracket, rest = item.partition("[")
-    if not bracket:
-        return [item]
-    inside, _, tail = rest.partition("]")
-    tails = _expand_item(tail) if tail else [""]
-    found = [f"{head}{number}{end}" for number in _numbers(inside) for end in tails]
-    if len(found) > NAMES_MAX:
-        raise ValueError(f"more than {NAMES_MAX:,} names in {item[:80]!r}")
-    return found
+def _expand_item(item: str, most: int) -> list[str]:
+    """One item; of several brackets the last runs fastest, as in Slurm. How many names there would be is known before
+    any is made: of two brackets with a million numbers each no memory holds what they say.
+    """
+    folded: list[tuple[str, list[tuple[range, int]]]] = []
+    count, rest = 1, item
+    while "[" in rest:
+        head, _, rest = rest.partition("[")
+        inside, _, rest = rest.partition("]")
+        parts = [_range(part) for part in inside.split(",")]
+        count *= sum(max(0, numbers.stop - numbers.start) for numbers, _ in parts)
+        folded.append((head, parts))
+        if count > most:
+            raise ValueError(f"more than {NAMES_MAX:,} names in {item[:80]!r}")
+    if count > most:
+        raise ValueError(f"more than {NAMES_MAX:,} names in a list of nodes")
+    found = [""]
+    for head, parts in folded:
+        told = [f"{head}{number:0{width}d}" for numbers, width in parts for number in numbers]
+        found = [f"{begun}{name}" for begun in found for name in told]
+    return [f"{name}{rest}" for name in found]
 
 
-def _numbers(inside: str) -> Iterator[str]:
-    for part in inside.split(","):
-        low, dash, high = part.partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()):
-            raise ValueError(f"{part[:80]!r} is no number and no range of numbers")
-        last = int(high) if dash else int(low)
-        if last - int(low) > NAMES_MAX:
-            raise ValueError(f"more than {NAMES_MAX:,} names in {part!r}")
-        for number in range(int(low), last + 1):
-            yield f"{number:0{len(low)}d}"
+def _range(part: str) -> tuple[range, int]:
+    """The numbers of `001-064` or `7`, and how many digits each has at least."""
+    low, dash, high = part.partition("-")
+    is_number = low.isdigit() and (high.isdigit() if dash else True)
+    if not is_number or len(part) > 2 * DIGITS_MAX:
+        raise ValueError(f"{part[:80]!r} is no number and no range of numbers")
+    return range(int(low), int(high if dash else low) + 1), len(low)

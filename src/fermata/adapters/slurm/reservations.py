@@ -178,7 +178,7 @@ def _parse_json(told: Sequence[Mapping[str, Any]]) -> list[Reservation]:
             nodes=frozenset(expand(str(each.get("node_list") or ""))),
             starts_at=read_epoch(each.get("start_time")),
             ends_at=read_epoch(each.get("end_time")),
-            floats="TIME_FLOAT" in (each.get("flags") or ()),
+            floats="TIME_FLOAT" in str(each.get("flags")),
         )
         for each in told
     ]

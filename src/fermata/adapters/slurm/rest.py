@@ -4,21 +4,22 @@
 them reboots.
 """
 
-import os
 import re
 import ssl
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from fermata.adapters.client_logs import quiet_clients
+from fermata.adapters.secrets import read_line
 from fermata.adapters.slurm.commands import AGAIN, SAID_MAX, NotDone
 from fermata.adapters.slurm.hostlist import is_name
 from fermata.adapters.slurm.settings import Settings
+from fermata.domain.hiding import hide
 from fermata.ports import OutcomeUnknown, Refused, TryLater
 
 CONNECT_SECONDS_MAX = 5.0
@@ -89,6 +90,8 @@ class Rest:
             if _UNKNOWN_NODE in error.why.lower():
                 return []
             raise
+        if _says_unknown(answer):
+            return []
         self._look_for_errors(answer)
         found = answer.get("nodes")
         if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
@@ -99,8 +102,8 @@ class Rest:
         """The version of Slurm behind it. Raises TryLater or Refused."""
         answer = self._get(f"{self.abilities().base}/ping/" if self._is_new() else f"{self.abilities().base}/ping")
         self._look_for_errors(answer)
-        meta = answer.get("meta") or {}
-        return str((meta.get("slurm") or meta.get("Slurm") or {}).get("release") or "unknown")
+        meta = _mapping(answer.get("meta"))
+        return str(_mapping(meta.get("slurm") or meta.get("Slurm")).get("release") or "unknown")
 
     def change_nodes(self, hostlist: str, words: Mapping[str, Any]) -> None:
         """Raises NotDone, Refused or OutcomeUnknown."""
@@ -111,7 +114,7 @@ class Rest:
             raise NotDone(str(error), is_away=True) from error
         errors = answer.get("errors")
         if errors:
-            raise NotDone(f"slurmrestd says {_say_errors(errors)}", is_away=False)
+            raise NotDone(f"slurmrestd says {hide(_say_errors(errors), self._token())}", is_away=False)
 
     def close(self) -> None:
         """Lets go of the connection; another is made when one is needed."""
@@ -133,12 +136,19 @@ class Rest:
     def _ask(self, method: str, path: str, words: Mapping[str, Any] | None) -> Mapping[str, Any]:
         """Raises TryLater when it was not reached, NotDone, Refused, or OutcomeUnknown when an answer was lost."""
         url = f"{self.settings.rest_url}{path}"
+        token = self._token()
         try:
-            answer = self._connection().request(method, url, json=words, headers=self._headers())
+            answer = self._send(method, url, words, token)
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
+                self.settings.secret.forget()
+                renewed = self._token()
+                answer = self._send(method, url, words, renewed) if renewed != token else answer
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise TryLater(AGAIN, f"slurmrestd does not answer: {str(error) or type(error).__name__}") from error
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: the client was closed meanwhile
-            raise OutcomeUnknown(f"slurmrestd gives no answer: {str(error) or type(error).__name__}") from error
+            raise OutcomeUnknown(
+                f"slurmrestd gives no answer: {hide(str(error), token) or type(error).__name__}"
+            ) from error
         try:
             found = answer.json()
         except ValueError:
@@ -148,7 +158,8 @@ class Rest:
         if answer.is_success and isinstance(found, dict):
             return found
         errors = found.get("errors") if isinstance(found, dict) else None
-        said = _say_errors(errors) if errors else " ".join(answer.text.split())[:SAID_MAX]
+        told = _say_errors(errors) if errors else " ".join(answer.text.split())
+        said = hide(told, self._token())[:SAID_MAX]
         is_away = answer.status_code in (408, 429, 502, 503, 504) or "contact" in said.lower()
         raise NotDone(f"slurmrestd answers {answer.status_code} ({said})", is_away=is_away)
 
@@ -157,13 +168,14 @@ class Rest:
         errors = answer.get("errors")
         if not errors:
             return
-        said = _say_errors(errors)
+        said = hide(_say_errors(errors), self._token())
         if any(word in said.lower() for word in _BAD_TOKEN):
             raise Refused(f"slurmrestd says {said}: see rest_user and the token in the settings")
         raise TryLater(AGAIN, f"slurmrestd says {said}")
 
     def _connection(self) -> httpx.Client:
         if self._client is None:
+            quiet_clients()
             timeout = httpx.Timeout(self.settings.answer_seconds_max, connect=CONNECT_SECONDS_MAX)
             self._client = httpx.Client(timeout=timeout, trust_env=False, verify=self._trust())
         return self._client
@@ -176,32 +188,26 @@ class Rest:
         except OSError as error:
             raise Refused(f"{self.settings.rest_ca_file} holds no certificates: {error}") from error
 
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "X-SLURM-USER-TOKEN": self._token()}
+    def _send(self, method: str, url: str, words: Mapping[str, Any] | None, token: str) -> httpx.Response:
+        return self._connection().request(method, url, json=words, headers=self._headers(token))
+
+    def _headers(self, token: str) -> dict[str, str]:
+        headers = {"Accept": "application/json", "X-SLURM-USER-TOKEN": token}
         if self.settings.rest_user is not None:
             headers["X-SLURM-USER-NAME"] = self.settings.rest_user
         return headers
 
     def _token(self) -> str:
-        if self.settings.rest_token_file is not None:
-            place = self.settings.rest_token_file
-            try:
-                token = Path(place).read_text(encoding="ascii").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise Refused(f"the token in {place} cannot be read") from error
-        else:
-            place = str(self.settings.rest_token_env)
-            token = os.environ.get(place, "")
-        token = token.removeprefix("SLURM_JWT=")  # as `scontrol token` prints it
-        if not token or not token.isprintable():
-            raise Refused(f"{place} holds no token")
+        token = read_line(self.settings.secret).strip().removeprefix("SLURM_JWT=")  # as `scontrol token` prints it
+        if not token:
+            raise Refused(f"{self.settings.secret} holds no token")
         return token
 
 
 def read_abilities(document: Mapping[str, Any]) -> Abilities:
     """What an OpenAPI document promises, of the newest version in it. Raises Refused when it is none of Slurm."""
     found: dict[tuple[int, int, int], dict[str, str]] = {}
-    paths = document.get("paths") or {}
+    paths = _mapping(document.get("paths"))
     for path in paths:
         match = _VERSION.match(path)
         if match is not None:
@@ -211,8 +217,26 @@ def read_abilities(document: Mapping[str, Any]) -> Abilities:
         raise Refused("what answers at rest_url is no slurmrestd with nodes, jobs and reservations")
     newest = max(whole)
     base = f"/slurm/v{'.'.join(map(str, newest))}"
-    verbs = paths.get(f"{base}/node/{{node_name}}") or {}
+    verbs = _mapping(paths.get(f"{base}/node/{{node_name}}"))
     return Abilities(base=base, lists=found[newest], changes_nodes="post" in verbs)
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _says_unknown(answer: Mapping[str, Any]) -> bool:
+    """How 24.11 tells that it has no node of that name: 200, no node, and one error that is none."""
+    errors = answer.get("errors")
+    return not answer.get("nodes") and isinstance(errors, list) and len(errors) == 1 and _is_no_error(errors[0])
+
+
+def _is_no_error(error: object) -> bool:
+    return (
+        isinstance(error, dict)
+        and error.get("error_number") == 0
+        and str(error.get("description", "")).startswith("Failure to query node ")
+    )
 
 
 def _say_errors(errors: Any) -> str:

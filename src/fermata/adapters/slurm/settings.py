@@ -4,13 +4,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fermata.adapters.secrets import NamedSecret, choose
+from fermata.domain.secrets import Secret
+
 
 class Settings(BaseModel):
     """How Slurm is reached, and what may be asked of it.
 
     Reading goes through slurmrestd where `rest_url` is given, else through `scontrol`; what slurmrestd of the
     installed version cannot do is done by `scontrol` in any case. `config`: the file that SLURM_CONF names. The token
-    is read from `rest_token_file`, or from the environment variable named `rest_token_env`, before each call.
+    is the secret that `rest_token` names, or is read from `rest_token_file`, or from the environment variable named
+    `rest_token_env`, before each call.
 
     `owner` stands before each reason that we write: whoever shares it shares the drains. `jobs`: whether a drain waits
     for the jobs on a node, or has those requeued that may be (the others are waited for; nothing is killed).
@@ -26,6 +30,7 @@ class Settings(BaseModel):
     config: str | None = None
     rest_url: str | None = Field(default=None, pattern=r"^https?://")
     rest_user: str | None = None
+    rest_token: NamedSecret | None = None
     rest_token_file: str | None = None
     rest_token_env: str | None = None
     rest_ca_file: str | None = None
@@ -40,6 +45,14 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _token_is_named(self) -> "Settings":
-        if self.rest_url is not None and (self.rest_token_file is None) == (self.rest_token_env is None):
-            raise ValueError("rest_url needs either rest_token_file or rest_token_env")
+        ways = [self.rest_token, self.rest_token_file, self.rest_token_env]
+        if self.rest_url is not None and ways.count(None) != 2:
+            raise ValueError("rest_url needs rest_token, rest_token_file or rest_token_env, one of them")
         return self
+
+    @property
+    def secret(self) -> Secret:
+        """Where the token is."""
+        found = choose(self.rest_token, self.rest_token_file, self.rest_token_env)
+        assert found is not None, "settings with a rest_url say where it is"
+        return found

@@ -143,7 +143,15 @@ def read_comment(owner: str, comment: str) -> Trail:
 def _entries(words: Sequence[str]) -> tuple[Entry, ...]:
     matches = (_ENTRY.match(word) for word in words)
     return tuple(
-        Entry(op=Op(m[1]), template=m[2], at=datetime.fromtimestamp(int(m[3]), UTC), mark=Mark(m[4]))
+        Entry(op=Op(m[1]), template=m[2], at=at, mark=Mark(m[4]))
         for m in matches
-        if m is not None and m[1] in _OPS
+        if m is not None and m[1] in _OPS and (at := _time(m[3])) is not None
     )
+
+
+def _time(digits: str) -> datetime | None:
+    """None of a number that is no time: anybody may write a comment."""
+    try:
+        return datetime.fromtimestamp(int(digits), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

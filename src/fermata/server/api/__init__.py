@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from fermata.server.api import (
     board,
+    break_glass,
     calendars,
     capacity,
     consent,
@@ -27,6 +28,7 @@ from fermata.server.api import (
     runs,
     standing,
     tail,
+    tokens,
     updates,
     why,
 )
@@ -62,6 +64,8 @@ NOUNS = (
     report,
     query,
     notices,
+    tokens,
+    break_glass,
 )
 for noun in NOUNS:
     router.include_router(noun.router)

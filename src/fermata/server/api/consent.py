@@ -122,7 +122,7 @@ class ManyBody(Body):
 
 class ApprovalsBody(ManyBody):
     """Each order on its own, or with `atomic` all of them or none. `actor` null lets the customer's first approver
-    speak: there is no sign-in yet.
+    speak where nobody signs in.
     """
 
     orders: Annotated[list[ApprovalBody], Field(min_length=1, max_length=ORDERS_MAX)]

@@ -43,7 +43,7 @@ class ExemptionBody(Body):
 
 
 class ConfirmBody(Body):
-    """`actor` null lets the customer's first approver speak: there is no sign-in yet."""
+    """`actor` null lets the customer's first approver speak where nobody signs in."""
 
     actor: Name | None = None
 

@@ -30,7 +30,7 @@ class TargetBody(Body):
     """What the channel needs. `url`: of a webhook, or of a chat room in Apprise's notation. `to`: mail addresses, and
     with `calendar` a maintenance note goes along, from `provider`. `topic` and `key`: of a pull. `rate`: sends a minute
     to ask CloudEvents for. `max_events`: of one post. `secret`: the name of what an incident API or a status page is
-    signed in to with; `page` and `components`: of a status page.
+    signed in to with, or of what signs for a webhook; `page` and `components`: of a status page.
     """
 
     url: Annotated[str, Field(max_length=URL_MAX)] | None = None

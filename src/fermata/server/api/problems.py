@@ -47,12 +47,20 @@ def _response(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 
+AGAIN = {
+    "Retry-After": {"description": "Seconds after which to ask again", "schema": {"type": "integer", "minimum": 0}}
+}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": Problem, **_response("The body or a header cannot be read; nothing was changed")},
+    401: {"model": Problem, **_response("Nobody is known to call; nothing was changed")},
+    403: {"model": Problem, **_response("The caller may not; nothing was changed")},
     404: {"model": Problem, **_response("There is no such thing")},
     409: {"model": Problem, **_response("Refused with a reason; nothing was changed")},
     412: {"model": Problem, **_response("If-Match names another version than there is; nothing was changed")},
     413: {"model": Problem, **_response("The body is too large; nothing was changed")},
+    414: {"model": Problem, **_response("Path and query are too long; nothing was changed")},
+    415: {"model": Problem, **_response("The body is packed, or of a kind that is not read; nothing was changed")},
     422: {"model": Problem, **_response("Faults in the request, all of them listed; nothing was changed")},
-    503: {"model": Problem, **_response("The store does not answer; nothing was changed")},
+    429: {"model": Problem, **_response("The caller asks too much; nothing was changed"), "headers": AGAIN},
+    503: {"model": Problem, **_response("The store does not answer; nothing was changed"), "headers": AGAIN},
 }

@@ -8,14 +8,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from fastapi import Form, UploadFile
+from fastapi import Depends, Form, UploadFile
 
 from fermata.formats.faults import BadInput
+from fermata.server.errors import ActorNotCaller
+from fermata.server.principals import Caller
+from fermata.services.speaking import find_speaker
 
 NAME_MAX = 200
 TEXT_MAX = 2000
 
-ActorField = Annotated[str, Form(min_length=1, max_length=NAME_MAX)]
+
+def speaker(caller: Caller, actor: Annotated[str, Form(min_length=1, max_length=NAME_MAX)]) -> str:
+    """Who speaks, of a form with files. Raises ActorNotCaller for anybody but who is signed in."""
+    if find_speaker() is not None and actor != caller.name:
+        raise ActorNotCaller(actor, caller.name)
+    return actor
+
+
+ActorField = Annotated[str, Depends(speaker)]
 WhyField = Annotated[str, Form(max_length=TEXT_MAX)]
 
 

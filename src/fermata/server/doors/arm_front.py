@@ -274,7 +274,7 @@ def _answer(given: Context, request: Request, body: bytes, kinds: Callable[[ArmP
 
 
 def _caller(given: Context, authorization: str) -> NodeId | None:
-    """There is no sign-in yet: of all tokens, only those that we gave to nodes say anything."""
+    """Of all tokens, only those that we gave to nodes say anything here; people and programs are known before."""
     if not authorization.lower().startswith(BEARER):
         return None
     try:

@@ -1,6 +1,8 @@
 """EC2's DescribeInstanceStatus, as far as it tells scheduled events of instances, for clients outside nodes.
 
-The access key's id names the customer; its signature is not looked at, since there is no sign-in yet.
+Where people sign in, a request is signed with the access key of a token, which the doorkeeper has looked at, and tells
+of the nodes that the token sees. Where nobody does, the access key's id names the customer, and no signature is looked
+at.
 """
 
 import re
@@ -16,16 +18,20 @@ from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.domain.fleet import Node
+from fermata.domain.identity import PrincipalKind
+from fermata.domain.ids import NodeId
 from fermata.domain.scheduled_events import AT_ONCE, ScheduledEvent, tell
 from fermata.server.context import Context, context_of
 from fermata.server.doors.aws_metadata import code_of, short_id
 from fermata.server.doors.routing import AnyCaseRoute
+from fermata.server.identity.signers import BYTES_MAX, TOO_LARGE
+from fermata.server.principals import principal_of
 from fermata.services.maintenance import Picture
 from fermata.services.places import Places
 
 ACTION = "DescribeInstanceStatus"
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
-LEAST, PAGE, IDS_MAX, BODY_MAX = 5, 1000, 1000, 100_000
+LEAST, PAGE, IDS_MAX = 5, 1000, 1000
 RUNNING = ("16", "running")
 EVENT_CODE = "event.code"
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
@@ -42,21 +48,23 @@ async def post_action(request: Request) -> Response:
     """The one action there is."""
     body = await request.body()
     try:
-        root = await run_in_threadpool(_answer, context_of(request), request.headers.get("authorization", ""), body)
+        root = await run_in_threadpool(_answer, request, body)
     except _Refused as refused:
         return _xml(_error(refused), refused.status)
     return _xml(root, HTTPStatus.OK)
 
 
-def _answer(given: Context, authorization: str, body: bytes) -> Element:
-    if len(body) > BODY_MAX:
-        raise _Refused("RequestEntityTooLarge", f"A request holds at most {BODY_MAX:,} bytes.")
+def _answer(request: Request, body: bytes) -> Element:
+    given = context_of(request)
+    if len(body) > BYTES_MAX:
+        raise _Refused(TOO_LARGE.code, TOO_LARGE.sentence)
     asked = dict(parse_qsl(body.decode("utf-8", errors="replace"), keep_blank_values=True))
     if asked.get("Action") != ACTION:
         raise _Refused("InvalidAction", f"The action {asked.get('Action', '')} is not answered here: {ACTION} is.")
     picture = given.maintenance.look()
-    nodes = _nodes(picture, authorization)
-    wanted = _numbered(asked, "InstanceId")
+    is_known = principal_of(request).kind is not PrincipalKind.LOCAL
+    nodes = picture.fleet.nodes if is_known else _nodes(picture, request.headers.get("authorization", ""))
+    wanted = [NodeId(name) for name in _numbered(asked, "InstanceId")]
     if wanted:
         missing = [name for name in wanted if name not in nodes]
         if missing or len(wanted) > IDS_MAX:
@@ -76,8 +84,8 @@ def _answer(given: Context, authorization: str, body: bytes) -> Element:
     return root
 
 
-def _nodes(picture: Picture, authorization: str) -> Mapping[str, Node]:
-    """Every node of the customer that the access key names."""
+def _nodes(picture: Picture, authorization: str) -> Mapping[NodeId, Node]:
+    """Every node of the customer that the access key names, where nobody signs in."""
     key = _CREDENTIAL.search(authorization)
     name = key[1].lower() if key else ""
     groups = [g for g in Places(fleet=picture.fleet).groups.values() if g.customer.lower() == name]
@@ -89,7 +97,7 @@ def _nodes(picture: Picture, authorization: str) -> Mapping[str, Node]:
 
 
 def _rows(
-    given: Context, picture: Picture, nodes: Mapping[str, Node], codes: frozenset[str] | None
+    given: Context, picture: Picture, nodes: Mapping[NodeId, Node], codes: frozenset[str] | None
 ) -> Iterator[tuple[Node, tuple[ScheduledEvent, ...]]]:
     now = given.now()
     for name in sorted(nodes):

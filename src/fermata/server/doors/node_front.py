@@ -1,4 +1,4 @@
-"""The front of the doors for clients inside a node: finds out which node calls, and lets nobody else in.
+"""The front of the doors for clients inside a node: lets in nobody but nodes, as the doorkeeper has found them.
 
 It stands before everything else of the server, since every node may ask once a second: what has not changed is
 answered from memory. An absolute request line, as a client sends it to a proxy, means the same as its path.
@@ -15,14 +15,16 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fermata.domain.identity import PrincipalKind
 from fermata.domain.ids import NodeId
 from fermata.server.context import Context
+from fermata.server.limits.bounds import Bounds
+from fermata.server.principals import find_principal
 from fermata.server.quota import Quota
 from fermata.services.board import StoreUnavailable
 from fermata.services.maintenance import Document, MaintenanceDesk, Picture
 
 BODY_BYTES_MAX = 64 * 1024  # a thousand events in one approval
-CALLS, CALL_SECONDS = 25, 5.0  # of one node: five a second, as over there
 JSON, TEXT = b"application/json", b"text/plain"
 NO_EXTRA: Mapping[str, object] = {}
 UNKNOWN_CALLER = (
@@ -109,19 +111,19 @@ class Door:
 class NodeFront:
     """ASGI middleware. Whatever lies below the first parts of its doors' paths is answered here or nowhere."""
 
-    def __init__(self, app: ASGIApp, *, doors: tuple[Door, ...]) -> None:
+    def __init__(self, app: ASGIApp, *, doors: tuple[Door, ...], bounds: Bounds) -> None:
         self.app = app
         self._exact = {door.path: door for door in doors}
         self._below = tuple(door for door in doors if door.below)
-        self._roots = tuple({"/" + door.path.split("/")[1] + "/" for door in doors})
-        self._quota = Quota(most=CALLS, seconds=CALL_SECONDS)
+        self._is_for_nodes = is_for_nodes(doors)
+        self._quota = Quota(most=bounds.node_calls, seconds=bounds.node_seconds)
         self._looking = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = _path_of(scope)
-        if not path.startswith(self._roots):
+        if not self._is_for_nodes(scope):
             await self.app(scope, receive, send)
             return
+        path = _path_of(scope)
         try:
             reply = await self._answer(scope, receive, path.rstrip("/"))
         except BadCall as bad:
@@ -135,8 +137,8 @@ class NodeFront:
         if b"x-forwarded-for" in headers:
             raise BadCall("Bad request. X-Forwarded-For must not be there: a forwarder speaks for somebody else.")
         given: Context = scope["app"].state.context
-        credentials = headers.get(b"proxy-authorization") or headers.get(b"authorization", b"")
-        node = given.node_keys.find(credentials.decode("latin-1"))
+        caller = find_principal(scope)
+        node = NodeId(caller.name) if caller is not None and caller.kind is PrincipalKind.NODE else None
         if node is None:
             raise BadCall(UNKNOWN_CALLER, status=HTTPStatus.FORBIDDEN)
         if not self._quota.take(node, time.monotonic()).allowed:
@@ -166,6 +168,12 @@ class NodeFront:
             return found
         async with self._looking:  # one looks, the others wait for what it sees
             return await run_in_threadpool(desk.look)
+
+
+def is_for_nodes(doors: tuple[Door, ...]) -> Callable[[Scope], bool]:
+    """What tells whether a request lies below the first parts of their paths."""
+    roots = tuple({"/" + door.path.split("/")[1] + "/" for door in doors})
+    return lambda scope: _path_of(scope).startswith(roots)
 
 
 def error_reply(

@@ -5,13 +5,14 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import HTMLResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fermata.domain.ids import CampaignId, ClusterId, NodeId
 from fermata.server.context import Given
+from fermata.server.first_look import fleet_is_read
 from fermata.server.web import render
 from fermata.server.web.why_page import render_why
 from fermata.services.errors import Refusal
@@ -79,7 +80,7 @@ def fleet_names(given: Given, cluster: Name = "") -> Response:
     return _json({"shape": shape, "clusters": names})
 
 
-@router.get("/nodes/{name}")
+@router.get("/nodes/{name}", dependencies=[Depends(fleet_is_read)])
 async def node_page(given: Given, name: str) -> Response:
     """One node: where it stands and why, what is due on it, the proof of its return, what happened to it."""
     await given.live.parts()

@@ -15,6 +15,7 @@ from fermata.domain.windows import calendar_day, days_between
 from fermata.formats.comparison import tell_changes, tell_verdict
 from fermata.formats.plan_words import tell_terms
 from fermata.planning.inputs import PlanningInput
+from fermata.planning.weak_promises import find_weak_promises
 from fermata.planning.what_if import Comparison
 from fermata.planning.why_load import Loads
 from fermata.planning.why_window import WindowExplainer, WindowWhy
@@ -86,6 +87,7 @@ def render_plan(inputs: PlanningInput, plan: Plan, *, comparison: Comparison | N
         late=[w for day in days if day.day > campaign.deadline for w in day.windows],
         late_nodes=sum(day.nodes for day in days if day.day > campaign.deadline),
         least_sure=min(plan.windows, key=lambda w: (w.end_confidence, w.id), default=None),
+        unsure={weak.window.id: weak.reason for weak in find_weak_promises(plan, campaign, wanted=inputs.confidence)},
         unkept=sum(1 - window.end_confidence for window in plan.windows),
         terms=tell_terms(plan.objective, campaign),
         limits=_limit_rows(inputs, plan) if plan.windows else (),

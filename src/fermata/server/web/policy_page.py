@@ -2,6 +2,7 @@
 and a form to add a freeze or to end one.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
@@ -36,9 +37,11 @@ from fermata.services.policy_calendar import (
 
 SPAN_DAYS = 28
 MOMENT_MAX = 25
+SKIP_MAX = 1_000_000
 LEVELS = (ScopeLevel.CLUSTER, ScopeLevel.SUPERCOMPUTER, ScopeLevel.RACK, ScopeLevel.NODE)
 SATURDAY = 5
 WINDOWS_NAMED = 3
+ROWS_MAX = 300  # clusters of one page: beyond it there is a next one
 
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -56,12 +59,21 @@ class Asked:
     customer: str = ""
     work: WorkKind = WorkKind.REBOOT
     first: date | None = None
+    skip: int = 0
 
     def link(self, **other: str) -> str:
         """The address of the same with something else."""
         said = {"campaign": self.campaign, "customer": self.customer, "work": self.work.value}
-        said |= {"first": self.first.isoformat() if self.first is not None else "", **other}
+        said |= {"first": self.first.isoformat() if self.first is not None else ""}
+        said |= {"skip": str(self.skip or ""), **other}
         return f"/policy?{urlencode({key: value for key, value in said.items() if value})}"
+
+    def turns(self, clusters: int) -> list[tuple[str, str]]:
+        """Words and addresses of the pages before and after this one, of so many clusters."""
+        before, after = max(0, self.skip - ROWS_MAX), self.skip + ROWS_MAX
+        found = [("Clusters before", before)] if self.skip else []
+        found += [("Clusters after", after)] if after < clusters else []
+        return [(word, self.link(skip=str(skip or ""))) for word, skip in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +89,14 @@ class Typed:
 
 
 def asked_in_query(
-    campaign: Name = "", customer: Name = "", work: WorkKind = WorkKind.REBOOT, first: date | None = None
+    campaign: Name = "",
+    customer: Name = "",
+    work: WorkKind = WorkKind.REBOOT,
+    first: date | None = None,
+    skip: Annotated[int, Query(ge=0, le=SKIP_MAX)] = 0,
 ) -> Asked:
-    """What an address asks for."""
-    return Asked(campaign, customer, work, first)
+    """What an address asks for. `skip`: so many clusters, by customer and name."""
+    return Asked(campaign, customer, work, first, skip)
 
 
 def typed_in_form(
@@ -178,8 +194,10 @@ def _show(
     fleet = given.campaigns.read_fleet()
     policy = freezes.read_policy(given.db)
     windows = view.windows
-    every = list_customers(fleet, policy, windows, kind=asked.work, span=span) if policy is not None else ()
-    shown = [each for each in every if not asked.customer or each.customer == asked.customer]
+    held = sorted((cluster.customer, name) for name, cluster in fleet.clusters.items() if fleet.nodes_by_cluster[name])
+    wanted = [name for customer, name in held if asked.customer in ("", customer)]
+    rows = wanted[asked.skip : asked.skip + ROWS_MAX]
+    shown = list_customers(fleet, policy, windows, kind=asked.work, span=span, only=rows) if policy is not None else ()
     axis = _Axis(span, days, zone)
     html = render.render_page(
         "policy.html",
@@ -190,7 +208,10 @@ def _show(
         refused=refused,
         axis=axis.draw(view.board.now, campaign),
         customers=[(each, [axis.row(days_of, view) for days_of in each.clusters]) for each in shown],
-        names=[each.customer for each in every],
+        names=sorted({customer for customer, _ in held}),
+        of=Counter(customer for customer, _ in held),
+        more=asked.turns(len(wanted)),
+        rows=(min(asked.skip + 1, len(wanted)), asked.skip + len(rows), len(wanted)),
         freezes=list_freezes(fleet, policy, windows, view.board.now) if policy is not None else (),
         works=WORK_WORDS,
         stances=STANCE_WORDS,

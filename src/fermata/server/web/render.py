@@ -13,7 +13,10 @@ import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from fermata.domain.break_glass import place_words
+from fermata.server.banner import find_broken
 from fermata.server.demo import DemoInfo
+from fermata.server.identity.viewer import viewer
 from fermata.server.web import words
 from fermata.services.board_views import Axis, Board, Curves, Figures, Lane, Mark, TailPage, WindowView
 from fermata.services.words import span_words
@@ -44,8 +47,15 @@ def environment() -> Environment:
         span=span_words,
         zone_name=words.zone_name,
     )
-    env.globals.update(words=words, percent=words.percent, share=_share, asset=asset_url)
+    env.globals.update(words=words, percent=words.percent, share=_share, asset=asset_url, viewer=viewer, csrf=_csrf)
+    env.globals.update(broken=find_broken, place_words=place_words)
     return env
+
+
+def _csrf() -> Markup:
+    """The field that goes along with a form's change; nothing where nobody signed in."""
+    token = viewer().csrf
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(token) if token else Markup("")
 
 
 @lru_cache(maxsize=64)

@@ -1,14 +1,14 @@
 """The screen of requests: what is asked, of which part of the fleet, and the word on it. Works without script."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Form, Query
+from fastapi import APIRouter, Depends, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,10 +17,10 @@ from fermata.domain.orders import NO_TERMS, Terms
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.policy import AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.request_kinds import KIND_WORDS, RequestKind
-from fermata.domain.work_orders import Word
+from fermata.domain.work_orders import OrderWord, Word
 from fermata.server.context import Context, Given
 from fermata.server.web import cost_words, render, words
-from fermata.services import consent, order_words, request_costs, request_tree, request_words, requests
+from fermata.services import consent, order_tree, order_words, request_costs, request_tree, request_words, requests
 from fermata.services.errors import Refusal
 
 FRESH = {"Cache-Control": "no-store"}
@@ -52,18 +52,32 @@ def requests_page(given: Given, request: Named = "", said: Named = "") -> Respon
 
 
 @router.get("/requests/grove")
-def grove(given: Given, since: Seq | None = None, request: Named = "") -> Response:
-    """Every open request for updates as a branch, and the words that came after `since`."""
-    return _json(_plain_grove(_grove(given, request, since)))
+def grove(given: Given, since: Seq | None = None, request: Named = "", orders: Named = "") -> Response:
+    """Every open request for updates as a branch, or one, or the one of work orders that `orders` names; and the words
+    that came after `since`.
+    """
+    return _json(_plain_grove(_grove(given, orders or request, since, is_of_orders=bool(orders))))
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """From which branch on, of a rack in which cluster, and of the work orders of which request, if of any."""
+
+    cluster: Named = ""
+    start: Annotated[int, Query(ge=0)] = 0
+    orders: Named = ""
 
 
 @router.get("/requests/branches")
-def branches(
-    given: Given, level: ScopeLevel, name: Named, cluster: Named = "", start: Annotated[int, Query(ge=0)] = 0
-) -> Response:
-    """What is below a branch, from the one at `start` on."""
-    scope = Scope(level=level, name=name)
-    found = request_tree.list_branches(given.db, scope, now=given.now(), start=start, cluster=cluster)
+def branches(given: Given, level: ScopeLevel, name: Named, below: Annotated[Below, Depends()]) -> Response:
+    """What is below a branch, from the one at `start` on: of updates, or of the work orders of one request."""
+    scope, now = Scope(level=level, name=name), given.now()
+    start, cluster = below.start, below.cluster
+    if below.orders:
+        of = RequestId(below.orders)
+        found = order_tree.list_order_branches(given.db, of, scope, now=now, start=start, cluster=cluster)
+    else:
+        found = request_tree.list_branches(given.db, scope, now=now, start=start, cluster=cluster)
     return _json({"branches": [_plain_branch(branch) for branch in found.branches], "rest": found.rest})
 
 
@@ -168,16 +182,16 @@ def _page(
 ) -> Response:
     now = given.now()
     one = requests.show_request(given.db, RequestId(request), now=now) if request else None
-    is_tree = one is None or one.request.kind is RequestKind.DEPLOYMENT
-    found = _grove(given, request) if is_tree else None
-    customers = one.request.customers if one is not None else ()
+    is_of_orders = one is not None and one.request.kind is not RequestKind.DEPLOYMENT
+    found = _grove(given, request, is_of_orders=is_of_orders)
     html = render.render_page(
         "requests.html",
         one=one,
         grove=found,
-        shown=_plain_grove(found) if found is not None else None,
-        speakers=found.speakers if found is not None else request_tree.list_speakers(given.db, customers),
-        seq=order_words.last_word(given.db) if found is None else found.seq,
+        shown=_plain_grove(found),
+        is_of_orders=is_of_orders,
+        speakers=found.speakers,
+        seq=found.seq,
         views=() if one is not None else requests.list_requests(given.db, PendingFilter(), now=now),
         kinds=KIND_WORDS,
         words_next=request_words.next_words,
@@ -190,8 +204,11 @@ def _page(
     return HTMLResponse(html, status_code=status, headers=FRESH)
 
 
-def _grove(given: Context, request: str, since: int | None = None) -> request_tree.Grove:
+def _grove(given: Context, request: str, since: int | None = None, *, is_of_orders: bool = False) -> request_tree.Grove:
+    """Of one request, or of all for updates."""
     only = RequestId(request) if request else None
+    if only is not None and is_of_orders:
+        return order_tree.read_order_grove(given.db, only, now=given.now(), since=since)
     return request_tree.read_grove(given.db, now=given.now(), since=since, only=only)
 
 
@@ -211,7 +228,8 @@ def _plain_trunk(trunk: request_tree.Trunk) -> Mapping[str, Any]:
         "incarnation": request.incarnation,
         "state": request_words.state_words(trunk.standing.state),
         "due": words.moment(request.due_at, "UTC") if request.due_at else "",
-        "items": {item.update: [item.title, item.nodes, item.devices] for item in request.items},
+        "items": {item.update: [item.title, item.nodes, item.devices] for item in request.items}
+        | {order.id: [order.cause, len(order.nodes), int(order.is_of_device)] for order in request.orders},
     }
 
 
@@ -219,11 +237,12 @@ def _plain_branch(branch: request_tree.Branch) -> Mapping[str, Any]:
     return {**asdict(branch), "level": branch.level.value, "held": branch.held}
 
 
-def say_word(entry: ConsentEntry) -> str:
+def say_word(entry: ConsentEntry | OrderWord) -> str:
     """Who said what of which part, and when."""
+    said = entry.word if isinstance(entry, OrderWord) else entry.verdict
     until = f" until {entry.until:%Y-%m-%d %H:%MZ}" if entry.until else ""
     why = f" ({entry.reason})" if entry.reason else ""
-    return f"{entry.actor} {entry.verdict} {entry.scope}{until} at {entry.at:%Y-%m-%d %H:%MZ}{why}"
+    return f"{entry.actor} {said} {entry.scope}{until} at {entry.at:%Y-%m-%d %H:%MZ}{why}"
 
 
 def _instant(text: str) -> datetime | None:

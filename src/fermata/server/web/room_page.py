@@ -1,4 +1,6 @@
-"""The room of a window: what was told last, what is needed, who is there, who said what. Works without script."""
+"""The room of a window: what was told last, and to its customer, what is needed, who is there, who said what. Works
+without script.
+"""
 
 import hashlib
 from http import HTTPStatus
@@ -55,6 +57,7 @@ def _shown(view: RoomView) -> dict[str, Any]:
         "book": facts.book,
         "zone": facts.place.timezone,
         "last": view.told[0] if view.told else None,
+        "heard": [message for message in view.told if message.own is not None],
         "entries": _entries(view),
         "start": START,
     }

@@ -1,5 +1,5 @@
-"""The page of a question: what if cap, deadline, weekends or rolling share were others. Its address is the question, so
-that whoever has it finds the answer while the server keeps it, or asks anew.
+"""The page of a question: what if cap, deadline, weekends, rolling share or anything else were others. Its address is
+the question, so that whoever has it finds the answer while the server keeps it, or asks anew.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +18,7 @@ from fermata.domain.ids import CampaignId
 from fermata.domain.outlines import outline_days
 from fermata.domain.reasons import Code, reason
 from fermata.formats.comparison import tell_changes, tell_verdict
+from fermata.formats.faults import BadInput
 from fermata.formats.values import parse_day
 from fermata.planning.inputs import Asked, Planned, PlanningOutcome
 from fermata.planning.stages import Watch
@@ -27,10 +28,11 @@ from fermata.server.kept_work import Kept, State
 from fermata.server.web import render, words
 from fermata.server.web.campaign_page import FRESH, NAME_MAX, find_chosen, page_values
 from fermata.services.errors import Refusal
-from fermata.services.what_if import Answer, WhatIf, ask_what_if, change_campaign, find_cap
+from fermata.services.what_if import Answer, WhatIf, ask_what_if, find_cap, judge_what_if
 
 BUSY = "The server plans or simulates for somebody else: ask again in a minute. Nothing was begun."
 VALUE_MAX = 40
+CHANGES_MAX = 2000  # what an address can carry
 SATURDAY = 5
 MOVES_SHOWN = 40  # two screens; `fermata plan --what-if --json` tells all
 
@@ -40,24 +42,33 @@ router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 Name = Annotated[str, Query(max_length=NAME_MAX)]
 Value = Annotated[str, Query(max_length=VALUE_MAX)]
+Changes = Annotated[str, Query(max_length=CHANGES_MAX)]
 FormName = Annotated[str, Form(max_length=NAME_MAX)]
 FormValue = Annotated[str, Form(max_length=VALUE_MAX)]
+FormChanges = Annotated[str, Form(max_length=CHANGES_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """The four fields as somebody typed them; empty: as it is. `rolling` is per cent."""
+    """The fields as somebody typed them; empty: as it is. `rolling` is per cent."""
 
     nodes_out: str = ""
     deadline: str = ""
     weekends: str = ""
     rolling: str = ""
+    changes: str = ""  # any others, a KEY=VALUE a line
 
     @property
     def given(self) -> Mapping[str, str]:
         """Those that are not empty."""
         every = {"nodes_out": self.nodes_out, "deadline": self.deadline, "weekends": self.weekends}
-        return {name: value.strip() for name, value in {**every, "rolling": self.rolling}.items() if value.strip()}
+        every |= {"rolling": self.rolling, "changes": "\n".join(self.lines)}
+        return {name: value.strip() for name, value in every.items() if value.strip()}
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The other changes, one by one."""
+        return tuple(line.strip() for line in self.changes.splitlines() if line.strip())
 
     def read(self) -> WhatIf:
         """Raises Refusal with every value that cannot be read."""
@@ -75,6 +86,7 @@ class Typed:
             deadline=take("deadline", _day),
             weekends=take("weekends", _weekends),
             rolling=take("rolling", _share),
+            changes=self.lines,
         )
         if found:
             raise Refusal(*(refused.reason for refused in found))
@@ -112,16 +124,22 @@ def _unreadable(field: str, value: str, why: str) -> Refusal:
     return Refusal(reason(Code.CHANGE_UNUSABLE, field=field, value=f"‘{value}’", why=why))
 
 
-def asked_in_query(nodes_out: Value = "", deadline: Value = "", weekends: Value = "", rolling: Value = "") -> Typed:
+def asked_in_query(
+    nodes_out: Value = "", deadline: Value = "", weekends: Value = "", rolling: Value = "", changes: Changes = ""
+) -> Typed:
     """The question of an address."""
-    return Typed(nodes_out, deadline, weekends, rolling)
+    return Typed(nodes_out, deadline, weekends, rolling, changes)
 
 
 def asked_in_form(
-    nodes_out: FormValue = "", deadline: FormValue = "", weekends: FormValue = "", rolling: FormValue = ""
+    nodes_out: FormValue = "",
+    deadline: FormValue = "",
+    weekends: FormValue = "",
+    rolling: FormValue = "",
+    changes: FormChanges = "",
 ) -> Typed:
     """The question of a form."""
-    return Typed(nodes_out, deadline, weekends, rolling)
+    return Typed(nodes_out, deadline, weekends, rolling, changes)
 
 
 InQuery = Annotated[Typed, Depends(asked_in_query)]
@@ -170,13 +188,16 @@ def _begin(given: Context, name: CampaignId, typed: Typed) -> Response:
     address = _address(name, typed)
     try:
         what = typed.read()
-        view = given.campaigns.look(name, given.now())
-        change_campaign(view.campaign, what)  # a question that makes no sense is refused before anything is planned
+        judge_what_if(given.db, name, what)  # what makes no sense is refused before anything is planned
         if what.is_empty:
-            why = "at least one of the four has to be another."
+            why = "at least one thing has to be another."
             raise Refusal(reason(Code.CHANGE_UNUSABLE, field="Nothing", value="a change", why=why))
     except Refusal as refused:
         return _show(given, name, typed, refusals=[r.sentence for r in refused.reasons])
+    except BadInput as bad:
+        return _show(given, name, typed, refusals=str(bad).splitlines())
+    except ValueError as none:
+        return _show(given, name, typed, refusals=[f"{none}."])
 
     def work(watch: Watch, is_overdue: Callable[[], bool]) -> Answer:
         return ask_what_if(given.db, name, what, now=given.now(), asked=Asked(is_overdue=is_overdue), watch=watch)

@@ -10,11 +10,12 @@
   const LOOK_MS = 10000, AGAIN_MS = 1500, COST_MS = 120;
   const VERBS = { approved: "approvals", declined: "declines", offered: "offers", withdrawn: "withdrawals" };
   const SAY = { approved: "Approve", declined: "Decline", offered: "Offer another time for", withdrawn: "Withdraw what was said of" };
+  const session = window.fermataSession;
   const byId = (id) => document.getElementById(id);
   const news = byId("news"), outcome = byId("outcome"), send = byId("send"), cost = byId("cost"), all = byId("all");
-  const hasTree = Boolean(choose.dataset.grove);
-  const request = hasTree ? choose.dataset.request : form.elements.request.value;
-  let grove = hasTree ? JSON.parse(choose.dataset.grove) : null;
+  const isOfOrders = choose.dataset.of === "orders"; // words on the work orders of one request, not on updates
+  const request = choose.dataset.request;
+  let grove = JSON.parse(choose.dataset.grove);
   let since = Number(form.elements.since.value);
   let priced = null, asking = null, sending = false, given = false;
 
@@ -22,9 +23,9 @@
   const verdict = () => value("verdict");
   const instant = (name) => (value(name) ? `${value(name)}Z`.replace(/T(\d\d:\d\d)Z$/, "T$1:00Z") : null);
 
-  const tree = hasTree && new Tree(byId("tree"), {
+  const tree = new Tree(byId("tree"), {
     async ask(item, start) {
-      const asked = new URLSearchParams({ level: item.level, name: item.name, start, cluster: item.parent ? item.parent.name : "" });
+      const asked = new URLSearchParams({ level: item.level, name: item.name, start, cluster: item.parent ? item.parent.name : "", ...(isOfOrders ? { orders: request } : {}) });
       const answer = await fetch(`/requests/branches?${asked}`);
       const told = await answer.json();
       if (!answer.ok) throw new Error(told.detail);
@@ -70,12 +71,20 @@
       cost.replaceChildren(Object.assign(document.createElement("p"), { className: "empty", textContent: "Choose in the tree what you speak for." }));
       return;
     }
+    if (isOfOrders) {
+      const nodes = tree.chosen().reduce((sum, item) => sum + item.nodes, 0);
+      cost.replaceChildren(Object.assign(document.createElement("p"), { textContent: `${counted(nodes, "node")} of the work orders below.` }));
+      priced = { nodes, refused: [] };
+      ready();
+      return;
+    }
     cost.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch("/requests/cost", {
-        method: "POST", signal, headers: { "Content-Type": "application/json" }, body: JSON.stringify({ scopes, actor: value("actor") }),
+        method: "POST", signal, headers: { "Content-Type": "application/json", ...session.headers() }, body: JSON.stringify({ scopes, actor: value("actor") }),
       });
       const told = await answer.json();
+      if (session.isLost(answer, told)) session.check();
       if (!answer.ok) throw new Error(told.detail);
       cost.innerHTML = told.html; // written by our own server, every name in it escaped
       for (const why of told.refused) cost.append(Object.assign(document.createElement("p"), { className: "note", textContent: why.sentence }));
@@ -95,7 +104,6 @@
     for (const [name, when] of [["until", "declined"], ["reason", "declined"], ["not_before", "offered"], ["not_after", "offered"]]) {
       if (form.elements[name]) form.elements[name].required = said === when;
     }
-    if (!hasTree) { send.textContent = `${SAY[said]} all of ${request} as ${value("actor")}`; send.disabled = sending; return; }
     const chosen = tree.selected.size > 0;
     send.textContent = chosen ? `${SAY[said]} ${priced ? counted(priced.nodes, "node") : "…"} as ${value("actor")}` : "Nothing is chosen";
     send.disabled = sending || !chosen || !priced || priced.refused.length > 0;
@@ -104,9 +112,12 @@
   /* What is said */
   function compose() {
     const said = verdict(), reason = value("reason").trim();
-    if (!hasTree) {
-      const word = { word: said, actor: value("actor"), reason, incarnation: Number(value("incarnation")), until: said === "declined" ? instant("until") : null };
-      return { url: `/api/v1/requests/${encodeURIComponent(request)}/words`, body: { words: [word], since } };
+    if (isOfOrders) {
+      const words = tree.chosen().map((item) => ({
+        word: said, actor: value("actor"), reason, incarnation: tree.trunkOf(item).incarnation,
+        until: said === "declined" ? instant("until") : null, scope: { level: item.level, name: item.name },
+      }));
+      return { url: `/api/v1/requests/${encodeURIComponent(request)}/words`, body: { words, since } };
     }
     const more = {
       approved: {}, withdrawn: {},
@@ -123,28 +134,51 @@
     sending = true;
     ready();
     tell(outcome, "wait", "Sending …", [word.title]);
-    let stopped = false;
+    let stopped = false, unsure = false;
+    const stop = () => { stopped = true; };
     for (;;) {
       const answer = await once(word);
+      if (answer === "lost") {
+        if (await signInAgain(word, () => stopped, stop)) continue;
+        sessionStorage.removeItem(KEPT);
+        tell(outcome, "warn", unsure ? "Stopped." : "Nothing was recorded.", [`Not sent again: ${word.title}. Look at what stands.`]);
+        break;
+      }
       if (answer || stopped) sessionStorage.removeItem(KEPT);
       if (answer) { await heard(word, answer); break; }
+      unsure = true;
       if (stopped) { tell(outcome, "warn", "Stopped.", [`It is not known here whether this was recorded: ${word.title}. Look at what stands, then say it again.`]); break; }
       tell(outcome, "warn", "The server does not answer.",
         [`Kept in this tab, and sent again under the same key, so that it is recorded once or not at all: ${word.title}.`],
-        buttonOf("Stop sending", () => { stopped = true; }));
+        buttonOf("Stop sending", stop));
       await new Promise((done) => setTimeout(done, AGAIN_MS));
     }
     sending = false;
     ready();
   }
 
-  // The answer, or null when there is none that is final.
+  // Signed out meanwhile: the word stays in this tab. True once the same person is signed in again.
+  async function signInAgain(word, isStopped, stop) {
+    session.check();
+    for (;;) {
+      const state = await session.renew();
+      if (state === "in") return true;
+      if (state === "other" || isStopped()) return false;
+      tell(outcome, "warn", "You are signed out.",
+        [`This waits in this tab, and is sent once you are signed in again: ${word.title}.`], buttonOf("Stop sending", stop));
+      outcome.append(session.link());
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
+  }
+
+  // The answer, "lost" when nobody is signed in any more, or null when there is none that is final.
   async function once(word) {
     try {
       const answer = await fetch(word.url, {
-        method: "POST", headers: { "Content-Type": "application/json", "Idempotency-Key": word.key }, body: word.body,
+        method: "POST", headers: { "Content-Type": "application/json", "Idempotency-Key": word.key, ...session.headers() }, body: word.body,
       });
       const told = await answer.json();
+      if (session.isLost(answer, told)) return "lost";
       return [502, 503, 504].includes(answer.status) || told.code === "KEY_IN_USE" ? null : { ok: answer.ok, told };
     } catch {
       return null;
@@ -157,20 +191,15 @@
       const lines = reasons.slice(0, 5).map((why) => why.sentence);
       if (reasons.length > 5) lines.push(`And ${counted(told.total - 5, "more reason")}.`);
       const isOld = reasons.some((why) => ["SAID_MEANWHILE", "REQUEST_CHANGED"].includes(why.code));
-      const changes = isOld && hasTree ? await look({ seen: true }) : [];
+      const changes = isOld ? await look({ seen: true }) : [];
       tell(outcome, "bad", "Nothing was recorded.", [...lines, ...changes, ...(isOld ? ["What you chose stays chosen: look at what stands now, then say it again."] : [])]);
-      if (isOld && !hasTree) outcome.append(buttonOf("Look again", () => location.reload()));
     } else {
       const stood = told.filter((line) => line.state === "stood").length;
       const nodes = told.reduce((sum, line) => sum + line.nodes, 0);
       const lines = [word.title, `The ledger has ${counted(told.length - stood, "new word")}, on ${counted(nodes, "node")}${stood ? `; ${counted(stood, "word")} stood so already` : ""}.`];
-      if (hasTree) {
-        await look({ seen: true });
-        tree.clear();
-        form.elements.reason.value = "";
-      } else {
-        since = Math.max(since, ...told.map((line) => line.entry.seq));
-      }
+      await look({ seen: true });
+      tree.clear();
+      form.elements.reason.value = "";
       news.replaceChildren();
       news.className = "";
       tell(outcome, "good", "Recorded.", lines);
@@ -180,7 +209,7 @@
 
   /* What others say meanwhile */
   async function look({ seen = false } = {}) {
-    const asked = new URLSearchParams({ since, ...(request ? { request } : {}) });
+    const asked = new URLSearchParams({ since, ...(request ? { [isOfOrders ? "orders" : "request"]: request } : {}) });
     let told;
     try {
       const answer = await fetch(`/requests/grove?${asked}`);
@@ -224,25 +253,28 @@
     event.preventDefault();
     if (sending || send.disabled) return;
     const { url, body } = compose();
-    const word = { url, body: JSON.stringify(body), key: crypto.randomUUID(), title: send.textContent };
+    const word = { url, body: JSON.stringify(body), key: crypto.randomUUID(), title: send.textContent, viewer: session.name };
     sessionStorage.setItem(KEPT, JSON.stringify(word));
     deliver(word);
   });
   form.addEventListener("change", (event) => {
-    if (event.target.name === "actor" && hasTree) tree.speak(value("actor"));
+    if (event.target.name === "actor") tree.speak(value("actor"));
     ready();
   });
 
   form.hidden = false;
-  if (hasTree) {
-    byId("tree-keys").hidden = false;
-    choose.querySelector(".tree-all").hidden = false;
-    all.addEventListener("change", () => tree.all(all.checked));
-    tree.actor = value("actor");
-    tree.show(grove.trunks).then(() => (grove.trunks.length === 1 ? tree.open(tree.trunks[0]) : null)).then(() => { choose.dataset.ready = "true"; });
-    setInterval(() => { if (!document.hidden && !sending) look(); }, LOOK_MS);
-  }
+  byId("tree-keys").hidden = false;
+  choose.querySelector(".tree-all").hidden = false;
+  all.addEventListener("change", () => tree.all(all.checked));
+  tree.actor = value("actor");
+  tree.show(grove.trunks).then(() => (grove.trunks.length === 1 ? tree.open(tree.trunks[0]) : null)).then(() => { choose.dataset.ready = "true"; });
+  setInterval(() => { if (!document.hidden && !sending) look(); }, LOOK_MS);
   ready();
   const kept = sessionStorage.getItem(KEPT);
-  if (kept) deliver(JSON.parse(kept));
+  const waiting = kept && JSON.parse(kept);
+  if (waiting && (waiting.viewer || "") === session.name) deliver(waiting);
+  else if (waiting) {
+    sessionStorage.removeItem(KEPT);
+    tell(outcome, "warn", "Not sent.", [`This was said by ${waiting.viewer || "somebody else"} in this tab, who is not signed in now: ${waiting.title}. Look whether it stands.`]);
+  }
 })();

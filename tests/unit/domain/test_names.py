@@ -2,7 +2,7 @@
 
 import pytest
 
-from fermata.formats.names import Names
+from fermata.domain.names import Names
 
 MANY = Names(
     f"h100-{region}-{i:02}-n{n:04}"

@@ -1,0 +1,168 @@
+"""Signed tokens of somebody else (JWT): the keys of their issuer, and what a token says once it is proven.
+
+Only signatures by a private key count: an issuer's public keys are public, so a token "signed" with one of them as a
+shared secret, or not at all, is anybody's.
+"""
+
+import logging
+import threading
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
+
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
+KINDS = frozenset({"RSA", "EC", "OKP"})
+LEEWAY_SECONDS = 60  # by which clocks may differ
+KEEP_SECONDS = 3600.0  # after which keys are read again, so that one that was withdrawn is not good for ever
+AGAIN_SECONDS = 30.0  # at least between two reads: an unknown key's name costs whoever invents it nothing
+TOKEN_LENGTH_MAX = 16_384
+LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
+LOGOUT_SECONDS_MAX = 300  # old: who signed in again meanwhile is not to be thrown out by what was said before
+ID_LENGTH_MAX = 1_000
+Claims = Mapping[str, Any]
+_log = logging.getLogger("fermata.identity")
+
+
+class NotProven(Exception):
+    """A token that proves nothing; says why, for the log and for who sent it."""
+
+
+class ProviderSilent(Exception):
+    """Whoever issues tokens does not answer, or not as it should; says why."""
+
+
+@dataclass(kw_only=True)
+class KeyRing:
+    """The keys of one issuer, read by `fetch` when they are needed: again for a key's name that nobody knows."""
+
+    fetch: Callable[[], Mapping[str, Any]]
+    monotonic: Callable[[], float] = time.monotonic
+    _keys: KeySet | None = None
+    _read_at: float = float("-inf")
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def prove(self, token: str) -> Claims:
+        """What it says, if one of the keys signed it. Raises NotProven and ProviderSilent."""
+        if len(token) > TOKEN_LENGTH_MAX:
+            raise NotProven("it is longer than any token")
+        keys, fresh = self._current(older_than=KEEP_SECONDS)
+        try:
+            return _decode(token, keys)
+        except InvalidKeyIdError as unknown:
+            again, fresh_now = self._current(older_than=AGAIN_SECONDS) if not fresh else (keys, False)
+            if not fresh_now:
+                raise NotProven("no key of its issuer has its key's name") from unknown
+            return _decode_or_refuse(token, again)
+        except (JoseError, ValueError) as error:
+            raise NotProven(_say(error)) from error
+
+    def _current(self, *, older_than: float) -> tuple[KeySet, bool]:
+        """The keys, and whether they were read just now. Keys that cannot be read again stay good meanwhile."""
+        with self._lock:
+            now = self.monotonic()
+            if self._keys is not None and now - self._read_at < older_than:
+                return self._keys, False
+            try:
+                self._keys = _import(self.fetch())
+            except ProviderSilent as silent:
+                if self._keys is None:
+                    raise
+                self._read_at = now - KEEP_SECONDS + AGAIN_SECONDS
+                _log.warning("identity.keys_not_read why=%s", silent)
+                return self._keys, False
+            self._read_at = now
+            return self._keys, True
+
+
+def check_claims(claims: Claims, *, issuer: str, audience: str, now: datetime) -> None:
+    """Whom it is from, whom it is for, and that it is neither over nor yet to come. Raises NotProven."""
+    registry = jwt.JWTClaimsRegistry(
+        now=int(now.timestamp()),
+        leeway=LEEWAY_SECONDS,
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": audience},
+        exp={"essential": True},
+        sub={"essential": True},
+    )
+    try:
+        registry.validate(dict(claims))
+    except (JoseError, ValueError) as error:
+        raise NotProven(_say(error)) from error
+
+
+def check_logout(claims: Claims, *, issuer: str, audience: str, now: datetime) -> None:
+    """That it is a logout token for us, of now, as OpenID Connect Back-Channel Logout 1.0 has it in section 2.6. One
+    without `exp`, as providers made them before the last draft, is good as long as any. Raises NotProven.
+    """
+    seconds = int(now.timestamp())
+    registry = jwt.JWTClaimsRegistry(
+        now=seconds,
+        leeway=LEEWAY_SECONDS,
+        iss={"essential": True, "value": issuer},
+        aud={"essential": True, "value": audience},
+        iat={"essential": True},
+        jti={"essential": True},
+    )
+    try:
+        registry.validate(dict(claims))
+    except (JoseError, ValueError) as error:
+        raise NotProven(_say(error)) from error
+    events, made = claims.get("events"), claims["iat"]
+    if "nonce" in claims:
+        raise NotProven("it has a nonce: it is an ID token")
+    if not isinstance(events, dict) or not isinstance(events.get(LOGOUT_EVENT), dict):
+        raise NotProven("it names no logout (events)")
+    if not isinstance(claims["jti"], str) or not 0 < len(claims["jti"]) <= ID_LENGTH_MAX:
+        raise NotProven("it has no name of its own (jti)")
+    if not any(isinstance(claims.get(name), str) and claims[name] for name in ("sub", "sid")):
+        raise NotProven("it says neither who left nor which session (sub, sid)")
+    if any(name in claims and not isinstance(claims[name], str) for name in ("sub", "sid")):
+        raise NotProven("it does not say in a text who left (sub, sid)")
+    if not isinstance(made, int | float) or seconds - made > LOGOUT_SECONDS_MAX + LEEWAY_SECONDS:
+        raise NotProven("it is too old")
+
+
+def unproven_issuer(token: str) -> str:
+    """Whom a token says it is from, "" for none that is readable: for choosing who is to prove it, nothing else."""
+    parts = token.split(".")
+    if len(parts) != 3 or len(token) > TOKEN_LENGTH_MAX:
+        return ""
+    try:
+        found = orjson.loads(urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return ""
+    issuer = found.get("iss") if isinstance(found, dict) else None
+    return issuer if isinstance(issuer, str) else ""
+
+
+def _import(found: Mapping[str, Any]) -> KeySet:
+    listed = found.get("keys")
+    keys = listed if isinstance(listed, list) else []
+    usable = [key for key in keys if isinstance(key, dict) and key.get("kty") in KINDS and key.get("use") != "enc"]
+    try:
+        return KeySet.import_key_set({"keys": usable})
+    except (JoseError, ValueError) as error:
+        raise ProviderSilent(f"its keys cannot be used: {_say(error)}") from error
+
+
+def _decode(token: str, keys: KeySet) -> Claims:
+    return jwt.decode(token, keys, algorithms=ALGORITHMS).claims
+
+
+def _decode_or_refuse(token: str, keys: KeySet) -> Claims:
+    try:
+        return _decode(token, keys)
+    except (JoseError, ValueError) as error:
+        raise NotProven(_say(error)) from error
+
+
+def _say(error: Exception) -> str:
+    return str(error).splitlines()[0][:200] if str(error) else type(error).__name__

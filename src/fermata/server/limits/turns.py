@@ -1,0 +1,185 @@
+"""Who took more of the server's time than its share waits for others who did, one by one, and keeps nobody else.
+
+What is counted is the processor's time that threads spend beside the event loop's; of requests that are worked on at
+the same time each is charged its part. How long an answer took says nothing of it: beside a flood everybody's takes
+long. For the thread of the event loop alone.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from fermata.server.limits.bounds import Bounds, Rate
+from fermata.server.limits.rates import Buckets
+from fermata.server.limits.refusals import LimitCode, OverLimit
+
+
+def work_done() -> float:
+    """Seconds of the processor's time that this process spent on other threads than the one that asks, so far."""
+    return time.process_time() - time.thread_time()
+
+
+class Shares:
+    """What of the server's time each caller took. `clock` and `work`: seconds that passed and that were worked, neither
+    ever back.
+    """
+
+    def __init__(
+        self,
+        share: Rate,
+        *,
+        kept_seconds: float,
+        callers_max: int,
+        clock: Callable[[], float] = time.monotonic,
+        work: Callable[[], float] = work_done,
+    ) -> None:
+        self._taken = Buckets(share, callers_max=callers_max)
+        self._greedy: OrderedDict[str, float] = OrderedDict()  # until when; who was so last stands last
+        self._kept_seconds = kept_seconds
+        self._callers_max = callers_max
+        self._clock = clock
+        self._work = work
+        self._worked_on = 0
+        self._spent = 0.0  # what a request would have been charged that was worked on from the beginning
+        self._done = work()
+
+    def begin(self) -> float:
+        """A request is worked on from now on. Returns what `end` is told."""
+        self._go_on()
+        self._worked_on += 1
+        return self._spent
+
+    def end(self, caller: str, begun: float) -> float:
+        """It is no longer, and was the caller's. Returns the seconds of the server's time that it took."""
+        self._go_on()
+        self._worked_on -= 1
+        took, now = self._spent - begun, self._clock()
+        self._taken.charge(caller, now, took)
+        if self._taken.owes(caller, now) is not None:
+            self._greedy.pop(caller, None)
+            self._greedy[caller] = now + self._kept_seconds
+            if len(self._greedy) > self._callers_max:
+                self._greedy.popitem(last=False)
+        return took
+
+    def has_taken_too_much(self, caller: str) -> bool:
+        """True for some time after it did."""
+        return self._greedy.get(caller, 0.0) > self._clock()
+
+    def _go_on(self) -> None:
+        done = self._work()
+        if self._worked_on:
+            self._spent += (done - self._done) / self._worked_on
+        self._done = done
+
+
+class Turns:
+    """One place; who waits for it gets it caller by caller, not request by request. It rests after each request for as
+    many times as long as that took, while there is somebody else to leave the time to.
+    """
+
+    def __init__(self, *, waiting_max: int, rest: float, others_seconds: float = 0.0) -> None:
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting_max = waiting_max
+        self._rest = rest
+        self._others_seconds = others_seconds
+        self._others_until = 0.0  # by the loop's clock: until then somebody else is there
+        self._is_taken = False
+        self._free_at = 0.0  # by the loop's clock: until then it rests
+
+    def has_room(self, caller: str) -> bool:
+        """False when so many of the caller's requests wait that one more is not let in."""
+        return len(self._waiting.get(caller, ())) < self._waiting_max
+
+    async def take(self, caller: str, seconds_max: float) -> bool:
+        """True when it is the caller's turn, who gives it back; False when it was not within that time."""
+        loop = asyncio.get_running_loop()
+        if not self._is_taken and not self._waiting and loop.time() >= self._free_at:
+            self._is_taken = True
+            return True
+        turn = loop.create_future()
+        self._waiting.setdefault(caller, deque()).append(turn)
+        if not self._is_taken:
+            loop.call_at(self._free_at, self._pass_on)
+        try:
+            await asyncio.wait_for(asyncio.shield(turn), seconds_max)
+        except TimeoutError:
+            return self._leave(caller, turn)
+        except asyncio.CancelledError:
+            if self._leave(caller, turn):
+                self.give_back(0.0)
+            raise
+        return True
+
+    def note_others(self) -> None:
+        """Somebody who needs no turn asked for something."""
+        self._others_until = asyncio.get_running_loop().time() + self._others_seconds
+
+    def give_back(self, took: float) -> None:
+        """Once for each turn. `took`: seconds."""
+        loop = asyncio.get_running_loop()
+        self._is_taken = False
+        now = loop.time()
+        self._free_at = now + took * self._rest if now < self._others_until else now
+        if self._waiting:
+            loop.call_at(self._free_at, self._pass_on)
+
+    def _leave(self, caller: str, turn: "asyncio.Future[None]") -> bool:
+        """True when the turn came in the same moment."""
+        if turn.done():
+            return True
+        waiting = self._waiting[caller]
+        waiting.remove(turn)
+        if not waiting:
+            del self._waiting[caller]
+        return False
+
+    def _pass_on(self) -> None:
+        if self._is_taken or not self._waiting:
+            return
+        self._is_taken = True
+        caller, waiting = self._waiting.popitem(last=False)
+        waiting.popleft().set_result(None)
+        if waiting:
+            self._waiting[caller] = waiting  # behind all others
+
+
+class Work:
+    """One request of a caller, from when it could be worked on until its answer begins; `is_free` is not counted."""
+
+    def __init__(self, caller: str, shares: Shares, turns: Turns, bounds: Bounds, *, is_free: bool = False) -> None:
+        self._caller, self._shares, self._turns, self._bounds = caller, shares, turns, bounds
+        self._begun: float | None = None
+        self._is_over = is_free
+        self._has_turn = False
+
+    async def begin(self) -> None:
+        """Returns when it may be worked on; called again, at once. Raises OverLimit when it would wait for too long."""
+        if self._begun is not None or self._is_over:
+            return
+        if self._shares.has_taken_too_much(self._caller):
+            seconds = self._bounds.share_wait_seconds
+            has_room = self._turns.has_room(self._caller)
+            self._has_turn = has_room and await self._turns.take(self._caller, seconds)
+            if not self._has_turn:
+                share = self._bounds.share
+                sentence = (
+                    f"One caller may take {share.burst:g} seconds of the server's time in one go and {share.a_second:g}"
+                    " a second from then on, and waits for others who took more: ask for less, or less often. Nothing"
+                    " was changed."
+                )
+                raise OverLimit(LimitCode.TOO_MUCH_WORK, sentence, after=seconds)
+        else:
+            self._turns.note_others()
+        self._begun = self._shares.begin()
+
+    def end(self) -> None:
+        """Its answer begins, or there is none. Harmless twice."""
+        self._is_over = True
+        took = 0.0
+        if self._begun is not None:
+            took, self._begun = self._shares.end(self._caller, self._begun), None
+        if self._has_turn:
+            self._has_turn = False
+            self._turns.give_back(took)

@@ -1,0 +1,274 @@
+"""Who took more of the server's time than its share waits for others who did; who is not known gets little of it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.testclient import TestClient
+
+from fermata.server.limits.again import Again
+from fermata.server.limits.bounds import BOUNDS, Bounds, Rate, waits_for_news
+from fermata.server.limits.front import Limits
+from fermata.server.limits.refusals import LimitCode, OverLimit
+from fermata.server.limits.strangers import Strangers
+from fermata.server.limits.turns import Shares, Turns, Work, work_done
+
+SHARE = Rate(burst=2, a_second=0.1)
+
+
+class Hand:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.at = 0.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def shares(clock: Hand) -> Shares:
+    return Shares(SHARE, kept_seconds=60, callers_max=2, clock=clock, work=clock)
+
+
+def test_a_second_in_which_two_are_worked_on_is_half_a_second_of_each() -> None:
+    clock = Hand()
+    of = shares(clock)
+    first, clock.at = of.begin(), 1.0
+    second, clock.at = of.begin(), 3.0
+    assert of.end("a", first) == 2.0
+    clock.at = 7.0
+    assert of.end("b", second) == 5.0
+
+
+def test_time_in_which_nothing_is_worked_on_is_nobodys() -> None:
+    clock = Hand()
+    of = shares(clock)
+    of.end("a", of.begin())
+    clock.at = 100.0
+    begun, clock.at = of.begin(), 101.0
+    assert of.end("a", begun) == 1.0
+
+
+def test_who_takes_more_than_its_share_has_for_a_minute_and_others_have_not() -> None:
+    clock = Hand()
+    of = shares(clock)
+    for caller, seconds in (("a", 3.0), ("b", 1.0)):
+        begun, clock.at = of.begin(), clock.at + seconds
+        of.end(caller, begun)
+    assert (of.has_taken_too_much("a"), of.has_taken_too_much("b")) == (True, False)
+    clock.at = 62.0
+    assert of.has_taken_too_much("a")
+    clock.at = 64.0
+    assert not of.has_taken_too_much("a")
+
+
+def test_no_more_greedy_callers_are_remembered_than_is_said() -> None:
+    clock = Hand()
+    of = shares(clock)
+    for caller in "abc":
+        begun, clock.at = of.begin(), clock.at + 3.0
+        of.end(caller, begun)
+    assert [of.has_taken_too_much(caller) for caller in "abc"] == [False, True, True]
+
+
+def _toil(seconds: float) -> None:
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def test_work_is_what_other_threads_do_not_what_the_clock_says_nor_what_the_loop_does() -> None:
+    before = work_done()
+    time.sleep(0.5)
+    _toil(0.5)
+    assert work_done() - before < 0.2
+    other = threading.Thread(target=_toil, args=(0.5,))
+    other.start()
+    other.join()
+    assert work_done() - before >= 0.5
+
+
+async def _in_order(turns: Turns, callers: str) -> str:
+    """Who got a turn after whom, of callers who all wait behind somebody."""
+    served = list[str]()
+
+    async def one(caller: str) -> None:
+        if await turns.take(caller, 60):
+            served.append(caller)
+            turns.give_back(0.0)
+
+    assert await turns.take("first", 60)
+    waiting = [asyncio.create_task(one(caller)) for caller in callers]
+    await asyncio.sleep(0)
+    turns.give_back(0.0)
+    await asyncio.gather(*waiting)
+    return "".join(served)
+
+
+def test_turns_go_from_caller_to_caller_however_many_requests_one_has() -> None:
+    assert asyncio.run(_in_order(Turns(waiting_max=8, rest=0), "aaaabbc")) == "abcabaa"
+
+
+def test_so_many_requests_of_a_caller_wait_and_no_more() -> None:
+    async def some() -> list[bool]:
+        turns = Turns(waiting_max=2, rest=0)
+        await turns.take("a", 60)
+        waiting = [asyncio.create_task(turns.take("a", 60)) for _ in range(2)]
+        await asyncio.sleep(0)
+        told = [turns.has_room("a"), turns.has_room("b")]
+        for task in waiting:
+            task.cancel()
+        return told
+
+    assert asyncio.run(some()) == [False, True]
+
+
+def test_a_turn_that_does_not_come_is_not_waited_for_and_keeps_nobody_else() -> None:
+    async def some() -> tuple[bool, bool]:
+        turns = Turns(waiting_max=2, rest=0)
+        await turns.take("a", 60)
+        late = await turns.take("b", 0.0)
+        turns.give_back(0.0)
+        return late, await turns.take("c", 60)
+
+    assert asyncio.run(some()) == (False, True)
+
+
+def test_who_leaves_while_it_waits_keeps_nobody_else() -> None:
+    async def some() -> bool:
+        turns = Turns(waiting_max=2, rest=0)
+        await turns.take("a", 60)
+        left = asyncio.create_task(turns.take("b", 60))
+        await asyncio.sleep(0)
+        turns.give_back(0.0)
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+        return await turns.take("c", 60)
+
+    assert asyncio.run(some())
+
+
+@pytest.mark.parametrize(("others", "is_free"), [(False, True), (True, False)])
+def test_the_place_rests_after_a_request_while_somebody_else_is_there_and_not_for_nobody(
+    others: bool, is_free: bool
+) -> None:
+    async def some() -> bool:
+        turns = Turns(waiting_max=2, rest=2, others_seconds=10)
+        await turns.take("a", 60)
+        if others:
+            turns.note_others()
+        turns.give_back(100.0)
+        return await turns.take("a", 0.0)
+
+    assert asyncio.run(some()) is is_free
+
+
+def test_work_of_the_greedy_waits_for_its_turn_and_is_refused_with_a_reason_when_there_is_none() -> None:
+    async def some() -> tuple[OverLimit, bool]:
+        clock = Hand()
+        of, turns, bounds = shares(clock), Turns(waiting_max=1, rest=0), replace(BOUNDS, share_wait_seconds=0.0)
+        begun, clock.at = of.begin(), 3.0
+        of.end("a", begun)
+        held = Work("a", of, turns, bounds)
+        await held.begin()
+        await Work("b", of, turns, bounds).begin()  # has its share, and waits for nobody
+        with pytest.raises(OverLimit) as refused:
+            await Work("a", of, turns, bounds).begin()
+        held.end()
+        held.end()
+        await asyncio.sleep(0)
+        after = Work("a", of, turns, bounds)
+        await after.begin()
+        return refused.value, True
+
+    refused, is_answered = asyncio.run(some())
+    assert (refused.status_code, refused.code) == (429, "TOO_MUCH_WORK")
+    assert refused.headers is not None
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert "ask for less" in refused.detail
+    assert is_answered
+
+
+@contextmanager
+def client(bounds: Bounds) -> Iterator[TestClient]:
+    async def echo(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(str(len(await request.body())))
+
+    app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
+    app.add_middleware(Limits, bounds=bounds)
+    with TestClient(app) as opened:
+        yield opened
+
+
+def test_the_greedy_are_answered_one_after_the_other_reads_and_bodies_alike() -> None:
+    with client(replace(BOUNDS, share=Rate(burst=1e-9, a_second=1e-9), pause_seconds=0)) as asking:
+        answers = [asking.get("/a"), asking.get("/a"), asking.post("/a", content=b"[1]"), asking.get("/a")]
+    assert [answer.status_code for answer in answers] == [200] * 4
+
+
+def asked(address: str, token: str = "") -> dict[str, Any]:
+    headers = [(b"host", b"a"), (b"authorization", f"Bearer {token}".encode())] if token else []
+    return {"client": (address, 5), "headers": headers}
+
+
+def test_an_address_that_sends_much_of_nobody_is_not_looked_up_but_what_was_right_before_is() -> None:
+    clock = Hand()
+    strangers = Strangers(replace(BOUNDS, strangers=Rate(burst=2, a_second=1)), clock)
+    strangers.note_known(asked("10.0.0.1", "right"))
+    for number in range(2):
+        strangers.admit(asked("10.0.0.1", f"guess{number}"))
+        strangers.note_unknown(asked("10.0.0.1", f"guess{number}"))
+    with pytest.raises(OverLimit) as refused:
+        strangers.admit(asked("10.0.0.1", "guess"))
+    strangers.admit(asked("10.0.0.1", "right"))
+    strangers.admit(asked("10.0.0.2", "guess"))
+    clock.at = 1.5
+    strangers.admit(asked("10.0.0.1", "guess"))
+    assert refused.value.code is LimitCode.TOO_MANY_STRANGERS
+    assert refused.value.status_code == 429
+    assert refused.value.headers is not None
+    assert int(refused.value.headers["Retry-After"]) >= 1
+
+
+def test_who_was_told_to_come_later_is_told_so_again_for_a_second_and_for_that_kind_of_work_alone() -> None:
+    clock = Hand()
+    again = Again(clock=clock)
+    read = {**asked("10.0.0.1", "right"), "method": "GET", "path": "/api/v1/imports"}
+    change = {**read, "method": "POST"}
+    refused = OverLimit(LimitCode.TOO_MANY_REQUESTS, "ask less often", after=1)
+    again.note(read, refused)
+    assert again.find(read) is refused
+    assert again.find(change) is None
+    assert again.find({**read, **asked("10.0.0.1", "other")}) is None
+    assert again.find({**read, **asked("10.0.0.2", "right")}) is None
+    clock.at = 1.0
+    assert again.find(read) is None
+
+
+def test_who_waits_for_events_takes_none_of_the_servers_time() -> None:
+    async def some() -> bool:
+        clock = Hand()
+        of = shares(clock)
+        work = Work(
+            "a",
+            of,
+            Turns(waiting_max=1, rest=0),
+            BOUNDS,
+            is_free=waits_for_news("/topics/t/EventSubscriptions/s:receive"),
+        )
+        await work.begin()
+        clock.at = 100.0
+        work.end()
+        return of.has_taken_too_much("a")
+
+    assert not asyncio.run(some())
+    assert not waits_for_news("/topics/t/eventsubscriptions/s:acknowledge")
