@@ -24,6 +24,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import URL, make_url
 
+from fermata.server.limits.bounds import BOUNDS, Bounds
 from fermata.store.database import migrate
 
 settings.register_profile("fermata", deadline=None)  # how fast an example is, is nobody's business: machines are busy
@@ -61,6 +62,12 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         server: PostgresServer = request.getfixturevalue("postgres")
         with server.database(template=request.getfixturevalue("postgres_template")) as url:
             yield url
+
+
+@pytest.fixture
+def bounds() -> Bounds:
+    """How much one caller may ask of a server: what ships, unless a test says otherwise."""
+    return BOUNDS
 
 
 @pytest.fixture(params=DATABASES)

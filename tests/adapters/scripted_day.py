@@ -301,7 +301,7 @@ def conduct(day: Day, site: Path, also: Callable[[Mapping[str, UnitOp]], bool] =
     of = small.campaign().id
     run = services.start(day.database, of, now=day.clock.now(), actor="dana", new_id=mint_id).id
     settings = chosen_settings(store=str(day.folder / "store.sqlite"))
-    stop = threading.Event()
+    stop, raised = threading.Event(), list[Exception]()
     with open_site(site, day.clock) as opened:
         parts = open_site_parts(day.database, day.clock, opened, settings)
 
@@ -309,8 +309,11 @@ def conduct(day: Day, site: Path, also: Callable[[Mapping[str, UnitOp]], bool] =
             return _is_over(day, ops) and also(ops)
 
         def work() -> None:
-            with keeping(parts):
-                work_along(parts, stop=stop.is_set, heard=threading.Event())
+            try:
+                with keeping(parts):
+                    work_along(parts, stop=stop.is_set, heard=threading.Event())
+            except Exception as why:  # told below, by the test
+                raised.append(why)
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
@@ -319,6 +322,8 @@ def conduct(day: Day, site: Path, also: Callable[[Mapping[str, UnitOp]], bool] =
         finally:
             stop.set()
             thread.join(30)
+    for why in raised:
+        raise why
     return read_ops(day, run)
 
 

@@ -15,7 +15,7 @@ from fermata.domain.ids import NodeId
 from fermata.formats.scenario import read_scenario
 from fermata.server.app import create_app
 from fermata.server.callers import NodeAccess, NodeKeys
-from fermata.server.limits.bounds import BOUNDS, Bounds
+from fermata.server.limits.bounds import Bounds
 from fermata.server.live import Timing
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.services import inventory
@@ -77,12 +77,6 @@ def db(tmp_path: Path, sqlite_template: Path) -> Iterator[Database]:
     inventory.import_set(opened, given, now=world.NOW, actor="tests")
     yield opened
     opened.close()
-
-
-@pytest.fixture
-def bounds() -> Bounds:
-    """How much one caller may ask."""
-    return BOUNDS
 
 
 @pytest.fixture
