@@ -312,7 +312,7 @@ def conduct(day: Day, site: Path, also: Callable[[Mapping[str, UnitOp]], bool] =
             try:
                 with keeping(parts):
                     work_along(parts, stop=stop.is_set, heard=threading.Event())
-            except Exception as why:  # told below, by the test
+            except Exception as why:  # noqa: BLE001 - told below, by the test
                 raised.append(why)
 
         thread = threading.Thread(target=work, daemon=True)
