@@ -79,6 +79,8 @@ def ask(engine: Engine, text: str) -> int:
         "resources | where " + "(" * 200 + "true" + ")" * 200,
         "print x=" + "-(" * 31 + "1" + ")" * 31 + "[" * 31,
         "resources | where " + " and ".join("id != 'a'" for _ in range(1100)),
+        "resources | where " + " or ".join("id != 'a'" for _ in range(202)),
+        "print x = " + "+".join("1" for _ in range(400)),
         "\x00",
         "resources\x00 | count",
     ],
@@ -126,6 +128,11 @@ def test_a_worker_that_a_query_only_kept_too_long_goes_on(facts: Facts) -> None:
         ask(hurried, LONG)
     assert hurried.process_id == before
     hurried.retire()
+
+
+@pytest.mark.parametrize("joined", [" and ", " or "])
+def test_as_many_conditions_as_are_allowed_are_answered(patient: Engine, joined: str) -> None:
+    assert ask(patient, "resources | where " + joined.join("id != 'a'" for _ in range(201))) > 0
 
 
 def test_harmless_texts_that_look_dangerous_are_answered(engine: Engine) -> None:

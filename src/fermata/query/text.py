@@ -16,6 +16,7 @@ DEPTH_MAX = 32  # brackets within brackets; the translator recurses, and gives u
 PIPES_MAX = 100
 JOINS_MAX = 3  # as Azure Resource Graph
 EXPANDS_MAX = 3  # likewise
+OPERATORS_MAX = 200  # chained; the translator and the database recurse, and run out of memory at 300
 IMPLIED_TABLE = "resources"
 
 _TOKEN = re.compile(
@@ -36,6 +37,7 @@ OPERATORS = frozenset(
     }
 )  # fmt: skip
 _JOINS, _EXPANDS = frozenset({"join", "lookup"}), frozenset({"mv-expand", "mvexpand"})
+_CHAINED = frozenset({"and", "or", "+", "-", "*", "/", "%"})
 _ORDERED = frozenset({"sort", "order", "top"})
 _ELSEWHERE = frozenset({"database", "cluster", "external_table", "materialized_view", "stored_query_result", "table"})
 
@@ -149,6 +151,8 @@ def _check_steps(text: str, tokens: Sequence[Token], steps: Sequence[Token]) -> 
     _check_count(text, pipes, PIPES_MAX, "steps")
     _check_count(text, [step for step in steps if step.text in _JOINS], JOINS_MAX, "joins")
     _check_count(text, [step for step in steps if step.text in _EXPANDS], EXPANDS_MAX, "mv-expands")
+    chained = [token for token in tokens if token.text in _CHAINED]
+    _check_count(text, chained, OPERATORS_MAX, "operators (many values of one column: in (…))")
     for token, after in itertools.pairwise(tokens):
         if token.text.lower() in _ELSEWHERE and after.text == "(":
             sentence = f"{token.text}(), since a query sees the tables of this store alone."
