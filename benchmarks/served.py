@@ -3,6 +3,7 @@ with a board, a script and a query ask of it.
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import subprocess
@@ -33,6 +34,7 @@ from fermata.store.opening import open_database
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 PATIENCE_SECONDS = 30.0  # then an answer is none
 SERVE = "serve"
+GC_THRESHOLD = (100_000, 20, 100)  # the command's own
 ROLES = (Role.CONDUCTOR, Role.APPROVER, Role.OPERATOR, Role.AUDITOR)
 QUERY = {"query": "resources | summarize count() by location"}
 Tokens = Mapping[str, str]  # by the address that it is used from
@@ -169,6 +171,7 @@ def serving(store: str) -> Iterator[Served]:
 
 def serve(store: str) -> None:
     """The server that is measured; prints its port."""
+    gc.set_threshold(*GC_THRESHOLD)
     listener, numbers = bind_socket("127.0.0.1", 0), count()
     print(listener.getsockname()[1], flush=True)
     app = create_app(

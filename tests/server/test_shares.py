@@ -1,4 +1,6 @@
-"""Who took more of the server's time than its share waits for others who did; who is not known gets little of it."""
+"""A few requests of a caller are worked on at a time. Who took more of the time of the server than its share waits for
+others who did, and who is not known gets little of it.
+"""
 
 import asyncio
 import threading
@@ -20,7 +22,7 @@ from fermata.server.limits.bounds import BOUNDS, Bounds, Rate, waits_for_news
 from fermata.server.limits.front import Limits
 from fermata.server.limits.refusals import LimitCode, OverLimit
 from fermata.server.limits.strangers import Strangers
-from fermata.server.limits.turns import Shares, Turns, Work, work_done
+from fermata.server.limits.turns import Front, Lanes, Shares, Turns, Work, work_done
 
 SHARE = Rate(burst=2, a_second=0.1)
 
@@ -175,18 +177,19 @@ def test_the_place_rests_after_a_request_while_somebody_else_is_there_and_not_fo
 def test_work_of_the_greedy_waits_for_its_turn_and_is_refused_with_a_reason_when_there_is_none() -> None:
     async def some() -> tuple[OverLimit, bool]:
         clock = Hand()
-        of, turns, bounds = shares(clock), Turns(waiting_max=1, rest=0), replace(BOUNDS, share_wait_seconds=0.0)
+        of, bounds = shares(clock), replace(BOUNDS, share_wait_seconds=0.0)
+        front = Front(of, Lanes(4), Turns(waiting_max=1, rest=0))
         begun, clock.at = of.begin(), 3.0
         of.end("a", begun)
-        held = Work("a", of, turns, bounds)
+        held = Work("a", front, bounds)
         await held.begin()
-        await Work("b", of, turns, bounds).begin()  # has its share, and waits for nobody
+        await Work("b", front, bounds).begin()  # has its share, and waits for nobody
         with pytest.raises(OverLimit) as refused:
-            await Work("a", of, turns, bounds).begin()
+            await Work("a", front, bounds).begin()
         held.end()
         held.end()
         await asyncio.sleep(0)
-        after = Work("a", of, turns, bounds)
+        after = Work("a", front, bounds)
         await after.begin()
         return refused.value, True
 
@@ -196,6 +199,89 @@ def test_work_of_the_greedy_waits_for_its_turn_and_is_refused_with_a_reason_when
     assert int(refused.headers["Retry-After"]) >= 1
     assert "ask for less" in refused.detail
     assert is_answered
+
+
+def test_so_many_requests_of_a_caller_are_worked_on_and_its_others_follow_in_order() -> None:
+    async def some() -> tuple[list[int], list[int]]:
+        lanes, begun = Lanes(2), list[int]()
+
+        async def one(number: int) -> None:
+            if await lanes.take("a", 60):
+                begun.append(number)
+
+        waiting = [asyncio.create_task(one(number)) for number in range(4)]
+        await asyncio.sleep(0)
+        assert await lanes.take("b", 0.0), "another caller has places of its own"
+        first = list(begun)
+        lanes.give_back("a")
+        lanes.give_back("a")
+        await asyncio.gather(*waiting)
+        return first, begun
+
+    assert asyncio.run(some()) == ([0, 1], [0, 1, 2, 3])
+
+
+def test_a_place_is_left_by_who_goes_away_and_by_who_is_done() -> None:
+    async def some() -> tuple[bool, bool]:
+        lanes = Lanes(1)
+        await lanes.take("a", 60)
+        late = await lanes.take("a", 0.0)
+        left = asyncio.create_task(lanes.take("a", 60))
+        await asyncio.sleep(0)
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+        lanes.give_back("a")
+        return late, await lanes.take("a", 0.0)
+
+    assert asyncio.run(some()) == (False, True)
+
+
+def test_who_waits_for_its_own_requests_too_long_is_told_so() -> None:
+    async def some() -> tuple[OverLimit, int]:
+        bounds = replace(BOUNDS, share_wait_seconds=0.0)
+        front = Front(shares(Hand()), Lanes(1), Turns(waiting_max=1, rest=0))
+        held = Work("a", front, bounds)
+        await held.begin()
+        with pytest.raises(OverLimit) as refused:
+            await Work("a", front, bounds).begin()
+        held.end()
+        await Work("a", front, bounds).begin()
+        return refused.value, bounds.share_each
+
+    refused, each = asyncio.run(some())
+    assert (refused.status_code, refused.code) == (429, "TOO_MANY_AT_ONCE")
+    assert f"{each} requests of one caller" in refused.detail
+    assert "ask for less at once" in refused.detail
+
+
+def test_who_became_greedy_while_it_waited_for_its_own_waits_with_the_greedy() -> None:
+    async def some() -> bool:
+        clock = Hand()
+        turns = Turns(waiting_max=1, rest=0)
+        front, bounds = Front(shares(clock), Lanes(1), turns), replace(BOUNDS, share_wait_seconds=60.0)
+        first, second = Work("a", front, bounds), Work("a", front, bounds)
+        await first.begin()
+        assert await turns.take("another", 0.0)
+        waits = asyncio.create_task(second.begin())
+        await asyncio.sleep(0)
+        clock.at = 3.0
+        first.end()
+        await asyncio.sleep(0)
+        is_kept = not waits.done()
+        turns.give_back(0.0)
+        await asyncio.wait_for(waits, 10)
+        return is_kept and await front.lanes.take("a", 0.0)
+
+    assert asyncio.run(some()), "it had no turn before the other, and keeps no place of its own"
+
+
+def test_an_address_that_was_told_to_slow_down_often_is_told_so_more_slowly() -> None:
+    clock = Hand()
+    again = Again(replace(BOUNDS, pause_seconds=2.0, pause_times=3.0, pauses=Rate(burst=2, a_second=1)), clock)
+    assert [again.count_pause(asked("10.0.0.1", f"guess{number}")) for number in range(3)] == [2.0, 6.0, 6.0]
+    assert again.count_pause(asked("10.0.0.2")) == 2.0
+    clock.at = 10.0
+    assert again.count_pause(asked("10.0.0.1")) == 2.0
 
 
 @contextmanager
@@ -258,13 +344,8 @@ def test_who_waits_for_events_takes_none_of_the_servers_time() -> None:
     async def some() -> bool:
         clock = Hand()
         of = shares(clock)
-        work = Work(
-            "a",
-            of,
-            Turns(waiting_max=1, rest=0),
-            BOUNDS,
-            is_free=waits_for_news("/topics/t/EventSubscriptions/s:receive"),
-        )
+        is_free = waits_for_news("/topics/t/EventSubscriptions/s:receive")
+        work = Work("a", Front(of, Lanes(4), Turns(waiting_max=1, rest=0)), BOUNDS, is_free=is_free)
         await work.begin()
         clock.at = 100.0
         work.end()

@@ -14,6 +14,7 @@ from fermata.server.limits.bounds import CONNECTION_BOUNDS, ConnectionBounds
 from fermata.server.limits.connections import bounded_protocol
 
 Application = ASGIApp
+ACCEPTED_A_TURN = 32
 START_SECONDS_MAX = 20  # imports and the first event loop on a busy two-core machine take about one
 GRACE_SECONDS = 1  # an open event stream never ends by itself; Ctrl-C has to be through in two seconds
 SWITCH_SECONDS = 0.0005  # until a thread that computes lets others go on: at Python's 0.005 a dozen hold up the loop
@@ -96,7 +97,14 @@ def serve_until_signal(
         server.should_exit = True
 
     threading.Thread(target=end, name="fermata-end", daemon=True).start()
-    server.run(sockets=[listener])
+    server.run(sockets=_several(listener))
+
+
+def _several(listener: socket.socket) -> list[socket.socket]:
+    """As many as connections are taken in a turn of the loop, which takes one of each: beside a flood everybody else
+    would wait in the kernel.
+    """
+    return [listener, *(listener.dup() for _ in range(ACCEPTED_A_TURN - 1))]
 
 
 class BackgroundServer:
@@ -125,7 +133,7 @@ class BackgroundServer:
         self._thread.join(timeout=GRACE_SECONDS + 0.5)
 
     def _run(self) -> None:
-        self._server.run(sockets=[self._listener])
+        self._server.run(sockets=_several(self._listener))
 
 
 def _server(

@@ -57,7 +57,6 @@ class Doorkeeper:
         self.identity = identity
         self.is_for_nodes = is_for_nodes
         self.again = again
-        self.pause_seconds = bounds.pause_seconds
         self.strangers = Strangers(bounds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,7 +78,7 @@ class Doorkeeper:
         try:
             met = await self._meet(scope, receive)
         except OverLimit as refused:
-            await asyncio.sleep(self.pause_seconds)  # a flood is no faster than its connections are many
+            await asyncio.sleep(self.again.count_pause(scope))
             await _put_off(refused, scope)(scope, receive, with_headers(send))
             return
         except StoreUnavailable as error:

@@ -8,7 +8,7 @@ from hashlib import sha256
 from starlette.types import Scope
 
 from fermata.server.limits.bounds import BOUNDS, Bounds, Kind, kind_of
-from fermata.server.limits.rates import network_of
+from fermata.server.limits.rates import Buckets, network_of
 from fermata.server.limits.refusals import OverLimit
 
 KEPT_SECONDS = 1.0  # the shortest time that a Retry-After tells
@@ -24,6 +24,7 @@ class Again:
     def __init__(self, bounds: Bounds = BOUNDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._bounds = bounds
         self._clock = clock
+        self._held = Buckets(bounds.pauses, callers_max=bounds.callers_max)
         self._told: OrderedDict[_Key, tuple[float, OverLimit]] = OrderedDict()  # until when; the newest stands last
 
     def note(self, scope: Scope, refused: OverLimit) -> None:
@@ -38,6 +39,15 @@ class Again:
         """What the same caller was told within the last second."""
         until, refused = self._told.get(_key_of(scope), (0.0, None))
         return refused if until > self._clock() else None
+
+    def count_pause(self, scope: Scope) -> float:
+        """Seconds for which an answer that tells somebody to slow down is held back: a flood is no faster than its
+        connections are many. More of them once an address was told so often.
+        """
+        address, now = address_of(scope), self._clock()
+        self._held.charge(address, now, 1.0)
+        is_flood = self._held.owes(address, now) is not None
+        return self._bounds.pause_seconds * (self._bounds.pause_times if is_flood else 1.0)
 
 
 def shown_by(scope: Scope) -> bytes:

@@ -78,9 +78,7 @@ ROOMS: Mapping[Kind, Room] = MappingProxyType(
     {
         Kind.READ: Room(each=32, all=512),
         Kind.CHANGE: Room(each=16, all=128),
-        Kind.COSTLY: Room(
-            each=2, all=8
-        ),  # of 40 threads of handlers; each that computes slows the loop that answers all
+        Kind.COSTLY: Room(each=2, all=16),  # of 40 threads of handlers; each that computes slows the loop of all
         Kind.STREAM: Room(each=24, all=1000),  # tabs of one browser, and whoever stands behind the same proxy
     }
 )
@@ -89,7 +87,7 @@ ROOMS: Mapping[Kind, Room] = MappingProxyType(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """Of requests. `body`: bytes that one caller may send. `pause_seconds`: how long an answer that tells a caller to
-    slow down is held back, so that a flood is no faster than its connections are many.
+    slow down is held back, and so many `pause_times` longer once its address was told so more often than `pauses`.
     """
 
     rates: Mapping[Kind, Rate] = field(default_factory=lambda: RATES)
@@ -97,8 +95,11 @@ class Bounds:
     body: Rate = Rate(burst=192 * 2**20, a_second=2 * 2**20)  # three uploads of the largest size, then one in 32 s
     work: Rate = Rate(burst=20.0, a_second=0.1)  # seconds until costly answers begin: a tenth of the time, in the end
     work_seconds_max: float = 15.0  # of one request: what takes longer is done in a place that is given to one alone
-    share: Rate = Rate(burst=2.0, a_second=0.1)  # of the server's own time: beyond it a caller waits for others who did
-    share_kept_seconds: float = 60.0  # that it does
+    share: Rate = Rate(
+        burst=1.0, a_second=0.04
+    )  # of the server's own time: beyond it a caller waits for others who did
+    share_each: int = 4  # requests of one caller that are worked on at the same time; of 40 threads of handlers
+    share_kept_seconds: float = 600.0  # that it does
     share_rest: float = 2.0  # the place of all who do rests so many times as long as a request of theirs took
     share_others_seconds: float = 10.0  # if within them somebody else asked for something
     share_waiting: int = 8  # requests of one caller that wait for it
@@ -109,6 +110,8 @@ class Bounds:
     node_seconds: float = 5.0
     callers_max: int = 10_000  # remembered; beyond them the one that was quiet longest is forgotten
     pause_seconds: float = 3.0
+    pause_times: float = 3.0
+    pauses: Rate = Rate(burst=50, a_second=0.5)
     depth_max: int = 32  # of a JSON body; the formats nest 5 deep
     values_max: int = 400_000  # of a JSON body: commas in it; 20,000 approvals with ten fields each are 200,000
     fields_max: int = 1000  # of a form
@@ -133,7 +136,7 @@ class ConnectionBounds:
     head_bytes: int = 32 * 1024
     headers: int = 100
     target_bytes: int = 8 * 1024  # path and query
-    pause_seconds: float = 3.0  # before a connection too many of one address is told so
+    pause_seconds: float = 9.0  # before a connection too many of one address is told so
     pipelined: int = 16  # requests sent ahead of their answers
 
 

@@ -15,7 +15,7 @@ from fermata.server.limits.rates import Buckets, caller_of
 from fermata.server.limits.refusals import LimitCode, OverLimit, answer_to
 from fermata.server.limits.rooms import Rooms
 from fermata.server.limits.shape import is_judged, judge_body
-from fermata.server.limits.turns import Shares, Turns, Work
+from fermata.server.limits.turns import Work, open_front
 from fermata.server.principals import find_principal
 from fermata.services.lanes import asked_by
 
@@ -39,10 +39,7 @@ class Limits:
         self._rooms = {kind: Rooms(room) for kind, room in bounds.rooms.items()}
         self._sent = Buckets(bounds.body, callers_max=bounds.callers_max)
         self._work = Buckets(bounds.work, callers_max=bounds.callers_max)
-        self._shares = Shares(bounds.share, kept_seconds=bounds.share_kept_seconds, callers_max=bounds.callers_max)
-        self._turns = Turns(
-            waiting_max=bounds.share_waiting, rest=bounds.share_rest, others_seconds=bounds.share_others_seconds
-        )
+        self._front = open_front(bounds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,7 +59,7 @@ class Limits:
             return
         room = self._rooms[kind]
         room.take(caller)
-        work = Work(caller, self._shares, self._turns, self._bounds, is_free=waits_for_news(scope["path"]))
+        work = Work(caller, self._front, self._bounds, is_free=waits_for_news(scope["path"]))
         try:
             with asked_by(caller):
                 await self._pass((caller, work), scope, receive, self._timed(caller, kind, work, send))
@@ -96,7 +93,7 @@ class Limits:
         """Who is to slow down waits for its answer, and is told the same again for a moment."""
         if isinstance(refused, OverLimit) and refused.status_code == HTTPStatus.TOO_MANY_REQUESTS:
             self._again.note(scope, refused)
-            await asyncio.sleep(self._bounds.pause_seconds)
+            await asyncio.sleep(self._again.count_pause(scope))
         await answer_to(refused)(scope, receive, send)
 
     def _timed(self, caller: str, kind: Kind, work: Work, send: Send) -> Send:

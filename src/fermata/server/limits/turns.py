@@ -1,4 +1,5 @@
-"""Who took more of the server's time than its share waits for others who did, one by one, and keeps nobody else.
+"""A few requests of each caller are worked on at the same time. Who took more of the server's time than its share waits
+for others who did, one by one, and keeps nobody else.
 
 What is counted is the processor's time that threads spend beside the event loop's; of requests that are worked on at
 the same time each is charged its part. How long an answer took says nothing of it: beside a flood everybody's takes
@@ -9,6 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from fermata.server.limits.bounds import Bounds, Rate
 from fermata.server.limits.rates import Buckets
@@ -72,6 +74,56 @@ class Shares:
         if self._worked_on:
             self._spent += (done - self._done) / self._worked_on
         self._done = done
+
+
+class Lanes:
+    """So many requests of one caller are worked on at the same time. Its others wait for them, in order: whoever asks
+    for a hundred things at once holds as many threads as somebody who asks for a few.
+    """
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._taken: dict[str, int] = {}
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def take(self, caller: str, seconds_max: float) -> bool:
+        """True when one more of the caller's may be worked on, and is to be given back; False when that took longer."""
+        if self._taken.get(caller, 0) < self._each:
+            self._taken[caller] = self._taken.get(caller, 0) + 1
+            return True
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(caller, deque()).append(turn)
+        try:
+            await asyncio.wait_for(asyncio.shield(turn), seconds_max)
+        except TimeoutError:
+            return self._leave(caller, turn)
+        except asyncio.CancelledError:
+            if self._leave(caller, turn):
+                self.give_back(caller)
+            raise
+        return True
+
+    def give_back(self, caller: str) -> None:
+        """Once for each that was taken: the next one has it, if there is one."""
+        waiting = self._waiting.get(caller)
+        if waiting:
+            waiting.popleft().set_result(None)
+            if not waiting:
+                del self._waiting[caller]
+            return
+        self._taken[caller] -= 1
+        if not self._taken[caller]:
+            del self._taken[caller]
+
+    def _leave(self, caller: str, turn: "asyncio.Future[None]") -> bool:
+        """True when it came in the same moment."""
+        if turn.done():
+            return True
+        waiting = self._waiting[caller]
+        waiting.remove(turn)
+        if not waiting:
+            del self._waiting[caller]
+        return False
 
 
 class Turns:
@@ -148,38 +200,77 @@ class Turns:
 class Work:
     """One request of a caller, from when it could be worked on until its answer begins; `is_free` is not counted."""
 
-    def __init__(self, caller: str, shares: Shares, turns: Turns, bounds: Bounds, *, is_free: bool = False) -> None:
-        self._caller, self._shares, self._turns, self._bounds = caller, shares, turns, bounds
+    def __init__(self, caller: str, front: "Front", bounds: Bounds, *, is_free: bool = False) -> None:
+        self._caller, self._front, self._bounds = caller, front, bounds
         self._begun: float | None = None
         self._is_over = is_free
-        self._has_turn = False
+        self._has_lane = self._has_turn = False
 
     async def begin(self) -> None:
         """Returns when it may be worked on; called again, at once. Raises OverLimit when it would wait for too long."""
         if self._begun is not None or self._is_over:
             return
-        if self._shares.has_taken_too_much(self._caller):
-            seconds = self._bounds.share_wait_seconds
-            has_room = self._turns.has_room(self._caller)
-            self._has_turn = has_room and await self._turns.take(self._caller, seconds)
-            if not self._has_turn:
-                share = self._bounds.share
-                sentence = (
-                    f"One caller may take {share.burst:g} seconds of the server's time in one go and {share.a_second:g}"
-                    " a second from then on, and waits for others who took more: ask for less, or less often. Nothing"
-                    " was changed."
-                )
-                raise OverLimit(LimitCode.TOO_MUCH_WORK, sentence, after=seconds)
+        if not self._front.shares.has_taken_too_much(self._caller):
+            await self._take_lane()
+        if self._front.shares.has_taken_too_much(self._caller):
+            self._leave_lane()
+            await self._take_turn()
         else:
-            self._turns.note_others()
-        self._begun = self._shares.begin()
+            self._front.turns.note_others()
+        self._begun = self._front.shares.begin()
 
     def end(self) -> None:
         """Its answer begins, or there is none. Harmless twice."""
         self._is_over = True
         took = 0.0
         if self._begun is not None:
-            took, self._begun = self._shares.end(self._caller, self._begun), None
+            took, self._begun = self._front.shares.end(self._caller, self._begun), None
+        self._leave_lane()
         if self._has_turn:
             self._has_turn = False
-            self._turns.give_back(took)
+            self._front.turns.give_back(took)
+
+    async def _take_lane(self) -> None:
+        seconds = self._bounds.share_wait_seconds
+        self._has_lane = await self._front.lanes.take(self._caller, seconds)
+        if not self._has_lane:
+            sentence = (
+                f"{self._bounds.share_each} requests of one caller are worked on at the same time, and the others wait"
+                f" for them, {seconds:g} seconds at most: ask for less at once. Nothing was changed."
+            )
+            raise OverLimit(LimitCode.TOO_MANY_AT_ONCE, sentence, after=seconds)
+
+    def _leave_lane(self) -> None:
+        if self._has_lane:
+            self._has_lane = False
+            self._front.lanes.give_back(self._caller)
+
+    async def _take_turn(self) -> None:
+        seconds, turns = self._bounds.share_wait_seconds, self._front.turns
+        self._has_turn = turns.has_room(self._caller) and await turns.take(self._caller, seconds)
+        if not self._has_turn:
+            share = self._bounds.share
+            sentence = (
+                f"One caller may take {share.burst:g} seconds of the server's time in one go and {share.a_second:g}"
+                " a second from then on, and waits for others who took more: ask for less, or less often. Nothing"
+                " was changed."
+            )
+            raise OverLimit(LimitCode.TOO_MUCH_WORK, sentence, after=seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What all requests share."""
+
+    shares: Shares
+    lanes: Lanes
+    turns: Turns
+
+
+def open_front(bounds: Bounds) -> Front:
+    """With nobody there yet."""
+    return Front(
+        Shares(bounds.share, kept_seconds=bounds.share_kept_seconds, callers_max=bounds.callers_max),
+        Lanes(bounds.share_each),
+        Turns(waiting_max=bounds.share_waiting, rest=bounds.share_rest, others_seconds=bounds.share_others_seconds),
+    )
