@@ -125,6 +125,6 @@ def test_a_client_that_does_not_trust_the_certificate_gets_nothing(
 
 def test_plain_http_is_not_answered_beside_it(url: str, certificate: Path) -> None:
     trusting = ssl.create_default_context(cafile=str(certificate))
-    assert httpx.get(f"{url}/api/v1/imports", verify=trusting).status_code == 200
+    assert httpx.get(f"{url}/api/v1/imports", verify=trusting, timeout=30).status_code == 200
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{url.replace('https', 'http')}/api/v1/imports")
