@@ -9,8 +9,9 @@ long. For the thread of the event loop alone.
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from functools import partial
 
 from fermata.server.limits.bounds import Bounds, Rate
 from fermata.server.limits.rates import Buckets
@@ -76,6 +77,34 @@ class Shares:
         self._done = done
 
 
+_Queues = MutableMapping[str, deque[asyncio.Future[None]]]
+
+
+async def _wait(queues: _Queues, caller: str, seconds_max: float, give_back: Callable[[], None]) -> bool:
+    """True when the caller's turn came within that time. Who goes away just as it comes gives it back."""
+    turn = asyncio.get_running_loop().create_future()
+    queues.setdefault(caller, deque()).append(turn)
+    try:
+        await asyncio.wait_for(asyncio.shield(turn), seconds_max)
+    except TimeoutError:
+        return not _leave(queues, caller, turn)
+    except asyncio.CancelledError:
+        if not _leave(queues, caller, turn):
+            give_back()
+        raise
+    return True
+
+
+def _leave(queues: _Queues, caller: str, turn: asyncio.Future[None]) -> bool:
+    """False when the turn came in the same moment."""
+    if turn.done():
+        return False
+    queues[caller].remove(turn)
+    if not queues[caller]:
+        del queues[caller]
+    return True
+
+
 class Lanes:
     """So many requests of one caller are worked on at the same time. Its others wait for them, in order: whoever asks
     for a hundred things at once holds as many threads as somebody who asks for a few.
@@ -91,17 +120,7 @@ class Lanes:
         if self._taken.get(caller, 0) < self._each:
             self._taken[caller] = self._taken.get(caller, 0) + 1
             return True
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(caller, deque()).append(turn)
-        try:
-            await asyncio.wait_for(asyncio.shield(turn), seconds_max)
-        except TimeoutError:
-            return self._leave(caller, turn)
-        except asyncio.CancelledError:
-            if self._leave(caller, turn):
-                self.give_back(caller)
-            raise
-        return True
+        return await _wait(self._waiting, caller, seconds_max, partial(self.give_back, caller))
 
     def give_back(self, caller: str) -> None:
         """Once for each that was taken: the next one has it, if there is one."""
@@ -114,16 +133,6 @@ class Lanes:
         self._taken[caller] -= 1
         if not self._taken[caller]:
             del self._taken[caller]
-
-    def _leave(self, caller: str, turn: "asyncio.Future[None]") -> bool:
-        """True when it came in the same moment."""
-        if turn.done():
-            return True
-        waiting = self._waiting[caller]
-        waiting.remove(turn)
-        if not waiting:
-            del self._waiting[caller]
-        return False
 
 
 class Turns:
@@ -150,19 +159,9 @@ class Turns:
         if not self._is_taken and not self._waiting and loop.time() >= self._free_at:
             self._is_taken = True
             return True
-        turn = loop.create_future()
-        self._waiting.setdefault(caller, deque()).append(turn)
         if not self._is_taken:
             loop.call_at(self._free_at, self._pass_on)
-        try:
-            await asyncio.wait_for(asyncio.shield(turn), seconds_max)
-        except TimeoutError:
-            return self._leave(caller, turn)
-        except asyncio.CancelledError:
-            if self._leave(caller, turn):
-                self.give_back(0.0)
-            raise
-        return True
+        return await _wait(self._waiting, caller, seconds_max, partial(self.give_back, 0.0))
 
     def note_others(self) -> None:
         """Somebody who needs no turn asked for something."""
@@ -176,16 +175,6 @@ class Turns:
         self._free_at = now + took * self._rest if now < self._others_until else now
         if self._waiting:
             loop.call_at(self._free_at, self._pass_on)
-
-    def _leave(self, caller: str, turn: "asyncio.Future[None]") -> bool:
-        """True when the turn came in the same moment."""
-        if turn.done():
-            return True
-        waiting = self._waiting[caller]
-        waiting.remove(turn)
-        if not waiting:
-            del self._waiting[caller]
-        return False
 
     def _pass_on(self) -> None:
         if self._is_taken or not self._waiting:
