@@ -23,6 +23,7 @@ from fermata.adapters.requests_kubernetes import KubernetesAsks
 from fermata.domain.ids import OrderId, RequestId, SourceId
 from fermata.domain.node_states import UnitState
 from fermata.domain.request_states import RequestState
+from fermata.domain.secrets import ref_of_file
 from fermata.domain.sources import AskKind, Operators
 from fermata.domain.work_orders import Word, WorkOrder
 from fermata.services.order_words import WordOrder, decide_orders
@@ -71,7 +72,7 @@ def day(kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield one
 
 
-def reach(kube: Kube) -> dict[str, Any]:
+def reach(kube: Kube) -> dict[str, str]:
     return {"url": kube.url, "token_file": str(kube.token_file), "ca_file": str(kube.ca_file)}
 
 
@@ -82,6 +83,19 @@ def begin(day: Day, kube: Kube, **words: Any) -> Path:
     take_in(day, sources, site)
     plan_day(day)
     return site
+
+
+def asked(kube: Kube) -> Operators:
+    """Whom the source of work by other operators is read from."""
+    return Operators(
+        id=EAST,
+        url=kube.url,
+        asks=frozenset({AskKind.NODE_MAINTENANCE}),
+        every=timedelta(minutes=1),
+        requestor=PREFIX,
+        token=ref_of_file(Path(str(kube.token_file))),
+        ca_file=kube.ca_file,
+    )
 
 
 def with_operator(kube: Kube) -> Operator:
@@ -165,9 +179,7 @@ def test_work_of_another_operator_is_done_in_the_window_that_its_customer_agreed
     operator, is_over, seen = with_operator(kube), threading.Event(), []
     node = NODES[2]
     site = begin(day, kube, maintenance_operator={"namespace": "fermata"})
-    asks = frozenset({AskKind.NODE_MAINTENANCE})
-    east = Operators(id=EAST, asks=asks, every=timedelta(minutes=1), requestor=PREFIX, **reach(kube))
-    source = KubernetesAsks(east)
+    source = KubernetesAsks(asked(kube))
 
     def look() -> TakenAsks:
         return take_asks(day.database, EAST, source, now=day.clock.now(), new_id=mint_id)
