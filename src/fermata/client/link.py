@@ -13,8 +13,8 @@ import fermata
 from fermata.client.refusals import ServerRefusal
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.formats.faults import BadInput, Fault
-from fermata.server.api import PREFIX
 from fermata.server.api.answers import AnswerUnreadable, read_answer
+from fermata.server.api.nouns import PREFIX
 from fermata.server.api.problems import MEDIA_TYPE, Problem
 from fermata.server.api.problems import Fault as ProblemFault
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE

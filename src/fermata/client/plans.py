@@ -19,7 +19,7 @@ from fermata.planning.stages import Stage
 from fermata.planning.standing.outages import Outage, StandingPlan
 from fermata.planning.standing.plan import Terms
 from fermata.planning.why import Explanation
-from fermata.server.api import PREFIX
+from fermata.server.api.nouns import PREFIX
 from fermata.services.calendars import FeedOf
 from fermata.services.plans import Made, PublishedLine, Wanted
 from fermata.services.simulation import Simulated, Told

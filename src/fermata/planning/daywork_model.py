@@ -2,12 +2,13 @@
 instant than it can. The least sum of window ends, then the least shifting of steps.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ortools.sat.python import cp_model
-
 from fermata.domain.ids import TeamId
+from fermata.planning import cp_model
 from fermata.planning.daywork_moves import are_least, move_forward
 from fermata.planning.daywork_steps import DayRow, DayWindow, find_busy_teams
 
@@ -57,7 +58,7 @@ def plan_day(
 
 
 def _end_early(
-    model: "_DayModel", windows: Sequence[DayWindow], at_hand: DayPlan | None, effort: float
+    model: _DayModel, windows: Sequence[DayWindow], at_hand: DayPlan | None, effort: float
 ) -> DayPlan | None:
     """The least sum of ends that the solver finds, from the day at hand on."""
     if at_hand is not None:
@@ -69,7 +70,7 @@ def _end_early(
     return at_hand if ends is None else ends
 
 
-def _shift_least(model: "_DayModel", ends: DayPlan) -> DayPlan:
+def _shift_least(model: _DayModel, ends: DayPlan) -> DayPlan:
     """The same starts, with steps begun as early as the solver finds."""
     for variable, value in zip(model.starts, ends.starts, strict=True):
         model.cp.add(variable == value)

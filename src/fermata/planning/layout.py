@@ -5,14 +5,16 @@ The order is chosen by likely lengths, because a switch waits for the slowest dr
 turn; the times that are told follow from that order and the median of one unit.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-
-from ortools.sat.python import cp_model
+from typing import TypeAlias
 
 from fermata.domain.ids import UpdateId
+from fermata.planning import cp_model
 from fermata.planning.shape import Shape
 
 # Deterministic time of one solve. Shapes of January take a hundredth of it; one that needs more keeps what was found.
@@ -20,7 +22,7 @@ EFFORT = 1.0
 SEED = 1
 SHAPES_KEPT = 512  # laid out before, in memory: a fleet has a few dozen
 
-Linear = cp_model.LinearExprT
+Linear: TypeAlias = "cp_model.LinearExprT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

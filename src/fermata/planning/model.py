@@ -1,10 +1,11 @@
 """The solver model: which spots are taken, under the rows; and one deterministic solve of it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ortools.sat.python import cp_model
-
+from fermata.planning import cp_model
 from fermata.planning.objective import Choice
 from fermata.planning.problem import Problem, Spot
 from fermata.planning.rows import Row

@@ -1,11 +1,12 @@
 """What "better" means to the solver: each term as a quantity of the model to be made least."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from ortools.sat.python import cp_model
-
+from fermata.planning import cp_model
 from fermata.planning.problem import Spot
 from fermata.planning.terms import SHARE_SCALE, CostTerm, OrderTerm, SpreadTerm, Term
 

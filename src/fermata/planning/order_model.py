@@ -4,14 +4,17 @@ Windows are counted by class on and up to each day. With the counts narrowed to 
 have, each product of two counts has few values. Starts are told apart only on days where they turn out to matter.
 """
 
+from __future__ import annotations
+
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
-from ortools.sat.python import cp_model
 
+from fermata.planning import cp_model
 from fermata.planning.model import PlanModel, Solved, Unsolved
 from fermata.planning.objective import Choice, add_product, add_term
 from fermata.planning.order_bound import OrderBound
@@ -19,7 +22,7 @@ from fermata.planning.problem import Problem, Spot
 from fermata.planning.rows import Row
 from fermata.planning.terms import CostTerm, Term
 
-Taken = list[cp_model.IntVar]
+Taken: TypeAlias = "list[cp_model.IntVar]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,13 +2,14 @@
 for one somewhat farther above it when there is none. Near the bound counts are narrow, and both answers come soon.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from math import ceil
 
-from ortools.sat.python import cp_model
-
+from fermata.planning import cp_model
 from fermata.planning.board import Board
 from fermata.planning.model import Unsolved, make_solver
 from fermata.planning.objective import Choice, add_term

@@ -1,11 +1,12 @@
 """Finds the places of a re-plan: as few and as distant moves as can be, then the campaign's own preferences."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from ortools.sat.python import cp_model
-
 from fermata.domain.replanning import move_weight
+from fermata.planning import cp_model
 from fermata.planning.daywork import time_days
 from fermata.planning.inputs import Daywork, never
 from fermata.planning.model import PlanModel, Solved
@@ -64,7 +65,7 @@ def find_places(agenda: Agenda, is_overdue: Callable[[], bool] = never) -> Place
     return _place_rest(agenda, chosen, is_overdue)
 
 
-def _place_rest(agenda: Agenda, chosen: "_Chosen", is_overdue: Callable[[], bool]) -> Placed | NothingFound:
+def _place_rest(agenda: Agenda, chosen: _Chosen, is_overdue: Callable[[], bool]) -> Placed | NothingFound:
     seated = frozenset({*agenda.settled(), *chosen.stays})
     free = agenda.others(than=seated)
     problem = agenda.problem(seated, free)

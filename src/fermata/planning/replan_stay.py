@@ -1,9 +1,11 @@
 """Which windows can stay where they were told: a small exact question, asked before any other place is looked at."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ortools.sat.python import cp_model
+from fermata.planning import cp_model
 
 EFFORT = 5.0  # deterministic time; a hundred windows and as many rows take a hundredth of it
 

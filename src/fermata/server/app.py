@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from types import MappingProxyType, ModuleType
+from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
@@ -18,9 +19,9 @@ from fermata.authority.needs_elsewhere import NEEDS
 from fermata.domain.subscriptions import ChannelKind
 from fermata.formats.brake import BrakeFile, brake_file
 from fermata.ports import Channel, Clock
-from fermata.server import doors, errors
-from fermata.server.api import PREFIX
-from fermata.server.api import router as api_router
+from fermata.server import api, doors, errors
+from fermata.server.api.nouns import PREFIX
+from fermata.server.api.problems import describe_problem
 from fermata.server.asks_loop import run_asks_loop
 from fermata.server.authority import Authority
 from fermata.server.banner import Banner
@@ -104,6 +105,17 @@ READ_FIRST: Mapping[ModuleType, tuple[Callable[..., object], ...]] = MappingProx
 GUARDED = [Depends(was_judged)]
 
 
+class _Application(FastAPI):
+    """Describes the documents that say what was wrong, too, of which its routes know the name alone."""
+
+    def openapi(self) -> dict[str, Any]:
+        """As JSON has it."""
+        if self.openapi_schema is None:
+            self.openapi_schema = super().openapi()
+            self.openapi_schema["components"]["schemas"] |= describe_problem()
+        return self.openapi_schema
+
+
 def create_app(  # noqa: PLR0913 - the seams of the whole server
     db: Database,
     clock: Clock,
@@ -123,7 +135,7 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
     `brake`: this machine's, if not where the store's is by itself. `bounds`: how much one caller may ask.
     """
     brake = brake or brake_file(db.url)
-    app = FastAPI(
+    app = _Application(
         title="Fermata",
         version=fermata.__version__,
         summary="Planned maintenance of GPU supercomputers.",
@@ -186,8 +198,7 @@ def _graph_quota(bounds: Bounds) -> Quota:
 def _routes() -> tuple[BaseRoute, ...]:
     """Of every application of this process: to find out what all of them take and answer is a second of work."""
     app = FastAPI(dependencies=GUARDED, openapi_url=None, docs_url=None, redoc_url=None)
-    app.include_router(api_router)
-    app.router.routes.extend(doors.ROUTES)
+    app.router.routes.extend([*api.ROUTES, *doors.ROUTES])
     for screen in SCREENS:
         app.include_router(screen.router, dependencies=[Depends(first) for first in READ_FIRST.get(screen, ())])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

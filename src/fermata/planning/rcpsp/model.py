@@ -1,10 +1,11 @@
 """The solver model of a project: one interval a task, its order, one cumulative a resource; and one solve of it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ortools.sat.python import cp_model
-
+from fermata.planning import cp_model
 from fermata.planning.rcpsp.bounds import earliest_starts, longest_tails
 from fermata.planning.rcpsp.budget import Budget
 from fermata.planning.rcpsp.project import Project

@@ -1,13 +1,14 @@
 """The solver model of one cluster: which item is done on which day, so that nodes are out as seldom as can be."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from ortools.sat.python import cp_model
-
 from fermata.domain.ids import NodeId, UpdateId
+from fermata.planning import cp_model
 from fermata.planning.standing.calendar import days_of
 from fermata.planning.standing.items import Item
 

@@ -1,7 +1,5 @@
 """The JSON API under /api/v1, a router per noun. Handlers are plain functions: FastAPI runs them in worker threads."""
 
-from fastapi import APIRouter
-
 from fermata.server.api import (
     board,
     break_glass,
@@ -32,11 +30,7 @@ from fermata.server.api import (
     updates,
     why,
 )
-from fermata.server.api.problems import RESPONSES
 
-PREFIX = "/api/v1"
-
-router = APIRouter(prefix=PREFIX, responses=RESPONSES)
 NOUNS = (
     imports,
     inventory,
@@ -67,5 +61,4 @@ NOUNS = (
     tokens,
     break_glass,
 )
-for noun in NOUNS:
-    router.include_router(noun.router)
+ROUTES = tuple(route for noun in NOUNS for route in noun.router.routes)

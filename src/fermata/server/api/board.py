@@ -1,12 +1,12 @@
 """The board as values: what the terminal's `watch` shows."""
 
-from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services.board_views import Board
 
-router = APIRouter(tags=["runs"])
+router = open_noun("runs")
 
 
 @router.get("/board")

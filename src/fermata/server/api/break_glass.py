@@ -2,19 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, status
+from fastapi import status
 from pydantic import Field, model_validator
 
 from fermata.domain.break_glass import MINUTES_MOST
 from fermata.domain.identity import Grant, GrantLevel, PrincipalKind, Role
 from fermata.domain.ids import BreakGlassId
 from fermata.server.api.bodies import NAME_MAX, TEXT_MAX, Body
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.server.principals import Caller
 from fermata.services import emergencies
 from fermata.services.emergencies import BreakGlass, Taking
 
-router = APIRouter(prefix="/break-glass", tags=["access"])
+router = open_noun("access", "/break-glass")
 
 
 class BreakGlassBody(Body):

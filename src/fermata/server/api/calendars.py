@@ -3,8 +3,9 @@
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import Request, Response, status
 
+from fermata.server.api.nouns import open_noun
 from fermata.server.conditional import entity_tag, is_known
 from fermata.server.context import Context, Given
 from fermata.server.errors import problem
@@ -13,7 +14,7 @@ from fermata.services.errors import Refusal
 
 CALENDAR_TYPE = "text/calendar"
 
-router = APIRouter(tags=["calendars"])
+router = open_noun("calendars")
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"content": {CALENDAR_TYPE: {}}},
     304: {"description": "It is the one that you have."},

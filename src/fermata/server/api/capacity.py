@@ -1,13 +1,12 @@
 """The capacity ledger: what was taken from whom, what came back, what is owed."""
 
-from fastapi import APIRouter
-
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.server.api.bodies import Name
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services.capacity import show_capacity
 
-router = APIRouter(tags=["capacity"])
+router = open_noun("capacity")
 
 
 @router.get("/capacity")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, status
+from fastapi import status
 from pydantic import BaseModel, Field
 
 from fermata.domain.ids import UpdateId
@@ -12,6 +12,7 @@ from fermata.domain.orders import NO_TERMS, Terms
 from fermata.domain.policy import AfterDue, Conditions, ConsentEntry, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Reason
 from fermata.server.api.bodies import Body, Instant, Name, Text
+from fermata.server.api.nouns import open_noun
 from fermata.server.api.tags import IfMatch, seen_incarnation
 from fermata.server.context import Given
 from fermata.services import consent
@@ -20,7 +21,7 @@ ORDERS_MAX = 20_000  # every node of a fleet, one by one
 NODES_MAX = 1_000_000
 ITEMS_MAX = 1_000
 
-router = APIRouter(tags=["consent"])
+router = open_noun("consent")
 
 Items = Annotated[list[Name], Field(max_length=ITEMS_MAX)]
 

@@ -1,13 +1,12 @@
 """Forecasts: when capacity is back, how sure that is, and what would help."""
 
-from fastapi import APIRouter
-
 from fermata.domain.ids import CampaignId, RunId
 from fermata.server.api.bodies import Name
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services.forecasts import Forecasts, show_forecasts
 
-router = APIRouter(tags=["runs"])
+router = open_noun("runs")
 
 
 @router.get("/runs/{run}/forecasts")

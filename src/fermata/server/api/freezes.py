@@ -3,7 +3,7 @@
 from datetime import UTC
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import Query, Request, Response, status
 from pydantic import Field
 
 from fermata.domain.ids import CustomerId, ExemptionId, FreezeId, OrderId, UpdateId
@@ -11,12 +11,13 @@ from fermata.domain.policy import Exemption, Freeze, MaintenanceKind
 from fermata.server.api.bodies import NAME_MAX, TEXT_MAX, Body, Instant, Name
 from fermata.server.api.consent import ScopeBody
 from fermata.server.api.cursors import CursorParam, LimitParam, page
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import exemptions, freezes
 
 UPDATES_MAX = 1_000
 
-router = APIRouter(tags=["consent"])
+router = open_noun("consent")
 
 
 class FreezeBody(Body):

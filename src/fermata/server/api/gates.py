@@ -2,16 +2,16 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from fermata.domain.gates import GateSaid, GateState, GateWord
 from fermata.domain.ids import RunId, UpdateId
 from fermata.server.api.bodies import TEXT_MAX, Body, Name
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import gates
 
-router = APIRouter(tags=["runs"])
+router = open_noun("runs")
 
 
 class WordBody(Body):

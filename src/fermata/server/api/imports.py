@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Query, UploadFile, status
+from fastapi import File, Form, Query, UploadFile, status
 
 from fermata.formats.faults import BadInput, Fault, one_of, quote
+from fermata.server.api.nouns import open_noun
 from fermata.server.api.uploads import NAME_MAX, TEXT_MAX, ActorField, WhyField, saved_files
 from fermata.server.context import Given
 from fermata.services import import_files, inventory, records
 
 FILES_MAX = 10  # a scenario has nine
 
-router = APIRouter(tags=["imports"])
+router = open_noun("imports")
 
 
 @router.get("/imports")

@@ -3,7 +3,7 @@
 from contextlib import nullcontext
 from typing import Annotated
 
-from fastapi import APIRouter, status
+from fastapi import status
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
@@ -11,13 +11,14 @@ from fermata.domain.ids import CampaignId, NodeId, WindowId
 from fermata.domain.intents import Intent
 from fermata.domain.run_states import Desired
 from fermata.server.api.bodies import NAME_MAX, Body, Name, Text
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import intents
 from fermata.services.intents import BrakeShown, Wanted
 
 NODES_MAX = 20_000
 
-router = APIRouter(tags=["runs"])
+router = open_noun("runs")
 
 
 class WhyBody(Body):

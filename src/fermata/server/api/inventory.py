@@ -3,20 +3,21 @@
 from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import Field
 
 from fermata.domain.ids import DeviceId, HoldId, NodeId, SourceId
 from fermata.domain.inventory_pushed import Pushed
 from fermata.domain.inventory_reports import Facts
 from fermata.server.api.bodies import NAME_MAX, TEXT_MAX, Body, Instant, Name
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import inventory_held, inventory_sources
 from fermata.services.inventory_changes import Synced
 
 UNITS_MAX = 100_000  # of one push: a fleet beyond it is pushed in parts
 
-router = APIRouter(prefix="/inventory", tags=["inventory"])
+router = open_noun("inventory", "/inventory")
 
 Value = Annotated[str, Field(max_length=NAME_MAX)]
 Component = Annotated[str, Field(min_length=1, max_length=NAME_MAX, pattern=r"^[^{}\s][^{}]*$")]

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import records
 
 LINES_MAX = 1000
 
-router = APIRouter(tags=["journal"])
+router = open_noun("journal")
 
 
 class JournalPage(BaseModel):

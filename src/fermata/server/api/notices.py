@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, status
+from fastapi import Query, status
 from pydantic import Field
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES, DeliveryState
@@ -12,6 +12,7 @@ from fermata.domain.notices import NoticeKind
 from fermata.domain.subscriptions import ChannelKind, EventShape, SubscriptionOrder
 from fermata.formats.subscriptions import EVENTS_MAX, LIVES_MINUTES_MAX, RATE_MAX
 from fermata.server.api.bodies import NAME_MAX, Body, Name, Text
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import notices, subscriptions
 
@@ -20,7 +21,7 @@ NOTICES_MAX = 500
 SUBSCRIPTIONS_MAX = 500
 URL_MAX = 2_000
 
-router = APIRouter(tags=["notices"])
+router = open_noun("notices")
 
 Names = Annotated[frozenset[Name], Field(max_length=NAMES_MAX, strict=False)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]

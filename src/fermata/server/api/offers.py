@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, status
+from fastapi import status
 from pydantic import Field
 
 from fermata.domain.ids import ApprovalId
@@ -17,11 +17,12 @@ from fermata.server.api.consent import (
     OutcomeLine,
     decide_all,
 )
+from fermata.server.api.nouns import open_noun
 from fermata.server.api.tags import IfMatch
 from fermata.server.context import Given
 from fermata.services import offers
 
-router = APIRouter(tags=["consent"])
+router = open_noun("consent")
 
 
 class OfferBody(OrderBody):

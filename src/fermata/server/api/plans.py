@@ -4,7 +4,7 @@ from datetime import UTC
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Request, Response, UploadFile, status
+from fastapi import Query, Request, Response, UploadFile, status
 from pydantic import Field
 
 from fermata.domain.ids import CampaignId, PlanId
@@ -15,6 +15,7 @@ from fermata.planning.risk.simulate import Simulation
 from fermata.planning.stages import Stage
 from fermata.server.api.bodies import NAME_MAX, Body, Instant, Name, Seed, Text
 from fermata.server.api.cursors import CursorParam, LimitParam, page
+from fermata.server.api.nouns import open_noun
 from fermata.server.api.tags import IfMatch, refuse_other
 from fermata.server.api.uploads import ActorField, WhyField, saved_files
 from fermata.server.context import Given
@@ -25,7 +26,7 @@ from fermata.services.patience import overdue_after
 PLAN_FILE = "plan.json"
 CALENDAR_TYPE = "text/calendar"
 
-router = APIRouter(tags=["plans"])
+router = open_noun("plans")
 
 
 class PublishBody(Body):

@@ -3,17 +3,18 @@
 from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response, UploadFile
+from fastapi import Query, Response, UploadFile
 
 from fermata.domain.policy_trial import Trial
 from fermata.formats.policy import read_policy
 from fermata.server.api.bodies import NAME_MAX, Instant
+from fermata.server.api.nouns import open_noun
 from fermata.server.api.tags import IfMatch, refuse_other
 from fermata.server.api.uploads import ActorField, WhyField, saved_files
 from fermata.server.context import Given
 from fermata.services import policy
 
-router = APIRouter(tags=["consent"])
+router = open_noun("consent")
 
 FILE = "policy.yaml"
 Name = Annotated[str, Query(min_length=1, max_length=NAME_MAX)]

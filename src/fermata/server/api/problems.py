@@ -43,6 +43,14 @@ class Problem(BaseModel):
     token: str | None = Field(None, description="What stands there")
 
 
+def describe_problem() -> dict[str, Any]:
+    """The schemas that answers of `RESPONSES` refer to, by name. A model for each of them on each route would be worked
+    out anew thousands of times while the server starts.
+    """
+    described = Problem.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+    return {**described.pop("$defs"), Problem.__name__: described}
+
+
 def _response(description: str) -> dict[str, Any]:
     return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
@@ -51,16 +59,16 @@ AGAIN = {
     "Retry-After": {"description": "Seconds after which to ask again", "schema": {"type": "integer", "minimum": 0}}
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    400: {"model": Problem, **_response("The body or a header cannot be read; nothing was changed")},
-    401: {"model": Problem, **_response("Nobody is known to call; nothing was changed")},
-    403: {"model": Problem, **_response("The caller may not; nothing was changed")},
-    404: {"model": Problem, **_response("There is no such thing")},
-    409: {"model": Problem, **_response("Refused with a reason; nothing was changed")},
-    412: {"model": Problem, **_response("If-Match names another version than there is; nothing was changed")},
-    413: {"model": Problem, **_response("The body is too large; nothing was changed")},
-    414: {"model": Problem, **_response("Path and query are too long; nothing was changed")},
-    415: {"model": Problem, **_response("The body is packed, or of a kind that is not read; nothing was changed")},
-    422: {"model": Problem, **_response("Faults in the request, all of them listed; nothing was changed")},
-    429: {"model": Problem, **_response("The caller asks too much; nothing was changed"), "headers": AGAIN},
-    503: {"model": Problem, **_response("The store does not answer; nothing was changed"), "headers": AGAIN},
+    400: _response("The body or a header cannot be read; nothing was changed"),
+    401: _response("Nobody is known to call; nothing was changed"),
+    403: _response("The caller may not; nothing was changed"),
+    404: _response("There is no such thing"),
+    409: _response("Refused with a reason; nothing was changed"),
+    412: _response("If-Match names another version than there is; nothing was changed"),
+    413: _response("The body is too large; nothing was changed"),
+    414: _response("Path and query are too long; nothing was changed"),
+    415: _response("The body is packed, or of a kind that is not read; nothing was changed"),
+    422: _response("Faults in the request, all of them listed; nothing was changed"),
+    429: {**_response("The caller asks too much; nothing was changed"), "headers": AGAIN},
+    503: {**_response("The store does not answer; nothing was changed"), "headers": AGAIN},
 }

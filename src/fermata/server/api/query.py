@@ -2,23 +2,22 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from fermata.server.api.bodies import NAME_MAX, Body
-from fermata.server.api.problems import MEDIA_TYPE, Problem
+from fermata.server.api.nouns import open_noun
+from fermata.server.api.problems import MEDIA_TYPE
 from fermata.server.context import Given
 from fermata.services import query as queries
 
 CUSTOMERS_MAX = 100
 TEXT_MAX = 64 * 1024  # far beyond what is answered: the refusal should come from the one place that says what is
 REFUSED: dict[str, Any] = {
-    "model": Problem,
     "description": "The query cannot be read or is not answered; `line` and `column` say where",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 
-router = APIRouter(tags=["query"])
+router = open_noun("query")
 
 
 class QueryBody(Body):

@@ -2,17 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from fermata.server.api.bodies import Body, Name
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import readmission
 from fermata.services.readmission import NodeReturn
 
 NODES_MAX = 50_000  # of one question: more than any fleet has out
 
-router = APIRouter(tags=["readmission"])
+router = open_noun("readmission")
 
 
 class ReadmissionBody(Body):

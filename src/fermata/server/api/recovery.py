@@ -2,18 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import Field
 
 from fermata.domain.ids import DeviceId, NodeId, RunId, UpdateId
 from fermata.domain.recovery import RecoveryOption
 from fermata.server.api.bodies import TEXT_MAX, Body, Name
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import recovery
 
 NAMES_MAX = 20_000
 
-router = APIRouter(tags=["runs"])
+router = open_noun("runs")
 
 Names = Annotated[list[Name], Field(max_length=NAMES_MAX)]
 

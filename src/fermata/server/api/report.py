@@ -2,14 +2,15 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from fermata.domain.report import Report
 from fermata.formats.report import report_to_json
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services.report import make_report
 
-router = APIRouter(tags=["report"])
+router = open_noun("report")
 
 
 @router.get("/report")

@@ -3,7 +3,7 @@
 from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import Query, Request, Response, status
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from fermata.domain.freshness import OldWord
@@ -24,6 +24,7 @@ from fermata.server.api.cursors import (
     read_cursor,
     write_cursor,
 )
+from fermata.server.api.nouns import open_noun
 from fermata.server.api.tags import IfMatch, request_tag, seen_incarnation
 from fermata.server.context import Given
 from fermata.services import order_words, requests, work_orders
@@ -35,7 +36,7 @@ NAMES_MAX = 200
 
 _VIEW = TypeAdapter(requests.RequestView)
 
-router = APIRouter(tags=["requests"])
+router = open_noun("requests")
 
 Names = Annotated[frozenset[str], Field(max_length=NAMES_MAX)]
 

@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, status
+from fastapi import status
 from pydantic import Field
 
 from fermata.domain.ids import CampaignId, TeamId, WindowId
 from fermata.domain.room import BRIDGE_MAX, START, RoomLine
 from fermata.server.api.bodies import Body, Name, Text
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Context, Given
 from fermata.services import rooms
 from fermata.services.rooms import (
@@ -24,7 +25,7 @@ from fermata.services.rooms import (
 POINTS_MAX = 50
 ONE = "/windows/{window}/room"
 
-router = APIRouter(tags=["rooms"])
+router = open_noun("rooms")
 
 Campaign = str | None
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 from pydantic import Field
 
 from fermata.domain.ids import CampaignId
@@ -10,6 +10,7 @@ from fermata.domain.operations import Run
 from fermata.domain.replans import Replan
 from fermata.domain.run_states import ReplanMode
 from fermata.server.api.bodies import Body, Name, Text
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.server.long_work import LINES, Progress
 from fermata.services import replans, runs
@@ -18,7 +19,7 @@ from fermata.services.run_views import RunStatus
 NAMED = "/campaigns/{campaign}/run"
 ONLY = "/run"  # of the one campaign on record, or of the one that `campaign` of the query names
 
-router = APIRouter(tags=["runs"])
+router = open_noun("runs")
 
 Campaign = str | None
 

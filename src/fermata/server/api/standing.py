@@ -3,13 +3,14 @@
 from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import Field
 
 from fermata.domain.ids import ClusterId, NodeId, UpdateId
 from fermata.planning.standing.outages import Outage, StandingPlan
 from fermata.planning.standing.plan import Terms
 from fermata.server.api.bodies import Body, Day, Instant, Name, Seed
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.server.long_work import LINES
 from fermata.services import standing
@@ -17,7 +18,7 @@ from fermata.services import standing
 OUTAGES_MAX = 20_000
 NAMES_MAX = 20_000
 
-router = APIRouter(tags=["plans"])
+router = open_noun("plans")
 
 
 class OutageBody(Body):

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from fermata.domain.ids import CampaignId
 from fermata.server.api.bodies import Body, Instant, Name, Text
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import tail
 from fermata.services.run_views import TailEntry, TailView
 
-router = APIRouter(prefix="/tail", tags=["tail"])
+router = open_noun("tail", "/tail")
 
 Campaign = Annotated[Name | None, Query()]
 

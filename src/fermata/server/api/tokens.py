@@ -3,19 +3,20 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response, status
+from fastapi import Response, status
 from pydantic import BaseModel, Field, model_validator
 
 from fermata.domain.identity import Grant, GrantLevel, PrincipalKind, Role
 from fermata.domain.sessions import TOKEN_LIFE, TOKEN_LIFE_MAX, ApiToken
 from fermata.server.api.bodies import Body, Name
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.server.principals import Caller
 from fermata.services import identity
 
 GRANTS_MAX = 200
 
-router = APIRouter(tags=["tokens"])
+router = open_noun("tokens")
 
 
 class GrantBody(Body):

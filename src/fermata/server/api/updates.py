@@ -3,7 +3,7 @@
 from datetime import UTC
 from typing import Annotated
 
-from fastapi import APIRouter, Query, UploadFile, status
+from fastapi import Query, UploadFile, status
 from pydantic import Field
 
 from fermata.domain.combinations import Combination
@@ -11,6 +11,7 @@ from fermata.domain.ids import FreezeId, PlanId, SupercomputerId, UpdateId
 from fermata.domain.piles import Pile
 from fermata.domain.qualification import QualificationRule, Result, Ring, Signal
 from fermata.server.api.bodies import NAME_MAX, TEXT_MAX, Body, Instant, Name, Text
+from fermata.server.api.nouns import open_noun
 from fermata.server.api.uploads import ActorField, WhyField, saved_files
 from fermata.server.context import Given
 from fermata.services import together, updates
@@ -19,7 +20,7 @@ UPDATES_MAX = 100
 NODES_MAX = 10**7
 UPDATES_FILE, RULES_FILE = "updates.yaml", "qualification.yaml"
 
-router = APIRouter(tags=["updates"])
+router = open_noun("updates")
 
 Asked = Annotated[str | None, Query(max_length=NAME_MAX)]
 

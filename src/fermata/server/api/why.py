@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from fermata.domain.ids import CampaignId, PlanId
 from fermata.planning.why import Explanation
+from fermata.server.api.nouns import open_noun
 from fermata.server.context import Given
 from fermata.services import why
 
 NAME_MAX = 200
 
-router = APIRouter(tags=["plans"])
+router = open_noun("plans")
 
 Name = Annotated[str, Query(min_length=1, max_length=NAME_MAX)]
 Optional = Annotated[str | None, Query(max_length=NAME_MAX)]
