@@ -18,7 +18,7 @@ DRILL := tests/services/test_backups.py tests/cli/test_backup.py tests/store/tes
 FOLDER ?= $(VENV)/$@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fast format lint types contracts pytest simulate fuzz fuzz-api tamper drill kubernetes slurm lock reasons roles sbom build clean bench bench-full bench-page
+.PHONY: help setup demo test check fast format lint types contracts pytest simulate fuzz fuzz-api tamper drill kubernetes slurm lock reasons roles sbom build clean bench bench-full bench-long bench-page
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ bench: $(INSTALLED)  ## every table at 20,000 nodes, under 15 quiet minutes, see
 
 bench-full: $(INSTALLED)  ## the tables from 1,000 to 1,000,000 nodes, under 90 quiet minutes (OUT=folder)
 	@$(BIN)/python benchmarks/bench.py --plan full $(if $(OUT),--out $(OUT)) $(ARGS)
+
+bench-long: $(INSTALLED)  ## what takes longer than both: January and fifty times it, simulated with every fault (OUT=folder)
+	@$(BIN)/python benchmarks/bench.py --plan long $(if $(OUT),--out $(OUT)) $(ARGS)
 
 bench-page: $(INSTALLED)  ## write docs/benchmarks-results.md and its charts from the figures of runs (OUT="folder folder")
 	@$(BIN)/python benchmarks/page.py $(OUT) $(ARGS)

@@ -36,7 +36,6 @@ SEED = 1  # of the sizes and places in a multiple
 NEAR = 0.01  # of its bound: a term that is no further away counts as good
 HIGHS_SECONDS = 120  # as long as the larger campaigns may take
 HIGHS_TIMES_MOST = 10  # of 50 its model alone, with twelve million entries, would need more than the machine has
-GC_THRESHOLD = (100_000, 20, 100)  # the command's own
 PLAN_SECONDS = {10: 120.0, 50: 600.0}  # what was promised, by Januaries in the campaign
 LATE_WEIGHT = 1000  # of a late node-day against a window, so that one solve keeps the order of the two terms
 
@@ -75,7 +74,6 @@ def main() -> None:
 
 def read_frozen(folder: str) -> Scenario:
     """The scenario, put aside from the garbage collector (set as the command does): it lives as long as the process."""
-    gc.set_threshold(*GC_THRESHOLD)
     read = read_scenario(Path(folder))
     gc.collect()
     gc.freeze()

@@ -36,7 +36,7 @@ from fermata.store import runs
 from fermata.store.database import Database
 from fermata.store.runs import window_run
 from fermata.store.unit_ops import unit_op
-from harness import cpu_seconds
+from harness import collect_as_command, cpu_seconds
 
 SEED = 1
 NAP_SECONDS = 0.001  # until a worker, or who moves the time, looks again: less than any step takes
@@ -162,6 +162,7 @@ def _next_due(database: Database, run: RunId) -> datetime | None:
 def main() -> None:
     """One worker."""
     job = orjson.loads(sys.argv[1])
+    collect_as_command()
     database = Database(job["store"])
     role = {"raw": _replay, "embedded": _conduct, "temporal": _conduct}[job["role"]]
     told = role(job, database)

@@ -20,23 +20,21 @@ from pathlib import Path
 from starlette.types import Receive, Scope, Send
 
 import harness
+import processes
 from fermata.domain.fleet import NodeState
 from fermata.domain.ids import NodeId
 from fermata.domain.policy import Scope as ConsentScope
 from fermata.domain.policy import ScopeLevel
 from fermata.domain.scheduled_events import Leads, question_event
-from fermata.formats.scenario import read_scenario
 from fermata.server.app import create_app
 from fermata.server.callers import NodeAccess, NodeKeys
 from fermata.server.serving import bind_socket, serve_until_signal
 from fermata.services import consent
 from fermata.services.event_approvals import Hearing, acknowledge_events
-from fermata.services.inventory import ImportSet, import_set
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.store.database import Database
 from fermata.store.opening import open_database
 from fermata.store.query_rows import read_nodes
-from fleets import write_scenario
 from harness import Benchmark, Case, Place, Sample, Watch
 from stores import copied_store
 
@@ -68,8 +66,7 @@ def main() -> None:
     options = harness.read_options(__doc__ or "")
     size = options.nodes or NODES
     with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
-        scenario = write_scenario(Path(name, "scenario"), size)
-        harness.in_own_process(_import, str(scenario), f"sqlite:///{name}/fleet.db")
+        _, store = processes.imported(Path(name), size)
         harness.run(
             Benchmark(
                 name="doors",
@@ -83,7 +80,7 @@ def main() -> None:
                     Case(name="look after an approval", run=look_again),
                     Case(name=f"acknowledge {ACKNOWLEDGED:,}", run=acknowledge),
                 ],
-                each_run=lambda: copied_store(Path(name, "fleet.db")),
+                each_run=lambda: copied_store(store),
             ),
             options,
         )
@@ -180,6 +177,7 @@ async def _ask_some(port: int, requests: Sequence[bytes]) -> int:
 
 def serve(kind: str, store: str) -> None:
     """The server that is measured, in a process of its own; prints its port."""
+    harness.collect_as_command()
     listener, numbers = bind_socket("127.0.0.1", 0), count()
     print(listener.getsockname()[1], flush=True)
     if kind == PLAIN:
@@ -201,14 +199,6 @@ async def _same_bytes(scope: Scope, _receive: Receive, send: Send) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _import(scenario: str, store: str) -> None:
-    read = read_scenario(Path(scenario))
-    db = open_database(store)
-    given = ImportSet(fleet=read.fleet, catalogue=read.catalogue, policy=read.policy, campaign=read.campaign)
-    import_set(db, given, now=NOW, actor="benchmark")
-    db.close()
 
 
 def _hearing(db: Database, desk: MaintenanceDesk) -> Hearing:

@@ -3,9 +3,14 @@ this one name the cases.
 """
 
 import argparse
+import cProfile
+import gc
+import io
+import itertools
 import json
 import os
 import platform
+import pstats
 import resource
 import sqlite3
 import subprocess
@@ -27,6 +32,8 @@ T = TypeVar("T")
 Place = Mapping[str, str]  # what the cases of one run share: folders, files, database URLs by name
 Figures = Mapping[str, float]
 SCHEMA = "fermata.benchmark/1"  # schema.json beside this describes it
+PROFILED_FUNCTIONS = 15
+GC_THRESHOLD = (100_000, 20, 100)  # the command's own: a fleet is a million small objects
 STARTED_VARIABLE = "FERMATA_BENCHMARK_STARTED"  # by the clock that processes share, from bench.py
 STARTED = float(os.environ.get(STARTED_VARIABLE, time.monotonic()))  # what a script prepares counts against its budget
 
@@ -36,7 +43,7 @@ class Options:
     """What the command line asked for; `nodes` None is the whole of January, or the script's own default.
 
     `times`: Januaries in one campaign, for the scripts that plan multiples. `budget`: seconds of the whole script,
-    after which no case goes on.
+    after which no case goes on. `profile`: the case whose profile is wanted in place of the table.
     """
 
     runs: int
@@ -44,6 +51,7 @@ class Options:
     json: Path | None
     times: int = 1
     budget: float | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +112,11 @@ class Watch:
         return Sample(seconds=self.seconds, cpu_seconds=self.cpu_seconds, figures=figures)
 
 
+def collect_as_command() -> None:
+    """From now on this process looks for garbage as seldom as the command does."""
+    gc.set_threshold(*GC_THRESHOLD)
+
+
 def cpu_seconds() -> float:
     """User and system time of this process so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -134,13 +147,21 @@ def options_parser(about: str, *, runs: int) -> argparse.ArgumentParser:
     parser.add_argument("--nodes", type=positive, help="size of the fleet")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too, after every round")
     parser.add_argument("--budget", type=float, metavar="SECONDS", help="no round begins that would last longer")
+    parser.add_argument("--profile", metavar="CASE", help="that case alone, once: where its time goes, and no figures")
     return parser
 
 
 def to_options(asked: argparse.Namespace) -> Options:
     """What was asked for of a parser of `options_parser`."""
     times = getattr(asked, "times", 1)
-    return Options(runs=asked.runs, nodes=asked.nodes, json=asked.json, times=times, budget=asked.budget)
+    return Options(
+        runs=asked.runs,
+        nodes=asked.nodes,
+        json=asked.json,
+        times=times,
+        budget=asked.budget,
+        profile=asked.profile,
+    )
 
 
 def in_own_process(call: Callable[..., T], *given: Any, seconds: float | None = None) -> T:
@@ -177,6 +198,7 @@ def _context() -> ForkServerContext:
 
 
 def _answer(sender: Connection, call: Callable[..., T], given: Sequence[Any]) -> None:
+    collect_as_command()
     sender.send(call(*given))
 
 
@@ -186,6 +208,9 @@ def run(benchmark: Benchmark, options: Options) -> None:
 
     A case that fails is left out from then on. Raises SystemExit at the end when one did, or has no figures at all.
     """
+    if options.profile is not None:
+        print(_profile(benchmark, options.profile), end="")
+        return
     machine = {**describe_machine(benchmark.versions), "load_before": round(os.getloadavg()[0], 1)}
     taken = _Taken(benchmark, options, machine)
     longest = 0.0
@@ -202,6 +227,33 @@ def run(benchmark: Benchmark, options: Options) -> None:
     print("\n".join(_render(taken.document())), flush=True)
     if taken.missing:
         raise SystemExit("; ".join(f"{one['name']}: {one['why']}" for one in taken.missing))
+
+
+def _profile(benchmark: Benchmark, name: str) -> str:
+    """The functions in which a case spends most of its first thread's time, by their own; cases before it that it needs
+    have run. Raises SystemExit for a case that is none.
+    """
+    before = list(itertools.takewhile(lambda case: case.name != name, benchmark.cases))
+    wanted = next((case for case in benchmark.cases if case.name == name), None)
+    if wanted is None:
+        raise SystemExit(f"no case is called {name}; they are {', '.join(case.name for case in benchmark.cases)}")
+    with benchmark.each_run() as place:
+        for case in before:
+            in_own_process(_measure, case.run, place)
+        return f"{benchmark.title}: {name}\n{in_own_process(_tell_profile, wanted.run, place)}"
+
+
+def _tell_profile(call: Callable[[Place], Sample], place: Place) -> str:
+    profile = cProfile.Profile()
+    profile.runcall(call, place)
+    stats = pstats.Stats(profile, stream=io.StringIO())
+    rows = sorted(stats.stats.items(), key=lambda row: -row[1][2])[:PROFILED_FUNCTIONS]  # type: ignore[attr-defined]
+    total = stats.total_tt  # type: ignore[attr-defined]
+    told = [f"{total:.1f} s with the profiler's own", "  own s   share   with its calls s      calls  function"]
+    for (file, _, function), (_, calls, own, below, _) in rows:
+        where = "" if file == "~" else ".".join(Path(file).with_suffix("").parts[-2:]) + "."
+        told.append(f"{own:7.2f} {own / total:6.1%} {below:18.2f} {calls:10,}  {where}{function}")
+    return "\n".join([*told, ""])
 
 
 def _spent() -> float:

@@ -5,7 +5,6 @@ Then a store of 20,000 nodes with 12 updates due on each: all requests and where
 after one node changed. Baseline of the second is the first.
 """
 
-import gc
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
@@ -39,7 +38,6 @@ from harness import Benchmark, Case, Place, Sample, Watch
 NODES, UPDATES = 20_000, 12
 ANEW_SECONDS, ONE_NODE_SECONDS = 3.0, 0.02  # what was promised, for so many
 NOW = datetime(2026, 1, 2, 20, tzinfo=UTC)
-GC_THRESHOLD = (100_000, 20, 100)  # the command's own
 OLD, NEW = "1.0", "2.0"
 
 
@@ -103,7 +101,6 @@ def refresh_anew(place: Place) -> Sample:
     import_set(database, given, now=NOW, actor="bench")
     database.close()
     database = Database(place["store_sqlite"])
-    gc.set_threshold(*GC_THRESHOLD)
     with Watch() as watch:
         refresh_requests(database, now=NOW)
     with database.read() as conn:
@@ -149,7 +146,6 @@ def follow_largest(place: Place) -> Sample:
 
 def _follow(database: Database, component: str, names: Sequence[NodeId]) -> list[tuple[float, float]]:
     """Wall and CPU seconds of a look after each of these nodes got an update, one after the other."""
-    gc.set_threshold(*GC_THRESHOLD)
     refresh_requests(database, now=NOW)
     taken = []
     for name in names:

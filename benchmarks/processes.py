@@ -3,6 +3,7 @@ look at them from outside: when they answer, and what they and their children ho
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,12 +14,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import harness
 from conduct import fill, make_plan
 from fermata.formats.plans import read_plan, write_plan
 from fermata.formats.scenario import read_scenario
 from fermata.services import runs as run_service
 from fermata.services.inventory import ImportSet, import_set
 from fermata.store.opening import open_database
+from fleets import write_scenario
+from stores import KEPT_VARIABLE
 
 START_SECONDS = 600.0  # of a server over a million nodes on a busy machine
 NAP_SECONDS = 0.02
@@ -101,6 +105,20 @@ def _status(process: int) -> dict[str, float]:
         return {}
     pairs = (line.split(":", 1) for line in lines if line.endswith("kB"))
     return {name: int(value.split()[0]) / 1024 for name, value in pairs}
+
+
+def imported(folder: Path, nodes: int) -> tuple[Path, Path]:
+    """A made fleet of so many nodes: its scenario, and an SQLite store that it was imported into. Made in `folder`, or
+    in a run of several tables once for all of them.
+    """
+    place = Path(os.environ.get(KEPT_VARIABLE, folder), f"imported-{nodes}")
+    scenario, store, done = place / "scenario", place / "fleet.db", place / "done"
+    if not done.exists():
+        shutil.rmtree(place, ignore_errors=True)  # of a table that was ended
+        write_scenario(scenario, nodes)
+        harness.in_own_process(import_store, str(scenario), f"sqlite:///{store}")
+        done.touch()
+    return scenario, store
 
 
 def import_store(scenario: str, store: str) -> None:

@@ -3,7 +3,6 @@
 Baseline, in the same run: the same campaign planned from scratch, as the only answer to a surprise that is no re-plan.
 """
 
-import gc
 import tempfile
 from dataclasses import replace
 from datetime import timedelta
@@ -84,7 +83,6 @@ def missed(place: Place) -> Sample:
 
 
 def _again(place: Place, observed: Observed, *, lower: bool = False) -> Sample:
-    gc.set_threshold(100_000, 20, 100)  # as the command does: a fleet is a million small objects
     read, parent = read_scenario(Path(place["scenario"])), read_plan(_parent_of(place))
     begun = parent.windows[len(parent.windows) // 2].start
     inputs = replace(planning_input(read), parent=parent, now=begun + timedelta(hours=12), observed=observed)

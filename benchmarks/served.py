@@ -3,7 +3,6 @@ with a board, a script and a query ask of it.
 """
 
 import asyncio
-import gc
 import itertools
 import json
 import subprocess
@@ -30,11 +29,11 @@ from fermata.server.serving import bind_socket, serve_until_signal
 from fermata.services.identity import NewToken, make_token
 from fermata.services.requests import refresh_requests
 from fermata.store.opening import open_database
+from harness import collect_as_command
 
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)
 PATIENCE_SECONDS = 30.0  # then an answer is none
 SERVE = "serve"
-GC_THRESHOLD = (100_000, 20, 100)  # the command's own
 ROLES = (Role.CONDUCTOR, Role.APPROVER, Role.OPERATOR, Role.AUDITOR)
 QUERY = {"query": "resources | summarize count() by location"}
 Tokens = Mapping[str, str]  # by the address that it is used from
@@ -171,7 +170,7 @@ def serving(store: str) -> Iterator[Served]:
 
 def serve(store: str) -> None:
     """The server that is measured; prints its port."""
-    gc.set_threshold(*GC_THRESHOLD)
+    collect_as_command()
     listener, numbers = bind_socket("127.0.0.1", 0), count()
     print(listener.getsockname()[1], flush=True)
     app = create_app(

@@ -5,9 +5,10 @@ query workers, and a `fermata worker` that conducts. Real processes; the SQLite 
 Baseline: the same server on an empty store. A fleet above `--planned` nodes has no plan, and so no worker.
 """
 
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,6 @@ import orjson
 import harness
 import processes
 import stores
-from fleets import write_scenario
 from harness import Benchmark, Case, Place, Sample
 
 NODES, NODES_LARGE = 20_000, 1_000_000
@@ -37,12 +37,14 @@ def main() -> None:
     options = harness.to_options(asked)
     size = options.nodes or NODES
     with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
-        scenario = str(write_scenario(Path(name, "scenario"), size))
-        harness.in_own_process(processes.import_store, scenario, f"sqlite:///{name}/fleet.db")
+        scenario, fleet = processes.imported(Path(name), size)
+        made = {"fleet": fleet, "run": Path(name, "run.db")}
         has_plan = size <= asked.planned
         if has_plan:
-            harness.in_own_process(processes.make_plan_file, scenario, f"{name}/plan.json")
-            harness.in_own_process(processes.begin_store, scenario, f"{name}/plan.json", f"sqlite:///{name}/run.db")
+            harness.in_own_process(processes.make_plan_file, str(scenario), f"{name}/plan.json")
+            harness.in_own_process(
+                processes.begin_store, str(scenario), f"{name}/plan.json", f"sqlite:///{made['run']}"
+            )
         worker = [Case(name="worker: memory", run=work)] if has_plan else []
         empty = "empty store: serving"
         harness.run(
@@ -61,7 +63,7 @@ def main() -> None:
                     Case(name="all asked: memory", run=use, baseline=empty),
                     *worker,
                 ],
-                each_run=lambda: _copied(Path(name)),
+                each_run=lambda: _copied(made),
                 notes=[
                     "Serving: the API's board was answered. `page`: the board's page after it, by then warm or not.",
                     "all asked: until everything was answered once, a query among it.",
@@ -115,14 +117,14 @@ def work(place: Place) -> Sample:
 
 
 @contextmanager
-def _copied(made: Path) -> Iterator[Place]:
+def _copied(made: Mapping[str, Path]) -> Iterator[Place]:
     """Each run has files of its own: a first start is one."""
     with stores.fresh_stores(None, ("empty",), {}) as place:
         folder = Path(place["folder"])
         found = dict(place) | {"empty": place["empty_sqlite"]}
-        for name in ("fleet", "run"):
-            if (made / f"{name}.db").exists():
-                (folder / f"{name}.db").write_bytes((made / f"{name}.db").read_bytes())
+        for name, file in made.items():
+            if file.exists():
+                shutil.copyfile(file, folder / f"{name}.db")
                 found[name] = f"sqlite:///{folder}/{name}.db"
         yield found
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,6 +14,7 @@ from sqlalchemy import URL, make_url
 from harness import Place
 
 VARIABLE = "FERMATA_TEST_POSTGRES"
+KEPT_VARIABLE = "FERMATA_BENCHMARK_KEPT"  # a folder of bench.py's, for what several tables begin with
 NO_POSTGRES = (
     f"PostgreSQL was not measured: none on loopback lets us in. Set {VARIABLE} to a URL that may create databases."
 )
@@ -64,7 +66,7 @@ def copied_store(store: Path) -> Iterator[Place]:
     """A copy of an SQLite store for one run: what it writes is its own."""
     with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
         target = Path(name, "fleet.db")
-        target.write_bytes(store.read_bytes())
+        shutil.copyfile(store, target)
         yield {"store": f"sqlite:///{target}"}
 
 

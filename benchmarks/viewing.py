@@ -78,12 +78,7 @@ def main() -> None:
     options = harness.to_options(asked)
     size = options.nodes or NODES
     with tempfile.TemporaryDirectory(prefix="fermata-bench-") as name:
-        scenario, store = str(write_scenario(Path(name, "scenario"), size)), f"sqlite:///{name}/fleet.db"
-        if size <= asked.planned:
-            harness.in_own_process(processes.make_plan_file, scenario, f"{name}/plan.json")
-            harness.in_own_process(processes.begin_store, scenario, f"{name}/plan.json", store)
-        else:
-            harness.in_own_process(processes.import_store, scenario, store)
+        store = _prepare(Path(name), size, has_plan=size <= asked.planned)
         given = {"viewers": asked.viewers, "seconds": asked.seconds}
         harness.run(
             Benchmark(
@@ -98,7 +93,7 @@ def main() -> None:
                         target_seconds=API_SECONDS.get(size),
                     ),
                 ],
-                each_run=lambda: copied_store(Path(name, "fleet.db")),
+                each_run=lambda: copied_store(store),
                 notes=[
                     "Seconds are those of the API's answer that is slower than 99 of 100; CPU is the server's.",
                     "page: the board's page and then the style sheets it names, which a browser waits for to paint.",
@@ -106,6 +101,16 @@ def main() -> None:
             ),
             options,
         )
+
+
+def _prepare(folder: Path, size: int, *, has_plan: bool) -> Path:
+    """The file of a store with a fleet, and with a run of its plan."""
+    if not has_plan:
+        return processes.imported(folder, size)[1]
+    scenario, plan, store = write_scenario(folder / "scenario", size), folder / "plan.json", folder / "fleet.db"
+    harness.in_own_process(processes.make_plan_file, str(scenario), str(plan))
+    harness.in_own_process(processes.begin_store, str(scenario), str(plan), f"sqlite:///{store}")
+    return store
 
 
 def view(place: Place, *, is_plain: bool, viewers: int, seconds: float) -> Sample:
@@ -213,6 +218,7 @@ def _serving(what: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
 
 def serve(what: str) -> None:
     """The server that is looked at, in a process of its own; prints its port. `what`: a store, or PLAIN."""
+    harness.collect_as_command()
     listener, numbers = bind_socket("127.0.0.1", 0), count()
     print(listener.getsockname()[1], flush=True)
     if what == PLAIN:

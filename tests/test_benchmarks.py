@@ -203,3 +203,20 @@ def test_the_classic_benchmark_compares_a_folder_of_projects_and_without_one_say
     assert [told[name]["proven or equal %"] for name in ("bare solver", "solve_project")] == [100, 100]
     bare = subprocess.run(script, capture_output=True, check=True, text=True, env=environment)
     assert bare.stdout.startswith("No folder was named, so nothing is measured.")
+
+
+@pytest.mark.slow
+def test_a_case_is_profiled_in_place_of_the_table(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    script = [sys.executable, str(ROOT / "benchmarks" / "auditing.py"), "--nodes", str(NODES), "--json", str(file)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    given = {"capture_output": True, "text": True, "env": environment}
+    told = subprocess.run([*script, "--profile", "verify"], check=False, **given)
+    title, total, heads, *rows = told.stdout.splitlines()
+    assert title.endswith(": verify")
+    assert total.endswith("s with the profiler's own")
+    assert (heads.split()[-1], len(rows)) == ("function", 15)
+    assert not file.exists()
+    wrong = subprocess.run([*script, "--profile", "verified"], check=False, **given)
+    assert wrong.returncode == 1
+    assert wrong.stderr.startswith("no case is called verified; they are bare rows, append, read, verify")
