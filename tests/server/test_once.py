@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from tests.formats.conftest import Small
 from tests.server.conftest import HandClock
 
-from fermata.server.api import PREFIX
+from fermata.server.api.nouns import PREFIX
 from fermata.services import inventory
 from fermata.services.import_files import ImportKind, place_of, read_import
 from fermata.services.once import Key, find_kept, under_key

@@ -12,8 +12,8 @@ from tests.server import world
 from tests.server.conftest import HandClock
 
 from fermata.domain.ids import PlanId
-from fermata.server.api import PREFIX
 from fermata.server.api.cursors import write_cursor
+from fermata.server.api.nouns import PREFIX
 from fermata.services import inventory
 from fermata.services.import_files import ImportKind, place_of, read_import
 from fermata.store import plans
