@@ -22,7 +22,7 @@ from fermata.server.limits.bounds import BOUNDS, Bounds, Rate, waits_for_news
 from fermata.server.limits.front import Limits
 from fermata.server.limits.refusals import LimitCode, OverLimit
 from fermata.server.limits.strangers import Strangers
-from fermata.server.limits.turns import Front, Lanes, Shares, Turns, Work, work_done
+from fermata.server.limits.turns import FairPlay, Lanes, Shares, Turns, Work, work_done
 
 SHARE = Rate(burst=2, a_second=0.1)
 
@@ -178,18 +178,18 @@ def test_work_of_the_greedy_waits_for_its_turn_and_is_refused_with_a_reason_when
     async def some() -> tuple[OverLimit, bool]:
         clock = Hand()
         of, bounds = shares(clock), replace(BOUNDS, share_wait_seconds=0.0)
-        front = Front(of, Lanes(4), Turns(waiting_max=1, rest=0))
+        fair = FairPlay(of, Lanes(4), Turns(waiting_max=1, rest=0))
         begun, clock.at = of.begin(), 3.0
         of.end("a", begun)
-        held = Work("a", front, bounds)
+        held = Work("a", fair, bounds)
         await held.begin()
-        await Work("b", front, bounds).begin()  # has its share, and waits for nobody
+        await Work("b", fair, bounds).begin()  # has its share, and waits for nobody
         with pytest.raises(OverLimit) as refused:
-            await Work("a", front, bounds).begin()
+            await Work("a", fair, bounds).begin()
         held.end()
         held.end()
         await asyncio.sleep(0)
-        after = Work("a", front, bounds)
+        after = Work("a", fair, bounds)
         await after.begin()
         return refused.value, True
 
@@ -239,13 +239,13 @@ def test_a_place_is_left_by_who_goes_away_and_by_who_is_done() -> None:
 def test_who_waits_for_its_own_requests_too_long_is_told_so() -> None:
     async def some() -> tuple[OverLimit, int]:
         bounds = replace(BOUNDS, share_wait_seconds=0.0)
-        front = Front(shares(Hand()), Lanes(1), Turns(waiting_max=1, rest=0))
-        held = Work("a", front, bounds)
+        fair = FairPlay(shares(Hand()), Lanes(1), Turns(waiting_max=1, rest=0))
+        held = Work("a", fair, bounds)
         await held.begin()
         with pytest.raises(OverLimit) as refused:
-            await Work("a", front, bounds).begin()
+            await Work("a", fair, bounds).begin()
         held.end()
-        await Work("a", front, bounds).begin()
+        await Work("a", fair, bounds).begin()
         return refused.value, bounds.share_each
 
     refused, each = asyncio.run(some())
@@ -258,8 +258,8 @@ def test_who_became_greedy_while_it_waited_for_its_own_waits_with_the_greedy() -
     async def some() -> bool:
         clock = Hand()
         turns = Turns(waiting_max=1, rest=0)
-        front, bounds = Front(shares(clock), Lanes(1), turns), replace(BOUNDS, share_wait_seconds=60.0)
-        first, second = Work("a", front, bounds), Work("a", front, bounds)
+        fair, bounds = FairPlay(shares(clock), Lanes(1), turns), replace(BOUNDS, share_wait_seconds=60.0)
+        first, second = Work("a", fair, bounds), Work("a", fair, bounds)
         await first.begin()
         assert await turns.take("another", 0.0)
         waits = asyncio.create_task(second.begin())
@@ -270,7 +270,7 @@ def test_who_became_greedy_while_it_waited_for_its_own_waits_with_the_greedy() -
         is_kept = not waits.done()
         turns.give_back(0.0)
         await asyncio.wait_for(waits, 10)
-        return is_kept and await front.lanes.take("a", 0.0)
+        return is_kept and await fair.lanes.take("a", 0.0)
 
     assert asyncio.run(some()), "it had no turn before the other, and keeps no place of its own"
 
@@ -345,7 +345,7 @@ def test_who_waits_for_events_takes_none_of_the_servers_time() -> None:
         clock = Hand()
         of = shares(clock)
         is_free = waits_for_news("/topics/t/EventSubscriptions/s:receive")
-        work = Work("a", Front(of, Lanes(4), Turns(waiting_max=1, rest=0)), BOUNDS, is_free=is_free)
+        work = Work("a", FairPlay(of, Lanes(4), Turns(waiting_max=1, rest=0)), BOUNDS, is_free=is_free)
         await work.begin()
         clock.at = 100.0
         work.end()

@@ -102,6 +102,7 @@ READ_FIRST: Mapping[ModuleType, tuple[Callable[..., object], ...]] = MappingProx
     }
 )
 
+PACKING = 5  # of zlib's nine: the smallest takes the loop seven times as long, 70 ms for 2 MB, and saves a quarter
 GUARDED = [Depends(was_judged)]
 
 
@@ -221,7 +222,10 @@ def _stand_before(app: FastAPI, context: Context, access: Admission, bounds: Bou
     app.add_middleware(Once, context=context, prefix=PREFIX)
     app.add_middleware(Conditional, prefix=PREFIX)
     app.add_middleware(
-        GZipMiddleware, minimum_size=1024, exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, LINES_TYPE)
+        GZipMiddleware,
+        minimum_size=1024,
+        compresslevel=PACKING,
+        exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, LINES_TYPE),
     )
     again = Again(bounds)
     app.add_middleware(Limits, bounds=bounds, again=again)  # whoever finds out who calls is added below it

@@ -15,7 +15,7 @@ from fermata.server.limits.rates import Buckets, caller_of
 from fermata.server.limits.refusals import LimitCode, OverLimit, answer_to
 from fermata.server.limits.rooms import Rooms
 from fermata.server.limits.shape import is_judged, judge_body
-from fermata.server.limits.turns import Work, open_front
+from fermata.server.limits.turns import Work, open_fair_play
 from fermata.server.principals import find_principal
 from fermata.services.lanes import asked_by
 
@@ -39,7 +39,7 @@ class Limits:
         self._rooms = {kind: Rooms(room) for kind, room in bounds.rooms.items()}
         self._sent = Buckets(bounds.body, callers_max=bounds.callers_max)
         self._work = Buckets(bounds.work, callers_max=bounds.callers_max)
-        self._front = open_front(bounds)
+        self._fair = open_fair_play(bounds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,7 +59,7 @@ class Limits:
             return
         room = self._rooms[kind]
         room.take(caller)
-        work = Work(caller, self._front, self._bounds, is_free=waits_for_news(scope["path"]))
+        work = Work(caller, self._fair, self._bounds, is_free=waits_for_news(scope["path"]))
         try:
             with asked_by(caller):
                 await self._pass((caller, work), scope, receive, self._timed(caller, kind, work, send))

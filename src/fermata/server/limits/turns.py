@@ -189,8 +189,8 @@ class Turns:
 class Work:
     """One request of a caller, from when it could be worked on until its answer begins; `is_free` is not counted."""
 
-    def __init__(self, caller: str, front: "Front", bounds: Bounds, *, is_free: bool = False) -> None:
-        self._caller, self._front, self._bounds = caller, front, bounds
+    def __init__(self, caller: str, fair: "FairPlay", bounds: Bounds, *, is_free: bool = False) -> None:
+        self._caller, self._fair, self._bounds = caller, fair, bounds
         self._begun: float | None = None
         self._is_over = is_free
         self._has_lane = self._has_turn = False
@@ -199,29 +199,29 @@ class Work:
         """Returns when it may be worked on; called again, at once. Raises OverLimit when it would wait for too long."""
         if self._begun is not None or self._is_over:
             return
-        if not self._front.shares.has_taken_too_much(self._caller):
+        if not self._fair.shares.has_taken_too_much(self._caller):
             await self._take_lane()
-        if self._front.shares.has_taken_too_much(self._caller):
+        if self._fair.shares.has_taken_too_much(self._caller):
             self._leave_lane()
             await self._take_turn()
         else:
-            self._front.turns.note_others()
-        self._begun = self._front.shares.begin()
+            self._fair.turns.note_others()
+        self._begun = self._fair.shares.begin()
 
     def end(self) -> None:
         """Its answer begins, or there is none. Harmless twice."""
         self._is_over = True
         took = 0.0
         if self._begun is not None:
-            took, self._begun = self._front.shares.end(self._caller, self._begun), None
+            took, self._begun = self._fair.shares.end(self._caller, self._begun), None
         self._leave_lane()
         if self._has_turn:
             self._has_turn = False
-            self._front.turns.give_back(took)
+            self._fair.turns.give_back(took)
 
     async def _take_lane(self) -> None:
         seconds = self._bounds.share_wait_seconds
-        self._has_lane = await self._front.lanes.take(self._caller, seconds)
+        self._has_lane = await self._fair.lanes.take(self._caller, seconds)
         if not self._has_lane:
             sentence = (
                 f"{self._bounds.share_each} requests of one caller are worked on at the same time, and the others wait"
@@ -232,10 +232,10 @@ class Work:
     def _leave_lane(self) -> None:
         if self._has_lane:
             self._has_lane = False
-            self._front.lanes.give_back(self._caller)
+            self._fair.lanes.give_back(self._caller)
 
     async def _take_turn(self) -> None:
-        seconds, turns = self._bounds.share_wait_seconds, self._front.turns
+        seconds, turns = self._bounds.share_wait_seconds, self._fair.turns
         self._has_turn = turns.has_room(self._caller) and await turns.take(self._caller, seconds)
         if not self._has_turn:
             share = self._bounds.share
@@ -248,7 +248,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Front:
+class FairPlay:
     """What all requests share."""
 
     shares: Shares
@@ -256,9 +256,9 @@ class Front:
     turns: Turns
 
 
-def open_front(bounds: Bounds) -> Front:
+def open_fair_play(bounds: Bounds) -> FairPlay:
     """With nobody there yet."""
-    return Front(
+    return FairPlay(
         Shares(bounds.share, kept_seconds=bounds.share_kept_seconds, callers_max=bounds.callers_max),
         Lanes(bounds.share_each),
         Turns(waiting_max=bounds.share_waiting, rest=bounds.share_rest, others_seconds=bounds.share_others_seconds),
