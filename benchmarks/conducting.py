@@ -23,7 +23,7 @@ from fermata.services import runs as run_service
 from fermata.sim.clock import VirtualClock
 from fermata.store import runs, unit_ops
 from fermata.store.opening import open_database
-from fermata.wiring import open_simulated_site
+from fermata.wiring.conducting import open_simulated_site
 from fleets import write_scenario
 from harness import Benchmark, Case, Place, Sample, Watch
 

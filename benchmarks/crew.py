@@ -20,7 +20,6 @@ import orjson
 from sqlalchemy import func, select
 
 import moves
-from fermata import wiring
 from fermata.cli.driving import work_for
 from fermata.domain.ids import RunId
 from fermata.domain.run_states import LIVE_RUNS
@@ -36,6 +35,8 @@ from fermata.store import runs
 from fermata.store.database import Database
 from fermata.store.runs import window_run
 from fermata.store.unit_ops import unit_op
+from fermata.wiring.conducting import Driver, TemporalPlace, open_temporal
+from fermata.wiring.stores import listening
 from harness import collect_as_command, cpu_seconds
 
 SEED = 1
@@ -191,7 +192,7 @@ def _conduct(job: Mapping[str, Any], database: Database) -> dict[str, float]:
     stop = threading.Event()
     used = cpu_seconds()
     threading.Thread(target=_stop_at_end, args=(stop,), daemon=True).start()
-    with wiring.listening(database) as heard:
+    with listening(database) as heard:
         if job["role"] == "embedded":
             print("ready", flush=True)
             with keeping(parts):
@@ -204,15 +205,15 @@ def _conduct(job: Mapping[str, Any], database: Database) -> dict[str, float]:
 
 def _work_on_temporal(job: Mapping[str, Any], parts: Parts, stop: threading.Event, heard: threading.Event) -> None:
     """The first worker also wakes the run's workflows whenever the time moves."""
-    place = wiring.TemporalPlace(address=job["temporal"], task_queue=job["queue"])
+    place = TemporalPlace(address=job["temporal"], task_queue=job["queue"])
     clock = HeldClock(Path(job["clock"]))
-    driver = wiring.open_temporal(parts, place, clock)
+    driver = open_temporal(parts, place, clock)
     if job["worker"] == 0:
         threading.Thread(target=_wake, args=(clock, driver, RunId(job["run"])), daemon=True).start()
     work_for(driver, parts, stop, heard, lambda: print("ready", flush=True))
 
 
-def _wake(clock: HeldClock, driver: wiring.Driver, run: RunId) -> None:
+def _wake(clock: HeldClock, driver: Driver, run: RunId) -> None:
     known = clock.now()
     while True:
         if (now := clock.now()) != known:

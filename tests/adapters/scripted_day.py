@@ -48,7 +48,10 @@ from fermata.services.inventory_sources import sync_source
 from fermata.sim.clock import VirtualClock
 from fermata.store import consent, inventory, plans, runs, unit_ops
 from fermata.store.database import Database
-from fermata.wiring import mint_id, open_site, open_site_parts, open_sources
+from fermata.wiring.clocks import mint_id
+from fermata.wiring.conducting import open_site_parts
+from fermata.wiring.site import open_site
+from fermata.wiring.sources import open_sources
 
 SPEED = 900.0  # a quarter of an hour of the day in a second
 LIAR, DYING = "gpu007", "gpu012"

@@ -29,7 +29,7 @@ from fermata.domain.work_orders import Word, WorkOrder
 from fermata.services.order_words import WordOrder, decide_orders
 from fermata.services.outside_asks import TakenAsks, take_asks
 from fermata.services.work_orders import list_orders
-from fermata.wiring import mint_id
+from fermata.wiring.clocks import mint_id
 
 _WHY = lacking()
 pytestmark = [

@@ -8,12 +8,13 @@ from typing import Any
 
 from tests.formats.conftest import Small
 
-from fermata import wiring
 from fermata.cli.demo_line import DemoLine
 from fermata.domain.report import Report
 from fermata.formats.scenario import read_scenario
 from fermata.services.report import make_report
 from fermata.services.run_views import RunStatus
+from fermata.wiring.clocks import CampaignClock
+from fermata.wiring.stores import open_database
 
 AS_FAST_AS_IT_GOES = 100_000.0
 
@@ -72,14 +73,14 @@ def play(
     scenario = read_scenario(
         folder / "small" if (folder / "small").exists() else small_scenario(folder / "small").folder
     )
-    database = wiring.open_database(f"sqlite:///{folder / 'demo.db'}")
+    database = open_database(f"sqlite:///{folder / 'demo.db'}")
     start = scenario.campaign.planned_as_of
     assert start is not None
     teller = Listener()
     line = DemoLine(
         database=database,
         scenario=scenario,
-        clock=wiring.CampaignClock(start, speed),
+        clock=CampaignClock(start, speed),
         world_log=folder / "world.jsonl",
         teller=teller,
         seed=1,
@@ -97,7 +98,7 @@ def play(
 
 
 def report_of(folder: Path) -> Report:
-    database = wiring.open_database(f"sqlite:///{folder / 'demo.db'}")
+    database = open_database(f"sqlite:///{folder / 'demo.db'}")
     try:
         return make_report(database)
     finally:

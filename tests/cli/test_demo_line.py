@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tests.cli.demo_world import play, report_of
 
-from fermata import wiring
 from fermata.cli.demo_line import DemoLine
 from fermata.domain.policy import Scope, ScopeLevel
 from fermata.domain.report import Outcome, Report
 from fermata.services.freezes import FreezeOrder, add_freeze
+from fermata.wiring import clocks
 
 pytestmark = pytest.mark.xdist_group("demo line")  # one whole demo for all
 STEPS = ("import", "approve", "plan", "publish")
@@ -95,7 +95,7 @@ def test_what_a_freeze_kept_from_its_window_is_planned_again(tmp_path: Path) -> 
                 end=start + timedelta(days=2),
                 reason="launch",
             )
-            add_freeze(line.database, order, now=start, new_id=wiring.mint_id)
+            add_freeze(line.database, order, now=start, new_id=clocks.mint_id)
 
     told = play(tmp_path, freeze_once)
     report = report_of(tmp_path)

@@ -29,7 +29,8 @@ from fermata.formats.maintnote import maintnote_to_bytes
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.settings import read_settings
 from fermata.store.database import Database
-from fermata.wiring import UtcClock, make_app
+from fermata.wiring.clocks import UtcClock
+from fermata.wiring.serving import make_app
 
 RAW = "\x1b[2J\x9b31m\x07\x00\u202egnp.exe\u2066\u200b\ufeff\x7f[red]x[/red][link=http://e.example]y[/link]"
 COMMANDS = (

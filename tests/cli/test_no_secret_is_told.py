@@ -18,7 +18,8 @@ from tests.conftest import free_port
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.settings import read_settings
 from fermata.store.database import Database
-from fermata.wiring import UtcClock, make_app
+from fermata.wiring.clocks import UtcClock
+from fermata.wiring.serving import make_app
 
 PLACES = (
     "smtp", "oncall", "signing", "source", "kubernetes", "metrics", "slurm", "nodes", "pull", "chat", "query",

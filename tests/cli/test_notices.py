@@ -7,16 +7,17 @@ import pytest
 from tests.cli.line import Line
 from tests.conformance.receivers import receiving
 
-from fermata import wiring
 from fermata.cli.serve import delivering
 from fermata.settings import Settings
+from fermata.wiring.clocks import SystemClock
+from fermata.wiring.stores import open_database
 
 PATIENCE_SECONDS = 30
 
 
 def test_a_server_delivers_by_itself(imported: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "subscriptions.yaml"
-    database = wiring.open_database(f"sqlite:///{imported.store}")
+    database = open_database(f"sqlite:///{imported.store}")
     try:
         with receiving() as receiver:
             target = f"{{url: '{receiver.url}'}}"
@@ -25,7 +26,7 @@ def test_a_server_delivers_by_itself(imported: Line, tmp_path: Path, monkeypatch
             assert (refused.code, "is not https" in refused.err) == (1, True)
             monkeypatch.setenv("FERMATA_LOCAL_TARGETS", "1")
             assert imported.run("subscriptions", "import", str(path)).code == 0
-            with delivering(database, Settings(), wiring.SystemClock()):
+            with delivering(database, Settings(), SystemClock()):
                 until = time.monotonic() + PATIENCE_SECONDS
                 while len(receiver.posts) < 2 and time.monotonic() < until:
                     time.sleep(0.05)

@@ -17,13 +17,15 @@ from tests.conftest import copy_sqlite
 from tests.formats.conftest import Small
 from tests.server import world
 
-from fermata import wiring
 from fermata.cli.local import StoreVerbs
 from fermata.client.link import ServerLink
 from fermata.client.server import ServerVerbs
 from fermata.domain.pending_lines import PendingFilter
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.settings import Settings
+from fermata.wiring.clocks import SystemClock
+from fermata.wiring.serving import make_app
+from fermata.wiring.stores import open_database
 
 JSON = "--json"
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -39,9 +41,9 @@ SECONDS = re.compile(r'("seconds": |checked in )[0-9.]+')
 @contextmanager
 def served(store: Path) -> Iterator[str]:
     """The URL of a real server over that store, on real time."""
-    database = wiring.open_database(f"sqlite:///{store}")
+    database = open_database(f"sqlite:///{store}")
     server = BackgroundServer(
-        wiring.make_app(database, wiring.SystemClock(), simulated_at=None, settings=Settings()),
+        make_app(database, SystemClock(), simulated_at=None, settings=Settings()),
         listener := bind_socket("127.0.0.1", 0),
     )
     server.start()
@@ -238,7 +240,7 @@ def test_run_and_report_of_a_conducted_campaign_are_the_same(line: Line, tmp_pat
 
 def test_status_of_a_run_with_late_windows_and_a_tail_is_the_same(line: Line, sqlite_template: Path) -> None:
     copy_sqlite(sqlite_template, line.store)
-    database = wiring.open_database(f"sqlite:///{line.store}")
+    database = open_database(f"sqlite:///{line.store}")
     world.save_campaign(database, world.Size())
     world.save_run(database, world.Size(), world.save_plan(database, world.Size()))
     database.close()
@@ -313,7 +315,7 @@ def test_what_the_server_finds_wrong_with_a_request_is_bad_input(imported: Twins
 
 
 def test_pages_of_a_long_list_are_put_together(imported: Twins) -> None:
-    database = wiring.open_database(f"sqlite:///{imported.line.store}")
+    database = open_database(f"sqlite:///{imported.line.store}")
     here = StoreVerbs(database)
     with ServerLink(imported.url) as link:
         there = ServerVerbs(link, lines_per_page=3)

@@ -9,10 +9,10 @@ from tests.cli.demo_world import AS_FAST_AS_IT_GOES, play, report_of
 from tests.cli.line import Line
 from tests.conformance.receivers import make_certificate
 
-from fermata import wiring
 from fermata.cli.serve import Simulation
 from fermata.server.serving import bind_socket
 from fermata.settings import read_settings
+from fermata.wiring.stores import open_database
 
 SECONDS_MAX = 45
 
@@ -97,7 +97,7 @@ def test_files_that_nothing_can_be_encrypted_with_are_told_before_anybody_listen
 
 def test_simulation_conducts_the_plan_in_force(tmp_path: Path) -> None:
     play(tmp_path, lambda line, event: line.stop.set() if event == "publish.finish" else None)
-    database = wiring.open_database(f"sqlite:///{tmp_path / 'demo.db'}")
+    database = open_database(f"sqlite:///{tmp_path / 'demo.db'}")
     simulation = Simulation(
         database=database, settings=read_settings(speed=AS_FAST_AS_IT_GOES, seed=1), log=tmp_path / "world.jsonl"
     )

@@ -16,8 +16,9 @@ from fermata.cli import conducting, main
 from fermata.cli.simulating import chosen_settings
 from fermata.services.site_served import SUBJECT
 from fermata.store import journal
-from fermata.wiring import SystemClock, open_site
+from fermata.wiring.clocks import SystemClock
 from fermata.wiring.errors import SiteUnusable
+from fermata.wiring.site import open_site
 
 __all__ = ["closed_stores"]
 

@@ -17,13 +17,13 @@ import pytest
 from tests.conftest import free_port
 from tests.simulation import stagehand
 
-from fermata import wiring
 from fermata.domain.run_states import LIVE_RUNS
 from fermata.execution.embedded import work_along
 from fermata.execution.parts import Parts
 from fermata.sim.fates import Faults
 from fermata.store import journal, runs, unit_ops
 from fermata.store.database import Database
+from fermata.wiring.conducting import TemporalPlace, open_temporal
 
 ROUGH = Faults(fails=0.1, hangs=0.0, false_done=0.05, busy=0.05, lost=0.1, fallout=0.3, mean_days_to_repair=0.2)
 START_SECONDS_MAX = 30
@@ -164,9 +164,9 @@ def on_temporal(rig: stagehand.Rig, address: str, workers: int) -> None:
     """Several workers of one task queue in threads, each with its own connection."""
     clock = HeldClock(at=rig.clock.now())
     over = threading.Event()
-    place = wiring.TemporalPlace(address=address, task_queue=f"fermata-{rig.folder.name}")
+    place = TemporalPlace(address=address, task_queue=f"fermata-{rig.folder.name}")
     drivers = [
-        wiring.open_temporal(Parts(database=rig.database, open_site=_site(rig, clock), clock=clock), place, clock)
+        open_temporal(Parts(database=rig.database, open_site=_site(rig, clock), clock=clock), place, clock)
         for _ in range(workers)
     ]
     ready = threading.Semaphore(0)

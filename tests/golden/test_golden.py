@@ -19,7 +19,7 @@ from tests.cli.conftest import line
 from tests.cli.line import Line
 from tests.conformance.receivers import Answer, Receiver, receiving
 
-from fermata import wiring
+from fermata.wiring import clocks
 
 __all__ = ["line"]
 FOLDER = Path(__file__).parent
@@ -53,8 +53,8 @@ class Clock:
 
     def set(self, text: str) -> None:
         at = datetime.fromisoformat(text)
-        self._patch.setattr(wiring, "utc_now", lambda: at)
-        self._patch.setattr(wiring, "mint_id", lambda prefix: f"{prefix}_{next(self._ids)}")
+        self._patch.setattr(clocks, "utc_now", lambda: at)
+        self._patch.setattr(clocks, "mint_id", lambda prefix: f"{prefix}_{next(self._ids)}")
 
 
 class Minted:

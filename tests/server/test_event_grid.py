@@ -39,7 +39,7 @@ from fermata.services import notices, subscriptions
 from fermata.settings import Settings
 from fermata.store import outbox
 from fermata.store.database import Database
-from fermata.wiring import open_channels
+from fermata.wiring.telling import open_channels
 
 KEY = "a-key-of-twenty-four-signs"
 SOURCE = f"/subscriptions/{arm.subscription_id(LUMEN)}"

@@ -14,7 +14,8 @@ from tests.server.test_browser import browser
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.settings import read_settings
 from fermata.store.database import Database
-from fermata.wiring import UtcClock, make_app
+from fermata.wiring.clocks import UtcClock
+from fermata.wiring.serving import make_app
 
 __all__ = ["browser"]
 

@@ -22,7 +22,8 @@ from fermata.ports import Notice, Notifier
 from fermata.services.subscriptions import add_subscriptions
 from fermata.settings import read_settings
 from fermata.sim.fates import NO_FAULTS
-from fermata.wiring import open_office, open_site
+from fermata.wiring.site import open_site
+from fermata.wiring.telling import open_office
 
 __all__ = ["closed_stores"]
 

@@ -8,15 +8,17 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.conformance import Bench, Outcome, Trial, Verdict, Write, list_trials, make_live_bench, try_all
 from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.node_states import UnitKind
 from fermata.formats.site import read_settings_file
 from fermata.ports import AdapterPorts
+from fermata.wiring import clocks
+from fermata.wiring.clocks import SystemClock
 from fermata.wiring.kinds import AdapterKind, KindBook, list_kinds
-from fermata.wiring.site import Probed, attach, say_gap
+from fermata.wiring.named_secrets import in_context, open_secrets
+from fermata.wiring.site import Probed, attach, open_site, say_gap
 
 SiteOption = Annotated[
     Path | None,
@@ -71,7 +73,7 @@ def doctor(
     if site is None:
         _tell_doctor([], wrong, ["Name a site's file by --site to have its adapters looked at."], as_json=as_json)
         return
-    with wiring.open_site(site, wiring.SystemClock(), book=book) as opened:
+    with open_site(site, SystemClock(), book=book) as opened:
         if _is_there(store):
             with options.opened_store(store) as database:
                 opened.attach(database)
@@ -117,8 +119,8 @@ def try_adapter(
     if write and not (node or device):
         raise typer.BadParameter("--write takes units: name those that may be taken by --node or --device")
     chosen = _find_kind(kind, list_kinds())
-    given = read_settings_file(settings, chosen, wiring.in_context(wiring.open_secrets(), settings.parent))
-    clock, run = wiring.SystemClock(), wiring.mint_id("try")
+    given = read_settings_file(settings, chosen, in_context(open_secrets(), settings.parent))
+    clock, run = SystemClock(), clocks.mint_id("try")
 
     def build() -> AdapterPorts:
         ports = chosen.open(given, clock)

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.verifying import verifying
 from fermata.formats import checkpoints
 from fermata.formats.archives import SUFFIX
 from fermata.services import archives, audit
 from fermata.services.audit import Evidence, Verified
+from fermata.wiring import clocks
 
 
 def register(app: typer.Typer) -> None:
@@ -81,7 +81,7 @@ def checkpoint(
 ) -> None:
     """Signs what the journal's last line carries. Keep file and key where nobody who writes to the store can write."""
     with options.opened_store(store) as database:
-        point = audit.take_checkpoint(database, now=wiring.utc_now())
+        point = audit.take_checkpoint(database, now=clocks.utc_now())
     text = checkpoints.sign(point, key)
     if out is not None:
         file = out / f"journal-{point.seq:012d}{checkpoints.SUFFIX}"
@@ -106,7 +106,7 @@ def archive(
     """Moves old lines of the journal, and old notices that nobody needs, into a file. What is left stays provable: the
     cut is signed. Refused while something open needs some of them. Keep the file as long as the law asks.
     """
-    now = wiring.utc_now()
+    now = clocks.utc_now()
     at = options.parse_time(before)
     with options.opened_store(store) as database, verifying() as told:
         made = archives.archive(database, to, at, key, told, now=now, actor=actor)

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.verifying import verifying
 from fermata.services import backups
 from fermata.services.backups import Backup
 from fermata.store.database import Database
+from fermata.wiring import clocks
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def back_up(
         if keep is None:
             made = backups.back_up(database, file)
         elif file.is_dir():
-            made = backups.back_up_in(database, file, now=wiring.utc_now(), keep=keep)
+            made = backups.back_up_in(database, file, now=clocks.utc_now(), keep=keep)
         else:
             raise typer.BadParameter(f"{file} is no folder: --keep names the backups in one", param_hint="FILE")
         _tell("backed up", made, as_json=as_json)
@@ -63,7 +63,7 @@ def restore(
         if verify:
             made = backups.rehearse(file, told)
         else:
-            now = wiring.utc_now()
+            now = clocks.utc_now()
             made = backups.restore(file, options.store_url(store), told, now=now, actor=actor)
     _tell("can be restored" if verify else "restored, the brake is on", made, as_json=as_json)
 

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.credentials import connect
 from fermata.cli.simulating import chosen_settings
@@ -13,6 +12,8 @@ from fermata.domain.hashing import to_plain
 from fermata.domain.intents import Intent
 from fermata.services import intents
 from fermata.services.intents import BrakeShown
+from fermata.wiring import clocks
+from fermata.wiring.stores import open_brake
 
 ReasonOption = Annotated[str, typer.Option("--reason", "--why", help="Why; others read it at night.")]
 
@@ -39,9 +40,9 @@ def pull(
         with connect(server) as place:
             shown = place.pull_brake(actor=actor, why=why)
     else:
-        file = wiring.open_brake(options.store_url(store), chosen_settings())
+        file = open_brake(options.store_url(store), chosen_settings())
         opened = partial(options.opened_store, store)
-        shown = intents.pull_brake(opened, file, now=wiring.utc_now(), actor=actor, why=why)
+        shown = intents.pull_brake(opened, file, now=clocks.utc_now(), actor=actor, why=why)
     _tell(shown, as_json=as_json)
 
 
@@ -58,9 +59,9 @@ def release(
         with connect(server) as place:
             shown = place.release_brake(actor=actor, why=why)
     else:
-        file = wiring.open_brake(options.store_url(store), chosen_settings())
+        file = open_brake(options.store_url(store), chosen_settings())
         with options.opened_store(store) as database:
-            shown = intents.release_brake(database, file, now=wiring.utc_now(), actor=actor, why=why)
+            shown = intents.release_brake(database, file, now=clocks.utc_now(), actor=actor, why=why)
     _tell(shown, as_json=as_json)
 
 
@@ -75,7 +76,7 @@ def show(
         with connect(server) as place:
             shown = place.show_brake()
     else:
-        file = wiring.open_brake(options.store_url(store), chosen_settings())
+        file = open_brake(options.store_url(store), chosen_settings())
         with options.opened_store(store) as database:
             shown = intents.show_brake(database, file)
     _tell(shown, as_json=as_json)

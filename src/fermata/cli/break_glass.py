@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.client import connect
 from fermata.domain.break_glass import BreakGlass, place_words
@@ -14,6 +13,7 @@ from fermata.domain.hashing import to_plain
 from fermata.domain.identity import LOCAL, Grant, GrantLevel, Role
 from fermata.domain.ids import BreakGlassId
 from fermata.services import emergencies
+from fermata.wiring import clocks
 
 RoleOption = Annotated[Role | None, typer.Option("--role", help="The role to take.", show_default=False)]
 OnOption = Annotated[
@@ -61,7 +61,7 @@ def take(
     else:
         with options.opened_store(store) as database:
             wanted = emergencies.Taking(grant=grant, minutes=minutes, why=why)
-            taken = emergencies.break_glass(database, LOCAL, wanted, now=wiring.utc_now(), new_id=wiring.mint_id)
+            taken = emergencies.break_glass(database, LOCAL, wanted, now=clocks.utc_now(), new_id=clocks.mint_id)
     _tell([taken], as_json=as_json)
 
 
@@ -78,7 +78,7 @@ def show(
             found = place.list_broken(over=over)
     else:
         with options.opened_store(store) as database:
-            found = emergencies.list_broken(database, now=wiring.utc_now(), over=over)
+            found = emergencies.list_broken(database, now=clocks.utc_now(), over=over)
     _tell(found, as_json=as_json)
 
 
@@ -96,7 +96,7 @@ def end(
             ended = place.give_back(BreakGlassId(name))
     else:
         with options.opened_store(store) as database:
-            ended = emergencies.give_back(database, BreakGlassId(name), now=wiring.utc_now(), actor=None, who=actor)
+            ended = emergencies.give_back(database, BreakGlassId(name), now=clocks.utc_now(), actor=None, who=actor)
     _tell([ended], as_json=as_json)
 
 

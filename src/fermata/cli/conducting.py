@@ -9,13 +9,16 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS
 from fermata.execution.embedded import keeping, work_along
 from fermata.services import records, runs
 from fermata.settings import Settings
+from fermata.wiring.clocks import SystemClock
+from fermata.wiring.conducting import open_site_parts
+from fermata.wiring.site import open_site
+from fermata.wiring.stores import Database, listening
 
 LOOK_SECONDS = 1.0  # for whether the run is over
 STOP_SECONDS = 5.0  # for the step under way to end by itself; then the adapters are closed, which ends calls that hang
@@ -31,18 +34,16 @@ SiteOption = Annotated[
 
 
 @contextmanager
-def conducting(
-    database: wiring.Database, settings: Settings, site: Path, over: threading.Event
-) -> Iterator[threading.Event]:
+def conducting(database: Database, settings: Settings, site: Path, over: threading.Event) -> Iterator[threading.Event]:
     """A conductor in a thread of its own, for whatever runs are live, until the block ends; what it holds is free then.
 
     Nothing begins by itself: a run is live once `fermata start` says so. `over` is set when the conductor fails, so
     that whoever waits for it ends as well. Raises BadInput, SiteUnusable, and at the end what it failed of.
     """
-    clock = wiring.SystemClock()
+    clock = SystemClock()
     stop, failed = threading.Event(), list[Exception]()
-    with wiring.open_site(site, clock) as opened, wiring.listening(database) as heard:
-        parts = wiring.open_site_parts(database, clock, opened, settings)
+    with open_site(site, clock) as opened, listening(database) as heard:
+        parts = open_site_parts(database, clock, opened, settings)
 
         def work() -> None:
             try:
@@ -65,19 +66,19 @@ def conducting(
         raise failed[0]
 
 
-def check_site(database: wiring.Database, site: Path) -> None:
+def check_site(database: Database, site: Path) -> None:
     """Before anything is started. Raises BadInput, SiteUnusable."""
-    with wiring.open_site(site, wiring.SystemClock()) as opened:
+    with open_site(site, SystemClock()) as opened:
         opened.require(database)
 
 
-def live_run(database: wiring.Database, campaign: CampaignId | None) -> Run | None:
+def live_run(database: Database, campaign: CampaignId | None) -> Run | None:
     """The run of the campaign, None for the only one, that may go on. Raises Refusal."""
     run = records.find_run(database, campaign or runs.only_campaign(database))
     return run if run is not None and run.state in LIVE_RUNS else None
 
 
-def conduct_until_over(database: wiring.Database, settings: Settings, site: Path, campaign: CampaignId) -> Run:
+def conduct_until_over(database: Database, settings: Settings, site: Path, campaign: CampaignId) -> Run:
     """Conducts in the foreground until the campaign's run is over, or somebody ends the process: the run as it is then.
 
     Raises BadInput, SiteUnusable.

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from fermata import scenarios, wiring
+from fermata import scenarios
 from fermata.cli import options, output
 from fermata.cli.demo_folder import TEMPORAL, DemoFolder, held_folder
 from fermata.cli.demo_line import DemoLine
@@ -28,6 +28,10 @@ from fermata.server.serving import BackgroundServer, PortTaken, bind_socket, url
 from fermata.services.errors import Refusal
 from fermata.services.report import make_report
 from fermata.settings import Settings
+from fermata.wiring import clocks
+from fermata.wiring.clocks import CampaignClock
+from fermata.wiring.serving import make_app
+from fermata.wiring.stores import open_database
 
 DEFAULT_FOLDER = Path("fermata-demo")
 SCENARIO = "january"
@@ -144,11 +148,11 @@ class _Demo:
     def _play(self, listener: socket.socket) -> None:
         scenario = read_scenario(scenarios.path(SCENARIO))
         started = time.monotonic()
-        database = wiring.open_database(f"sqlite:///{self.folder.store}")
-        start = scenario.campaign.planned_as_of or wiring.utc_now()
-        clock = wiring.CampaignClock(start, self.settings.speed)
+        database = open_database(f"sqlite:///{self.folder.store}")
+        start = scenario.campaign.planned_as_of or clocks.utc_now()
+        clock = CampaignClock(start, self.settings.speed)
         server = BackgroundServer(
-            wiring.make_app(database, clock, simulated_at=self.settings.speed, settings=self.settings), listener
+            make_app(database, clock, simulated_at=self.settings.speed, settings=self.settings), listener
         )
         server.start()
         url = url_of(listener)

@@ -8,7 +8,6 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import assert_never
 
-from fermata import wiring
 from fermata.cli import output
 from fermata.cli.demo_view import Teller, told_step
 from fermata.cli.driving import conduct_on_temporal
@@ -28,6 +27,9 @@ from fermata.services.inventory import ImportSet, import_set
 from fermata.services.records import PlanLine
 from fermata.services.report import make_report
 from fermata.services.run_views import RunStatus
+from fermata.wiring import clocks
+from fermata.wiring.clocks import CampaignClock
+from fermata.wiring.stores import Database
 
 ACTOR = "demo"
 PLANS_MAX = 6  # plans after which what is left stays left: each takes what the one before it missed
@@ -52,9 +54,9 @@ class DemoLine:
     `temporal`: the server that drives what is conducted; None: nothing but this process does.
     """
 
-    database: wiring.Database
+    database: Database
     scenario: Scenario
-    clock: wiring.CampaignClock
+    clock: CampaignClock
     world_log: Path
     teller: Teller
     seed: int
@@ -129,7 +131,7 @@ class DemoLine:
                 )
                 for name in names
             ]
-            decide(self.database, orders, now=self.clock.now(), new_id=wiring.mint_id)
+            decide(self.database, orders, now=self.clock.now(), new_id=clocks.mint_id)
             conclude(f"{output.count(len(names), 'supercomputer')} approved", supercomputers=len(names))
 
     def _plan(self) -> bool:
@@ -160,7 +162,7 @@ class DemoLine:
         with told_step(self.teller, "plan", "Planning the campaign") as conclude:
             wanted = plans.Wanted(as_of=now, asked=Asked(seed=self.seed))
             outcome = plans.make_plan(
-                self.database, self.scenario.campaign.id, now=now, new_id=wiring.mint_id, wanted=wanted
+                self.database, self.scenario.campaign.id, now=now, new_id=clocks.mint_id, wanted=wanted
             )
             if isinstance(outcome, Infeasible):
                 conclude("No plan exists: " + "; ".join(clash.sentence for clash in outcome.clashes))

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.simulating import chosen_settings
+from fermata.wiring import clocks
 from fermata.wiring.doctor import Copies, Examined, examine_all
 
 BackupsOption = Annotated[
@@ -53,7 +53,7 @@ def doctor(
     """
     settings = chosen_settings(store=store)
     copies = Copies(backups=backups, checkpoints=checkpoints, allowed=timedelta(days=within))
-    found = examine_all(options.store_url(settings.store), settings, copies, now=wiring.utc_now())
+    found = examine_all(options.store_url(settings.store), settings, copies, now=clocks.utc_now())
     if as_json:
         findings = [{"code": why.code, "sentence": why.sentence} for why in found.findings]
         well = not found.findings

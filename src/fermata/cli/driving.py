@@ -16,7 +16,6 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.domain.operations import Run
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import LIVE_RUNS
@@ -24,6 +23,18 @@ from fermata.execution.embedded import keeping, wake_live
 from fermata.execution.parts import Parts
 from fermata.services import records
 from fermata.services.errors import Refusal
+from fermata.wiring.clocks import CampaignClock, PacedClock
+from fermata.wiring.conducting import (
+    Driver,
+    NoDriver,
+    TemporalPlace,
+    Unreachable,
+    name_lead,
+    open_simulated_parts,
+    open_temporal,
+    require_temporal,
+)
+from fermata.wiring.stores import Database, OtherRelease, listening
 
 LOOPBACK = "127.0.0.1"
 SERVER_SECONDS_MAX = 30  # until it answers
@@ -49,29 +60,27 @@ TemporalOption = Annotated[
 def require_driver() -> None:
     """Raises typer.BadParameter when Temporal's client is not installed."""
     try:
-        wiring.require_temporal()
-    except wiring.NoDriver as missing:
+        require_temporal()
+    except NoDriver as missing:
         raise typer.BadParameter(str(missing)) from missing
 
 
-def open_driver(
-    parts: Parts, place: wiring.TemporalPlace, clock: wiring.PacedClock, rate: float | None
-) -> wiring.Driver:
+def open_driver(parts: Parts, place: TemporalPlace, clock: PacedClock, rate: float | None) -> Driver:
     """Raises typer.BadParameter when the driver is not installed."""
     require_driver()
-    return wiring.open_temporal(parts, place, clock, ticks_per_second=rate)
+    return open_temporal(parts, place, clock, ticks_per_second=rate)
 
 
 def work_for(
-    driver: wiring.Driver, parts: Parts, stop: threading.Event, heard: threading.Event, ready: Callable[[], None]
+    driver: Driver, parts: Parts, stop: threading.Event, heard: threading.Event, ready: Callable[[], None]
 ) -> None:
     """Until `stop` is set. Raises Refusal when the engine cannot be reached at the start, OtherRelease."""
-    over, upgraded = threading.Event(), list[wiring.OtherRelease]()
+    over, upgraded = threading.Event(), list[OtherRelease]()
 
     def watch() -> None:
         try:
             wake_live(parts.database, driver.wake, stop=over.is_set, heard=heard)
-        except wiring.OtherRelease as other:
+        except OtherRelease as other:
             upgraded.append(other)
             stop.set()
 
@@ -84,7 +93,7 @@ def work_for(
     try:
         with keeping(parts):
             driver.work(stop, begin)
-    except wiring.Unreachable as error:
+    except Unreachable as error:
         raise Refusal(reason(Code.ENGINE_UNREACHABLE, why=error)) from error
     finally:
         over.set()
@@ -94,9 +103,9 @@ def work_for(
 
 
 def conduct_on_temporal(
-    database: wiring.Database,
+    database: Database,
     run: Run,
-    clock: wiring.CampaignClock,
+    clock: CampaignClock,
     address: str,
     *,
     seed: int,
@@ -106,14 +115,14 @@ def conduct_on_temporal(
     """Conducts in this process, driven by Temporal, until the run is over or `stop` turns true."""
     began = max(clock.now(), run.clock_at)
     flowing = clock.flow_from(began)
-    flowing.note({wiring.name_lead(run.id): began})  # however long it takes until somebody works
-    parts = wiring.open_simulated_parts(database, flowing, seed=seed, log=log)
-    driver = open_driver(parts, wiring.TemporalPlace(address=address), flowing, None)
+    flowing.note({name_lead(run.id): began})  # however long it takes until somebody works
+    parts = open_simulated_parts(database, flowing, seed=seed, log=log)
+    driver = open_driver(parts, TemporalPlace(address=address), flowing, None)
     over, failed = threading.Event(), list[BaseException]()
 
     def work() -> None:
         try:
-            with wiring.listening(database) as heard:
+            with listening(database) as heard:
                 work_for(driver, parts, over, heard, lambda: None)
         except BaseException as error:  # noqa: BLE001 - the top of a thread: the one that waits raises it again
             failed.append(error)
@@ -129,7 +138,7 @@ def conduct_on_temporal(
         raise failed[0]
 
 
-def _is_live(database: wiring.Database, run: Run) -> bool:
+def _is_live(database: Database, run: Run) -> bool:
     found = records.find_run(database, run.campaign)
     return found is not None and found.state in LIVE_RUNS
 

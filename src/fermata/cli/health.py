@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.domain.baselines import NODES_MIN
 from fermata.domain.hashing import to_plain
 from fermata.services.health import learn as learn_from_store
+from fermata.wiring import clocks
 
 SCHEMA = "fermata.baselines/1"
 OutOption = Annotated[Path | None, typer.Option("--out", help="Write them here, for the setting baselines of checks.")]
@@ -32,7 +32,7 @@ def learn(
 ) -> None:
     """Learns from the last check that each node passed. A person puts the file in force, and sees what moved."""
     with options.opened_store(store) as database:
-        found = learn_from_store(database, now=wiring.utc_now())
+        found = learn_from_store(database, now=clocks.utc_now())
     told = {"schema": SCHEMA, **output.with_z(to_plain(found))}
     if out is not None:
         try:

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import assert_never
 
-from fermata import wiring
 from fermata.cli.local_files import ask_desk
 from fermata.cli.local_tokens import TokenVerbs
 from fermata.client.words import OrderEnding, RunChange
@@ -88,6 +87,9 @@ from fermata.services.inventory_changes import Synced
 from fermata.services.run_views import RunStatus, TailEntry, TailView
 from fermata.services.subscriptions import SubscriptionView
 from fermata.settings import read_settings
+from fermata.wiring import clocks
+from fermata.wiring.clocks import UtcClock
+from fermata.wiring.telling import open_channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,13 @@ class StoreVerbs(TokenVerbs):
     sources: inventory_sources.Sources = inventory_sources.NOTHING_CONFIGURED
 
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
-        return requests.page_pending(self.database, wanted, superseded=superseded, limit=limit, now=wiring.utc_now())
+        return requests.page_pending(self.database, wanted, superseded=superseded, limit=limit, now=clocks.utc_now())
 
     def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[requests.RequestView]:
-        return requests.list_requests(self.database, wanted, now=wiring.utc_now(), ended=ended)
+        return requests.list_requests(self.database, wanted, now=clocks.utc_now(), ended=ended)
 
     def show_request(self, request: RequestId) -> requests.RequestView:
-        return requests.show_request(self.database, request, now=wiring.utc_now())
+        return requests.show_request(self.database, request, now=clocks.utc_now())
 
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         return policy.try_update(self.database, node, update, at=at)
@@ -112,11 +114,11 @@ class StoreVerbs(TokenVerbs):
         return policy.show_policy(self.database)
 
     def preview_policy(self, path: Path) -> policy.PolicyPreview:
-        return policy.preview_policy(self.database, read_policy(path), now=wiring.utc_now())
+        return policy.preview_policy(self.database, read_policy(path), now=clocks.utc_now())
 
     def replace_policy(self, path: Path, *, actor: str, why: str, seen: str | None) -> policy.PolicyPreview:
         wanted, check = read_policy(path), policy.refuse_other(seen)
-        now = wiring.utc_now()
+        now = clocks.utc_now()
         return policy.replace_policy(self.database, wanted, now=now, actor=actor, why=why, check=check)
 
     def query(self, text: str, *, limit: int, customers: Sequence[str]) -> queries.Answer:
@@ -125,7 +127,7 @@ class StoreVerbs(TokenVerbs):
     def import_files(
         self, kind: ImportKind, files: Mapping[str, Path], read: inventory.ImportSet, *, actor: str, why: str
     ) -> inventory.ImportSummary:
-        return inventory.import_set(self.database, read, now=wiring.utc_now(), actor=actor, why=why).summary
+        return inventory.import_set(self.database, read, now=clocks.utc_now(), actor=actor, why=why).summary
 
     def list_updates(self) -> Sequence[updates.UpdateView]:
         return updates.list_updates(self.database)
@@ -134,51 +136,51 @@ class StoreVerbs(TokenVerbs):
         return updates.show_update(self.database, update)
 
     def register_updates(self, path: Path, *, actor: str, why: str) -> updates.CatalogueChanged:
-        return updates.register_updates(self.database, path, now=wiring.utc_now(), actor=actor, why=why)
+        return updates.register_updates(self.database, path, now=clocks.utc_now(), actor=actor, why=why)
 
     def save_rules(self, path: Path, *, actor: str, why: str) -> Sequence[QualificationRule]:
-        return updates.save_rules(self.database, path, now=wiring.utc_now(), actor=actor, why=why)
+        return updates.save_rules(self.database, path, now=clocks.utc_now(), actor=actor, why=why)
 
     def record_signal(self, order: updates.SignalOrder, *, actor: str) -> Signal:
-        return updates.record_signal(self.database, order, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+        return updates.record_signal(self.database, order, now=clocks.utc_now(), actor=actor, new_id=clocks.mint_id)
 
     def promote_update(self, update: UpdateId, *, actor: str, why: str) -> updates.CatalogueChanged:
-        return updates.promote_update(self.database, update, now=wiring.utc_now(), actor=actor, why=why)
+        return updates.promote_update(self.database, update, now=clocks.utc_now(), actor=actor, why=why)
 
     def demote_update(self, update: UpdateId, *, actor: str, why: str) -> updates.CatalogueChanged:
-        return updates.demote_update(self.database, update, now=wiring.utc_now(), actor=actor, why=why)
+        return updates.demote_update(self.database, update, now=clocks.utc_now(), actor=actor, why=why)
 
     def withdraw_update(self, update: UpdateId, *, actor: str, why: str) -> updates.CatalogueChanged:
-        return updates.withdraw_update(self.database, update, now=wiring.utc_now(), actor=actor, why=why)
+        return updates.withdraw_update(self.database, update, now=clocks.utc_now(), actor=actor, why=why)
 
     def list_combinations(self, supercomputer: SupercomputerId | None, plan: PlanId | None) -> Sequence[Combination]:
         return together.list_combinations(self.database, supercomputer=supercomputer, plan=plan)
 
     def list_piles(self, freeze: FreezeId | None) -> Sequence[Pile]:
-        return together.list_piles(self.database, now=wiring.utc_now(), freeze=freeze)
+        return together.list_piles(self.database, now=clocks.utc_now(), freeze=freeze)
 
     def decide(self, orders: Sequence[consent.Order], *, atomic: bool) -> Sequence[consent.Outcome]:
-        now, new_id = wiring.utc_now(), wiring.mint_id
+        now, new_id = clocks.utc_now(), clocks.mint_id
         if not atomic:
             return consent.decide_each(self.database, orders, now=now, new_id=new_id)
         said = consent.decide(self.database, orders, now=now, new_id=new_id)
         return [consent.Outcome(order=s.order, nodes=s.nodes, entry=s.entry) for s in said]
 
     def list_offers(self) -> Sequence[offers.OfferView]:
-        return offers.list_offers(self.database, now=wiring.utc_now())
+        return offers.list_offers(self.database, now=clocks.utc_now())
 
     def answer_offer(self, offer: ApprovalId, answer: offers.Answer) -> ConsentEntry:
-        return offers.answer_offer(self.database, offer, answer, now=wiring.utc_now(), new_id=wiring.mint_id)
+        return offers.answer_offer(self.database, offer, answer, now=clocks.utc_now(), new_id=clocks.mint_id)
 
     def open_orders(self, orders: Sequence[work_orders.NewOrder], *, actor: str) -> Sequence[work_orders.Opened]:
-        return work_orders.open_orders(self.database, orders, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id)
+        return work_orders.open_orders(self.database, orders, now=clocks.utc_now(), actor=actor, new_id=clocks.mint_id)
 
     def start_order(self, order: OrderId, *, actor: str, why: str, drained: bool) -> WorkOrder:
-        now = wiring.utc_now()
+        now = clocks.utc_now()
         return work_orders.start_order(self.database, order, now=now, actor=actor, why=why, drained=drained)
 
     def end_order(self, end: OrderEnding, order: OrderId, *, actor: str, why: str) -> WorkOrder:
-        now = wiring.utc_now()
+        now = clocks.utc_now()
         match end:
             case OrderEnding.COMPLETE:
                 return work_orders.complete_order(self.database, order, now=now, actor=actor, why=why)
@@ -190,49 +192,49 @@ class StoreVerbs(TokenVerbs):
     def decide_orders(
         self, request: RequestId, words: Sequence[order_words.WordOrder]
     ) -> Sequence[order_words.SaidWord]:
-        now = wiring.utc_now()
-        return order_words.decide_orders(self.database, request, words, now=now, new_id=wiring.mint_id)
+        now = clocks.utc_now()
+        return order_words.decide_orders(self.database, request, words, now=now, new_id=clocks.mint_id)
 
     def record_notice(self, request: RequestId, *, actor: str, why: str) -> requests.RequestView:
-        return requests.record_notice(self.database, request, now=wiring.utc_now(), actor=actor, why=why)
+        return requests.record_notice(self.database, request, now=clocks.utc_now(), actor=actor, why=why)
 
     def watch_requests(self) -> requests.RequestsLooked:
-        return requests.watch_requests(self.database, now=wiring.utc_now())
+        return requests.watch_requests(self.database, now=clocks.utc_now())
 
     def add_freeze(self, order: freezes.FreezeOrder) -> Freeze:
-        return freezes.add_freeze(self.database, order, now=wiring.utc_now(), new_id=wiring.mint_id)
+        return freezes.add_freeze(self.database, order, now=clocks.utc_now(), new_id=clocks.mint_id)
 
     def end_freeze(self, freeze: FreezeId, *, actor: str | None, why: str) -> freezes.EndedFreeze:
-        return freezes.end_freeze(self.database, freeze, now=wiring.utc_now(), actor=actor, why=why)
+        return freezes.end_freeze(self.database, freeze, now=clocks.utc_now(), actor=actor, why=why)
 
     def list_freezes(self, *, over: bool) -> Sequence[freezes.FreezeView]:
-        return freezes.list_freezes(self.database, now=wiring.utc_now(), over=over)
+        return freezes.list_freezes(self.database, now=clocks.utc_now(), over=over)
 
     def ask_exemption(self, order: exemptions.ExemptionOrder) -> Exemption:
-        return exemptions.ask_exemption(self.database, order, now=wiring.utc_now(), new_id=wiring.mint_id)
+        return exemptions.ask_exemption(self.database, order, now=clocks.utc_now(), new_id=clocks.mint_id)
 
     def confirm_exemption(self, exemption: ExemptionId, *, actor: str | None) -> Exemption:
-        return exemptions.confirm_exemption(self.database, exemption, now=wiring.utc_now(), actor=actor)
+        return exemptions.confirm_exemption(self.database, exemption, now=clocks.utc_now(), actor=actor)
 
     def add_subscriptions(self, orders: Sequence[SubscriptionOrder], *, actor: str) -> Sequence[SubscriptionView]:
-        channels = wiring.open_channels(read_settings(), wiring.UtcClock())
+        channels = open_channels(read_settings(), UtcClock())
         return subscriptions.add_subscriptions(
-            self.database, orders, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id, channels=channels
+            self.database, orders, now=clocks.utc_now(), actor=actor, new_id=clocks.mint_id, channels=channels
         )
 
     def list_subscriptions(self) -> Sequence[SubscriptionView]:
         return subscriptions.list_subscriptions(self.database)
 
     def remove_subscription(self, name: SubscriptionId, *, actor: str, why: str) -> SubscriptionView:
-        return subscriptions.remove_subscription(self.database, name, now=wiring.utc_now(), actor=actor, why=why)
+        return subscriptions.remove_subscription(self.database, name, now=clocks.utc_now(), actor=actor, why=why)
 
     def validate_subscription(self, name: SubscriptionId, *, actor: str) -> SubscriptionView:
         return subscriptions.validate_subscription(
-            self.database, name, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id
+            self.database, name, now=clocks.utc_now(), actor=actor, new_id=clocks.mint_id
         )
 
     def test_subscription(self, name: SubscriptionId, *, actor: str) -> notices.NoticeView:
-        sent = subscriptions.test_subscription(self.database, name, now=wiring.utc_now(), actor=actor)
+        sent = subscriptions.test_subscription(self.database, name, now=clocks.utc_now(), actor=actor)
         return notices.show_notice(self.database, sent.id)
 
     def list_notices(
@@ -244,13 +246,13 @@ class StoreVerbs(TokenVerbs):
         return notices.show_notice(self.database, name)
 
     def replay_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> notices.NoticeView:
-        return notices.replay_notice(self.database, name, now=wiring.utc_now(), actor=actor, to=to, why=why)
+        return notices.replay_notice(self.database, name, now=clocks.utc_now(), actor=actor, to=to, why=why)
 
     def dismiss_notice(self, name: str, *, to: SubscriptionId | None, actor: str, why: str) -> notices.NoticeView:
-        return notices.dismiss_notice(self.database, name, now=wiring.utc_now(), actor=actor, to=to, why=why)
+        return notices.dismiss_notice(self.database, name, now=clocks.utc_now(), actor=actor, to=to, why=why)
 
     def publish(self, plan: PlanId | Plan, *, actor: str, why: str) -> plans.PublishedLine:
-        return plans.publish(self.database, plan, now=wiring.utc_now(), actor=actor, why=why).line
+        return plans.publish(self.database, plan, now=clocks.utc_now(), actor=actor, why=why).line
 
     def check_plan(self, plan: PlanId) -> Sequence[Violation]:
         return plans.check_stored_plan(self.database, plan)
@@ -260,7 +262,7 @@ class StoreVerbs(TokenVerbs):
 
     def plan_campaign(self, campaign: CampaignId, wanted: plans.Wanted, *, time_limit: int | None) -> plans.Made:
         return plans.plan_stored_campaign(
-            self.database, campaign, now=wiring.utc_now(), new_id=wiring.mint_id, wanted=wanted
+            self.database, campaign, now=clocks.utc_now(), new_id=clocks.mint_id, wanted=wanted
         )
 
     def draw_page(self, plan: PlanId) -> bytes:
@@ -277,25 +279,25 @@ class StoreVerbs(TokenVerbs):
         return simulation.simulate_stored(self.database, plan, asked, told)
 
     def plan_standing(self, terms: Terms, *, now: datetime | None, published: Sequence[Outage]) -> StandingPlan:
-        return standing.make_standing(self.database, terms, now=now or wiring.utc_now(), published=published)
+        return standing.make_standing(self.database, terms, now=now or clocks.utc_now(), published=published)
 
     def remove_workloads(self, *, actor: str, why: str) -> inventory.WorkloadsRemoved:
-        return inventory.remove_workloads(self.database, now=wiring.utc_now(), actor=actor, why=why)
+        return inventory.remove_workloads(self.database, now=clocks.utc_now(), actor=actor, why=why)
 
     def list_sources(self) -> Sequence[inventory_sources.SourceLine]:
-        return inventory_sources.list_sources(self.database, self.sources, now=wiring.utc_now())
+        return inventory_sources.list_sources(self.database, self.sources, now=clocks.utc_now())
 
     def sync_source(self, source: SourceId, *, actor: str) -> Synced:
         return inventory_sources.sync_source(
-            self.database, self.sources, source, now=wiring.utc_now(), actor=actor, new_id=wiring.mint_id
+            self.database, self.sources, source, now=clocks.utc_now(), actor=actor, new_id=clocks.mint_id
         )
 
     def diff_source(self, source: SourceId) -> Synced:
-        return inventory_sources.diff_source(self.database, self.sources, source, now=wiring.utc_now())
+        return inventory_sources.diff_source(self.database, self.sources, source, now=clocks.utc_now())
 
     def forget_source(self, source: SourceId, *, actor: str, why: str) -> inventory_sources.Forgotten:
         return inventory_sources.forget_source(
-            self.database, self.sources, source, now=wiring.utc_now(), actor=actor, why=why
+            self.database, self.sources, source, now=clocks.utc_now(), actor=actor, why=why
         )
 
     def list_held(self, *, over: bool) -> Sequence[inventory_held.HoldView]:
@@ -305,24 +307,24 @@ class StoreVerbs(TokenVerbs):
         return inventory_held.show_held(self.database, hold)
 
     def accept_held(self, hold: HoldId, *, actor: str, why: str) -> Synced:
-        return inventory_held.accept_held(self.database, hold, now=wiring.utc_now(), actor=actor, why=why)
+        return inventory_held.accept_held(self.database, hold, now=clocks.utc_now(), actor=actor, why=why)
 
     def drop_held(self, hold: HoldId, *, actor: str, why: str) -> inventory_held.HoldView:
-        return inventory_held.drop_held(self.database, hold, now=wiring.utc_now(), actor=actor, why=why)
+        return inventory_held.drop_held(self.database, hold, now=clocks.utc_now(), actor=actor, why=why)
 
     def start_run(self, campaign: CampaignId | None, replan: ReplanMode | None, *, actor: str) -> Run:
-        named, now = campaign or runs.only_campaign(self.database), wiring.utc_now()
-        return runs.start(self.database, named, now=now, actor=actor, new_id=wiring.mint_id, replan=replan)
+        named, now = campaign or runs.only_campaign(self.database), clocks.utc_now()
+        return runs.start(self.database, named, now=now, actor=actor, new_id=clocks.mint_id, replan=replan)
 
     def replan(self, campaign: CampaignId | None, *, actor: str, publish: bool) -> Replan:
-        now, new_id = wiring.utc_now(), wiring.mint_id
+        now, new_id = clocks.utc_now(), clocks.mint_id
         return replans.replan(self.database, campaign, now=now, actor=actor, new_id=new_id, publish=publish)
 
     def set_replan_mode(self, campaign: CampaignId | None, mode: ReplanMode, *, actor: str, why: str) -> Run:
-        return replans.set_mode(self.database, campaign, mode, now=wiring.utc_now(), actor=actor, why=why)
+        return replans.set_mode(self.database, campaign, mode, now=clocks.utc_now(), actor=actor, why=why)
 
     def change_run(self, change: RunChange, campaign: CampaignId | None, *, actor: str, why: str) -> Run:
-        now = wiring.utc_now()
+        now = clocks.utc_now()
         match change:
             case RunChange.PAUSE:
                 return runs.pause(self.database, campaign, now=now, actor=actor, why=why)
@@ -336,7 +338,7 @@ class StoreVerbs(TokenVerbs):
                 assert_never(change)
 
     def say_intent(self, wanted: intents.Wanted, desired: Desired, *, actor: str, why: str) -> Sequence[Intent]:
-        return intents.say(self.database, wanted, desired, now=wiring.utc_now(), actor=actor, why=why)
+        return intents.say(self.database, wanted, desired, now=clocks.utc_now(), actor=actor, why=why)
 
     def list_intents(self) -> Sequence[Intent]:
         return intents.in_force(self.database).words
@@ -359,13 +361,13 @@ class StoreVerbs(TokenVerbs):
     def recover(
         self, campaign: CampaignId | None, asked: recovery.Asked, *, actor: str, why: str
     ) -> Sequence[RecoveryOption]:
-        word = recovery.Word(actor=actor, why=why, at=wiring.utc_now())
+        word = recovery.Word(actor=actor, why=why, at=clocks.utc_now())
         return recovery.recover(self.database, gates.find_run(self.database, campaign), asked, word)
 
     def say_at_gate(
         self, campaign: CampaignId | None, update: UpdateId, word: GateWord, *, actor: str, why: str
     ) -> GateState:
-        said = GateSaid(word=word, actor=actor, why=why, at=wiring.utc_now())
+        said = GateSaid(word=word, actor=actor, why=why, at=clocks.utc_now())
         return gates.say(self.database, gates.find_run(self.database, campaign), update, said)
 
     def show_capacity(self, campaign: CampaignId | None, by: GroupBy) -> CapacityView:
@@ -375,11 +377,11 @@ class StoreVerbs(TokenVerbs):
         return tail.show_tail(self.database, campaign, owner=owner)
 
     def assign_tail(self, unit: str, owner: str, *, promised_at: datetime | None, actor: str, why: str) -> TailEntry:
-        now = wiring.utc_now()
+        now = clocks.utc_now()
         return tail.assign(self.database, unit, owner=owner, promised_at=promised_at, now=now, actor=actor, why=why)
 
     def retry_tail(self, unit: str, *, actor: str, why: str) -> TailEntry:
-        return tail.retry(self.database, unit, now=wiring.utc_now(), actor=actor, why=why)
+        return tail.retry(self.database, unit, now=clocks.utc_now(), actor=actor, why=why)
 
     def make_report(self, campaign: CampaignId | None) -> Report:
         return report.make_report(self.database, campaign=campaign)

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fermata import wiring
 from fermata.domain.ids import RequestId
 from fermata.domain.pending_lines import PendingFilter
 from fermata.domain.policy_trial import Trial
 from fermata.services import policy, requests
 from fermata.services import query as queries
+from fermata.wiring import clocks
+from fermata.wiring.stores import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,13 @@ class FolderListing:
     inputs: requests.Inputs
 
     def page_pending(self, wanted: PendingFilter, *, superseded: bool, limit: int | None) -> requests.PendingPage:
-        return requests.page_pending(self.inputs, wanted, superseded=superseded, limit=limit, now=wiring.utc_now())
+        return requests.page_pending(self.inputs, wanted, superseded=superseded, limit=limit, now=clocks.utc_now())
 
     def list_requests(self, wanted: PendingFilter, *, ended: bool) -> Sequence[requests.RequestView]:
-        return requests.list_requests(self.inputs, wanted, now=wiring.utc_now(), ended=ended)
+        return requests.list_requests(self.inputs, wanted, now=clocks.utc_now(), ended=ended)
 
     def show_request(self, request: RequestId) -> requests.RequestView:
-        return requests.show_request(self.inputs, request, now=wiring.utc_now())
+        return requests.show_request(self.inputs, request, now=clocks.utc_now())
 
     def try_policy(self, node: str, update: str, at: datetime) -> Trial:
         return policy.try_update(self.inputs, node, update, at=at)
@@ -35,10 +36,10 @@ class FolderListing:
 
 
 def ask_desk(
-    desk: queries.QueryDesk, source: wiring.Database | requests.Inputs, text: str, limit: int, customers: Sequence[str]
+    desk: queries.QueryDesk, source: Database | requests.Inputs, text: str, limit: int, customers: Sequence[str]
 ) -> queries.Answer:
     named = queries.name_customers(source, customers)
     try:
-        return desk.ask(queries.Question(text=text, now=wiring.utc_now(), limit=limit), named)
+        return desk.ask(queries.Question(text=text, now=clocks.utc_now(), limit=limit), named)
     finally:
         desk.close()

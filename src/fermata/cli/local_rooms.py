@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 
-from fermata import wiring
 from fermata.domain.ids import CampaignId, WindowId
 from fermata.domain.room import RoomLine
 from fermata.services import rooms
+from fermata.wiring import clocks
+from fermata.wiring.stores import Database
 
 
 @dataclass(frozen=True, slots=True)
 class RoomVerbs:
     """The services, on real time."""
 
-    database: wiring.Database
+    database: Database
 
     def list_rooms(self, campaign: CampaignId | None) -> rooms.RoomList:
         return rooms.list_rooms(self.database, campaign)
@@ -23,5 +24,5 @@ class RoomVerbs:
     def speak_in_room(
         self, window: WindowId, said: rooms.RoomOrder, campaign: CampaignId | None, *, actor: str
     ) -> RoomLine:
-        by = rooms.Speaker(window=window, actor=actor, at=wiring.utc_now(), campaign=campaign)
+        by = rooms.Speaker(window=window, actor=actor, at=clocks.utc_now(), campaign=campaign)
         return rooms.speak(self.database, by, said)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fermata import wiring
 from fermata.cli.local_rooms import RoomVerbs
 from fermata.domain.identity import LOCAL
 from fermata.domain.sessions import ApiToken
 from fermata.services import identity
+from fermata.wiring import clocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class TokenVerbs(RoomVerbs):
         return identity.list_tokens(self.database, LOCAL)
 
     def make_token(self, wanted: identity.NewToken) -> identity.MadeToken:
-        return identity.make_token(self.database, wanted, LOCAL, now=wiring.utc_now(), new_id=wiring.mint_id)
+        return identity.make_token(self.database, wanted, LOCAL, now=clocks.utc_now(), new_id=clocks.mint_id)
 
     def revoke_token(self, token: str) -> ApiToken:
-        return identity.revoke_token(self.database, token, LOCAL, now=wiring.utc_now())
+        return identity.revoke_token(self.database, token, LOCAL, now=clocks.utc_now())

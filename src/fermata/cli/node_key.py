@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.simulating import chosen_settings
 from fermata.domain.ids import NodeId
 from fermata.domain.scheduled_events import Leads
 from fermata.server.callers import BadSecret, NodeAccess, NodeKeys
 from fermata.settings import Settings
+from fermata.wiring.named_secrets import read_node_secret
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def node_access(settings: Settings) -> NodeAccess:
     """How clients inside nodes are known, by the settings. Raises typer.BadParameter."""
     leads = Leads(question=timedelta(days=settings.question_days), window=timedelta(minutes=settings.event_minutes))
     try:
-        secret = wiring.read_node_secret(settings)
+        secret = read_node_secret(settings)
     except BadSecret as bad:
         raise typer.BadParameter(str(bad), param_hint="FERMATA_NODE_SECRET") from bad
     return NodeAccess(secret=secret, leads=leads)

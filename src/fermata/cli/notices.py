@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.consent import WhyOption
 from fermata.cli.simulating import chosen_settings
@@ -14,6 +13,8 @@ from fermata.domain.hashing import to_plain
 from fermata.domain.ids import CustomerId, SubscriptionId
 from fermata.execution.delivering import deliver_round, prune_all
 from fermata.services.notices import NoticeView
+from fermata.wiring.clocks import UtcClock
+from fermata.wiring.telling import open_office
 
 NoticeArgument = Annotated[str, typer.Argument(metavar="NOTICE", help="Id of the notice.", show_default=False)]
 
@@ -135,7 +136,7 @@ def notice_deliver(
     """
     settings = chosen_settings(store=store)
     with options.opened_store(store) as database:
-        office = wiring.open_office(database, settings, wiring.UtcClock())
+        office = open_office(database, settings, UtcClock())
         done = deliver_round(office)
         pruned = prune_all(office)
     if as_json:

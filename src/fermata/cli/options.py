@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli.credentials import connect
 from fermata.settings import BadSetting, read_settings
 from fermata.store.database import Database
+from fermata.wiring.named_secrets import find_seal_key
+from fermata.wiring.stores import open_database
 
 if TYPE_CHECKING:
     from fermata.cli.verbs import Verbs
@@ -114,10 +115,10 @@ def store_url(text: str) -> str:
 def opened_store(text: str) -> Iterator[Database]:
     """The store the user named, closed at the end of the block. Raises StoreUnavailable."""
     try:
-        seal_key = wiring.find_seal_key(read_settings())
+        seal_key = find_seal_key(read_settings())
     except BadSetting as bad:
         raise typer.BadParameter(str(bad)) from bad
-    database = wiring.open_database(store_url(text), seal_key=seal_key)
+    database = open_database(store_url(text), seal_key=seal_key)
     try:
         yield database
     finally:
@@ -135,9 +136,10 @@ def opened_place(store: str, server: str | None, sources: Path | None = None) ->
             yield verbs
         return
     from fermata.cli.local import StoreVerbs  # noqa: PLC0415 - loads the planner, of which a server has no need
+    from fermata.wiring.sources import open_sources  # noqa: PLC0415 - likewise
 
     with opened_store(store) as database:
-        yield StoreVerbs(database, wiring.open_sources(sources))
+        yield StoreVerbs(database, open_sources(sources))
 
 
 def refuse_server(context: typer.Context, folder: str) -> None:

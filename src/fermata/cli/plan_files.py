@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from fermata import wiring
 from fermata.domain.hashing import content_sha256, to_plain
 from fermata.domain.plans import InputHashes, Plan
 from fermata.domain.policy import ConsentEntry
@@ -21,6 +20,7 @@ from fermata.formats.workloads import read_workloads
 from fermata.planning.checker import check_hashes
 from fermata.planning.inputs import Asked, PlanningInput
 from fermata.services.errors import Refusal
+from fermata.wiring import clocks
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -54,7 +54,7 @@ def order_plan(scenario: Scenario, approvals: Path | None, *, now: datetime | No
         policy=scenario.policy,
         campaign=scenario.campaign,
         ledger=scenario.ledger,
-        now=now or scenario.campaign.planned_as_of or wiring.utc_now(),
+        now=now or scenario.campaign.planned_as_of or clocks.utc_now(),
         seed=asked.seed,
         confidence=asked.confidence,
         max_breach=asked.max_breach,

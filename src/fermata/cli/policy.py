@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.consent import WhyOption
 from fermata.cli.requests import opened_listing
@@ -16,6 +15,7 @@ from fermata.domain.policy import Ruling
 from fermata.domain.policy_trial import Outcome, Trial
 from fermata.formats.policy_written import write_document
 from fermata.services.policy import PolicyPreview
+from fermata.wiring import clocks
 
 WORDS = {
     Outcome.ALLOWED: "allowed",
@@ -58,7 +58,7 @@ def try_it(
 
     From files alone nothing counts as approved, except what approvals in the folder say.
     """
-    when = options.parse_time(at) if at else wiring.utc_now()
+    when = options.parse_time(at) if at else clocks.utc_now()
     with opened_listing(scenario, store, server) as listing:
         found = listing.try_policy(node, update, when)
     if as_json:

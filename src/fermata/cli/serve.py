@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.conducting import conducting
 from fermata.cli.node_key import node_access
@@ -36,6 +35,12 @@ from fermata.services import records
 from fermata.services.errors import Refusal
 from fermata.services.inventory_sources import Sources
 from fermata.settings import Settings
+from fermata.wiring import clocks
+from fermata.wiring.clocks import CampaignClock, SystemClock
+from fermata.wiring.serving import make_app
+from fermata.wiring.sources import open_sources
+from fermata.wiring.stores import Database, OtherRelease
+from fermata.wiring.telling import open_office
 
 ACTOR = "serve --simulate"
 LOOK_SECONDS = 1.0  # for a plan in force, while there is nothing to conduct
@@ -96,7 +101,7 @@ def serve(
     )
     if simulate is not None:
         _refuse_real(settings)
-    asked = wiring.open_sources(settings.sources)
+    asked = open_sources(settings.sources)
     nodes, let_in = node_access(settings), find_access(settings)
     tls = with_clients(_find_tls(settings), let_in.book)
     refuse_open_door(settings, let_in, tls)
@@ -121,7 +126,7 @@ def _refuse_real(settings: Settings) -> None:
 class Served:
     """A store and the port on which it is served."""
 
-    database: wiring.Database
+    database: Database
     settings: Settings
     listener: socket.socket
     tls: Tls | None
@@ -130,14 +135,14 @@ class Served:
 
     def serve_real(self, sources: Sources, say: Callable[[], None]) -> None:
         """By real time, with a conductor where the settings name a site. Raises BadInput, SiteUnusable."""
-        clock = wiring.SystemClock()
+        clock = SystemClock()
         site = self.settings.site
         with (
             delivering(self.database, self.settings, clock) as over,
             conducting(self.database, self.settings, site, over) if site is not None else nullcontext(),
         ):
             say()
-            app = wiring.make_app(
+            app = make_app(
                 self.database,
                 clock,
                 simulated_at=None,
@@ -154,7 +159,7 @@ class Served:
         simulation = Simulation(database=self.database, settings=self.settings, log=log)
         simulation.start()
         with delivering(self.database, self.settings, simulation.clock) as over:
-            app = wiring.make_app(
+            app = make_app(
                 self.database,
                 simulation.clock,
                 simulated_at=self.settings.speed,
@@ -167,18 +172,18 @@ class Served:
 
 
 @contextmanager
-def delivering(database: wiring.Database, settings: Settings, clock: Clock) -> Iterator[threading.Event]:
+def delivering(database: Database, settings: Settings, clock: Clock) -> Iterator[threading.Event]:
     """Notices go out by a thread of its own; a try that is cut off at the end is made again after the next start.
 
     The event is set when the store was upgraded meanwhile. Raises OtherRelease then, at the end of the block.
     """
-    stop, over, upgraded = threading.Event(), threading.Event(), list[wiring.OtherRelease]()
-    office = wiring.open_office(database, settings, clock)
+    stop, over, upgraded = threading.Event(), threading.Event(), list[OtherRelease]()
+    office = open_office(database, settings, clock)
 
     def deliver() -> None:
         try:
             keep_delivering(office, stop)
-        except wiring.OtherRelease as other:
+        except OtherRelease as other:
             upgraded.append(other)
             over.set()
 
@@ -197,17 +202,17 @@ def delivering(database: wiring.Database, settings: Settings, clock: Clock) -> I
 class Simulation:
     """A conductor in a thread of its own, over a simulated fleet: it takes whatever plan is in force."""
 
-    database: wiring.Database
+    database: Database
     settings: Settings
     log: Path
-    clock: wiring.CampaignClock = field(init=False)
+    clock: CampaignClock = field(init=False)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
         campaigns = records.list_campaigns(self.database)
         began = next((c.planned_as_of for c in campaigns if c.planned_as_of is not None), None)
-        self.clock = wiring.CampaignClock(began or wiring.utc_now(), self.settings.speed)
+        self.clock = CampaignClock(began or clocks.utc_now(), self.settings.speed)
         self._thread = threading.Thread(target=self._work, name="fermata-conductor", daemon=True)
 
     def start(self) -> None:
@@ -232,7 +237,7 @@ class Simulation:
                     conduct_simulated(
                         self.database, run, self.clock, seed=self.settings.seed, log=self.log, stop=self._stop.is_set
                     )
-                except wiring.OtherRelease:
+                except OtherRelease:
                     return  # whoever delivers notices finds it too, and ends the process
             self._stop.wait(LOOK_SECONDS)
 

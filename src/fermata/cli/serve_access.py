@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.domain.access import AccessBook
 from fermata.domain.reasons import Code, reason
 from fermata.formats.access import read_access
@@ -14,6 +13,7 @@ from fermata.server.identity.admission import LOOPBACK_NAMES, Admission
 from fermata.server.serving import Tls
 from fermata.services.errors import Refusal
 from fermata.settings import Settings, is_loopback
+from fermata.wiring.named_secrets import open_secrets
 
 CertificateOption = Annotated[
     Path | None, typer.Option("--tls-cert", help="Serve https with this certificate (PEM).", show_default=False)
@@ -40,7 +40,7 @@ def find_access(settings: Settings) -> Admission:
     """What the settings say. Raises BadInput for a file that cannot be used."""
     book = None if settings.access is None else read_access(settings.access)
     own = {name.strip().lower() for name in settings.names.split(",") if name.strip()}
-    return Admission(book=book, names=LOOPBACK_NAMES | own, secrets=wiring.open_secrets(settings))
+    return Admission(book=book, names=LOOPBACK_NAMES | own, secrets=open_secrets(settings))
 
 
 def with_clients(tls: Tls | None, book: AccessBook | None) -> Tls | None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import typer
 
-from fermata import wiring
 from fermata.domain.ids import CampaignId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import ReplanMode
@@ -19,6 +18,10 @@ from fermata.services.errors import Refusal
 from fermata.services.replans import StoreReplanner
 from fermata.services.room_telling import StoreRooms
 from fermata.settings import BadSetting, Settings, read_settings
+from fermata.wiring import clocks
+from fermata.wiring.clocks import CampaignClock
+from fermata.wiring.conducting import open_simulated_site
+from fermata.wiring.stores import Database, open_brake
 
 LEAD = timedelta(minutes=30)  # of virtual time before the first window: the night before it shows nothing
 
@@ -32,9 +35,9 @@ def chosen_settings(**given: Any) -> Settings:
 
 
 def begin_run(
-    database: wiring.Database,
+    database: Database,
     campaign: CampaignId,
-    clock: wiring.CampaignClock,
+    clock: CampaignClock,
     *,
     actor: str,
     replan: ReplanMode | None = None,
@@ -48,13 +51,13 @@ def begin_run(
         windows = records.find_plan(database, in_force).windows if in_force else ()
         first = min((window.start for window in windows), default=clock.now())
         clock.jump_to(max(clock.now(), first - LEAD))
-    return runs.start(database, campaign, now=clock.now(), actor=actor, new_id=wiring.mint_id, replan=replan)
+    return runs.start(database, campaign, now=clock.now(), actor=actor, new_id=clocks.mint_id, replan=replan)
 
 
 def conduct_simulated(
-    database: wiring.Database,
+    database: Database,
     run: Run,
-    clock: wiring.CampaignClock,
+    clock: CampaignClock,
     *,
     seed: int,
     log: Path,
@@ -65,10 +68,10 @@ def conduct_simulated(
     Raises Refusal while another worker conducts it.
     """
     clock.jump_to(max(clock.now(), run.clock_at))
-    site = wiring.open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
-    site = replace(site, replanner=StoreReplanner(database, wiring.mint_id), rooms=StoreRooms(database))
+    site = open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
+    site = replace(site, replanner=StoreReplanner(database, clocks.mint_id), rooms=StoreRooms(database))
     settings = read_settings()
-    brake = wiring.open_brake(database.url, settings)
+    brake = open_brake(database.url, settings)
     try:
         return conduct(database, site, clock, run.id, stop=stop, brake=brake, has_trains=settings.trains)
     except (HeldElsewhere, Outdated) as held:

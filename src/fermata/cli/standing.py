@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.waiting import wait_for
 from fermata.domain.reasons import Code, reason
@@ -18,6 +17,7 @@ from fermata.planning.standing.outages import ClusterStanding, Outage, StandingP
 from fermata.planning.standing.plan import Terms, plan_standing
 from fermata.services.errors import Refusal
 from fermata.services.standing import DAYS_MOST
+from fermata.wiring import clocks
 
 OUTAGES_SHOWN = 30  # a screen; --limit 0 and --json tell all
 
@@ -82,7 +82,7 @@ def _make(
     folder: Path | None, where: tuple[str, str | None], terms: Terms, *, now: datetime | None, told: Sequence[Outage]
 ) -> StandingPlan:
     if folder is not None:
-        return plan_standing(*read_inventory(folder), terms, now=now or wiring.utc_now(), published=told)
+        return plan_standing(*read_inventory(folder), terms, now=now or clocks.utc_now(), published=told)
     with options.opened_place(*where) as place:
         return place.plan_standing(terms, now=now, published=told)
 

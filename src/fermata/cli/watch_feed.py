@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fermata import wiring
 from fermata.cli import options
 from fermata.cli.credentials import connect
 from fermata.cli.watch_frame import Heard
@@ -16,6 +15,8 @@ from fermata.services.board_views import Board
 from fermata.services.errors import Refusal
 from fermata.settings import read_settings
 from fermata.store.database import Database, StoreUnavailable
+from fermata.wiring import clocks
+from fermata.wiring.stores import open_brake
 
 LOOK_SECONDS = 2.0  # between two looks at a store, and before a server is asked again
 RETRY_SECONDS_MAX = 15.0
@@ -119,10 +120,10 @@ def _follow_store(store: str, tell: Tell, ended: threading.Event) -> None:
 
 def reader_of(database: Database) -> BoardReader:
     """Reads the board of a store, this machine's brake with it."""
-    return BoardReader(database, wiring.open_brake(database.url, read_settings()))
+    return BoardReader(database, open_brake(database.url, read_settings()))
 
 
 def look(database: Database, reader: BoardReader) -> Board:
     """The board as of the instant up to which the run was worked on, like `fermata status`; without a run, now."""
     worked_on = runs.worked_until(database)
-    return reader.snapshot(worked_on or wiring.utc_now())
+    return reader.snapshot(worked_on or clocks.utc_now())

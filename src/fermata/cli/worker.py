@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from fermata import wiring
 from fermata.cli import options, output
 from fermata.cli.driving import EngineChoice, EngineOption, TemporalOption, open_driver, work_for
 from fermata.cli.simulating import chosen_settings
@@ -23,6 +22,11 @@ from fermata.execution.parts import Parts
 from fermata.services import records
 from fermata.services.errors import Refusal
 from fermata.settings import Settings
+from fermata.wiring import clocks
+from fermata.wiring.clocks import PacedClock, SharedClock, SystemClock
+from fermata.wiring.conducting import TemporalPlace, open_simulated_parts, open_site_parts
+from fermata.wiring.site import open_site
+from fermata.wiring.stores import Database, listening
 
 SQLITE = "sqlite:///"
 
@@ -74,7 +78,7 @@ def worker(
         database = stack.enter_context(options.opened_store(settings.store))
         stack.enter_context(_only_one_on_sqlite(database))
         clock, parts = _open_fleet(stack, database, settings, simulate)
-        heard = stack.enter_context(wiring.listening(database))
+        heard = stack.enter_context(listening(database))
         stop = stack.enter_context(_stopped_by_signals())
         said = Sayer(as_json=as_json)
         if temporal is None:
@@ -82,23 +86,23 @@ def worker(
             with keeping(parts):
                 work_along(parts, stop=stop.is_set, heard=heard)
         else:
-            place = wiring.TemporalPlace(address=temporal, namespace=namespace, task_queue=task_queue)
+            place = TemporalPlace(address=temporal, namespace=namespace, task_queue=task_queue)
             driver = open_driver(parts, place, clock, rate)
             work_for(driver, parts, stop, heard, lambda: said.ready("temporal", parts))
         said.ended()
 
 
 def _open_fleet(
-    stack: ExitStack, database: wiring.Database, settings: Settings, simulate: Path | None
-) -> tuple[wiring.PacedClock, Parts]:
+    stack: ExitStack, database: Database, settings: Settings, simulate: Path | None
+) -> tuple[PacedClock, Parts]:
     """The clock and what is worked on, real or simulated. Raises BadInput, SiteUnusable."""
     if simulate is not None:
         virtual = _shared_clock(database, settings, simulate)
-        return virtual, wiring.open_simulated_parts(database, virtual, seed=settings.seed, log=simulate)
+        return virtual, open_simulated_parts(database, virtual, seed=settings.seed, log=simulate)
     assert settings.site is not None
-    clock = wiring.SystemClock()
-    site = stack.enter_context(wiring.open_site(settings.site, clock))
-    return clock, wiring.open_site_parts(database, clock, site, settings)
+    clock = SystemClock()
+    site = stack.enter_context(open_site(settings.site, clock))
+    return clock, open_site_parts(database, clock, site, settings)
 
 
 class Sayer:
@@ -123,13 +127,13 @@ class Sayer:
             output.out.print("Ended; other workers go on.")
 
 
-def _shared_clock(database: wiring.Database, settings: Settings, log: Path) -> wiring.SharedClock:
+def _shared_clock(database: Database, settings: Settings, log: Path) -> SharedClock:
     """Virtual time as all workers on this fleet have it; it begins where the newest run stands."""
     campaigns = records.list_campaigns(database)
     found = [run.clock_at for c in campaigns if (run := records.find_run(database, c.id)) is not None]
     found += [c.planned_as_of for c in campaigns if c.planned_as_of is not None]
-    start = max(found, default=wiring.utc_now())
-    return wiring.SharedClock(log.with_name(f"{log.name}.clock"), start, settings.speed)
+    start = max(found, default=clocks.utc_now())
+    return SharedClock(log.with_name(f"{log.name}.clock"), start, settings.speed)
 
 
 @contextmanager
@@ -145,7 +149,7 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _only_one_on_sqlite(database: wiring.Database) -> Iterator[None]:
+def _only_one_on_sqlite(database: Database) -> Iterator[None]:
     """Raises Refusal when another worker has this SQLite store: it takes one writer at a time."""
     if not database.url.startswith(SQLITE):
         yield

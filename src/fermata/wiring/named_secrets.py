@@ -17,6 +17,8 @@ from fermata.server.callers import BadSecret, check_secret, read_secret
 from fermata.settings import Settings, read_settings
 from fermata.wiring.kinds import list_kinds
 
+__all__ = ["find_missing", "find_password", "find_seal_key", "in_context", "open_secrets", "read_node_secret"]
+
 
 def open_secrets(settings: Settings | None = None) -> Secrets:
     """The same for the same file, so that what was asked for is kept once. None: the process's settings. Raises

@@ -20,7 +20,7 @@ from fermata.conformance import RETRY_AFTER, Bench, Mishap, Op, Trial, list_tria
 from fermata.domain.ids import NodeId
 from fermata.domain.routing import PortName
 from fermata.ports import AdapterPorts
-from fermata.wiring import UtcClock
+from fermata.wiring.clocks import UtcClock
 
 pytestmark = [pytest.mark.slow]
 TRIALS = list_trials([PortName.VERIFIER])

@@ -16,7 +16,7 @@ from fermata.adapters.health_kubernetes import Settings, build
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import Accepted, Answer, Denied, Failed, Later, NeverAsked, Running, Succeeded, Unsure
 from fermata.ports import AdapterPorts, Ask, Refused, TryLater
-from fermata.wiring import UtcClock
+from fermata.wiring.clocks import UtcClock
 
 JOBS = "/apis/batch/v1/namespaces/fermata/jobs"
 PODS = "/api/v1/namespaces/fermata/pods"

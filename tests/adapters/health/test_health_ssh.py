@@ -14,7 +14,7 @@ from fermata.adapters.health_ssh import Settings, build
 from fermata.domain.ids import StepKey
 from fermata.domain.observations import Accepted, Denied, Failed, Later, NeverAsked, Progress, Running, Succeeded
 from fermata.ports import AdapterPorts, Ask, Refused
-from fermata.wiring import UtcClock
+from fermata.wiring.clocks import UtcClock
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sshd")]
 

@@ -22,7 +22,7 @@ from fermata.conformance import FaultProxy, Mishap, open_proxy
 from fermata.domain.ids import NodeId, StepKey
 from fermata.domain.observations import Accepted, Answer, Failed, Progress, Running, Succeeded, Unsure
 from fermata.ports import AdapterPorts, Ask
-from fermata.wiring import UtcClock
+from fermata.wiring.clocks import UtcClock
 
 HAS_EMULATOR = importlib.util.find_spec("sushy_tools") is not None
 pytestmark = [

@@ -31,7 +31,7 @@ from fermata.server.limits.bounds import BOUNDS, Bounds, Rate
 from fermata.services.access_keys import AccessKey, find_signer
 from fermata.services.identity import MadeToken, NewToken, list_tokens, make_token, revoke_token
 from fermata.store.database import Database
-from fermata.wiring import mint_id
+from fermata.wiring.clocks import mint_id
 
 MEADOW = grant(Role.VIEWER, GrantLevel.CUSTOMER, "meadow")
 EVERYTHING = grant(Role.VIEWER)
