@@ -19,9 +19,10 @@ from fermata.authority.needs_elsewhere import NEEDS
 from fermata.domain.subscriptions import ChannelKind
 from fermata.formats.brake import BrakeFile, brake_file
 from fermata.ports import Channel, Clock
-from fermata.server import api, doors, errors
+from fermata.server import doors, errors
 from fermata.server.api.nouns import PREFIX
 from fermata.server.api.problems import describe_problem
+from fermata.server.api.routes import ROUTES
 from fermata.server.asks_loop import run_asks_loop
 from fermata.server.authority import Authority
 from fermata.server.banner import Banner
@@ -199,7 +200,7 @@ def _graph_quota(bounds: Bounds) -> Quota:
 def _routes() -> tuple[BaseRoute, ...]:
     """Of every application of this process: to find out what all of them take and answer is a second of work."""
     app = FastAPI(dependencies=GUARDED, openapi_url=None, docs_url=None, redoc_url=None)
-    app.router.routes.extend([*api.ROUTES, *doors.ROUTES])
+    app.router.routes.extend([*ROUTES, *doors.ROUTES])
     for screen in SCREENS:
         app.include_router(screen.router, dependencies=[Depends(first) for first in READ_FIRST.get(screen, ())])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
