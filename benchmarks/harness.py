@@ -16,6 +16,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -31,8 +32,10 @@ from typing import Any, Self, TypeVar
 T = TypeVar("T")
 Place = Mapping[str, str]  # what the cases of one run share: folders, files, database URLs by name
 Figures = Mapping[str, float]
+_Function = tuple[str, int, str]  # of a profile: file, line, name
 SCHEMA = "fermata.benchmark/1"  # schema.json beside this describes it
-PROFILED_FUNCTIONS = 15
+PROFILED_PARTS, PROFILED = 10, 15  # lines of a profile
+BUILT_IN = "~"  # what cProfile calls the file of a function in C
 GC_THRESHOLD = (100_000, 20, 100)  # the command's own: a fleet is a million small objects
 STARTED_VARIABLE = "FERMATA_BENCHMARK_STARTED"  # by the clock that processes share, from bench.py
 STARTED = float(os.environ.get(STARTED_VARIABLE, time.monotonic()))  # what a script prepares counts against its budget
@@ -247,13 +250,33 @@ def _tell_profile(call: Callable[[Place], Sample], place: Place) -> str:
     profile = cProfile.Profile()
     profile.runcall(call, place)
     stats = pstats.Stats(profile, stream=io.StringIO())
-    rows = sorted(stats.stats.items(), key=lambda row: -row[1][2])[:PROFILED_FUNCTIONS]  # type: ignore[attr-defined]
+    rows: dict[_Function, Any] = stats.stats  # type: ignore[attr-defined]
     total = stats.total_tt  # type: ignore[attr-defined]
-    told = [f"{total:.1f} s with the profiler's own", "  own s   share   with its calls s      calls  function"]
-    for (file, _, function), (_, calls, own, below, _) in rows:
-        where = "" if file == "~" else ".".join(Path(file).with_suffix("").parts[-2:]) + "."
+    told = [f"{total:.1f} s with the profiler's own", "  own s   share  by part; what is built in is its caller's"]
+    told += [f"{own:7.2f} {own / total:6.1%}  {part}" for part, own in _by_part(rows).most_common(PROFILED_PARTS)]
+    told.append("  own s   share   with its calls s      calls  function")
+    for (file, _, function), (_, calls, own, below, _) in sorted(rows.items(), key=lambda row: -row[1][2])[:PROFILED]:
+        where = "" if file == BUILT_IN else ".".join(Path(file).with_suffix("").parts[-2:]) + "."
         told.append(f"{own:7.2f} {own / total:6.1%} {below:18.2f} {calls:10,}  {where}{function}")
     return "\n".join([*told, ""])
+
+
+def _by_part(rows: Mapping[_Function, Any]) -> Counter[str]:
+    """Own seconds by package: ours by the one below `fermata`."""
+    found = Counter[str]()
+    for (file, _, _), (_, _, own, _, callers) in rows.items():
+        if file != BUILT_IN:
+            found[_part_of(file)] += own
+        for caller, (_, _, of_caller, _) in callers.items() if file == BUILT_IN else ():
+            found[_part_of(caller[0])] += of_caller
+    return found
+
+
+def _part_of(file: str) -> str:
+    parts = Path(file).with_suffix("").parts
+    if "fermata" in parts:
+        return ".".join(parts[len(parts) - parts[::-1].index("fermata") - 1 :][:2])
+    return parts[parts.index("site-packages") + 1] if "site-packages" in parts else "the rest"
 
 
 def _spent() -> float:
