@@ -27,6 +27,9 @@ NIC = SCENARIO.catalogue.updates[UpdateId("nic")]
 FLIGHTS = {
     name: replace(NIC, id=UpdateId(name), to_version="9.0", stage=Stage.FLIGHT_READY) for name in ("nic-9", "nic-10")
 }
+HOLDER = replace(
+    w.customer(), approvers=("ann", "bo"), flighting=Flighting(allowed_roles=frozenset({"prod"}), max_nodes=2)
+)
 DAY = timedelta(days=1)
 LATER = w.NOW + 400 * DAY
 DUE = w.NOW + 90 * DAY  # no sooner than the notice that was promised is over
@@ -35,12 +38,10 @@ DUE = w.NOW + 90 * DAY  # no sooner than the notice that was promised is over
 @pytest.fixture(autouse=True)
 def _imported(db: Database) -> None:
     updates = {name: replace(update, not_before=DUE) for name, update in SCENARIO.catalogue.updates.items()} | FLIGHTS
-    flighting = Flighting(allowed_roles=frozenset({"prod"}), max_nodes=2)
-    holder = replace(w.customer(), approvers=("ann", "bo"), flighting=flighting)
     given = ImportSet(
         fleet=SCENARIO.fleet,
         catalogue=replace(SCENARIO.catalogue, updates=updates),
-        policy=replace(SCENARIO.policy, customers={CustomerId("lumen"): holder}),
+        policy=replace(SCENARIO.policy, customers={CustomerId("lumen"): HOLDER}),
         campaign=SCENARIO.campaign,
     )
     import_set(db, given, now=w.NOW, actor="operator-1")
@@ -249,6 +250,18 @@ def test_a_decline_is_taken_back_by_whoever_withdraws_it(db: Database) -> None:
     give(db, order("cluster alpha", Verdict.DECLINED, "launch", until=LATER, then=AfterDue.PROCEED))
     (told,) = give(db, order("cluster alpha", Verdict.WITHDRAWN))
     assert told.state is OutcomeState.RECORDED
+
+
+def test_a_withdrawal_where_silence_would_let_work_begin_is_a_word_of_its_own(db: Database) -> None:
+    """What nobody ever said yes to would begin at its due date: who takes it back before then keeps it from that."""
+    held = give(db, order("cluster alpha", Verdict.WITHDRAWN))[0]
+    assert held.state is OutcomeState.STOOD, "without a word nothing begins there anyway"
+    policy = replace(SCENARIO.policy, customers={CustomerId("lumen"): replace(HOLDER, after_due=AfterDue.PROCEED)})
+    import_set(db, ImportSet(policy=policy), now=w.NOW, actor="operator-1")
+    some = order("node alpha-n00", Verdict.WITHDRAWN, only=frozenset({UpdateId("nic")}))
+    words = [some, order("cluster alpha", Verdict.WITHDRAWN), order("cluster alpha", Verdict.WITHDRAWN)]
+    told = give(db, *words)
+    assert [outcome.state.value for outcome in told[1:]] == ["recorded", "stood"]
 
 
 def test_a_word_on_many_nodes_at_once_keeps_the_order_of_the_ledger(db: Database) -> None:

@@ -20,10 +20,12 @@ from fermata.domain.policy import Said
 from fermata.domain.repairs import FOLDS, Fold
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_states import RequestState
-from fermata.domain.run_states import RunState, WindowState
+from fermata.domain.run_states import Desired, RunState, WindowState
 from fermata.domain.updates import Impact
 from fermata.domain.work_orders import Target, TargetLevel, Word, WorkOrder
+from fermata.services import intents
 from fermata.services.capacity import show_capacity
+from fermata.services.intents import Wanted
 from fermata.services.tail import show_tail
 from fermata.services.work_orders import complete_order
 from fermata.sim.fates import NO_FAULTS
@@ -242,6 +244,22 @@ def test_repair_far_from_any_window_gets_one_of_its_own_with_lock_drain_and_proo
     assert set(machine.versions.values()) == {"2.0"}
     lines = {line.name: line for line in show_capacity(rig.database).lines}
     assert (lines["lumen"].taken, lines["lumen"].owed) == (17, 0)
+
+
+def test_repair_gets_no_window_of_its_own_while_somebody_holds_the_fleet(store_url: str, tmp_path: Path) -> None:
+    found = small.fleet(nodes=16)
+    rig = set_up(store_url, tmp_path, plan=later(found, timedelta(days=3)))
+
+    def say(desired: Desired) -> None:
+        intents.say(rig.database, Wanted(fleet=True), desired, now=rig.clock.now(), actor="ann", why="a look first")
+
+    say(Desired.PAUSE)
+    ask(rig, order())
+    rig.conduct(until=small.START + 6 * HOUR)
+    assert [op.window for op in ops_of(rig) if op.window.startswith("rep-")] == []
+    assert stored(rig).started is None
+    say(Desired.RUN)
+    conduct_until(rig, is_with_people(rig))
 
 
 def test_window_that_is_near_is_waited_for(store_url: str, tmp_path: Path) -> None:

@@ -12,21 +12,22 @@ import pytest
 from tests.simulation import small, stagehand
 
 from fermata.domain.campaign import Limit, LimitKind
-from fermata.domain.ids import ClusterId, DeviceId, NodeId
+from fermata.domain.ids import ClusterId, DeviceId, NodeId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.plans import Plan, Window
 from fermata.domain.policy import Freeze, Notice, Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code
 from fermata.domain.replans import ReplanOutcome
-from fermata.domain.run_states import ReplanMode, RunState, WindowState
+from fermata.domain.run_states import Desired, ReplanMode, RunState, WindowState
 from fermata.planning.inputs import Planned, PlanningInput
 from fermata.planning.planner import plan_campaign
 from fermata.ports import Inventory
-from fermata.services import foresight
+from fermata.services import foresight, intents
 from fermata.services import replans as services
 from fermata.services import runs as run_verbs
 from fermata.services.foresight import foresee
+from fermata.services.intents import Wanted
 from fermata.services.plans import check_stored_plan
 from fermata.sim.clock import VirtualClock
 from fermata.sim.fates import NO_FAULTS, Faults
@@ -320,6 +321,22 @@ def test_a_later_window_keeps_its_time_where_notice_was_promised(tmp_path: Path)
     rig.conduct()
     opened = rows(rig)["win-c1"]
     assert opened.opened_at == opened.planned_start
+
+
+def test_a_window_that_somebody_holds_does_not_open_early(tmp_path: Path) -> None:
+    """Its customers may still take their word back: nothing there has begun."""
+    rig = early_rig(tmp_path, NO_NOTICE)
+
+    def say(desired: Desired) -> None:
+        wanted = Wanted(window=WindowId("win-c1"))
+        intents.say(rig.database, wanted, desired, now=rig.clock.now(), actor="ann", why="a look first")
+
+    say(Desired.PAUSE)
+    rig.conduct(until=rows(rig)["win-c1"].planned_start - timedelta(minutes=40))
+    assert rows(rig)["win-c1"].state is WindowState.PLANNED
+    say(Desired.RUN)
+    assert rig.conduct().state is RunState.FINISHED
+    assert returned(rig) == set(rig.world.nodes)
 
 
 def test_a_window_does_not_open_early_into_a_freeze_or_before_its_approval_allows(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from fermata.domain.allowances import Allowance
 from fermata.domain.fleet import Cluster, Fleet, Node
 from fermata.domain.ids import CustomerId, DeviceId, NodeId, OrderId, RequestId, SupercomputerId, UpdateId
 from fermata.domain.notified import NotifiedTimes
-from fermata.domain.policy import OrderedAs, Policy, Said, Scope, ScopeLevel, Stance, Work
+from fermata.domain.policy import OrderedAs, Policy, Ruling, Said, Scope, ScopeLevel, Stance, Work
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.request_kinds import JUDGED_AS, RequestKind, request_id
 from fermata.domain.request_states import ENDED, RequestState
@@ -235,13 +235,14 @@ class OrderDesk:
         for node in nodes:
             cluster = self.places.fleet.clusters[node.cluster]
             word = self.word_on(order.id, node)
-            heard = self._hear(order, node, cluster, word)
+            ruling = self._judge(order, node, cluster)
+            heard = self._hear(order, cluster, ruling, word)
             if isinstance(heard, Reason):
                 gaps[node.name] = heard
                 noes.append(word.until if word is not None and word.word is Word.DECLINED else None)
             elif heard is not None:
                 allowances.add(heard)
-                if heard.not_before is not None:
+                if heard.not_before is not None and ruling.stance is not Stance.ALLOW_IN_WINDOWS:
                     proceeding.add(node.name)
         times = [until for until in noes if until is not None]
         return OrderConsent(
@@ -252,10 +253,8 @@ class OrderDesk:
             declined_until=min(times) if times and len(times) == len(noes) else None,
         )
 
-    def _hear(
-        self, order: WorkOrder, node: Node, cluster: Cluster, word: OrderWord | None
-    ) -> Reason | Allowance | None:
-        ruling = self.policy.judge(
+    def _judge(self, order: WorkOrder, node: Node, cluster: Cluster) -> Ruling:
+        return self.policy.judge(
             Work(
                 kind=JUDGED_AS[order.kind],
                 impact=order.impact,
@@ -264,6 +263,10 @@ class OrderDesk:
                 cluster=cluster,
             )
         )
+
+    def _hear(
+        self, order: WorkOrder, cluster: Cluster, ruling: Ruling, word: OrderWord | None
+    ) -> Reason | Allowance | None:
         if ruling.stance is Stance.BLOCK:
             return reason(
                 Code.POLICY_BLOCKS,
@@ -275,7 +278,8 @@ class OrderDesk:
         if ruling.stance is Stance.ALLOW or (word is not None and word.word is Word.APPROVED):
             return None
         if ruling.stance is Stance.ALLOW_IN_WINDOWS:
-            return Allowance(windows=ruling.windows)
+            until = word.until if word is not None and word.word is Word.DECLINED else None
+            return Allowance(windows=ruling.windows, not_before=until)
         if self.policy.proceeds(cluster.customer) and (word is None or word.word is Word.DECLINED):
             over = self.notice_over(order, cluster)
             if over is None:

@@ -48,7 +48,9 @@ def _notice(stage: Stage) -> timedelta:
 
 
 def _open_early(stage: Stage, row: WindowRun, now: datetime) -> WindowRun:
-    """The row as it is then: unchanged unless all of its nodes may go at once."""
+    """The row as it is then: unchanged unless all of its nodes may go at once, and nobody wants it otherwise."""
+    if not stage.intents.of_window(row.run, row.window).is_free:
+        return row
     try:
         script = stage.script(row.window)
     except BadScript:

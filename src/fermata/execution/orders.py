@@ -86,7 +86,7 @@ def follow_orders(stage: Stage, run: Run, now: datetime) -> None:
         return
     found = _watch(stage, _nodes_in_no_window(stage, orders))
     with stage.database.begin() as conn:
-        if run.desired is Desired.RUN:
+        if _may_begin(stage, run):
             lacking = find_lacking(stage, conn, waiting)
             hand_off(stage, conn, _unchanged(stage, conn, lacking), now)
             handing.seen = work_orders.signature(conn)  # what was just opened is gone through now, not once more
@@ -152,13 +152,18 @@ def _go_through(desk: Desk, orders: Mapping[OrderId, WorkOrder], run: Run) -> No
     changed: list[WorkOrder] = []
     for order in orders.values():
         after = _end_done(desk, order)
-        if after is order and run.desired is Desired.RUN:
+        if after is order and _may_begin(desk.stage, run):
             _join(desk, order)
             after = _begin(desk, order)
         if after is not order:
             changed.append(after)
     work_orders.save_orders(desk.conn, changed)
     journal.append_many(desk.conn, desk.lines)
+
+
+def _may_begin(stage: Stage, run: Run) -> bool:
+    """False while somebody holds the run, or all runs: what nobody has out waits for them."""
+    return run.desired is Desired.RUN and stage.intents.of_run(run.id).is_free
 
 
 def _has_stays(stage: Stage) -> bool:

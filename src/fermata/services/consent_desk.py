@@ -227,9 +227,17 @@ class Desk:
             case Verdict.APPROVED:
                 return all(standing and _is_given(standing, order.scope, spoken) for standing in decided)
             case Verdict.WITHDRAWN:
-                return not any(e.verdict in _OPEN for standing in decided for e in standing)
+                is_open = any(e.verdict in _OPEN for standing in decided for e in standing)
+                return not is_open and all(self._waits_for_a_word(node) for node in nodes)
             case _:
                 return False
+
+    def _waits_for_a_word(self, node: Node) -> bool:
+        """False where silence lets work begin at its due date: who withdraws there says no more than nobody would."""
+        if not self.policy.proceeds(self.scopes.fleet.clusters[node.cluster].customer):
+            return True
+        standing = self.decisions.standing(node)
+        return bool(standing) and not standing[-1].is_part and all(e.verdict is Verdict.WITHDRAWN for e in standing)
 
     def _stands_exactly(self, order: Order, spoken: Spoken, nodes: tuple[Node, ...]) -> bool:
         """True when the newest word on every node says the same of the same items, on the same scope."""

@@ -14,8 +14,9 @@ from fermata.domain.ids import CustomerId, OrderId, SupercomputerId, UpdateId
 from fermata.domain.ledger import Decisions
 from fermata.domain.notified import Notified
 from fermata.domain.pending import FleetPending
-from fermata.domain.policy import AfterDue, Blocked, Notice, Policy, Said, Scope, ScopeLevel
+from fermata.domain.policy import AfterDue, Blocked, Notice, Policy, PolicyRule, Said, Scope, ScopeLevel, Stance
 from fermata.domain.reasons import Code
+from fermata.domain.recurrence import Recurrence, RecurringWindow, Unit
 from fermata.domain.repairs import FOLDED
 from fermata.domain.request_basis import Basis
 from fermata.domain.request_book import RequestBook
@@ -152,9 +153,41 @@ REPAIR = WorkOrder(
 )
 
 
+NIGHTS = (
+    RecurringWindow(
+        id="nights",
+        start=w.MONDAY.replace(tzinfo=None),
+        duration=timedelta(hours=8),
+        zone="Etc/UTC",
+        recurrence=Recurrence(unit=Unit.DAY),
+    ),
+)
+A_WORD = OrderWord(
+    seq=1,
+    id="word_1",
+    request=request_id(SupercomputerId("sc-both"), RequestKind.REPAIR),
+    incarnation=1,
+    orders=frozenset({IDS[0]}),
+    scope=Scope(level=ScopeLevel.CLUSTER, name="alpha"),
+    word=Word.APPROVED,
+    actor="eve",
+    at=w.NOW,
+)
+
+
 def desk_that_proceeds(*told: Notified, words: tuple[OrderWord, ...] = ()) -> OrderDesk:
     customers = {name: replace(one, after_due=AfterDue.PROCEED) for name, one in POLICY.customers.items()}
     return OrderDesk(places=PLACES, policy=replace(POLICY, customers=customers, notified=told), words=words)
+
+
+@pytest.mark.parametrize(("word", "begins"), [(None, None), (Word.DECLINED, w.NOW + 4 * DAY), (Word.APPROVED, None)])
+def test_where_policy_lets_work_begin_in_windows_a_no_until_a_day_is_kept(word: Word | None, begins: object) -> None:
+    rule = PolicyRule(id="nights", stance=Stance.ALLOW_IN_WINDOWS, windows=("nights",))
+    customers = {name: replace(one, rules=(rule,), windows=NIGHTS) for name, one in POLICY.customers.items()}
+    said = () if word is None else (replace(A_WORD, word=word, until=w.NOW + 4 * DAY if begins else None),)
+    heard = OrderDesk(places=PLACES, policy=replace(POLICY, customers=customers), words=said).hear(REPAIR)
+    assert {allowance.not_before for allowance in heard.allowances} == (set() if word is Word.APPROVED else {begins})
+    assert (heard.proceeding, heard.gaps) == (frozenset(), {}), "nobody goes by silence here, and nobody lacks a word"
 
 
 @pytest.mark.parametrize(
