@@ -97,3 +97,17 @@ def test_brake_is_pulled_while_the_store_is_gone(line: Line, tmp_path: Path) -> 
     assert shown["row"] is None
     assert shown["row_missing"]
     assert brake_file(f"sqlite:///{store}").is_on()
+
+
+def test_while_the_store_is_gone_the_brake_tells_what_this_machine_knows_and_that_it_is_not_all(
+    line: Line, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.db").write_text("this is no database")
+    place = ("--store", str(tmp_path / "broken.db"))
+    unknown = line.run("brake", "show", *place, store=False)
+    assert (unknown.code, "The brake is off on this machine." in unknown.out) == (1, True)
+    assert json.loads(line.run("brake", "show", *place, "--json", store=False).out)["on"] is None
+    pulled = line.run("brake", "on", "--reason", "smoke", *place, store=False)
+    assert "The brake is on for this machine alone: nothing new begins here." in pulled.out
+    assert "Pull it on every machine that conducts, or try again." in pulled.err
+    assert json.loads(line.run("brake", "show", *place, "--json", store=False).out)["on"] is True

@@ -13,7 +13,7 @@ from fermata.domain.intents import Intent
 from fermata.services import intents
 from fermata.services.intents import BrakeShown
 from fermata.wiring import clocks
-from fermata.wiring.stores import open_brake
+from fermata.wiring.stores import StoreUnavailable, open_brake
 
 ReasonOption = Annotated[str, typer.Option("--reason", "--why", help="Why; others read it at night.")]
 
@@ -71,26 +71,41 @@ def show(
     server: options.ServerOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
-    """Whether it is on, who pulled it, when and why."""
+    """Whether it is on, who pulled it, when and why. While the store does not answer: what this machine knows, and exit
+    code 1.
+    """
     if server is not None:
         with connect(server) as place:
             shown = place.show_brake()
     else:
         file = open_brake(options.store_url(store), chosen_settings())
-        with options.opened_store(store) as database:
-            shown = intents.show_brake(database, file)
+        try:
+            with options.opened_store(store) as database:
+                shown = intents.show_brake(database, file)
+        except StoreUnavailable as error:
+            shown = BrakeShown(file=file.read(), row=None, path=str(file.path), row_missing=str(error))
     _tell(shown, as_json=as_json)
+    if shown.row_missing:
+        raise typer.Exit(1)
 
 
 def _tell(shown: BrakeShown, *, as_json: bool) -> None:
     if as_json:
-        output.print_json({"schema": "fermata.brake/1", "on": shown.is_on, **output.with_z(to_plain(shown))})
+        is_on = shown.is_on or (None if shown.row_missing else False)
+        output.print_json({"schema": "fermata.brake/1", "on": is_on, **output.with_z(to_plain(shown))})
         return
-    output.out.print(output.styled("The brake is ", ("on: nothing new begins" if shown.is_on else "off", "bold"), "."))
+    output.out.print(output.styled("The brake is ", (_say_state(shown), "bold"), "."))
     _line(f"this machine ({shown.path})", shown.file)
     _line("the store, for every machine", shown.row)
     if shown.row_missing:
-        output.err.print(f"Other machines do not know: {shown.row_missing}. Pull it there, or try again.")
+        output.err.print(f"What the store says for other machines is not known: {shown.row_missing}.")
+        output.err.print("Pull it on every machine that conducts, or try again.")
+
+
+def _say_state(shown: BrakeShown) -> str:
+    if not shown.row_missing:
+        return "on: nothing new begins" if shown.is_on else "off"
+    return "on for this machine alone: nothing new begins here" if shown.is_on else "off on this machine"
 
 
 def _line(where: str, word: Intent | None) -> None:
