@@ -42,10 +42,8 @@ SECONDS = re.compile(r'("seconds": |checked in )[0-9.]+')
 def served(store: Path) -> Iterator[str]:
     """The URL of a real server over that store, on real time."""
     database = open_database(f"sqlite:///{store}")
-    server = BackgroundServer(
-        make_app(database, SystemClock(), simulated_at=None, settings=Settings()),
-        listener := bind_socket("127.0.0.1", 0),
-    )
+    app = make_app(database, SystemClock(), simulated_at=None, settings=Settings())
+    server = BackgroundServer(app, listener := bind_socket("127.0.0.1", 0))
     server.start()
     yield url_of(listener)
     server.stop()

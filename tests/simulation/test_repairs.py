@@ -10,7 +10,6 @@ import pytest
 from tests.simulation import small, stagehand
 from tests.simulation.crashing import Killed
 
-from fermata.domain.campaign import Limit, LimitKind
 from fermata.domain.fleet import Fleet, NodeState
 from fermata.domain.ids import NodeId, OrderId
 from fermata.domain.node_states import UnitKind, UnitState
@@ -20,12 +19,10 @@ from fermata.domain.policy import Said
 from fermata.domain.repairs import FOLDS, Fold
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.request_states import RequestState
-from fermata.domain.run_states import Desired, RunState, WindowState
+from fermata.domain.run_states import RunState, WindowState
 from fermata.domain.updates import Impact
 from fermata.domain.work_orders import Target, TargetLevel, Word, WorkOrder
-from fermata.services import intents
 from fermata.services.capacity import show_capacity
-from fermata.services.intents import Wanted
 from fermata.services.tail import show_tail
 from fermata.services.work_orders import complete_order
 from fermata.sim.fates import NO_FAULTS
@@ -224,63 +221,6 @@ def test_every_kind_and_state_has_its_outcome() -> None:
     }  # fmt: skip
     leaves = {(kind, state) for (kind, state), fold in FOLDS.items() if fold is Fold.LEAVE}
     assert leaves == {(kind, UnitState.FAILED) for kind in (RequestKind.DECOMMISSION, RequestKind.MOVE)}
-
-
-def test_repair_far_from_any_window_gets_one_of_its_own_with_lock_drain_and_proof(
-    store_url: str, tmp_path: Path
-) -> None:
-    found = small.fleet(nodes=16)
-    rig = set_up(store_url, tmp_path, plan=later(found, timedelta(days=3)))
-    ask(rig, order())
-    conduct_until(rig, is_with_people(rig))
-    machine = rig.world.nodes[NodeId(NODE)]
-    assert (machine.locked, machine.drained, machine.in_service) == (True, True, False)
-    conduct_until(rig, lambda: ops_of(rig)[0].state is UnitState.RETURNED)
-    assert (machine.in_service, machine.locked, set(machine.targets)) == (True, False, {"bmc_fw", "gpu_fw"})
-    assert ops_of(rig)[0].window == "rep-wo_1-c0"
-    assert events(rig, f"order:{ORDER}") == OWN
-    assert rig.conduct().state is RunState.FINISHED
-    assert [op.state for op in ops_of(rig)] == [UnitState.RETURNED, UnitState.RETURNED]
-    assert set(machine.versions.values()) == {"2.0"}
-    lines = {line.name: line for line in show_capacity(rig.database).lines}
-    assert (lines["lumen"].taken, lines["lumen"].owed) == (17, 0)
-
-
-def test_repair_gets_no_window_of_its_own_while_somebody_holds_the_fleet(store_url: str, tmp_path: Path) -> None:
-    found = small.fleet(nodes=16)
-    rig = set_up(store_url, tmp_path, plan=later(found, timedelta(days=3)))
-
-    def say(desired: Desired) -> None:
-        intents.say(rig.database, Wanted(fleet=True), desired, now=rig.clock.now(), actor="ann", why="a look first")
-
-    say(Desired.PAUSE)
-    ask(rig, order())
-    rig.conduct(until=small.START + 6 * HOUR)
-    assert [op.window for op in ops_of(rig) if op.window.startswith("rep-")] == []
-    assert stored(rig).started is None
-    say(Desired.RUN)
-    conduct_until(rig, is_with_people(rig))
-
-
-def test_window_that_is_near_is_waited_for(store_url: str, tmp_path: Path) -> None:
-    found = small.fleet(nodes=16)
-    rig = set_up(store_url, tmp_path, plan=later(found, timedelta(days=1)))
-    ask(rig, order())
-    assert rig.conduct().state is RunState.FINISHED
-    assert [op.window for op in ops_of(rig)] == ["win-c0"]
-    assert events(rig, f"order:{ORDER}")[0] == "order.joined"
-
-
-def test_own_window_keeps_to_the_limits_and_says_why_it_waits(store_url: str, tmp_path: Path) -> None:
-    found = small.fleet(clusters=2, nodes=16)
-    campaign = small.campaign(Limit(what=LimitKind.NODES_OUT, at_once=16))
-    starts = [small.START, small.START + timedelta(days=3)]
-    made = small.plan(found, small.catalogue(), campaign, starts)
-    rig = set_up(store_url, tmp_path, fleet=found, plan=made, campaign=campaign)
-    rig.conduct(until=small.START + 30 * MINUTE)
-    ask(rig, order(target="c1-n009"))
-    assert rig.conduct().state is RunState.FINISHED
-    assert events(rig, f"order:{ORDER}") == ["order.waits", *OWN]
 
 
 def test_order_that_people_began_is_locked_at_the_site_and_left_out_of_windows(store_url: str, tmp_path: Path) -> None:
