@@ -159,11 +159,11 @@ def read_train(train: Train, catalogue: Catalogue, nodes: Sequence[Node], dues: 
 
 
 def decide_rider(op: UnitOp, seen: Seen, facts: Facts, train: Train) -> Decision:
-    """The one thing to do about a rider whose call is not just about to be repeated."""
-    if op.asked in (Asked.UNSURE, Asked.UNDER_WAY):
-        return _judge(op, seen, facts)
+    """The one thing to do about a rider. A write that may not have been asked for is judged anew, as on any node."""
     if op.state is UnitState.FAILED:
         return _look_at_failed(op, seen.node, facts)
+    if op.asked is not Asked.NOTHING:
+        return _judge(op, seen, facts)
     return _begin(op, facts, train)
 
 

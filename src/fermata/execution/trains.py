@@ -1,5 +1,5 @@
 """Conducts the impactless train: opens one in a cluster where allowed work rides, and moves its riders batch by batch,
-intent first, as `batch` moves units. Kill it anywhere: what was intended is asked again under the same key.
+intent first, as `batch` moves units. Kill it anywhere: what was intended is looked at, and asked for under its key.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -74,13 +74,10 @@ def step_trains(stage: Stage, now: datetime) -> int:
     due = yard.roster.due(now, DUE_MAX)
     if not due:
         return 0
-    repeated = [op for op in due if op.asked is Asked.INTENDED and not op.is_idle]
-    fresh = [op for op in due if op.is_idle or op.asked is not Asked.INTENDED]
-    seen = observe(make_caller(stage), fresh, now, {}).seen
+    seen = observe(make_caller(stage), due, now, {}).seen
     caller = make_caller(stage)
-    intended = _record_intent(stage, yard, fresh, seen, now)
+    to_do = _record_intent(stage, yard, due, seen, now)
     stage.crash("train intended")
-    to_do = [*repeated, *intended]
     if to_do:
         answers = perform(caller, to_do)
         stage.crash("train performed")
@@ -91,8 +88,6 @@ def step_trains(stage: Stage, now: datetime) -> int:
 def _record_intent(
     stage: Stage, yard: Yard, ops: Sequence[UnitOp], seen: Mapping[int, Seen], now: datetime
 ) -> list[UnitOp]:
-    if not ops:
-        return []
     with stage.database.begin() as conn:
         read_intents(stage, conn)
         tally = Tally(stage.catalogue, unit_ops.busy(conn))
@@ -106,7 +101,8 @@ def _record_intent(
         trains.save_riders(conn, moved)
         _note(conn, yard, marks, now)
         stage.crash("train intent")
-    return [op for _, op in moved if op.asked is Asked.INTENDED]
+    intended = (op for _, op in moved if op.asked is Asked.INTENDED)
+    return [op for op in intended if op.is_idle or op.next_at == now]  # others wait, and nothing is asked of them
 
 
 def _decide_one(op: UnitOp, seen: Seen, facts: Facts, yard: Yard) -> list[Mark]:
