@@ -26,7 +26,6 @@ from fermata.store.database import Connection
 
 TAKE_AT_ONCE_MAX = 200  # returned nodes taken out again at one instant: a transaction stays short
 MINUTE = timedelta(minutes=1)
-LOOK = timedelta(minutes=5)
 
 
 class Room:
@@ -87,7 +86,7 @@ class Room:
                     limit=limit_words(use.limit),
                     allowed=use.allowed,
                     used=use.used - len(names & members),
-                    until=f"{self._now + LOOK:%H:%MZ}",
+                    until="the next look",  # no time: this stands on rows, which are written when it changes
                 )
         return None
 
