@@ -231,7 +231,7 @@ class Code(StrEnum):
     PLAN_VIOLATES = "PLAN_VIOLATES"
     PLAN_PARENT_STALE = "PLAN_PARENT_STALE"
     SITE_LACKS = "SITE_LACKS"
-    # Planning again while a campaign is conducted, and conducting it
+    # Planning again while a campaign is conducted, conducting it, and runs
     WINDOW_NOT_RUN = "WINDOW_NOT_RUN"
     WINDOW_LEFT_NODES = "WINDOW_LEFT_NODES"
     NODES_BARRED = "NODES_BARRED"
@@ -258,6 +258,7 @@ class Code(StrEnum):
     TRAIN_STOPPED = "TRAIN_STOPPED"
     RIDE_FAILED = "RIDE_FAILED"
     RIDE_HANGS = "RIDE_HANGS"
+    RIDE_ENDS = "RIDE_ENDS"
     RIDES_ALONG = "RIDES_ALONG"
     WINDOW_TAKES = "WINDOW_TAKES"
     WAITS_FOR_PACE = "WAITS_FOR_PACE"
@@ -311,7 +312,6 @@ class Code(StrEnum):
     FORECAST_NO_BASELINE = "FORECAST_NO_BASELINE"
     FORECAST_UNPLANNED = "FORECAST_UNPLANNED"
     FORECAST_NONE = "FORECAST_NONE"
-    # Runs
     PLAN_REPLACED = "PLAN_REPLACED"
     RUN_LIVE = "RUN_LIVE"
     RUN_NONE = "RUN_NONE"

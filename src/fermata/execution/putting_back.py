@@ -94,7 +94,7 @@ def _may_take(draft: Draft, op: UnitOp, updates: str) -> bool:
     if why is not None:
         _say_waiting(draft, op, updates, why)
         return False
-    draft.room.take(names)
+    draft.room.take(op.window, names)
     return True
 
 
@@ -161,7 +161,7 @@ def _put_on_device(draft: Draft, op: UnitOp, device: DeviceScript, order: Recove
         draft.held |= {(row.window, row.unit) for row in behind}
         _say_waiting(draft, op, device.update.id, why)
         return
-    draft.room.take(NodeId(row.unit) for row in back)
+    draft.room.take(op.window, (NodeId(row.unit) for row in back))
     for row in behind:
         _put_behind(draft, row, device, order)
     if not op.undo:
