@@ -1,4 +1,6 @@
-"""One request at a time holds a node: riders of the train beside work of people, and beside roll-backs."""
+"""Riders of the train beside work of people and roll-backs, since one request at a time holds a node; and what becomes
+of them when their approval or their time is over.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -6,18 +8,23 @@ from pathlib import Path
 
 import pytest
 from tests.simulation import small, stagehand
+from tests.simulation.crashing import Killed, Saboteur
 from tests.simulation.test_repairs import ask, events, is_with_people, later, order
-from tests.simulation.test_trains import HOUR, ride, riders
+from tests.simulation.test_trains import HOUR, ride, riders, written
 
 from fermata.domain.ids import NodeId, UpdateId, WindowId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import UnitOp
+from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code
+from fermata.domain.run_states import Desired
 from fermata.domain.train import NEAR, Train
 from fermata.execution.stage import set_stage
 from fermata.execution.taking_again import Room
+from fermata.services import intents
+from fermata.services.intents import Wanted
 from fermata.sim.fates import NO_FAULTS, Faults
-from fermata.store import trains, unit_ops
+from fermata.store import consent, trains, unit_ops
 
 MINUTE = timedelta(minutes=1)
 HANGS = replace(NO_FAULTS, hangs=1.0, mean_days_to_repair=9.0)
@@ -127,3 +134,58 @@ def test_node_is_not_taken_out_again_while_a_rider_writes_on_it(
             room.take(WindowId("win-c0"), [node])
     if code is None:
         assert after(rig, node).state is UnitState.LEFT_OUT
+
+
+def withdraw(rig: stagehand.Rig, rack: str) -> None:
+    scope = Scope(level=ScopeLevel.RACK, name=rack)
+    with rig.database.begin() as conn:
+        consent.append_entry(conn, small.approval(small.catalogue(), Verdict.WITHDRAWN, seq=2, scope=scope))
+
+
+def codes(rig: stagehand.Rig, rack: str) -> set[object]:
+    return {op.reason.code if op.reason else op.state for op in riders(rig) if rack_of(op.unit) == rack}
+
+
+def rack_of(unit: str) -> str:
+    return small.fleet(nodes=16).nodes[NodeId(unit)].rack
+
+
+def test_rider_whose_approval_is_withdrawn_before_its_write_leaves_and_who_writes_ends(tmp_path: Path) -> None:
+    rig = set_up(tmp_path)
+    ride(rig, until=5 * MINUTE)
+    rack = rack_of(riding(rig, UnitState.APPLYING).unit)
+    begun = set(written(rig, "bmc_fw", "c0"))
+    withdraw(rig, rack)
+    ride_on(rig, 20 * HOUR)
+    assert codes(rig, rack) == {Code.APPROVAL_WITHDRAWN, UnitState.PROVEN}
+    assert {unit for unit in written(rig, "bmc_fw", "c0") if rack_of(unit) == rack} == begun
+    assert {op.state for op in riders(rig) if rack_of(op.unit) != rack} == {UnitState.PROVEN}
+
+
+def test_write_that_was_intended_and_not_asked_for_ends_when_its_approval_is_withdrawn(tmp_path: Path) -> None:
+    rig = set_up(tmp_path)
+    rig.site = Saboteur(lambda _, point: point == "before firmware.apply").around(rig.site)
+    with pytest.raises(Killed):
+        ride(rig)
+    rig.restart()
+    unit = riding(rig, UnitState.APPLYING).unit
+    withdraw(rig, rack_of(unit))
+    ride_on(rig, HOUR)
+    left = after(rig, unit)
+    assert left.reason is not None
+    assert (left.state, left.reason.code) == (UnitState.LEFT_OUT, Code.APPROVAL_WITHDRAWN)
+    assert unit not in written(rig, "bmc_fw", "c0")
+
+
+def test_rider_that_has_not_begun_when_its_time_is_over_is_left_out(tmp_path: Path) -> None:
+    rig = set_up(tmp_path)
+    ride(rig, until=5 * MINUTE)
+    begun = set(written(rig, "bmc_fw", "c0"))
+    intents.say(rig.database, Wanted(fleet=True), Desired.PAUSE, now=rig.clock.now(), actor="ann", why="smoke")
+    ride(rig, until=NEAR)
+    intents.say(rig.database, Wanted(fleet=True), Desired.RUN, now=rig.clock.now(), actor="ann", why="it is over")
+    ride_on(rig, 2 * HOUR)
+    first = [op for op in riders(rig) if op.window == riders(rig)[0].window]
+    assert {op.reason.code for op in first if op.reason} == {Code.RIDE_ENDS}
+    assert {op.unit for op in first if op.state is UnitState.PROVEN} == begun
+    assert {op.unit for op in first if op.reason is not None} == {op.unit for op in first} - begun

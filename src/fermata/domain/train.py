@@ -160,13 +160,26 @@ def read_train(train: Train, catalogue: Catalogue, nodes: Sequence[Node], dues: 
 
 def decide_rider(op: UnitOp, seen: Seen, facts: Facts, train: Train, barred: Reason | None = None) -> Decision:
     """The one thing to do about a rider. A write that may not have been asked for is judged anew, as on any node.
-    `barred`: why nothing more begins on its node in service; what is being written is let end.
+    `barred`: why nothing more begins on its node in service; what is being written is let end, also when its time is
+    over.
     """
+    barred = barred or _say_late(op, facts, train)
     if op.state is UnitState.FAILED:
         return _look_at_failed(op, seen.node, facts)
     if op.asked is not Asked.NOTHING:
         return _judge(op, seen, facts, barred)
     return _begin(op, facts, train, barred)
+
+
+def _say_late(op: UnitOp, facts: Facts, train: Train) -> Reason | None:
+    if facts.now < train.due_by:
+        return None
+    return say_end(op, f"it was to be through by {train.due_by:%Y-%m-%d %H:%MZ}, and nobody asked for longer.")
+
+
+def say_end(op: UnitOp, why: str) -> Reason:
+    """Why a rider leaves although nothing failed."""
+    return reason(Code.RIDE_ENDS, unit=op.unit, why=why)
 
 
 def _begin(op: UnitOp, facts: Facts, train: Train, barred: Reason | None) -> Decision:

@@ -1,17 +1,26 @@
-"""Riders that leave the impactless train, since something else takes their node: one request at a time holds it."""
+"""Riders that leave the impactless train: something else takes their node, which one request at a time holds, or what
+let them board is no more.
+"""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from fermata.domain.free_work import find_lacks
 from fermata.domain.ids import NodeId, WindowId
 from fermata.domain.node_states import UnitEvent, UnitState, advance
-from fermata.domain.operations import UnitOp
+from fermata.domain.operations import Asked, UnitOp
 from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.train import say_end
+from fermata.domain.updates import Update
+from fermata.domain.windows import Interval
+from fermata.execution.consented import read_cached
 from fermata.execution.stage import Stage
+from fermata.execution.yard import Yard
 from fermata.store import trains, unit_ops
 from fermata.store.database import Connection
 
+MINUTE = timedelta(minutes=1)
 RIDE_LOOK = timedelta(minutes=5)  # of a window that waits for riders
 
 
@@ -63,11 +72,32 @@ def find_hung(conn: Connection) -> frozenset[NodeId]:
     return frozenset(name for name, op in find_riders(conn).items() if op.state is UnitState.FAILED)
 
 
-def find_barred(conn: Connection, ops: Iterable[UnitOp]) -> Mapping[int, Reason]:
-    """By row id, riders on whose nodes nothing more begins in service, and why."""
+def find_barred(
+    stage: Stage, conn: Connection, yard: Yard, ops: Iterable[UnitOp], now: datetime
+) -> Mapping[int, Reason]:
+    """By row id, riders on whose nodes nothing more begins in service, and why: a window has it, or consent to what is
+    written next is gone, which can be withdrawn until then.
+    """
+    may_begin = [op for op in ops if op.state is UnitState.PENDING or op.asked in (Asked.INTENDED, Asked.UNSURE)]
     taken = unit_ops.nodes_in_work(conn)
-    return {op.id: _say_end(op, "a window has it.") for op in ops if op.unit in taken}
+    found = {op.id: say_end(op, "a window has it.") for op in may_begin if op.unit in taken}
+    wanted: dict[NodeId, tuple[Update, Interval]] = {}
+    for op in may_begin:
+        update = _next_update(stage, yard, op)
+        if op.id not in found and update is not None:
+            wanted[NodeId(op.unit)] = update, Interval(now, now + MINUTE * round(update.duration_minutes.p90))
+    if not wanted:
+        return found
+    said = read_cached(stage, conn)
+    nodes = {name: stage.fleet.nodes[name] for name in wanted}
+    clusters = {node.cluster: stage.fleet.clusters[node.cluster] for node in nodes.values()}
+    lacks = find_lacks(nodes, clusters, said.policy, said.ledger, wanted)
+    return found | {op.id: lacks[NodeId(op.unit)] for op in may_begin if op.unit in lacks and op.id not in found}
 
 
-def _say_end(op: UnitOp, why: str) -> Reason:
-    return reason(Code.RIDE_ENDS, unit=op.unit, why=why)
+def _next_update(stage: Stage, yard: Yard, op: UnitOp) -> Update | None:
+    """What is written next, or may not have been asked for yet; None: everything is."""
+    due = yard.dues[op.window][NodeId(op.unit)] & ~op.active
+    names = (name for bit, name in enumerate(yard.trains[op.window].updates) if due >> bit & 1)
+    name = next(names, None)
+    return None if name is None else stage.catalogue.updates[name]

@@ -90,7 +90,7 @@ def _record_intent(
 ) -> list[UnitOp]:
     with stage.database.begin() as conn:
         read_intents(stage, conn)
-        barred = find_barred(conn, ops)
+        barred = find_barred(stage, conn, yard, ops, now)
         tally = Tally(stage.catalogue, unit_ops.busy(conn))
         marks: list[Mark] = []
         moved: list[tuple[int, UnitOp]] = []
