@@ -9,15 +9,17 @@ from tests.simulation import small, stagehand
 from tests.simulation.test_gates import BAD_OS, OS, WAITING, lines, states, three_windows, tried
 
 from fermata.domain.gates import GateSaid, GateVerdict, GateWord
-from fermata.domain.ids import NodeId, UpdateId
+from fermata.domain.ids import FreezeId, NodeId, UpdateId
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.phases import GateTerms, OnFailure, Phases
+from fermata.domain.policy import Freeze, Scope, ScopeLevel
 from fermata.domain.reasons import Code
 from fermata.domain.recovery import Recovery
 from fermata.domain.updates import Rollback
-from fermata.services import gates, recovery
+from fermata.services import freezes, gates, recovery
 from fermata.services.errors import Refusal
 from fermata.sim.fates import NO_FAULTS, Faults
+from fermata.store import inventory
 from fermata.store import recovery as store
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -144,3 +146,33 @@ def test_order_without_a_reason_or_on_nodes_without_the_update_is_refused(store_
         recovery.plan_recovery(rig.database, rig.run, asked)
     with pytest.raises(Refusal, match=Code.RECOVERY_REASON_MISSING):
         recovery.recover(rig.database, rig.run, asked, recovery.Word(actor="operator-1", why=" ", at=rig.clock.now()))
+
+
+def test_node_that_waits_to_be_taken_out_again_says_why_and_says_it_once(store_url: str, tmp_path: Path) -> None:
+    rig = three_windows(store_url, tmp_path, faults=NO_FAULTS)
+    rig.conduct(until=small.START + timedelta(hours=5))
+    now = rig.clock.now()
+    frozen = Freeze(
+        id=FreezeId("fr_1"),
+        customer=small.CUSTOMER,
+        scope=Scope(level=ScopeLevel.NODE, name="c0-n003"),
+        start=now,
+        end=now + timedelta(hours=9),
+        reason="a launch",
+    )
+    with rig.database.begin() as conn:
+        inventory.save_policy(conn, replace(small.policy(), freezes=(frozen,)))
+    asked = recovery.Asked(updates=frozenset({OS}), nodes=frozenset({NodeId("c0-n003")}))
+    recovery.recover(rig.database, rig.run, asked, recovery.Word(actor="operator-1", why="it misbehaves", at=now))
+    rig.conduct(until=now + timedelta(hours=1))
+    waits = next(op for op in rig.ops() if op.unit == "c0-n003")
+    assert waits.state is UnitState.RETURNED
+    assert waits.reason is not None
+    assert waits.reason.code is Code.RECOVERY_WAITS
+    assert "a launch" in waits.reason.sentence
+    assert [line.subject for line in lines(rig, "node.recovery_waits")] == ["node:c0-n003"]
+    freezes.end_freeze(rig.database, FreezeId("fr_1"), now=rig.clock.now())
+    rig.conduct(until=rig.clock.now() + timedelta(hours=3))
+    after = next(op for op in rig.ops() if op.unit == "c0-n003")
+    assert (after.state, after.reason) == (UnitState.RETURNED, None)
+    assert rig.world.nodes[NodeId("c0-n003")].versions["host_os"] == "1.0"

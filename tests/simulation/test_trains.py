@@ -218,3 +218,28 @@ def test_a_window_that_is_pulled_forward_takes_its_riders_and_waits_for_who_writ
     assert {op.reason.code for op in found if op.reason} == {Code.WINDOW_TAKES}
     assert {op.state for op in found} == {UnitState.PROVEN, UnitState.LEFT_OUT}
     assert set(written(rig, "bmc_fw", "c1").values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("desired", "state"),
+    [
+        (Desired.PAUSE, UnitState.APPLYING),
+        (Desired.STOP, UnitState.LEFT_OUT),
+        (Desired.ABORT, UnitState.LEFT_OUT),
+    ],
+)
+def test_write_that_was_intended_and_not_asked_for_waits_for_or_ends_with_what_operators_say(
+    tmp_path: Path, desired: Desired, state: UnitState
+) -> None:
+    rig = set_up(tmp_path)
+    own = rig.site
+    rig.site = Saboteur(lambda _, point: point == "before firmware.apply").around(own)
+    with pytest.raises(Killed):
+        ride(rig)
+    rig.restart()
+    (intended,) = (op for op in riders(rig) if op.state is UnitState.APPLYING)
+    intents.say(rig.database, Wanted(), desired, now=rig.clock.now(), actor="ann", why="smoke")
+    ride(rig, until=HOUR)
+    after = next(op for op in riders(rig) if op.unit == intended.unit)
+    assert (after.state, after.reason is not None) == (state, True)
+    assert not written(rig, "bmc_fw", "c1")

@@ -21,6 +21,7 @@ from fermata.domain.decisions import (
 from fermata.domain.ids import NodeId, UpdateId
 from fermata.domain.intents import Intent, say_ended, say_paused
 from fermata.domain.late_freezes import keep_unlocked
+from fermata.domain.locking import judge_lost_lock
 from fermata.domain.node_states import EMPTY, UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import DeviceSeen, Failed, NeverAsked, NodeSeen, Progress, Running, Succeeded
 from fermata.domain.operations import Asked, Gate, UnitOp
@@ -208,7 +209,7 @@ def _failed(op: UnitOp, seen: Seen, facts: Facts, why: str) -> Decision:
     wanted = facts.wanted(op)
     if wanted.pause is not None and wanted.abort is None and op.state in BEGINS_SOMETHING:
         return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit))
-    return retry(op, facts, why)
+    return judge_lost_lock(op, facts, why) if op.state is UnitState.LOCKED else retry(op, facts, why)
 
 
 def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decision:

@@ -17,7 +17,8 @@ TRIES_MAX = 3  # of one step between two repairs: a fourth try of a firmware wri
 class Begin:
     """Start `step`: intent first, then the port call. `patience`: how long before it counts as hung.
 
-    `why`: the failure that a reset answers.
+    `why`: the failure that a reset, or another lock, answers. `retries`: as they are after a try that is counted only
+    now.
     """
 
     event: UnitEvent
@@ -28,6 +29,7 @@ class Begin:
     slip_minutes: int
     changes_unit: bool
     why: str = ""
+    retries: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,6 +269,7 @@ def _begin(op: UnitOp, decision: Begin, now: datetime) -> UnitOp:
         state=advance(op.kind, op.state, decision.event),
         step=decision.step,
         attempt=decision.attempt,
+        retries=op.retries if decision.retries is None else decision.retries,
         position=decision.position,
         asked=Asked.INTENDED,
         gate=None,

@@ -76,6 +76,7 @@ NODE_MOVES: MappingProxyType[tuple[UnitState, UnitEvent], UnitState] = MappingPr
         (_S.PENDING, _E.LOCK): _S.LOCKED,
         (_S.PENDING, _E.LEAVE_OUT): _S.LEFT_OUT,
         (_S.LOCKED, _E.DRAIN): _S.DRAINING,
+        (_S.LOCKED, _E.LOCK): _S.LOCKED,
         (_S.LOCKED, _E.LEAVE_OUT): _S.LEFT_OUT,
         (_S.LOCKED, _E.UNCHANGED): _S.PROVEN,
         (_S.DRAINING, _E.EMPTIED): _S.DRAINED,

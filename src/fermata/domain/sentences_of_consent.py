@@ -68,6 +68,9 @@ OF_CONSENT = MappingProxyType(
             "{unit} was taken and is not known to be locked, and nobody asks for its lock in a freeze: {because}."
             " {freeze} It goes on then, or when its customer ends the freeze."
         ),
+        Code.NOT_LOCKED: (
+            "{unit} was taken into {window} and could not be locked, so it stays as it is ({why}): plan it again."
+        ),
         Code.SCOPE_UNKNOWN: "The fleet has no {level} {name}{nearest}.",
         Code.SCOPE_AMBIGUOUS: "Rack {name} stands in {supercomputers}: name the cluster or the nodes instead.",
         Code.NOTHING_PENDING: "Nothing is pending on {scope}: there is nothing to say yes or no to.",

@@ -43,6 +43,7 @@ OF_INTENTS = MappingProxyType(
             "{unit} is in service and still at {step} after {minutes} minutes: look at it, a node in service is not"
             " power cycled. Once it is repaired the rest follows by itself."
         ),
+        Code.RIDE_ENDS: "{unit} leaves the train: {why} A later train, or its next window, does the rest.",
         Code.RIDES_ALONG: (
             "{window} waits for {nodes} node(s) that still write in service, {example} among them: looked at again at"
             " {until}."

@@ -7,6 +7,7 @@ from fermata.domain.decide import POLL, retry
 from fermata.domain.decide_begin import Facts
 from fermata.domain.decide_return import say_early
 from fermata.domain.decisions import Accept, Doubt, Leave, Postpone, Settlement
+from fermata.domain.locking import leave_unlocked, stays_ours
 from fermata.domain.node_states import UnitEvent, UnitKind, UnitState
 from fermata.domain.observations import Accepted, Answer, Denied, Later, Overtaken, Unmade, Unsure
 from fermata.domain.operations import UnitOp
@@ -63,10 +64,8 @@ def _accepted(op: UnitOp, facts: Facts, answer: Accept) -> Settlement:
 
 def _denied(op: UnitOp, facts: Facts, why: str) -> Settlement:
     match op.state:
-        case UnitState.LOCKED if op.astray_since is not None:
-            return Postpone(until=facts.now + DENIED_LOOK)  # it was begun: it is not left, whatever the target says
         case UnitState.LOCKED:
-            return Leave(event=UnitEvent.LEAVE_OUT)
+            return Postpone(until=facts.now + DENIED_LOOK) if stays_ours(op) else leave_unlocked(op, why)
         case UnitState.FAILED | UnitState.IN_REPAIR:
             return Accept(
                 check_again_at=None

@@ -158,16 +158,31 @@ def read_train(train: Train, catalogue: Catalogue, nodes: Sequence[Node], dues: 
     return WindowScript(window=window, steps=tuple(steps), updates=updates, nodes=riders, devices={})
 
 
-def decide_rider(op: UnitOp, seen: Seen, facts: Facts, train: Train) -> Decision:
-    """The one thing to do about a rider whose call is not just about to be repeated."""
-    if op.asked in (Asked.UNSURE, Asked.UNDER_WAY):
-        return _judge(op, seen, facts)
+def decide_rider(op: UnitOp, seen: Seen, facts: Facts, train: Train, barred: Reason | None = None) -> Decision:
+    """The one thing to do about a rider. A write that may not have been asked for is judged anew, as on any node.
+    `barred`: why nothing more begins on its node in service; what is being written is let end, also when its time is
+    over.
+    """
+    barred = barred or _say_late(op, facts, train)
     if op.state is UnitState.FAILED:
         return _look_at_failed(op, seen.node, facts)
-    return _begin(op, facts, train)
+    if op.asked is not Asked.NOTHING:
+        return _judge(op, seen, facts, barred)
+    return _begin(op, facts, train, barred)
 
 
-def _begin(op: UnitOp, facts: Facts, train: Train) -> Decision:
+def _say_late(op: UnitOp, facts: Facts, train: Train) -> Reason | None:
+    if facts.now < train.due_by:
+        return None
+    return say_end(op, f"it was to be through by {train.due_by:%Y-%m-%d %H:%MZ}, and nobody asked for longer.")
+
+
+def say_end(op: UnitOp, why: str) -> Reason:
+    """Why a rider leaves although nothing failed."""
+    return reason(Code.RIDE_ENDS, unit=op.unit, why=why)
+
+
+def _begin(op: UnitOp, facts: Facts, train: Train, barred: Reason | None) -> Decision:
     wanted = facts.wanted(op)
     if wanted.end is not None:
         return Leave(event=UnitEvent.LEAVE_OUT, reason=say_ended(wanted.end, op.unit))
@@ -176,6 +191,8 @@ def _begin(op: UnitOp, facts: Facts, train: Train) -> Decision:
     step = script.steps[index]
     if not isinstance(step, NodeApplyStep):
         return Prove(active=op.active)
+    if barred is not None:
+        return Leave(event=UnitEvent.LEAVE_OUT, reason=barred)
     update = script.by_id[step.update]
     count = partial(facts.count_tries, script, update, facts.standing, facts.catalogue)
     tried = facts.tally.tried(update, op.window, count)
@@ -224,10 +241,10 @@ def _find_wait(op: UnitOp, update: Update, tried: Tried, facts: Facts, train: Tr
     return None
 
 
-def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
+def _judge(op: UnitOp, seen: Seen, facts: Facts, barred: Reason | None) -> Decision:
     match seen.progress:
         case None | NeverAsked():
-            return _ask_again(op, facts)
+            return _ask_again(op, facts, barred)
         case Running(check_again_at=again):
             if op.limit_at is not None and facts.now >= op.limit_at:
                 minutes = round((facts.now - (op.step_started_at or facts.now)) / MINUTE)
@@ -241,11 +258,11 @@ def _judge(op: UnitOp, seen: Seen, facts: Facts) -> Decision:
             return _judge_version(op, seen.node, facts)
 
 
-def _ask_again(op: UnitOp, facts: Facts) -> Decision:
+def _ask_again(op: UnitOp, facts: Facts, barred: Reason | None) -> Decision:
     wanted = facts.wanted(op)
-    if op.state not in BEGINS_SOMETHING or wanted.is_free:
+    if op.state not in BEGINS_SOMETHING or (wanted.is_free and barred is None):
         return Repeat()
-    if wanted.end is not None:
+    if wanted.end is not None or barred is not None:
         return EndStep(event=UnitEvent.STEP_ENDED, applied=op.applied, active=op.active, retries=op.retries)
     assert wanted.pause is not None, "a word that is neither"
     return Watch(until=facts.now + POLL, reason=say_paused(wanted.pause, op.unit), held=True)

@@ -104,8 +104,9 @@ def step_cohort(stage: Stage, now: datetime) -> tuple[int, frozenset[WindowId]]:
 
 
 def _part(batch: Batch, due: Sequence[UnitOp]) -> tuple[list[UnitOp], list[UnitOp]]:
-    """Those whose call is made again as it is, and those that are looked at first: among these are locks that nobody
-    has accepted once a freeze has met one of them, since others may go together with it.
+    """Those whose call is made again as it is, and those that are looked at first: among these are locks and drains of
+    what operators hold or give back by now, and locks that nobody has accepted once a freeze has met one of them, since
+    others may go together with it.
     """
     intended = (op for op in due if op.asked is Asked.INTENDED and not op.is_idle)
     harmless = [op for op in intended if op.state in HARMLESS_INTENTS]
@@ -116,13 +117,22 @@ def _part(batch: Batch, due: Sequence[UnitOp]) -> tuple[list[UnitOp], list[UnitO
 
 def _still_good(batch: Batch, repeated: list[UnitOp]) -> list[UnitOp]:
     """Those that are asked for again as they are. Asked before units are looked at, which may take its time, and right
-    before the calls: whom a freeze met meanwhile is looked at first, with the next step.
+    before the calls: whom a word or a freeze met meanwhile is looked at first, with the next step.
     """
-    if not any(awaits_lock(op) for op in repeated):
-        return repeated
-    with batch.stage.database.read() as conn:
-        frozen = find_frozen(batch.stage, conn, repeated, batch.now)
-    return [op for op in repeated if not (frozen and awaits_lock(op))]
+    if not repeated:
+        return []
+    stage = batch.stage
+    with stage.database.read() as conn:
+        obey_anew(stage, conn)
+        may_be_frozen = any(awaits_lock(op) for op in repeated)
+        frozen = find_frozen(stage, conn, repeated, batch.now) if may_be_frozen else {}
+    return [op for op in repeated if not (_is_held(stage, op) or (frozen and awaits_lock(op)))]
+
+
+def _is_held(stage: Stage, op: UnitOp) -> bool:
+    """True when a word says that nothing of the unit begins any more; a run that stops finishes what it took."""
+    wanted = stage.intents.of_unit(op)
+    return wanted.pause is not None or wanted.abort is not None
 
 
 def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[UnitOp]:

@@ -99,12 +99,13 @@ def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mappi
         device = score.fleet.devices[name]
         behind = {node.name: node for node in score.fleet.nodes_behind(device)}
         near = Fleet(clusters={op.cluster: score.fleet.clusters[op.cluster]}, nodes=behind, devices={name: device})
-        said = said or _read_cached(stage, conn)
+        said = said or read_cached(stage, conn)
         found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said)
     return found
 
 
-def _read_cached(stage: Stage, conn: Connection) -> Said:
+def read_cached(stage: Stage, conn: Connection) -> Said:
+    """As `read_said`; the ledger is read again when something was said since."""
     policy, seq = inventory.load_policy(conn), consent.last_seq(conn)
     if stage.ledger is None or stage.ledger[0] != seq:
         stage.ledger = (seq, consent.load_ledger(conn))
@@ -119,7 +120,7 @@ def find_gaps(stage: Stage, ops: Iterable[UnitOp], also: Collection[int]) -> Map
     if not going:
         return {}
     with stage.database.read() as conn:
-        said = _read_cached(stage, conn)
+        said = read_cached(stage, conn)
     by_plan: dict[PlanId, dict[NodeId, tuple[Target, ...]]] = {}
     for op in going:
         node = NodeId(op.unit)

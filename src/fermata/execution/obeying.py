@@ -35,8 +35,8 @@ def obey_now(stage: Stage, now: datetime, newest: int) -> None:
 
 
 def obey_anew(stage: Stage, conn: Connection) -> bool:
-    """In the transaction that records intents: True when something else is wanted than what was decided by, which then
-    has to be decided again.
+    """In the transaction that records intents, and before calls are made again: True when something else is wanted
+    than what was decided by, which then has to be decided again.
     """
     is_pulled = stage.brake is not None and stage.brake.is_on() and not _is_braked(stage)
     if intents.newest_seq(conn) == stage.intents.seq and not is_pulled:

@@ -27,6 +27,7 @@ from fermata.execution.clearance import find_grounded
 from fermata.execution.consented import Said, ensure_unchanged, find_device_gaps, find_refused, read_said
 from fermata.execution.gating import find_closed
 from fermata.execution.last_good import note_as_found
+from fermata.execution.leaving import find_hung, leave_to_window
 from fermata.execution.observe import observe_devices, observe_nodes
 from fermata.execution.orders import join_orders
 from fermata.execution.outlook import find_hold
@@ -34,7 +35,6 @@ from fermata.execution.promises import Bonds, find_done, first_over, hold_back, 
 from fermata.execution.recheck import find_fault
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
-from fermata.execution.trains import find_hung, leave_to_window
 from fermata.store import journal, runs, unit_ops, work_orders
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale

@@ -79,17 +79,22 @@ def _undo(draft: Draft, op: UnitOp, orders: Sequence[RecoveryOrder]) -> UnitOp |
         return None
     to_write = sum(bits[name] for name, version in ordered.items() if version) & fresh
     if op.state in FINAL:
-        if op.state not in BACK or (op.window, op.unit) in draft.held or not _may_take(draft, op):
+        names = ", ".join(sorted(name for name in ordered if bits[name] & fresh))
+        if op.state not in BACK or (op.window, op.unit) in draft.held or not _may_take(draft, op, names):
             return None
         return replace(_take_back(draft, op, orders[-1]), undo=op.undo | fresh, applied=op.applied | to_write)
     return replace(_woken(op, draft.now), undo=op.undo | fresh, applied=op.applied | to_write)
 
 
-def _may_take(draft: Draft, op: UnitOp) -> bool:
+def _may_take(draft: Draft, op: UnitOp, updates: str) -> bool:
     names = (NodeId(op.unit),)
-    if draft.room.is_used_up or draft.room.why_not(names) is not None:
+    if draft.room.is_used_up:
         return False
-    draft.room.take(names)
+    why = draft.room.why_not(names)
+    if why is not None:
+        _say_waiting(draft, op, updates, why)
+        return False
+    draft.room.take(op.window, names)
     return True
 
 
@@ -154,9 +159,9 @@ def _put_on_device(draft: Draft, op: UnitOp, device: DeviceScript, order: Recove
     why = _why_not(draft, op, device, behind, back)
     if why is not None or (back and draft.room.is_used_up):
         draft.held |= {(row.window, row.unit) for row in behind}
-        _say_waiting(draft, op, device, why)
+        _say_waiting(draft, op, device.update.id, why)
         return
-    draft.room.take(NodeId(row.unit) for row in back)
+    draft.room.take(op.window, (NodeId(row.unit) for row in back))
     for row in behind:
         _put_behind(draft, row, device, order)
     if not op.undo:
@@ -192,14 +197,18 @@ def _why_not(
     return draft.room.why_not(taken) or draft.room.find_freeze(in_reach) or draft.room.find_gap(op, device, taken)
 
 
-def _say_waiting(draft: Draft, op: UnitOp, device: DeviceScript, why: Reason | None) -> None:
-    """On the row of a device that is through with its update; on others stands what they wait for themselves."""
-    if why is None or op.finished_at is None:
+def _say_waiting(draft: Draft, op: UnitOp, updates: str, why: Reason | None) -> None:
+    """On the row of a unit that was through; on others stands what they wait for themselves, and on a node that was
+    given back early, that it was. None: its turn comes with the next round.
+    """
+    is_early = op.reason is not None and op.reason.code is Code.GIVEN_BACK
+    if why is None or op.finished_at is None or is_early:
         return
-    told = reason(Code.RECOVERY_WAITS, update=device.update.id, unit=op.unit, why=why.sentence)
+    told = reason(Code.RECOVERY_WAITS, update=updates, unit=op.unit, why=why.sentence)
     if op.reason != told:
         draft.put(replace(op, reason=told))
-        draft.tell(op, "device.recovery_waits", told.sentence, {"update": device.update.id, "code": why.code.value})
+        event = f"{'device' if op.kind is UnitKind.DEVICE else 'node'}.recovery_waits"
+        draft.tell(op, event, told.sentence, {"update": updates, "code": why.code.value})
 
 
 def _put_behind(draft: Draft, row: UnitOp, device: DeviceScript, order: RecoveryOrder) -> None:

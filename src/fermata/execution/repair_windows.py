@@ -19,6 +19,7 @@ from fermata.domain.work_orders import TargetLevel, WorkOrder
 from fermata.execution.accounts import open_books
 from fermata.execution.bringing import choose_along, lay_out_along
 from fermata.execution.last_good import note_as_found
+from fermata.execution.leaving import leave_to_window
 from fermata.execution.observe import Watched
 from fermata.execution.stage import Stage
 from fermata.planning.sequence import WindowSteps, shift_steps
@@ -73,6 +74,9 @@ def open_repair_window(
             used=use.used,
             until="the next look",
         )
+    riding = leave_to_window(stage, conn, rows[0].window, taken, now)
+    if riding is not None:
+        return riding
     for row in rows:
         members = tuple(clusters[row.cluster])
         ops = [_op(stage, row, name, rank, seen[name]) for rank, name in enumerate(members)]

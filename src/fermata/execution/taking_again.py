@@ -11,7 +11,8 @@ from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import device_gaps, find_consent
 from fermata.domain.daily_caps import find_daily_caps
 from fermata.domain.fleet import Fleet
-from fermata.domain.ids import NodeId
+from fermata.domain.ids import NodeId, WindowId
+from fermata.domain.node_states import UnitState
 from fermata.domain.openings import limit_words
 from fermata.domain.operations import UnitOp
 from fermata.domain.pending import Due, FleetPending, UnitPending
@@ -19,6 +20,7 @@ from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.scripts import DeviceScript
 from fermata.domain.windows import Interval, calendar_day, local_to_utc
 from fermata.execution.consented import Said, read_said
+from fermata.execution.leaving import find_riders, leave_train, say_riding
 from fermata.execution.promises import first_over, say_full
 from fermata.execution.stage import Stage
 from fermata.store import unit_ops, work_orders
@@ -26,7 +28,8 @@ from fermata.store.database import Connection
 
 TAKE_AT_ONCE_MAX = 200  # returned nodes taken out again at one instant: a transaction stays short
 MINUTE = timedelta(minutes=1)
-LOOK = timedelta(minutes=5)
+_TAKING = "Taking them out again"
+_NEXT_LOOK = "the next look"  # no time: this stands on rows, which are written when it changes
 
 
 class Room:
@@ -38,6 +41,7 @@ class Room:
         self._now = now
         self._out = set(unit_ops.nodes_in_work(conn))
         self._ordered: Mapping[NodeId, Reason] = work_orders.held_nodes(conn, stage.fleet, now)
+        self._riders = find_riders(conn)
         zone = stage.campaign.timezone
         self._midnight = local_to_utc(calendar_day(now, zone), time(0), zone)
         self._taken: set[NodeId] = set()
@@ -56,11 +60,17 @@ class Room:
                 return self._ordered[name]
             if name in self._out or name not in fleet.nodes:
                 return reason(Code.ALREADY_HELD, unit=name)
+        riders = [self._riders[name] for name in names if name in self._riders]
+        writing = [op for op in riders if op.state is not UnitState.PENDING]
+        if writing:
+            return say_riding(writing, _TAKING, _NEXT_LOOK)
         return self.find_freeze(names) or self._find_full(frozenset(names))
 
-    def take(self, names: Iterable[NodeId]) -> None:
-        """Counts them as out."""
+    def take(self, window: WindowId, names: Iterable[NodeId]) -> None:
+        """Counts them as out; whoever of them rides, and writes nothing, leaves its train."""
         taken = set(names)
+        riders = [op for name, op in self._riders.items() if name in taken]
+        leave_train(self._stage, self._conn, window, riders, self._now)
         self._out |= taken
         self._taken |= taken
         self._left -= len(taken)
@@ -82,12 +92,12 @@ class Room:
             if use.used > use.allowed and names & members:
                 return reason(
                     Code.WAITS_FOR_CAPACITY,
-                    window="Taking them out again",
+                    window=_TAKING,
                     nodes=len(names),
                     limit=limit_words(use.limit),
                     allowed=use.allowed,
                     used=use.used - len(names & members),
-                    until=f"{self._now + LOOK:%H:%MZ}",
+                    until=_NEXT_LOOK,
                 )
         return None
 

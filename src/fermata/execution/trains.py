@@ -1,10 +1,10 @@
 """Conducts the impactless train: opens one in a cluster where allowed work rides, and moves its riders batch by batch,
-intent first, as `batch` moves units. Kill it anywhere: what was intended is asked again under the same key.
+intent first, as `batch` moves units. Kill it anywhere: what was intended is looked at, and asked for under its key.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from fermata.domain.batch_size import count_failed
@@ -14,12 +14,12 @@ from fermata.domain.decisions import EndStep, Prove, Resume, carry_out, settle
 from fermata.domain.fleet import Fleet, NodeState
 from fermata.domain.free_work import find_free
 from fermata.domain.ids import ClusterId, NodeId, UpdateId, WindowId
-from fermata.domain.node_states import UnitEvent, UnitKind, UnitState, advance
+from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.observations import Answer, NodeSeen
 from fermata.domain.operations import Asked, Gate, Run, UnitOp
 from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.policy import Policy
-from fermata.domain.reasons import Code, Reason, reason
+from fermata.domain.reasons import Reason
 from fermata.domain.run_states import NOT_OPENED_YET, RunState
 from fermata.domain.scripts import APPLY_PREFIX
 from fermata.domain.settle import judge_answer
@@ -39,6 +39,7 @@ from fermata.domain.train import (
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval
 from fermata.execution.calling import make_caller
+from fermata.execution.leaving import find_barred
 from fermata.execution.obeying import read_intents
 from fermata.execution.observe import observe, observe_nodes
 from fermata.execution.perform import perform
@@ -53,7 +54,6 @@ from fermata.store.journal import Entry
 
 DUE_MAX = 1000  # riders of one batch, as of units
 DECISIONS_IN_A_ROW_MAX = 4
-RIDE_LOOK = timedelta(minutes=5)  # of a window that waits for riders
 _ENDINGS = (EndStep, Prove, Resume)
 
 
@@ -74,13 +74,10 @@ def step_trains(stage: Stage, now: datetime) -> int:
     due = yard.roster.due(now, DUE_MAX)
     if not due:
         return 0
-    repeated = [op for op in due if op.asked is Asked.INTENDED and not op.is_idle]
-    fresh = [op for op in due if op.is_idle or op.asked is not Asked.INTENDED]
-    seen = observe(make_caller(stage), fresh, now, {}).seen
+    seen = observe(make_caller(stage), due, now, {}).seen
     caller = make_caller(stage)
-    intended = _record_intent(stage, yard, fresh, seen, now)
+    to_do = _record_intent(stage, yard, due, seen, now)
     stage.crash("train intended")
-    to_do = [*repeated, *intended]
     if to_do:
         answers = perform(caller, to_do)
         stage.crash("train performed")
@@ -91,28 +88,29 @@ def step_trains(stage: Stage, now: datetime) -> int:
 def _record_intent(
     stage: Stage, yard: Yard, ops: Sequence[UnitOp], seen: Mapping[int, Seen], now: datetime
 ) -> list[UnitOp]:
-    if not ops:
-        return []
     with stage.database.begin() as conn:
         read_intents(stage, conn)
+        barred = find_barred(stage, conn, yard, ops, now)
         tally = Tally(stage.catalogue, unit_ops.busy(conn))
         marks: list[Mark] = []
         moved: list[tuple[int, UnitOp]] = []
         for op in sorted(ops, key=lambda op: (op.window, op.rank, op.id)):
-            found = _decide_one(op, seen.get(op.id, NOTHING_SEEN), _facts(stage, yard, op, tally, now), yard)
+            facts = _facts(stage, yard, op, tally, now)
+            found = _decide_one(op, seen.get(op.id, NOTHING_SEEN), facts, yard.trains[op.window], barred.get(op.id))
             marks += found
             moved.append((op.version, found[-1].after))
             yard.roster.put([found[-1].after])
         trains.save_riders(conn, moved)
         _note(conn, yard, marks, now)
         stage.crash("train intent")
-    return [op for _, op in moved if op.asked is Asked.INTENDED]
+    intended = (op for _, op in moved if op.asked is Asked.INTENDED)
+    return [op for op in intended if op.is_idle or op.next_at == now]  # others wait, and nothing is asked of them
 
 
-def _decide_one(op: UnitOp, seen: Seen, facts: Facts, yard: Yard) -> list[Mark]:
+def _decide_one(op: UnitOp, seen: Seen, facts: Facts, train: Train, barred: Reason | None) -> list[Mark]:
     marks: list[Mark] = []
     for _ in range(DECISIONS_IN_A_ROW_MAX):
-        decision = decide_rider(op, seen, facts, yard.trains[op.window])
+        decision = decide_rider(op, seen, facts, train, barred)
         after = carry_out(op, decision, facts.now)
         marks.append(Mark(before=op, decision=decision, after=after, seen=seen))
         if after.next_at is None or not isinstance(decision, EndStep | Resume):
@@ -340,42 +338,6 @@ def _open_train(
 
 def _runs(report: NodeSeen, component: str, version: str) -> bool:
     return is_at_least(report.versions.get(component, ""), version)
-
-
-def leave_to_window(
-    stage: Stage, conn: Connection, window: WindowId, nodes: Collection[NodeId], now: datetime
-) -> Reason | None:
-    """Riders of `nodes` that write nothing leave their train, in the transaction that opens the window. Returns why
-    the window has to wait: nodes that still write in service.
-    """
-    mine = [op for op in trains.unfinished_riders(conn) if op.unit in nodes]
-    if not mine:
-        return None
-    idle = [op for op in mine if op.state is UnitState.PENDING]
-    left = [
-        replace(
-            op,
-            state=advance(op.kind, op.state, UnitEvent.LEAVE_OUT),
-            gate=None,
-            next_at=None,
-            reason=reason(Code.WINDOW_TAKES, unit=op.unit, window=window),
-            finished_at=now,
-            version=op.version + 1,
-        )
-        for op in idle
-    ]
-    trains.save_riders(conn, [(op.version - 1, op) for op in left])
-    stage.yard = None
-    riding = sorted(op.unit for op in mine if op.state is not UnitState.PENDING)
-    if not riding:
-        return None
-    until = f"{now + RIDE_LOOK:%H:%MZ}"
-    return reason(Code.RIDES_ALONG, window=window, nodes=len(riding), example=riding[0], until=until)
-
-
-def find_hung(conn: Connection) -> frozenset[NodeId]:
-    """Nodes in service on which a rider's write never ended: no window takes them."""
-    return frozenset(NodeId(op.unit) for op in trains.unfinished_riders(conn) if op.state is UnitState.FAILED)
 
 
 def _line(train: Train, event: str, now: datetime, data: Mapping[str, object]) -> Entry:

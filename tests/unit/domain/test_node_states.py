@@ -106,13 +106,14 @@ def test_runs_move_by_their_table_only(before: RunState, after: RunState) -> Non
 
 @pytest.mark.parametrize("state", [UnitState.DRAINING, UnitState.DRAINED, UnitState.PROVEN, UnitState.FAILED])
 def test_node_that_was_out_of_our_hands_is_locked_anew_and_then_drained_anew(state: UnitState) -> None:
-    """From whatever state its step ends in; nothing leads from the lock past the drain but the end of a node that was
-    left out or, after an abort, is unchanged.
+    """From whatever state its step ends in; nothing leads from the lock past the drain but another lock, and the end of
+    a node that was left out or, after an abort, is unchanged.
     """
     locked = advance(UnitKind.NODE, state, UnitEvent.LOCK)
     assert locked is UnitState.LOCKED
     assert {event: after for (before, event), after in NODE_MOVES.items() if before is locked} == {
         UnitEvent.DRAIN: UnitState.DRAINING,
+        UnitEvent.LOCK: UnitState.LOCKED,
         UnitEvent.LEAVE_OUT: UnitState.LEFT_OUT,
         UnitEvent.UNCHANGED: UnitState.PROVEN,
     }
