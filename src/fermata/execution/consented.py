@@ -5,8 +5,11 @@ nodes that go back.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from fermata.domain.allowances import covers
+from fermata.domain.as_planned import why_not_drained
+from fermata.domain.blocking import is_blocked
 from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import Consent, device_gaps
 from fermata.domain.consent_of_written import gaps_of_written
@@ -24,6 +27,7 @@ from fermata.domain.windows import Interval
 from fermata.execution.stage import Stage
 from fermata.store import consent, inventory, work_orders
 from fermata.store.database import Connection
+from fermata.store.places import load_behind
 from fermata.store.runs import Stale
 
 GOES_BACK = frozenset({UnitState.VERIFYING, UnitState.PROVEN})
@@ -55,7 +59,12 @@ def find_device_gaps(
     """What consent to work on the shared devices of a cluster lacks. `live`: the cluster as observed; a device that did
     not say what it runs is asked about as if it ran what it ran in `planned`, since it may be written later.
     """
-    blind = {name: planned.devices[name] for name, device in live.devices.items() if not device.version}
+    silent = (name for name, device in live.devices.items() if not device.version)
+    blind = {
+        name: replace(live.devices[name], version=planned.devices[name].version)
+        for name in silent
+        if name in planned.devices
+    }
     fleet = live if not blind else replace(live, devices={**live.devices, **blind})
     return device_gaps(fleet, said.policy, find_pending(fleet, catalogue, only), said.ledger)
 
@@ -84,24 +93,40 @@ _MAY_BEGIN = (UnitState.PENDING, UnitState.FAILED, UnitState.IN_REPAIR)  # what 
 
 
 def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mapping[DeviceId, Reason]:
-    """Of the devices among `ops` that may be written next while nodes behind them serve, which the window took or not:
-    those for which consent lacks something now.
+    """Of the devices among `ops` that may be written next, those that may not be. While nodes behind one serve, which
+    the window took or not: consent lacks something now. When all that the window knows behind one are empty: others
+    came behind it since the plan, or it stands elsewhere; about the empty ones nobody can take back a word.
     """
+    next_ones = [op for op in ops if op.kind is UnitKind.DEVICE and op.state in _MAY_BEGIN and not op.undo]
+    scripts = [stage.script(op.window) for op in next_ones]
+    asked = [
+        (op, script.devices[DeviceId(op.unit)])
+        for op, script in zip(next_ones, scripts, strict=True)
+        if not is_blocked(script.devices[DeviceId(op.unit)], script, partial(stage.roster.standing, op.window))
+    ]
+    if not asked:
+        return {}
+    today = load_behind(conn, [stage.fleet_at(op.window).devices[device.device] for op, device in asked])
+    said = _read_cached(stage, conn)
     found: dict[DeviceId, Reason] = {}
-    said: Said | None = None
-    for op in ops:
-        if op.kind is not UnitKind.DEVICE or op.state not in _MAY_BEGIN or op.undo:
-            continue
-        name = DeviceId(op.unit)
-        if stage.script(op.window).devices[name].update.needs_drain:
-            continue  # everybody behind it is in work, and nobody can take back a word about that
+    for op, device in asked:
         score = stage.score(stage.windows[op.window].plan)
-        device = score.fleet.devices[name]
-        behind = {node.name: node for node in score.fleet.nodes_behind(device)}
-        near = Fleet(clusters={op.cluster: score.fleet.clusters[op.cluster]}, nodes=behind, devices={name: device})
-        said = said or _read_cached(stage, conn)
-        found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said)
+        if device.update.needs_drain:
+            why = why_not_drained(device.device, score.fleet, today)
+            found |= {} if why is None else {device.device: why}
+        else:
+            near = _near(device.device, score.fleet, today)
+            found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said)
     return found
+
+
+def _near(name: DeviceId, planned: Fleet, today: Fleet) -> Fleet:
+    """A device where it stands today, running what it ran for the plan, and all that is behind it now."""
+    before = planned.devices[name]
+    device = replace(today.devices.get(name, before), version=before.version)
+    known = {node.name: node for fleet in (planned, today) for node in fleet.nodes_behind(device)}
+    clusters = {**planned.clusters, **today.clusters}
+    return Fleet(clusters={device.cluster: clusters[device.cluster]}, nodes=known, devices={name: device})
 
 
 def _read_cached(stage: Stage, conn: Connection) -> Said:
