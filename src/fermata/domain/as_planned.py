@@ -42,6 +42,12 @@ def find_moved(planned: Iterable[Node], today: Fleet) -> dict[NodeId, Reason]:
     return found
 
 
+def as_today(names: Iterable[NodeId], planned: Fleet, today: Fleet) -> Fleet:
+    """These nodes and the clusters of both, by today's word: whose a node is now. Who is gone is there as planned."""
+    nodes = {name: today.nodes.get(name) or planned.nodes[name] for name in names}
+    return Fleet(clusters={**planned.clusters, **today.clusters}, nodes=nodes, devices={})
+
+
 def _say_node(now: Node | None, before: Node) -> str:
     if now is None:
         return f"is not in {before.cluster} any more"

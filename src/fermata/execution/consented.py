@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from fermata.domain.allowances import covers
-from fermata.domain.as_planned import why_not_drained
+from fermata.domain.as_planned import as_today, why_not_drained
 from fermata.domain.blocking import is_blocked
 from fermata.domain.closures import say_frozen, say_outside
 from fermata.domain.consent import Consent, device_gaps
@@ -27,7 +27,7 @@ from fermata.domain.windows import Interval
 from fermata.execution.stage import Stage
 from fermata.store import consent, inventory, work_orders
 from fermata.store.database import Connection
-from fermata.store.places import load_behind
+from fermata.store.places import load_behind, load_named
 from fermata.store.runs import Stale
 
 GOES_BACK = frozenset({UnitState.VERIFYING, UnitState.PROVEN})
@@ -138,13 +138,14 @@ def _read_cached(stage: Stage, conn: Connection) -> Said:
 
 def find_gaps(stage: Stage, ops: Iterable[UnitOp], also: Collection[int]) -> Mapping[NodeId, tuple[Reason, ...]]:
     """Of the nodes among `ops` that may go back now: what consent to their work lacks, () for nothing. `also`: rows
-    that an abort may send back from where they stand.
+    that an abort may send back from where they stand. Asked of whoever the inventory says holds them now.
     """
     going = [op for op in ops if op.kind is UnitKind.NODE and (op.state in GOES_BACK or op.id in also)]
     if not going:
         return {}
     with stage.database.read() as conn:
         said = _read_cached(stage, conn)
+        today = load_named(conn, [NodeId(op.unit) for op in going])
     by_plan: dict[PlanId, dict[NodeId, tuple[Target, ...]]] = {}
     for op in going:
         node = NodeId(op.unit)
@@ -152,9 +153,8 @@ def find_gaps(stage: Stage, ops: Iterable[UnitOp], also: Collection[int]) -> Map
     found: dict[NodeId, tuple[Reason, ...]] = {}
     for plan, written in by_plan.items():
         score = stage.score(plan)
-        found |= gaps_of_written(
-            score.fleet, said.policy, said.ledger, written, updates=stage.catalogue.updates, asked=score.pending.asked
-        )
+        fleet, updates = as_today(written, score.fleet, today), stage.catalogue.updates
+        found |= gaps_of_written(fleet, said.policy, said.ledger, written, updates=updates, asked=score.pending.asked)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What stands in one cluster, or behind some devices, by the inventory as it is now: of a large fleet only that is
+"""Some nodes, a cluster, or what is behind some devices, by the inventory as it is now: of a large fleet only that is
 read.
 """
 
@@ -50,6 +50,11 @@ def load_behind(conn: Connection, planned: Iterable[Device]) -> Fleet:
         for query in _standing(_NODES[conn.dialect.name], cluster, scope, sorted(names)):
             found += to_nodes(conn.execute(query))
     return Fleet(clusters=inventory.load_clusters(conn), nodes=_by_name(found), devices=devices)
+
+
+def load_named(conn: Connection, names: Iterable[NodeId]) -> Fleet:
+    """These nodes, and every cluster."""
+    return Fleet(clusters=inventory.load_clusters(conn), nodes=inventory.named_nodes(conn, names), devices={})
 
 
 def _standing(query: Select[Any], cluster: ClusterId, scope: DeviceScope, names: Sequence[str]) -> list[Select[Any]]:
