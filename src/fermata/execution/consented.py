@@ -4,18 +4,20 @@ nodes that go back.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from fermata.domain.allowances import covers
 from fermata.domain.as_planned import as_today, why_not_drained
 from fermata.domain.blocking import is_blocked
 from fermata.domain.closures import say_frozen, say_outside
-from fermata.domain.consent import Consent, device_gaps
+from fermata.domain.consent import Consent, hear_devices, hear_nodes
 from fermata.domain.consent_of_written import gaps_of_written
 from fermata.domain.fleet import Fleet
+from fermata.domain.hearing import Desk
 from fermata.domain.ids import DeviceId, NodeId, PlanId, UpdateId
 from fermata.domain.late_freezes import awaits_lock, find_freeze, may_be_frozen, work_left
+from fermata.domain.ledger import Decisions
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import UnitOp
 from fermata.domain.pending import FleetPending, find_pending, work_on
@@ -30,6 +32,7 @@ from fermata.store.database import Connection
 from fermata.store.places import load_behind, load_named
 from fermata.store.runs import Stale
 
+MINUTE = timedelta(minutes=1)
 GOES_BACK = frozenset({UnitState.VERIFYING, UnitState.PROVEN})
 
 
@@ -54,10 +57,16 @@ def ensure_unchanged(conn: Connection, said: Said) -> None:
 
 
 def find_device_gaps(
-    live: Fleet, planned: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] | None, said: Said
+    live: Fleet,
+    planned: Fleet,
+    catalogue: Catalogue,
+    only: frozenset[UpdateId] | None,
+    said: Said,
+    quiet: Mapping[DeviceId, Interval],
 ) -> Mapping[DeviceId, Reason]:
     """What consent to work on the shared devices of a cluster lacks. `live`: the cluster as observed; a device that did
     not say what it runs is asked about as if it ran what it ran in `planned`, since it may be written later.
+    `quiet`: devices on which nodes may hang that nobody drains for them, and when work on each is to be allowed to all.
     """
     silent = (name for name, device in live.devices.items() if not device.version)
     blind = {
@@ -66,7 +75,25 @@ def find_device_gaps(
         if name in planned.devices
     }
     fleet = live if not blind else replace(live, devices={**live.devices, **blind})
-    return device_gaps(fleet, said.policy, find_pending(fleet, catalogue, only), said.ledger)
+    pending = find_pending(fleet, catalogue, only)
+    desk = Desk(fleet, said.policy, pending, Decisions(fleet, said.ledger))
+    gaps = hear_devices(desk, hear_nodes(desk, desk.say_all()).gaps, pending.devices)
+    shut = {name: _find_shut(desk, name, span) for name, span in quiet.items() if name not in gaps}
+    return {**gaps, **{name: why for name, why in shut.items() if why is not None}}
+
+
+def _find_shut(desk: Desk, name: DeviceId, span: Interval) -> Reason | None:
+    """Why work on a device may not be done in `span`, by the times of those who hang on it."""
+    unit = desk.pending.devices.get(name)
+    if unit is None or not unit.due:
+        return None
+    nodes, updates = desk.fleet.nodes_behind(desk.fleet.devices[name]), desk.due(unit)
+    heard = {desk.hear(node, updates).allowances: node for node in nodes}  # of many nodes the same is said
+    for allowances, node in heard.items():
+        if not covers(allowances, span):
+            customer, length = desk.fleet.clusters[node.cluster].customer, span.end - span.start
+            return say_outside(allowances, customer, f"device {name}", after=span.start, length=length)
+    return None
 
 
 def find_refused(
@@ -92,10 +119,11 @@ def find_refused(
 _MAY_BEGIN = (UnitState.PENDING, UnitState.FAILED, UnitState.IN_REPAIR)  # what was mended is written at once
 
 
-def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mapping[DeviceId, Reason]:
+def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime) -> Mapping[DeviceId, Reason]:
     """Of the devices among `ops` that may be written next, those that may not be. While nodes behind one serve, which
-    the window took or not: consent lacks something now. When all that the window knows behind one are empty: others
-    came behind it since the plan, or it stands elsewhere; about the empty ones nobody can take back a word.
+    the window took or not: consent lacks something now, or for as long as the work may take. When all that the window
+    knows behind one are empty: others came behind it since the plan, or it stands elsewhere; about the empty ones
+    nobody can take back a word.
     """
     next_ones = [op for op in ops if op.kind is UnitKind.DEVICE and op.state in _MAY_BEGIN and not op.undo]
     scripts = [stage.script(op.window) for op in next_ones]
@@ -116,7 +144,8 @@ def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mappi
             found |= {} if why is None else {device.device: why}
         else:
             near = _near(device.device, score.fleet, today)
-            found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said)
+            quiet = {device.device: Interval(now, now + device.update.duration_minutes.p90 * MINUTE)}
+            found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said, quiet)
     return found
 
 

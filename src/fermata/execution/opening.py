@@ -183,7 +183,8 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
         today=calendar_day(now, stage.campaign.timezone),
     )
     taken = tuple(name for name in script.nodes if name not in reasons)
-    gaps = find_device_gaps(live, fleet, score.catalogue, stage.campaign.updates, said)
+    quiet = dict.fromkeys((name for name in script.devices if name not in shared), _span(row, now))
+    gaps = find_device_gaps(live, fleet, score.catalogue, stage.campaign.updates, said, quiet)
     held_devices = {
         **{name: why for name, why in gaps.items() if name in script.devices},
         **_find_held(shared, fleet, today, frozenset(taken)),
@@ -221,12 +222,16 @@ def _live_cluster(
     )
 
 
+def _span(row: WindowRun, now: datetime) -> Interval:
+    """The time of a window that opens now."""
+    return Interval(now, now + (row.planned_end - row.planned_start))
+
+
 def _blocked(
     row: WindowRun, live: Fleet, nodes: Mapping[NodeId, NodeSeen], consented: Consented, now: datetime
 ) -> Mapping[NodeId, Reason]:
     """Every node of the cluster that may not be taken now, with the reason."""
-    span = Interval(now, now + (row.planned_end - row.planned_start))
-    found = find_refused(live, consented.policy, consented.pending, consented.consent, span)
+    found = find_refused(live, consented.policy, consented.pending, consented.consent, _span(row, now))
     for name in live.nodes:
         if name in consented.ordered:
             found[name] = consented.ordered[name]
