@@ -1,6 +1,7 @@
 """Sentences about planning again while a campaign is conducted: what differs, what is proposed, what is at risk."""
 
 from fermata.domain.codes import Code
+from fermata.domain.plan_codes import PlanCode
 
 OF_REPLANS = {
     Code.WINDOW_NOT_RUN: "{window} was {fate}: {nodes} node(s) need another window. {why}",
@@ -12,6 +13,13 @@ OF_REPLANS = {
     ),
     Code.CLUSTER_LOST_NODES: "{cluster} has lost {nodes} planned node(s), {example} among them.",
     Code.CLUSTER_GOT_NODES: "{cluster} has {nodes} node(s) with work that the plan does not know, as {example}.",
+    PlanCode.DEVICE_GOT_NODES: (
+        "{device} also carries {nodes} node(s) that this window was not planned with, {example} among them: all behind"
+        " it go together, by a plan that knows them."
+    ),
+    PlanCode.NOT_WHERE_PLANNED: (
+        "{unit} is not where the plan has it: by the inventory it {place}. It waits for a plan that knows that."
+    ),
     Code.CONSENT_CAME: "{nodes} node(s) of {cluster} that were left out for want of consent may go now, as {example}.",
     Code.WINDOWS_LONGER: "{windows} windows are over, and most took {percent} % longer than planned, or more.",
     Code.TAIL_IN_THE_WAY: (

@@ -152,7 +152,7 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[
     with stage.database.begin() as conn:
         staying = find_staying(stage, conn, ops, looked.seen, batch.now)
         batch.frozen = find_frozen(stage, conn, ops, batch.now)
-        batch.lacking = {**find_lacking(stage, conn, ops), **staying}
+        batch.lacking = {**find_lacking(stage, conn, ops, batch.now), **staying}
         is_barred = bool(batch.frozen or batch.lacking)
         if obey_anew(stage, conn) or is_barred or not has_room(stage, conn, draft.marks):
             stage.roster.put(before for before, _ in draft.changes.values())

@@ -4,15 +4,20 @@ nodes that go back.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from fermata.domain.allowances import covers
+from fermata.domain.as_planned import as_today, why_not_drained
+from fermata.domain.blocking import is_blocked
 from fermata.domain.closures import say_frozen, say_outside
-from fermata.domain.consent import Consent, device_gaps
+from fermata.domain.consent import Consent, hear_devices, hear_nodes
 from fermata.domain.consent_of_written import gaps_of_written
 from fermata.domain.fleet import Fleet
+from fermata.domain.hearing import Desk
 from fermata.domain.ids import DeviceId, NodeId, PlanId, UpdateId
 from fermata.domain.late_freezes import awaits_lock, find_freeze, may_be_frozen, work_left
+from fermata.domain.ledger import Decisions
 from fermata.domain.node_states import UnitKind, UnitState
 from fermata.domain.operations import UnitOp
 from fermata.domain.pending import FleetPending, find_pending, work_on
@@ -24,8 +29,10 @@ from fermata.domain.windows import Interval
 from fermata.execution.stage import Stage
 from fermata.store import consent, inventory, work_orders
 from fermata.store.database import Connection
+from fermata.store.places import load_behind, load_named
 from fermata.store.runs import Stale
 
+MINUTE = timedelta(minutes=1)
 GOES_BACK = frozenset({UnitState.VERIFYING, UnitState.PROVEN})
 
 
@@ -50,14 +57,43 @@ def ensure_unchanged(conn: Connection, said: Said) -> None:
 
 
 def find_device_gaps(
-    live: Fleet, planned: Fleet, catalogue: Catalogue, only: frozenset[UpdateId] | None, said: Said
+    live: Fleet,
+    planned: Fleet,
+    catalogue: Catalogue,
+    only: frozenset[UpdateId] | None,
+    said: Said,
+    quiet: Mapping[DeviceId, Interval],
 ) -> Mapping[DeviceId, Reason]:
     """What consent to work on the shared devices of a cluster lacks. `live`: the cluster as observed; a device that did
     not say what it runs is asked about as if it ran what it ran in `planned`, since it may be written later.
+    `quiet`: devices on which nodes may hang that nobody drains for them, and when work on each is to be allowed to all.
     """
-    blind = {name: planned.devices[name] for name, device in live.devices.items() if not device.version}
+    silent = (name for name, device in live.devices.items() if not device.version)
+    blind = {
+        name: replace(live.devices[name], version=planned.devices[name].version)
+        for name in silent
+        if name in planned.devices
+    }
     fleet = live if not blind else replace(live, devices={**live.devices, **blind})
-    return device_gaps(fleet, said.policy, find_pending(fleet, catalogue, only), said.ledger)
+    pending = find_pending(fleet, catalogue, only)
+    desk = Desk(fleet, said.policy, pending, Decisions(fleet, said.ledger))
+    gaps = hear_devices(desk, hear_nodes(desk, desk.say_all()).gaps, pending.devices)
+    shut = {name: _find_shut(desk, name, span) for name, span in quiet.items() if name not in gaps}
+    return {**gaps, **{name: why for name, why in shut.items() if why is not None}}
+
+
+def _find_shut(desk: Desk, name: DeviceId, span: Interval) -> Reason | None:
+    """Why work on a device may not be done in `span`, by the times of those who hang on it."""
+    unit = desk.pending.devices.get(name)
+    if unit is None or not unit.due:
+        return None
+    nodes, updates = desk.fleet.nodes_behind(desk.fleet.devices[name]), desk.due(unit)
+    heard = {desk.hear(node, updates).allowances: node for node in nodes}  # of many nodes the same is said
+    for allowances, node in heard.items():
+        if not covers(allowances, span):
+            customer, length = desk.fleet.clusters[node.cluster].customer, span.end - span.start
+            return say_outside(allowances, customer, f"device {name}", after=span.start, length=length)
+    return None
 
 
 def find_refused(
@@ -83,25 +119,43 @@ def find_refused(
 _MAY_BEGIN = (UnitState.PENDING, UnitState.FAILED, UnitState.IN_REPAIR)  # what was mended is written at once
 
 
-def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp]) -> Mapping[DeviceId, Reason]:
-    """Of the devices among `ops` that may be written next while nodes behind them serve, which the window took or not:
-    those for which consent lacks something now.
+def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime) -> Mapping[DeviceId, Reason]:
+    """Of the devices among `ops` that may be written next, those that may not be. While nodes behind one serve, which
+    the window took or not: consent lacks something now, or for as long as the work may take. When all that the window
+    knows behind one are empty: others came behind it since the plan, or it stands elsewhere; about the empty ones
+    nobody can take back a word.
     """
+    next_ones = [op for op in ops if op.kind is UnitKind.DEVICE and op.state in _MAY_BEGIN and not op.undo]
+    scripts = [stage.script(op.window) for op in next_ones]
+    asked = [
+        (op, script.devices[DeviceId(op.unit)])
+        for op, script in zip(next_ones, scripts, strict=True)
+        if not is_blocked(script.devices[DeviceId(op.unit)], script, partial(stage.roster.standing, op.window))
+    ]
+    if not asked:
+        return {}
+    today = load_behind(conn, [stage.fleet_at(op.window).devices[device.device] for op, device in asked])
+    said = read_cached(stage, conn)
     found: dict[DeviceId, Reason] = {}
-    said: Said | None = None
-    for op in ops:
-        if op.kind is not UnitKind.DEVICE or op.state not in _MAY_BEGIN or op.undo:
-            continue
-        name = DeviceId(op.unit)
-        if stage.script(op.window).devices[name].update.needs_drain:
-            continue  # everybody behind it is in work, and nobody can take back a word about that
+    for op, device in asked:
         score = stage.score(stage.windows[op.window].plan)
-        device = score.fleet.devices[name]
-        behind = {node.name: node for node in score.fleet.nodes_behind(device)}
-        near = Fleet(clusters={op.cluster: score.fleet.clusters[op.cluster]}, nodes=behind, devices={name: device})
-        said = said or read_cached(stage, conn)
-        found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said)
+        if device.update.needs_drain:
+            why = why_not_drained(device.device, score.fleet, today)
+            found |= {} if why is None else {device.device: why}
+        else:
+            near = _near(device.device, score.fleet, today)
+            quiet = {device.device: Interval(now, now + device.update.duration_minutes.p90 * MINUTE)}
+            found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said, quiet)
     return found
+
+
+def _near(name: DeviceId, planned: Fleet, today: Fleet) -> Fleet:
+    """A device where it stands today, running what it ran for the plan, and all that is behind it now."""
+    before = planned.devices[name]
+    device = replace(today.devices.get(name, before), version=before.version)
+    known = {node.name: node for fleet in (planned, today) for node in fleet.nodes_behind(device)}
+    clusters = {**planned.clusters, **today.clusters}
+    return Fleet(clusters={device.cluster: clusters[device.cluster]}, nodes=known, devices={name: device})
 
 
 def read_cached(stage: Stage, conn: Connection) -> Said:
@@ -114,13 +168,14 @@ def read_cached(stage: Stage, conn: Connection) -> Said:
 
 def find_gaps(stage: Stage, ops: Iterable[UnitOp], also: Collection[int]) -> Mapping[NodeId, tuple[Reason, ...]]:
     """Of the nodes among `ops` that may go back now: what consent to their work lacks, () for nothing. `also`: rows
-    that an abort may send back from where they stand.
+    that an abort may send back from where they stand. Asked of whoever the inventory says holds them now.
     """
     going = [op for op in ops if op.kind is UnitKind.NODE and (op.state in GOES_BACK or op.id in also)]
     if not going:
         return {}
     with stage.database.read() as conn:
         said = read_cached(stage, conn)
+        today = load_named(conn, [NodeId(op.unit) for op in going])
     by_plan: dict[PlanId, dict[NodeId, tuple[Target, ...]]] = {}
     for op in going:
         node = NodeId(op.unit)
@@ -128,9 +183,8 @@ def find_gaps(stage: Stage, ops: Iterable[UnitOp], also: Collection[int]) -> Map
     found: dict[NodeId, tuple[Reason, ...]] = {}
     for plan, written in by_plan.items():
         score = stage.score(plan)
-        found |= gaps_of_written(
-            score.fleet, said.policy, said.ledger, written, updates=stage.catalogue.updates, asked=score.pending.asked
-        )
+        fleet, updates = as_today(written, score.fleet, today), stage.catalogue.updates
+        found |= gaps_of_written(fleet, said.policy, said.ledger, written, updates=updates, asked=score.pending.asked)
     return found
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from fermata.domain.as_planned import all_behind, find_moved, why_not_drained
 from fermata.domain.consent import Consent, find_consent
 from fermata.domain.daily_caps import DailyCap, find_daily_caps
 from fermata.domain.fleet import Fleet, Node, NodeState
@@ -18,7 +19,7 @@ from fermata.domain.pending import FleetPending, find_pending
 from fermata.domain.policy import Policy
 from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.run_states import WindowState, advance_window
-from fermata.domain.scripts import BadScript, DeviceScript, WindowScript
+from fermata.domain.scripts import BadScript, WindowScript
 from fermata.domain.versions import is_at_least
 from fermata.domain.windows import Interval, calendar_day
 from fermata.execution.accounts import open_books
@@ -39,6 +40,7 @@ from fermata.store import journal, runs, unit_ops, work_orders
 from fermata.store.database import Connection
 from fermata.store.inventory_sources import list_stale
 from fermata.store.journal import Entry
+from fermata.store.places import load_cluster
 
 RECHECK = timedelta(minutes=5)  # of a window that waits: capacity comes back node by node, in minutes
 REPAIR_RECHECK = timedelta(minutes=30)  # of a window that only a person can set free
@@ -146,15 +148,16 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
     fleet = score.fleet
     nodes = observe_nodes(stage.site, [node.name for node in fleet.nodes_by_cluster[row.cluster]])
     devices = observe_devices(stage.site, [d.name for d in fleet.devices_by_cluster[row.cluster]])
-    live = _live_cluster(fleet, row, nodes, devices)
-    pending = find_pending(live, score.catalogue, stage.campaign.updates)
     with stage.database.read() as conn:
+        today = load_cluster(conn, row.cluster)
+        live = _live_cluster(fleet, today, row, nodes, devices)
         said = read_said(conn)
         held = unit_ops.nodes_in_work(conn) | find_hung(conn)
         gone = taken_today(stage, conn, now)
         gone_with = work_orders.left_since(conn, score.plan.created_at)
         ordered = {**gone_with, **work_orders.held_nodes(conn, live, now)}
         stale = list_stale(conn, now)
+    pending = find_pending(live, score.catalogue, stage.campaign.updates)
     consented = Consented(
         policy=said.policy,
         pending=pending,
@@ -164,28 +167,27 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
     )
     old = {name: why for name, why in stale.nodes.items() if name in live.nodes}
     named = {n: say_held(word, n) for n, word in stage.intents.nodes_named().items() if n in live.nodes}
-    first = {**find_grounded(stage, row, live, said), **_blocked(row, live, nodes, consented, now), **old, **named}
+    blocked = {**find_grounded(stage, row, live, said), **_blocked(row, live, nodes, consented, now)}
+    shared = {d.device: all_behind(d.device, fleet, today) for d in script.devices.values() if d.update.needs_drain}
+    due = {name: behind for name, behind in shared.items() if is_due(script.devices[name], live)}
+    first = {**_behind_others(due, fleet, today), **blocked, **old, **named}
+    first |= find_moved([fleet.nodes[name] for name in script.nodes], today)
     first |= find_done(script, live, stage.campaign.id)
-    shared = [
-        (d.device, tuple(node.name for node in fleet.nodes_behind(fleet.devices[d.device])))
-        for d in script.devices.values()
-        if d.update.needs_drain and is_due(d, live)
-    ]
     caps = find_daily_caps(fleet, said.policy, stage.catalogue.updates, said.ledger)
     reasons = hold_back(
         {name: fleet.nodes[name] for name in script.nodes},
         first,
-        Bonds(shared=shared, companions=consented.consent.companions),
+        Bonds(shared=tuple(due.items()), companions=consented.consent.companions),
         caps=caps,
         gone=gone,
         today=calendar_day(now, stage.campaign.timezone),
     )
     taken = tuple(name for name in script.nodes if name not in reasons)
-    gaps = find_device_gaps(live, fleet, score.catalogue, stage.campaign.updates, said)
+    quiet = dict.fromkeys((name for name in script.devices if name not in shared), _span(row, now))
+    gaps = find_device_gaps(live, fleet, score.catalogue, stage.campaign.updates, said, quiet)
     held_devices = {
-        d.device: why
-        for d in script.devices.values()
-        if (why := _why_held(d, fleet, frozenset(taken), gaps)) is not None
+        **{name: why for name, why in gaps.items() if name in script.devices},
+        **_find_held(shared, fleet, today, frozenset(taken)),
     }
     return Muster(
         script=script,
@@ -200,28 +202,36 @@ def muster_window(stage: Stage, row: WindowRun, script: WindowScript, now: datet
 
 
 def _live_cluster(
-    fleet: Fleet, row: WindowRun, nodes: Mapping[NodeId, NodeSeen], devices: Mapping[DeviceId, DeviceSeen]
+    fleet: Fleet, today: Fleet, row: WindowRun, nodes: Mapping[NodeId, NodeSeen], devices: Mapping[DeviceId, DeviceSeen]
 ) -> Fleet:
-    """The window's cluster as observed; what was not observed keeps no version, and unknown blocks."""
+    """The window's cluster as it is today and was observed; what was not observed keeps no version, and unknown blocks.
+    Who is gone is there as it was planned.
+    """
+    known_nodes = {node.name: node for node in fleet.nodes_by_cluster[row.cluster]} | dict(today.nodes)
+    known_devices = {device.name: device for device in fleet.devices_by_cluster[row.cluster]} | dict(today.devices)
     return Fleet(
-        clusters={row.cluster: fleet.clusters[row.cluster]},
+        clusters={row.cluster: today.clusters.get(row.cluster, fleet.clusters[row.cluster])},
         nodes={
-            node.name: replace(node, versions=nodes[node.name].versions if node.name in nodes else {})
-            for node in fleet.nodes_by_cluster[row.cluster]
+            name: replace(node, versions=nodes[name].versions if name in nodes else {})
+            for name, node in known_nodes.items()
         },
         devices={
-            device.name: replace(device, version=devices[device.name].version if device.name in devices else "")
-            for device in fleet.devices_by_cluster[row.cluster]
+            name: replace(device, version=devices[name].version if name in devices else "")
+            for name, device in known_devices.items()
         },
     )
+
+
+def _span(row: WindowRun, now: datetime) -> Interval:
+    """The time of a window that opens now."""
+    return Interval(now, now + (row.planned_end - row.planned_start))
 
 
 def _blocked(
     row: WindowRun, live: Fleet, nodes: Mapping[NodeId, NodeSeen], consented: Consented, now: datetime
 ) -> Mapping[NodeId, Reason]:
     """Every node of the cluster that may not be taken now, with the reason."""
-    span = Interval(now, now + (row.planned_end - row.planned_start))
-    found = find_refused(live, consented.policy, consented.pending, consented.consent, span)
+    found = find_refused(live, consented.policy, consented.pending, consented.consent, _span(row, now))
     for name in live.nodes:
         if name in consented.ordered:
             found[name] = consented.ordered[name]
@@ -232,16 +242,24 @@ def _blocked(
     return found
 
 
-def _why_held(
-    device: DeviceScript, fleet: Fleet, taken: frozenset[NodeId], gaps: Mapping[DeviceId, Reason]
-) -> Reason | None:
-    if not device.update.needs_drain:
-        return gaps.get(device.device)
-    behind = [node.name for node in fleet.nodes_behind(fleet.devices[device.device])]
-    missing = [name for name in behind if name not in taken]
-    if not missing:
-        return gaps.get(device.device)
-    return reason(Code.SHARED_DEVICE_UNAPPROVED, device=device.device, nodes=len(missing), example=missing[0])
+def _behind_others(due: Mapping[DeviceId, tuple[NodeId, ...]], fleet: Fleet, today: Fleet) -> Mapping[NodeId, Reason]:
+    """Nodes behind draining devices that others hang on, too, of whom the plan knows nothing. `due`: by device."""
+    whys = {device: why_not_drained(device, fleet, today) for device in due}
+    return {name: why for device, why in whys.items() if why is not None for name in due[device]}
+
+
+def _find_held(
+    shared: Mapping[DeviceId, tuple[NodeId, ...]], fleet: Fleet, today: Fleet, taken: frozenset[NodeId]
+) -> Mapping[DeviceId, Reason]:
+    """Draining devices, each with all nodes behind it, of which some are not taken."""
+    found: dict[DeviceId, Reason] = {}
+    for device, behind in shared.items():
+        missing = [name for name in behind if name not in taken]
+        if missing:
+            found[device] = why_not_drained(device, fleet, today) or reason(
+                Code.SHARED_DEVICE_UNAPPROVED, device=device, nodes=len(missing), example=missing[0]
+            )
+    return found
 
 
 def take(stage: Stage, row: WindowRun, muster: Muster, now: datetime) -> WindowRun:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+from fermata.domain.as_planned import as_today
 from fermata.domain.consent_of_written import gaps_of_written
 from fermata.domain.evidence import case_of
 from fermata.domain.fleet import Fleet, Node
@@ -164,7 +165,8 @@ class _Desk:
         for name, written in by_plan.items():
             files = self._files[name]
             updates, asked = self._catalogue.updates, files.pending.asked
-            found |= gaps_of_written(files.fleet, policy, ledger, written, updates=updates, asked=asked)
+            fleet = as_today(written, files.fleet, self._fleet)
+            found |= gaps_of_written(fleet, policy, ledger, written, updates=updates, asked=asked)
         return found
 
     @cached_property
