@@ -23,6 +23,7 @@ from fermata.server.app import create_app
 from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.identity.admission import LOOPBACK_NAMES, Admission
+from fermata.server.limits.bounds import BOUNDS, Bounds
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.store.database import Database
 
@@ -135,11 +136,17 @@ def serve(db: Database) -> Iterator[Serve]:
     """Serves a book of access; None serves this machine alone."""
     with ExitStack() as stack:
 
-        def start(book: AccessBook | None, *, nodes: NodeAccess = NO_NODES, demo: DemoInfo | None = None) -> Served:
-            clock = RealClock()
+        def start(
+            book: AccessBook | None,
+            *,
+            nodes: NodeAccess = NO_NODES,
+            demo: DemoInfo | None = None,
+            bounds: Bounds = BOUNDS,
+        ) -> Served:
+            clock, by_hand = RealClock(), HandClock(world.NOW)
             access = Admission(book=book, names=LOOPBACK_NAMES | {"fermata.example"}, now=clock.now, secrets=PLAIN)
             app = create_app(
-                db, HandClock(world.NOW), new_id=new_id, demo=demo, timing=QUICK, access=access, nodes=nodes
+                db, by_hand, new_id=new_id, demo=demo, timing=QUICK, access=access, nodes=nodes, bounds=bounds
             )
             return Served(url=stack.enter_context(listening(app)), db=db, clock=clock)
 

@@ -73,21 +73,22 @@ class Identity:
     def find_at_once(self, scope: Scope) -> Known | Unknown | None:
         """Who sent it, where nothing has to be read for that; None elsewhere."""
         if self.book is not None:
-            return None
+            is_scrape = paths.is_metrics(scope) and is_direct(scope) and _credentials(scope) is None
+            return Known(principal=SCRAPER) if is_scrape else None
         if not is_direct(scope):
             return Unknown(sentence=BROUGHT, wants_sign_in=False)
         shows_users = self.is_demo and (paths.is_page(scope) or cookies.read(cookies.DEMO, scope))
         return None if shows_users else Known(principal=LOCAL)
 
     def find(self, scope: Scope) -> Known | Unknown:
-        """Who sent it. Blocks: it reads the store, and may ask the provider for its keys."""
+        """Who sent it, of whom `find_at_once` does not know. Blocks: it reads the store, and may ask the provider for
+        its keys.
+        """
         if self.book is None:
             return self._find_shown(scope)
         shown = _credentials(scope)
         if shown is not None:
             return self._find_bearer(shown)
-        if paths.is_metrics(scope) and is_direct(scope):
-            return Known(principal=SCRAPER)
         secret = cookies.read(cookies.SESSION, scope)
         return self._find_session(secret, scope) if secret else Unknown()
 
