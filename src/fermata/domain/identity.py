@@ -93,6 +93,15 @@ class Sight:
             or cluster in self.clusters
         )
 
+    def shows_all_of(self, other: "Sight") -> bool:
+        """Whether whatever is in sight of the other is in this one, as far as their names tell."""
+        return self.everything or (
+            not other.everything
+            and other.customers <= self.customers
+            and other.supercomputers <= self.supercomputers
+            and other.clusters <= self.clusters
+        )
+
 
 EVERYTHING = Sight(everything=True)
 NOTHING = Sight()

@@ -137,4 +137,6 @@ def test_a_stream_that_was_opened_under_a_broken_glass_ends_with_it(glassy: Serv
             browser.post(end, json={}, headers=csrf(browser)).raise_for_status()
             assert stream.ends(), "when it is given back"
         with listening(glassy.url, showing(browser)) as stream:
-            assert stream.goes_on(), "of the own part"
+            assert stream.begun.wait(PATIENCE)
+            take()
+            assert stream.goes_on(), "of the own part, which is still in sight"

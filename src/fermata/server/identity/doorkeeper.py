@@ -157,7 +157,7 @@ class Doorkeeper:
                 await self._while_known(scope, receive, send)
 
     async def _while_known(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An answer without end is cut off soon after what opened it is over, or shows something else."""
+        """An answer without end is cut off soon after what opened it is over, or shows less."""
         looked = time.monotonic()
         with anyio.CancelScope() as over:
 

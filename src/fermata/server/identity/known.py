@@ -94,8 +94,8 @@ class Identity:
         return self._find_session(secret, seen=not again and _is_of_a_person(scope)) if secret else Unknown()
 
     def still_sees(self, scope: Scope, given: Principal) -> bool:
-        """Whether who sent it is known by that as before, and sees what `given` saw, for whom its answer began: tokens
-        end and are revoked, sessions end, and so do roles that were taken for a while. Blocks.
+        """Whether who sent it is known by that as before, and sees all that `given` saw, for whom its answer began:
+        tokens end and are revoked, sessions end, and so do roles that were taken for a while. Blocks.
         """
         found = self.find_at_once(scope) or self.find(scope, again=True)
         if isinstance(found, Unknown):
@@ -103,7 +103,7 @@ class Identity:
         principal = found.principal
         if principal.emergencies:
             principal = add_emergencies(self.db, principal, self.keys_now())
-        return principal.sees == given.sees
+        return principal.sees.shows_all_of(given.sees)
 
     def users(self) -> Sequence[DemoUser]:
         """The people of the demo. The approver is found in the store, which is empty at first."""
