@@ -65,6 +65,20 @@ def test_what_is_wrong_is_told_with_a_code_and_what_to_do_and_the_exit_code_is_1
     assert "6 things to mend." in told.out
 
 
+def test_a_proxy_that_access_names_is_known_to_end_tls(
+    right: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = tmp_path / "access.yaml"
+    monkeypatch.setenv("FERMATA_ACCESS", str(access))
+    monkeypatch.setenv("FERMATA_HOST", "0.0.0.0")
+    access.write_text("grants: []")
+    assert [one["code"] for one in right.run("doctor", "--json").json["findings"]] == ["LISTENS_IN_CLEAR"]
+    access.write_text("grants: []\ntrusted_proxy: {addresses: [10.0.0.0/24]}")
+    assert right.run("doctor", "--json").json["findings"] == []
+    access.write_text("grants: none")
+    assert right.run("doctor").code == 2
+
+
 def test_a_site_is_looked_at_as_adapters_doctor_does(
     right: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

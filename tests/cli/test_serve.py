@@ -1,15 +1,23 @@
 """`fermata serve`: loopback only, and a simulated fleet that takes whatever plan is in force."""
 
+import socket
 import subprocess
+import sys
 import time
+from contextlib import ExitStack, closing
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tests.cli.demo_world import AS_FAST_AS_IT_GOES, play, report_of
 from tests.cli.line import Line
 from tests.conformance.receivers import make_certificate
+from tests.conftest import copy_sqlite
 
 from fermata.cli.serve import Simulation
+from fermata.server.limits.bounds import CONNECTION_BOUNDS
 from fermata.server.serving import bind_socket
 from fermata.settings import read_settings
 from fermata.wiring.stores import open_database
@@ -57,6 +65,30 @@ def test_with_all_three_it_gets_as_far_as_the_port(tmp_path: Path, line: Line) -
     answer = line.run("serve", *words, "--access", str(path), "--json")
     taken.close()
     assert (answer.code, answer.json["error"]["code"]) == (1, "PORT_TAKEN")
+
+
+def test_a_proxy_that_access_names_holds_more_connections_than_one_address(
+    tmp_path: Path, sqlite_template: Path
+) -> None:
+    store, access = tmp_path / "store.sqlite", tmp_path / "access.yaml"
+    copy_sqlite(sqlite_template, store)
+    access.write_text("grants: []\ntrusted_proxy: {addresses: [127.0.0.64/28]}")
+    words = ["serve", "--store", str(store), "--port", "0", "--access", str(access)]
+    with (
+        subprocess.Popen([sys.executable, "-m", "fermata", *words], stdout=subprocess.PIPE, text=True) as process,
+        ExitStack() as held,
+    ):
+        held.callback(process.terminate)
+        assert process.stdout is not None
+        port = urlsplit(process.stdout.readline().removeprefix("Board: ")).port
+        assert port is not None
+        for _ in range(CONNECTION_BOUNDS.each):
+            held.enter_context(socket.create_connection(("127.0.0.1", port), 20, ("127.0.0.65", 0)))
+        one_more = HTTPConnection("127.0.0.1", port, timeout=20, source_address=("127.0.0.65", 0))
+        held.enter_context(closing(one_more))
+        one_more.request("GET", "/api/v1/whoami")
+        status = one_more.getresponse().status
+    assert status == HTTPStatus.UNAUTHORIZED, "it is heard"
 
 
 def test_a_port_that_is_taken_is_refused(line: Line) -> None:

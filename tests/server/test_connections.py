@@ -6,11 +6,13 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from fermata.domain.access import TrustedProxy
 from fermata.server.limits.bounds import ConnectionBounds
 from fermata.server.serving import BackgroundServer, bind_socket
 
@@ -45,14 +47,23 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"x" * (LARGE if scope["path"] == "/large" else 1)})
 
 
+@contextmanager
+def serving(bounds: ConnectionBounds) -> Iterator[int]:
+    """The port of a server with those bounds."""
+    listener = bind_socket("127.0.0.1", 0)
+    server = BackgroundServer(answer, listener, bounds)
+    server.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.stop()
+
+
 @pytest.fixture
 def port() -> Iterator[int]:
     """Of a server that loses its patience soon."""
-    listener = bind_socket("127.0.0.1", 0)
-    server = BackgroundServer(answer, listener, QUICK)
-    server.start()
-    yield listener.getsockname()[1]
-    server.stop()
+    with serving(QUICK) as port:
+        yield port
 
 
 @contextmanager
@@ -183,6 +194,18 @@ def test_one_address_holds_so_many_connections_and_another_still_gets_in(port: i
     finally:
         for each in held:
             each.close()
+
+
+def test_a_proxy_in_front_holds_connections_for_many_and_its_neighbour_does_not() -> None:
+    with serving(replace(QUICK, each=2, trusted=TrustedProxy.of("127.0.0.64/28"))) as port:
+        held = [socket.create_connection(("127.0.0.1", port), PATIENCE, ("127.0.0.65", 0)) for _ in range(4)]
+        try:
+            assert [ask(port, "127.0.0.65"), ask(port, "127.0.0.66")] == [200, 200]
+            held += [socket.create_connection(("127.0.0.1", port), PATIENCE, ("127.0.0.80", 0)) for _ in range(2)]
+            assert ask(port, "127.0.0.80") == 429
+        finally:
+            for each in held:
+                each.close()
 
 
 def test_all_together_hold_so_many_connections_and_places_come_free_again(port: int) -> None:

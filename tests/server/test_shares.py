@@ -325,6 +325,18 @@ def test_an_address_that_sends_much_of_nobody_is_not_looked_up_but_what_was_righ
     assert int(refused.value.headers["Retry-After"]) >= 1
 
 
+def test_what_shows_nothing_was_never_right_before() -> None:
+    strangers = Strangers(replace(BOUNDS, strangers=Rate(burst=1, a_second=1)), Hand())
+    silent = asked("10.0.0.1")
+    empty = {**silent, "headers": [(b"authorization", b""), (b"cookie", b"")]}
+    strangers.note_known(silent)
+    strangers.note_known(empty)
+    strangers.note_unknown(silent)
+    for nothing in (silent, empty):
+        with pytest.raises(OverLimit):
+            strangers.admit(nothing)
+
+
 def test_who_was_told_to_come_later_is_told_so_again_for_a_second_and_for_that_kind_of_work_alone() -> None:
     clock = Hand()
     again = Again(clock=clock)

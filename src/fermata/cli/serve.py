@@ -23,6 +23,7 @@ from fermata.cli.serve_access import (
     with_clients,
 )
 from fermata.cli.simulating import begin_run, chosen_settings, conduct_simulated
+from fermata.domain.access import NO_PROXY
 from fermata.domain.operations import Run
 from fermata.domain.reasons import Code, reason
 from fermata.domain.run_states import LIVE_RUNS
@@ -30,7 +31,7 @@ from fermata.execution.delivering import keep_delivering
 from fermata.ports import Clock
 from fermata.server.callers import NodeAccess
 from fermata.server.identity.admission import Admission
-from fermata.server.serving import PortTaken, Tls, TlsUnusable, bind_socket, serve_until_signal, url_of
+from fermata.server.serving import Application, PortTaken, Tls, TlsUnusable, bind_socket, serve_until_signal, url_of
 from fermata.services import records
 from fermata.services.errors import Refusal
 from fermata.services.inventory_sources import Sources
@@ -151,7 +152,7 @@ class Served:
                 sources=sources,
                 access=self.access,
             )
-            serve_until_signal(app, self.listener, over, self.tls)
+            self._serve(app, over)
 
     def serve_simulated(self, log: Path, say: Callable[[], None]) -> None:
         """By virtual time, with a conductor."""
@@ -167,8 +168,12 @@ class Served:
                 nodes=self.nodes,
                 access=self.access,
             )
-            serve_until_signal(app, self.listener, over, self.tls)
+            self._serve(app, over)
         simulation.end()
+
+    def _serve(self, app: Application, over: threading.Event) -> None:
+        proxy = NO_PROXY if self.access.book is None else self.access.book.proxy
+        serve_until_signal(app, self.listener, over, self.tls, proxy=proxy)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from fermata.domain.doctor_codes import DoctorCode as D
-from fermata.domain.doctor_facts import Disk, Kept, Machine, SecretFile, StoreFacts, StoreLook, TlsFiles
+from fermata.domain.doctor_facts import Disk, HeldLease, Kept, Machine, SecretFile, StoreFacts, StoreLook, TlsFiles
 from fermata.domain.reasons import Reason, reason
 
 NETWORKED = frozenset(
@@ -56,8 +56,9 @@ def _look_at_place(machine: Machine, store: StoreLook) -> Iterator[Reason]:
 def _look_inside(store: StoreFacts, machine: Machine, now: datetime) -> Iterator[Reason]:
     yield from _look_at_database(store)
     yield from _look_at_policy(store)
+    is_conducted = machine.has_site or any(_lasts(lease, now) for lease in store.leases)  # by a worker elsewhere
     for each in store.in_force:
-        if not machine.has_site:
+        if not is_conducted:
             yield reason(D.NOBODY_CONDUCTS, plan=each.plan, campaign=each.campaign)
         if each.needs_metrics and machine.metrics is None:
             yield reason(D.METRICS_MISSING, campaign=each.campaign)
@@ -69,7 +70,7 @@ def _look_at_work(store: StoreFacts, now: datetime) -> Iterator[Reason]:
     if store.brake is not None:
         yield reason(D.BRAKE_LEFT_ON, told=store.brake.told)
     for lease in store.leases:
-        if lease.is_gone or lease.until <= now:
+        if not _lasts(lease, now):
             at = f"{lease.until:%Y-%m-%d %H:%MZ}"
             yield reason(D.LEASE_OF_NOBODY, owner=lease.owner, what=lease.what, until=at)
     for word in store.sources:
@@ -77,6 +78,11 @@ def _look_at_work(store: StoreFacts, now: datetime) -> Iterator[Reason]:
             at = f"{word.observed_at:%Y-%m-%d %H:%MZ}" if word.observed_at else "no time yet"
             limit = f"{word.limit // timedelta(minutes=1):,} min"
             yield reason(D.SOURCE_SILENT, source=word.source, at=at, limit=limit)
+
+
+def _lasts(lease: HeldLease, now: datetime) -> bool:
+    """Whether somebody is at work under it, as far as can be known here."""
+    return not lease.is_gone and now < lease.until
 
 
 def _look_at_database(store: StoreFacts) -> Iterator[Reason]:
@@ -122,7 +128,7 @@ def _look_at_secret(secret: SecretFile) -> Iterator[Reason]:
 
 
 def _look_at_server(machine: Machine, now: datetime) -> Iterator[Reason]:
-    if not machine.is_loopback and machine.tls is None:
+    if not machine.is_loopback and machine.tls is None and not machine.has_proxy:
         yield reason(D.LISTENS_IN_CLEAR, host=machine.host)
     if machine.tls is not None:
         yield from _look_at_tls(machine.tls, machine, now)

@@ -79,6 +79,7 @@ class Machine:
     host: str = "127.0.0.1"
     is_loopback: bool = True
     tls: TlsFiles | None = None
+    has_proxy: bool = False  # in front, which ends TLS
     public_url: Reached | None = None
     mail: Reached | None = None
     backups: Kept | None = None

@@ -53,7 +53,8 @@ class Grant:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """A caller who is known. `name` is the actor of what it orders; `via` names the session or token, "" without.
-    `emergencies`: what it may take for a while by breaking the glass, and has not got otherwise.
+    `emergencies`: what it may take for a while by breaking the glass, and has not got otherwise. `lent`: those of
+    `grants` that were taken so, and end by the clock: whatever lasts longer is made of `own` alone.
     """
 
     name: str
@@ -61,6 +62,12 @@ class Principal:
     grants: frozenset[Grant]
     via: str = ""
     emergencies: frozenset[Grant] = frozenset()
+    lent: frozenset[Grant] = frozenset()
+
+    @property
+    def own(self) -> frozenset[Grant]:
+        """What it was granted to keep."""
+        return self.grants - self.lent
 
     @property
     def sees(self) -> "Sight":
@@ -84,6 +91,15 @@ class Sight:
             or customer in self.customers
             or supercomputer in self.supercomputers
             or cluster in self.clusters
+        )
+
+    def shows_all_of(self, other: "Sight") -> bool:
+        """Whether whatever is in sight of the other is in this one, as far as their names tell."""
+        return self.everything or (
+            not other.everything
+            and other.customers <= self.customers
+            and other.supercomputers <= self.supercomputers
+            and other.clusters <= self.clusters
         )
 
 

@@ -37,8 +37,8 @@ OF_DOCTOR = MappingProxyType(
             " one with openssl rand -out FILE 48, and give the nodes their new keys."
         ),
         D.LISTENS_IN_CLEAR: (
-            "The server is to listen on {host}, which other machines reach, without TLS: name --tls-cert, or listen on"
-            " 127.0.0.1 behind a proxy."
+            "The server is to listen on {host}, which other machines reach, without TLS: name --tls-cert, or the"
+            " trusted_proxy of access.yaml that ends TLS in front, or listen on 127.0.0.1 behind a proxy."
         ),
         D.CERTIFICATE_UNUSABLE: "{files}: {why}. --tls-cert names a certificate in PEM, --tls-key its key.",
         D.CERTIFICATE_OF_OTHER_KEY: "{file} is not the certificate of the key in {key}: name two that belong together.",
@@ -70,8 +70,8 @@ OF_DOCTOR = MappingProxyType(
             "This machine knows no time zone {zone}, of {what}: mend the name, or update the package tzdata."
         ),
         D.NOBODY_CONDUCTS: (
-            "Plan {plan} is in force for {campaign} and no site is named: nothing of it is conducted. Name its file by"
-            " FERMATA_SITE for serve or worker."
+            "Plan {plan} is in force for {campaign}, no site is named here and no worker holds a lease: nothing of it is"
+            " conducted. Name the site's file by FERMATA_SITE for serve or worker."
         ),
         D.ADAPTER_UNWELL: "{adapter}: {why}",
         D.BRAKE_LEFT_ON: "{told} Look at the fleet, then release it with fermata brake off --reason.",

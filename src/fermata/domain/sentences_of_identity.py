@@ -11,8 +11,8 @@ OF_IDENTITY = MappingProxyType(
             " no more than you."
         ),
         IdentityCode.TOKEN_EXCEEDS: (
-            "You cannot hand on {grant}: a token can do no more than who makes it. Leave that grant out, or ask"
-            " somebody who has it."
+            "You cannot hand on {grant}: a token can do no more than who makes it, and has nothing of what was taken"
+            " by breaking the glass. Leave that grant out, or ask somebody who has it."
         ),
         IdentityCode.TOKEN_WITHOUT_GRANT: "A token without any grant is good for nothing: name at least one.",
         IdentityCode.TOKEN_LIFE: "A token lives from 1 to {most} days, not {days}: make another when this one is over.",

@@ -67,6 +67,7 @@ class LiveBoard:
         self._changed = asyncio.Event()
         self._watched = asyncio.Event()
         self._messages: dict[int, bytes] = {}
+        self._is_over = False
         self.viewers = 0
 
     @property
@@ -85,26 +86,38 @@ class LiveBoard:
         return {name: part.text for name, part in self._state.parts.items()}
 
     async def run(self) -> None:
-        """Refreshes while somebody watches, until cancelled. A failed refresh is told to every viewer."""
-        while True:
-            await self._watched.wait()
-            try:
-                await self._refresh()
-            except Exception:  # noqa: BLE001 - top of the loop: viewers are told, the next second tries again
-                _log.exception("board.refresh_failed")
-                self._set_trouble(TROUBLE)
-            await asyncio.sleep(self.timing.refresh)
+        """Refreshes while somebody watches, until cancelled: its streams end then. A failed refresh is told to every
+        viewer.
+        """
+        try:
+            while True:
+                await self._watched.wait()
+                try:
+                    await self._refresh()
+                except Exception:  # noqa: BLE001 - top of the loop: viewers are told, the next second tries again
+                    _log.exception("board.refresh_failed")
+                    self._set_trouble(TROUBLE)
+                await asyncio.sleep(self.timing.refresh)
+        finally:
+            self.close()
+            self._wake()
+
+    def close(self) -> None:
+        """Nobody refreshes it any more: streams end, so that browsers come back to whatever stands in its place. From
+        any thread.
+        """
+        self._is_over = True
 
     async def stream(self, last_event_id: str | None, *, bare: bool = False) -> AsyncIterator[bytes]:
-        """Events from what `last_event_id` has seen on, without end; a heartbeat when nothing changes. `bare`: only
-        that there is something new, for viewers that read the board elsewhere.
+        """Events from what `last_event_id` has seen on, until the board is closed; a heartbeat when nothing changes.
+        `bare`: only that there is something new, for viewers that read the board elsewhere.
         """
         seen = self._version_of(last_event_id)
         self.viewers += 1
         self._watched.set()
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
-            while True:
+            while not self._is_over:
                 changed, version = self._changed, self._state.version
                 yield self._tick() if bare else self._message(seen)
                 seen = version

@@ -4,12 +4,13 @@ import socket
 import ssl
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from fermata.domain.access import NO_PROXY, TrustedProxy
 from fermata.server.limits.bounds import CONNECTION_BOUNDS, ConnectionBounds
 from fermata.server.limits.connections import bounded_protocol
 
@@ -86,10 +87,17 @@ def url_of(listener: socket.socket, tls: Tls | None = None) -> str:
 
 
 def serve_until_signal(
-    app: Application, listener: socket.socket, over: threading.Event, tls: Tls | None = None
+    app: Application,
+    listener: socket.socket,
+    over: threading.Event,
+    tls: Tls | None = None,
+    *,
+    proxy: TrustedProxy = NO_PROXY,
 ) -> None:
-    """Serves until SIGINT or SIGTERM, or until `over` is set; returns within about GRACE_SECONDS of it."""
-    server = _server(app, tls)
+    """Serves until SIGINT or SIGTERM, or until `over` is set; returns within about GRACE_SECONDS of it. `proxy`: who
+    stands in front, and holds connections for many callers.
+    """
+    server = _server(app, tls, bounds=replace(CONNECTION_BOUNDS, trusted=proxy))
     sys.setswitchinterval(SWITCH_SECONDS)
 
     def end() -> None:

@@ -13,6 +13,7 @@ from fermata.services.board import Database
 from fermata.services.sights import find_foreign_names
 
 KEPT_MOST = 16  # each has a board, a picture of the doors and the tables of its last queries
+WATCHED_MOST = 32  # with those that somebody watches: closing one has its browsers come back, which opens it again
 IDLE_SECONDS = 600.0  # nobody looked for so long: whoever comes back waits for one reading of the store
 
 
@@ -25,7 +26,12 @@ class _Kept:
     used: float
     board: "Future[None] | None" = None
 
+    @property
+    def is_watched(self) -> bool:
+        return self.reading.live.viewers > 0
+
     def close(self) -> None:
+        self.reading.live.close()
         if self.board is not None:
             self.board.cancel()
         self.reading.desk.close()
@@ -33,11 +39,16 @@ class _Kept:
 
 
 class Sights:
-    """`make` builds a context over a view of the store of `whole`. Safe for many threads."""
+    """`make` builds a context over a view of the store of `whole`, `clock` is in seconds and never goes back. Safe for
+    many threads.
+    """
 
-    def __init__(self, whole: Context, make: Callable[[Database], Context]) -> None:
+    def __init__(
+        self, whole: Context, make: Callable[[Database], Context], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._whole = whole
         self._make = make
+        self._clock = clock
         self._lock = threading.Lock()
         self._kept: dict[Sight, _Kept] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -48,14 +59,11 @@ class Sights:
 
     def look(self, sight: Sight, *, to_change: bool) -> Context:
         """The context of that sight; `to_change`: for a change that was allowed."""
-        now = time.monotonic()
         with self._lock:
             kept = self._kept.pop(sight, None) or self._open(sight)
-            kept.used = now
+            gone = self._make_room(self._clock())
+            kept.used = self._clock()
             self._kept[sight] = kept  # the one used last is the last to go
-            idle = [name for name, each in self._kept.items() if now - each.used > IDLE_SECONDS]
-            spare = list(self._kept)[: max(0, len(self._kept) - KEPT_MOST)]
-            gone = [self._kept.pop(name) for name in dict.fromkeys((*idle, *spare))]
         for each in gone:
             each.close()
         return kept.changing if to_change else kept.reading
@@ -70,6 +78,20 @@ class Sights:
             gone, self._kept = list(self._kept.values()), {}
         for each in gone:
             each.close()
+
+    def _make_room(self, now: float) -> list[_Kept]:
+        """Takes out, for one more, whom nobody used for long, and those used longest ago of too many. Who is watched is
+        in use, and goes only when that makes too many, too.
+        """
+        for each in self._kept.values():
+            if each.is_watched:
+                each.used = now
+        idle = [name for name, each in self._kept.items() if now - each.used > IDLE_SECONDS]
+        gone = [self._kept.pop(name) for name in idle]
+        quiet = [name for name, each in self._kept.items() if not each.is_watched]
+        gone += [self._kept.pop(name) for name in quiet[: max(0, len(self._kept) + 1 - KEPT_MOST)]]
+        gone += [self._kept.pop(name) for name in list(self._kept)[: max(0, len(self._kept) + 1 - WATCHED_MOST)]]
+        return gone
 
     def _open(self, sight: Sight) -> _Kept:
         view = self._whole.db.seen_by(sight)

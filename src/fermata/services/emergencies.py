@@ -28,10 +28,12 @@ __all__ = ["BreakGlass", "Taking", "add_emergencies", "break_glass", "end_over",
 
 
 def add_emergencies(db: Database, principal: Principal, now: datetime) -> Principal:
-    """The principal with the roles that it has taken and that still last."""
+    """The principal with the roles that it has taken and that still last, which are marked as lent."""
     with db.read() as conn:
         taken = find_taken(principal, emergencies.load_open(conn), now)
-    return replace(principal, grants=principal.grants | taken) if taken else principal
+    if not taken:
+        return principal
+    return replace(principal, grants=principal.grants | taken, lent=taken - principal.grants)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,9 @@ def end_sessions_of(db: Database, origin: Origin, token: str, *, until: datetime
 def make_token(
     db: Database, wanted: NewToken, by: Principal, *, now: datetime, new_id: Callable[[str], str]
 ) -> MadeToken:
-    """Makes a token in the name of who asks. Raises Refusal when it could do more, or would live too long."""
+    """Makes a token in the name of who asks. Raises Refusal when it could do more than that one may without breaking
+    the glass, or would live too long.
+    """
     if by.via.startswith(BY_TOKEN):
         raise Refusal(reason(IdentityCode.TOKEN_BY_TOKEN))
     if not wanted.grants:
@@ -141,7 +143,7 @@ def make_token(
     if not timedelta(days=1) <= wanted.life <= TOKEN_LIFE_MAX:
         days = wanted.life / timedelta(days=1)
         raise Refusal(reason(IdentityCode.TOKEN_LIFE, most=TOKEN_LIFE_MAX.days, days=f"{days:g}"))
-    too_much = beyond(by.grants, wanted.grants)
+    too_much = beyond(by.own, wanted.grants)
     refuse_all([reason(IdentityCode.TOKEN_EXCEEDS, grant=say_grant(grant)) for grant in too_much])
     secret = TOKEN_PREFIX + secrets.token_urlsafe(SECRET_BYTES)
     token = ApiToken(

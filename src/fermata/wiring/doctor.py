@@ -11,6 +11,7 @@ from fermata.domain.doctor_facts import HeldLease, Kept, Machine, Reached, Secre
 from fermata.domain.reasons import Reason
 from fermata.domain.secrets import is_ref
 from fermata.execution.ownership import is_gone, name_owner, name_part
+from fermata.formats.access import read_access
 from fermata.formats.certificates import read_tls
 from fermata.formats.checkpoints import SUFFIX
 from fermata.formats.faults import BadInput
@@ -73,6 +74,7 @@ def _look_at_machine(url: str, store: StoreLook, settings: Settings, copies: Cop
         host=settings.host,
         is_loopback=is_loopback(settings.host),
         tls=read_tls(settings.tls_cert, tls_key) if settings.tls_cert is not None and tls_key is not None else None,
+        has_proxy=_has_proxy(settings.access),
         public_url=machine.ask_url(settings.public_url) if settings.public_url else None,
         mail=machine.ask_mail(settings.smtp_host, settings.smtp_port) if settings.smtp_host else None,
         backups=_newest(copies.backups, BACKUPS, copies.allowed),
@@ -81,6 +83,11 @@ def _look_at_machine(url: str, store: StoreLook, settings: Settings, copies: Cop
         has_site=settings.site is not None,
         adapters=_probe(settings.site, url if store.facts is not None else None),
     )
+
+
+def _has_proxy(access: Path | None) -> bool:
+    """Whether somebody in front ends TLS, as `serve` asks it. Raises BadInput."""
+    return access is not None and bool(read_access(access).proxy.networks)
 
 
 def _newest(folder: Path | None, pattern: str, allowed: timedelta) -> Kept | None:

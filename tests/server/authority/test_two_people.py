@@ -23,6 +23,7 @@ from fermata.services.errors import Refusal
 from fermata.services.inventory import ImportSet, import_set
 from fermata.services.speaking import speaking_as
 from fermata.store import emergencies, inventory, journal, outbox, subscriptions
+from fermata.store import identity as tokens
 from fermata.store.database import Database
 
 V1 = "/api/v1"
@@ -132,6 +133,27 @@ def test_a_role_is_taken_for_a_while_is_loud_and_is_over_by_itself(
         heard = [notice.kind.value for notice in outbox.notices_after(conn, 0) if "glass" in notice.subject]
     assert told_of == ["break_glass.taken", "break_glass.ended"]
     assert heard == ["incident.opened", "incident.closed"]
+
+
+def test_a_role_that_was_taken_for_a_while_is_handed_on_to_no_token(
+    app: FastAPI, db: Database, clock: HandClock
+) -> None:
+    own = Grant(role=Role.CONDUCTOR, level=GrantLevel.CUSTOMER, name="lumen")
+    gale = sign_in(app, person("gale", grant(Role.VIEWER), own, emergencies=[grant(Role.CONDUCTOR)]))
+
+    def make(role: str, **where: str) -> tuple[int, str]:
+        return told(gale.post(f"{V1}/tokens", json={"label": "kept", "grants": [{"role": role, **where}], "days": 366}))
+
+    assert take(gale, minutes=1)[0] == 201
+    assert may_release(gale)
+    assert make("conductor") == (409, "TOKEN_EXCEEDS")
+    assert make("conductor", level="customer", name="meadow") == (409, "TOKEN_EXCEEDS")
+    assert make("viewer")[0] == 201
+    assert make("conductor", level="customer", name="lumen")[0] == 201
+    clock.at += timedelta(minutes=1)
+    with db.read() as conn:
+        kept = [one.grants for one in tokens.list_tokens(conn)]
+    assert grant(Role.CONDUCTOR) not in frozenset().union(*kept)
 
 
 def test_only_what_was_laid_down_is_taken(app: FastAPI) -> None:

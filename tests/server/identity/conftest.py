@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -23,11 +23,13 @@ from fermata.server.app import create_app
 from fermata.server.callers import NO_NODES, NodeAccess
 from fermata.server.demo import DemoInfo
 from fermata.server.identity.admission import LOOPBACK_NAMES, Admission
+from fermata.server.limits.bounds import BOUNDS, Bounds
 from fermata.server.serving import BackgroundServer, bind_socket, url_of
 from fermata.store.database import Database
 
 PERSON, GROUP, PROGRAM = "ada@example.com", "acme-leads", "inventory-bot"
 LEAD = Grant(role=Role.APPROVER, level=GrantLevel.CUSTOMER, name="acme")
+LIVELY = replace(QUICK, heartbeat=0.5)  # streams are looked at with each sign of life
 ALL = frozenset(Grant(role=role, level=GrantLevel.EVERYTHING) for role in Role)
 
 
@@ -43,11 +45,12 @@ class RealClock:
 
 @dataclass(kw_only=True)
 class Served:
-    """A server with its store. `clock` is by what sessions and tokens go."""
+    """A server with its store. `clock` is by what sessions and tokens go, `campaign` by what all else does."""
 
     url: str
     db: Database
     clock: RealClock
+    campaign: HandClock = field(default_factory=lambda: HandClock(world.NOW))
 
 
 Serve = Callable[..., Served]
@@ -135,13 +138,19 @@ def serve(db: Database) -> Iterator[Serve]:
     """Serves a book of access; None serves this machine alone."""
     with ExitStack() as stack:
 
-        def start(book: AccessBook | None, *, nodes: NodeAccess = NO_NODES, demo: DemoInfo | None = None) -> Served:
-            clock = RealClock()
+        def start(
+            book: AccessBook | None,
+            *,
+            nodes: NodeAccess = NO_NODES,
+            demo: DemoInfo | None = None,
+            bounds: Bounds = BOUNDS,
+        ) -> Served:
+            clock, by_hand = RealClock(), HandClock(world.NOW)
             access = Admission(book=book, names=LOOPBACK_NAMES | {"fermata.example"}, now=clock.now, secrets=PLAIN)
             app = create_app(
-                db, HandClock(world.NOW), new_id=new_id, demo=demo, timing=QUICK, access=access, nodes=nodes
+                db, by_hand, new_id=new_id, demo=demo, timing=LIVELY, access=access, nodes=nodes, bounds=bounds
             )
-            return Served(url=stack.enter_context(listening(app)), db=db, clock=clock)
+            return Served(url=stack.enter_context(listening(app)), db=db, clock=clock, campaign=by_hand)
 
         yield start
 

@@ -1,10 +1,12 @@
 """Signing in by browser, over a provider that may lie: nobody comes in whom it has not proven."""
 
+import base64
 import time
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import orjson
 import pytest
 from tests.server.identity.conftest import PERSON, Serve, Served, browser_of, get, without
 from tests.server.identity.issuer import KEY, OTHER_KEY, Claims, Issuer, signed_with_public_key, unsigned
@@ -109,6 +111,15 @@ def test_an_answer_with_another_state_belongs_to_nobody(browser: httpx.Client) -
     came = browser.get(sent.headers["location"], follow_redirects=False).headers["location"]
     mixed = browser.get(came.partition("&state=")[0] + "&state=of-somebody-else")
     assert (mixed.status_code, "belongs to no sign-in" in mixed.text) == (400, True)
+
+
+@pytest.mark.parametrize(("kept", "state"), [("é", "a"), ("a", "aé"), ("é", "é"), ("aé", "aé"), ("€", "a")])
+def test_an_answer_with_a_state_of_letters_that_nobody_makes_is_answered(served: Served, kept: str, state: str) -> None:
+    said = base64.urlsafe_b64encode(orjson.dumps([kept, "", "", "", "/"])).decode().rstrip("=")
+    for name in (state, "a"):
+        cookie = f"fermata-in-{name}={said}".encode("latin-1")
+        answer = get(f"{served.url}/sign-in/callback", params={"state": state}, headers={"Cookie": cookie})
+        assert (answer.status_code, "Not signed in" in answer.text) == (400, True)
 
 
 def test_an_answer_that_came_to_another_browser_is_worth_nothing(browser: httpx.Client, served: Served) -> None:

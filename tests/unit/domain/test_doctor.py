@@ -85,7 +85,6 @@ WRONG_MACHINE: list[tuple[D, dict[str, Any]]] = [
     (D.MAIL_UNREACHABLE, {"mail": Reached(place="mail:25", why="refused")}),
     (D.METRICS_UNUSABLE, {"metrics": Reached(place="metrics.yaml", why="no such file")}),
     (D.METRICS_MISSING, {"metrics": None}),
-    (D.NOBODY_CONDUCTS, {"has_site": False, "adapters": ()}),
     (D.ADAPTER_UNWELL, {"adapters": (Reached(place="slurm", why="it does not answer"),)}),
     (D.BACKUP_OLD, {"backups": Kept(folder="/backups", newest=None, allowed=DAY)}),
     (D.BACKUP_OLD, {"backups": Kept(folder="/backups", newest=NOW - DAY - HOUR, allowed=DAY)}),
@@ -146,8 +145,26 @@ def test_sqlite_on_a_network_is_found_and_another_folder_there_is_fine() -> None
     assert codes(replace(MACHINE, disks=(remote,)), LOOK) == []  # of a database that is elsewhere
 
 
+def test_a_proxy_in_front_ends_tls_and_nothing_is_in_clear() -> None:
+    assert codes(replace(MACHINE, tls=None, has_proxy=True), LOOK) == []
+
+
+def test_without_a_site_here_somebody_conducts_as_long_as_a_worker_holds_a_lease() -> None:
+    elsewhere = replace(MACHINE, has_site=False, adapters=())
+
+    def found(*leases: HeldLease) -> list[object]:
+        return codes(elsewhere, replace(LOOK, facts=replace(STORE, leases=leases)))
+
+    over, gone = replace(LEASE, until=NOW), replace(LEASE, is_gone=True)
+    assert found(LEASE) == []
+    assert found(over, LEASE) == [D.LEASE_OF_NOBODY]
+    assert found() == [D.NOBODY_CONDUCTS]
+    for nobody in (over, gone):
+        assert found(nobody) == [D.NOBODY_CONDUCTS, D.LEASE_OF_NOBODY]
+
+
 def test_every_code_is_tried() -> None:
-    tried = {code for code, _ in (*WRONG_MACHINE, *WRONG_STORE, *WRONG_LOOK)} | {D.STORE_ON_NETWORK}
+    tried = {code for code, _ in (*WRONG_MACHINE, *WRONG_STORE, *WRONG_LOOK)} | {D.STORE_ON_NETWORK, D.NOBODY_CONDUCTS}
     assert set(D) == tried
     assert len(tried) >= 20
 

@@ -46,3 +46,12 @@ def test_whoever_uses_a_server_without_sign_in_sees_everything() -> None:
 def test_a_grant_names_a_part_of_the_fleet_or_is_for_all_of_it(level: GrantLevel, name: str) -> None:
     with pytest.raises(ValueError, match="a grant of"):
         Grant(role=Role.VIEWER, level=level, name=name)
+
+
+def test_a_sight_shows_all_of_its_parts_and_nothing_beyond() -> None:
+    acme = Sight(customers=frozenset({CustomerId("acme")}))
+    more = Sight(customers=frozenset({CustomerId("acme")}), clusters=frozenset({ClusterId("c9")}))
+    order = (NOTHING, acme, more, EVERYTHING)
+    for place, wide in enumerate(order):
+        assert [wide.shows_all_of(other) for other in order] == [number <= place for number in range(len(order))]
+    assert not acme.shows_all_of(Sight(supercomputers=frozenset({SupercomputerId("acme")})))

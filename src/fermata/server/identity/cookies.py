@@ -69,8 +69,10 @@ def is_csrf(secret: str, shown: str) -> bool:
 
 
 def attempt_kind(state: str) -> str:
-    """Each attempt has a cookie of its own, so that two tabs can sign in side by side."""
-    return f"{ATTEMPT}-{''.join(c for c in state if c.isalnum())[:12]}"
+    """Each attempt has a cookie of its own, so that two tabs can sign in side by side. Whatever stands in the state,
+    it is a name that a cookie may have.
+    """
+    return f"{ATTEMPT}-{''.join(c for c in state if c.isascii() and c.isalnum())[:12]}"
 
 
 def pack(attempt: Attempt, back: str) -> str:

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fermata.domain.access import NO_PROXY
-from fermata.domain.identity import Principal, PrincipalKind
+from fermata.domain.identity import LOCAL, Principal, PrincipalKind
 from fermata.domain.ids import NodeId
 from fermata.server.errors import BodyTooLarge, answer_to
 from fermata.server.guard import with_headers
@@ -28,7 +28,7 @@ from fermata.server.limits.bounds import BOUNDS, Bounds
 from fermata.server.limits.refusals import OverLimit
 from fermata.server.limits.refusals import answer_to as refuse
 from fermata.server.limits.strangers import Strangers
-from fermata.server.principals import note_principal
+from fermata.server.principals import find_principal, note_principal
 from fermata.server.whole_body import read_at_most, replay
 from fermata.services.board import StoreUnavailable
 
@@ -36,7 +36,7 @@ CSRF_HEADER, CSRF_FIELD = b"x-fermata-csrf", "csrf"
 FORM = b"application/x-www-form-urlencoded"
 FORM_BYTES_MAX = 1 << 20
 HSTS = "max-age=31536000"
-LOOK_SECONDS = 2.0  # between two looks whether the session of an open stream still stands
+LOOK_SECONDS = 2.0  # between two looks whether what opened a stream still stands
 
 
 class Doorkeeper:
@@ -151,13 +151,13 @@ class Doorkeeper:
                 return
             receive = receive if body is None else replay(body, receive)
         with seen_by(found.viewer):
-            if found.session:
-                await self._while_signed_in(found.session, scope, receive, send)
-            else:
+            if found.principal is LOCAL or signers.is_signed(scope):  # nothing there ends, and no answer goes on
                 await self.app(scope, receive, send)
+            else:
+                await self._while_known(scope, receive, send)
 
-    async def _while_signed_in(self, secret: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """An answer without end is cut off soon after its session is over."""
+    async def _while_known(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An answer without end is cut off soon after what opened it is over, or shows less."""
         looked = time.monotonic()
         with anyio.CancelScope() as over:
 
@@ -165,7 +165,8 @@ class Doorkeeper:
                 nonlocal looked
                 if message.get("more_body") and time.monotonic() - looked > LOOK_SECONDS:
                     looked = time.monotonic()
-                    if not await run_in_threadpool(self.identity.lives, secret):
+                    given = find_principal(scope)  # with what it has taken for a while, as the handler knows it
+                    if given is None or not await run_in_threadpool(self.identity.still_sees, scope, given):
                         await send({"type": "http.response.body", "body": b""})
                         over.cancel()
                         await anyio.lowlevel.checkpoint()

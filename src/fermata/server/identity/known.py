@@ -24,6 +24,7 @@ from fermata.server.identity.proxies import how_it_came, is_loopback
 from fermata.server.identity.viewer import NOBODY, Viewer
 from fermata.services import identity
 from fermata.services.board import Database
+from fermata.services.emergencies import add_emergencies
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SCRAPER = Principal(
@@ -58,7 +59,7 @@ class Unknown:
 @dataclass(kw_only=True)
 class Identity:
     """How callers are known here. `book` None: nobody signs in, this machine alone is served. `now` is real time,
-    `keys_now` that of the campaign, by which tokens are made for nodes.
+    `keys_now` that of the campaign, by which tokens are made for nodes, and the glass is broken.
     """
 
     db: Database
@@ -73,29 +74,36 @@ class Identity:
     def find_at_once(self, scope: Scope) -> Known | Unknown | None:
         """Who sent it, where nothing has to be read for that; None elsewhere."""
         if self.book is not None:
-            return None
+            is_scrape = paths.is_metrics(scope) and is_direct(scope) and _credentials(scope) is None
+            return Known(principal=SCRAPER) if is_scrape else None
         if not is_direct(scope):
             return Unknown(sentence=BROUGHT, wants_sign_in=False)
         shows_users = self.is_demo and (paths.is_page(scope) or cookies.read(cookies.DEMO, scope))
         return None if shows_users else Known(principal=LOCAL)
 
-    def find(self, scope: Scope) -> Known | Unknown:
-        """Who sent it. Blocks: it reads the store, and may ask the provider for its keys."""
+    def find(self, scope: Scope, *, again: bool = False) -> Known | Unknown:
+        """Who sent it, of whom `find_at_once` does not know. Blocks: it reads the store, and may ask the provider for
+        its keys. `again`: the answer goes on, nobody has done anything anew.
+        """
         if self.book is None:
             return self._find_shown(scope)
         shown = _credentials(scope)
         if shown is not None:
             return self._find_bearer(shown)
-        if paths.is_metrics(scope) and is_direct(scope):
-            return Known(principal=SCRAPER)
         secret = cookies.read(cookies.SESSION, scope)
-        return self._find_session(secret, scope) if secret else Unknown()
+        return self._find_session(secret, seen=not again and _is_of_a_person(scope)) if secret else Unknown()
 
-    def lives(self, secret: str) -> bool:
-        """Whether that session still stands."""
-        assert self.book is not None, "sessions begin where people sign in"
-        terms = self.book.session
-        return identity.find_session(self.db, secret, terms=terms, now=self.now(), seen=False) is not None
+    def still_sees(self, scope: Scope, given: Principal) -> bool:
+        """Whether who sent it is known by that as before, and sees all that `given` saw, for whom its answer began:
+        tokens end and are revoked, sessions end, and so do roles that were taken for a while. Blocks.
+        """
+        found = self.find_at_once(scope) or self.find(scope, again=True)
+        if isinstance(found, Unknown):
+            return False
+        principal = found.principal
+        if principal.emergencies:
+            principal = add_emergencies(self.db, principal, self.keys_now())
+        return principal.sees.shows_all_of(given.sees)
 
     def users(self) -> Sequence[DemoUser]:
         """The people of the demo. The approver is found in the store, which is empty at first."""
@@ -150,10 +158,10 @@ class Identity:
             return ""
         return str(claims["sub"]) if claims else ""
 
-    def _find_session(self, secret: str, scope: Scope) -> Known | Unknown:
+    def _find_session(self, secret: str, *, seen: bool) -> Known | Unknown:
         assert self.book is not None, "sessions begin where people sign in"
         terms, now = self.book.session, self.now()
-        found = identity.find_session(self.db, secret, terms=terms, now=now, seen=_is_of_a_person(scope))
+        found = identity.find_session(self.db, secret, terms=terms, now=now, seen=seen)
         if found is None:
             return Unknown(code="SIGNED_OUT", sentence="You are signed out: sign in again.")
         grants = grants_of_user(self.book, found.name, found.groups)

@@ -51,8 +51,11 @@ class Again:
 
 
 def shown_by(scope: Scope) -> bytes:
-    """What tells callers apart before anybody is looked up: a hash, so that no secret is kept."""
-    return sha256(b"\0".join(value for name, value in scope["headers"] if name in _SHOWN)).digest()
+    """What tells callers apart before anybody is looked up: a hash, so that no secret is kept; b"" where nothing is
+    shown, which tells nobody apart.
+    """
+    shown = [value for name, value in scope["headers"] if name in _SHOWN and value]
+    return sha256(b"\0".join(shown)).digest() if shown else b""
 
 
 def address_of(scope: Scope) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from fermata.domain.access import NO_PROXY, TrustedProxy
+
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _COSTLY = {
     True: re.compile(
@@ -121,13 +123,13 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionBounds:
-    """Of connections, in seconds unless the name says otherwise. `trusted`: addresses that speak for many callers, such
-    as a proxy's, and may hold as many connections as all.
+    """Of connections, in seconds unless the name says otherwise. `trusted`: a proxy, who speaks for many callers and
+    may hold as many connections as all together.
     """
 
     each: int = 128
     all: int = 2000
-    trusted: frozenset[str] = frozenset()
+    trusted: TrustedProxy = NO_PROXY
     head_seconds: float = 10.0  # from a request's first byte, or the connection, to the end of its headers
     idle_seconds: float = 5.0  # of silence between two requests
     body_seconds: float = 20.0  # of a body at its start; it earns more as it comes in

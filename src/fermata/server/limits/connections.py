@@ -40,8 +40,10 @@ class Warden:
         self._known = set["BoundedProtocol"]()
         self._looking: asyncio.TimerHandle | None = None
 
-    def admit(self, connection: "BoundedProtocol", address: str) -> OverLimit | None:
-        """None when the connection may stay; it is to `leave` at its end either way."""
+    def admit(self, connection: "BoundedProtocol", address: str, *, is_trusted: bool = False) -> OverLimit | None:
+        """None when the connection may stay; it is to `leave` at its end either way. `is_trusted`: a proxy's, which has
+        callers behind it.
+        """
         self._held[address] += 1
         self._known.add(connection)
         if self._looking is None:
@@ -49,7 +51,7 @@ class Warden:
         if len(self._known) > self.most:
             sentence = "The server holds as many connections as it can: connect again in a moment."
             return OverLimit(LimitCode.SERVER_FULL, sentence, after=AGAIN_SECONDS)
-        if self._held[address] > self.bounds.each and address not in self.bounds.trusted:
+        if self._held[address] > self.bounds.each and not is_trusted:
             sentence = f"One address may hold {self.bounds.each} connections: close some, or use them again."
             return OverLimit(LimitCode.TOO_MANY_CONNECTIONS, sentence, after=AGAIN_SECONDS)
         return None
@@ -101,7 +103,8 @@ class BoundedProtocol(PeerProtocol):
         super().connection_made(transport)
         self._address = network_of(self.client[0]) if self.client else ""
         self._late_at = self.loop.time() + self.warden.bounds.head_seconds
-        refused = self.warden.admit(self, self._address)
+        is_trusted = self.client is not None and self.warden.bounds.trusted.holds(self.client[0])
+        refused = self.warden.admit(self, self._address, is_trusted=is_trusted)
         if refused is None:
             return
         pause = self.warden.pause_before_no(self._address)

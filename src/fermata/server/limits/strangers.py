@@ -36,8 +36,10 @@ class Strangers:
         raise OverLimit(LimitCode.TOO_MANY_STRANGERS, sentence, after=after + 1)
 
     def note_known(self, scope: Scope) -> None:
-        """Who sent this is known."""
+        """Who sent this is known, by what it shows: of who shows nothing nothing is kept, or all of them were known."""
         shown = shown_by(scope)
+        if not shown:
+            return
         self._known.pop(shown, None)
         self._known[shown] = None
         if len(self._known) > self._bounds.callers_max:

@@ -75,7 +75,8 @@ async def callback(
     """The browser is back from the provider."""
     kind = cookies.attempt_kind(state)
     kept = cookies.unpack(cookies.read(kind, request.scope))
-    if given.identity.provider is None or kept is None or not secrets.compare_digest(kept[0].state, state):
+    is_kept = kept is not None and secrets.compare_digest(kept[0].state.encode(), state.encode())
+    if given.identity.provider is None or kept is None or not is_kept:
         return _outside("Not signed in", said="This answer belongs to no sign-in of this browser.", again=True)
     attempt, back = kept
     if error or not code:
