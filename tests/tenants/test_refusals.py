@@ -88,3 +88,16 @@ def test_a_body_that_nobody_here_reads_is_refused(served: Served) -> None:
         answer = client.put(f"{GROUP}/providers/x/y/z", content=content, headers={"Content-Type": media_type})
         assert answer.status_code in (415, 422), answer.text
         assert "Nothing was changed" in answer.text
+
+
+def test_who_spoke_and_is_an_approver_no_more_is_not_told_either(served: Served) -> None:
+    client = served.call(world.all_roles(world.LUMEN, world.ALEX))
+    order = {"scope": {"level": "node", "name": "zqalpha-n0"}, "reason": "as was said"}
+    said = {"since": 0, "orders": [order], "actor": world.ALEX}
+    assert "(others)" in client.post("/api/v1/approvals", json=said).text
+    with served.db.begin() as conn:
+        conn.execute(sa.text("UPDATE document SET body = replace(body, 'zqmara@', 'zqmona@'), sha256 = 'another'"))
+        conn.execute(sa.text("DELETE FROM subscription"))
+    answer = client.post("/api/v1/approvals", json=said)
+    assert answer.status_code == 409
+    assert not [word for word in OTHERS if word in answer.text]

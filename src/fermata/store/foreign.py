@@ -20,6 +20,7 @@ from fermata.store.parts import part_of
 
 _PLACES, _WINDOWS = "names of racks and units", "windows by plan"  # what is remembered of each connection's store
 _THINGS, _SPEAKERS = "things that no word names", "who said what is on record"
+_WORDS = (consent.consent_entry, work_orders.order_word)
 _COLUMNS: tuple["Column[str]", ...] = (
     inventory.node.c.name,
     inventory.device.c.name,
@@ -67,14 +68,19 @@ def _things(conn: Connection) -> frozenset[str]:
 
 def _speakers(conn: Connection) -> frozenset[str]:
     """Whose words stand: approvers no more, maybe. Read again when there are more words, or the fleet is another."""
-    tables = (consent.consent_entry, work_orders.order_word)
-    last = last_change(conn), *(conn.execute(select(func.max(table.c.seq))).scalar() for table in tables)
+    part = part_of(conn)
+    last = _last_words(conn) if part is None else part.read(_last_words)
     known: tuple[Any, frozenset[str]] | None = recall(conn, _SPEAKERS)
     if known is None or known[0] != last:
-        actors = (conn.execute(select(table.c.actor).distinct()).scalars() for table in tables)
+        actors = (conn.execute(select(table.c.actor).distinct()).scalars() for table in _WORDS)
         known = last, frozenset(name for names in actors for name in names)
         remember(conn, _SPEAKERS, known)
     return known[1]
+
+
+def _last_words(conn: Connection) -> tuple[int | None, ...]:
+    """What changes with every word and with the fleet, found without reading any."""
+    return last_change(conn), *(conn.execute(select(func.max(table.c.seq))).scalar() for table in _WORDS)
 
 
 def _known(conn: Connection, asked: frozenset[str]) -> Iterator[str]:
