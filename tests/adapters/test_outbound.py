@@ -159,38 +159,90 @@ def test_what_is_packed_stays_packed(receiver: Receiver) -> None:
     assert receiver.got[0].headers["accept-encoding"] == "identity"
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nX-Slow: "
+
+
 @contextmanager
-def dripping() -> Iterator[str]:
-    """Answers, and never comes to an end."""
+def dripping(*first: bytes, drop: bytes = b"x") -> Iterator[str]:
+    """Says that much after it was asked, then a drop now and then, and never comes to an end. Without a drop it is
+    silent.
+    """
     server = socket.create_server(("127.0.0.1", 0))
     over = threading.Event()
 
     def serve() -> None:
         caller, _ = server.accept()
         with caller:
-            caller.recv(4096)
-            caller.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n")
+            if first:
+                caller.recv(4096)
+                caller.sendall(first[0])
             while not over.wait(0.05):
                 try:
-                    caller.sendall(b"x")
+                    caller.sendall(drop)
                 except OSError:
                     return
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/"
+        yield f"127.0.0.1:{server.getsockname()[1]}/"
     finally:
         over.set()
         thread.join()
         server.close()
 
 
-def test_who_answers_drop_by_drop_is_not_waited_for() -> None:
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("scheme", "first", "drop"),
+    [
+        ("http", (HEAD.replace(b"X-Slow: ", b"Content-Length: 60000\r\n\r\n"),), b"x"),
+        ("http", (HEAD.replace(b"X-Slow: ", b"\r\n"),), b"x"),
+        ("http", (HEAD,), b"x"),
+        ("http", (b"",), b""),
+        ("https", (), b""),
+        ("https", (b"\x16\x03\x03\x3f\xff\x02\x00\x3f\xfb",), b"\0"),
+    ],
+    ids=["body", "body without a length", "head", "nothing", "nothing before TLS", "hello of TLS"],
+)
+def test_who_answers_drop_by_drop_is_not_waited_for(scheme: str, first: tuple[bytes, ...], drop: bytes) -> None:
     began = time.monotonic()
-    with dripping() as url, pytest.raises(NotReached):
-        Outbound(allow_local=True, timeout=timedelta(seconds=0.5)).call("POST", url, {})
-    assert time.monotonic() - began < 20
+    with dripping(*first, drop=drop) as at, pytest.raises(NotReached):
+        Outbound(allow_local=True, timeout=timedelta(seconds=0.5)).call("POST", f"{scheme}://{at}", {})
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.timeout(60)
+def test_who_takes_a_body_drop_by_drop_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        over = threading.Event()
+
+        def take() -> None:
+            caller, _ = server.accept()
+            with caller:
+                while not over.wait(0.05) and caller.recv(1000):
+                    pass
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        began = time.monotonic()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with pytest.raises(NotReached):
+            Outbound(allow_local=True, timeout=timedelta(seconds=0.5)).call("POST", url, {}, b"x" * 50_000_000)
+        assert time.monotonic() - began < 5
+        over.set()
+        thread.join()
+
+
+@pytest.mark.timeout(60)
+def test_a_chat_that_answers_drop_by_drop_is_not_waited_for() -> None:
+    began = time.monotonic()
+    with dripping(HEAD) as at:
+        room = Chat(Outbound(allow_local=True, timeout=timedelta(seconds=0.5)))
+        to = subscription(ChannelKind.CHAT, chat(f"http://{at}hook"))
+        assert send(room, to) == NotNow(why="the chat did not take it")
+    assert time.monotonic() - began < 10
 
 
 def chat(url: str) -> str:

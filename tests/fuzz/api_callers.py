@@ -82,9 +82,9 @@ def list_callers() -> Mapping[str, Caller]:
     """Nobody, people of one customer, of a cluster and a supercomputer, each role of the whole, and one who may all."""
     lumen, meridian = world.WORDS[world.LUMEN], world.WORDS[world.MERIDIAN]
     within = [
-        _of("viewer-of-a-customer", "zqalex", Role.VIEWER, GrantLevel.CUSTOMER, "zqlumen", meridian),
-        _of("approver-of-a-customer", "zqmara", Role.APPROVER, GrantLevel.CUSTOMER, "zqmeridian", lumen),
-        _of("conductor-of-a-customer", "zqalex", Role.CONDUCTOR, GrantLevel.CUSTOMER, "zqlumen", meridian),
+        _of("viewer-of-a-customer", world.ALEX, Role.VIEWER, GrantLevel.CUSTOMER, "zqlumen", meridian),
+        _of("approver-of-a-customer", world.MARA, Role.APPROVER, GrantLevel.CUSTOMER, world.MERIDIAN, lumen),
+        _of("conductor-of-a-customer", world.ALEX, Role.CONDUCTOR, GrantLevel.CUSTOMER, "zqlumen", meridian),
         _of(
             "operator-of-a-cluster", "gail", Role.OPERATOR, GrantLevel.CLUSTER, "zqgamma", (*lumen, "zqbeta", "zqapart")
         ),

@@ -14,8 +14,8 @@ from fermata.domain.ids import CustomerId
 
 PLACES = (
     {"cluster": "zqalpha", "supercomputer": "zqshared", "customer": "zqlumen", "device": "zqalpha-su0-leaf"},
-    {"cluster": "zqbeta", "supercomputer": "zqapart", "customer": "zqmeridian", "device": "zqbeta-leaf"},
-    {"cluster": "zqgamma", "supercomputer": "zqshared", "customer": "zqmeridian", "device": "zqgamma-leaf"},
+    {"cluster": "zqbeta", "supercomputer": "zqapart", "customer": "zqmeridian labs", "device": "zqbeta-leaf"},
+    {"cluster": "zqgamma", "supercomputer": "zqshared", "customer": "zqmeridian labs", "device": "zqgamma-leaf"},
 )
 NOWHERE = {"cluster": "zqnowhere", "supercomputer": "zqnosuper", "customer": "zqnobody", "device": "zqnowhere-leaf"}
 ARM = "/subscriptions/{subscription}"

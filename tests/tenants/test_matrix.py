@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Seen = Mapping[str, tuple[int, str]]
 CUSTOMER = {
     "zqlumen": ("customer", world.WORDS[world.MERIDIAN]),
-    "zqmeridian": ("customer", world.WORDS[world.LUMEN]),
+    "zqmeridian labs": ("customer", world.WORDS[world.LUMEN]),
     "zqapart": ("supercomputer", (*world.WORDS[world.LUMEN], "zqgamma", "zqshared")),
     "zqgamma": ("cluster", (*world.WORDS[world.LUMEN], "zqbeta", "zqapart")),
 }
@@ -139,7 +139,7 @@ def test_answers_are_the_same_however_much_others_have(
 
 @pytest.mark.parametrize("who", [world.LUMEN, world.MERIDIAN])
 def test_what_is_changed_names_nothing_of_others(served: Served, who: CustomerId) -> None:
-    actor = world.WORDS[who][-1]
+    actor = {world.LUMEN: world.ALEX, world.MERIDIAN: world.MARA}[who]
     client = served.call(world.all_roles(who, actor))
     leaks, done = [], set()
     for place in (*calls.PLACES, calls.NOWHERE):
@@ -160,11 +160,11 @@ def test_what_is_changed_names_nothing_of_others(served: Served, who: CustomerId
 
 @pytest.mark.databases("sqlite")
 def test_a_change_of_what_is_out_of_sight_is_answered_as_of_what_is_not_there(served: Served) -> None:
-    client = served.call(world.all_roles(world.LUMEN, "zqalex"))
+    client = served.call(world.all_roles(world.LUMEN, world.ALEX))
     answers = []
     for place in (calls.PLACES[1], calls.NOWHERE):
         texts = []
-        for method, address, body in changes.expand(place, "zqalex"):
+        for method, address, body in changes.expand(place, world.ALEX):
             if "looks" in address or "/brake/" in address:
                 continue  # of everything, whoever is named
             answer = client.request(method, address, json=body)
@@ -176,7 +176,7 @@ def test_a_change_of_what_is_out_of_sight_is_answered_as_of_what_is_not_there(se
 
 @pytest.mark.parametrize("who", [world.LUMEN, world.MERIDIAN])
 def test_ec2s_door_tells_who_is_known_of_their_own_nodes_alone(served: Served, who: CustomerId) -> None:
-    client = served.call(world.all_roles(who, "zqalex"))
+    client = served.call(world.all_roles(who, world.ALEX))
     every = client.post("/", data={"Action": "DescribeInstanceStatus"})
     assert every.status_code == 200
     for place in calls.PLACES:
@@ -190,9 +190,9 @@ def test_ec2s_door_tells_who_is_known_of_their_own_nodes_alone(served: Served, w
 def test_what_is_of_the_whole_is_not_changed_by_who_sees_a_part(served: Served) -> None:
     client = served.call(world.principal(Role.CONDUCTOR, GrantLevel.CUSTOMER, world.LUMEN))
     for path in ("campaigns/january-repave/plan", "plans/plan_doors/publish", "run/pause", "brake/off", "signals"):
-        answer = client.post(f"/api/v1/{path}", json={"actor": "zqalex", "why": "x"})
+        answer = client.post(f"/api/v1/{path}", json={"actor": world.ALEX, "why": "x"})
         assert answer.status_code in (403, 422), path
-    assert client.post("/api/v1/run/pause", json={"actor": "zqalex"}).status_code == 403
+    assert client.post("/api/v1/run/pause", json={"actor": world.ALEX}).status_code == 403
 
 
 def test_without_a_principal_everything_is_as_it_was(served: Served) -> None:
@@ -220,12 +220,12 @@ def test_the_stream_of_a_part_is_of_that_part(db: Database) -> None:
 
 @pytest.mark.databases("sqlite")
 def test_whoever_sees_a_part_can_sign_out_and_make_and_revoke_tokens_of_their_own(served: Served) -> None:
-    client = served.call(world.all_roles(world.LUMEN, "zqalex"))
+    client = served.call(world.all_roles(world.LUMEN, world.ALEX))
     assert client.post("/sign-out").status_code == 200
     grant = {"role": "viewer", "level": "customer", "name": "zqlumen"}
     made = client.post("/api/v1/tokens", json={"label": "of mine", "grants": [grant]})
     assert made.status_code == 201
-    others = client.post("/api/v1/tokens", json={"label": "x", "grants": [{**grant, "name": "zqmeridian"}]})
+    others = client.post("/api/v1/tokens", json={"label": "x", "grants": [{**grant, "name": world.MERIDIAN}]})
     assert others.status_code == 409
     assert client.delete(f"/api/v1/tokens/{made.json()['id']}").json()["revoked_at"]
 
@@ -234,8 +234,8 @@ def test_whoever_sees_a_part_can_sign_out_and_make_and_revoke_tokens_of_their_ow
 def test_names_of_what_others_have_are_known_as_soon_as_there_are_some(served: Served) -> None:
     sight = world.principal(Role.VIEWER, GrantLevel.CUSTOMER, "zqlumen").sees
     foreign = served.app.state.sights.foreign
-    others = frozenset({"zqbeta-n0", "zqgamma-leaf", "w-zqbeta", "zqmara", "zqapart", "zqbeta-r0", "wo_zqgamma_2"})
-    own = frozenset({"zqalpha-n0", "zqalpha-leaf", "w-zqalpha", "zqalex", "zqshared", "wo_zqalpha_2", "zqnowhere"})
+    others = frozenset({"zqbeta-n0", "zqgamma-leaf", "w-zqbeta", world.MARA, "zqapart", "zqbeta-r0", "wo_zqgamma_2"})
+    own = frozenset({"zqalpha-n0", "zqalpha-leaf", "w-zqalpha", world.ALEX, "zqshared", "wo_zqalpha_2", "zqnowhere"})
     assert foreign(sight, others | own) == others
     with served.db.begin() as conn:
         conn.execute(sa.text("UPDATE node SET name = 'zqbeta-late' WHERE name = 'zqbeta-n0'"))

@@ -26,7 +26,7 @@ def test_every_table_of_the_store_says_whose_its_rows_are() -> None:
 def test_a_table_without_an_owner_is_shown_to_nobody_who_sees_a_part(db: Database) -> None:
     with db.begin() as conn:
         conn.execute(text("CREATE TABLE newcomer (name TEXT)"))
-        conn.execute(text("INSERT INTO newcomer VALUES ('zqmeridian')"))
+        conn.execute(text("INSERT INTO newcomer VALUES ('zqmeridian labs')"))
     view = db.seen_by(LUMEN)
     with pytest.raises(StoreUnavailable), view.read() as conn:
         conn.execute(text("SELECT name FROM newcomer")).all()

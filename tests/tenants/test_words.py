@@ -80,8 +80,11 @@ TELLING = {
     "ZQBeta-N1 smoked, too": False,
     "zqbeta's leaf": False,
     "(zqgamma-new-node)": False,
-    "for zqmeridian_2": False,
-    "asked by zqmara": False,
+    "for zqapart_2": False,
+    "for ZQMeridian Labs_2": False,
+    "zqmeridian, and labs": True,
+    "asked by zqmara@zqmeridian.example": False,
+    "zqmeridian labs, too": False,
     "zqapart.": False,
 }
 

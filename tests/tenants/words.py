@@ -39,8 +39,8 @@ from fermata.store import work_orders as order_rows
 from fermata.store.database import Connection, Database
 
 OF_OTHERS = {
-    world.LUMEN: "As on zqbeta-n1 of ZQMERIDIAN, said zqmara: zqgamma's leaf.",
-    world.MERIDIAN: "As on zqalpha-n1 of ZQLUMEN, said zqalex: zqalpha's leaf.",
+    world.LUMEN: "As on zqbeta-n1 of ZQMERIDIAN LABS, said zqmara@zqmeridian.example: zqgamma's leaf.",
+    world.MERIDIAN: "As on zqalpha-n1 of ZQLUMEN, said zqalex@zqlumen.example: zqalpha's leaf.",
 }
 CREW = "Plain words of those who do the work."  # name nobody, and are for each other nevertheless
 OWN = "Because of a launch."

@@ -1,7 +1,8 @@
 """A store of two customers, one of whom has a part of the other's supercomputer, with something of each in every place.
 
 Every name of a customer, and of all that is its own, begins with MARK and a word of that customer: what stands in
-another's answer is found by that.
+another's answer is found by that. People are named by addresses of e-mail, and one customer by two words: what looks
+for names word by word passes both by.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,7 +44,8 @@ START = doors.START
 RUN = doors.RUN
 HOURS = timedelta(hours=4)
 PLAN = "plan_doors"
-LUMEN, MERIDIAN = CustomerId("zqlumen"), CustomerId("zqmeridian")
+LUMEN, MERIDIAN = CustomerId("zqlumen"), CustomerId("zqmeridian labs")
+ALEX, MARA = "zqalex@zqlumen.example", "zqmara@zqmeridian.example"
 WORDS = {  # what stands for whom: names of the other customer in an answer are a leak
     LUMEN: ("zqlumen", "zqalpha", "zqalex"),
     MERIDIAN: ("zqmeridian", "zqbeta", "zqgamma", "zqapart", "zqmara"),
@@ -51,12 +53,12 @@ WORDS = {  # what stands for whom: names of the other customer in an answer are 
 _RENAMED = {
     "alpha": "zqalpha",
     "beta": "zqbeta",
-    "lumen-capacity": "zqalex",
     "lumen": "zqlumen",
-    "meridian": "zqmeridian",
+    "zqlumen-capacity": ALEX,
+    "meridian": MERIDIAN,
     "sc-1": "zqshared",
     "sc-2": "zqapart",
-    "approvers: []": "approvers: [zqmara]",
+    "approvers: []": f"approvers: [{MARA}]",
     "repairs: all}": "repairs: none}",
 }
 CLUSTER_OF = {LUMEN: ("zqalpha",), MERIDIAN: ("zqbeta", "zqgamma")}
@@ -76,7 +78,7 @@ def scenario(folder: Path, extra: int) -> Small:
     small.write(
         "fleet/clusters.csv",
         renamed(CLUSTERS)
-        + ("zqgamma,zqshared,zqmeridian,westus3,US,America/Phoenix,westus3-dc1,H100,research,true,false\n"),
+        + ("zqgamma,zqshared,zqmeridian labs,westus3,US,America/Phoenix,westus3-dc1,H100,research,true,false\n"),
     )
     more = "".join(_node(cluster, number) for cluster in ("zqbeta", "zqgamma") for number in range(2, 2 + extra))
     first = "".join(_node("zqgamma", number) for number in range(2))
@@ -91,7 +93,7 @@ def scenario(folder: Path, extra: int) -> Small:
 
 
 _FREEZE = """freezes:
-  - {id: zqmeridian-f2, customer: zqmeridian, scope: {cluster: zqgamma}, reason: zqmeridian trains,
+  - {id: zqgamma-f2, customer: zqmeridian labs, scope: {cluster: zqgamma}, reason: zqmeridian labs train,
      start: "2026-01-09T00:00:00Z", end: "2026-03-14T00:00:00Z"}
 """
 
@@ -106,7 +108,7 @@ def campaign(extra: int) -> Campaign:
     """With days on which the plan lies, and limits that name both customers."""
     return replace(
         doors.campaign(),
-        title="Repave of zqmeridian after zqlumen",
+        title=f"Repave of {MERIDIAN} after zqlumen",
         timezone="UTC",
         first_day=date(2026, 1, 25),
         deadline=date(2026, 2, 10),
@@ -178,12 +180,12 @@ def build(db: Database, folder: Path, *, extra: int = 0) -> None:
         ):
             plans.save_snapshot(conn, sha, value)
         _conduct(conn, made, extra)
-    for customer, actor in ((LUMEN, "zqalex"), (MERIDIAN, "zqmara")):
+    for customer, actor in ((LUMEN, ALEX), (MERIDIAN, MARA)):
         for cluster in CLUSTER_OF[customer]:
             _of_customer(db, customer, cluster, actor)
     from tests.tenants import words
 
-    for customer, actor in ((LUMEN, "zqalex"), (MERIDIAN, "zqmara")):
+    for customer, actor in ((LUMEN, ALEX), (MERIDIAN, MARA)):
         for cluster in CLUSTER_OF[customer]:
             words.plant(db, customer, cluster, actor)
 
@@ -240,12 +242,12 @@ def _signal(nodes: int) -> Signal:
         id=SignalId("signal_1"),
         updates=frozenset({UpdateId("host-os-2026.1")}),
         ring=Ring.CANARY,
-        name="zqmeridian-burn-in",
+        name=f"{MERIDIAN}-burn-in",
         result=Result.PASSED,
         nodes=nodes,
         sku="H100",
         at=NOW,
-        actor="zqmara",
+        actor=MARA,
         note="on zqgamma",
     )
 

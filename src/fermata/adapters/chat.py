@@ -57,18 +57,18 @@ class Chat:
         fault = self.find_fault(subscription)
         if room is None or fault is not None:
             return {parcel.key: Rejected(why=fault or "Apprise makes no room of it") for parcel in parcels}
-        with judged_by(self._outbound):
-            return {parcel.key: _say(room, parcel) for parcel in parcels}
+        return {parcel.key: self._say(room, parcel) for parcel in parcels}
 
-
-def _say(room: apprise.NotifyBase, parcel: Parcel) -> Outcome:
-    try:
-        took = room.notify(body=unmark(parcel.text), title=unmark(parcel.title), body_format=apprise.NotifyFormat.TEXT)
-    except NotAllowed as refused:
-        return Rejected(why=str(refused))
-    except NotReached as silent:
-        return NotNow(why=str(silent))
-    return Taken() if took else NotNow(why="the chat did not take it")
+    def _say(self, room: apprise.NotifyBase, parcel: Parcel) -> Outcome:
+        text, title = unmark(parcel.text), unmark(parcel.title)
+        try:
+            with judged_by(self._outbound) as dog:
+                took = room.notify(body=text, title=title, body_format=apprise.NotifyFormat.TEXT)
+        except NotAllowed as refused:
+            return Rejected(why=str(refused))
+        except NotReached as silent:
+            return NotNow(why=str(silent))
+        return Taken() if took and dog.left else NotNow(why="the chat did not take it")
 
 
 def _open(url: str) -> apprise.NotifyBase | None:

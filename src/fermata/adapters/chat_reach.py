@@ -11,29 +11,34 @@ from typing import Any
 from urllib3.util import connection
 
 from fermata.adapters.outbound import Outbound
+from fermata.adapters.watchdog import Watchdog
 
 _CONNECT = connection.create_connection
 _here = threading.local()
 
 
 @contextmanager
-def judged_by(outbound: Outbound) -> Iterator[None]:
-    """Until its end every connection that urllib3 makes in this thread goes to an address that `outbound` allows.
+def judged_by(outbound: Outbound) -> Iterator[Watchdog]:
+    """Until its end every connection that urllib3 makes in this thread goes to an address that `outbound` allows, and
+    all of them together last no longer than one call may.
 
-    Inside, a connection raises NotAllowed and NotReached.
+    Inside, a connection raises NotAllowed and NotReached. What was answered when no time is left was cut off.
     """
     connection.create_connection = _connect
-    _here.outbound = outbound
-    try:
-        yield
-    finally:
-        del _here.outbound
+    with Watchdog(outbound.timeout) as dog:
+        _here.outbound, _here.dog = outbound, dog
+        try:
+            yield dog
+        finally:
+            del _here.outbound, _here.dog
 
 
 def _connect(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
     """What urllib3 calls; other threads, and this one outside of a block, are not concerned."""
     judge: Outbound | None = getattr(_here, "outbound", None)
     host, port = address
-    if judge is not None:
-        host = judge.look_up(host.strip("[]"), port)
-    return _CONNECT((host, port), *rest, **more)
+    if judge is None:
+        return _CONNECT((host, port), *rest, **more)
+    made = _CONNECT((judge.look_up(host.strip("[]"), port), port), *rest, **more)
+    _here.dog.watch(made)
+    return made

@@ -4,7 +4,6 @@ listed, bounded in time and size.
 
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from fermata.adapters.watchdog import Watchdog
 from fermata.domain.deliveries import Gone, NotNow, Outcome, Rejected, Taken
 from fermata.domain.reach import Network, Reach, find_address_fault, find_host_fault, show_url
 
@@ -81,7 +81,7 @@ class Outbound:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes = b"", *, most: int = REPLY_BYTES_MAX
     ) -> Reply:
         """One request to the address that was looked up and judged, whatever its name says a moment later. Of an answer
-        at most `most` bytes are read.
+        at most `most` bytes are read, and `timeout` is for all of it: from the connection to the last byte.
 
         Raises NotAllowed, NotReached.
         """
@@ -96,12 +96,16 @@ class Outbound:
         seconds = self.timeout / timedelta(seconds=1)
         try:
             with (
+                Watchdog(self.timeout) as dog,
                 httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False, verify=_trust()) as client,
-                client.stream(method, asked, headers=sent, content=body, extensions={"sni_hostname": name}) as answer,
+                client.stream(
+                    method, asked, headers=sent, content=body, extensions={"sni_hostname": name, "trace": dog.trace}
+                ) as answer,
             ):
-                return Reply(
-                    status=answer.status_code, headers=_lower(answer.headers), body=_read(answer, most, seconds)
-                )
+                read = _read(answer, most)
+                if not dog.left:
+                    raise httpx.ReadTimeout("the answer takes too long")
+                return Reply(status=answer.status_code, headers=_lower(answer.headers), body=read)
         except httpx.HTTPError as error:
             raise NotReached(f"{show_url(url)} gave no answer ({type(error).__name__})") from error
 
@@ -169,13 +173,11 @@ def _lower(headers: httpx.Headers) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _read(answer: httpx.Response, most: int, seconds: float) -> bytes:
-    """As it came: nothing is unpacked that we did not ask to be packed. Who sends it drop by drop is not waited for."""
-    body, until = b"", time.monotonic() + seconds
+def _read(answer: httpx.Response, most: int) -> bytes:
+    """As it came: nothing is unpacked that we did not ask to be packed."""
+    body = b""
     for chunk in answer.iter_raw():
         body += chunk
         if len(body) >= most:
             break
-        if time.monotonic() > until:
-            raise httpx.ReadTimeout("the answer takes too long")
     return body[:most]

@@ -1,5 +1,6 @@
 """The posts of one parcel to a webhook, one after the other, each signed."""
 
+import time
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -10,6 +11,8 @@ from fermata.domain.deliveries import NotNow, Outcome, Taken
 from fermata.domain.subscriptions import Subscription
 from fermata.ports import Parcel
 
+POSTS_SECONDS = 180.0  # for the posts of one parcel: with the last one's own time it ends before its lease does
+
 
 def post_all(
     outbound: Outbound,
@@ -19,9 +22,13 @@ def post_all(
     headers: Mapping[str, str],
     now: datetime,
 ) -> Outcome:
-    """Until one of them is not taken. Without the secret that signs, nothing is posted: it is tried again later."""
-    notice = str(parcel.key).rpartition("/")[2]
+    """Until one of them is not taken, or they take too long. Without the secret that signs, nothing is posted: it is
+    tried again later.
+    """
+    notice, began = str(parcel.key).rpartition("/")[2], time.monotonic()
     for number, body in enumerate(parcel.posts):
+        if time.monotonic() - began > POSTS_SECONDS:
+            return NotNow(why=f"it took {number} of {len(parcel.posts)} posts in {POSTS_SECONDS:.0f} s, and no more")
         try:
             signed = signer.sign(to, f"{notice}_{number}", now, body)
         except NoSecret as missing:

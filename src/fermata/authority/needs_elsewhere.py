@@ -91,6 +91,10 @@ def _arm(asked: Asked) -> Iterable[Named]:
     yield Named(Kind.ARM_PATH, f"/subscriptions/{asked.path['rest']}")
 
 
+def _arm_scope(asked: Asked) -> Iterable[Named]:
+    yield Named(Kind.ARM_SCOPE, f"/subscriptions/{asked.path['rest']}")
+
+
 def _topic(asked: Asked) -> Iterable[Named]:
     group = f"/resourceGroups/{asked.path['group']}" if "group" in asked.path else ""
     yield Named(Kind.ARM_PATH, f"/subscriptions/{asked.path['subscription']}{group}")
@@ -107,7 +111,7 @@ _EVENTS = f"{TOPIC}/eventSubscriptions/{{name}}"
 OF_DOORS: Mapping[Route, Need] = {
     ("GET", "/subscriptions/{rest:path}"): Need(names=_arm, of_nodes=True),
     **{
-        (method, "/subscriptions/{rest:path}"): Need(action=Action.SAY_CONSENT, names=_arm, of_nodes=True)
+        (method, "/subscriptions/{rest:path}"): Need(action=Action.SAY_CONSENT, names=_arm_scope, of_nodes=True)
         for method in ("PUT", "PATCH", "POST", "DELETE")
     },
     ("POST", "/providers/Microsoft.ResourceGraph/resources"): Need(names=somewhere),

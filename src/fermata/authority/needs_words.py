@@ -32,6 +32,7 @@ class Kind(StrEnum):
     OFFER = "offer"
     SUBSCRIPTION = "subscription"
     ARM_PATH = "resource"  # a path of Azure's resource manager
+    ARM_SCOPE = "scope of a resource"  # all that is meant by what is said of such a path
     INSTANCE = "instance"  # project, zone and what stands there, as Google's paths have them
 
 

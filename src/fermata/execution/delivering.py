@@ -5,7 +5,8 @@ Killed anywhere, what was claimed is tried again when its lease is over: at leas
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from fermata.domain.subscriptions import (
     SubscriptionState,
     decide_standing,
 )
+from fermata.execution.hands import HANDS_MAX, Free, all_hands, choose
 from fermata.execution.pruning import ACTOR, prune
 from fermata.formats.parcels import pack
 from fermata.ports import Channel, Clock
@@ -32,7 +34,7 @@ from fermata.store.telling import mark_known
 LEASE = timedelta(minutes=5)  # longer than any try may take; after it, whoever made the try counts as dead
 DUE_MAX = 100  # deliveries of one round: a transaction stays short
 AT_ONCE_MAX = 8  # subscriptions that are written to side by side: one that is slow does not hold up the others
-HANDS_MAX = 32  # the same, of a server that delivers all the time and waits for none of them
+TRY_SECONDS = 30.0  # of what one hand sends nothing more is begun: with the slowest (240 s) it stays within LEASE
 LOOK_SECONDS = 0.5
 BROKEN_SECONDS = 5.0  # until the store is tried again
 KEPT = timedelta(days=90)  # a quarter: as long as customers ask what they were told
@@ -111,29 +113,35 @@ class _Hands:
 
     office: PostOffice
     pool: ThreadPoolExecutor
-    at_work: dict[SubscriptionId, Future[object]] = field(default_factory=dict)
+    at_work: dict[SubscriptionId, tuple[Subscription, Future[object]]] = field(default_factory=dict)
 
     def look(self) -> bool:
         """Puts hands to what is due; False when nothing was. Raises what befell one of them."""
-        for name, done in [(name, work) for name, work in self.at_work.items() if work.done()]:
+        for name, done in [(name, work) for name, (_, work) in self.at_work.items() if work.done()]:
             del self.at_work[name]
             done.result()
         begun = 0
-        for each in _claim_greetings(self.office, but=self.at_work.keys()):
-            self.at_work[each.id] = self.pool.submit(_greet, self.office, each)
+        for each in _claim_greetings(self.office, self._free()):
+            self.at_work[each.id] = each, self.pool.submit(_greet, self.office, each)
             begun += 1
-        for name, group in _by_subscription(_claim(self.office, but=self.at_work.keys())).items():
-            self.at_work[name] = self.pool.submit(_deliver, self.office, group)
+        for name, group in _by_subscription(_claim(self.office, self._free())).items():
+            self.at_work[name] = group[0].subscription, self.pool.submit(_deliver, self.office, group)
             begun += 1
         return begun > 0
+
+    def _free(self) -> Free:
+        free = Free()
+        for subscription, _ in self.at_work.values():
+            free.take(subscription)
+        return free
 
 
 def deliver_round(office: PostOffice) -> Round:
     """Makes the handshakes that are due, then one try of every delivery that is."""
-    greetings = _claim_greetings(office)
+    greetings = _claim_greetings(office, all_hands())
     for each in greetings:
         _greet(office, each)
-    states = _deliver_all(office, _by_subscription(_claim(office)))
+    states = _deliver_all(office, _by_subscription(_claim(office, all_hands())))
     return Round(
         greeted=len(greetings),
         delivered=states.count(DeliveryState.DELIVERED),
@@ -150,24 +158,25 @@ def prune_all(office: PostOffice) -> int:
     return removed
 
 
-def _claim_greetings(office: PostOffice, *, but: Collection[SubscriptionId] = ()) -> Sequence[Subscription]:
-    """The handshakes that are due, `but` for these; nobody else makes them meanwhile."""
+def _claim_greetings(office: PostOffice, free: Free) -> Sequence[Subscription]:
+    """The handshakes that are due and that hands are free for; nobody else makes them meanwhile."""
     now = office.clock.now()
     with office.database.read() as conn:
         office.database.look(conn)
-        if not _due_greetings(conn, now, but):
+        if not any(free.may_take(each) for each in _due_greetings(conn, now)):
             return ()
     with office.database.begin() as conn:
-        due = _due_greetings(conn, now, but)
+        due = choose(free, _due_greetings(conn, now))
         for each in due:
             subscriptions.save_subscription(conn, replace(each, next_greeting_at=now + LEASE))
     return due
 
 
-def _due_greetings(conn: Connection, now: datetime, but: Collection[SubscriptionId]) -> list[Subscription]:
-    known = [each for each in subscriptions.load_subscriptions(conn).values() if each.id not in but]
-    known = [each for each in known if subscriptions.is_open(each)]
-    return [each for each in known if each.next_greeting_at is not None and each.next_greeting_at <= now]
+def _due_greetings(conn: Connection, now: datetime) -> list[Subscription]:
+    """Those that wait longest first."""
+    known = [each for each in subscriptions.load_subscriptions(conn).values() if subscriptions.is_open(each)]
+    due = [(each.next_greeting_at, each) for each in known if each.next_greeting_at is not None]
+    return [each for at, each in sorted(due, key=lambda found: found[0]) if at <= now]
 
 
 def _greet(office: PostOffice, subscription: Subscription) -> None:
@@ -216,24 +225,27 @@ class _Claim:
     delivery: Delivery
 
 
-def _claim(office: PostOffice, *, but: Collection[SubscriptionId] = ()) -> list[_Claim]:
-    """Begins a try of what is due, `but` for these subscriptions."""
+def _claim(office: PostOffice, free: Free) -> list[_Claim]:
+    """Begins a try of what is due and what hands are free for."""
     now = office.clock.now()
     with office.database.read() as conn:
-        if not outbox.due_deliveries(conn, now, 1, _ready(office, conn, now).keys() - but):
+        if not outbox.due_deliveries(conn, now, 1, _ready(office, conn, now, free).keys()):
             return []
     with office.database.begin() as conn:
-        ready = {name: each for name, each in _ready(office, conn, now).items() if name not in but}
+        ready = _ready(office, conn, now, free)
         due = outbox.due_deliveries(conn, now, DUE_MAX, ready.keys())
-        return [_begin(conn, ready[found.subscription], found, now) for found in _at_rate(due, ready)]
+        chosen = {each.id for each in choose(free, (ready[found.subscription] for found in due))}
+        taken = [found for found in due if found.subscription in chosen]
+        return [_begin(conn, ready[found.subscription], found, now) for found in _at_rate(taken, ready)]
 
 
-def _ready(office: PostOffice, conn: Connection, now: datetime) -> dict[SubscriptionId, Subscription]:
-    """Subscriptions that may be written to now."""
+def _ready(office: PostOffice, conn: Connection, now: datetime, free: Free) -> dict[SubscriptionId, Subscription]:
+    """Subscriptions that may be written to now, and that hands are free for."""
     return {
         each.id: each
         for each in subscriptions.load_subscriptions(conn).values()
-        if each.state is SubscriptionState.OPEN
+        if free.may_take(each)
+        and each.state is SubscriptionState.OPEN
         and subscriptions.is_open(each)
         and each.channel in office.channels
         and (each.not_before is None or each.not_before <= now)
@@ -289,22 +301,25 @@ def _deliver(office: PostOffice, group: Sequence[_Claim]) -> list[DeliveryState]
 
 
 def _send(office: PostOffice, group: Sequence[_Claim]) -> dict[int, Outcome]:
-    subscription = group[0].subscription
+    """One after the other; once they took too long, the rest waits for another try."""
+    began, outcomes = time.monotonic(), dict[int, Outcome]()
+    for claim in group:
+        if time.monotonic() - began > TRY_SECONDS:
+            outcomes[claim.delivery.id] = NotNow(why="those before it took all of the time")
+        else:
+            outcomes[claim.delivery.id] = _send_one(office, claim)
+    return outcomes
+
+
+def _send_one(office: PostOffice, claim: _Claim) -> Outcome:
+    subscription, delivery = claim.subscription, claim.delivery
     try:
-        parcels = {
-            claim.delivery.id: pack(
-                subscription, claim.delivery.notice, attempt=claim.delivery.attempt, sender=office.mail_sender
-            )
-            for claim in group
-        }
-        by_key: Mapping[StepKey, Outcome] = office.channels[subscription.channel].send(
-            subscription, list(parcels.values())
-        )
-        return {id_: by_key[parcel.key] for id_, parcel in parcels.items()}
+        parcel = pack(subscription, delivery.notice, attempt=delivery.attempt, sender=office.mail_sender)
+        by_key: Mapping[StepKey, Outcome] = office.channels[subscription.channel].send(subscription, [parcel])
+        return by_key[parcel.key]
     except Exception as error:  # one subscriber's fault must not stop the others
         LOG.exception("notices.sending_failed", extra={"subscription": subscription.id})
-        why = NotNow(why=f"sending failed here ({type(error).__name__})")
-        return {claim.delivery.id: why for claim in group}
+        return NotNow(why=f"sending failed here ({type(error).__name__})")
 
 
 def _record(office: PostOffice, claimed: Sequence[_Claim], outcomes: Mapping[int, Outcome]) -> list[DeliveryState]:

@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 import fermata
 from fermata.authority.engine import shipped
 from fermata.authority.needs_elsewhere import NEEDS
+from fermata.domain.identity import Sight
 from fermata.domain.subscriptions import ChannelKind
 from fermata.formats.brake import BrakeFile, brake_file
 from fermata.ports import Channel, Clock
@@ -73,6 +74,7 @@ from fermata.services.campaigns import CampaignDesk
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
 from fermata.services.maintenance import MaintenanceDesk
 from fermata.services.query import QueryDesk
+from fermata.services.sights import find_phrases
 from fermata.services.wall import WallDesk
 
 NO_CHANNELS: Mapping[ChannelKind, Channel] = MappingProxyType({})
@@ -217,7 +219,12 @@ def _stand_before(app: FastAPI, context: Context, access: Admission, bounds: Bou
     app.add_exception_handler(StillReading, wait)
     routes = guard_routes(app, NEEDS)
     seal(app)
-    app.add_middleware(Unseen, foreign=app.state.sights.foreign)
+    sights = app.state.sights
+
+    def phrases(sight: Sight) -> Mapping[str, bool]:
+        return find_phrases(context.db, sights.look(sight, to_change=False).db)
+
+    app.add_middleware(Unseen, foreign=sights.foreign, phrases=phrases)
     app.add_middleware(Banner, db=context.db, now=context.now)
     app.add_middleware(Authority, context=context, routes=routes, engine=shipped())
     app.add_middleware(Once, context=context, prefix=PREFIX)

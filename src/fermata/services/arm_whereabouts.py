@@ -1,4 +1,6 @@
-"""Where in the fleet the paths of other clouds' clients lead: to the clusters of what they name, or of its group."""
+"""Where in the fleet the paths of other clouds' clients lead: to the clusters of what they name, or of its group. A
+rack may reach beyond these: what is said of it is said of all of it.
+"""
 
 from collections.abc import Collection, Mapping
 from urllib.parse import unquote
@@ -29,9 +31,28 @@ def clusters_at(clusters: Mapping[ClusterId, Cluster], path: str) -> Collection[
 
 
 def clusters_of_instance(clusters: Mapping[ClusterId, Cluster], path: str) -> Collection[ClusterId]:
-    """Of `project/zone/...` as Google's paths have them: what the customer holds in that datacenter."""
-    project, zone = (part.lower() for part in path.split("/")[:2])
-    return [n for n, c in clusters.items() if c.customer.lower() == project and c.datacenter.lower() == zone]
+    """Of `project/zone/reservation/block/...` as Google's paths have them: what the customer holds in that datacenter,
+    and in all others of a supercomputer that is meant as a whole. Nothing when it has nothing there.
+    """
+    project, zone, reservation, block = (part.lower() for part in path.split("/")[:4])
+    own = {name: cluster for name, cluster in clusters.items() if cluster.customer.lower() == project}
+    there = [name for name, cluster in own.items() if cluster.datacenter.lower() == zone]
+    whole = [name for name, c in own.items() if c.supercomputer.lower() == reservation and not block]
+    return frozenset({*there, *whole}) if there else ()
+
+
+def rack_at(path: str) -> str:
+    """The rack that a path below an Azure subscription leads to, without case; "" for one that leads to none, or to a
+    node of it.
+    """
+    tail = [unquote(part).lower() for part in path.split("/") if part][6:]
+    named = dict(zip(tail[::2], tail[1::2], strict=False))
+    return "" if "nodes" in named else named.get("racks", "")
+
+
+def rack_of_instance(path: str) -> str:
+    """The same of `project/zone/reservation/block/subblock/...`."""
+    return path.split("/")[4].lower()
 
 
 def _narrow(found: Mapping[ClusterId, Cluster], tail: list[str]) -> Mapping[ClusterId, Cluster]:

@@ -1,7 +1,7 @@
 """Where in the fleet things lie that requests name: what a decision about them is a decision about."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -23,7 +23,7 @@ from fermata.domain.policy import ConsentEntry, Policy
 from fermata.domain.requests import Request
 from fermata.domain.subscriptions import Subscription
 from fermata.domain.work_orders import WorkOrder
-from fermata.services.arm_whereabouts import clusters_at, clusters_of_instance
+from fermata.services.arm_whereabouts import clusters_at, clusters_of_instance, rack_at, rack_of_instance
 from fermata.store import announcing, inventory, plans, requests, runs, subscriptions, work_orders
 from fermata.store import consent as consent_store
 from fermata.store.bulk import NAMES_PER_STATEMENT
@@ -85,7 +85,10 @@ class _Atlas:
             Kind.OFFER: self._of_offer,
             Kind.SUBSCRIPTION: self._of_subscription,
             Kind.ARM_PATH: lambda path: self._named(clusters_at(self._clusters, path)),
-            Kind.INSTANCE: lambda path: self._named(clusters_of_instance(self._clusters, path)),
+            Kind.ARM_SCOPE: lambda path: self._with_rack(clusters_at(self._clusters, path), rack_at(path)),
+            Kind.INSTANCE: lambda path: self._with_rack(
+                clusters_of_instance(self._clusters, path), rack_of_instance(path)
+            ),
         }
 
     @cached_property
@@ -156,6 +159,12 @@ class _Atlas:
 
     def _named(self, names: Iterable[ClusterId]) -> Found:
         return [self._clusters[name] for name in names if name in self._clusters]
+
+    def _with_rack(self, found: Collection[ClusterId], rack: str) -> Found:
+        """With the other clusters, whoever's, that racks of that name reach into from these."""
+        racks = announcing.racks_of(self.conn, found) if rack else ()
+        reached = announcing.clusters_of_racks(self.conn, (name for name in racks if name.lower() == rack))
+        return self._named(frozenset(found).union(*reached.values()))
 
     def _of_supercomputer(self, name: str) -> Found:
         return [cluster for cluster in self._clusters.values() if cluster.supercomputer == name]

@@ -90,6 +90,12 @@ def clusters_of_racks(conn: Connection, racks: Iterable[str]) -> dict[str, froze
     return found
 
 
+def racks_of(conn: Connection, clusters: Iterable[ClusterId]) -> frozenset[str]:
+    """The racks that nodes of these clusters stand in."""
+    of = inventory.node.c
+    return frozenset(conn.execute(select(of.rack).where(of.cluster.in_(sorted(clusters))).distinct()).scalars())
+
+
 def last_word(conn: Connection, of: Notice) -> str:
     """The id of the last notice of an announcement to the same receivers; of what is none, its own."""
     if of.kind not in OF_INCIDENTS:

@@ -3,12 +3,14 @@ table's index: a change names few things, and a store has many.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import orjson
-from sqlalchemy import Column, Connection, select
+from sqlalchemy import Column, Connection, func, select
 
 from fermata.domain import arm
 from fermata.domain.ids import OrderId
+from fermata.domain.phrases import is_word
 from fermata.store import consent, inventory, plans, requests, runs, subscriptions, work_orders
 from fermata.store.asking import ask_value
 from fermata.store.bulk import NAMES_PER_STATEMENT
@@ -17,6 +19,8 @@ from fermata.store.fleet_changes import last_change
 from fermata.store.parts import part_of
 
 _PLACES, _WINDOWS = "names of racks and units", "windows by plan"  # what is remembered of each connection's store
+_THINGS, _SPEAKERS = "things that no word names", "who said what is on record"
+_WORDS = (consent.consent_entry, work_orders.order_word)
 _COLUMNS: tuple["Column[str]", ...] = (
     inventory.node.c.name,
     inventory.device.c.name,
@@ -36,6 +40,49 @@ def names_out_of_sight(whole: Database, view: Database, asked: frozenset[str]) -
         return every.difference(_known(conn, asked))
 
 
+def phrases_by_sight(whole: Database, view: Database) -> Mapping[str, bool]:
+    """Names in the whole store that are no single word: whether each of them is out of sight."""
+    with whole.read() as conn:
+        every = frozenset(_phrases(conn))
+    with view.read() as conn:
+        own = frozenset(_phrases(conn))
+    return {name: name not in own for name in every}
+
+
+def _phrases(conn: Connection) -> Iterator[str]:
+    for few in (_things, _places, _planned, _others, _speakers):
+        yield from (name for name in few(conn) if not is_word(name))
+
+
+def _things(conn: Connection) -> frozenset[str]:
+    """Of nodes and devices those that are no single word, read again when the fleet is another."""
+    change = last_change(conn)
+    known: tuple[int, frozenset[str]] | None = recall(conn, _THINGS)
+    if known is None or known[0] != change:
+        columns = (inventory.node.c.name, inventory.device.c.name)
+        every = (name for column in columns for name in conn.execute(select(column)).scalars())
+        known = change, frozenset(name for name in every if not is_word(name))
+        remember(conn, _THINGS, known)
+    return known[1]
+
+
+def _speakers(conn: Connection) -> frozenset[str]:
+    """Whose words stand: approvers no more, maybe. Read again when there are more words, or the fleet is another."""
+    part = part_of(conn)
+    last = _last_words(conn) if part is None else part.read(_last_words)
+    known: tuple[Any, frozenset[str]] | None = recall(conn, _SPEAKERS)
+    if known is None or known[0] != last:
+        actors = (conn.execute(select(table.c.actor).distinct()).scalars() for table in _WORDS)
+        known = last, frozenset(name for names in actors for name in names)
+        remember(conn, _SPEAKERS, known)
+    return known[1]
+
+
+def _last_words(conn: Connection) -> tuple[int | None, ...]:
+    """What changes with every word and with the fleet, found without reading any."""
+    return last_change(conn), *(conn.execute(select(func.max(table.c.seq))).scalar() for table in _WORDS)
+
+
 def _known(conn: Connection, asked: frozenset[str]) -> Iterator[str]:
     names = sorted(asked)
     for start in range(0, len(names), NAMES_PER_STATEMENT):
@@ -43,7 +90,7 @@ def _known(conn: Connection, asked: frozenset[str]) -> Iterator[str]:
         for column in _COLUMNS:
             yield from conn.execute(select(column).where(column.in_(chunk))).scalars()
         yield from work_orders.load_named(conn, [OrderId(name) for name in chunk])
-    for few in (_places, _planned, _others):
+    for few in (_places, _planned, _others, _speakers):
         yield from asked.intersection(few(conn))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from fermata.domain.identity import Sight
 from fermata.domain.ids import ClusterId, CustomerId, DeviceId, NodeId, SupercomputerId
+from fermata.domain.phrases import Phrases, is_word
 from fermata.store.database import Database, recall, remember, sight_of
 from fermata.store.tenancy.owners import SOMEBODY
 
@@ -28,7 +29,8 @@ _WORD = re.compile(r"[\w.\-]*\w")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """What is in sight. `held`: customers of whom all is; `units`: scalable units; `workloads`: what nodes serve.
-    `others`: names out of sight, without case; `apart`: those of them that longer words may begin with.
+    `others`: names out of sight, without case; `apart`: those of them that longer words may begin with;
+    `phrases`: those, and own ones, that are no single word.
     """
 
     whole: Database
@@ -44,6 +46,7 @@ class Part:
     own: frozenset[str]
     others: frozenset[str]
     apart: re.Pattern[str]
+    phrases: Phrases
 
     def teller(self) -> Told:
         """What tells words that somebody wrote to the part's own people, or about what is theirs: as they are, or as
@@ -58,6 +61,7 @@ class Part:
             plain = said.casefold()
             words = (word for word in _WORD.findall(plain) if word not in own)
             names_others = any(word in self.others or self.apart.search(word) for word in words)
+            names_others = names_others or any(name not in own for _, _, name in self.phrases.find(plain))
             return SOMEBODY if names_others or strangers.search(plain) else said
 
         return tell
@@ -148,4 +152,5 @@ def _read(conn: Connection, whole: Database, sight: Sight) -> Part:
         own=above | below,
         others=(all_above | all_below) - above - below,
         apart=_any_of(all_above - above),
+        phrases=Phrases(name for name in all_above | all_below if not is_word(name)),
     )

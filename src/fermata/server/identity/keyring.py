@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
 from joserfc import jwt
@@ -22,11 +22,14 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 KINDS = frozenset({"RSA", "EC", "OKP"})
 LEEWAY_SECONDS = 60  # by which clocks may differ
 KEEP_SECONDS = 3600.0  # after which keys are read again, so that one that was withdrawn is not good for ever
+SILENT_SECONDS = 5.0  # for which an issuer that gave nothing yet is not asked again
+WAIT_SECONDS = 2.0  # for what another thread reads: who waits longer holds a place that others need
 AGAIN_SECONDS = 30.0  # at least between two reads: an unknown key's name costs whoever invents it nothing
 TOKEN_LENGTH_MAX = 16_384
 LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LOGOUT_SECONDS_MAX = 300  # old: who signed in again meanwhile is not to be thrown out by what was said before
 ID_LENGTH_MAX = 1_000
+T = TypeVar("T")
 Claims = Mapping[str, Any]
 _log = logging.getLogger("fermata.identity")
 
@@ -40,46 +43,99 @@ class ProviderSilent(Exception):
 
 
 @dataclass(kw_only=True)
+class Kept(Generic[T]):
+    """What an issuer says, by `read`. One at a time calls that; who has something older does not wait. That an issuer
+    is silent is remembered for some seconds: what hangs is not asked by every worker thread, one after the other.
+    """
+
+    read: Callable[[], T]
+    monotonic: Callable[[], float] = time.monotonic
+    wait_seconds: float = WAIT_SECONDS
+    _found: T | None = None
+    _read_at: float = float("-inf")
+    _silent: str = ""
+    _silent_at: float = float("-inf")
+    _is_read: bool = False
+    _turn: threading.Condition = field(default_factory=threading.Condition)
+
+    def look(self, *, older_than: float) -> tuple[T, bool]:
+        """It, and whether it was read just now. What cannot be read again stays good meanwhile.
+
+        Raises ProviderSilent.
+        """
+        with self._turn:
+            known = self._known(older_than)
+            if known is not None:
+                return known
+            self._is_read = True
+        try:
+            found = self.read()
+            with self._turn:
+                self._found, self._read_at, self._silent_at = found, self.monotonic(), float("-inf")
+            return found, True
+        except ProviderSilent as silent:
+            return self._go_on_without(silent), False
+        finally:
+            with self._turn:
+                self._is_read = False
+                self._turn.notify_all()
+
+    def _known(self, older_than: float) -> tuple[T, bool] | None:
+        """None: whoever asks is to read it."""
+        waited = False
+        while True:
+            now, found = self.monotonic(), self._found
+            if found is not None and now - self._read_at < older_than:
+                return found, waited
+            if now - self._silent_at < (SILENT_SECONDS if found is None else AGAIN_SECONDS):
+                if found is None:
+                    raise ProviderSilent(self._silent)
+                return found, False
+            if not self._is_read:
+                return None
+            if found is not None:
+                return found, False
+            if not self._turn.wait(self.wait_seconds):  # nobody else waits as long for the same
+                self._silent, self._silent_at = "it was asked and has not answered yet", self.monotonic()
+                raise ProviderSilent(self._silent)
+            waited = True
+
+    def _go_on_without(self, silent: ProviderSilent) -> T:
+        with self._turn:
+            self._silent, self._silent_at = str(silent), self.monotonic()
+            if self._found is None:
+                raise silent
+            _log.warning("identity.issuer_not_read why=%s", silent)
+            return self._found
+
+
+@dataclass(kw_only=True)
 class KeyRing:
     """The keys of one issuer, read by `fetch` when they are needed: again for a key's name that nobody knows."""
 
     fetch: Callable[[], Mapping[str, Any]]
     monotonic: Callable[[], float] = time.monotonic
-    _keys: KeySet | None = None
-    _read_at: float = float("-inf")
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _keys: Kept[KeySet] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._keys = Kept(read=lambda: _import(self.fetch()), monotonic=self.monotonic)
 
     def prove(self, token: str) -> Claims:
         """What it says, if one of the keys signed it. Raises NotProven and ProviderSilent."""
         if len(token) > TOKEN_LENGTH_MAX:
             raise NotProven("it is longer than any token")
-        keys, fresh = self._current(older_than=KEEP_SECONDS)
+        if token.count(".") != 2:  # before anybody is asked for keys
+            raise NotProven("it has not the three parts of a signed token")
+        keys, fresh = self._keys.look(older_than=KEEP_SECONDS)
         try:
             return _decode(token, keys)
         except InvalidKeyIdError as unknown:
-            again, fresh_now = self._current(older_than=AGAIN_SECONDS) if not fresh else (keys, False)
+            again, fresh_now = self._keys.look(older_than=AGAIN_SECONDS) if not fresh else (keys, False)
             if not fresh_now:
                 raise NotProven("no key of its issuer has its key's name") from unknown
             return _decode_or_refuse(token, again)
         except (JoseError, ValueError) as error:
             raise NotProven(_say(error)) from error
-
-    def _current(self, *, older_than: float) -> tuple[KeySet, bool]:
-        """The keys, and whether they were read just now. Keys that cannot be read again stay good meanwhile."""
-        with self._lock:
-            now = self.monotonic()
-            if self._keys is not None and now - self._read_at < older_than:
-                return self._keys, False
-            try:
-                self._keys = _import(self.fetch())
-            except ProviderSilent as silent:
-                if self._keys is None:
-                    raise
-                self._read_at = now - KEEP_SECONDS + AGAIN_SECONDS
-                _log.warning("identity.keys_not_read why=%s", silent)
-                return self._keys, False
-            self._read_at = now
-            return self._keys, True
 
 
 def check_claims(claims: Claims, *, issuer: str, audience: str, now: datetime) -> None:

@@ -16,8 +16,9 @@ from starlette.types import Scope
 from fermata.domain.access import NameField, NodeCertificates, WorkloadTokens
 from fermata.domain.ids import NodeId
 from fermata.server.callers import NodeKeys
+from fermata.server.identity.fetching import fetch_json
 from fermata.server.identity.keyring import Claims, KeyRing, NotProven, ProviderSilent, check_claims
-from fermata.server.identity.provider import DISCOVERY, fetch_json
+from fermata.server.identity.provider import DISCOVERY
 from fermata.server.peers import peer_certificate
 
 BEARER = "bearer "

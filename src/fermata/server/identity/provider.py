@@ -1,15 +1,10 @@
 """The provider of identities over OpenID Connect: where it is asked, what a code is redeemed for, whose a token is."""
 
-import ssl
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import httpx2
 from authlib.integrations.httpx_client import OAuth2Client, OAuthError
@@ -18,10 +13,13 @@ from fermata.domain.access import AccessBook, OidcTerms, emergencies_of_user, gr
 from fermata.domain.identity import Principal, PrincipalKind
 from fermata.domain.secrets import Missing, SecretSource
 from fermata.domain.sessions import Origin
+from fermata.server.identity.fetching import ANSWER_SECONDS_MAX, fetch_json, require_safe, trust
 from fermata.server.identity.keyring import (
+    KEEP_SECONDS,
     LEEWAY_SECONDS,
     LOGOUT_SECONDS_MAX,
     Claims,
+    Kept,
     KeyRing,
     NotProven,
     ProviderSilent,
@@ -30,11 +28,7 @@ from fermata.server.identity.keyring import (
 )
 
 DISCOVERY = "/.well-known/openid-configuration"
-KEEP_SECONDS = 3600.0
-ANSWER_SECONDS_MAX = 10.0
-ANSWER_BYTES_MAX = 1 << 20
 NAME_LENGTH_MAX, GROUPS_MAX = 200, 2_000
-LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,22 +72,20 @@ class Provider:
     terms: OidcTerms
     book: AccessBook
     secrets: SecretSource | None = None
-    _endpoints: Endpoints | None = None
-    _read_at: float = float("-inf")
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _places: Kept[Endpoints] = field(init=False)
     _keys: KeyRing = field(init=False)
 
     def __post_init__(self) -> None:
+        self._places = Kept(read=self._describe)
         self._keys = KeyRing(fetch=lambda: self._get(self.endpoints().jwks))
 
     def endpoints(self) -> Endpoints:
         """Read from the issuer, and kept for an hour. Raises ProviderSilent."""
-        with self._lock:
-            now = time.monotonic()
-            if self._endpoints is None or now - self._read_at > KEEP_SECONDS:
-                found = self._get(self.terms.issuer.rstrip("/") + DISCOVERY)
-                self._endpoints, self._read_at = _endpoints(found, self.terms.issuer), now
-            return self._endpoints
+        found, _ = self._places.look(older_than=KEEP_SECONDS)
+        return found
+
+    def _describe(self) -> Endpoints:
+        return _endpoints(self._get(self.terms.issuer.rstrip("/") + DISCOVERY), self.terms.issuer)
 
     def ask(self, attempt: Attempt) -> str:
         """Where a browser is sent to sign in. Raises ProviderSilent."""
@@ -197,7 +189,8 @@ class Provider:
         name = claims.get(self.terms.name_claim)
         if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH_MAX or not name.isprintable():
             raise NotProven(f"it does not say who it is of ({self.terms.name_claim})")
-        if self.terms.name_claim == "email" and claims.get("email_verified") is False:
+        verified = claims.get("email_verified", True)  # some never say it; some say it as a text
+        if self.terms.name_claim == "email" and not (verified is True or verified == "true"):
             raise NotProven("the provider has not verified that address")
         groups = claims.get(self.terms.groups_claim, [])
         listed = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
@@ -242,35 +235,6 @@ class Provider:
         return found
 
 
-@cache
-def trust(ca_file: Path | None) -> ssl.SSLContext:
-    """Whose certificates are believed: the system's authorities, or those of a file. Read once."""
-    return ssl.create_default_context(cafile=str(ca_file) if ca_file is not None else None)
-
-
-def fetch_json(url: str, ca_file: Path | None, headers: Mapping[str, str]) -> Mapping[str, Any]:
-    """A JSON object from an address that is safe to ask; redirects are not followed. Raises ProviderSilent."""
-    _require_safe(url)
-    try:
-        with (
-            httpx2.Client(timeout=ANSWER_SECONDS_MAX, verify=trust(ca_file)) as client,
-            client.stream("GET", url, headers=dict(headers)) as answer,
-        ):
-            body = bytearray()
-            for part in answer.iter_bytes():
-                body += part
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise ProviderSilent(f"{url}: its answer is too long")
-            if answer.status_code != 200:
-                raise ProviderSilent(f"{url}: status {answer.status_code}")
-            found = httpx2.Response(200, content=bytes(body)).json()
-    except (httpx2.HTTPError, OSError, ValueError) as error:
-        raise ProviderSilent(f"{url}: {str(error) or type(error).__name__}") from error
-    if not isinstance(found, dict):
-        raise ProviderSilent(f"{url}: its answer is no JSON object")
-    return found
-
-
 def _endpoints(found: Mapping[str, Any], issuer: str) -> Endpoints:
     if found.get("issuer") != issuer:
         raise ProviderSilent(f"it calls itself {found.get('issuer')!r}, not {issuer!r}")
@@ -290,15 +254,9 @@ def _endpoints(found: Mapping[str, Any], issuer: str) -> Endpoints:
     )
     for url in (places.authorization, places.token, places.jwks, places.userinfo, places.end_session, places.device):
         if url:
-            _require_safe(url)
+            require_safe(url)
     return places
 
 
 def _posts_secret(methods: object) -> bool:
     return isinstance(methods, list) and "client_secret_post" in methods and "client_secret_basic" not in methods
-
-
-def _require_safe(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL_HOSTS):
-        raise ProviderSilent(f"{url} is not encrypted")
