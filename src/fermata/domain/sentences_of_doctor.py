@@ -70,8 +70,8 @@ OF_DOCTOR = MappingProxyType(
             "This machine knows no time zone {zone}, of {what}: mend the name, or update the package tzdata."
         ),
         D.NOBODY_CONDUCTS: (
-            "Plan {plan} is in force for {campaign}, no site is named here and no worker holds a lease: nothing of it is"
-            " conducted. Name the site's file by FERMATA_SITE for serve or worker."
+            "Plan {plan} is in force for {campaign}, no site is named here and no worker holds a lease: nothing of it"
+            " is conducted. Name the site's file by FERMATA_SITE for serve or worker."
         ),
         D.ADAPTER_UNWELL: "{adapter}: {why}",
         D.BRAKE_LEFT_ON: "{told} Look at the fleet, then release it with fermata brake off --reason.",
