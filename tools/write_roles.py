@@ -35,7 +35,8 @@ What somebody may take in an emergency is laid down beforehand. It is taken, for
 
 It stands in the journal, the operator's own subscriptions are told at its beginning and its end, and every page of the
 board says so while it lasts. It is over by itself, at once when it is no longer laid down, or with
-`fermata break-glass end ID`. It adds a role for a while: what takes two people still does.
+`fermata break-glass end ID`. It adds a role for a while: what takes two people still does, and nobody makes a token or
+tends subscriptions by it, which would outlast it ([decision 131](decisions/0131-what-a-broken-glass-makes-ends.md)).
 """
 NOTES = {
     Action.MANAGE_TOKENS: "on everything alone",

@@ -5,7 +5,7 @@ It is the only one. Whatever needs nobody's leave says so in `authority/needs.py
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -41,6 +41,7 @@ from fermata.services.whereabouts import find_places
 
 REFUSED_SHOWN = 20
 NOT_SIGNED_IN = "Nobody is known to have sent this: sign in first."
+LASTING = frozenset({Action.SUBSCRIBE})  # gives access that goes on by itself: a role that ends is none for that
 THE_FLEET = (Named(Kind.WHOLE_FLEET),)
 
 
@@ -145,15 +146,16 @@ class Authority:
     def _require(self, principal: Principal, needed: Mapping[Action, Iterable[Named]]) -> None:
         """Raises Refused with all that it may not."""
         for action, names in needed.items():
+            by = replace(principal, grants=principal.own) if action in LASTING else principal
             wanted = frozenset(names)
             where = {named: frozenset({WHOLE_FLEET}) for named in wanted if named.kind is Kind.WHOLE_FLEET}
             known = wanted - where.keys() - {Named(Kind.SOMEWHERE)}
             if known:
                 where |= find_places(self.context.db, known)
-            if Named(Kind.SOMEWHERE) in wanted and not self.engine.may_somewhere(principal, action):
+            if Named(Kind.SOMEWHERE) in wanted and not self.engine.may_somewhere(by, action):
                 raise self._refuse(principal, action, ())
             forbidden = {
-                place for place in frozenset().union(*where.values()) if not self.engine.may(principal, action, place)
+                place for place in frozenset().union(*where.values()) if not self.engine.may(by, action, place)
             }
             refused = sorted(named for named, places in where.items() if places & forbidden)
             if refused or not wanted:
@@ -180,6 +182,8 @@ class Authority:
         where = f" of {', '.join(told[:REFUSED_SHOWN])}" if told else ""
         roles = [role.value for role in self.engine.roles_of(action)]
         who = f"the role {' or '.join(roles)} there" if roles else "nobody may but whom it was laid down for"
+        if action in LASTING and principal.lent:
+            who += ", and not by breaking the glass, since it would last longer"
         return Refused(
             HTTPStatus.FORBIDDEN,
             "NOT_ALLOWED",

@@ -156,6 +156,19 @@ def test_a_role_that_was_taken_for_a_while_is_handed_on_to_no_token(
     assert grant(Role.CONDUCTOR) not in frozenset().union(*kept)
 
 
+def test_a_role_that_was_taken_for_a_while_lets_nobody_hear_for_longer(app: FastAPI) -> None:
+    def hear(client: TestClient) -> tuple[int, str]:
+        mine = {"id": "mine", "channel": "pull", "target": {"topic": "t", "key": "a key of sixteen letters"}}
+        return told(client.post(f"{V1}/subscriptions", json={"subscriptions": [mine]}))
+
+    gale = sign_in(app, person("gale", grant(Role.VIEWER), emergencies=[grant(Role.OPERATOR)]))
+    assert take(gale, "operator", minutes=1)[0] == 201
+    assert hear(gale) == (403, "NOT_ALLOWED")
+    owner = person("olga", grant(Role.OPERATOR), emergencies=[grant(Role.CONDUCTOR)])
+    assert take(sign_in(app, owner), minutes=1)[0] == 201
+    assert hear(sign_in(app, owner))[0] == 201
+
+
 def test_only_what_was_laid_down_is_taken(app: FastAPI) -> None:
     lumen = Grant(role=Role.OPERATOR, level=GrantLevel.CUSTOMER, name="lumen")
     gale = sign_in(app, person("gale", grant(Role.VIEWER), emergencies=[lumen]))
