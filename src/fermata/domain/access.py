@@ -106,11 +106,12 @@ class TrustedProxy:
         return cls(networks=tuple(ip_network(address) for address in addresses))
 
     def holds(self, address: str) -> bool:
-        """Whether that address is one of its."""
+        """Whether that address is one of its. A listener for both kinds has IPv4 addresses as mapped ones of IPv6."""
         try:
             found = ip_address(address)
         except ValueError:
             return False
+        found = getattr(found, "ipv4_mapped", None) or found
         return any(found in network for network in self.networks)
 
 
