@@ -69,8 +69,8 @@ BENCH = (
     *_of("viewing", {20_000: 70}, "--seconds", "10", runs=2),
     *_of("querying", {20_000: 40}),
     *_of("auditing", {20_000: 15}),
-    *_of("starting", {20_000: 70}, runs=3),
-    *_of("simulating", {200: 45}, runs=1),
+    *_of("starting", {20_000: 60}, runs=2),
+    *_of("simulating", {200: 55}, runs=1),
     *_of("controllers", {1000: 30}, runs=3),
 )
 
@@ -88,22 +88,21 @@ FULL = (
     *_of("querying", {1000: 20, 10_000: 30}),
     *_of("auditing", {1000: 15, 10_000: 15}),
     *_of("starting", {1000: 60, 10_000: 70}, runs=3),
-    *_of("simulating", {200: 55, 500: 130}, runs=1),
+    *_of("simulating", {200: 60}, runs=1),
     _january("planning", 60),
     _campaign(1, 30),
-    _january("conducting", 140, runs=1),
-    _january("sequencing", 40, runs=1),
+    _january("sequencing", 60, runs=1),
     _january("replan", 60, runs=1),
-    _january("running", 40, runs=1),
-    _january("risk", 40, runs=1),
-    _january("standing", 60, runs=1),
-    _january("varied", 100, runs=1),
+    _january("running", 80, runs=1),
+    _january("risk", 70, runs=1),
+    _january("standing", 90, runs=1),
+    _january("varied", 140, runs=1),
     *_of("wall", {20_000: 40}, runs=3),
     *_of("controllers", {1000: 30}, runs=3),
     Table(script="gating", nodes=0, seconds=40, runs=1, arguments=("--campaigns", "200")),
     *_of("auditing", {100_000: 40}, runs=3),
     *_of("querying", {100_000: 50}, runs=3),
-    *_of("doors", {100_000: 70}, runs=3),
+    *_of("doors", {100_000: 100}, runs=3),
     *_of("viewing", {100_000: 80}, runs=1),
     *_of("starting", {100_000: 90}, runs=3),
     *_of("approving", {100_000: 70}, runs=1),
@@ -122,6 +121,8 @@ FULL = (
 )
 
 LONG = (
+    _january("conducting", 400, runs=1),
+    *_of("simulating", {500: 200}, runs=1),
     _january("simulating", 1500, runs=1),
     Table(
         script="simulating", nodes=MULTIPLES[50], seconds=7200, runs=1, arguments=("--times", "50"), variant="fifty"
