@@ -19,6 +19,9 @@ from fermata.query.pipe import PipeEnded, answer_from_bytes, question_to_bytes, 
 from fermata.query.tables import Tables
 from fermata.query.text import prepare
 
+SPARING = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+# The worker's address space is bounded: heaps of 64 MiB for each thread, and a pool of 1 GiB, are reserved by chance of
+# timing, used by nobody, and had small queries refused for memory on busy machines.
 KEPT_ENVIRONMENT = frozenset({"PATH", "LD_LIBRARY_PATH", "LANG"})  # no secret of the server's goes along
 
 
@@ -157,4 +160,5 @@ class Engine:
 def _environment() -> dict[str, str]:
     """Little, and the modules that this process sees, wherever it was started."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT_ENVIRONMENT}
-    return kept | {"PYTHONPATH": os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)}
+    modules = os.pathsep.join(str(Path(place).resolve()) for place in sys.path if place)
+    return kept | SPARING | {"PYTHONPATH": modules}
