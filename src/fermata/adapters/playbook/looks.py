@@ -117,7 +117,11 @@ class Looks:
                 raise OutcomeUnknown("the adapter was closed meanwhile")
             if time.monotonic() > ends:
                 raise TryLater(AGAIN, f"a look takes longer than {self._settings.read_minutes:g} minutes")
-            if rounds % DEAD_AFTER == 0 and name not in self._runs.find_alive() and not self._runs.is_written(name):
+            if (
+                rounds % DEAD_AFTER == 0
+                and self._runs.is_over(name, self._runs.find_alive())
+                and not self._runs.is_written(name)
+            ):
                 raise TryLater(AGAIN, f"a look was cut off: {self._runs.end(name).says or 'it does not say why'}")
             time.sleep(LOOK_AGAIN_SECONDS)
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -167,6 +167,17 @@ class Runs:
         with contextlib.suppress(OSError):
             return (self._folder / name / "artifacts" / IDENT / "rc").stat().st_size > 0
         return False
+
+    def is_over(self, name: str, alive: Collection[str]) -> bool:
+        """True of a run that said how it ended, or has no process left. `alive`: those of a first look, whose word is
+        taken at a second one alone: a process that is just replaced by a program has no command line for a moment.
+        """
+        if name in alive:
+            return False
+        if self.is_written(name):
+            return True
+        time.sleep(LOOK_AGAIN_SECONDS)
+        return name not in self.find_alive()
 
     def end(self, name: str) -> Ended:
         """How a run that is not alive ended. Read once; from then on what hosts said is no longer there."""

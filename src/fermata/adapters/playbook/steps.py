@@ -188,7 +188,7 @@ class Steps:
         alive = self.runs.find_alive() if by_run else {}
         to_read: list[tuple[Step, Ended, HostEnd]] = []
         for name, steps in by_run.items():
-            if name in alive:
+            if not self.runs.is_over(name, alive):
                 found |= self._go_on(name, steps)
                 continue
             ended = self.runs.end(name)
