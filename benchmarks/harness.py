@@ -3,20 +3,14 @@ this one name the cases.
 """
 
 import argparse
-import cProfile
 import gc
-import io
 import itertools
 import json
 import os
 import platform
-import pstats
 import resource
-import sqlite3
-import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,13 +23,13 @@ from statistics import median
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from machine import describe_machine
+from profiling import tell_profile
+
 T = TypeVar("T")
 Place = Mapping[str, str]  # what the cases of one run share: folders, files, database URLs by name
 Figures = Mapping[str, float]
-_Function = tuple[str, int, str]  # of a profile: file, line, name
 SCHEMA = "fermata.benchmark/1"  # schema.json beside this describes it
-PROFILED_PARTS, PROFILED = 10, 15  # lines of a profile
-BUILT_IN = "~"  # what cProfile calls the file of a function in C
 GC_THRESHOLD = (100_000, 20, 100)  # the command's own: a fleet is a million small objects
 STARTED_VARIABLE = "FERMATA_BENCHMARK_STARTED"  # by the clock that processes share, from bench.py
 STARTED = float(os.environ.get(STARTED_VARIABLE, time.monotonic()))  # what a script prepares counts against its budget
@@ -243,40 +237,7 @@ def _profile(benchmark: Benchmark, name: str) -> str:
     with benchmark.each_run() as place:
         for case in before:
             in_own_process(_measure, case.run, place)
-        return f"{benchmark.title}: {name}\n{in_own_process(_tell_profile, wanted.run, place)}"
-
-
-def _tell_profile(call: Callable[[Place], Sample], place: Place) -> str:
-    profile = cProfile.Profile()
-    profile.runcall(call, place)
-    stats = pstats.Stats(profile, stream=io.StringIO())
-    rows: dict[_Function, Any] = stats.stats  # type: ignore[attr-defined]
-    total = stats.total_tt  # type: ignore[attr-defined]
-    told = [f"{total:.1f} s with the profiler's own", "  own s   share  by part; what is built in is its caller's"]
-    told += [f"{own:7.2f} {own / total:6.1%}  {part}" for part, own in _by_part(rows).most_common(PROFILED_PARTS)]
-    told.append("  own s   share   with its calls s      calls  function")
-    for (file, _, function), (_, calls, own, below, _) in sorted(rows.items(), key=lambda row: -row[1][2])[:PROFILED]:
-        where = "" if file == BUILT_IN else ".".join(Path(file).with_suffix("").parts[-2:]) + "."
-        told.append(f"{own:7.2f} {own / total:6.1%} {below:18.2f} {calls:10,}  {where}{function}")
-    return "\n".join([*told, ""])
-
-
-def _by_part(rows: Mapping[_Function, Any]) -> Counter[str]:
-    """Own seconds by package: ours by the one below `fermata`."""
-    found = Counter[str]()
-    for (file, _, _), (_, _, own, _, callers) in rows.items():
-        if file != BUILT_IN:
-            found[_part_of(file)] += own
-        for caller, (_, _, of_caller, _) in callers.items() if file == BUILT_IN else ():
-            found[_part_of(caller[0])] += of_caller
-    return found
-
-
-def _part_of(file: str) -> str:
-    parts = Path(file).with_suffix("").parts
-    if "fermata" in parts:
-        return ".".join(parts[len(parts) - parts[::-1].index("fermata") - 1 :][:2])
-    return parts[parts.index("site-packages") + 1] if "site-packages" in parts else "the rest"
+        return f"{benchmark.title}: {name}\n{in_own_process(tell_profile, wanted.run, place)}"
 
 
 def _spent() -> float:
@@ -334,39 +295,6 @@ class _Taken:
             beside = self._options.json.with_suffix(".part")
             beside.write_text(json.dumps(self.document(), indent=2) + "\n", encoding="utf-8")
             beside.replace(self._options.json)
-
-
-def describe_machine(versions: Mapping[str, str]) -> dict[str, Any]:
-    """What the figures depend on; nothing that says whose machine it is."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30), 1),
-        "system": f"{platform.system()} {platform.machine()}",
-        "commit": find_commit(),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        **versions,
-    }
-
-
-def find_commit() -> str:
-    """Of the tree that this file is in, with a mark when files differ from it; empty outside of git."""
-    asked = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=12",
-        "--exclude",
-        "*",
-    ]
-    try:
-        return subprocess.run(asked, capture_output=True, check=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 @contextmanager
@@ -447,13 +375,6 @@ def _row(line: Mapping[str, Any]) -> tuple[str, ...]:
 def number(value: float) -> str:
     """With three digits, or whole."""
     return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
 
 
 def positive(text: str) -> int:
