@@ -149,7 +149,7 @@ class Inventory(Protocol):
     """Reads nodes and devices; changes nothing. Units it does not know are absent from the answer."""
 
     def observe_nodes(self, nodes: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
-        """Reachability, versions, service state."""
+        """Reachability, versions, service state. Of a node that is not seen whole, its service and its lock."""
         ...
 
     def observe_devices(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceSeen]:

@@ -1,6 +1,6 @@
 """What the conductor does when the proof of return says no: looks again, does it again, or waits for a person."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,12 +9,15 @@ import pytest
 from tests.simulation import small, stagehand
 from tests.simulation.meddling import MeddlingClock, entries, in_state
 
-from fermata.domain.ids import NodeId, UpdateId
+from fermata.domain.ids import DeviceId, NodeId, UpdateId
 from fermata.domain.node_states import UnitState
+from fermata.domain.observations import DeviceSeen, NodeSeen
 from fermata.domain.operations import UnitOp
 from fermata.domain.policy import Scope, ScopeLevel, Verdict
 from fermata.domain.reasons import Code
+from fermata.domain.routing import half_look
 from fermata.domain.run_states import RunState
+from fermata.ports import Inventory
 from fermata.sim.fates import NO_FAULTS, Faults
 from fermata.store import consent
 
@@ -110,6 +113,47 @@ def test_inventory_that_does_not_answer_keeps_everybody_out_until_it_does(tmp_pa
     rig.site = replace(rig.site, inventory=real)
     assert rig.conduct().state is RunState.FINISHED
     stagehand.assert_nothing_lost(rig)
+
+
+@pytest.mark.parametrize(("half", "written"), [(True, True), (False, False)], ids=["dead controller", "nobody"])
+def test_a_node_known_to_be_empty_holds_no_switch_up_though_its_controller_is_dead(
+    tmp_path: Path, half: bool, written: bool
+) -> None:
+    """The workload manager says that nothing runs there, which is all that a switch needs to know of it."""
+    rig = stagehand.set_up(stagehand.fresh_sqlite(tmp_path), tmp_path, fleet=small.fleet(nodes=4))
+    rig.conduct(until=small.START + timedelta(minutes=2, seconds=30))
+    real, since = rig.site.inventory, rig.clock.now()
+    rig.site = replace(rig.site, inventory=_Dead(real, half=half))
+    rig.conduct(until=small.START + 6 * HOUR)
+    dead = op_of(rig, DEAD)
+    assert dead.state is UnitState.APPLYING
+    assert dead.reason is not None
+    assert dead.reason.code is Code.RETURN_NOT_READ
+    own = {step.op for step in rig.world.steps.values() if step.unit == DEAD and step.at > since}
+    assert not own & {"apply", "reboot", "reset", "give_back"}
+    switches = [op.state is UnitState.PROVEN for op in rig.ops() if op.unit in ("c0-r0-tor", "c0-u0-ib_leaf")]
+    assert switches == [written, written]
+    rig.site = replace(rig.site, inventory=real)
+    assert rig.conduct().state is RunState.FINISHED
+    stagehand.assert_nothing_lost(rig)
+
+
+DEAD = NodeId("c0-n002")
+
+
+class _Dead:
+    """Does not see one node, or only what its workload manager says of it."""
+
+    def __init__(self, inner: Inventory, *, half: bool) -> None:
+        self._inner, self._half = inner, half
+
+    def observe_nodes(self, nodes: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
+        found = dict(self._inner.observe_nodes(nodes))
+        dead = found.pop(DEAD, None)
+        return found | {DEAD: half_look(dead)} if dead is not None and self._half else found
+
+    def observe_devices(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceSeen]:
+        return self._inner.observe_devices(devices)
 
 
 class _Silent:

@@ -148,8 +148,17 @@ def test_a_node_of_which_one_looker_says_nothing_is_not_seen() -> None:
 
     seeing, blind = open_simulated(), ports_of(open_simulated(), inventory=Blind())
     looks = frozenset({PortName.INVENTORY})
+    asked = [NodeId("c0-n000"), NodeId("c1-n000")]
     site = route_site(switchboard({EAST: ports_of(seeing), WEST: blind}, route(EAST), route(WEST, "c1", ports=looks)))
-    assert set(site.inventory.observe_nodes([NodeId("c0-n000"), NodeId("c1-n000")])) == {"c0-n000"}
+    seen = site.inventory.observe_nodes(asked)
+    assert {name: (node.whole, node.reachable, bool(node.versions)) for name, node in seen.items()} == {
+        "c0-n000": (True, True, True),
+        "c1-n000": (False, False, False),
+    }, "of the second its service and lock are known, no more"
+    assert seen[asked[1]].state is seen[asked[0]].state
+    lacking = ports_of(seeing, inventory=Blind())
+    site = route_site(switchboard({EAST: lacking, WEST: ports_of(seeing)}, route(EAST), route(WEST, "c1", ports=looks)))
+    assert not site.inventory.observe_nodes(asked), "whether workloads are on them is what nobody says"
 
 
 def test_calls_above_the_limit_are_a_bug_of_the_caller() -> None:

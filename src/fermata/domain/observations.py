@@ -97,7 +97,8 @@ class NodeSeen:
     """A node as observed. `versions` are of the last report when it cannot be reached.
 
     `repaired_at`: when a repair of it was last completed; None: never. `locked`: by us, so that it cannot be scaled in;
-    None: the target cannot tell.
+    None: the target cannot tell. `whole`: False when another who looks at the node says nothing of it right now, a dead
+    controller for one: then it is not reachable, and `state` and `locked` are all that is known.
     """
 
     node: NodeId
@@ -107,6 +108,7 @@ class NodeSeen:
     repaired_at: datetime | None
     observed_at: datetime
     locked: bool | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

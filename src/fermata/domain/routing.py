@@ -126,6 +126,11 @@ def merge_looks(looks: Sequence[tuple[NodeSeen, frozenset[str]]]) -> NodeSeen:
     )
 
 
+def half_look(first: NodeSeen) -> NodeSeen:
+    """What is known of a node when only who says its service and lock answers, of several who look at it."""
+    return replace(first, reachable=False, versions={}, repaired_at=None, whole=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """What a step key is about."""

@@ -83,8 +83,8 @@ OF_RETURN = MappingProxyType(
             " who scaled it in, or took the lock off."
         ),
         Code.NODE_UNSEEN: (
-            "{unit} waits: whether workloads are on {nodes} is not known, its inventory does not answer. See whether"
-            " the adapter is up; it is asked again by itself."
+            "{unit} waits: who looks at {nodes} does not answer, or not all of them do: a dead controller is enough."
+            " Nothing is touched unseen. See to the controller or the adapter; it is asked again by itself."
         ),
         Code.ASTRAY_STUCK: (
             "{unit} came into service at {step}, which hangs or failed there: nothing more is done to it while"

@@ -23,7 +23,9 @@ _NEEDS_NO_LOOK = frozenset({UnitState.PENDING, UnitState.LOCKED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """`seen`: what there is to know about each row, by row id. `nodes`: every node that was looked at."""
+    """`seen`: what there is to know about each row, by row id. `nodes`: every node that was looked at, also
+    those of which only service and lock are known.
+    """
 
     seen: Mapping[int, Seen]
     nodes: Mapping[NodeId, NodeSeen]
@@ -58,7 +60,7 @@ def observe(
     to_look = [op for op in ops if op.id in also or _needs_a_look(op, progress.get(op.id), now)]
     names = [NodeId(op.unit) for op in to_look if op.kind is not UnitKind.DEVICE]
     names += [name for op in ops if _may_begin(op, progress.get(op.id), now) for name in behind.get(op.id, ())]
-    nodes = observe_nodes(site, tuple(dict.fromkeys(names)))
+    nodes = observe_service(site, tuple(dict.fromkeys(names)))
     devices = observe_devices(site, [DeviceId(op.unit) for op in to_look if op.kind is UnitKind.DEVICE])
     looked_at = {op.id for op in to_look}
     seen: dict[int, Seen] = {}
@@ -67,7 +69,7 @@ def observe(
             since = _since(op, progress.get(op.id))
             seen[op.id] = Seen(
                 progress=progress.get(op.id),
-                node=_fresh(nodes.get(NodeId(op.unit)), since),
+                node=_fresh(_whole(nodes.get(NodeId(op.unit))), since),
                 device=_fresh(devices.get(DeviceId(op.unit)), since),
                 looked=True,
             )
@@ -83,12 +85,21 @@ def _since(op: UnitOp, progress: Progress | None) -> datetime | None:
     return op.step_started_at
 
 
+def _whole(seen: NodeSeen | None) -> NodeSeen | None:
+    return seen if seen is not None and seen.whole else None
+
+
 def _fresh(seen: S | None, since: datetime | None) -> S | None:
     return None if seen is None or (since is not None and seen.observed_at < since) else seen
 
 
 def observe_nodes(site: Site, names: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
-    """Nodes as they are; those about which the inventory says nothing right now are absent."""
+    """Nodes as they are; those about which the inventory says nothing right now, or not all, are absent."""
+    return {name: seen for name, seen in observe_service(site, names).items() if seen.whole}
+
+
+def observe_service(site: Site, names: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
+    """As `observe_nodes`, and those of which only service and lock are known: `whole` tells them apart."""
     return _in_chunks(names, site.inventory.observe_nodes)
 
 

@@ -16,7 +16,7 @@ from fermata.domain.observations import NodeSeen, Progress
 from fermata.domain.operations import UnitOp
 from fermata.domain.reasons import Reason
 from fermata.domain.scripts import WindowScript
-from fermata.execution.observe import Looked, observe_nodes
+from fermata.execution.observe import Looked, observe_service
 from fermata.execution.stage import Stage
 from fermata.execution.trail import ACTOR
 from fermata.ports import CALL_SIZE_MAX, Notice, NoticeKind, OutcomeUnknown, Refused, Site, TryLater
@@ -42,7 +42,7 @@ def make_round(stage: Stage, now: datetime) -> bool:
     held = _held(stage)
     if not held:
         return False
-    nodes = observe_nodes(stage.site, [NodeId(op.unit) for op in held])
+    nodes = observe_service(stage.site, [NodeId(op.unit) for op in held])
     stage.crash("patrolled")
     found = _find_astray(held, nodes, {})
     if found:
@@ -79,10 +79,11 @@ def nodes_behind(stage: Stage, ops: Iterable[UnitOp]) -> Mapping[int, Sequence[N
 
 def unseen(op: UnitOp, facts: Facts, nodes: Mapping[NodeId, NodeSeen]) -> tuple[str, ...]:
     """The nodes that must be empty for a step on the unit, and are not known to be: nobody looked, or somebody is on
-    them.
+    them. Of a node itself all has to be known: a controller that says nothing takes no step either.
     """
     if op.kind is UnitKind.NODE:
-        return () if op.unit in nodes else (op.unit,)
+        seen = nodes.get(NodeId(op.unit))
+        return () if seen is not None and seen.whole else (op.unit,)
     return tuple(name for name in _behind(facts.script, op) if name not in nodes or _is_astray(facts, name))
 
 

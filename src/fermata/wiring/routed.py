@@ -13,7 +13,7 @@ from fermata.domain.ids import AdapterId, DeviceId, NodeId, RunId, StepKey, Wind
 from fermata.domain.jobs import Job
 from fermata.domain.node_states import UnitKind
 from fermata.domain.observations import Accepted, Answer, Denied, DeviceSeen, Later, NodeSeen, Progress, Unsure
-from fermata.domain.routing import PortName, RouteTable, Unit, merge_looks, read_key, split
+from fermata.domain.routing import PortName, RouteTable, Unit, half_look, merge_looks, read_key, split
 from fermata.ports import (
     CALL_SIZE_MAX,
     AdapterPorts,
@@ -174,7 +174,9 @@ class RoutedInventory:
     board: Switchboard
 
     def observe_nodes(self, nodes: Sequence[NodeId]) -> Mapping[NodeId, NodeSeen]:
-        """See the port. A node of which one of its lookers says nothing is left out: half a look is no evidence."""
+        """See the port. A node of which one of its lookers says nothing is left out, unless it is known whether
+        workloads are on it: then that is said, and nothing else. Half a look is no evidence.
+        """
         _check_size(nodes)
         lookers = {name: self._lookers(name, UnitKind.NODE) for name in nodes}
         parts: dict[AdapterId | None, list[NodeId]] = {}
@@ -193,6 +195,10 @@ class RoutedInventory:
             ]
             if looks and len(looks) == len(adapters):
                 merged[name] = merge_looks(looks)
+                continue
+            workloads = self.board.find(PortName.WORKLOADS, name)
+            if workloads is not None and workloads in adapters and name in said.get(workloads, {}):
+                merged[name] = half_look(said[workloads][name])
         return merged
 
     def observe_devices(self, devices: Sequence[DeviceId]) -> Mapping[DeviceId, DeviceSeen]:
