@@ -16,6 +16,7 @@ from fermata.execution.batch import step_cohort
 from fermata.execution.closing import close_if_over, take_sample
 from fermata.execution.duties import DUTIES
 from fermata.execution.gating import follow_verdicts, judge_gates, save_figures
+from fermata.execution.keeping_up import keep_up
 from fermata.execution.obeying import obey_now, wake_all
 from fermata.execution.opening import open_window
 from fermata.execution.patrol import PATROL, PATROL_EVERY, make_round
@@ -131,8 +132,10 @@ def _read(stage: Stage, beat: Beat) -> News:
     run = news.run
     if stage.ownership.leads and beat.plan is not None and beat.plan != run.plan:
         stage.renew()
-    elif stage.ownership.leads and (stage.is_shared() or beat.plan is None):
+    elif stage.ownership.leads and beat.plan is None:
         stage.reload()
+    elif stage.ownership.leads and stage.is_shared():
+        keep_up(stage)
     beat.plan = run.plan
     return news
 
@@ -151,7 +154,7 @@ def _heed(stage: Stage, beat: Beat, now: datetime) -> None:
     if stage.ownership.roused:
         stage.ownership.roused = False
         if not stage.ownership.leads:
-            stage.reload()  # the lead may have changed rows of units that are moved here
+            keep_up(stage)  # the lead may have changed rows of units that are moved here
         wake_roused(stage, now)
 
 

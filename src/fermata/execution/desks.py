@@ -21,7 +21,7 @@ class GateDesk:
     """The gates of the run: what is known of its updates, the verdicts as stored, and the fleet's own rate.
 
     `book` and `base` None: not worked out yet. `unsaved`: more is known of these gates than was stored at `saved_at`.
-    `in_play`: see `gating`, with how the windows stood then.
+    `newest_failure`: the number of the last one in the book. `in_play`: see `gating`, with how the windows stood then.
     """
 
     book: GateBook | None = None
@@ -30,6 +30,7 @@ class GateDesk:
     latest_word: datetime | None = None
     unsaved: set[UpdateId] = field(default_factory=set)
     saved_at: datetime | None = None
+    newest_failure: int = 0
     in_play: tuple[tuple[int, int], frozenset[UpdateId]] = ((0, 0), frozenset())
 
 

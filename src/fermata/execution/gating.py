@@ -278,6 +278,7 @@ def open_book(stage: Stage) -> GateBook:
         with stage.database.read() as conn:
             desk.states = gates.load_gates(conn, stage.run)
             failures = gates.load_failures(conn, stage.run)
+            desk.newest_failure = gates.newest_failure(conn, stage.run)
             tried, failed = gates.count_history(conn, stage.run)
             ops = unit_ops.ops_of_run(conn, stage.run)
             desk.latest_word = gates.latest_word(conn, stage.run)

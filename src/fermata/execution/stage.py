@@ -42,6 +42,7 @@ from fermata.store import inventory, plans, recovery, runs, unit_ops
 from fermata.store.database import Database
 from fermata.store.flights import load_planned
 from fermata.store.leases import LEAD
+from fermata.store.moves import newest_move
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,8 @@ class Stage:
     `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
     ride. `chosen`: a plan, its windows that are gone, and the control windows among the rest. `ends_noted`: stays of
     units with people whose end was seen, and `stopped_seen`, how windows stood when it was last judged what of them is
-    rolled back: both kept when all else is read again.
+    rolled back: both kept when all else is read again. `moves`: the number of the last write of units that is in memory
+    here; `read_at`: when all was read, by the wall.
     """
 
     database: Database
@@ -114,6 +116,8 @@ class Stage:
     foreseen: tuple[PlanId, date] | None = None
     stopped_seen: dict[WindowId, tuple[object, ...]] = field(default_factory=dict)
     chosen: tuple[PlanId, frozenset[WindowId], frozenset[WindowId]] | None = None
+    moves: int = 0
+    read_at: datetime | None = None
 
     def score(self, plan_id: PlanId) -> Score:
         """The plan of that id."""
@@ -233,7 +237,9 @@ class Stage:
     def reload(self) -> None:
         """Reads windows and units again: another hand changed rows, or a transaction failed. The lead reads all."""
         held = self.ownership.held
+        self.read_at = self.ownership.wall()
         with self.database.read() as conn:
+            self.moves = newest_move(conn, self.run)
             if LEAD in held:
                 rows = runs.load_windows(conn, self.run)
                 ops = unit_ops.ops_of_open_windows(conn, self.run)

@@ -36,9 +36,9 @@ class _Plain:
     row: Callable[[Iterable[Any]], Any]
 
 
-def ask(conn: Connection, statement: Select[Any], **given: Any) -> list[Any]:
-    """All rows, each a named tuple, of a statement that a module keeps; `given`: the values of its parameters. None of
-    these may be a list.
+def ask(conn: Connection, statement: Select[Any] | UpdateBase, **given: Any) -> list[Any]:
+    """All rows, each a named tuple, of a statement that a module keeps, or of a change that returns some; `given`: the
+    values of its parameters. None of these may be a list.
     """
     if conn.dialect.name != "sqlite":
         return list(conn.execute(statement, given).all())
@@ -79,7 +79,9 @@ def _plain(statement: Executable) -> _Plain:
     made = compiled.construct_expanded_state({name: None for name, bind in compiled.binds.items() if bind.required})
     names = tuple(made.positiontup or ())
     kinds = {name: bind.type for name, bind in compiled.binds.items()}
-    columns = list(statement.selected_columns) if isinstance(statement, Select) else []
+    columns: list[Any] = []
+    if isinstance(statement, Select | UpdateBase):
+        columns = list(statement.exported_columns)
     row = namedtuple("row", [column.key or "_" for column in columns], rename=True)  # type: ignore[misc]  # noqa: PYI024 - named after columns
     return _Plain(
         text=made.statement,

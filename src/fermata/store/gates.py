@@ -67,6 +67,7 @@ _RUN: BindParameter[Any] = bindparam("of_run")
 _GATES = select(gate.c.body, gate.c.version).where(gate.c.run == _RUN).order_by(gate.c.update)
 _LATEST_WORD = select(func.max(gate.c.said_at)).where(gate.c.run == _RUN)
 _FAILURES = select(gate_failure).where(gate_failure.c.run == _RUN).order_by(gate_failure.c.seq)
+_NEWEST_FAILURE = select(func.max(gate_failure.c.seq)).where(gate_failure.c.run == _RUN)
 _TRIED_ELSEWHERE = (
     select(func.count())
     .select_from(unit_op)
@@ -172,6 +173,11 @@ def load_failures(conn: Connection, run: RunId) -> tuple[Failure, ...]:
         )
         for row in ask(conn, _FAILURES, of_run=run)
     )
+
+
+def newest_failure(conn: Connection, run: RunId) -> int:
+    """The number of the last failure of a run; 0 without any."""
+    return ask_value(conn, _NEWEST_FAILURE, of_run=run) or 0
 
 
 def count_history(conn: Connection, run: RunId) -> tuple[int, int]:

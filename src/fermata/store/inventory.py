@@ -1,7 +1,7 @@
 """The inputs as stored: clusters, nodes and devices in tables; catalogue, policy, campaigns, workloads as documents."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ from fermata.domain.policy import AfterDue, Freeze, Policy
 from fermata.domain.updates import Catalogue
 from fermata.store import consent, outbox
 from fermata.store.asking import ask, ask_value
-from fermata.store.bulk import delete_names, insert_rows, update_rows
+from fermata.store.bulk import NAMES_PER_STATEMENT, delete_names, insert_rows, update_rows
 from fermata.store.codec import from_json, to_json
 from fermata.store.cut_bodies import cut_campaign, cut_known, cut_policy
 from fermata.store.database import NotStored, recall, remember
@@ -104,6 +104,7 @@ document = Table(  # read and written whole, never asked by column: the text is 
 )
 _BODY = select(document.c.body).where(document.c.kind == bindparam("of_kind"), document.c.name == bindparam("of_name"))
 _DEVICE_VERSIONS = select(device.c.name, device.c.version)
+_NAMED_DEVICE_VERSIONS = _DEVICE_VERSIONS.where(device.c.name.in_(bindparam("of_names", expanding=True)))
 _CLUSTERS = select(*(cluster.c[name] for name in Cluster.__slots__))
 _NODES = {
     dialect: select(
@@ -246,6 +247,15 @@ def record_device_versions(conn: Connection, versions: Mapping[DeviceId, str]) -
 def load_device_versions(conn: Connection) -> dict[DeviceId, str]:
     """What every device was last known to report."""
     return {DeviceId(row[0]): row[1] for row in ask(conn, _DEVICE_VERSIONS)}
+
+
+def device_versions_of(conn: Connection, names: Collection[DeviceId]) -> dict[DeviceId, str]:
+    """The same of these devices."""
+    wanted, found = sorted(names), dict[DeviceId, str]()
+    for start in range(0, len(wanted), NAMES_PER_STATEMENT):
+        given = {"of_names": wanted[start : start + NAMES_PER_STATEMENT]}
+        found.update((DeviceId(name), version) for name, version in conn.execute(_NAMED_DEVICE_VERSIONS, given))
+    return found
 
 
 def save_catalogue(conn: Connection, catalogue: Catalogue) -> bool:

@@ -1,10 +1,11 @@
 """Runs and their windows: tables and functions. The operations inside windows are in `store.unit_ops`."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     ForeignKey,
@@ -46,6 +47,7 @@ run = Table(
     Column("limits_allowed", Json, nullable=False),
     Column("replan", String, nullable=False, server_default="propose"),
     Column("version", Integer, nullable=False),
+    Column("moves", BigInteger, nullable=False, server_default="0"),  # how often units of it were written
 )
 window_run = Table(
     "window_run",
@@ -95,6 +97,9 @@ _WINDOWS = (
 )
 _ONE_WINDOW = (window_run.c.run == bindparam("of_run"), window_run.c.window == bindparam("of_window"))
 _WINDOW = select(window_run).where(*_ONE_WINDOW)
+_NAMED_WINDOWS = select(window_run).where(
+    window_run.c.run == bindparam("of_run"), window_run.c.window.in_(bindparam("of_windows", expanding=True))
+)
 _SAVE_WINDOW = (
     update(window_run)
     .where(*_ONE_WINDOW, window_run.c.version == bindparam("read_version"))
@@ -184,6 +189,14 @@ def load_window(conn: Connection, run_id: RunId, window: WindowId) -> WindowRun 
     """One window, or None."""
     rows = ask(conn, _WINDOW, of_run=run_id, of_window=window)
     return _to_window(rows[0]) if rows else None
+
+
+def named_windows(conn: Connection, run_id: RunId, windows: Collection[WindowId]) -> tuple[WindowRun, ...]:
+    """These windows of a run, in no order."""
+    if not windows:
+        return ()
+    found = conn.execute(_NAMED_WINDOWS, {"of_run": run_id, "of_windows": sorted(windows)})
+    return tuple(_to_window(row) for row in found)
 
 
 def save_window(conn: Connection, changed: WindowRun) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -29,6 +30,7 @@ from fermata.domain.readmission import NO_EVIDENCE, Evidence, Reading
 from fermata.domain.scripts import as_apply
 from fermata.store.asking import ask
 from fermata.store.bulk import NAMES_PER_STATEMENT, insert_rows, save_versions
+from fermata.store.moves import Numbers
 from fermata.store.runs import Stale, to_reason, window_run
 from fermata.store.schema import Json, JsonOrNull, Sequence64, UtcTime, metadata
 from fermata.store.trains import busy_riders
@@ -76,12 +78,14 @@ unit_op = Table(
     Column("astray_since", UtcTime, nullable=True),
     Column("version", Integer, nullable=False),
     Column("versions_before", JsonOrNull, nullable=True),
+    Column("moved", BigInteger, nullable=False, server_default="0"),  # by which write of units of the run
     UniqueConstraint("run", "window", "unit"),
 )
 _WORKING = unit_op.c.finished_at.is_(None)
 Index("ix_unit_op_working", unit_op.c.run, unit_op.c.window, sqlite_where=_WORKING, postgresql_where=_WORKING)
 Index("ix_unit_op_state", unit_op.c.state, unit_op.c.kind)
 Index("ix_unit_op_unit", unit_op.c.unit)
+Index("ix_unit_op_moved", unit_op.c.run, unit_op.c.moved)
 
 _GOES_BACK = (unit_op.c.state == UnitState.RECOVERING.value) & (unit_op.c.kind == UnitKind.DEVICE.value)
 _WRITES = (unit_op.c.state == UnitState.APPLYING.value) | _GOES_BACK
@@ -137,18 +141,19 @@ class StateCount:
 
 def insert_ops(conn: Connection, ops: Iterable[UnitOp]) -> None:
     """Adds operations; their ids are given by the database."""
-    rows = [_to_row(op) for op in ops]
+    numbers = Numbers(conn)
+    rows = [{**_to_row(op), "moved": numbers[op.run]} for op in ops]
     insert_rows(conn, unit_op, rows)
 
 
 def ops_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[UnitOp, ...]:
     """Every operation of a window, by id."""
-    return tuple(_to_op(row) for row in ask(conn, _OF_WINDOW, of_run=run, of_window=window))
+    return tuple(to_op(row) for row in ask(conn, _OF_WINDOW, of_run=run, of_window=window))
 
 
 def ops_of_run(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every operation of a run, by id."""
-    return tuple(_to_op(row) for row in ask(conn, _OF_RUN, of_run=run))
+    return tuple(to_op(row) for row in ask(conn, _OF_RUN, of_run=run))
 
 
 def named_ops(conn: Connection, run: RunId, window: WindowId, units: Collection[str]) -> tuple[UnitOp, ...]:
@@ -156,7 +161,7 @@ def named_ops(conn: Connection, run: RunId, window: WindowId, units: Collection[
     names, found = sorted(units), list[UnitOp]()
     for start in range(0, len(names), NAMES_PER_STATEMENT):
         chunk = names[start : start + NAMES_PER_STATEMENT]
-        found += [_to_op(r) for r in conn.execute(_NAMED, {"of_run": run, "of_window": window, "of_units": chunk})]
+        found += [to_op(r) for r in conn.execute(_NAMED, {"of_run": run, "of_window": window, "of_units": chunk})]
     return tuple(found)
 
 
@@ -170,7 +175,8 @@ def save_ops(conn: Connection, ops: Sequence[tuple[int, UnitOp]]) -> None:
 
     Raises Stale when a row is no longer the one that was read.
     """
-    rows = [(op.id, read_at, {**_moving(op), "version": op.version}) for read_at, op in ops]
+    numbers = Numbers(conn)
+    rows = [(op.id, read_at, {**_moving(op), "version": op.version, "moved": numbers[op.run]}) for read_at, op in ops]
     done = save_versions(conn, unit_op, rows)
     if done != len(rows):
         raise Stale(f"{len(rows) - done} of {len(rows)} operations")
@@ -218,7 +224,7 @@ def nodes_taken_since(conn: Connection, since: datetime) -> frozenset[NodeId]:
 
 def tail_ops(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Units on the tail list, longest there first."""
-    return tuple(_to_op(row) for row in ask(conn, _LISTED, of_run=run))
+    return tuple(to_op(row) for row in ask(conn, _LISTED, of_run=run))
 
 
 def latest_ops_of(conn: Connection, nodes: Sequence[NodeId]) -> Mapping[NodeId, UnitOp]:
@@ -269,7 +275,7 @@ def returns(conn: Connection, run: RunId) -> tuple[tuple[datetime, int], ...]:
 
 def ops_of_open_windows(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every operation, finished or not, of the windows in which something is unfinished, by id."""
-    return tuple(_to_op(row) for row in ask(conn, _OF_OPEN, of_run=run))
+    return tuple(to_op(row) for row in ask(conn, _OF_OPEN, of_run=run))
 
 
 def _of(run: RunId, window: WindowId) -> tuple[Any, ...]:
@@ -277,15 +283,15 @@ def _of(run: RunId, window: WindowId) -> tuple[Any, ...]:
 
 
 def _fetch(conn: Connection, query: Select[Any]) -> tuple[UnitOp, ...]:
-    return tuple(_to_op(row) for row in conn.execute(query).all())
+    return tuple(to_op(row) for row in conn.execute(query).all())
 
 
-def _to_op(row: Any) -> UnitOp:
+def to_op(row: Any) -> UnitOp:
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
         applied, active, position, undo, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at,
         slip_minutes, retries, tries_max, locked_at, drained_at, failed_at, tail_since, finished_at, taken_again_at,
-        changed_at, checked_at, healthy, reading, astray_since, version, versions_before,
+        changed_at, checked_at, healthy, reading, astray_since, version, versions_before, _,
     ) = row  # fmt: skip
     return UnitOp(
         id=id_,
