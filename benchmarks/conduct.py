@@ -28,7 +28,7 @@ from fermata.sim.clock import VirtualClock
 from fermata.sim.fates import Faults
 from fermata.sim.site import open_site
 from fermata.sim.world import open_world
-from fermata.store import consent, inventory, plans, runs, unit_ops
+from fermata.store import consent, inventory, plans, runs, unit_counts
 from fermata.store.database import Database
 from fermata.store.opening import open_database
 
@@ -113,7 +113,7 @@ def conduct_all(database: Database, scenario: Scenario, plan: Plan, folder: Path
     ended = conduct(database, open_site(world, clock), clock, run.id, stop=lambda: clock.now() >= until)
     wall, spent = time.monotonic() - began, cpu_seconds() - used
     with database.read() as conn:
-        counts = unit_ops.state_counts(conn, run.id)
+        counts = unit_counts.state_counts(conn, run.id)
         windows = runs.load_windows(conn, run.id)
     nodes: Counter[str] = Counter()
     for count in counts:

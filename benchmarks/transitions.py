@@ -33,7 +33,7 @@ from fermata.formats.scenario import read_scenario
 from fermata.services import runs as run_service
 from fermata.services.errors import Refusal
 from fermata.sim.clock import VirtualClock
-from fermata.store import unit_ops
+from fermata.store import unit_counts
 from fermata.store.database import Database
 from fermata.store.opening import open_database
 from fleets import write_alike
@@ -257,7 +257,7 @@ def _conducted(place: Place, way: Way, told: Sequence[Mapping[str, float]], seco
 def _returned(database: Database, run: Run) -> int:
     """Nodes that are back: all of them, where nothing goes wrong."""
     with database.read() as conn:
-        counts = unit_ops.state_counts(conn, run.id)
+        counts = unit_counts.state_counts(conn, run.id)
     back = (UnitState.RETURNED, UnitState.KEPT_OUT)
     return sum(count.units for count in counts if count.kind is UnitKind.NODE and count.state in back)
 

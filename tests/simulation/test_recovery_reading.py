@@ -27,13 +27,13 @@ class Reads:
         self._rows = 0
         self.judged: list[int] = []
         self.ordered: list[int] = []
-        to_op = vars(unit_ops)["_to_op"]
+        to_op = unit_ops.to_op
 
         def read(row: Any) -> object:
             self._rows += 1
             return to_op(row)
 
-        patch.setattr(unit_ops, "_to_op", read)
+        patch.setattr(unit_ops, "to_op", read)
         for name, found in (("_order_stopped", self.judged), ("begin_ordered", self.ordered)):
             patch.setattr(recovering, name, self._counting(getattr(recovering, name), found))
 

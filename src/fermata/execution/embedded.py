@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from threading import Event, Thread
 
-from fermata.domain.ids import PlanId, RunId, WindowId
+from fermata.domain.ids import PlanId, RunId
 from fermata.domain.operations import Run
 from fermata.domain.run_states import LIVE_RUNS, Desired
 from fermata.execution.conduct import LOOK_EVERY, Beat, load, next_instant, work
@@ -113,7 +113,7 @@ def work_along(parts: Parts, *, stop: Callable[[], bool], heard: Event) -> None:
     be reached is tried again: nothing was saved, and nothing is lost. `heard` is set when somebody says that there is
     work. Raises OtherRelease, at the next look, when the store was upgraded: what was held is free when it runs out.
     """
-    due: dict[tuple[RunId, WindowId], datetime] = {}
+    due: dict[RunId, datetime] = {}
     looked_at = -LOOK_SECONDS
     while not stop():
         try:
@@ -133,39 +133,38 @@ def work_along(parts: Parts, *, stop: Callable[[], bool], heard: Event) -> None:
         parts.release()
 
 
-def _take_one_more(parts: Parts, due: dict[tuple[RunId, WindowId], datetime], heard: Event) -> None:
-    """Looks at one part that nobody conducts; and again at all that was roused."""
+def _take_one_more(parts: Parts, due: dict[RunId, datetime], heard: Event) -> None:
+    """Takes one part that nobody conducts; and looks again at every run of which a part was roused."""
     with parts.database.read() as conn:
         parts.database.look(conn)
         live = [run.id for run in runs.list_runs(conn) if run.state in LIVE_RUNS]
         held = {run: leases.load_leases(conn, run) for run in live}
         there = [(run, window) for run in live for window in (LEAD, *leases.cohorts(conn, run))]
-    for gone in due.keys() - set(there):
-        del due[gone]
-    now = parts.wall()
-    free = [part for part in there if part not in due and _is_free(held[part[0]].get(part[1]), now)]
+    now, own = parts.wall(), set(parts.holds())
+    free = [part for part in there if part not in own and _is_free(held[part[0]].get(part[1]), now)]
     for part in free[:1]:
-        due[part] = parts.clock.now()
+        if parts.take(*part):
+            due[part[0]] = parts.clock.now()
     if len(free) > 1:
         heard.set()
-    for part in due:
-        if parts.is_roused(*part, held[part[0]].get(part[1])):
-            due[part] = parts.clock.now()
+    for run, window in own:
+        if run in held and parts.is_roused(run, window, held[run].get(window)):
+            due[run] = parts.clock.now()
 
 
 def _is_free(lease: Lease | None, now: datetime) -> bool:
     return lease is None or lease.until <= now or is_gone(lease.owner)
 
 
-def _work_once(parts: Parts, due: dict[tuple[RunId, WindowId], datetime]) -> None:
-    """One look at every part that is due."""
+def _work_once(parts: Parts, due: dict[RunId, datetime]) -> None:
+    """One look at every run of which something is due."""
     now = parts.clock.now()
-    for part in [part for part, at in due.items() if at <= now]:
-        found = parts.tick(*part)
-        if found.is_over or found.is_held:
-            del due[part]
+    for run in [run for run, at in due.items() if at <= now]:
+        found = parts.tick_all(run)
+        if found.is_over:
+            del due[run]
         else:
-            due[part] = found.again_at
+            due[run] = found.again_at
 
 
 def wake_live(database: Database, wake: Callable[[RunId], None], *, stop: Callable[[], bool], heard: Event) -> None:

@@ -1,11 +1,14 @@
-"""Runs in parts: the lead of a run and each of its cohorts on a stage of its own, conducted by whoever has the lease.
+"""Runs in parts: the lead of a run and each of its cohorts, conducted by whoever has the lease.
 
-Both drivers for several workers call `tick`: the embedded worker's loop, and the activities of a durable engine.
+The activities of a durable engine call `tick`, for which each part has a stage of its own. The embedded worker's loop
+takes parts one by one (`take`) and has all it took of a run on one stage (`tick_all`): units of several cohorts are
+then decided, stored and asked for together.
 """
 
+import contextlib
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from fermata.domain.ids import CampaignId, RunId, WindowId
@@ -40,8 +43,21 @@ class Tick:
 class _Part:
     stage: Stage
     beat: Beat = field(default_factory=Beat)
-    generation: int = 0
+    loaded: dict[WindowId, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_ALL = WindowId("*")  # in place of a window: all that was taken of a run, on one stage
+
+
+@contextlib.contextmanager
+def _forgetting(part: _Part) -> Iterator[None]:
+    """After an error all is read again: what is in memory may be ahead of the rows."""
+    try:
+        yield
+    except BaseException:
+        part.loaded.clear()
+        raise
 
 
 @dataclass(kw_only=True)
@@ -67,21 +83,45 @@ class Parts:
         Raises KeyError for an unknown run.
         """
         part = self._part(run, window)
-        with part.lock:
+        with part.lock, _forgetting(part):
             try:
-                return self._tick(part, window)
+                if not self._take(part, window):
+                    return self._stand_by(part.stage, window)
+                found = self._work(part)
             except Outdated:
-                part.generation = 0
+                part.loaded.clear()
                 part.stage.ownership.held.clear()
                 return Tick(is_over=False, is_held=True, again_at=self.clock.now())
-            except BaseException:
-                part.generation = 0  # what is in memory may be ahead of the rows
-                raise
+            with self.database.read() as conn:
+                cohorts = leases.cohorts(conn, run) if window == LEAD and not found.is_over else ()
+            return replace(found, is_over=found.is_over or window not in part.stage.ownership.held, cohorts=cohorts)
+
+    def take(self, run: RunId, window: WindowId) -> bool:
+        """Takes one part to those that `tick_all` conducts, if its lease is to be had and something is left to do in
+        it. Raises KeyError for an unknown run.
+        """
+        part = self._part(run, _ALL)
+        with part.lock:
+            return self._take(part, window)
+
+    def tick_all(self, run: RunId) -> Tick:
+        """Does everything that is due now in the parts that were taken. What another worker has by now is let go of;
+        with nothing left, it is over. Raises KeyError for an unknown run.
+        """
+        part = self._part(run, _ALL)
+        with part.lock, _forgetting(part):
+            try:
+                found = self._work(part)
+            except Outdated:
+                part.stage.give_up()
+                part.loaded.clear()
+                return Tick(is_over=not part.stage.ownership.held, is_held=False, again_at=self.clock.now())
+            return replace(found, is_over=found.is_over or not part.stage.ownership.held)
 
     def is_roused(self, run: RunId, window: WindowId, found: Lease | None) -> bool:
         """True when somebody did something, as its lease says, that this part waits for."""
-        part = self._parts.get((run, window))
-        return part is not None and found is not None and part.stage.ownership.hears(found)
+        found_in = (self._parts.get((run, name)) for name in (window, _ALL))
+        return found is not None and any(part is not None and part.stage.ownership.hears(found) for part in found_in)
 
     def keep(self) -> None:
         """Renews every lease that is held; called often, by a thread that port calls do not hold up."""
@@ -106,35 +146,34 @@ class Parts:
 
     def holds(self) -> tuple[tuple[RunId, WindowId], ...]:
         """The parts whose leases this process has."""
-        return tuple(key for key, part in list(self._parts.items()) if part.stage.ownership.held)
+        parts = list(self._parts.items())
+        return tuple((run, window) for (run, _), part in parts for window in part.stage.ownership.held)
 
-    def _tick(self, part: _Part, window: WindowId) -> Tick:
+    def _work(self, part: _Part) -> Tick:
         stage, now = part.stage, self.clock.now()
-        if not self._take(part, window):
-            return self._stand_by(stage, window)
+        held = stage.ownership.held
+        if not held:
+            return Tick(is_over=True, is_held=False, again_at=now)
+        if held != part.loaded:
+            if any(part.loaded.get(window) != generation for window, generation in held.items()):
+                stage.reload()
+                part.beat = Beat()
+            part.loaded = dict(held)
         run = work(stage, part.beat, now)
-        is_over = run.state not in LIVE_RUNS or window not in stage.ownership.held
         again_at = next_instant(stage, now)
         if (round_at := next_round(stage, part.beat.done_at.get(PATROL))) is not None:
             again_at = min(again_at, max(now, round_at))
         if stage.ownership.roused:
             again_at = now  # somebody said so while this was worked on
-        with stage.database.read() as conn:
-            cohorts = leases.cohorts(conn, stage.run) if window == LEAD and not is_over else ()
         rouses, stage.ownership.rousing = stage.ownership.rousing, False
-        return Tick(is_over=is_over, is_held=False, again_at=again_at, rouses=rouses, cohorts=cohorts)
+        return Tick(is_over=run.state not in LIVE_RUNS, is_held=False, again_at=again_at, rouses=rouses)
 
     def _take(self, part: _Part, window: WindowId) -> bool:
         ownership = part.stage.ownership
-        if window not in ownership.held:
-            with self.database.begin() as conn:
-                if not _is_there(conn, part.stage.run, window) or not ownership.take(conn, window):
-                    return False
-        if ownership.held[window] != part.generation:
-            part.stage.reload()
-            part.beat = Beat()
-            part.generation = ownership.held[window]
-        return True
+        if window in ownership.held:
+            return True
+        with self.database.begin() as conn:
+            return _is_there(conn, part.stage.run, window) and ownership.take(conn, window)
 
     def _stand_by(self, stage: Stage, window: WindowId) -> Tick:
         with self.database.read() as conn:

@@ -25,7 +25,7 @@ from fermata.services.board_views import Board, Chip, Curves, Slip
 from fermata.services.errors import Refusal, nearest, refusing_unknown
 from fermata.services.fleets import read_fleet
 from fermata.services.run_views import RunStatus
-from fermata.store import inventory, unit_ops
+from fermata.store import inventory, unit_counts
 from fermata.store import plans as plan_store
 from fermata.store.database import Connection, Database
 
@@ -154,7 +154,7 @@ class CampaignDesk:
             return CampaignView(campaign=known[name], board=board)
         subject, conduct = seen
         with self._db.read() as conn:
-            returned = unit_ops.returns(conn, subject.status.run) if subject.status is not None else ()
+            returned = unit_counts.returns(conn, subject.status.run) if subject.status is not None else ()
             capacity = self._count(conn, subject)
         windows = [w for w in subject.followed.windows if not conduct.is_cancelled(w)]
         status, fleet = subject.status, capacity.fleet

@@ -23,7 +23,7 @@ from fermata.services.errors import refusing_unknown
 from fermata.services.patience import overdue_after
 from fermata.services.plans import Wanted, load_inputs, read_inputs
 from fermata.services.run_facts import gather_facts
-from fermata.store import journal, replans, runs, unit_ops
+from fermata.store import journal, replans, runs, unit_counts, unit_ops
 from fermata.store.database import Connection, Database
 from fermata.store.journal import Entry
 
@@ -125,7 +125,7 @@ def _read(conn: Connection, run_id: RunId, now: datetime) -> _Left | None:
         facts=gather_facts(conn, run, inputs),
         returned=sum(
             c.units
-            for c in unit_ops.state_counts(conn, run_id)
+            for c in unit_counts.state_counts(conn, run_id)
             if c.kind is UnitKind.NODE and c.state is UnitState.RETURNED
         ),
         tail=sum(op.kind is UnitKind.NODE for op in unit_ops.tail_ops(conn, run_id)),

@@ -28,7 +28,7 @@ from fermata.store import (
     window_jobs,
 )
 from fermata.store.database import Connection
-from fermata.store.unit_ops import StateCount
+from fermata.store.unit_counts import StateCount, state_counts
 
 MINUTE = timedelta(minutes=1)
 
@@ -36,7 +36,7 @@ MINUTE = timedelta(minutes=1)
 def assemble(conn: Connection, run: Run, now: datetime) -> RunStatus:
     """The whole run at `now`."""
     rows = runs.load_windows(conn, run.id)
-    counts = [c for c in unit_ops.state_counts(conn, run.id) if c.kind is UnitKind.NODE]
+    counts = [c for c in state_counts(conn, run.id) if c.kind is UnitKind.NODE]
     by_window: dict[WindowId, list[StateCount]] = defaultdict(list)
     for count in counts:
         by_window[count.window].append(count)

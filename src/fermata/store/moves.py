@@ -1,5 +1,5 @@
-"""Numbers of writes: each transaction that changes units of a run counts one up, and says so on the rows that it changes.
-Who has read the run before reads only what has a higher number.
+"""Numbers of writes: each transaction that changes units of a run counts one up, and says so on the rows that it
+changes. Who has read the run before reads only what has a higher number.
 
 One transaction writes at a time (see `store/database.py`), so numbers are seen in their order.
 """

@@ -29,13 +29,12 @@ _NEWS = select(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
-    """The run as it is; the number of the last write of its units; the numbers of the newest word of operators and of the newest roll-back that was ordered in it,
+    """The run as it is; the numbers of the newest word of operators and of the newest roll-back that was ordered in it,
     0 without any; when something was last said at one of its gates; and the number of what people said last in its
     rooms, 0 without any.
     """
 
     run: Run
-    moves: int
     intent: int
     order: int
     gate_word: datetime | None
@@ -50,7 +49,6 @@ def read_news(conn: Connection, run_id: RunId) -> News | None:
     row = rows[0]
     return News(
         run=to_run(row),
-        moves=row.moves,
         intent=row.newest_intent or 0,
         order=row.newest_order or 0,
         gate_word=row.newest_word,

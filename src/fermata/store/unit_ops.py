@@ -1,7 +1,6 @@
 """The operations of open windows, one row per node or device: what the conductor reads, moves and counts in bulk."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -127,18 +126,6 @@ _OF_OPEN = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateCount:
-    """How many units of a window are in one state; `in_tail`: on the tail list."""
-
-    window: WindowId
-    kind: UnitKind
-    state: UnitState
-    in_tail: bool
-    in_service_before: bool
-    units: int
-
-
 def insert_ops(conn: Connection, ops: Iterable[UnitOp]) -> None:
     """Adds operations; their ids are given by the database."""
     numbers = Numbers(conn)
@@ -243,36 +230,6 @@ def devices_of_window(conn: Connection, run: RunId, window: WindowId) -> tuple[U
     return _fetch(conn, query.order_by(unit_op.c.id))
 
 
-def state_counts(conn: Connection, run: RunId) -> tuple[StateCount, ...]:
-    """Counts of units of a run by window, kind, state and tail."""
-    in_tail = unit_op.c.tail_since.is_not(None)
-    columns = (unit_op.c.window, unit_op.c.kind, unit_op.c.state, in_tail, unit_op.c.in_service_before)
-    query = select(*columns, func.count()).where(unit_op.c.run == run).group_by(*columns)
-    return tuple(
-        StateCount(
-            window=WindowId(row[0]),
-            kind=_KINDS[row[1]],
-            state=_STATES[row[2]],
-            in_tail=bool(row[3]),
-            in_service_before=row[4],
-            units=row[5],
-        )
-        for row in conn.execute(query)
-    )
-
-
-def returns(conn: Connection, run: RunId) -> tuple[tuple[datetime, int], ...]:
-    """How many nodes came back, proven, at each instant, in no order."""
-    is_back = (
-        unit_op.c.run == run,
-        unit_op.c.kind == UnitKind.NODE.value,
-        unit_op.c.state == UnitState.RETURNED.value,
-        unit_op.c.finished_at.is_not(None),
-    )
-    query = select(unit_op.c.finished_at, func.count()).where(*is_back).group_by(unit_op.c.finished_at)
-    return tuple((row[0], row[1]) for row in conn.execute(query))
-
-
 def ops_of_open_windows(conn: Connection, run: RunId) -> tuple[UnitOp, ...]:
     """Every operation, finished or not, of the windows in which something is unfinished, by id."""
     return tuple(to_op(row) for row in ask(conn, _OF_OPEN, of_run=run))
@@ -287,6 +244,7 @@ def _fetch(conn: Connection, query: Select[Any]) -> tuple[UnitOp, ...]:
 
 
 def to_op(row: Any) -> UnitOp:
+    """The operation that a row of all columns is about."""
     (
         id_, run, window, unit, kind, cluster, fault_domain, rank, in_service_before, state, step, attempt, asked,
         applied, active, position, undo, begun, gate, reason_code, sentence, next_at, step_started_at, limit_at,
