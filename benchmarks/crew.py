@@ -41,6 +41,7 @@ from harness import collect_as_command, cpu_seconds
 
 SEED = 1
 NAP_SECONDS = 0.001  # until a worker, or who moves the time, looks again: less than any step takes
+LOOK_SHARE = 2  # who moves the time naps so many times as long as its look took: a large store is looked through longer
 STUCK_SECONDS = 240.0  # nobody does what is due, not even where other work leaves a tenth of a core: a fault
 IDLE_SECONDS = 0.5  # with nothing left to do but to end the run
 END = datetime.max.replace(tzinfo=UTC)
@@ -135,8 +136,9 @@ def _expect(worker: "subprocess.Popen[str]", beginning: str) -> str:
 
 def play(database: Database, clock: HeldClock, run: RunId, workers: Sequence["subprocess.Popen[str]"]) -> None:
     """Moves the time from one instant to the next, each time when nothing is due any more, until the run is over."""
-    since = time.monotonic()
+    since = began = time.monotonic()
     while (due := _next_due(database, run)) is not None:
+        looked_seconds = time.monotonic() - began
         if due == END and time.monotonic() - since > IDLE_SECONDS:
             clock.move_to(clock.now() + LOOK_EVERY)  # the lead may have missed that the last cohort is over
             since = time.monotonic()
@@ -145,7 +147,8 @@ def play(database: Database, clock: HeldClock, run: RunId, workers: Sequence["su
             since = time.monotonic()
         assert all(worker.poll() is None for worker in workers), f"a worker ended at {clock.now()}"
         assert time.monotonic() - since < STUCK_SECONDS, f"nobody does what is due at {clock.now()}"
-        time.sleep(NAP_SECONDS)
+        time.sleep(max(NAP_SECONDS, LOOK_SHARE * looked_seconds))  # the look is not what is measured
+        began = time.monotonic()
 
 
 def _next_due(database: Database, run: RunId) -> datetime | None:

@@ -19,6 +19,7 @@ from fermata.store.journal import journal
 from fermata.store.unit_ops import unit_op
 
 MOVE, LINE = "UPDATE unit_op SET state", "INSERT INTO journal "
+MOVES_AT_ONCE = "UPDATE unit_op AS held SET state"  # PostgreSQL gets the rows of a transaction as one value
 LINE_COLUMNS = tuple(column.name for column in journal.c)
 LATER = 10_000_000  # added to numbers of recorded lines: those that a store has of its own come before
 INSERT_LINE = f"INSERT INTO journal ({', '.join(LINE_COLUMNS)}) VALUES ({', '.join('?' * len(LINE_COLUMNS))})"  # noqa: S608 - our own names
@@ -53,7 +54,9 @@ class Moves:
 
     def _see(self, conn: Connection, _cursor: Any, statement: str, given: Any, _context: Any, is_many: bool) -> None:
         plain = statement.replace('"', "")
-        if plain.startswith((MOVE, LINE)):
+        if plain.startswith(MOVES_AT_ONCE):
+            self._open.setdefault(id(conn), Transaction()).moves += orjson.loads(given[0])
+        elif plain.startswith((MOVE, LINE)):
             found = self._open.setdefault(id(conn), Transaction())
             into = found.moves if plain.startswith(MOVE) else found.lines
             into += given if is_many else [given]
