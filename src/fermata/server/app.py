@@ -8,6 +8,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
@@ -183,14 +184,16 @@ def create_app(  # noqa: PLR0913 - the seams of the whole server
 
 
 def _add_routes(app: FastAPI) -> None:
+    app.state.description, app.state.describing = None, asyncio.Lock()
     app.add_route("/api/v1/openapi.json", partial(_description, app), name="openapi", include_in_schema=False)
     app.router.routes.extend(_routes())
 
 
 async def _description(app: FastAPI, _: Request) -> Response:
-    """What the API is. It is encoded once: that takes a tenth of a second of the loop's time."""
-    if not hasattr(app.state, "description"):
-        app.state.description = JSONResponse(app.openapi()).body
+    """What the API is. It is worked out when it is first asked for, which takes half a second."""
+    async with app.state.describing:
+        if app.state.description is None:
+            app.state.description = await run_in_threadpool(lambda: JSONResponse(app.openapi()).body)
     return Response(app.state.description, media_type="application/json")
 
 

@@ -24,6 +24,7 @@ from fermata.server.context import Context
 from fermata.server.errors import UNPROCESSABLE, ActorNotCaller, answer_to, problem
 from fermata.server.guarded_routes import JUDGED, GuardedRoutes
 from fermata.server.principals import find_principal, note_principal
+from fermata.server.reading import HELD
 from fermata.server.said import (
     Body,
     NotTheCaller,
@@ -209,8 +210,11 @@ def _as_judged(principal: Principal, need: Need, scope: Scope, body: Body | None
         scope = {**scope, "query_string": name_in_query(scope["query_string"], principal.name)}
     if body is None:
         return Judged(principal=principal, scope=scope, body=b"" if need.sends in (Sends.JSON, Sends.FORM) else None)
-    handed = name_in_body(body, need.speaks, principal.name).to_bytes()
+    named = name_in_body(body, need.speaks, principal.name)
+    handed = named.to_bytes()
     scope = {**scope, "headers": list(scope["headers"])}
+    if named.sends is Sends.JSON:
+        scope[HELD] = named.held
     MutableHeaders(scope=scope)["content-length"] = str(len(handed))
     return Judged(principal=principal, scope=scope, body=handed)
 

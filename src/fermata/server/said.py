@@ -2,7 +2,6 @@
 reading of the same bytes.
 """
 
-from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 import orjson
 
 from fermata.authority.needs_words import Sends, Speaks
+from fermata.server.reading import read_json
 
 FIELDS_MAX = 1000
 URLENCODED = "application/x-www-form-urlencoded"
@@ -55,7 +55,7 @@ def parse(sends: Sends, raw: bytes, media_type: str) -> Body:
         _refuse_twice(pairs)
         return Body(sends, dict(pairs))
     try:
-        return Body(sends, orjson.loads(raw.removeprefix(BOM_UTF8)))
+        return Body(sends, read_json(raw))
     except ValueError as error:
         raise Unreadable(f"the body is no JSON: {error}") from error
 

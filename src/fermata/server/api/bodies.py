@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from fermata.domain.harmless import CONTROLS, HIDING, show_line, show_lines
 
@@ -45,14 +45,6 @@ Day = Annotated[date, Field(strict=False), BeforeValidator(_text_only)]
 
 
 class Body(BaseModel):
-    """What is sent."""
+    """What is sent, as `reading.read_json` has read it."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _whole_numbers(cls, sent: Any) -> Any:
-        """JSON knows one kind of number: 3.0 is an integer there."""
-        if not isinstance(sent, dict):
-            return sent
-        return {k: int(v) if isinstance(v, float) and v.is_integer() else v for k, v in sent.items()}
