@@ -178,7 +178,7 @@ def test_work_of_the_greedy_waits_for_its_turn_and_is_refused_with_a_reason_when
     async def some() -> tuple[OverLimit, bool]:
         clock = Hand()
         of, bounds = shares(clock), replace(BOUNDS, share_wait_seconds=0.0)
-        fair = FairPlay(of, Lanes(4), Turns(waiting_max=1, rest=0))
+        fair = FairPlay(of, Lanes(4, more=4), Turns(waiting_max=1, rest=0))
         begun, clock.at = of.begin(), 3.0
         of.end("a", begun)
         held = Work("a", fair, bounds)
@@ -203,7 +203,7 @@ def test_work_of_the_greedy_waits_for_its_turn_and_is_refused_with_a_reason_when
 
 def test_so_many_requests_of_a_caller_are_worked_on_and_its_others_follow_in_order() -> None:
     async def some() -> tuple[list[int], list[int]]:
-        lanes, begun = Lanes(2), list[int]()
+        lanes, begun = Lanes(2, more=4), list[int]()
 
         async def one(number: int) -> None:
             if await lanes.take("a", 60):
@@ -221,9 +221,34 @@ def test_so_many_requests_of_a_caller_are_worked_on_and_its_others_follow_in_ord
     assert asyncio.run(some()) == ([0, 1], [0, 1, 2, 3])
 
 
+def test_beside_one_request_of_each_caller_so_many_of_all_are_worked_on_and_who_has_fewest_is_next() -> None:
+    async def some() -> tuple[list[str], list[str], list[str]]:
+        lanes, begun = Lanes(3, more=2), list[str]()
+
+        async def one(caller: str) -> None:
+            if await lanes.take(caller, 60):
+                begun.append(caller)
+
+        waiting = [asyncio.create_task(one(caller)) for caller in "aaaabbc"]
+        await asyncio.sleep(0)
+        at_first = list(begun)
+        lanes.give_back("a")
+        await asyncio.sleep(0.1)
+        then = list(begun[len(at_first) :])
+        for caller in "cbb":
+            lanes.give_back(caller)
+        await asyncio.gather(*waiting)
+        return at_first, then, begun
+
+    at_first, then, begun = asyncio.run(some())
+    assert at_first == ["a", "a", "a", "b", "c"], "the first of each, and two beside them"
+    assert then == ["b"], "it has fewer than who waits longer"
+    assert sorted(begun) == sorted("aaaabbc")
+
+
 def test_a_place_is_left_by_who_goes_away_and_by_who_is_done() -> None:
     async def some() -> tuple[bool, bool]:
-        lanes = Lanes(1)
+        lanes = Lanes(1, more=4)
         await lanes.take("a", 60)
         late = await lanes.take("a", 0.0)
         left = asyncio.create_task(lanes.take("a", 60))
@@ -239,7 +264,7 @@ def test_a_place_is_left_by_who_goes_away_and_by_who_is_done() -> None:
 def test_who_waits_for_its_own_requests_too_long_is_told_so() -> None:
     async def some() -> tuple[OverLimit, int]:
         bounds = replace(BOUNDS, share_wait_seconds=0.0)
-        fair = FairPlay(shares(Hand()), Lanes(1), Turns(waiting_max=1, rest=0))
+        fair = FairPlay(shares(Hand()), Lanes(1, more=4), Turns(waiting_max=1, rest=0))
         held = Work("a", fair, bounds)
         await held.begin()
         with pytest.raises(OverLimit) as refused:
@@ -258,7 +283,7 @@ def test_who_became_greedy_while_it_waited_for_its_own_waits_with_the_greedy() -
     async def some() -> bool:
         clock = Hand()
         turns = Turns(waiting_max=1, rest=0)
-        fair, bounds = FairPlay(shares(clock), Lanes(1), turns), replace(BOUNDS, share_wait_seconds=60.0)
+        fair, bounds = FairPlay(shares(clock), Lanes(1, more=4), turns), replace(BOUNDS, share_wait_seconds=60.0)
         first, second = Work("a", fair, bounds), Work("a", fair, bounds)
         await first.begin()
         assert await turns.take("another", 0.0)
@@ -357,7 +382,7 @@ def test_who_waits_for_events_takes_none_of_the_servers_time() -> None:
         clock = Hand()
         of = shares(clock)
         is_free = waits_for_news("/topics/t/EventSubscriptions/s:receive")
-        work = Work("a", FairPlay(of, Lanes(4), Turns(waiting_max=1, rest=0)), BOUNDS, is_free=is_free)
+        work = Work("a", FairPlay(of, Lanes(4, more=4), Turns(waiting_max=1, rest=0)), BOUNDS, is_free=is_free)
         await work.begin()
         clock.at = 100.0
         work.end()

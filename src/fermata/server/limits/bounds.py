@@ -101,6 +101,7 @@ class Bounds:
         burst=1.0, a_second=0.04
     )  # of the server's own time: beyond it a caller waits for others who did
     share_each: int = 4  # requests of one caller that are worked on at the same time; of 40 threads of handlers
+    share_more: int = 4  # requests of all callers together that are worked on beside one of each
     share_kept_seconds: float = 600.0  # that it does
     share_rest: float = 2.0  # the place of all who do rests so many times as long as a request of theirs took
     share_others_seconds: float = 10.0  # if within them somebody else asked for something

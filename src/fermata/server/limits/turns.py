@@ -1,4 +1,4 @@
-"""A few requests of each caller are worked on at the same time. Who took more of the server's time than its share waits
+"""Few requests of each caller are worked on at the same time. Who took more of the server's time than its share waits
 for others who did, one by one, and keeps nobody else.
 
 What is counted is the processor's time that threads spend beside the event loop's; of requests that are worked on at
@@ -106,33 +106,48 @@ def _leave(queues: _Queues, caller: str, turn: asyncio.Future[None]) -> bool:
 
 
 class Lanes:
-    """So many requests of one caller are worked on at the same time. Its others wait for them, in order: whoever asks
-    for a hundred things at once holds as many threads as somebody who asks for a few.
+    """One request of each caller is worked on, and `more` others of all callers together, `each` of one at most. Its
+    further ones wait, in order: whoever asks for a hundred things at once holds as many threads as somebody who asks
+    for a few, and a dozen such callers hold not many more. A place beside the first goes to who has fewest.
     """
 
-    def __init__(self, each: int) -> None:
+    def __init__(self, each: int, *, more: int) -> None:
         self._each = each
+        self._more_left = more
         self._taken: dict[str, int] = {}
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def take(self, caller: str, seconds_max: float) -> bool:
         """True when one more of the caller's may be worked on, and is to be given back; False when that took longer."""
-        if self._taken.get(caller, 0) < self._each:
-            self._taken[caller] = self._taken.get(caller, 0) + 1
+        if self._is_free(caller):
+            self._enter(caller)
             return True
         return await _wait(self._waiting, caller, seconds_max, partial(self.give_back, caller))
 
     def give_back(self, caller: str) -> None:
-        """Once for each that was taken: the next one has it, if there is one."""
-        waiting = self._waiting.get(caller)
-        if waiting:
-            waiting.popleft().set_result(None)
-            if not waiting:
-                del self._waiting[caller]
-            return
+        """Once for each that was taken: who waits has it, if somebody does."""
         self._taken[caller] -= 1
-        if not self._taken[caller]:
+        if self._taken[caller]:
+            self._more_left += 1
+        else:
             del self._taken[caller]
+        while free := [waiting for waiting in self._waiting if self._is_free(waiting)]:
+            self._let_in(min(free, key=lambda waiting: self._taken.get(waiting, 0)))
+
+    def _is_free(self, caller: str) -> bool:
+        taken = self._taken.get(caller, 0)
+        return not taken or (taken < self._each and self._more_left > 0)
+
+    def _enter(self, caller: str) -> None:
+        self._more_left -= caller in self._taken
+        self._taken[caller] = self._taken.get(caller, 0) + 1
+
+    def _let_in(self, caller: str) -> None:
+        self._enter(caller)
+        waiting = self._waiting.pop(caller)
+        waiting.popleft().set_result(None)
+        if waiting:
+            self._waiting[caller] = waiting  # behind all others
 
 
 class Turns:
@@ -260,6 +275,6 @@ def open_fair_play(bounds: Bounds) -> FairPlay:
     """With nobody there yet."""
     return FairPlay(
         Shares(bounds.share, kept_seconds=bounds.share_kept_seconds, callers_max=bounds.callers_max),
-        Lanes(bounds.share_each),
+        Lanes(bounds.share_each, more=bounds.share_more),
         Turns(waiting_max=bounds.share_waiting, rest=bounds.share_rest, others_seconds=bounds.share_others_seconds),
     )
