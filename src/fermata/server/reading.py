@@ -13,7 +13,6 @@ HELD = "fermata.held"  # in the scope: what a body holds, as whoever judged the 
 LARGE_BYTES = 1 << 15  # a millisecond of reading
 _BOM = b"\xef\xbb\xbf"
 _FRACTION = re.compile(rb"[0-9][.eE]")
-_EXACT = 2**53  # beyond it a float is no number in particular
 
 
 def read_json(raw: bytes) -> Any:
@@ -27,7 +26,7 @@ def _with_whole_numbers(held: Any) -> Any:
         return {name: _with_whole_numbers(value) for name, value in held.items()}
     if isinstance(held, list):
         return [_with_whole_numbers(value) for value in held]
-    return int(held) if isinstance(held, float) and held.is_integer() and abs(held) < _EXACT else held
+    return int(held) if isinstance(held, float) and held.is_integer() else held
 
 
 class _JsonRequest(Request):

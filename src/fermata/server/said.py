@@ -2,6 +2,7 @@
 reading of the same bytes.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +41,10 @@ class Body:
         """As the handler reads it."""
         if self.sends is Sends.FORM:
             return urlencode(self.held).encode()
-        return orjson.dumps(self.held)
+        try:
+            return orjson.dumps(self.held)
+        except TypeError:  # whole numbers beyond 64 bits, such as 1e300
+            return json.dumps(self.held).encode()
 
 
 def parse(sends: Sends, raw: bytes, media_type: str) -> Body:
