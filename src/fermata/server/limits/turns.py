@@ -239,8 +239,9 @@ class Work:
         self._has_lane = await self._fair.lanes.take(self._caller, seconds)
         if not self._has_lane:
             sentence = (
-                f"{self._bounds.share_each} requests of one caller are worked on at the same time, and the others wait"
-                f" for them, {seconds:g} seconds at most: ask for less at once. Nothing was changed."
+                f"At most {self._bounds.share_each} requests of one caller are worked on at the same time, one where"
+                f" many others ask, and the rest wait for them, {seconds:g} seconds at most: ask for less at once."
+                " Nothing was changed."
             )
             raise OverLimit(LimitCode.TOO_MANY_AT_ONCE, sentence, after=seconds)
 
