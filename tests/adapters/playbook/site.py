@@ -140,9 +140,11 @@ class Hosts:
         return len(self.read(name, "writes" if op is Op.APPLY else "boots").splitlines())
 
     def settle(self) -> None:
-        ends = time.monotonic() + PATIENCE_SECONDS
-        while self.processes():
-            assert time.monotonic() < ends, f"{self.processes()} go on"
+        """Returns when several looks in a row find no process: one that is just replaced by a program shows nothing."""
+        ends, quiet = time.monotonic() + PATIENCE_SECONDS, 0
+        while quiet < 3:
+            quiet = 0 if self.processes() else quiet + 1
+            assert quiet or time.monotonic() < ends, f"{self.processes()} go on"
             time.sleep(0.05)
 
     def processes(self, *words: str) -> list[int]:

@@ -29,13 +29,21 @@ class Glimpsed(Runs):
     [
         ((True,), False, False),
         ((False, True), False, False),
-        ((False, False), False, True),
+        ((False, False, False, True), False, False),
+        ((False, False, False, False), False, True),
         ((False,), True, True),
         ((True,), True, False),
     ],
-    ids=["alive", "being replaced by a program", "cut off", "ended and gone", "ended, on its way out"],
+    ids=[
+        "alive",
+        "being replaced by a program",
+        "likewise, on a busy machine",
+        "cut off",
+        "ended and gone",
+        "ended, on its way out",
+    ],
 )
-def test_a_run_is_over_when_it_says_so_or_has_no_process_at_two_looks(
+def test_a_run_is_over_when_it_says_so_or_has_no_process_at_any_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: tuple[bool, ...], is_written: bool, is_over: bool
 ) -> None:
     monkeypatch.setattr(runs, "LOOK_AGAIN_SECONDS", 0.0)

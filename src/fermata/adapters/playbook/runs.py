@@ -27,6 +27,7 @@ from fermata.ports import Clock
 GRACE = timedelta(minutes=2)  # after its time limit, for Ansible Runner to stop a run itself
 BEGUN_ALREADY = 3
 LOOK_AGAIN_SECONDS = 0.1
+LOOKS_AGAIN = (1, 3, 6)  # after so many times as long each
 IDENT = "run"
 LOOK = "look"
 # The folder `begun` is made once, by whoever comes first: a run is begun once. What is begun is nobody's child.
@@ -170,14 +171,18 @@ class Runs:
 
     def is_over(self, name: str, alive: Collection[str]) -> bool:
         """True of a run that said how it ended, or has no process left. `alive`: those of a first look, whose word is
-        taken at a second one alone: a process that is just replaced by a program has no command line for a moment.
+        taken at further ones alone: a process that is just replaced by a program has no command line for a moment,
+        which on a busy machine may be a long one.
         """
         if name in alive:
             return False
-        if self.is_written(name):
-            return True
-        time.sleep(LOOK_AGAIN_SECONDS)
-        return name not in self.find_alive()
+        for times in LOOKS_AGAIN:
+            if self.is_written(name):
+                return True
+            time.sleep(times * LOOK_AGAIN_SECONDS)
+            if name in self.find_alive():
+                return False
+        return True
 
     def end(self, name: str) -> Ended:
         """How a run that is not alive ended. Read once; from then on what hosts said is no longer there."""
