@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.simulation import small, stagehand
 from tests.simulation.test_kill import ROUGH
-from tests.simulation.test_ownership import Wall, Worker, conduct, hire
+from tests.simulation.test_ownership import Wall, conduct, hire, takers
 
 from fermata.domain.ids import UpdateId
 from fermata.domain.operations import UnitOp
@@ -79,16 +79,7 @@ def test_who_reads_what_is_new_knows_what_a_reader_of_everything_knows(
     wall, watch = Wall(), Watch(monkeypatch)
     lead, one, two = (hire(rig, name, wall, adopts=False) for name in ("lead", "one", "two"))
     lead.take(LEAD)
-    to_take = {"win-c0": one, "win-c1": two}
-
-    def present() -> list[Worker]:
-        with rig.database.read() as conn:
-            there = leases.cohorts(conn, rig.run)
-        for window in [name for name in there if name in to_take]:
-            to_take.pop(window).take(window)
-        return [*(hand for hand in (one, two) if hand.stage.ownership.held), lead]
-
-    assert conduct(rig, present).state is RunState.FINISHED
+    assert conduct(rig, takers(rig, {"win-c0": one, "win-c1": two}, lead)).state is RunState.FINISHED
     assert watch.looks > 100
     assert watch.reads > 50
     assert watch.read_rows < 3 * sum(op.version for op in rig.ops()), (

@@ -79,6 +79,20 @@ def conduct(rig: stagehand.Rig, workers: Callable[[], list[Worker]]) -> Run:
         rig.clock.wait_until(min(instants), lambda: False)
 
 
+def takers(rig: stagehand.Rig, to_take: dict[str, Worker], lead: Worker) -> Callable[[], list[Worker]]:
+    """Who has a turn now: each hand from when its window has opened until it holds nothing any more, then the lead."""
+    hands = tuple(to_take.values())
+
+    def present() -> list[Worker]:
+        with rig.database.read() as conn:
+            there = leases.cohorts(conn, rig.run)
+        for window in [name for name in there if name in to_take]:
+            to_take.pop(window).take(window)
+        return [*(hand for hand in hands if hand.stage.ownership.held), lead]
+
+    return present
+
+
 class Interrupted(Database):
     """A store in which somebody else writes just before a transaction begins: each of `words` once."""
 
@@ -198,15 +212,7 @@ def test_lead_and_cohorts_in_different_hands_end_as_in_one(store_url: str, tmp_p
             crew[0].take(LEAD)
             lead, *hands = crew
             wanted = dict(zip(("win-c0", "win-c1"), hands, strict=True))
-
-            def present() -> list[Worker]:
-                with rig.database.read() as conn:
-                    there = leases.cohorts(conn, rig.run)
-                for window in [name for name in there if name in wanted]:
-                    wanted.pop(window).take(window)
-                return [*(hand for hand in hands if hand.stage.ownership.held), lead]
-
-            assert conduct(rig, present).state is RunState.FINISHED
+            assert conduct(rig, takers(rig, wanted, lead)).state is RunState.FINISHED
             with rig.database.read() as conn:
                 assert leases.load_leases(conn, rig.run) == {}
         stagehand.assert_nothing_lost(rig)
@@ -239,16 +245,7 @@ def test_two_workers_never_let_more_than_a_team_may_write_at_once(store_url: str
     for hand in (one, two):  # the team is smaller than the plan thinks, so that they get into each other's way
         hand.stage.crash = look
         hand.stage.catalogue = small.catalogue(team_limit=limit)
-    to_take = {"win-c0": one, "win-c1": two}
-
-    def present() -> list[Worker]:
-        with rig.database.read() as conn:
-            there = leases.cohorts(conn, rig.run)
-        for window in [name for name in there if name in to_take]:
-            to_take.pop(window).take(window)
-        return [*(hand for hand in (one, two) if hand.stage.ownership.held), lead]
-
-    assert conduct(rig, present).state is RunState.FINISHED
+    assert conduct(rig, takers(rig, {"win-c0": one, "win-c1": two}, lead)).state is RunState.FINISHED
     assert max(at_once) == limit
     assert set(busy_in) == {"win-c0", "win-c1"}
     stagehand.assert_nothing_lost(rig)
