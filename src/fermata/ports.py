@@ -16,7 +16,6 @@ from typing import Protocol
 
 from fermata.domain.ahead import Ahead, Kept
 from fermata.domain.announcements import Incident
-from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.deliveries import Outcome
 from fermata.domain.ids import DeviceId, NodeId, RequestId, RunId, StepKey, SubscriptionId, UpdateId
 from fermata.domain.inventory_reports import Report
@@ -327,8 +326,10 @@ class Replanner(Protocol):
         """
         ...
 
-    def foresee(self, run: RunId, now: datetime) -> DeadlineRisk | None:
-        """How likely the deadline is missed, worked out once a day and plan. None: there is no plan in force."""
+    def foresee(self, run: RunId, now: datetime) -> bool:
+        """Keeps how likely the deadline is missed, worked out once a day and plan. False: it is being worked out, and
+        kept by whoever asks again soon.
+        """
         ...
 
 

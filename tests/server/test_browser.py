@@ -14,7 +14,7 @@ from tests.server.test_board_held import lose
 from fermata.domain.ids import WindowId
 from fermata.domain.run_states import Desired
 from fermata.server.serving import BackgroundServer, bind_socket
-from fermata.server.web.render import STATIC
+from fermata.server.web.assets import STATIC
 from fermata.services.intents import Wanted, say
 from fermata.store import runs
 from fermata.store.database import Database

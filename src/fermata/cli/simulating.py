@@ -19,6 +19,7 @@ from fermata.services.replans import StoreReplanner
 from fermata.services.room_telling import StoreRooms
 from fermata.settings import BadSetting, Settings, read_settings
 from fermata.wiring import clocks
+from fermata.wiring.aside import ChildAside
 from fermata.wiring.clocks import CampaignClock
 from fermata.wiring.conducting import open_simulated_site
 from fermata.wiring.stores import Database, open_brake
@@ -69,7 +70,7 @@ def conduct_simulated(
     """
     clock.jump_to(max(clock.now(), run.clock_at))
     site = open_simulated_site(database, run.campaign, clock=clock, seed=seed, log=log)
-    site = replace(site, replanner=StoreReplanner(database, clocks.mint_id), rooms=StoreRooms(database))
+    site = replace(site, replanner=StoreReplanner(database, clocks.mint_id, ChildAside()), rooms=StoreRooms(database))
     settings = read_settings()
     brake = open_brake(database.url, settings)
     try:

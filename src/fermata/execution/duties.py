@@ -13,7 +13,7 @@ from fermata.execution.early import pull_forward
 from fermata.execution.forecasting import forecast
 from fermata.execution.orders import follow_orders
 from fermata.execution.recovering import roll_back_stopped
-from fermata.execution.runner import foresee, plan_again
+from fermata.execution.runner import foresee, is_foreseeing, plan_again
 from fermata.execution.stage import Stage
 from fermata.execution.tail import has_a_try_due, tend_tail
 from fermata.execution.trains import run_trains
@@ -50,6 +50,6 @@ DUTIES = (
     Duty(name="trains", every=timedelta(hours=2), do=run_trains),
     Duty(name="early", every=timedelta(minutes=10), do=pull_forward),
     Duty(name="replan", every=timedelta(minutes=15), do=plan_again),
-    Duty(name="foresight", every=timedelta(hours=1), do=foresee),
+    Duty(name="foresight", every=timedelta(hours=1), do=foresee, is_due=is_foreseeing),
     Duty(name="rooms", every=timedelta(minutes=30), do=tend_rooms, is_due=is_room_due),  # last: it tells of the others
 )

@@ -36,10 +36,17 @@ def plan_again(stage: Stage, run: Run, now: datetime) -> None:
 def foresee(stage: Stage, run: Run, now: datetime) -> None:
     """Has the deadline's risk worked out once a day and plan, at an hour when no window is open."""
     of = (run.plan, calendar_day(now, stage.campaign.timezone))
-    if stage.site.replanner is None or stage.foreseen == of or not is_quiet(stage.windows.values()):
+    if stage.site.replanner is None or stage.foreseen == of:
         return
-    stage.site.replanner.foresee(run.id, now)
-    stage.foreseen = of
+    if not stage.foresees and not is_quiet(stage.windows.values()):
+        return
+    stage.foresees = not stage.site.replanner.foresee(run.id, now)
+    stage.foreseen = None if stage.foresees else of
+
+
+def is_foreseeing(stage: Stage, _now: datetime) -> bool:
+    """True while it is being worked out."""
+    return stage.foresees
 
 
 def goes_on(stage: Stage, run: Run, now: datetime) -> bool:

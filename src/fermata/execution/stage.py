@@ -70,7 +70,8 @@ class Stage:
 
     Every write transaction of `database` checks what `ownership` holds, and raises Outdated when that is over.
     `writing_elsewhere`: by team, how many units wrote in other workers' cohorts when that was last counted.
-    `ledger`: the words of consent, as last read, with the number of the newest. `look` and `foreseen`: see `runner`.
+    `ledger`: the words of consent, as last read, with the number of the newest.
+    `look`, `foreseen` and `foresees`: see `runner`.
     `try_again_at`: when a rule has a failed unit of the cohorts held here tried again next.
     `crash` is called by name at every point where a kill could hurt: tests end the process there.
     `intents`: the words in force as last read. `brake`: the file of this machine. `has_trains`: impactless work may
@@ -114,6 +115,7 @@ class Stage:
     look: Look | None = None
     try_again_at: datetime | None = None
     foreseen: tuple[PlanId, date] | None = None
+    foresees: bool = False
     stopped_seen: dict[WindowId, tuple[object, ...]] = field(default_factory=dict)
     chosen: tuple[PlanId, frozenset[WindowId], frozenset[WindowId]] | None = None
     moves: int = 0

@@ -12,7 +12,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
-from starlette.staticfiles import StaticFiles
 
 import fermata
 from fermata.authority.engine import shipped
@@ -68,8 +67,8 @@ from fermata.server.web import (
     updates_page,
     what_if_page,
 )
+from fermata.server.web.assets import STATIC, Assets
 from fermata.server.web.refused_page import RefusedPages
-from fermata.server.web.render import STATIC
 from fermata.services.board import BoardReader, Database
 from fermata.services.campaigns import CampaignDesk
 from fermata.services.inventory_sources import NOTHING_CONFIGURED, Sources
@@ -208,7 +207,7 @@ def _routes() -> tuple[BaseRoute, ...]:
     app.router.routes.extend([*ROUTES, *doors.ROUTES])
     for screen in SCREENS:
         app.include_router(screen.router, dependencies=[Depends(first) for first in READ_FIRST.get(screen, ())])
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/static", Assets(directory=STATIC), name="static")
     return tuple(app.router.routes)
 
 

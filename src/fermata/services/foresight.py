@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from fermata.domain.campaign import Campaign, LimitKind
 from fermata.domain.deadline_risk import ALERT_ABOVE, DeadlineRisk, Driver, Remedy
@@ -19,6 +20,7 @@ from fermata.planning.inputs import Planned, PlanningInput
 from fermata.planning.planner import plan_campaign
 from fermata.planning.risk.deadline import Foreseen, foresee_deadline
 from fermata.planning.search import SearchOptions
+from fermata.services.aside import Aside, AtOnce
 from fermata.services.errors import refusing_unknown
 from fermata.services.patience import overdue_after
 from fermata.services.plans import Wanted, load_inputs, read_inputs
@@ -38,7 +40,7 @@ ALIKE = 0.05  # two standard errors of a share of so many plays
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Left:
+class Left:
     """What is left of a campaign. `inputs`: of the plan in force; `now`: of one that would follow it."""
 
     run: Run
@@ -68,10 +70,20 @@ class _Left:
         return lost + sum(len(names) for group in (self.facts.left, self.facts.new) for names in group.values())
 
 
-def foresee(db: Database, run_id: RunId, now: datetime) -> DeadlineRisk | None:
-    """Foresees once a campaign day and plan; what was foreseen before comes back. None for a run that has no plan in
-    force. Nothing is held while it is played.
+def foresee(
+    db: Database, run_id: RunId, now: datetime, aside: Aside[DeadlineRisk] | None = None
+) -> DeadlineRisk | None:
+    """Foresees once a campaign day and plan; what was foreseen before comes back. Nothing is held while it is played.
+    None for a run that has no plan in force, and while it is worked out `aside`, under the run's id (None: at once).
+    Raises AsideFailed.
     """
+    if aside is None:
+        aside = AtOnce()
+    if aside.is_under_way(run_id):
+        return None
+    found = aside.take(run_id)
+    if found is not None and (kept := _keep(db, found)) is not None:
+        return kept
     with refusing_unknown(), db.read() as conn:
         left = _read(conn, run_id, now)
         last = replans.latest_risk(conn, run_id)
@@ -80,6 +92,15 @@ def foresee(db: Database, run_id: RunId, now: datetime) -> DeadlineRisk | None:
     zone = left.now.campaign.timezone
     if last is not None and last.plan == left.plan.id and calendar_day(last.at, zone) == calendar_day(now, zone):
         return last
+    aside.begin(run_id, partial(work_out, left, last, now))
+    found = aside.take(run_id)
+    return None if found is None else _keep(db, found)
+
+
+def work_out(left: Left, last: DeadlineRisk | None, now: datetime) -> DeadlineRisk:
+    """Plays what is left, and what would help; `last`: what was foreseen before. Reads nothing but a clock of how long
+    it takes.
+    """
     is_overdue = overdue_after(SECONDS_MOST)
     seen = foresee_deadline(
         left.inputs, left.ahead, plays=PLAYS, recovery_days=left.recovery_days, is_overdue=is_overdue
@@ -88,16 +109,24 @@ def foresee(db: Database, run_id: RunId, now: datetime) -> DeadlineRisk | None:
     if risk.missed > ALERT_ABOVE:
         risk = _with_remedies(left, risk, last)
         risk = replace(risk, alert=_alert(left, risk))
+    return risk
+
+
+def _keep(db: Database, risk: DeadlineRisk) -> DeadlineRisk | None:
+    """Kept, and an alert told. None: another plan has come into force, of which it says nothing."""
     with db.begin() as conn:
+        run = runs.load_run(conn, risk.run)
+        if run is None or run.plan != risk.plan:
+            return None
         if risk.alert is not None:
             data = {"missed": risk.missed, "plan": risk.plan, "late_node_days": risk.late_node_days}
-            why, subject = str(risk.alert), f"run:{run_id}"
-            line = Entry(at=now, actor="conductor", event="deadline.at_risk", subject=subject, why=why, data=data)
+            why, subject = str(risk.alert), f"run:{risk.run}"
+            line = Entry(at=risk.at, actor="conductor", event="deadline.at_risk", subject=subject, why=why, data=data)
             journal.append(conn, line)
         return replans.add_risk(conn, risk)
 
 
-def _with_remedies(left: _Left, risk: DeadlineRisk, last: DeadlineRisk | None) -> DeadlineRisk:
+def _with_remedies(left: Left, risk: DeadlineRisk, last: DeadlineRisk | None) -> DeadlineRisk:
     """With what would help: each is planned and played, so what was tried lately of about the same risk is kept."""
     if last is not None and last.remedies_at is not None:
         is_alike = abs(last.missed - risk.missed) <= ALIKE
@@ -107,7 +136,7 @@ def _with_remedies(left: _Left, risk: DeadlineRisk, last: DeadlineRisk | None) -
     return replace(risk, remedies=tuple(found), remedies_at=risk.at)
 
 
-def _read(conn: Connection, run_id: RunId, now: datetime) -> _Left | None:
+def _read(conn: Connection, run_id: RunId, now: datetime) -> Left | None:
     run = runs.load_run(conn, run_id)
     if run is None:
         return None
@@ -117,7 +146,7 @@ def _read(conn: Connection, run_id: RunId, now: datetime) -> _Left | None:
     campaign = inputs.campaign
     daily = campaign.daily_window
     hours = day_interval(campaign.deadline, daily.start, daily.back_in_service_by, campaign.timezone)
-    return _Left(
+    return Left(
         run=run,
         plan=inputs.parent,
         inputs=load_inputs(conn, inputs.parent),
@@ -133,7 +162,7 @@ def _read(conn: Connection, run_id: RunId, now: datetime) -> _Left | None:
     )
 
 
-def _tell(left: _Left, seen: Foreseen, now: datetime) -> DeadlineRisk:
+def _tell(left: Left, seen: Foreseen, now: datetime) -> DeadlineRisk:
     running = [row for row in left.facts.windows if row.state is WindowState.OPEN]
     late = [r for r in running if r.planned_end + timedelta(minutes=r.behind_minutes or 0) > left.deadline]
     sure = tuple(Driver(window=row.window, cluster=row.cluster, nodes=row.nodes, missed=1.0) for row in late)
@@ -155,14 +184,14 @@ def _tell(left: _Left, seen: Foreseen, now: datetime) -> DeadlineRisk:
     )
 
 
-def _days_late_of_one(left: _Left, now: datetime) -> float:
+def _days_late_of_one(left: Left, now: datetime) -> float:
     """Expected days after the deadline of a node on the tail list: repairs end at an exponential time."""
     mean = left.now.campaign.fallout.mean_days_to_repair
     ahead = max(0.0, (left.deadline - now) / ONE_DAY)
     return mean * math.exp(-ahead / mean) if mean > 0 else 0.0
 
 
-def _find_remedies(left: _Left) -> Iterator[Remedy]:
+def _find_remedies(left: Left) -> Iterator[Remedy]:
     """Each change planned from what is left, free to move all that was not told within the notice, and played."""
     inputs = replace(
         left.now, parent=None, observed=None, fleet=left.now.fleet_to_come, now=left.now.now + left.now.lead
@@ -198,7 +227,7 @@ def _changes(campaign: Campaign) -> Iterator[tuple[str, Campaign]]:
         yield f"capacity back by {later:%H:%M}", replace(campaign, daily_window=longer)
 
 
-def _alert(left: _Left, risk: DeadlineRisk) -> Reason:
+def _alert(left: Left, risk: DeadlineRisk) -> Reason:
     first = risk.drivers[0] if risk.drivers else None
     better = [remedy for remedy in risk.remedies if remedy.missed < risk.missed]
     told = "; ".join(f"{x.change}: {x.missed:.0%}, {x.moved} date(s) moved" for x in better)

@@ -5,7 +5,8 @@ conductor may, its publication and the run's going over to it: cut off anywhere,
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fermata.domain.deadline_risk import DeadlineRisk
@@ -19,6 +20,7 @@ from fermata.domain.reasons import Code, Reason, reason
 from fermata.domain.replans import Replan, ReplanOutcome, judge_alone, list_lines
 from fermata.domain.run_states import LIVE_RUNS, Desired, ReplanMode
 from fermata.planning.inputs import Infeasible, Planned
+from fermata.services.aside import Aside, AsideFailed, AtOnce
 from fermata.services.errors import Refusal, refusing_unknown
 from fermata.services.foresight import foresee
 from fermata.services.plans import (
@@ -60,6 +62,7 @@ class StoreReplanner:
 
     database: Database
     new_id: Callable[[str], str]
+    aside: Aside[DeadlineRisk] = field(default_factory=AtOnce)
 
     def consider(self, run: RunId, now: datetime) -> Replan | None:
         """As in `ports.Replanner`."""
@@ -76,12 +79,11 @@ class StoreReplanner:
                 return None
             return _record(self.database, _without_plan(case, refused.reason), case)
 
-    def foresee(self, run: RunId, now: datetime) -> DeadlineRisk | None:
+    def foresee(self, run: RunId, now: datetime) -> bool:
         """As in `ports.Replanner`."""
-        try:
-            return foresee(self.database, run, now)
-        except Refusal:  # as in `consider`: nothing is foreseen from what is not on record
-            return None
+        with suppress(Refusal, AsideFailed):  # as in `consider`: nothing is foreseen from what is not on record
+            foresee(self.database, run, now, self.aside)
+        return not self.aside.is_under_way(run)
 
     def _find_case(self, run_id: RunId, now: datetime) -> _Case | None:
         with refusing_unknown(), self.database.read() as conn:

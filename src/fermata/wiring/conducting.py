@@ -13,6 +13,7 @@ import fermata
 from fermata.adapters.inventory_http import Access
 from fermata.adapters.prometheus import PrometheusMetrics
 from fermata.adapters.secrets import bind
+from fermata.domain.deadline_risk import DeadlineRisk
 from fermata.domain.ids import CampaignId, RunId, WindowId
 from fermata.execution.parts import Parts, Tick
 from fermata.formats.metrics import read_metrics
@@ -27,6 +28,7 @@ from fermata.sim.world import open_world
 from fermata.store import inventory, plans
 from fermata.store.database import Database, OtherRelease
 from fermata.store.leases import LEAD
+from fermata.wiring.aside import ChildAside
 from fermata.wiring.clocks import PacedClock, mint_id
 from fermata.wiring.named_secrets import open_secrets
 from fermata.wiring.site import RealSite
@@ -92,7 +94,8 @@ def open_site_parts(database: Database, clock: PacedClock, site: RealSite, setti
     site.require(database)
     metrics = open_metrics(settings.metrics)
     rooms = StoreRooms(database, site.book.bridge)
-    ports = replace(site.over(database), replanner=StoreReplanner(database, mint_id), metrics=metrics, rooms=rooms)
+    planner = StoreReplanner(database, mint_id, ChildAside())
+    ports = replace(site.over(database), replanner=planner, metrics=metrics, rooms=rooms)
     return Parts(
         database=database,
         open_site=lambda _campaign: ports,
@@ -105,11 +108,12 @@ def open_site_parts(database: Database, clock: PacedClock, site: RealSite, setti
 def open_simulated_parts(database: Database, clock: PacedClock, *, seed: int, log: Path) -> Parts:
     """What one process of several conducts of any run, on a simulated fleet whose memory they share."""
     sites: dict[CampaignId, Site] = {}
+    aside = ChildAside[DeadlineRisk]()
 
     def open_site(campaign: CampaignId) -> Site:
         if campaign not in sites:
             site = open_simulated_site(database, campaign, clock=clock, seed=seed, log=log, with_jobs=True)
-            planner, rooms = StoreReplanner(database, mint_id), StoreRooms(database)
+            planner, rooms = StoreReplanner(database, mint_id, aside), StoreRooms(database)
             sites[campaign] = replace(site, replanner=planner, rooms=rooms)
         return sites[campaign]
 

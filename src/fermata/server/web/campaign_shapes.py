@@ -77,6 +77,7 @@ def _head_day(columns: Columns, number: int, day: date, campaign: Campaign) -> d
         "x": round(number * columns.width, 3),
         "w": round(columns.width, 3),
         "middle": round((number + 0.5) * columns.width, 3),
+        "end": round((number + 1) * columns.width, 3),
         "day": day,
         "initial": f"{day:%a}"[:1],
         "is_weekend": day.weekday() >= SATURDAY,

@@ -246,6 +246,7 @@ class _Axis:
                 "x": round(number * width, 3),
                 "w": round(width, 3),
                 "middle": round((number + 0.5) * width, 3),
+                "end": round((number + 1) * width, 3),
                 "day": day,
                 "initial": f"{day:%a}"[:1],
                 "is_weekend": day.weekday() >= SATURDAY,

@@ -1,10 +1,9 @@
 """Turns one board snapshot into HTML fragments and chart data. Pure: the same board gives the same bytes."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,11 +17,11 @@ from fermata.server.banner import find_broken
 from fermata.server.demo import DemoInfo
 from fermata.server.identity.viewer import viewer
 from fermata.server.web import words
+from fermata.server.web.assets import asset_url
 from fermata.services.board_views import Axis, Board, Curves, Figures, Lane, Mark, TailPage, WindowView
 from fermata.services.words import span_words
 
 HERE = Path(__file__).parent
-STATIC = HERE / "static"
 HTML_FRAGMENTS = ("clock", "headline", "today", "calendar", "tail")
 DAY = "day-"  # a part per day: a window that moves re-sends one day, not the whole calendar
 MIN_BAR = 0.25  # per cent of the lane: what just started must still be seen
@@ -56,13 +55,6 @@ def _csrf() -> Markup:
     """The field that goes along with a form's change; nothing where nobody signed in."""
     token = viewer().csrf
     return Markup('<input type="hidden" name="csrf" value="{}">').format(token) if token else Markup("")
-
-
-@lru_cache(maxsize=64)
-def asset_url(path: str) -> str:
-    """The address of a static file, with its content's hash so that a browser may keep it for ever."""
-    digest = hashlib.sha256((STATIC / path).read_bytes()).hexdigest()[:12]
-    return f"/static/{path}?v={digest}"
 
 
 def render_fragments(board: Board, tail: TailPage, demo: DemoInfo | None) -> dict[str, str]:

@@ -88,12 +88,18 @@
   }
 
   function draw() {
-    if (!data || !window.echarts) return;
+    if (data) window.fermataDraw(drawBoth);
+  }
+
+  function drawBoth(echarts) {
     for (const [name, option] of [["limit", limitOption], ["burn", burnOption]]) {
       const box = document.getElementById(`plot-${name}`);
       if (!box || (name === "limit" && !pick.value)) continue;
       box.hidden = false;
-      charts[name] ??= window.echarts.init(box, null, { renderer: "canvas" });
+      if (!charts[name]) {
+        charts[name] = echarts.init(box, null, { renderer: "canvas" });
+        new ResizeObserver(() => { charts[name].resize(); }).observe(box);
+      }
       charts[name].setOption(option(box.clientWidth), { notMerge: true });
     }
   }
@@ -113,7 +119,6 @@
     if (!data) return;
     document.getElementById("pick").hidden = false;
     draw();
-    for (const [name, chart] of Object.entries(charts)) new ResizeObserver(() => { chart.resize(); }).observe(document.getElementById(`plot-${name}`));
   }
 
   pick?.addEventListener("change", draw);

@@ -93,11 +93,14 @@
   function draw() {
     const drawn = { out: data !== null, share: data !== null && data.baseline > 0 };
     for (const [name, shown] of Object.entries(drawn)) document.getElementById(`chart-${name}`).hidden = !shown;
-    if (!window.echarts) return;
+    if (data) window.fermataDraw(drawShown);
+  }
+
+  function drawShown(echarts) {
     for (const [name, option] of [["out", outOption], ["share", shareOption]]) {
       const box = document.getElementById(`chart-${name}`);
       if (box.hidden) continue;
-      charts[name] ??= window.echarts.init(box, null, { renderer: "canvas" });
+      charts[name] ??= echarts.init(box, null, { renderer: "canvas" });
       charts[name].setOption(option(box.clientWidth), { notMerge: true, lazyUpdate: true });
     }
   }

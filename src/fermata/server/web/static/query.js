@@ -11,15 +11,14 @@
   });
 
   const box = document.getElementById("bars");
-  if (!box || !window.echarts) return;
+  if (!box) return;
   const ROW = 22, BESIDE = 56;
   const told = JSON.parse(box.dataset.chart);
   box.style.height = `${BESIDE + told.labels.length * Math.max(ROW, told.series.length * 13)}px`;
-  const chart = window.echarts.init(box, null, { renderer: "canvas" });
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const number = new Intl.NumberFormat("en-US");
 
-  function draw() {
+  function draw(chart) {
     const width = box.clientWidth;
     const quiet = { color: colour("muted"), fontSize: 11.5 };
     chart.setOption({
@@ -35,7 +34,10 @@
         label: { show: true, position: "right", ...quiet, formatter: (hit) => number.format(hit.value) } })),
     }, { notMerge: true });
   }
-  draw();
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  new ResizeObserver(() => { chart.resize(); draw(); }).observe(box);
+  window.fermataDraw((echarts) => {
+    const chart = echarts.init(box, null, { renderer: "canvas" });
+    draw(chart);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { draw(chart); });
+    new ResizeObserver(() => { chart.resize(); draw(chart); }).observe(box);
+  });
 })();
