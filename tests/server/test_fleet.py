@@ -65,7 +65,7 @@ def test_every_colour_has_a_digit_for_every_node(client: httpx.Client, shade: st
         ("/fleet?cluster=nowhere", 404, "no cluster nowhere"),
         ("/fleet/cells?cluster=nowhere", 404, "no cluster nowhere"),
         ("/fleet?shade=loud", 422, ""),
-        ("/nodes/nobody", 404, "no node nobody"),
+        ("/nodes/nobody", 404, "no node 'nobody'"),
         ("/nodes/nobody/why", 404, ""),
         ("/fleet/names?cluster=nowhere", 404, "no cluster nowhere"),
     ],

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from fermata.server.web import words
+from fermata.server.web.render import mark_commands
 from fermata.services.board_views import Head, Pace, Slip
 from fermata.services.words import span_words
 
@@ -76,3 +77,19 @@ def test_day_of_the_campaign(day: int | None, said: str) -> None:
         run=None,
     )
     assert words.day_text(head) == said
+
+
+@pytest.mark.parametrize(
+    ("sentence", "html"),
+    [
+        ("`fermata tail` shows who is.", "<code>fermata tail</code> shows who is."),
+        ("Say `a` or `b`", "Say <code>a</code> or <code>b</code>"),
+        ("nothing to type", "nothing to type"),
+        ("`<b>` & <i>", "<code>&lt;b&gt;</code> &amp; &lt;i&gt;"),
+        ("a lone ` & <i>", "a lone ` &amp; &lt;i&gt;"),
+    ],
+)
+def test_what_may_be_typed_is_shown_as_code_and_nothing_else_of_a_sentence_is_taken_for_markup(
+    sentence: str, html: str
+) -> None:
+    assert mark_commands(sentence) == html

@@ -86,7 +86,7 @@ async def node_page(given: Given, name: str) -> Response:
     await given.live.parts()
     view = await run_in_threadpool(lambda: view_node(given.db, given.wall.picture, NodeId(name)))
     if view is None:
-        raise HTTPException(HTTPStatus.NOT_FOUND, f"The inventory has no node {name}.")
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"The inventory has no node '{name}'.")
     board = given.reader.latest
     zone = board.head.timezone if board is not None and board.head is not None else "UTC"
     answer = ANSWER_WORDS[view.proof.answer]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from fermata.domain.break_glass import place_words
 from fermata.server.banner import find_broken
@@ -45,6 +45,7 @@ def environment() -> Environment:
         day=words.day,
         span=span_words,
         zone_name=words.zone_name,
+        commands=mark_commands,
     )
     env.globals.update(words=words, percent=words.percent, share=_share, asset=asset_url, viewer=viewer, csrf=_csrf)
     env.globals.update(broken=find_broken, place_words=place_words)
@@ -55,6 +56,16 @@ def _csrf() -> Markup:
     """The field that goes along with a form's change; nothing where nobody signed in."""
     token = viewer().csrf
     return Markup('<input type="hidden" name="csrf" value="{}">').format(token) if token else Markup("")
+
+
+def mark_commands(sentence: str) -> Markup:
+    """A sentence with what stands between backticks, which is what somebody may type, as code."""
+    parts = sentence.split("`")
+    if len(parts) % 2 == 0:  # one is left over: it is part of the words
+        return escape(sentence)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
 
 
 def render_fragments(board: Board, tail: TailPage, demo: DemoInfo | None) -> dict[str, str]:
