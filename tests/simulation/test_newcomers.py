@@ -18,6 +18,7 @@ from fermata.domain.plan_codes import PlanCode
 from fermata.domain.policy import Conditions, Verdict
 from fermata.domain.reasons import AnyCode
 from fermata.domain.run_states import RunState
+from fermata.sim.fates import NO_FAULTS
 from fermata.store import inventory
 
 pytestmark = pytest.mark.databases("sqlite")
@@ -139,3 +140,27 @@ def replace_plan(rig: stagehand.Rig, numbers: Iterable[int]) -> stagehand.Rig:
     wanted = names(numbers)
     cut = [replace(w, nodes=tuple(n for n in w.nodes if n in wanted)) for w in rig.plan.windows]
     return replace(rig, plan=replace(rig.plan, windows=tuple(cut)))
+
+
+def test_a_device_that_fails_is_not_reset_once_a_node_came_behind_it(tmp_path: Path) -> None:
+    rig = stagehand.set_up(
+        stagehand.fresh_sqlite(tmp_path),
+        tmp_path,
+        fleet=small.fleet(nodes=16),
+        faults=replace(NO_FAULTS, device_fails=1),
+    )
+
+    def rack_it_while_written(point: str) -> None:
+        written = {op.unit for op in rig.ops() if op.state is UnitState.APPLYING} if point == "observed" else set()
+        if TOR in written and NEW not in stored(rig).nodes:
+            change(rig, newcomer(rig))
+
+    rig.conduct(crash=rack_it_while_written, until=small.START + stagehand.hours(8))
+    assert NEW in stored(rig).nodes
+    reset = {DeviceId(step.unit) for step in rig.world.steps.values() if step.op == "reset"}
+    assert OTHER_TOR in reset, "nobody came behind that"
+    assert TOR not in reset
+    (op,) = [op for op in rig.ops() if op.unit == TOR]
+    assert op.state is UnitState.FAILED
+    assert op.reason is not None
+    assert op.reason.code is PlanCode.DEVICE_GOT_NODES

@@ -235,7 +235,8 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     """Another try under a new key, after a power reset; or the tail list.
 
     A device that workloads need, because its update is impactless and nobody was drained, is reset only when it hangs.
-    A node that came into service is not reset: workloads may be on it.
+    One for which nodes were drained is not reset once others have come behind it: a person decides. A node that came
+    into service is not reset: workloads may be on it.
     """
     if op.astray_since is not None:
         return _retry_astray(op, facts, why, hung=hung)
@@ -252,6 +253,9 @@ def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | 
     in_use = op.kind is UnitKind.DEVICE and not facts.script.devices[facts.device_id(op)].update.needs_drain
     if in_use and not hung:
         return EndStep(event=UnitEvent.STEP_ENDED, applied=0, active=0, retries=retries, why=why)
+    lacking = facts.lacking.get(facts.device_id(op)) if op.kind is UnitKind.DEVICE else None
+    if lacking is not None:
+        return GiveUp(reason=lacking, retries=retries)
     return Begin(
         event=UnitEvent.RESET,
         step=RESET_PREFIX + op.step,

@@ -29,7 +29,7 @@ from fermata.execution.gating import note_marks
 from fermata.execution.last_good import note_devices_proven
 from fermata.execution.mended import note_mended
 from fermata.execution.obeying import obey_anew, winding_down
-from fermata.execution.observe import Looked, observe
+from fermata.execution.observe import Looked, may_begin, observe
 from fermata.execution.orders import heed_ends
 from fermata.execution.patrol import mark_astray_rows, nodes_behind, tell_astray, unseen
 from fermata.execution.perform import perform
@@ -152,7 +152,7 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[
     with stage.database.begin() as conn:
         staying = find_staying(stage, conn, ops, looked.seen, batch.now)
         batch.frozen = find_frozen(stage, conn, ops, batch.now)
-        batch.lacking = {**find_lacking(stage, conn, ops, batch.now), **staying}
+        batch.lacking = {**find_lacking(stage, conn, ops, batch.now, _over(ops, looked, batch.now)), **staying}
         is_barred = bool(batch.frozen or batch.lacking)
         if obey_anew(stage, conn) or is_barred or not has_room(stage, conn, draft.marks):
             stage.roster.put(before for before, _ in draft.changes.values())
@@ -161,6 +161,11 @@ def _record_intent(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> list[
         stage.crash("intent")
     intended = (mark.after for mark in draft.marks if mark.after.asked is Asked.INTENDED)
     return [op for op in intended if op.next_at == batch.now]
+
+
+def _over(ops: Iterable[UnitOp], looked: Looked, now: datetime) -> set[int]:
+    """Rows whose step has ended one way or another, or is taken for hung."""
+    return {op.id for op in ops if may_begin(op, looked.seen.get(op.id, NOTHING_SEEN).progress, now)}
 
 
 def _decide_batch(batch: Batch, ops: Sequence[UnitOp], looked: Looked) -> Draft:

@@ -119,13 +119,22 @@ def find_refused(
 _MAY_BEGIN = (UnitState.PENDING, UnitState.FAILED, UnitState.IN_REPAIR)  # what was mended is written at once
 
 
-def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime) -> Mapping[DeviceId, Reason]:
-    """Of the devices among `ops` that may be written next, those that may not be. While nodes behind one serve, which
+def find_lacking(
+    stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: datetime, over: Collection[int]
+) -> Mapping[DeviceId, Reason]:
+    """Of the devices among `ops` that may be written or reset next, those that may not be. `over`: rows whose step has
+    ended, or hangs, so that a reset may follow, which nodes in service would feel. While nodes behind one serve, which
     the window took or not: consent lacks something now, or for as long as the work may take. When all that the window
     knows behind one are empty: others came behind it since the plan, or it stands elsewhere; about the empty ones
     nobody can take back a word.
     """
-    next_ones = [op for op in ops if op.kind is UnitKind.DEVICE and op.state in _MAY_BEGIN and not op.undo]
+    next_ones = [
+        op
+        for op in ops
+        if op.kind is UnitKind.DEVICE
+        and not op.undo
+        and (op.state in _MAY_BEGIN or (op.state is UnitState.APPLYING and op.id in over))
+    ]
     scripts = [stage.script(op.window) for op in next_ones]
     asked = [
         (op, script.devices[DeviceId(op.unit)])
@@ -142,7 +151,7 @@ def find_lacking(stage: Stage, conn: Connection, ops: Iterable[UnitOp], now: dat
         if device.update.needs_drain:
             why = why_not_drained(device.device, score.fleet, today)
             found |= {} if why is None else {device.device: why}
-        else:
+        elif op.state is not UnitState.APPLYING:
             near = _near(device.device, score.fleet, today)
             quiet = {device.device: Interval(now, now + device.update.duration_minutes.p90 * MINUTE)}
             found |= find_device_gaps(near, near, score.catalogue, stage.campaign.updates, said, quiet)

@@ -59,7 +59,7 @@ def observe(
     progress = _observe_progress(caller, asked)
     to_look = [op for op in ops if op.id in also or _needs_a_look(op, progress.get(op.id), now)]
     names = [NodeId(op.unit) for op in to_look if op.kind is not UnitKind.DEVICE]
-    names += [name for op in ops if _may_begin(op, progress.get(op.id), now) for name in behind.get(op.id, ())]
+    names += [name for op in ops if may_begin(op, progress.get(op.id), now) for name in behind.get(op.id, ())]
     nodes = observe_service(site, tuple(dict.fromkeys(names)))
     devices = observe_devices(site, [DeviceId(op.unit) for op in to_look if op.kind is UnitKind.DEVICE])
     looked_at = {op.id for op in to_look}
@@ -113,10 +113,10 @@ def _needs_a_look(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
         return True
     if op.kind is UnitKind.NODE and op.state in _IDLE:
         return True
-    return op.state not in _NEEDS_NO_LOOK and _may_begin(op, progress, now)
+    return op.state not in _NEEDS_NO_LOOK and may_begin(op, progress, now)
 
 
-def _may_begin(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
+def may_begin(op: UnitOp, progress: Progress | None, now: datetime) -> bool:
     """True when the step under way is over, was never asked for, or is taken for hung, so that one may begin."""
     if op.is_idle or isinstance(progress, NeverAsked | Succeeded | Failed):
         return True
