@@ -234,9 +234,8 @@ def _hung(op: UnitOp, seen: Seen, facts: Facts, again: datetime | None) -> Decis
 def retry(op: UnitOp, facts: Facts, why: str, *, hung: bool = False) -> Begin | EndStep | GiveUp:
     """Another try under a new key, after a power reset; or the tail list.
 
-    A device that workloads need, because its update is impactless and nobody was drained, is reset only when it hangs.
-    One for which nodes were drained is not reset once others have come behind it: a person decides. A node that came
-    into service is not reset: workloads may be on it.
+    A device that workloads need, because its update is impactless and nobody was drained, is reset only when it hangs;
+    one for which nodes were drained not at all once others came behind it. Nor is a node that came into service.
     """
     if op.astray_since is not None:
         return _retry_astray(op, facts, why, hung=hung)
