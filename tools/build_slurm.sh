@@ -24,6 +24,9 @@ if [ ! -e "$folder/bin/complete" ]; then
   debootstrap --variant=minbase "--include=$packages" trixie "$folder/debian" "$mirror" >"$folder/debootstrap.log" ||
     { tail -5 "$folder/debootstrap.log" >&2; exit 1; }
   rm -rf "$folder/debian/var/cache/apt/archives"
+  # slurmctld asks for the name behind each caller, and answers nobody while a name server is silent: none is asked.
+  echo "127.0.0.1 localhost $(hostname)" >"$folder/debian/etc/hosts"
+  : >"$folder/debian/etc/resolv.conf"
   mkdir "$folder/bin"
   for program in "${programs[@]}"; do
     # In mounts of its own, which end with it: files of this machine's /tmp and /dev have the same names inside.

@@ -31,7 +31,7 @@ AuthType=auth/munge
 AuthInfo=socket={at}/munge/socket
 AuthAltTypes=auth/jwt
 AuthAltParameters=jwt_key={at}/state/jwt_hs256.key
-{release_lines}
+{authority}
 StateSaveLocation={at}/state
 SlurmdSpoolDir={at}/spool/%n
 SlurmctldPidFile={at}/log/slurmctld.pid
@@ -54,9 +54,6 @@ SlurmdParameters=config_overrides
 {nodes}
 PartitionName=batch Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
-_LINES_OLD = "CryptoType=crypto/munge"
-# On two busy cores 24.11 now and then answers nobody for up to 30 seconds; a caller gives up after 10 by itself.
-_LINES_NEW = "CredType=cred/munge\nMessageTimeout=60"
 _REBOOT = """\
 #!/bin/sh
 p=$PPID
@@ -129,7 +126,7 @@ class SlurmSite:
 
     def run(self, *words: str) -> str:
         """What one of Slurm's programs prints. Raises `SlurmFailed` with its complaint."""
-        done = subprocess.run(words, env=self._env(), cwd="/", capture_output=True, text=True, check=False, timeout=90)
+        done = subprocess.run(words, env=self._env(), cwd="/", capture_output=True, text=True, check=False, timeout=60)
         if done.returncode:
             raise SlurmFailed(f"{' '.join(words)} ended with {done.returncode}: {done.stderr or done.stdout}")
         return done.stdout
@@ -216,8 +213,8 @@ class SlurmSite:
         jwt.write_bytes(os.urandom(32))
         jwt.chmod(0o600)
         self._ports = free_ports(2 if self.cloud else len(self.nodes) + 2)
-        lines = _LINES_NEW if self.release >= (24, 11) else _LINES_OLD
-        conf = _CONF.format(at=self.at, port=self._ports[0], nodes=self._node_lines(), release_lines=lines)
+        authority = "CryptoType=crypto/munge" if self.release < (24, 11) else "CredType=cred/munge"
+        conf = _CONF.format(at=self.at, port=self._ports[0], nodes=self._node_lines(), authority=authority)
         (self.at / "etc/cgroup.conf").write_text("CgroupPlugin=disabled\n" if self.release >= (24, 11) else "")
         (self.at / "etc/slurm.conf").write_text(conf)
         for name, text in (("reboot.sh", _REBOOT), ("reset.sh", _RESET)):
