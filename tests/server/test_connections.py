@@ -5,7 +5,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -235,3 +235,9 @@ def test_a_stream_outlives_every_deadline_of_requests(port: int) -> None:
             assert piece, "it was closed"
             data += piece
     assert data.startswith(b"HTTP/1.1 200 ")
+
+
+def test_six_hundred_who_come_while_the_server_is_busy_wait_instead_of_being_dropped() -> None:
+    with bind_socket("127.0.0.1", 0) as listener, ExitStack() as held:
+        for _ in range(600):
+            held.enter_context(socket.create_connection(listener.getsockname(), timeout=0.9))

@@ -2,9 +2,11 @@
 
 import threading
 import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from tests.constraints import world as w
 from tests.store.test_append_only import ENTRY
 
@@ -64,6 +66,17 @@ def test_however_many_wait_to_write_others_read(db: Database) -> None:
         writer.join()
     with db.read() as reader:
         assert len(journal.read(reader)) == THREADS
+
+
+def test_a_file_that_was_read_by_many_at_once_is_not_opened_again_for_the_next_many(tmp_path: Path) -> None:
+    opened = list[object]()
+    with closing(open_database(f"sqlite:///{tmp_path / 'store.db'}")) as db:
+        event.listen(db.engine, "connect", lambda connection, _entry: opened.append(connection))
+        for _ in range(2):
+            with ExitStack() as readers:
+                for _ in range(THREADS):
+                    readers.enter_context(db.read())
+    assert len(opened) <= THREADS
 
 
 def test_a_second_writer_waits_and_then_sees_what_the_first_wrote(db: Database) -> None:

@@ -19,7 +19,9 @@ ACCEPTED_A_TURN = 32
 START_SECONDS_MAX = 20  # imports and the first event loop on a busy two-core machine take about one
 GRACE_SECONDS = 1  # an open event stream never ends by itself; Ctrl-C has to be through in two seconds
 SWITCH_SECONDS = 0.0005  # until a thread that computes lets others go on: at Python's 0.005 a dozen hold up the loop
-_BACKLOG = 512
+# Connections that wait to be taken, as many as the kernel allows: where they are more, the kernel drops who comes, who
+# tries again a second later.
+_BACKLOG = 4096
 
 
 class PortTaken(Exception):

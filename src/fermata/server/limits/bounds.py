@@ -117,6 +117,7 @@ class Bounds:
     pauses: Rate = Rate(burst=50, a_second=0.5)
     depth_max: int = 32  # of a JSON body; the formats nest 5 deep
     values_max: int = 400_000  # of a JSON body: commas in it; 20,000 approvals with ten fields each are 200,000
+    brackets_max: int = 100_000  # that open in a JSON body: five of each of those approvals; reading them takes 60 ms
     fields_max: int = 1000  # of a form
     judged_at_once: int = 64 * 1024  # bytes of a body: longer ones are judged by a thread
     strangers: Rate = Rate(burst=40, a_second=1)  # requests of one address whose sender is not known

@@ -17,7 +17,10 @@ def is_judged(media_type: str) -> bool:
 
 
 def judge_body(body: bytes, media_type: str, bounds: Bounds) -> None:
-    """Raises OverLimit for a form of too many fields, and for JSON of too many values or too deep."""
+    """Raises OverLimit for a form of too many fields, and for JSON of too many values or lists, or too deep.
+
+    While a parser makes lists and objects no other thread goes on, so there may not be many of them.
+    """
     if media_type.strip().lower().startswith(_FORM):
         if body.count(b"&") >= bounds.fields_max:
             sentence = f"A form holds at most {bounds.fields_max:,} fields: send it in parts. Nothing was changed."
@@ -25,6 +28,12 @@ def judge_body(body: bytes, media_type: str, bounds: Bounds) -> None:
         return
     if body.count(b",") > bounds.values_max:
         sentence = f"A body holds at most {bounds.values_max:,} values: send it in parts. Nothing was changed."
+        raise OverLimit(LimitCode.BODY_TOO_MANY_VALUES, sentence)
+    if (opened := body.count(b"[") + body.count(b"{")) > bounds.brackets_max:
+        sentence = (
+            f"A body holds at most {bounds.brackets_max:,} lists and objects, this one {opened:,}: send it in parts."
+            " Nothing was changed."
+        )
         raise OverLimit(LimitCode.BODY_TOO_MANY_VALUES, sentence)
     if is_too_deep(body, bounds.depth_max):
         sentence = (
