@@ -53,6 +53,7 @@ FAULTS = {
     ),
     "archive in lines": (NAIVE_LINE,),
     "retry-after": (b"9" * 5000,),
+    "keys of a provider": (b'{"keys": [{"kty": "OKP", "crv": "ed25519", "x": "AAAA"}]}',),
 }  # fmt: skip
 
 

@@ -50,10 +50,13 @@ def _fits(metadata: Any, log: FaultLog, bytes_max: int) -> bool:
 
 
 def _values(column: Any) -> list[object]:
-    """A text that a column repeats is held once: a megabyte repeated a million times is written in two."""
+    """A text that a column repeats is held once: a megabyte repeated a million times is written in two. Raises
+    ArrowInvalid.
+    """
     values: list[object] = []
     for chunk in column.chunks:
         if isinstance(chunk, pa.DictionaryArray):
+            chunk.validate(full=True)  # a damaged file may point beyond the texts
             known = chunk.dictionary.to_pylist()
             values += (None if index is None else known[index] for index in chunk.indices.to_pylist())
         else:

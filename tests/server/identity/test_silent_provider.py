@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import OKPKey
 from tests.server.identity.issuer import Issuer
 
 from fermata.domain.access import AccessBook, OidcTerms
@@ -117,6 +119,15 @@ def test_for_what_is_no_signed_token_nobody_is_asked(token: str) -> None:
 
     with pytest.raises(NotProven):
         KeyRing(fetch=never).prove(token)
+
+
+def test_a_key_of_a_curve_that_nobody_knows_keeps_no_other_from_being_used() -> None:
+    key = OKPKey.generate_key("Ed25519", {"kid": "a"})
+    strange = {"kty": "OKP", "crv": "Ed26000", "x": "AAAA", "kid": "b"}
+    token = jwt.encode({"alg": "Ed25519", "kid": "a"}, {"sub": "one"}, key, algorithms=["Ed25519"])
+    assert KeyRing(fetch=lambda: {"keys": [strange, key.as_dict(private=False)]}).prove(token)["sub"] == "one"
+    with pytest.raises(ProviderSilent, match="cannot be used"):
+        KeyRing(fetch=lambda: {"keys": [strange]}).prove(token)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
-from joserfc.jwk import KeySet
+from joserfc.jwk import Key, KeySet, import_key
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA")
 KINDS = frozenset({"RSA", "EC", "OKP"})
@@ -200,13 +200,20 @@ def unproven_issuer(token: str) -> str:
 
 
 def _import(found: Mapping[str, Any]) -> KeySet:
+    """A key of a curve that is not known here is left out: the provider has others for those who do not know it."""
     listed = found.get("keys")
     keys = listed if isinstance(listed, list) else []
-    usable = [key for key in keys if isinstance(key, dict) and key.get("kty") in KINDS and key.get("use") != "enc"]
-    try:
-        return KeySet.import_key_set({"keys": usable})
-    except (JoseError, ValueError) as error:
-        raise ProviderSilent(f"its keys cannot be used: {_say(error)}") from error
+    usable, unusable = list[Key](), ""
+    for key in keys:
+        if not isinstance(key, dict) or key.get("kty") not in KINDS or key.get("use") == "enc":
+            continue
+        try:
+            usable.append(import_key(key))
+        except (JoseError, ValueError, KeyError) as error:
+            unusable = _say(error)
+    if unusable and not usable:
+        raise ProviderSilent(f"its keys cannot be used: {unusable}")
+    return KeySet(usable)
 
 
 def _decode(token: str, keys: KeySet) -> Claims:
