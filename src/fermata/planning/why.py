@@ -108,13 +108,11 @@ def explain_cluster(inputs: PlanningInput, plan: Plan, cluster: Cluster) -> Clus
     if windows:
         reasons = explain_mode(explainer.loads, narrow_inputs(inputs, cluster), windows)
     else:
-        reasons = tuple(dict.fromkeys(group.reason for group in unplanned)) or (
-            _nothing(inputs, cluster, cluster.name),
-        )
+        reasons = tuple(dict.fromkeys(group.reason for group in unplanned))
     return ClusterWhy(
         cluster=cluster.name,
         nodes=len(inputs.fleet.nodes_by_cluster[cluster.name]),
-        reasons=reasons,
+        reasons=reasons or (_nothing(inputs, cluster, cluster.name),),
         windows=tuple(explainer.explain(window) for window in windows),
         unplanned=unplanned,
     )

@@ -18,8 +18,12 @@ from fermata.planning.why_window import hours_text
 
 
 def explain_mode(loads: Loads, narrow: PlanningInput, windows: Sequence[Window]) -> tuple[Reason, ...]:
-    """Of one cluster with windows; `narrow` are the inputs of `loads` with a fleet of that cluster alone."""
+    """Of one cluster with windows; `narrow` are the inputs of `loads` with a fleet of that cluster alone. Where
+    nothing of what was planned may be taken any more, such as when consent was withdrawn, why not.
+    """
     scope = find_scope(narrow)
+    if not scope.works:
+        return tuple(dict.fromkeys(group.reason for group in scope.unplanned))
     work = scope.works[0]
     ways = WayFinder(narrow, scope, loads.encoding, loads.grown).find_ways(work)  # limits are of the whole fleet
     if windows[0].mode is Mode.WHOLE:

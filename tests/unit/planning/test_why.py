@@ -19,6 +19,7 @@ from fermata.planning.checker import build_case, check_case
 from fermata.planning.inputs import PlanningInput
 from fermata.planning.scores import score
 from fermata.planning.why import ClusterWhy, NodeWhy, explain_name
+from fermata.planning.why import list_names as list_every_name
 from fermata.planning.why_load import starts_of
 from fermata.planning.why_window import WindowExplainer, WindowWhy, list_names
 
@@ -371,3 +372,16 @@ def test_what_a_move_would_cost_is_what_the_checker_counts(inputs: PlanningInput
             for start in list(starts(explainer, window, day.date))[:2]:
                 expected = [score(case, move(plan, window, start), p) for p in preferences]
                 assert explainer.worth.moved(window, day, start) == pytest.approx(expected, abs=1e-8)
+
+
+def test_of_a_plan_whose_consent_is_gone_every_name_has_an_answer_and_a_cluster_says_what_is_missing() -> None:
+    inputs = small(3, 3)
+    plan, since = b.planned(inputs), replace(inputs, ledger=())
+    assert plan.windows
+    for name in list_every_name(since, plan):
+        assert explain_name(since, plan, name) is not None, name
+    cluster = explain_name(since, plan, "c0")
+    assert cluster is not None
+    assert isinstance(cluster.about, ClusterWhy)
+    assert [each.code for each in cluster.about.reasons] == [Code.APPROVAL_MISSING]
+    assert cluster.about.windows, "they are told as they were planned"
