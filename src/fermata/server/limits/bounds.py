@@ -100,6 +100,8 @@ class Bounds:
     share: Rate = Rate(
         burst=1.0, a_second=0.04
     )  # of the server's own time: beyond it a caller waits for others who did
+    share_busy: float = 0.2  # of that burst, beyond which a caller waits while the server is busy
+    share_busy_from: int = 5  # requests that are worked on at the same time: then it is
     share_each: int = 4  # requests of one caller that are worked on at the same time; of 40 threads of handlers
     share_more: int = 4  # requests of all callers together that are worked on beside one of each
     share_kept_seconds: float = 600.0  # that it does
@@ -133,6 +135,7 @@ class ConnectionBounds:
     all: int = 2000
     trusted: TrustedProxy = NO_PROXY
     head_seconds: float = 10.0  # from a request's first byte, or the connection, to the end of its headers
+    spread: float = 0.25  # the part of that, and of a pause, by which one connection's is longer than another's
     idle_seconds: float = 5.0  # of silence between two requests
     body_seconds: float = 20.0  # of a body at its start; it earns more as it comes in
     body_bytes_a_second: int = 64 * 1024  # what a body has to bring to earn a second
