@@ -2,12 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, Response
 
 from fermata.server.context import Given
 from fermata.server.web import render
-from fermata.server.web.routing import page_router
 from fermata.services import records
 from fermata.services.words import facts_words
 
@@ -15,7 +14,7 @@ FRESH = {"Cache-Control": "no-store"}
 LINES = 100
 SUBJECT_MAX = 200
 
-router = page_router()
+router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
 
 @router.get("/journal")
