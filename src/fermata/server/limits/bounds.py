@@ -133,7 +133,6 @@ class ConnectionBounds:
     all: int = 2000
     trusted: TrustedProxy = NO_PROXY
     head_seconds: float = 10.0  # from a request's first byte, or the connection, to the end of its headers
-    spread: float = 0.25  # the part of that, and of a pause, by which one connection's is longer than another's
     idle_seconds: float = 5.0  # of silence between two requests
     body_seconds: float = 20.0  # of a body at its start; it earns more as it comes in
     body_bytes_a_second: int = 64 * 1024  # what a body has to bring to earn a second

@@ -1,7 +1,7 @@
 """Connections with limits: uvicorn's own protocol waits for a head or a body as long as a client likes, lets it be as
 long as it likes, and lets one address hold every connection that there is.
 
-A few looks a second find whoever is late; a request itself pays for two attributes. `serving` hands this to uvicorn.
+One look a second finds whoever is late; a request itself pays for two attributes. `serving` hands this to uvicorn.
 """
 
 import asyncio
@@ -17,10 +17,9 @@ from fermata.server.limits.rates import network_of
 from fermata.server.limits.refusals import LimitCode, OverLimit, bytes_of
 from fermata.server.peers import PeerProtocol
 
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 1.0
 KEPT_FILES = 128  # descriptors that the store, files and listeners need
 AGAIN_SECONDS = 5.0
-_GOLDEN = 0.618034  # of a round: points so far apart on it never come close together
 
 
 class _Phase(Enum):
@@ -40,14 +39,6 @@ class Warden:
         self._held = Counter[str]()
         self._known = set["BoundedProtocol"]()
         self._looking: asyncio.TimerHandle | None = None
-        self._turn = 0.0
-
-    def spread(self, seconds: float) -> float:
-        """A little more for one connection than for another, so that those which came at once are not all ended at
-        once, to come again at once.
-        """
-        self._turn = (self._turn + _GOLDEN) % 1.0
-        return seconds * (1 + self.bounds.spread * self._turn)
 
     def admit(self, connection: "BoundedProtocol", address: str, *, is_trusted: bool = False) -> OverLimit | None:
         """None when the connection may stay; it is to `leave` at its end either way. `is_trusted`: a proxy's, which has
@@ -70,7 +61,7 @@ class Warden:
         faster than it has connections. 0 when there are too many of those, too.
         """
         is_room = self._held[address] <= 2 * self.bounds.each and len(self._known) <= self.most
-        return self.spread(self.bounds.pause_seconds) if is_room else 0.0
+        return self.bounds.pause_seconds if is_room else 0.0
 
     def leave(self, connection: "BoundedProtocol", address: str) -> None:
         """The connection is gone."""
@@ -111,7 +102,7 @@ class BoundedProtocol(PeerProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
         self._address = network_of(self.client[0]) if self.client else ""
-        self._late_at = self.loop.time() + self.warden.spread(self.warden.bounds.head_seconds)
+        self._late_at = self.loop.time() + self.warden.bounds.head_seconds
         is_trusted = self.client is not None and self.warden.bounds.trusted.holds(self.client[0])
         refused = self.warden.admit(self, self._address, is_trusted=is_trusted)
         if refused is None:
@@ -199,7 +190,7 @@ class BoundedProtocol(PeerProtocol):
         self._end(self._why or OverLimit(LimitCode.REQUEST_UNREADABLE, sentence))
 
     def end_if_late(self, now: float) -> None:
-        """Called at each look."""
+        """Called once a second."""
         if self.transport.is_closing() and self._phase is not _Phase.OVER:
             self._be_over(now)
         if now >= self._stalled_at or (self._phase is _Phase.OVER and now >= self._late_at):
