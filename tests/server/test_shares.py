@@ -3,9 +3,7 @@ others who did, and who is not known gets little of it.
 """
 
 import asyncio
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,13 +14,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from tests.server.test_metering import toil
 
 from fermata.server.limits.again import Again
 from fermata.server.limits.bounds import BOUNDS, Bounds, Rate, waits_for_news
 from fermata.server.limits.front import Limits
 from fermata.server.limits.refusals import LimitCode, OverLimit
 from fermata.server.limits.strangers import Strangers
-from fermata.server.limits.turns import FairPlay, Lanes, Shares, Turns, Work, work_done
+from fermata.server.limits.turns import FairPlay, Lanes, Shares, Turns, Work
+from fermata.server.metering import Meter, run_in_threadpool
 
 SHARE = Rate(burst=2, a_second=0.1)
 
@@ -37,66 +37,71 @@ class Hand:
         return self.at
 
 
-def shares(clock: Hand) -> Shares:
-    return Shares(SHARE, kept_seconds=60, callers_max=2, clock=clock, work=clock)
+class Told(Meter):
+    """Of work that took what is said."""
+
+    def __init__(self, took: float = 0.0) -> None:
+        super().__init__()
+        self.took = took
+
+    def seconds(self) -> float:
+        return self.took
 
 
-def test_a_second_in_which_two_are_worked_on_is_half_a_second_of_each() -> None:
-    clock = Hand()
-    of = shares(clock)
-    first, clock.at = of.begin(), 1.0
-    second, clock.at = of.begin(), 3.0
-    assert of.end("a", first) == 2.0
-    clock.at = 7.0
-    assert of.end("b", second) == 5.0
+def shares(clock: Hand, uncounted: Callable[[], float] = lambda: 0.0, **bounds: Any) -> Shares:
+    few = {"share": SHARE, "share_kept_seconds": 60, "callers_max": 2}
+    return Shares(replace(BOUNDS, **few, **bounds), clock=clock, uncounted=uncounted)
 
 
-def test_time_in_which_nothing_is_worked_on_is_nobodys() -> None:
-    clock = Hand()
-    of = shares(clock)
-    of.end("a", of.begin())
-    clock.at = 100.0
-    begun, clock.at = of.begin(), 101.0
-    assert of.end("a", begun) == 1.0
+def take(of: Shares, caller: str, seconds: float) -> None:
+    meter = Told(seconds)
+    of.begin(caller, meter)
+    of.end(caller, meter)
 
 
 def test_who_takes_more_than_its_share_has_for_a_minute_and_others_have_not() -> None:
     clock = Hand()
     of = shares(clock)
-    for caller, seconds in (("a", 3.0), ("b", 1.0)):
-        begun, clock.at = of.begin(), clock.at + seconds
-        of.end(caller, begun)
+    take(of, "a", 3.0)
+    take(of, "b", 1.0)
     assert (of.has_taken_too_much("a"), of.has_taken_too_much("b")) == (True, False)
-    clock.at = 62.0
+    clock.at = 59.0
     assert of.has_taken_too_much("a")
-    clock.at = 64.0
+    clock.at = 61.0
     assert not of.has_taken_too_much("a")
 
 
+def test_of_what_no_request_counts_each_that_is_worked_on_is_charged_an_even_part() -> None:
+    nobodys = Hand()
+    of, first, second = shares(Hand(), nobodys), Told(0.25), Told()
+    nobodys.at = 50.0  # nothing was worked on
+    of.begin("a", first)
+    nobodys.at = 51.0
+    of.begin("b", second)
+    nobodys.at = 53.0
+    assert of.end("a", first) == 2.25
+    assert of.end("b", second) == 1.0
+
+
+def test_while_many_are_worked_on_less_is_too_much_and_what_is_under_way_counts() -> None:
+    of = shares(Hand(), share_busy=0.5, share_busy_from=3)
+    meters = {caller: Told() for caller in "abc"}
+    take(of, "a", 0.6)
+    for caller in "bc":
+        of.begin(caller, meters[caller])
+    meters["b"].took = 0.6
+    assert [of.has_taken_too_much(caller) for caller in "abc"] == [False, False, False], "two are not many"
+    of.begin("c", Told(0.1))
+    assert [of.has_taken_too_much(caller) for caller in "abc"] == [True, True, False]
+    of.end("b", meters["b"])
+    assert [of.has_taken_too_much(caller) for caller in "abc"] == [False, False, False]
+
+
 def test_no_more_greedy_callers_are_remembered_than_is_said() -> None:
-    clock = Hand()
-    of = shares(clock)
+    of = shares(Hand())
     for caller in "abc":
-        begun, clock.at = of.begin(), clock.at + 3.0
-        of.end(caller, begun)
+        take(of, caller, 3.0)
     assert [of.has_taken_too_much(caller) for caller in "abc"] == [False, True, True]
-
-
-def _toil(seconds: float) -> None:
-    until = time.thread_time() + seconds
-    while time.thread_time() < until:
-        pass
-
-
-def test_work_is_what_other_threads_do_not_what_the_clock_says_nor_what_the_loop_does() -> None:
-    before = work_done()
-    time.sleep(0.5)
-    _toil(0.5)
-    assert work_done() - before < 0.2
-    other = threading.Thread(target=_toil, args=(0.5,))
-    other.start()
-    other.join()
-    assert work_done() - before >= 0.5
 
 
 async def _in_order(turns: Turns, callers: str) -> str:
@@ -176,11 +181,9 @@ def test_the_place_rests_after_a_request_while_somebody_else_is_there_and_not_fo
 
 def test_work_of_the_greedy_waits_for_its_turn_and_is_refused_with_a_reason_when_there_is_none() -> None:
     async def some() -> tuple[OverLimit, bool]:
-        clock = Hand()
-        of, bounds = shares(clock), replace(BOUNDS, share_wait_seconds=0.0)
+        of, bounds = shares(Hand()), replace(BOUNDS, share_wait_seconds=0.0)
         fair = FairPlay(of, Lanes(4, more=4), Turns(waiting_max=1, rest=0))
-        begun, clock.at = of.begin(), 3.0
-        of.end("a", begun)
+        take(of, "a", 3.0)
         held = Work("a", fair, bounds)
         await held.begin()
         await Work("b", fair, bounds).begin()  # has its share, and waits for nobody
@@ -281,15 +284,13 @@ def test_who_waits_for_its_own_requests_too_long_is_told_so() -> None:
 
 def test_who_became_greedy_while_it_waited_for_its_own_waits_with_the_greedy() -> None:
     async def some() -> bool:
-        clock = Hand()
         turns = Turns(waiting_max=1, rest=0)
-        fair, bounds = FairPlay(shares(clock), Lanes(1, more=4), turns), replace(BOUNDS, share_wait_seconds=60.0)
-        first, second = Work("a", fair, bounds), Work("a", fair, bounds)
+        fair, bounds = FairPlay(shares(Hand()), Lanes(1, more=4), turns), replace(BOUNDS, share_wait_seconds=60.0)
+        first, second = Work("a", fair, bounds, meter=Told(3.0)), Work("a", fair, bounds)
         await first.begin()
         assert await turns.take("another", 0.0)
         waits = asyncio.create_task(second.begin())
         await asyncio.sleep(0)
-        clock.at = 3.0
         first.end()
         await asyncio.sleep(0)
         is_kept = not waits.done()
@@ -312,6 +313,7 @@ def test_an_address_that_was_told_to_slow_down_often_is_told_so_more_slowly() ->
 @contextmanager
 def client(bounds: Bounds) -> Iterator[TestClient]:
     async def echo(request: Request) -> PlainTextResponse:
+        await run_in_threadpool(toil, 0.001)
         return PlainTextResponse(str(len(await request.body())))
 
     app = Starlette(routes=[Route("/{rest:path}", echo, methods=["GET", "POST"])])
@@ -379,12 +381,11 @@ def test_who_was_told_to_come_later_is_told_so_again_for_a_second_and_for_that_k
 
 def test_who_waits_for_events_takes_none_of_the_servers_time() -> None:
     async def some() -> bool:
-        clock = Hand()
-        of = shares(clock)
+        of = shares(Hand())
         is_free = waits_for_news("/topics/t/EventSubscriptions/s:receive")
-        work = Work("a", FairPlay(of, Lanes(4, more=4), Turns(waiting_max=1, rest=0)), BOUNDS, is_free=is_free)
+        fair = FairPlay(of, Lanes(4, more=4), Turns(waiting_max=1, rest=0))
+        work = Work("a", fair, BOUNDS, is_free=is_free, meter=Told(100.0))
         await work.begin()
-        clock.at = 100.0
         work.end()
         return of.has_taken_too_much("a")
 

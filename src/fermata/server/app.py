@@ -8,7 +8,6 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request, Response
-from starlette.concurrency import run_in_threadpool
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
@@ -45,6 +44,7 @@ from fermata.server.limits.front import Limits
 from fermata.server.live import DEFAULT_TIMING, LiveBoard, Timing
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
 from fermata.server.long_work import LongWork
+from fermata.server.metering import run_in_threadpool
 from fermata.server.once import Once
 from fermata.server.quota import Quota
 from fermata.server.sights import Sights

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,6 +22,7 @@ from fermata.server.callers import BadToken
 from fermata.server.context import Context
 from fermata.server.errors import UNPROCESSABLE, ActorNotCaller, answer_to, problem
 from fermata.server.guarded_routes import JUDGED, GuardedRoutes
+from fermata.server.metering import run_in_threadpool
 from fermata.server.principals import find_principal, note_principal
 from fermata.server.reading import HELD
 from fermata.server.said import (

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
 
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from fermata.server.metering import run_in_threadpool
 from fermata.server.principals import find_principal
 from fermata.services.board import Database, StoreUnavailable
 from fermata.services.emergencies import BreakGlass, list_broken, shown_to

@@ -8,7 +8,6 @@ import hashlib
 import logging
 from http import HTTPStatus
 
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,6 +16,7 @@ from fermata.domain.identity import PrincipalKind
 from fermata.server.context import Context
 from fermata.server.errors import UNPROCESSABLE, answer_to, problem
 from fermata.server.long_work import MEDIA_TYPE as LINES_TYPE
+from fermata.server.metering import run_in_threadpool
 from fermata.server.principals import find_principal
 from fermata.server.whole_body import read_all, replay
 from fermata.services.board import Database, StoreUnavailable

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
+
+from fermata.server.metering import MeteredRoute, run_in_threadpool
 
 HELD = "fermata.held"  # in the scope: what a body holds, as whoever judged the request has read it
 LARGE_BYTES = 1 << 15  # a millisecond of reading
@@ -39,7 +39,7 @@ class _JsonRequest(Request):
         return self.scope[HELD]
 
 
-class JsonRoute(APIRoute):
+class JsonRoute(MeteredRoute):
     """A route whose bodies are read so."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

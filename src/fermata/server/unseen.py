@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote_plus
 
 import orjson
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fermata.domain.identity import EVERYTHING, Sight
 from fermata.domain.phrases import Phrases
 from fermata.server.errors import UNPROCESSABLE, problem
+from fermata.server.metering import run_in_threadpool
 from fermata.server.part_changes import changes_part
 from fermata.server.principals import find_principal
 from fermata.server.said import URLENCODED

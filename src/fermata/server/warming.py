@@ -8,11 +8,11 @@ from contextlib import suppress
 from http import HTTPStatus
 
 from fastapi.responses import HTMLResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.ids import CampaignId
 from fermata.domain.pending_lines import PendingFilter
 from fermata.server.context import Context
+from fermata.server.metering import run_in_threadpool
 from fermata.server.warmth import Stage
 from fermata.server.web import render
 from fermata.services import requests, updates_board

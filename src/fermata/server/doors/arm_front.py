@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 from fastapi import Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.ids import NodeId
 from fermata.server.callers import BadToken
 from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
+from fermata.server.metering import run_in_threadpool
 from fermata.services.errors import Refusal
 from fermata.services.event_approvals import sentences
 from fermata.services.maintenance import Picture

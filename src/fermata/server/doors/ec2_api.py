@@ -14,7 +14,6 @@ from uuid import uuid4
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from fastapi import Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.domain.fleet import Node
@@ -25,6 +24,7 @@ from fermata.server.context import Context, context_of
 from fermata.server.doors.aws_metadata import code_of, short_id
 from fermata.server.doors.routing import AnyCaseRoute
 from fermata.server.identity.signers import BYTES_MAX, TOO_LARGE
+from fermata.server.metering import run_in_threadpool
 from fermata.server.principals import principal_of
 from fermata.services.maintenance import Picture
 from fermata.services.places import Places

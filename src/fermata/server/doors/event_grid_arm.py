@@ -12,7 +12,6 @@ import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.deliveries import ATTEMPTS_MAX, LIVES
 from fermata.domain.subscriptions import ChannelKind, EventShape
@@ -21,6 +20,7 @@ from fermata.formats.health_events import ANNOTATION_TYPE, AVAILABILITY_TYPE
 from fermata.formats.notice_events import SCHEDULED_EVENT_TYPE
 from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
+from fermata.server.metering import run_in_threadpool
 from fermata.services import system_topics
 from fermata.services.errors import Refusal
 from fermata.services.system_topics import EventSubscription, TopicPath, TopicRefused, Wanted

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.ids import SubscriptionId
 from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
+from fermata.server.metering import run_in_threadpool
 from fermata.services import pull
 from fermata.services.pull import Caller, Settled, UnknownPull
 

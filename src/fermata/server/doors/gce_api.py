@@ -11,7 +11,6 @@ from uuid import uuid5
 
 import orjson
 from fastapi import Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.domain.policy import Scope
@@ -21,6 +20,7 @@ from fermata.server.context import Context, context_of
 from fermata.server.doors.gce_metadata import upcoming
 from fermata.server.doors.hearing import hearing_of
 from fermata.server.doors.routing import AnyCaseRoute
+from fermata.server.metering import run_in_threadpool
 from fermata.services.errors import Refusal
 from fermata.services.event_approvals import Subject, approve_work, sentences
 from fermata.services.maintenance import Picture

@@ -7,12 +7,12 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.domain.request_kinds import RequestKind
 from fermata.domain.scheduled_events import EventStatus, EventType, ScheduledEvent
 from fermata.server.doors.node_front import JSON, TEXT, BadCall, Call, Door, Reply
+from fermata.server.metering import run_in_threadpool
 
 FLAVOR = (b"metadata-flavor", b"Google")
 NONE = "NONE"

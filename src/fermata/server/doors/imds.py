@@ -9,13 +9,13 @@ from uuid import uuid5
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.domain.ids import NodeId
 from fermata.domain.scheduled_events import EventStatus, ScheduledEvent
 from fermata.server.doors.hearing import hearing_of
 from fermata.server.doors.node_front import TEXT, BadCall, Call, Door, Reply
+from fermata.server.metering import run_in_threadpool
 from fermata.services.errors import Refusal
 from fermata.services.event_approvals import UnknownEvents, sentences, start_node_events
 

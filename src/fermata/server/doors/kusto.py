@@ -9,11 +9,11 @@ from uuid import uuid4
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
+from fermata.server.metering import run_in_threadpool
 from fermata.services.query import ROWS_MAX, Answer, FaultKind, QueryRefused, Question
 
 DATA_TYPES = {

@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from starlette.concurrency import run_in_threadpool
 from starlette.routing import Route
 
 from fermata.server.context import Context, context_of
 from fermata.server.doors import metric_families as of
 from fermata.server.doors.dashboards import consent_dashboard
+from fermata.server.metering import run_in_threadpool
 from fermata.services.figures import Figures, Measure, count_figures
 from fermata.services.run_figures import RunFigures, limit_words, run_figures
 from fermata.services.run_views import WindowStatus

@@ -12,13 +12,13 @@ from http import HTTPStatus
 from urllib.parse import parse_qsl, urlsplit
 
 import orjson
-from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fermata.domain.identity import PrincipalKind
 from fermata.domain.ids import NodeId
 from fermata.server.context import Context
 from fermata.server.limits.bounds import Bounds
+from fermata.server.metering import run_in_threadpool
 from fermata.server.principals import find_principal
 from fermata.server.quota import Quota
 from fermata.services.board import StoreUnavailable

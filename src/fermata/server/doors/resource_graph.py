@@ -14,12 +14,12 @@ from uuid import uuid4
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain import arm
 from fermata.domain.ids import CustomerId
 from fermata.server.context import Context, context_of
 from fermata.server.doors.routing import AnyCaseRoute
+from fermata.server.metering import run_in_threadpool
 from fermata.server.quota import Standing
 from fermata.services.query import Answer, Fault, FaultKind, QueryRefused, Question, find_customers
 

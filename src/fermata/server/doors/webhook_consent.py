@@ -3,12 +3,12 @@
 from http import HTTPStatus
 
 from fastapi import Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.ids import SubscriptionId
 from fermata.execution.delivering import CONSENT_PATH
 from fermata.server.context import context_of
 from fermata.server.doors.routing import AnyCaseRoute
+from fermata.server.metering import run_in_threadpool
 from fermata.services.errors import Refusal
 from fermata.services.subscriptions import agree_by_hand
 

@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 
 import anyio
 import anyio.lowlevel
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,6 +27,7 @@ from fermata.server.limits.bounds import BOUNDS, Bounds
 from fermata.server.limits.refusals import OverLimit
 from fermata.server.limits.refusals import answer_to as refuse
 from fermata.server.limits.strangers import Strangers
+from fermata.server.metering import run_in_threadpool
 from fermata.server.principals import find_principal, note_principal
 from fermata.server.whole_body import read_at_most, replay
 from fermata.services.board import StoreUnavailable

@@ -100,6 +100,8 @@ class Bounds:
     share: Rate = Rate(
         burst=1.0, a_second=0.04
     )  # of the server's own time: beyond it a caller waits for others who did
+    share_busy: float = 0.2  # of that burst, beyond which a caller waits while the server is busy
+    share_busy_from: int = 5  # requests that are worked on at the same time: then it is
     share_each: int = 4  # requests of one caller that are worked on at the same time; of 40 threads of handlers
     share_more: int = 4  # requests of all callers together that are worked on beside one of each
     share_kept_seconds: float = 600.0  # that it does

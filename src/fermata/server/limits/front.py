@@ -3,7 +3,6 @@
 import asyncio
 from http import HTTPStatus
 
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +15,7 @@ from fermata.server.limits.refusals import LimitCode, OverLimit, answer_to
 from fermata.server.limits.rooms import Rooms
 from fermata.server.limits.shape import is_judged, judge_body
 from fermata.server.limits.turns import Work, open_fair_play
+from fermata.server.metering import counted_by, run_in_threadpool
 from fermata.server.principals import find_principal
 from fermata.services.lanes import asked_by
 
@@ -61,7 +61,7 @@ class Limits:
         room.take(caller)
         work = Work(caller, self._fair, self._bounds, is_free=waits_for_news(scope["path"]))
         try:
-            with asked_by(caller):
+            with asked_by(caller), counted_by(work.meter):
                 await self._pass((caller, work), scope, receive, self._timed(caller, kind, work, send))
         finally:
             work.end()

@@ -42,21 +42,22 @@ class Buckets:
 
         `now` in seconds of a clock that never goes back. More than a whole bucket is never there.
         """
-        left = self._left_of(caller, now)
+        left = self.left_of(caller, now)
         is_there = left >= amount
         self._keep(caller, left - amount if is_there else left, now)
         return None if is_there else (amount - left) / self._rate.a_second
 
     def charge(self, caller: str, now: float, amount: float) -> None:
         """Takes what was used already, whether it was there or not."""
-        self._keep(caller, self._left_of(caller, now) - amount, now)
+        self._keep(caller, self.left_of(caller, now) - amount, now)
 
     def owes(self, caller: str, now: float) -> float | None:
         """The seconds until what was charged is paid for; None when it is."""
-        left = self._left_of(caller, now)
+        left = self.left_of(caller, now)
         return None if left > 0 else -left / self._rate.a_second
 
-    def _left_of(self, caller: str, now: float) -> float:
+    def left_of(self, caller: str, now: float) -> float:
+        """What may still be taken; below zero where more was charged than was there."""
         left, at = self._left.get(caller, (self._rate.burst, now))
         return min(self._rate.burst, left + (now - at) * self._rate.a_second)
 

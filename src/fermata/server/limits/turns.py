@@ -1,80 +1,86 @@
 """Few requests of each caller are worked on at the same time. Who took more of the server's time than its share waits
 for others who did, one by one, and keeps nobody else.
 
-What is counted is the processor's time that threads spend beside the event loop's; of requests that are worked on at
-the same time each is charged its part. How long an answer took says nothing of it: beside a flood everybody's takes
-long. For the thread of the event loop alone.
+What is counted is the processor's time that the threads of a request took, and an even part of what threads did for
+requests that no request counts. How long an answer took says nothing of it: beside a flood everybody's takes long. For
+the thread of the event loop alone.
 """
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from functools import partial
 
-from fermata.server.limits.bounds import Bounds, Rate
+from fermata.server.limits.bounds import Bounds
 from fermata.server.limits.rates import Buckets
 from fermata.server.limits.refusals import LimitCode, OverLimit
-
-
-def work_done() -> float:
-    """Seconds of the processor's time that this process spent on other threads than the one that asks, so far."""
-    return time.process_time() - time.thread_time()
+from fermata.server.metering import ALL, Meter, uncounted
 
 
 class Shares:
-    """What of the server's time each caller took. `clock` and `work`: seconds that passed and that were worked, neither
-    ever back.
+    """What of the server's time each caller took. `clock`: seconds, never back; `uncounted`: of work that is nobody's,
+    so far. While at least `share_busy_from`
+    requests are worked on, each of them slows down all others, and less of a share is enough to have taken too much;
+    what a caller's requests took so far that are worked on counts as well.
     """
 
     def __init__(
         self,
-        share: Rate,
+        bounds: Bounds,
         *,
-        kept_seconds: float,
-        callers_max: int,
         clock: Callable[[], float] = time.monotonic,
-        work: Callable[[], float] = work_done,
+        uncounted: Callable[[], float] = uncounted,
     ) -> None:
-        self._taken = Buckets(share, callers_max=callers_max)
+        self._taken = Buckets(bounds.share, callers_max=bounds.callers_max)
+        self._bounds = bounds
         self._greedy: OrderedDict[str, float] = OrderedDict()  # until when; who was so last stands last
-        self._kept_seconds = kept_seconds
-        self._callers_max = callers_max
         self._clock = clock
-        self._work = work
+        self._uncounted = uncounted
+        self._at_work = defaultdict[str, dict[Meter, float]](dict)  # by caller; what `_even` was as each began
         self._worked_on = 0
-        self._spent = 0.0  # what a request would have been charged that was worked on from the beginning
-        self._done = work()
+        self._even = 0.0  # the part of what is nobody's of a request that is worked on from the beginning
+        self._seen = uncounted()
 
-    def begin(self) -> float:
-        """A request is worked on from now on. Returns what `end` is told."""
+    def begin(self, caller: str, meter: Meter) -> None:
+        """A request of the caller is worked on from now on."""
         self._go_on()
         self._worked_on += 1
-        return self._spent
+        self._at_work[caller][meter] = self._even
 
-    def end(self, caller: str, begun: float) -> float:
-        """It is no longer, and was the caller's. Returns the seconds of the server's time that it took."""
+    def end(self, caller: str, meter: Meter) -> float:
+        """It is no longer. Returns the seconds of the server's time that it took."""
         self._go_on()
         self._worked_on -= 1
-        took, now = self._spent - begun, self._clock()
+        begun = self._at_work[caller].pop(meter)
+        if not self._at_work[caller]:
+            del self._at_work[caller]
+        took, now = meter.seconds() + self._even - begun, self._clock()
         self._taken.charge(caller, now, took)
         if self._taken.owes(caller, now) is not None:
             self._greedy.pop(caller, None)
-            self._greedy[caller] = now + self._kept_seconds
-            if len(self._greedy) > self._callers_max:
+            self._greedy[caller] = now + self._bounds.share_kept_seconds
+            if len(self._greedy) > self._bounds.callers_max:
                 self._greedy.popitem(last=False)
         return took
 
     def has_taken_too_much(self, caller: str) -> bool:
-        """True for some time after it did."""
-        return self._greedy.get(caller, 0.0) > self._clock()
+        """True for some time after it did, and while the server is busy sooner."""
+        now = self._clock()
+        if self._greedy.get(caller, 0.0) > now:
+            return True
+        if self._worked_on < self._bounds.share_busy_from:
+            return False
+        self._go_on()
+        under_way = sum(meter.seconds() + self._even - begun for meter, begun in self._at_work.get(caller, {}).items())
+        return self._taken.left_of(caller, now) - under_way < self._bounds.share.burst - self._bounds.share_busy
 
     def _go_on(self) -> None:
-        done = self._work()
+        seen = self._uncounted()
         if self._worked_on:
-            self._spent += (done - self._done) / self._worked_on
-        self._done = done
+            self._even += max(0.0, seen - self._seen) / self._worked_on
+        self._seen = seen
 
 
 _Queues = MutableMapping[str, deque[asyncio.Future[None]]]
@@ -204,15 +210,18 @@ class Turns:
 class Work:
     """One request of a caller, from when it could be worked on until its answer begins; `is_free` is not counted."""
 
-    def __init__(self, caller: str, fair: "FairPlay", bounds: Bounds, *, is_free: bool = False) -> None:
+    def __init__(
+        self, caller: str, fair: "FairPlay", bounds: Bounds, *, is_free: bool = False, meter: Meter | None = None
+    ) -> None:
         self._caller, self._fair, self._bounds = caller, fair, bounds
-        self._begun: float | None = None
+        self.meter = meter or Meter(ALL)
+        self._is_begun = False
         self._is_over = is_free
         self._has_lane = self._has_turn = False
 
     async def begin(self) -> None:
         """Returns when it may be worked on; called again, at once. Raises OverLimit when it would wait for too long."""
-        if self._begun is not None or self._is_over:
+        if self._is_begun or self._is_over:
             return
         if not self._fair.shares.has_taken_too_much(self._caller):
             await self._take_lane()
@@ -221,14 +230,15 @@ class Work:
             await self._take_turn()
         else:
             self._fair.turns.note_others()
-        self._begun = self._fair.shares.begin()
+        self._fair.shares.begin(self._caller, self.meter)
+        self._is_begun = True
 
     def end(self) -> None:
         """Its answer begins, or there is none. Harmless twice."""
         self._is_over = True
         took = 0.0
-        if self._begun is not None:
-            took, self._begun = self._fair.shares.end(self._caller, self._begun), None
+        if self._is_begun:
+            took, self._is_begun = self._fair.shares.end(self._caller, self.meter), False
         self._leave_lane()
         if self._has_turn:
             self._has_turn = False
@@ -275,7 +285,7 @@ class FairPlay:
 def open_fair_play(bounds: Bounds) -> FairPlay:
     """With nobody there yet."""
     return FairPlay(
-        Shares(bounds.share, kept_seconds=bounds.share_kept_seconds, callers_max=bounds.callers_max),
+        Shares(bounds),
         Lanes(bounds.share_each, more=bounds.share_more),
         Turns(waiting_max=bounds.share_waiting, rest=bounds.share_rest, others_seconds=bounds.share_others_seconds),
     )

@@ -3,14 +3,15 @@
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import HTMLResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.ids import CampaignId
 from fermata.domain.replans import Replan, ReplanOutcome
 from fermata.server.context import Context, Given
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import campaign_shapes, render, words
+from fermata.server.web.routing import page_router
 from fermata.services.campaigns import CampaignView
 from fermata.services.errors import Refusal
 from fermata.services.run_views import RunStatus
@@ -19,7 +20,7 @@ from fermata.services.runs import status as run_status
 FRESH = {"Cache-Control": "no-store"}
 NAME_MAX = 200
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Name = Annotated[str, Query(max_length=NAME_MAX)]
 

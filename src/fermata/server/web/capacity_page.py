@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import HTMLResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.capacity_ledger import CapacityView, GroupBy
 from fermata.domain.ids import CampaignId
 from fermata.domain.reasons import Reason
 from fermata.server.context import Context, Given
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import render
+from fermata.server.web.routing import page_router
 from fermata.services.board_assembly import NEXT_WORDS
 from fermata.services.capacity import show_capacity
 from fermata.services.errors import Refusal
@@ -27,7 +28,7 @@ GROUP_WORDS = {
     GroupBy.WINDOW: "window",
 }
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 
 @router.get("/capacity")

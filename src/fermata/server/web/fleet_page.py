@@ -5,15 +5,16 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import HTMLResponse, Response
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fermata.domain.ids import CampaignId, ClusterId, NodeId
 from fermata.server.context import Given
 from fermata.server.first_look import fleet_is_read
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import render
+from fermata.server.web.routing import page_router
 from fermata.server.web.why_page import render_why
 from fermata.services.errors import Refusal
 from fermata.services.node_views import view_node
@@ -36,7 +37,7 @@ ANSWER_WORDS = {
     MayReturn.NOT_ASKED: "No window has it",
 }
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Name = Annotated[str, Query(max_length=NAME_MAX)]
 

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import HTMLResponse, Response
 
 from fermata.server.context import Given
 from fermata.server.web import render
+from fermata.server.web.routing import page_router
 from fermata.services import records
 from fermata.services.words import facts_words
 
@@ -14,7 +15,7 @@ FRESH = {"Cache-Control": "no-store"}
 LINES = 100
 SUBJECT_MAX = 200
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 
 @router.get("/journal")

@@ -5,19 +5,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 from sse_starlette.sse import EventSourceResponse, SendTimeoutError
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from fermata.domain.ids import PlanId
 from fermata.server.context import Given
 from fermata.server.demo import DemoInfo
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import render, words
 from fermata.server.web.plan_page import render_plan
+from fermata.server.web.routing import page_router
 from fermata.services.board import BoardReader
 from fermata.services.board_assembly import tail_page
 from fermata.services.plans import load_plan_inputs
@@ -27,7 +28,7 @@ PAGE_MAX = 10_000
 FRESH = {"Cache-Control": "no-store"}
 ALONE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Code = Annotated[str, Query(max_length=64)]
 Page = Annotated[int, Query(ge=1, le=PAGE_MAX)]

@@ -11,9 +11,8 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Form, Query
+from fastapi import Depends, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.ids import CampaignId, FreezeId
@@ -21,8 +20,10 @@ from fermata.domain.policy import Scope, ScopeLevel, Stance
 from fermata.domain.windows import ONE_DAY, Interval, days_between, local_to_utc
 from fermata.server.context import Context, Given
 from fermata.server.errors import UNPROCESSABLE
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import render, words
 from fermata.server.web.campaign_page import FRESH, NAME_MAX, find_chosen, page_values
+from fermata.server.web.routing import page_router
 from fermata.services import freezes
 from fermata.services.campaigns import CampaignView
 from fermata.services.errors import Refusal
@@ -43,7 +44,7 @@ SATURDAY = 5
 WINDOWS_NAMED = 3
 ROWS_MAX = 300  # clusters of one page: beyond it there is a next one
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Name = Annotated[str, Query(max_length=NAME_MAX)]
 FormName = Annotated[str, Form(max_length=NAME_MAX)]

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import HTMLResponse, Response
 
 from fermata.formats.answers import answer_to_csv, cell_text
 from fermata.server.context import Context, Given
 from fermata.server.web import render
+from fermata.server.web.routing import page_router
 from fermata.services import query as queries
 
 ROWS_SHOWN = 200  # a screen; CSV has as many as one answer holds
@@ -55,7 +56,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {  # each step on a line of its own
     ),
 }
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Text = Annotated[str, Query(max_length=TEXT_MAX)]
 

@@ -7,9 +7,8 @@ from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query
+from fastapi import Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.ids import CampaignId, ClusterId
 from fermata.domain.plan_diff import Change
@@ -20,8 +19,10 @@ from fermata.planning.stages import Watch
 from fermata.server.context import Context, Given
 from fermata.server.errors import ServerBusy
 from fermata.server.kept_work import State
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import render
 from fermata.server.web.campaign_page import FRESH, NAME_MAX, find_chosen, find_proposal, find_status, page_values
+from fermata.server.web.routing import page_router
 from fermata.server.web.what_if_page import BUSY, tell_work
 from fermata.services import replans
 from fermata.services.errors import Refusal
@@ -40,7 +41,7 @@ CHANGE_WORDS = {
     Change.ADDED: "is new",
 }
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Name = Annotated[str, Query(max_length=NAME_MAX)]
 Number = Annotated[int, Query(ge=0, lt=2**63)]

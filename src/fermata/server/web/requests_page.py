@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Depends, Form, Query
+from fastapi import Depends, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,7 @@ from fermata.domain.request_kinds import KIND_WORDS, RequestKind
 from fermata.domain.work_orders import OrderWord, Word
 from fermata.server.context import Context, Given
 from fermata.server.web import cost_words, render, words
+from fermata.server.web.routing import page_router
 from fermata.services import consent, order_tree, order_words, request_costs, request_tree, request_words, requests
 from fermata.services.errors import Refusal
 
@@ -34,7 +35,7 @@ SAID_WORDS = {
     consent.OutcomeState.STOOD.value: "It stood so already: nothing was added.",
 }
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Named = Annotated[str, Query(max_length=NAME_MAX)]
 Seq = Annotated[int, Query(ge=0, le=SEQ_MAX)]

@@ -6,20 +6,21 @@ import hashlib
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import HTMLResponse, Response
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from fermata.domain.room import START, Message, RoomLine
 from fermata.domain.room_words import say_line
 from fermata.server.context import Context, Given
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import render
+from fermata.server.web.routing import page_router
 from fermata.services.rooms import RoomView
 
 FRESH = {"Cache-Control": "no-store"}
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 
 @router.get("/windows/{window_id}/room")

@@ -6,9 +6,8 @@ from http import HTTPStatus
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.access import grants_of_user
 from fermata.domain.sessions import Origin
@@ -18,7 +17,9 @@ from fermata.server.identity import cookies, paths
 from fermata.server.identity.keyring import TOKEN_LENGTH_MAX, NotProven, ProviderSilent
 from fermata.server.identity.provider import Attempt, Provider
 from fermata.server.identity.viewer import viewer
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import render
+from fermata.server.web.routing import page_router
 from fermata.services import identity
 
 TEXT_MAX = 2_048
@@ -28,7 +29,7 @@ SILENT = "The provider of identities does not answer, so nobody can sign in now.
 LOGOUT_UNPROVEN = "The keys of the provider cannot be read, so its word proves nothing now: send it again."
 _log = logging.getLogger("fermata.identity")
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Text = Annotated[str, Query(max_length=TEXT_MAX)]
 

@@ -5,18 +5,19 @@ What ran together and how long steps took is read from all runs there were: brow
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import HTMLResponse, Response
 
 from fermata.domain.qualification import Ring
 from fermata.domain.updates import Stage
 from fermata.server.context import Context, Given
 from fermata.server.web import render
+from fermata.server.web.routing import page_router
 from fermata.services import updates_board
 
 FRESH = {"Cache-Control": "no-store"}
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 
 @router.get("/updates")

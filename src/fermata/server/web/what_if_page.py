@@ -9,9 +9,8 @@ from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Query
+from fastapi import Depends, Form, Query
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from starlette.concurrency import run_in_threadpool
 
 from fermata.domain.campaign import Campaign
 from fermata.domain.ids import CampaignId
@@ -25,8 +24,10 @@ from fermata.planning.stages import Watch
 from fermata.server.context import Context, Given
 from fermata.server.errors import UNPROCESSABLE, ServerBusy
 from fermata.server.kept_work import Kept, State
+from fermata.server.metering import run_in_threadpool
 from fermata.server.web import render, words
 from fermata.server.web.campaign_page import FRESH, NAME_MAX, find_chosen, page_values
+from fermata.server.web.routing import page_router
 from fermata.services.errors import Refusal
 from fermata.services.what_if import Answer, WhatIf, ask_what_if, find_cap, judge_what_if
 
@@ -38,7 +39,7 @@ MOVES_SHOWN = 40  # two screens; `fermata plan --what-if --json` tells all
 
 T = TypeVar("T")
 
-router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+router = page_router()
 
 Name = Annotated[str, Query(max_length=NAME_MAX)]
 Value = Annotated[str, Query(max_length=VALUE_MAX)]
