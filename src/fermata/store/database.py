@@ -30,7 +30,7 @@ __all__ = ["Connection", "Database", "NotStored", "OtherRelease", "StoreUnavaila
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_SECONDS = 30  # how long a writer waits its turn: longer than any transaction, shorter than a caller's patience
-KEPT = 5  # connections to a server; to a file all are kept: opening one costs more than what is then read
+POOLED = 5  # connections to a server that are kept; to a file all are: opening one costs more than what is then read
 OVERFLOW = 40  # connections beside those: who waits to write has one, and readers need theirs
 WRITER_LOCK = 0x4645524D  # PostgreSQL's advisory lock "FERM": one writer at a time there as well
 
@@ -311,13 +311,13 @@ def _engine(url: str) -> Engine:
     options: Mapping[str, Any] = {**JSON_CODEC, "execution_options": {_KEPT: {}}}
     if parsed.get_backend_name() != "sqlite":
         how = {"options": f"-c lock_timeout={BUSY_SECONDS * 1000}"}
-        sizes = {"pool_size": KEPT, "max_overflow": OVERFLOW}
+        sizes = {"pool_size": POOLED, "max_overflow": OVERFLOW}
         engine = create_engine(parsed, pool_pre_ping=True, connect_args=how, **sizes, **options)
         event.listen(engine, "begin", _begin_postgresql)
         return engine
     wait_seconds = float(str(parsed.query.get("timeout", BUSY_SECONDS)))
     file = {"timeout": wait_seconds, "check_same_thread": False}
-    engine = create_engine(parsed, pool_size=KEPT + OVERFLOW, max_overflow=0, connect_args=file, **options)
+    engine = create_engine(parsed, pool_size=POOLED + OVERFLOW, max_overflow=0, connect_args=file, **options)
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
